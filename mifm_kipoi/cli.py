@@ -1,0 +1,195 @@
+"""The command ``mifm``: parsing and messages only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.version import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO if options.debug else logging.WARNING)
+    return guarded("mifm", options.debug, lambda: options.run(options))
+
+
+def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
+    """Run something; say an error in one line on standard error, with a traceback only for ``debug``.
+
+    Parameters
+    ----------
+    program : str
+        Name that begins the line.
+    debug : bool
+        Let errors through.
+    run : callable
+
+    Returns
+    -------
+    int
+        The exit code: 0, 1 for an error, 130 when interrupted.
+    """
+    try:
+        run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    except MIFMError as error:
+        if debug:
+            raise
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return 1
+    # Whatever else goes wrong is shown in one line too, with the way to see more.
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"{program}: unexpected error: {type(error).__name__}: {error} (more with --debug)",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        print(line)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mifm",
+        description="Scores of causal non-coding variants from sequence (MIFM), as a Kipoi plugin.",
+        epilog="Scores come from Kipoi: kipoi predict MIFM --source=mifm, after 'mifm register'.",
+    )
+    parser.add_argument("--version", action="version", version=f"mifm {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and log messages")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_weights(commands.add_parser("weights", help="list, show, import, fetch and verify weights"))
+
+    command = commands.add_parser("register", help="make the models known to Kipoi as the source 'mifm'")
+    command.add_argument(
+        "--bare", action="store_true", help="make plain 'kipoi predict MIFM' work too, without --source=mifm"
+    )
+    command.set_defaults(run=_register)
+    command = commands.add_parser("unregister", help="restore the Kipoi configuration")
+    command.set_defaults(run=_unregister)
+
+    command = commands.add_parser("demo", help="score variants with 'kipoi predict', rank and plot them")
+    command.add_argument("vcf", nargs="?", help="VCF or BCF file (default: the packaged example)")
+    command.add_argument("fasta", nargs="?", help="reference genome, FASTA")
+    command.add_argument(
+        "-o", "--output", default="demo", help="folder for the table and the plot (default: demo)"
+    )
+    command.add_argument("--top", type=_positive, default=15, help="rows to print (default: 15)")
+    command.set_defaults(run=_demo, fail=command.error)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = commands.add_parser("list", help="the weights that can be used now")
+    command.set_defaults(run=_weights_list)
+    command = commands.add_parser("show", help="what made some weights, and their network")
+    command.add_argument("name", nargs="?", default="embedded", help="name or path (default: embedded)")
+    command.set_defaults(run=_weights_show)
+    command = commands.add_parser("import", help="install a .safetensors file or the authors' checkpoint")
+    command.add_argument("path", help="the file; a checkpoint is read without executing its pickle")
+    command.add_argument("--name", help="name to install under")
+    command.set_defaults(run=_weights_import)
+    command = commands.add_parser("fetch", help="download the published weights")
+    command.add_argument("name", choices=["published"])
+    command.set_defaults(run=_weights_fetch)
+    command = commands.add_parser("verify", help="check weights against their checksums")
+    command.add_argument("names", nargs="*", help="names or paths (default: all)")
+    command.set_defaults(run=_weights_verify)
+
+
+def _weights_list(_: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    for name in weights.list_weights():
+        _say(f"{name}\t{weights.find_weights(name)}")
+    if weights.PUBLISHED not in weights.list_weights():
+        _say("published\tnot installed: mifm weights fetch published, or mifm weights import a7a0q7ar.ckpt")
+
+
+def _weights_show(options: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    found = weights.load_weights(options.name)
+    parameters = sum(parameter.numel() for parameter in found.model().parameters())
+    _say(
+        f"name\t{found.name}",
+        f"path\t{found.path}",
+        f"parameters\t{parameters}",
+        f"tensors sha256\t{found.sha256}",
+        f"configuration\t{json.dumps(found.config.to_dict())}",
+        f"provenance\t{json.dumps(found.provenance, indent=2)}",
+    )
+
+
+def _weights_import(options: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    found = weights.import_weights(options.path, options.name)
+    _say(f"installed {found.name} as {found.path}")
+
+
+def _weights_fetch(_: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    found = weights.fetch_published()
+    _say(f"installed {found.name} as {found.path}")
+
+
+def _weights_verify(options: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    for name in options.names or weights.list_weights():
+        _say(f"{name}\tok\tsha256 {weights.verify_weights(name).sha256}")
+
+
+def _register(options: argparse.Namespace) -> None:
+    from mifm_kipoi.kipoi import sources
+
+    command = "kipoi predict MIFM" if options.bare else f"kipoi predict MIFM --source={sources.SOURCE}"
+    _say(*sources.register(options.bare), f"now: {command} ...; undo with: mifm unregister")
+
+
+def _unregister(_: argparse.Namespace) -> None:
+    from mifm_kipoi.kipoi import sources
+
+    _say(*sources.unregister())
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from mifm_kipoi.kipoi import demo
+
+    if (options.vcf is None) != (options.fasta is None):
+        options.fail("give both a VCF and a FASTA file, or neither for the packaged example")
+    _say(*demo.run(options.vcf, options.fasta, Path(options.output), options.top))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The named scores of a variant, as pure functions of its two logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
+"""Names of the scores, in the order of every output."""
+
+
+def probability(logit: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The logistic function; NaN stays NaN.
+
+    Parameters
+    ----------
+    logit : numpy.ndarray of floating point, any shape
+
+    Returns
+    -------
+    numpy.ndarray of float32, same shape
+        ``1 / (1 + exp(-logit))``, computed in float64.
+    """
+    exact = np.asarray(logit, dtype=np.float64)
+    decay = np.exp(-np.abs(exact))
+    return (np.where(exact >= 0, 1.0, decay) / (1.0 + decay)).astype(np.float32)
+
+
+def variant_scores(
+    ref_logit: npt.NDArray[Any], alt_logit: npt.NDArray[Any]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Scores of variants.
+
+    Parameters
+    ----------
+    ref_logit, alt_logit : numpy.ndarray of floating point, shape (n,)
+        Logits of the reference and the alternative windows.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of float32, shape (n,)
+        ``mifm_ref``, the probability of the reference window: the MIFM score of the paper.
+        ``mifm_alt``, that of the alternative window, and ``mifm_delta``, ``mifm_alt - mifm_ref``:
+        extensions, which the paper does not define.
+    """
+    ref, alt = probability(ref_logit), probability(alt_logit)
+    return {"mifm_ref": ref, "mifm_alt": alt, "mifm_delta": alt - ref}

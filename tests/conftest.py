@@ -1,0 +1,71 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """Folder of the packaged example: genome.fa, variants.vcf, intervals.bed."""
+    return EXAMPLE
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """Folder of the reference data; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("MIFM_REFERENCE_DATA", ROOT.parent / "shared"))
+    if not (folder / "data" / "genome").is_dir():
+        pytest.skip(f"no reference data: {folder / 'data' / 'genome'} does not exist (MIFM_REFERENCE_DATA)")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home folder for commands that run in a process of their own."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(home: Path) -> Run:
+    """Run ``python -m MODULE ARGUMENTS`` in the empty home folder; ``check=False`` lets it fail."""
+
+    def run_module(
+        module: str, *arguments: str | Path, cwd: Path | None = None, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "ignore", "-m", module, *map(str, arguments)]
+        environment = {**os.environ, "HOME": str(home), **environment}
+        environment.pop("XDG_DATA_HOME", None)
+        done = subprocess.run(
+            command,
+            cwd=cwd or home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return run_module
