@@ -1,0 +1,1 @@
+"""The training code of MIFM; run as ``python -m training <command>``."""
