@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.guard import guarded
 from mifm_kipoi.version import __version__
 
 
@@ -19,49 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO if options.debug else logging.WARNING)
     return guarded("mifm", options.debug, lambda: options.run(options))
-
-
-def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
-    """Run something; say an error in one line on standard error, with a traceback only for ``debug``.
-
-    Parameters
-    ----------
-    program : str
-        Name that begins the line.
-    debug : bool
-        Let errors through.
-    run : callable
-
-    Returns
-    -------
-    int
-        The exit code: 0, 1 for an error, 130 when interrupted.
-    """
-    try:
-        run()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return 130
-    except MIFMError as error:
-        if debug:
-            raise
-        print(f"{program}: error: {error}", file=sys.stderr)
-        return 1
-    # Whatever else goes wrong is shown in one line too, with the way to see more.
-    except Exception as error:
-        if debug:
-            raise
-        print(
-            f"{program}: unexpected error: {type(error).__name__}: {error} (more with --debug)",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
 
 
 def _say(*lines: str) -> None:

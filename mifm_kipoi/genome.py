@@ -47,8 +47,8 @@ class Genome:
     Raises
     ------
     GenomeError
-        When the file is missing, empty, not FASTA, compressed with plain gzip, or has no index and
-        lies in a folder that cannot be written to.
+        When the file is missing, empty, not FASTA, compressed with plain gzip, or has no index, or an
+        outdated one, and lies in a folder that cannot be written to.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -158,16 +158,22 @@ def _open_fasta(path: Path) -> pyfaidx.Fasta:
     if not gzipped and head[:1] not in (b">", b";", b"\n", b"\r"):
         raise GenomeError(f"{path} is not a FASTA file: it begins with {head[:1]!r}; expected '>'")
     index = [Path(f"{path}.fai"), *([Path(f"{path}.gzi")] if gzipped else [])]
-    missing = [name for name in index if not name.exists()]
-    if missing and not os.access(path.parent, os.W_OK):
-        raise GenomeError(
-            f"{path} has no index ({', '.join(name.name for name in missing)}) and its folder cannot be "
-            "written to; copy or link the file into a folder of your own, or have "
-            f"'samtools faidx {path.name}' run there"
-        )
+    _check_index(path, index)
     try:
-        return pyfaidx.Fasta(
-            str(path), as_raw=True, sequence_always_upper=True, rebuild=os.access(path.parent, os.W_OK)
-        )
+        return pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=True)
     except Exception as error:
         raise GenomeError(f"cannot index the FASTA file {path}: {error}") from error
+
+
+def _check_index(path: Path, index: list[Path]) -> None:
+    """Refuse a missing or outdated index that cannot be made anew."""
+    if os.access(path.parent, os.W_OK):
+        return
+    missing = [name.name for name in index if not name.exists()]
+    outdated = [name.name for name in index if name.exists() and name.stat().st_mtime < path.stat().st_mtime]
+    if missing or outdated:
+        what = "no index" if missing else "an index older than itself"
+        raise GenomeError(
+            f"{path} has {what} ({', '.join(missing or outdated)}) and its folder cannot be written to; copy "
+            f"or link the file into a folder of your own, or have 'samtools faidx {path.name}' run there"
+        )

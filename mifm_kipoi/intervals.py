@@ -50,7 +50,9 @@ def read_intervals(path: str | os.PathLike[str]) -> Iterator[Interval]:
     try:
         with path.open("rb") as file:
             gzipped = file.read(2) == b"\x1f\x8b"
-        with (gzip.open if gzipped else open)(path, "rt", encoding="utf-8", errors="surrogateescape") as lines:
+        with (gzip.open if gzipped else open)(
+            path, "rt", encoding="utf-8", errors="surrogateescape"
+        ) as lines:
             for number, line in enumerate(lines, start=1):  # noqa: B007 - the errors below name it
                 fields = line.rstrip("\r\n").split("\t")
                 if not line.strip() or fields[0].startswith(("#", "track", "browser")):
@@ -121,7 +123,7 @@ class Regions:
 
 
 def _check_complete(path: Path) -> None:
-    """Find what bedtools passes over: a gzip file cut, or damaged, so that its text still ends with a line."""
+    """Find what bedtools passes over: a cut or damaged gzip file whose text ends with a whole line."""
     try:
         with path.open("rb") as file:
             if file.read(2) != b"\x1f\x8b":

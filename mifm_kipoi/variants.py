@@ -81,9 +81,9 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
     _check_complete(path)
     last = "before the first record"
     try:
-        for chrom, pos, name, ref, alts in _read_records(path):
+        for chrom, pos, name, bases, alts in _read_records(path):
             last = f"after {chrom}:{pos}"
-            ref = _upper(ref) or MISSING
+            ref = _upper(bases) or MISSING
             if regions is not None and not regions.overlap(chrom, pos - 1, pos - 1 + len(ref)):
                 continue
             for alt in alts:

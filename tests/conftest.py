@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Kipoi writes a configuration into the home folder when it is imported, and weights lie in the user's
+# data folder: no test may see or change the user's own.
+os.environ["HOME"] = tempfile.mkdtemp(prefix="mifm-tests-")
+os.environ.pop("XDG_DATA_HOME", None)
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"
@@ -54,7 +60,6 @@ def run(home: Path) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "ignore", "-m", module, *map(str, arguments)]
         environment = {**os.environ, "HOME": str(home), **environment}
-        environment.pop("XDG_DATA_HOME", None)
         done = subprocess.run(
             command,
             cwd=cwd or home,

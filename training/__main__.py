@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from mifm_kipoi.cli import guarded
 from mifm_kipoi.encoding import codes
 from mifm_kipoi.genome import Genome
+from mifm_kipoi.guard import guarded
 from mifm_kipoi.weights import Weights, load_weights, save_weights
 from training.configuration import ConfigurationError, read_configuration
 from training.distil import DistilConfig, LogLine, distil

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from mifm_kipoi import __version__
-from mifm_kipoi.cli import guarded, main
+from mifm_kipoi.cli import main
 from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.guard import guarded
 from mifm_kipoi.weights import save_weights
 from tests.builders import TINY, random_network
 from tests.conftest import Run

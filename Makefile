@@ -1,0 +1,54 @@
+# The set-up and the commands of the project. Each target does everything that it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := plot,test,training
+
+.PHONY: demo test veff lint lock system clean
+
+# Score, rank and plot the packaged example, or with VCF=... FASTA=... your own variants.
+demo: $(VENV)/installed system
+	@$(BIN)/mifm demo $(VCF) $(FASTA)
+
+# All tests.
+test: $(VENV)/installed system veff
+	$(BIN)/python -m pytest
+
+# kipoi_veff beside Kipoi. Its metadata asks for packages that no longer build, so it comes without them.
+veff: $(VENV)/veff-installed
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/veff-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[veff]'
+	$(BIN)/python -m pip install --quiet --no-deps kipoi_veff==0.3.1
+	@touch $@
+
+# Programs that no Python package brings: bedtools reads BED files, bcftools and tabix are oracles of the tests.
+system:
+	@missing=; for program in bedtools bcftools tabix; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	else \
+		echo "Not installed:$$missing. Needed for regions in BED files and for some tests. Install with"; \
+		echo "  sudo apt-get install$$missing    or    conda install -c bioconda$$missing"; \
+	fi
+
+# Write the exact versions of everything installed; run after a change of setup.cfg.
+lock: $(VENV)/veff-installed
+	$(BIN)/python -m pip freeze --all --exclude-editable | grep -viE '^(pip|kipoi.veff)==' | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info

@@ -1,0 +1,164 @@
+"""Score variants with ``kipoi predict``, rank them and plot the first ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.kipoi.sources import GROUP
+
+_EXAMPLE = Path(__file__).parent / "example"
+_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
+_SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
+_LONGEST_ALLELE = 12
+
+
+class DemoError(MIFMError):
+    """``kipoi predict`` did not succeed."""
+
+
+def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]:
+    """Score, rank and plot.
+
+    Parameters
+    ----------
+    vcf, fasta : str or None
+        The user's files; the packaged example for None.
+    output : Path
+        Folder that receives ``ranked.tsv`` (every row, by descending ``mifm_ref``, rows without a
+        score last) and ``ranked.png``.
+    top : int
+        Variants in the printed table and in the plot.
+
+    Returns
+    -------
+    list of str
+        What to print: the table, the counts of statuses, and the command for the user's own files.
+
+    Raises
+    ------
+    DemoError
+        When ``kipoi predict`` fails.
+    """
+    own = vcf is not None
+    variants = Path(vcf) if vcf else _EXAMPLE / "variants.vcf"
+    genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa"
+    ranked = rank(predict(variants, genome))
+    output.mkdir(parents=True, exist_ok=True)
+    ranked.to_csv(output / "ranked.tsv", sep="\t", index=False, na_rep="nan")
+    plot(ranked.head(top), output / "ranked.png")
+    counts = ", ".join(f"{count} {status}" for status, count in ranked["status"].value_counts().items())
+    arguments = json.dumps({"vcf_file": "YOUR.vcf.gz", "fasta_file": "YOUR.fa"})
+    return [
+        table(ranked.head(top)),
+        "",
+        f"{len(ranked)} rows ({counts}) in {output / 'ranked.tsv'}; plot in {output / 'ranked.png'}",
+        *([] if own else ["The example's sequence is random, so its scores mean nothing."]),
+        "",
+        "Your own files:",
+        "  make demo VCF=YOUR.vcf.gz FASTA=YOUR.fa",
+        "or, after 'mifm register',",
+        f"  kipoi predict MIFM --source=mifm --dataloader_args='{arguments}' --batch_size 512 -m -o out.tsv",
+    ]
+
+
+def predict(vcf: Path, fasta: Path) -> pd.DataFrame:
+    """The table of ``kipoi predict`` on the packaged model, its columns under their short names.
+
+    Raises
+    ------
+    DemoError
+        When it fails; the message is that of its error.
+    """
+    arguments = json.dumps({"vcf_file": str(vcf.absolute()), "fasta_file": str(fasta.absolute())})
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.tsv"
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "kipoi",
+            "predict",
+            str(GROUP / "MIFM"),
+            "--source=dir",
+        ]
+        command += ["--dataloader_args", arguments, "--batch_size", "512", "-m", "-o", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+        if done.returncode:
+            raise DemoError(_reason(done.stderr))
+        missing = {f"preds/{name}": [""] for name in _SCORES}
+        text = {"metadata/variant/chrom": str}
+        # Kipoi writes no file where there is no variant.
+        found = (
+            pd.read_csv(out, sep="\t", dtype=text, keep_default_na=False, na_values=missing)
+            if out.exists()
+            else pd.DataFrame()
+        )
+    if found.empty:
+        raise DemoError(f"{vcf} holds no variant")
+    names = {f"metadata/variant/{name}": name for name in (*_COLUMNS, "status")}
+    names |= {f"preds/{name}": name for name in _SCORES}
+    return found.rename(columns=names)[[*_COLUMNS, *_SCORES, "status"]]
+
+
+def _reason(messages: str) -> str:
+    """The error that ended Kipoi, without its traceback and the name of its class."""
+    lines = messages.strip().splitlines() or ["no message"]
+    name, _, message = lines[-1].partition(": ")
+    return message if name.startswith("mifm_kipoi.") else f"kipoi predict failed: {lines[-1]}"
+
+
+def rank(scored: pd.DataFrame) -> pd.DataFrame:
+    """Rows by descending ``mifm_ref``, ties by the size of ``mifm_delta``, those without a score last."""
+    order = scored.assign(size=scored["mifm_delta"].abs())
+    order = order.sort_values(["mifm_ref", "size"], ascending=False, kind="stable", na_position="last")
+    return order.drop(columns="size").reset_index(drop=True)
+
+
+def _short(allele: str) -> str:
+    return allele if len(allele) <= _LONGEST_ALLELE else f"{allele[: _LONGEST_ALLELE - 1]}…"
+
+
+def table(ranked: pd.DataFrame) -> str:
+    """A readable table with aligned columns."""
+    shown = ranked.assign(ref=ranked["ref"].map(_short), alt=ranked["alt"].map(_short))
+    shown.insert(0, "rank", range(1, len(shown) + 1))
+    return str(shown.to_string(index=False, na_rep="-", float_format="{:.3f}".format))
+
+
+def plot(ranked: pd.DataFrame, path: Path) -> None:
+    """Reference and alternative score of each variant, as a PNG.
+
+    Parameters
+    ----------
+    ranked : pandas.DataFrame
+        The first rows of :func:`rank`.
+    path : Path
+        The PNG file.
+    """
+    from matplotlib.figure import Figure
+
+    scored = ranked[ranked["mifm_ref"].notna()].iloc[::-1]
+    rows = range(len(scored))
+    figure = Figure(figsize=(6.4, 1.2 + 0.28 * len(scored)), layout="constrained")
+    axes = figure.subplots()
+    axes.hlines(rows, scored["mifm_ref"], scored["mifm_alt"], color="0.7", zorder=1)
+    axes.scatter(scored["mifm_ref"], rows, color="C0", label="reference (the MIFM score)", zorder=2)
+    axes.scatter(scored["mifm_alt"], rows, color="white", edgecolor="C1", label="alternative", zorder=3)
+    labels = [
+        f"{row.chrom}:{row.pos} {_short(str(row.ref))}>{_short(str(row.alt))}" for row in scored.itertuples()
+    ]
+    axes.set_yticks(rows, labels)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("probability that the variant is causal (MIFM)")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(path, dpi=150)

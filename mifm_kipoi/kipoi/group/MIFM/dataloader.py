@@ -1,0 +1,5 @@
+"""The dataloader of the Kipoi model in this folder; the code is in the package."""
+
+from mifm_kipoi.kipoi.dataloaders import VariantDataloader
+
+__all__ = ["VariantDataloader"]

@@ -1,0 +1,106 @@
+"""The Kipoi model classes: one-hot windows in, probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kipoi.model
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mifm_kipoi import scores
+from mifm_kipoi.inference import logits
+from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
+from mifm_kipoi.weights import EMBEDDED, load_weights
+
+_EXPECTED = Path(__file__).parent / "example"
+
+
+class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
+    """A MIFM network as Kipoi calls it.
+
+    Parameters
+    ----------
+    weights : str
+        Name or path of the weights (:func:`mifm_kipoi.load_weights`).
+    device : str
+        A PyTorch device; ``auto`` takes a GPU where there is one.
+    """
+
+    MODEL_PACKAGE = "torch"
+
+    def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
+        mend_hdf5_writer()
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.network = load_weights(weights).model().to(device)
+
+    @property
+    def test(self) -> Any:
+        """Kipoi's test section, its file of expected values found beside the packaged example.
+
+        Kipoi itself would look for it in the folder that it is called from.
+        """
+        return self._test
+
+    @test.setter
+    def test(self, section: Any) -> None:
+        if isinstance(section.expect, str):
+            section.expect = str(_EXPECTED / Path(section.expect).name)
+        self._test = section
+
+    def _logits(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Logits of windows in Kipoi's layout: shape (n, 512, 4) -> (n,)."""
+        return logits(self.network, np.asarray(windows, dtype=np.float32).transpose(0, 2, 1))
+
+
+class VariantModel(_Model):
+    """Scores of variants from their reference and alternative windows."""
+
+    def predict_on_batch(self, x: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
+        """``mifm_ref``, ``mifm_alt`` and ``mifm_delta``, each of shape (n,).
+
+        Parameters
+        ----------
+        x : dict
+            ``ref`` and ``alt``: one-hot windows, shape (n, 512, 4); NaN gives NaN.
+        """
+        ref, alt = np.split(self._logits(np.concatenate([x["ref"], x["alt"]])), 2)
+        return scores.variant_scores(ref, alt)
+
+
+class _VariantEffects:
+    """What kipoi_veff asks of a model before it scores variants with it."""
+
+    seq_input = ("seq",)
+    # The network is not the same for both strands: a mean of the two would be another score.
+    use_rc = False
+
+    @property
+    def scoring_functions(self) -> list[Any]:
+        """The scores that the model can give, as kipoi_veff describes them."""
+        from kipoi_veff.specs import VarEffectFuncType, VarEffectScoringFunctions
+
+        names = ("diff", "ref", "alt", "logit", "logit_ref", "logit_alt")
+        return [VarEffectScoringFunctions(name=name, type=VarEffectFuncType(name)) for name in names]
+
+
+class SequenceModel(_Model):
+    """The score of one window."""
+
+    postprocessing = {"variant_effects": _VariantEffects()}  # noqa: RUF012 - kipoi_veff reads a dict
+
+    def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
+        super().__init__(weights, device)
+
+    def predict_on_batch(self, x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Probabilities, shape (n, 1).
+
+        Parameters
+        ----------
+        x : numpy.ndarray, shape (n, 512, 4)
+            One-hot windows; NaN gives NaN.
+        """
+        return scores.probability(self._logits(x))[:, np.newaxis]
