@@ -111,11 +111,7 @@ def stages(model: MIFM) -> list[nn.Sequential]:
     first, *rest = model.dilated
     bodies = [*(block[:-1] for block in blocks), first]
     chain = [nn.Sequential(pool, body) for pool, body in zip(pools, bodies, strict=True)]
-    return [
-        *chain,
-        *(nn.Sequential(block) for block in rest),
-        nn.Sequential(model.features, model.head),
-    ]
+    return [*chain, *(nn.Sequential(block) for block in (*rest, model.features, model.head))]
 
 
 class ChunkSampler:

@@ -1,0 +1,16 @@
+"""The benchmark runs and says what it measured; how long things take is never tested."""
+
+import json
+from pathlib import Path
+
+from tests.conftest import Run
+
+
+def test_predict_on_the_example(run: Run, root: Path, example: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    files = ("--vcf", example / "variants.vcf", "--fasta", example / "genome.fa")
+    done = run("benchmarks.speed.predict", *files, "--snvs", "20", "--repeats", "1", "--out", out, cwd=root)
+    figures = json.loads(out.read_text())
+    assert figures["windows"] == 2 * figures["snvs"] == 40
+    assert figures["bare_s"] >= 0
+    assert f"| {figures['predict_over_bare']} x bare |" in done.stdout
