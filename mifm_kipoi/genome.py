@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Genome:
         self.contigs: dict[str, int] = {name: record.rlen for name, record in self._file.faidx.index.items()}
         if not self.contigs:
             raise GenomeError(f"{self.path} holds no sequence; expected a FASTA file")
+        _check_length(self.path, self._file.faidx.index.values())
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -163,6 +165,25 @@ def _open_fasta(path: Path) -> pyfaidx.Fasta:
         return pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=True)
     except Exception as error:
         raise GenomeError(f"cannot index the FASTA file {path}: {error}") from error
+
+
+def _check_length(path: Path, records: Iterable[Any]) -> None:
+    """Notice an index of another file by the end of the last contig, which must be that of the file.
+
+    pyfaidx makes an index anew when the FASTA is younger; a FASTA that was replaced by an older one
+    escapes it.
+    """
+    with path.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            return
+        last = max(records, key=lambda record: int(record.offset))
+        lines, rest = divmod(last.rlen, last.lenc) if last.lenc else (0, 0)
+        end = last.offset + lines * last.lenb + rest
+        file.seek(end)
+        behind = file.read(2 * _BLOCK)
+    # Without a line end behind its last line, a file is shorter by that than whole lines are.
+    if behind.strip() or path.stat().st_size < end - (last.lenb - last.lenc):
+        raise GenomeError(_damaged(path, "the end of its last contig"))
 
 
 def _check_index(path: Path, index: list[Path]) -> None:

@@ -86,7 +86,7 @@ def allele_status(variant: Variant) -> Status:
     alt = variant.alt
     if alt in (MISSING, ""):
         return Status.MISSING_ALT
-    if alt in ("*", "<*>"):
+    if alt == "*":
         return Status.SPANNING_DELETION
     if "[" in alt or "]" in alt or (len(alt) > 1 and MISSING in (alt[0], alt[-1])):
         return Status.BREAKEND

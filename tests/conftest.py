@@ -10,11 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 # Kipoi writes a configuration into the home folder when it is imported, and weights lie in the user's
 # data folder: no test may see or change the user's own.
 os.environ["HOME"] = tempfile.mkdtemp(prefix="mifm-tests-")
 os.environ.pop("XDG_DATA_HOME", None)
+
+# The networks of the tests are small, and two threads on a busy machine wait for each other.
+torch.set_num_threads(1)
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--teacher", default="published", help="weights, by name or path (default: published)"
     )
+    command.add_argument("--start", help="weights of a student to go on with (default: random weights)")
     command.add_argument("--fasta", required=True, help="FASTA file that the recipe's contigs are cut from")
     command.add_argument("--out", required=True, help="the student's weights, .safetensors")
     command.add_argument("--log", help="table of the losses, TSV")
@@ -96,11 +97,16 @@ def _distil(options: argparse.Namespace) -> None:
         )  # fmt: skip
 
     contigs = [codes(genome.fetch(contig, 0, genome.contigs[contig])) for contig in config.contigs]
-    student = distil(teacher.model().to(options.device), contigs, config, log)
+    start = load_weights(options.start) if options.start else None
+    network = start.model() if start else None
+    student = distil(teacher.model().to(options.device), contigs, config, log, network)
     provenance: dict[str, object] = {
         "command": "python -m training distil",
         "recipe": dataclasses.asdict(config),
         "teacher": {"name": Path(teacher.name).stem, "tensors_sha256": teacher.sha256, **_source(teacher)},
+        "start": {"tensors_sha256": start.sha256, "recipe": start.provenance.get("recipe")}
+        if start
+        else None,
         "sequence": sha256_of(options.fasta),
         "torch": torch.__version__,
         "licence": "MIT, as this package. The teacher's own file states no licence and is not part of it.",

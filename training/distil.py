@@ -16,6 +16,7 @@ Two stages follow each other:
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import time
@@ -111,7 +112,11 @@ def stages(model: MIFM) -> list[nn.Sequential]:
     first, *rest = model.dilated
     bodies = [*(block[:-1] for block in blocks), first]
     chain = [nn.Sequential(pool, body) for pool, body in zip(pools, bodies, strict=True)]
-    return [*chain, *(nn.Sequential(block) for block in (*rest, model.features, model.head))]
+    return [
+        *chain,
+        *(nn.Sequential(block) for block in rest),
+        nn.Sequential(model.features, model.head),
+    ]
 
 
 class ChunkSampler:
@@ -257,6 +262,7 @@ def distil(
     contigs: list[npt.NDArray[np.uint8]],
     config: DistilConfig,
     on_log: Callable[[LogLine], None] | None = None,
+    start: MIFM | None = None,
 ) -> MIFM:
     """Train a student that answers as the teacher does.
 
@@ -270,6 +276,8 @@ def distil(
         The recipe.
     on_log : callable, optional
         Receives a :class:`LogLine` every ``config.log_every`` steps.
+    start : MIFM, optional
+        A student to go on with, instead of random weights; left as it is.
 
     Returns
     -------
@@ -279,14 +287,18 @@ def distil(
     Raises
     ------
     ValueError
-        When the teacher reads the variant token, or no sequence without N is long enough.
+        When the teacher reads the variant token, the student to start with has another size, or no
+        sequence without N is long enough.
     """
     if teacher.config.channels != NO_BASE:
         raise ValueError("the teacher reads the variant token; distillation on sequence needs one without")
+    if start is not None and start.config != teacher.config:
+        raise ValueError("the student to start with has another size than the teacher")
     device = next(teacher.parameters()).device
     torch.manual_seed(config.seed)
     generator = np.random.default_rng(config.seed)
-    student = MIFM(teacher.config).to(device)
+    student = copy.deepcopy(start) if start is not None else MIFM(teacher.config)
+    student = student.to(device)
     sampler = ChunkSampler(contigs, config.chunk_bins * teacher.config.bin_size, generator)
     was_training = teacher.training
     teacher.eval()

@@ -177,6 +177,8 @@ class AnnotatedVcf:
         self._next: tuple[list[bytes], Sequence[Reason]] | None = None
         if line is not None:
             fields = line.split(b"\t", 8)
+            # Records without INFO occur in real files.
+            fields += [_NONE] * (8 - len(fields))
             count = fields[4].count(b",") + 1
             self._next = fields, self._reasons[self._row : self._row + count]
             self._row += count

@@ -166,7 +166,7 @@ def test_predict_of_the_sequence_model(run: Run, example: Path, tmp_path: Path) 
 
 def test_predict_within_regions(run: Run, root: Path, example: Path, tmp_path: Path) -> None:
     bed, out = tmp_path / "regions.bed", tmp_path / "out.tsv"
-    bed.write_text("chr1\t2999\t3100\n")
+    bed.write_text("chr1\t2999\t3000\nchr1\t3099\t3100\n")
     run(
         "kipoi", "predict", ".", "--source=dir", "-m", "-o", out,
         "--dataloader_args", arguments(example, regions_file=str(bed)), cwd=root,

@@ -25,7 +25,7 @@ FAST = settings(max_examples=120, deadline=None)
 REASONS_OF_SYMBOLS = {
     ".": "missing_alt",
     "*": "spanning_deletion",
-    "<*>": "spanning_deletion",
+    "<*>": "symbolic_alt",
     "<DEL>": "symbolic_alt",
     "<INS:ME:ALU>": "symbolic_alt",
     "A[2:9[": "breakend",

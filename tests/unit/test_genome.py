@@ -443,3 +443,14 @@ class TestCache:
 
     def test_memory_is_four_mebibytes(self) -> None:
         assert genome_module._BLOCK * genome_module._CACHED_BLOCKS == 4 * 2**20
+
+
+def test_an_index_of_another_file_is_noticed(tmp_path: Path) -> None:
+    """A FASTA that is replaced by an older one, of which pyfaidx would keep the index."""
+    path = write_fasta(tmp_path / "genome.fa", {"1": "ACGT" * 100})
+    Genome(path)
+    for contigs in ({"1": "ACGT" * 50}, {"1": "ACGT" * 150}, {"1": "ACGT" * 100, "2": "ACGT"}):
+        write_fasta(path, contigs)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        with pytest.raises(GenomeError, match=r"the end of its last contig.*delete genome.fa.fai"):
+            Genome(path)

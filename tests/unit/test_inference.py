@@ -92,6 +92,16 @@ def test_only_windows_that_cannot_be_scored(network: MIFM) -> None:
     assert np.isnan(logits(network, windows)).tolist() == [True] * 5
 
 
+def test_the_network_runs_on_windows_that_can_be_scored_only(network: MIFM) -> None:
+    windows = random_windows(10)
+    windows[[2, 3, 9]] = np.nan
+    seen: list[torch.Tensor] = []
+    hook = network.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    logits(network, windows)
+    hook.remove()
+    np.testing.assert_array_equal(torch.cat(seen).numpy(), windows[[0, 1, 4, 5, 6, 7, 8]])
+
+
 def test_no_windows(network: MIFM) -> None:
     found = logits(network, np.empty((0, 4, TINY.window), dtype=np.float32))
     assert (found.shape, found.dtype) == ((0,), np.float32)

@@ -152,6 +152,7 @@ REASONS = [
     (snv("1", 301, "G", "."), Status.MISSING_ALT),
     (snv("1", 301, "G", ""), Status.MISSING_ALT),
     (snv("1", 301, "G", "*"), Status.SPANNING_DELETION),
+    (snv("1", 301, "G", "<*>"), Status.SYMBOLIC_ALT),
     (snv("1", 301, "G", "<DEL>"), Status.SYMBOLIC_ALT),
     (snv("1", 301, "G", "<DUP:TANDEM>"), Status.SYMBOLIC_ALT),
     (snv("1", 301, "G", "<NON_REF>"), Status.SYMBOLIC_ALT),
