@@ -43,7 +43,7 @@ PUBLISHED_SHA256 = "de14420eed5fbaa7477a5ed94e6d785033899fee1b8a34cb59feb5edc4af
 PUBLISHED_BYTES = 150_455
 
 TENSORS_SHA256 = {
-    EMBEDDED: "@EMBEDDED@",
+    EMBEDDED: "7e08a39643e0fdd1c0c4caa7c271aea4c0a67a80ff446aff9b8fc5c92a4c546f",
     PUBLISHED: "95726764d035766c2a4ea5a2b959d31cfadbf0e861503bff17a90c8fa27c7ccd",
 }
 """Checksums (:func:`tensors_sha256`) of the weights whose names promise particular numbers."""

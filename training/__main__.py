@@ -104,9 +104,7 @@ def _distil(options: argparse.Namespace) -> None:
         "command": "python -m training distil",
         "recipe": dataclasses.asdict(config),
         "teacher": {"name": Path(teacher.name).stem, "tensors_sha256": teacher.sha256, **_source(teacher)},
-        "start": {"tensors_sha256": start.sha256, "recipe": start.provenance.get("recipe")}
-        if start
-        else None,
+        "start": _start(start),
         "sequence": sha256_of(options.fasta),
         "torch": torch.__version__,
         "licence": "MIT, as this package. The teacher's own file states no licence and is not part of it.",
@@ -119,6 +117,14 @@ def _distil(options: argparse.Namespace) -> None:
     save_weights(options.out, student, provenance)
     if options.log:
         _write_log(Path(options.log), lines)
+
+
+def _start(student: Weights | None) -> dict[str, object] | None:
+    """The student that was gone on with, and what it had gone on with in its turn."""
+    if student is None:
+        return None
+    known = {key: student.provenance.get(key) for key in ("recipe", "start")}
+    return {"tensors_sha256": student.sha256, **known}
 
 
 def _source(teacher: Weights) -> dict[str, object]:

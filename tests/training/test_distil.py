@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -140,12 +141,25 @@ def test_recipes_that_are_refused(tmp_path: Path, text: str, message: str) -> No
         read_configuration(path, DistilConfig)
 
 
-def test_the_recipe_of_the_embedded_weights(root: Path) -> None:
-    recipe = read_configuration(root / "training" / "configs" / "embedded.yaml", DistilConfig)
-    stated = load_weights("embedded").provenance["recipe"]
-    assert {key: tuple(value) if isinstance(value, list) else value for key, value in stated.items()} == (
-        dataclasses.asdict(recipe)
-    )
+def test_the_recipes_of_the_embedded_weights(root: Path) -> None:
+    stated = load_weights("embedded").provenance
+    for name in ("embedded-3.yaml", "embedded-2.yaml", "embedded.yaml"):
+        recipe = read_configuration(root / "training" / "configs" / name, DistilConfig)
+        assert stated["recipe"] == json.loads(json.dumps(dataclasses.asdict(recipe))), name
+        stated = stated["start"]
+    assert stated is None
+
+
+def test_going_on_with_a_student() -> None:
+    teacher, start = random_network(TINY, seed=3), random_network(TINY, seed=4)
+    before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
+    config = dataclasses.replace(QUICK, hint_steps=0, end_to_end_steps=1, end_to_end_learning_rate=1e-2)
+    student = distil(teacher, [random_contig(20_000)], config, start=start)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in start.state_dict().items())
+    assert not torch.equal(student.head.weight, start.head.weight)
+    torch.testing.assert_close(student.head.weight, start.head.weight, atol=2e-4, rtol=0)
+    with pytest.raises(ValueError, match="has another size than the teacher"):
+        distil(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
 
 
 def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
