@@ -24,5 +24,9 @@ class ReferenceMismatchError(MIFMError):
     """More REF alleles than a few differ from the FASTA: most likely another genome build."""
 
 
+class OutputError(MIFMError):
+    """An output file that cannot be written."""
+
+
 class WeightsError(MIFMError):
     """Weights that are unknown, missing, damaged or unsafe to read."""

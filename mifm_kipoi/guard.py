@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mifm_kipoi.errors import MIFMError
 
@@ -48,3 +48,27 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
         print(f"{program}: unexpected error: {text} (more with --debug)", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def guarded_without_options(
+    program: str, arguments: Sequence[str] | None, run: Callable[[list[str]], None]
+) -> int:
+    """Guard a command whose arguments another program parses; ``--debug`` is taken out of them.
+
+    Parameters
+    ----------
+    program : str
+        Name that begins the line of an error.
+    arguments : sequence of str or None
+        The arguments; those of the process for None.
+    run : callable
+        Receives the arguments without ``--debug``.
+
+    Returns
+    -------
+    int
+        The exit code, as of :func:`guarded`.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    rest = [argument for argument in given if argument != "--debug"]
+    return guarded(program, "--debug" in given, lambda: run(rest))

@@ -6,7 +6,6 @@ metadata says what made it: the network's configuration, the provenance and a ch
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,7 +14,7 @@ import re
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ import safetensors.torch
 import torch
 
 from mifm_kipoi.checkpoint import read_checkpoint
-from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.errors import OutputError, WeightsError
+from mifm_kipoi.files import written_whole
 from mifm_kipoi.model import MIFM, MIFMConfig
 from mifm_kipoi.version import __version__
 
@@ -226,28 +226,8 @@ def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[
         "provenance": json.dumps({"mifm_kipoi": __version__, **provenance}),
         "tensors_sha256": tensors_sha256(state),
     }
-    with _complete_or_absent(Path(path)) as temporary:
+    with written_whole(path) as temporary:
         safetensors.torch.save_file(state, temporary, metadata=metadata)
-
-
-@contextlib.contextmanager
-def _complete_or_absent(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, renamed to it on success and removed on failure."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-    except OSError as error:
-        raise WeightsError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise WeightsError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def file_sha256(path: Path) -> str:
@@ -310,7 +290,12 @@ def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Wei
             f"{path} does not hold the published weights: the checkpoint has sha256 {PUBLISHED_SHA256}, "
             f"this file {sha256}; give it another name with --name"
         )
-    save_weights(weights_folder() / f"{name}.safetensors", model, provenance)
+    folder = weights_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    save_weights(folder / f"{name}.safetensors", model, provenance)
     return load_weights(name)
 
 

@@ -12,7 +12,6 @@ import collections
 import contextlib
 import dataclasses
 import enum
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -36,10 +35,6 @@ STATUS = "MIFM_STATUS"
 
 class BridgeError(MIFMError):
     """A request that an engine cannot fulfil, or an engine that is not installed."""
-
-
-class OutputError(MIFMError):
-    """An output file that cannot be written."""
 
 
 class Unsupported(enum.StrEnum):
@@ -222,35 +217,3 @@ def temporary_folder() -> Iterator[Path]:
             yield Path(folder)
         finally:
             tempfile.tempdir = before
-
-
-@contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside ``path``, renamed to it on success and removed on failure.
-
-    A ``path`` that exists and is no regular file, such as a pipe, is given itself.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        try:
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Interval, read_intervals
 from mifm_kipoi.kipoi import bridge, compatibility
@@ -50,7 +51,7 @@ class _SavedWhole:
 
     def save_to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the HDF5 file that ``plot_mutation_map`` reads."""
-        with bridge.written_whole(path) as temporary:
+        with written_whole(path) as temporary:
             self._maps.save_to_file(str(temporary))
 
 

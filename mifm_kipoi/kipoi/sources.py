@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.files import written_whole
 
 GROUP = Path(__file__).parent / "group"
 """Folder of the group MIFM, a local model source."""
@@ -175,9 +175,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
     except OSError as error:
-        raise RegistrationError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RegistrationError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
+    with written_whole(path) as temporary:
+        temporary.write_text(text)

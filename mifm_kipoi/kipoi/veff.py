@@ -29,8 +29,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
-from mifm_kipoi.guard import guarded
+from mifm_kipoi.guard import guarded_without_options
 from mifm_kipoi.intervals import Regions
 from mifm_kipoi.kipoi import bridge, compatibility, mutation_maps
 from mifm_kipoi.kipoi.annotation import AnnotatedVcf, open_vcf
@@ -51,10 +52,7 @@ _FILES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command of kipoi_veff; return 0 when done, 1 on an error (2, usage, exits)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
-    return guarded(PROGRAM, debug, lambda: _run(given))
+    return guarded_without_options(PROGRAM, arguments, _run)
 
 
 def _run(arguments: list[str]) -> None:
@@ -210,7 +208,7 @@ def _score_variants(
         else:
             prefix = SyncPredictonsWriter(model).info_tag_prefix
             compressed = Path(output_vcf).suffix in (".gz", ".bgz")
-            with bridge.written_whole(output_vcf) as temporary, open_vcf(temporary, compressed) as target:
+            with written_whole(output_vcf) as temporary, open_vcf(temporary, compressed) as target:
                 out = AnnotatedVcf(
                     Path(input_vcf),
                     target,

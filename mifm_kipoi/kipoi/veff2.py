@@ -28,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi import encoding
+from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
-from mifm_kipoi.guard import guarded
+from mifm_kipoi.guard import guarded_without_options
 from mifm_kipoi.kipoi import bridge
 from mifm_kipoi.kipoi.bridge import STATUS, BridgeError, Reason, Unsupported
 from mifm_kipoi.variants import Variant, read_variants
@@ -49,10 +50,7 @@ _VARIANT_COLUMNS = 5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run kipoi-veff2's command; return 0 when done, 1 on an error (2, usage, exits)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
-    return guarded(PROGRAM, debug, lambda: _run(given))
+    return guarded_without_options(PROGRAM, arguments, _run)
 
 
 def _run(arguments: list[str]) -> None:
@@ -170,7 +168,7 @@ def _score(
             engine(str(snvs), str(scores))
         else:
             scores.write_text("\t".join(columns) + "\n")
-        with bridge.written_whole(output) as temporary:
+        with written_whole(output) as temporary:
             _merge(vcf, reasons, scores, temporary, columns)
     print(f"{PROGRAM}: {bridge.summary(reasons)}", file=sys.stderr)  # noqa: T201 - the command line speaks
 

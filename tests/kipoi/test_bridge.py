@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mifm_kipoi.errors import OutputError
+from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Regions
 from mifm_kipoi.kipoi import bridge
-from mifm_kipoi.kipoi.bridge import BridgeError, DataloaderArguments, OutputError, Unsupported
+from mifm_kipoi.kipoi.bridge import BridgeError, DataloaderArguments, Unsupported
 from mifm_kipoi.variants import Variant
 from mifm_kipoi.windows import Status, stream_windows
 from tests.builders import write_fasta
@@ -141,7 +143,7 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
     path.write_text("before")
 
     def write(fail: bool) -> None:
-        with bridge.written_whole(path) as temporary:
+        with written_whole(path) as temporary:
             temporary.write_text("after")
             assert path.read_text() == "before"
             if fail:
@@ -155,7 +157,7 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with (
         pytest.raises(OutputError, match=r"cannot write .*/no/out\.txt: No such file or directory"),
-        bridge.written_whole(tmp_path / "no" / "out.txt"),
+        written_whole(tmp_path / "no" / "out.txt"),
     ):
         pass
 
@@ -163,7 +165,7 @@ def test_files_are_whole_or_absent(tmp_path: Path) -> None:
 def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with bridge.written_whole(pipe) as given:
+    with written_whole(pipe) as given:
         assert given == pipe
     assert pipe.is_fifo()
 

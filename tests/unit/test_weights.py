@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from mifm_kipoi import weights
-from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.errors import OutputError, WeightsError
 from mifm_kipoi.model import MIFM, MIFMConfig
 from tests.builders import TINY, random_network
 
@@ -59,7 +59,7 @@ def test_saving_leaves_no_half_file_behind(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.torch, "save_file", fail)
-    with pytest.raises(WeightsError, match="No space left on device"):
+    with pytest.raises(OutputError, match="No space left on device"):
         saved(tmp_path / "own.safetensors")
     assert list(tmp_path.iterdir()) == []
 
@@ -139,6 +139,7 @@ def test_other_weights_cannot_take_the_published_name(tmp_path: Path) -> None:
 
 
 def test_verify_notices_other_weights_under_a_known_name(folder: Path) -> None:
+    folder.mkdir(parents=True)
     saved(folder / "published.safetensors")
     with pytest.raises(WeightsError, match="does not hold the published weights"):
         weights.verify_weights("published")
