@@ -154,15 +154,20 @@ def _fill_windows(
     ref_end = pos0 + len(variant.ref)
     if pos0 < 0 or ref_end > genome.contigs[contig]:
         return Status.POSITION_OUTSIDE_CONTIG
-    if genome.fetch(contig, pos0, ref_end).tobytes() != variant.ref.encode():
-        return Status.REF_MISMATCH
     start = pos0 - VARIANT_INDEX
-    ref[:] = genome.fetch(contig, start, start + WINDOW)
+    # One look at the genome serves all that lies in the reference window.
+    bases = genome.fetch(contig, start, max(start + WINDOW, ref_end))
+    if bases[VARIANT_INDEX : ref_end - start].tobytes() != variant.ref.encode():
+        return Status.REF_MISMATCH
+    ref[:] = bases[:WINDOW]
     allele = np.frombuffer(variant.alt.encode()[: WINDOW - VARIANT_INDEX], dtype=np.uint8)
     behind = VARIANT_INDEX + allele.size
     alt[:VARIANT_INDEX] = ref[:VARIANT_INDEX]
     alt[VARIANT_INDEX:behind] = allele
-    alt[behind:] = genome.fetch(contig, ref_end, ref_end + WINDOW - behind)
+    if allele.size == len(variant.ref):
+        alt[behind:] = ref[behind:]
+    else:
+        alt[behind:] = genome.fetch(contig, ref_end, ref_end + WINDOW - behind)
     return Status.OK
 
 
