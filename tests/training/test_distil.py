@@ -53,7 +53,7 @@ def test_a_student_learns_its_teachers_answers() -> None:
         taught, learnt, control = (
             network(x).numpy() for network in (teacher, student, random_network(TINY, seed=4))
         )
-    assert np.corrcoef(taught, learnt)[0, 1] > 0.95
+    assert np.corrcoef(taught, learnt)[0, 1] > 0.98
     assert np.corrcoef(taught, control)[0, 1] < 0.5
     assert [(line.stage, line.step) for line in lines] == [
         ("hints", 300), ("hints", 600), ("end-to-end", 300),
