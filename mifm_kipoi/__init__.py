@@ -13,6 +13,7 @@ _EXPORTS = {
     "MIFM": "model",
     "MIFMConfig": "model",
     "MIFMError": "errors",
+    "Predictor": "inference",
     "Regions": "intervals",
     "Status": "windows",
     "VARIANT_INDEX": "windows",

@@ -15,6 +15,8 @@ _CODES = np.full(256, NO_BASE, dtype=np.uint8)
 for _code, _base in enumerate(BASES):
     _CODES[ord(_base)] = _CODES[ord(_base.lower())] = _code
 
+_ONE_HOT = np.eye(NO_BASE + 1, NO_BASE, dtype=np.float32)
+
 _COMPLEMENT = np.array([3, 2, 1, 0, NO_BASE], dtype=np.uint8)
 
 
@@ -44,12 +46,11 @@ def one_hot(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     Returns
     -------
     numpy.ndarray of float32, shape (..., 4, length)
-        Channels in the order A, C, G, T; all zeros where the code is 4.
+        Channels in the order A, C, G, T; all zeros where the code is 4. In memory the four channels of a
+        base lie side by side, which the network reads fastest.
     """
-    channels = np.empty((*codes.shape[:-1], NO_BASE, codes.shape[-1]), dtype=np.float32)
-    for base in range(NO_BASE):
-        np.equal(codes, base, out=channels[..., base, :], casting="unsafe")
-    return channels
+    windows: npt.NDArray[np.float32] = _ONE_HOT.take(codes, axis=0).swapaxes(-1, -2)
+    return windows
 
 
 def with_variant_token(windows: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:

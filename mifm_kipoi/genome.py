@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyfaidx
+from numpy.lib.stride_tricks import sliding_window_view
 
 from mifm_kipoi.errors import GenomeError
 
@@ -103,6 +104,32 @@ class Genome:
             low, high = max(first, offset), min(last, offset + _BLOCK)
             bases[low - start : high - start] = self._block(contig, block)[low - offset : high - offset]
         return bases
+
+    def fetch_windows(self, contig: str, starts: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint8]:
+        """Bases of many stretches of one length on a contig.
+
+        Parameters
+        ----------
+        contig : str
+            A name in :attr:`contigs`.
+        starts : numpy.ndarray of int64, shape (n,)
+            0-based first bases, in any order; may lie before the contig.
+        length : int
+
+        Returns
+        -------
+        numpy.ndarray of uint8, shape (n, length)
+            As from :meth:`fetch`.
+        """
+        windows = np.empty((len(starts), length), dtype=np.uint8)
+        order = np.argsort(starts, kind="stable")
+        blocks = starts[order] // _BLOCK
+        # The stretches that begin in one block are cut from it at once.
+        for rows in np.split(order, np.flatnonzero(np.diff(blocks)) + 1) if len(order) else ():
+            first = starts[rows[0]]
+            bases = self.fetch(contig, int(first), int(starts[rows[-1]]) + length)
+            windows[rows] = sliding_window_view(bases, length)[starts[rows] - first]
+        return windows
 
     def _block(self, contig: str, number: int) -> npt.NDArray[np.uint8]:
         if self._process != os.getpid():

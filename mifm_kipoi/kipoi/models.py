@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from mifm_kipoi import scores
-from mifm_kipoi.inference import logits
+from mifm_kipoi.inference import Predictor
 from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
 from mifm_kipoi.weights import EMBEDDED, load_weights
 
@@ -36,6 +36,7 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.network = load_weights(weights).model().to(device)
+        self.predictor = Predictor(self.network)
 
     @property
     def test(self) -> Any:
@@ -51,9 +52,10 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
             section.expect = str(_EXPECTED / Path(section.expect).name)
         self._test = section
 
-    def _logits(self, windows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Logits of windows in Kipoi's layout: shape (n, 512, 4) -> (n,)."""
-        return logits(self.network, np.asarray(windows, dtype=np.float32).transpose(0, 2, 1))
+
+def _windows(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """From Kipoi's layout to the network's: (n, 512, 4) -> (n, 4, 512), a view."""
+    return np.asarray(x, dtype=np.float32).transpose(0, 2, 1)
 
 
 class VariantModel(_Model):
@@ -67,8 +69,7 @@ class VariantModel(_Model):
         x : dict
             ``ref`` and ``alt``: one-hot windows, shape (n, 512, 4); NaN gives NaN.
         """
-        ref, alt = np.split(self._logits(np.concatenate([x["ref"], x["alt"]])), 2)
-        return scores.variant_scores(ref, alt)
+        return scores.variant_scores(*self.predictor.variant_logits(_windows(x["ref"]), _windows(x["alt"])))
 
 
 class _VariantEffects:
@@ -103,4 +104,4 @@ class SequenceModel(_Model):
         x : numpy.ndarray, shape (n, 512, 4)
             One-hot windows; NaN gives NaN.
         """
-        return scores.probability(self._logits(x))[:, np.newaxis]
+        return scores.probability(self.predictor.logits(_windows(x)))[:, np.newaxis]

@@ -13,6 +13,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mifm_kipoi import genome as genome_module
@@ -444,6 +445,31 @@ class TestCache:
 
     def test_memory_is_four_mebibytes(self) -> None:
         assert genome_module._BLOCK * genome_module._CACHED_BLOCKS == 4 * 2**20
+
+
+class TestFetchWindows:
+    """fetch_windows: many stretches of one length; fetch is the reference."""
+
+    @pytest.mark.parametrize("block", [1, 7, 100, BLOCK])
+    @pytest.mark.parametrize(
+        "starts",
+        [
+            [],
+            [5],
+            [-20, -1, 0, 1, 90, 99, 100, 101, 199, 240, 249, 260],
+            [240, 3, 3, 100, -5, 99, 240, 0],
+        ],
+    )
+    def test_are_those_of_single_looks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, starts: list[int]
+    ) -> None:
+        monkeypatch.setattr(genome_module, "_BLOCK", block)
+        genome = Genome(write_fasta(tmp_path / "genome.fa", {"1": random_bases(250), "2": "ACGT"}))
+        found = genome.fetch_windows("1", np.array(starts, dtype=np.int64), 20)
+        assert (found.shape, found.dtype) == ((len(starts), 20), np.uint8)
+        assert [row.tobytes().decode() for row in found] == [
+            text(genome, "1", start, start + 20) for start in starts
+        ]
 
 
 def test_an_index_of_another_file_is_noticed(tmp_path: Path) -> None:
