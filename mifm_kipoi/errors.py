@@ -24,9 +24,17 @@ class ReferenceMismatchError(MIFMError):
     """More REF alleles than a few differ from the FASTA: most likely another genome build."""
 
 
+class InputError(MIFMError):
+    """An input file that cannot be read, or that does not fit the others."""
+
+
 class OutputError(MIFMError):
     """An output file that cannot be written."""
 
 
 class WeightsError(MIFMError):
     """Weights that are unknown, missing, damaged or unsafe to read."""
+
+
+class OptionError(MIFMError):
+    """An option with an impossible value, or options that exclude each other."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mifm_kipoi.errors import OutputError
+from mifm_kipoi.errors import InputError, OutputError
 
 
 @contextlib.contextmanager
@@ -41,3 +42,18 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OutputError(f"cannot write {path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Checksum of a file's bytes.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error

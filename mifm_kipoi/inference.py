@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from mifm_kipoi import encoding
+from mifm_kipoi.errors import OptionError
 from mifm_kipoi.model import MIFM
 from mifm_kipoi.partial import PartialNetwork
 
@@ -30,9 +31,12 @@ class Predictor:
     ----------
     model : MIFM
         On any device; it is left as it came, and its values are taken as they are now.
+    batch_size : int, optional
+        Windows, or pairs of windows, at once.
     """
 
-    def __init__(self, model: MIFM) -> None:
+    def __init__(self, model: MIFM, batch_size: int | None = None) -> None:
+        self._batch_size = batch_size or _BATCH
         self._network = PartialNetwork(model)
         self._like = model.head.weight.detach()
         self._index = model.config.variant_index
@@ -60,13 +64,16 @@ class Predictor:
         """
         found = np.full(len(windows), np.nan, dtype=np.float32)
         with _exactly():
-            for rows in _batches(_scorable(windows)):
-                levels = self._network.levels(self._one_hot(_tensor(windows[rows])))
+            for rows in _batches(_scorable(windows), self._batch_size):
+                levels = self._network.levels(self._one_hot(_tensor(windows[rows]), self._index))
                 found[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
         return found
 
     def variant_logits(
-        self, ref: npt.NDArray[np.uint8 | np.floating], alt: npt.NDArray[np.uint8 | np.floating]
+        self,
+        ref: npt.NDArray[np.uint8 | np.floating],
+        alt: npt.NDArray[np.uint8 | np.floating],
+        index: int | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Logits of the reference and the alternative windows of variants.
 
@@ -78,6 +85,8 @@ class Predictor:
         ----------
         ref, alt : numpy.ndarray
             In either form, both in the same.
+        index : int, optional
+            0-based position of the variant's base in the windows, that of the network by default.
 
         Returns
         -------
@@ -94,28 +103,29 @@ class Predictor:
                 f"ref is {ref.dtype} of shape {ref.shape} and alt {alt.dtype} of {alt.shape}; "
                 "expected two of a kind"
             )
+        index = self._index if index is None else index
         found = np.full((2, len(ref)), np.nan, dtype=np.float32)
         with _exactly():
-            for rows in _batches(_scorable(ref, alt)):
-                found[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]))
+            for rows in _batches(_scorable(ref, alt), self._batch_size):
+                found[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]), index)
         return found[0], found[1]
 
-    def _pair_logits(self, ref: torch.Tensor, alt: torch.Tensor) -> npt.NDArray[np.float32]:
+    def _pair_logits(self, ref: torch.Tensor, alt: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
         """Shape (2, n)."""
         differs = (ref != alt).view(*ref.shape[:2], -1).any(2)
-        differs[:, self._index] = False
+        differs[:, index] = False
         exchanged = ~differs.any(1)
         first = torch.ones(len(ref), dtype=torch.bool)
         first[1:] = (ref[1:] != ref[:-1]).flatten(1).any(1)
         owner = first.cumsum(0) - 1
         one_by_one = bool(exchanged.all() and first.all())
         whole = ref if one_by_one else torch.cat([ref[first], alt[~exchanged]])
-        levels = self._network.levels(self._one_hot(whole))
+        levels = self._network.levels(self._one_hot(whole, index))
         bins = [levels[-1]]
         if exchanged.any():
-            bases = self._one_hot(alt[exchanged])[:, self._index]
+            bases = self._one_hot(alt[exchanged], index)[:, index]
             rows = None if one_by_one else owner[exchanged].to(bases.device)
-            bins.append(self._network.exchange(levels, self._index, bases, rows))
+            bins.append(self._network.exchange(levels, index, bases, rows))
         logits = self._network.read_out(torch.cat(bins)).float().cpu()
         found = torch.empty(2, len(ref))
         refs = int(first.sum())
@@ -124,20 +134,37 @@ class Predictor:
         found[1, exchanged] = logits[len(whole) :]
         return found.numpy()
 
-    def _one_hot(self, windows: torch.Tensor) -> torch.Tensor:
+    def _one_hot(self, windows: torch.Tensor, index: int) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
         windows = windows.to(self._like.device)
         if windows.dim() == 3:
             return windows.to(self._like.dtype)
         channels = F.embedding(windows.int(), self._bases)
         if channels.shape[-1] > encoding.NO_BASE:
-            channels[:, self._index] = channels.new_tensor([0, 0, 0, 0, 1])
+            channels[:, index] = channels.new_tensor([0, 0, 0, 0, 1])
         return channels
 
 
 def logits(model: MIFM, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
     """Logits of windows under a model; see :meth:`Predictor.logits`."""
     return Predictor(model).logits(windows)
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """A device of PyTorch; ``auto`` is a GPU where there is one.
+
+    Raises
+    ------
+    OptionError
+        When there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    # PyTorch has an exception of its own for each way in which a device can be missing.
+    except Exception as error:
+        raise OptionError(f"no device {name!r}: {error}; expected cpu, cuda or auto") from error
 
 
 @contextlib.contextmanager
@@ -156,10 +183,10 @@ def _scorable(*windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.i
     return np.flatnonzero(scorable)
 
 
-def _batches(rows: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp] | slice]:
+def _batches(rows: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp] | slice]:
     """Batches of rows, as slices where they follow each other, which takes no copy."""
-    for start in range(0, rows.size, _BATCH):
-        batch = rows[start : start + _BATCH]
+    for start in range(0, rows.size, size):
+        batch = rows[start : start + size]
         consecutive = batch[-1] - batch[0] == batch.size - 1
         yield slice(batch[0], batch[-1] + 1) if consecutive else batch
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gzip
+import hashlib
+import io
 import os
 import re
+import shutil
+import sys
+import tempfile
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any
 
-from mifm_kipoi.errors import VariantFileError
+from mifm_kipoi.errors import MIFMError, VariantFileError
 from mifm_kipoi.intervals import Regions
 
 MISSING = "."
@@ -21,7 +28,14 @@ _FIRST_COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 _LARGEST_POS = 2**31 - 1
 """The largest position that BCF can hold, too."""
 
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+STANDARD_INPUT = "-"
+
+_BEGINNING = 1 << 16
+"""Bytes that tell what a file is: at least one block of a bgzip file."""
+
+_BGZF_HEAD = 18
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends a bgzip file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +60,22 @@ class Variant:
     id: str
     ref: str
     alt: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a variant file.
+
+    Parameters
+    ----------
+    variants : tuple of Variant
+        One per alternative allele, in their order; one with ``alt`` ``.`` where there is none.
+    line : bytes
+        The record as in a VCF file, without the line's end; empty unless it was asked for.
+    """
+
+    variants: tuple[Variant, ...]
+    line: bytes
 
 
 _SEQUENCE = re.compile(r"[A-Z]+", re.IGNORECASE)
@@ -77,74 +107,218 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
         When the file is missing, no VCF or BCF, truncated, or holds a record that cannot be read;
         the message names the last record that could.
     """
-    path = Path(path)
-    _check_complete(path)
-    last = "before the first record"
-    try:
-        for chrom, pos, name, bases, alts in _read_records(path):
-            last = f"after {chrom}:{pos}"
-            ref = _upper(bases) or MISSING
-            if regions is not None and not regions.overlap(chrom, pos - 1, pos - 1 + len(ref)):
-                continue
-            for alt in alts:
-                yield Variant(chrom, pos, name or MISSING, ref, _upper(alt) or MISSING)
-    # cyvcf2 raises plain Exception for records that htslib refuses; gzip and zlib each have their own.
-    except Exception as error:
-        raise VariantFileError(
-            f"cannot read {path} {last}: {error}; expected a complete VCF or BCF file, "
-            "which 'bcftools view' would read without an error"
-        ) from error
+    with VariantFile(path) as file:
+        for record in file:
+            if regions is None or in_regions(record, regions):
+                yield from record.variants
 
 
-_Record = tuple[str, int, str | None, str, Sequence[str]]
-"""CHROM, POS, ID, REF and the alternative alleles, as in the file."""
+def in_regions(record: Record, regions: Regions) -> bool:
+    """Whether the reference allele of a record overlaps any region."""
+    variant = record.variants[0]
+    return regions.overlap(variant.chrom, variant.pos - 1, variant.pos - 1 + len(variant.ref))
 
 
-def _read_records(path: Path) -> Iterator[_Record]:
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if gzipped else path.open("rb") as lines:
-        if lines.read(3) != b"BCF":
-            lines.seek(0)
-            yield from _vcf_records(lines)
-            return
-    yield from _bcf_records(path)
+class VariantFile:
+    """The records of a VCF (plain, gzip or bgzip) or BCF file, read once from start to end.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; ``-`` is standard input.
+    lines : bool
+        Keep the text of the records.
+
+    Raises
+    ------
+    VariantFileError
+        When the file is missing, no VCF or BCF, or truncated; while reading, also when it holds a
+        record that cannot be read: the message names the last record that could.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], lines: bool = False) -> None:
+        self.path = Path(path)
+        self._lines = lines
+        self._last = "before the first record"
+        self._open = contextlib.ExitStack()
+        try:
+            with self._explained():
+                self._source = self._open.enter_context(_open_bytes(self.path))
+                self.header, self._records = self._open_records()
+        except MIFMError:
+            self.close()
+            raise
+
+    @property
+    def sha256(self) -> str | None:
+        """Checksum of the bytes read so far of what can be read only once; None for a file."""
+        return self._source.raw.digest.hexdigest() if isinstance(self._source.raw, _Stream) else None
+
+    def __enter__(self) -> VariantFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._open.close()
+
+    @property
+    def share_read(self) -> float:
+        """Share of the file's bytes read so far; 0 where that is not known."""
+        try:
+            return self._source.tell() / max(self.path.stat().st_size, 1)
+        except OSError:
+            return 0.0
+
+    def __iter__(self) -> Iterator[Record]:
+        with self._explained():
+            for chrom, pos, name, bases, alts, line in self._records:
+                ref = _upper(bases) or MISSING
+                yield Record(
+                    tuple(Variant(chrom, pos, name or MISSING, ref, _upper(alt) or MISSING) for alt in alts),
+                    line,
+                )
+                self._last = f"after {chrom}:{pos}"
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except MIFMError:
+            raise
+        # cyvcf2 raises plain Exception for records that htslib refuses; gzip and zlib each have their own.
+        except Exception as error:
+            raise VariantFileError(
+                f"cannot read {self.path} {self._last}: {error}; expected a complete VCF or BCF file, "
+                "which 'bcftools view' would read without an error"
+            ) from error
+
+    def _open_records(self) -> tuple[list[bytes], Iterator[_Fields]]:
+        """The header's lines, the last that of the columns, and the records that follow."""
+        source = self._source
+        head = _beginning(source)
+        gzipped = head[:2] == BGZF_END[:2]
+        if (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == b"BCF":
+            return self._bcf_records()
+        lines = self._open.enter_context(gzip.GzipFile(fileobj=source)) if gzipped else source
+        return _vcf_records(lines, self._lines)
+
+    def _bcf_records(self) -> tuple[list[bytes], Iterator[_Fields]]:
+        import cyvcf2
+
+        path = self.path
+        if isinstance(self._source.raw, _Stream):
+            # htslib opens files by name.
+            file = self._open.enter_context(tempfile.NamedTemporaryFile(suffix=".bcf"))  # noqa: SIM115 - it does
+            shutil.copyfileobj(self._source, file)
+            file.flush()
+            path = Path(file.name)
+            _check_complete(path)
+        with warnings.catch_warnings():
+            # cyvcf2 warns of a file without records; the rows of the answer say the same.
+            warnings.simplefilter("ignore")
+            reader = self._open.enter_context(contextlib.closing(cyvcf2.VCF(str(path), lazy=True)))
+        records = (
+            (
+                record.CHROM,
+                record.POS,
+                record.ID,
+                record.REF,
+                record.ALT or (MISSING,),
+                str(record).rstrip("\n").encode() if self._lines else b"",
+            )
+            for record in reader
+        )
+        return reader.raw_header.encode().splitlines(), records
 
 
-def _bcf_records(path: Path) -> Iterator[_Record]:
-    import cyvcf2
-
-    with warnings.catch_warnings():
-        # cyvcf2 warns of a file without records; the rows of the answer say the same.
-        warnings.simplefilter("ignore")
-        reader = cyvcf2.VCF(str(path), lazy=True)
-    with contextlib.closing(reader):
-        for record in reader:
-            yield record.CHROM, record.POS, record.ID, record.REF, record.ALT or (MISSING,)
+_Fields = tuple[str, int, str | None, str, Sequence[str], bytes]
+"""CHROM, POS, ID, REF and the alternative alleles, as in the file, and the record's line."""
 
 
-def _vcf_records(lines: Iterable[bytes]) -> Iterator[_Record]:
+class _Stream(io.RawIOBase):
+    """What can be read only once, such as standard input; notices a bgzip stream that is cut."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        super().__init__()
+        self._source = source
+        self._head = b""
+        self._tail = b""
+        self._pending = b""
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def beginning(self) -> bytes:
+        """The first bytes, which are still to be read."""
+        while len(self._pending) < _BEGINNING and (found := self._source.read(_BEGINNING)):
+            self._pending += found
+        return self._pending
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._pending:
+            self._pending = self._source.read(len(buffer))
+        found, self._pending = self._pending[: len(buffer)], self._pending[len(buffer) :]
+        buffer[: len(found)] = found
+        self.digest.update(found)
+        if len(self._head) < _BGZF_HEAD:
+            self._head += found[:_BGZF_HEAD]
+        self._tail = (self._tail + found)[-len(BGZF_END) :]
+        if not found and _is_bgzip(self._head) and self._tail != BGZF_END:
+            raise ValueError("it is truncated: bgzip's end-of-file mark is missing")
+        return len(found)
+
+
+def _beginning(source: io.BufferedReader) -> bytes:
+    """The first bytes of a file or stream, which are still to be read."""
+    if isinstance(source.raw, _Stream):
+        return source.raw.beginning()
+    head = source.read(_BEGINNING)
+    source.seek(0)
+    return head
+
+
+@contextlib.contextmanager
+def _open_bytes(path: Path) -> Iterator[io.BufferedReader]:
+    """A file, or a pipe or standard input, which can be read only once."""
+    if str(path) == STANDARD_INPUT:
+        yield io.BufferedReader(_Stream(sys.stdin.buffer))  # type: ignore[type-var,unused-ignore]
+    elif path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("rb") as file:
+            yield io.BufferedReader(_Stream(file))
+    else:
+        _check_complete(path)
+        with path.open("rb") as file:
+            yield file
+
+
+def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Iterator[_Fields]]:
     """Read VCF as text.
 
     cyvcf2 is for BCF only: of a line that htslib refuses it makes a record all the same where the
     line is the first on a contig that the header does not declare, with a cut allele or none at all.
     """
-    columns = 0
-    for number, line in enumerate(lines, start=1):
+    header: list[bytes] = []
+    numbered = enumerate(lines, start=1)
+    for number, line in numbered:
         text = line.rstrip(b"\r\n")
         if number == 1 and not text.startswith(b"##fileformat=VCF"):
             raise ValueError(f"it begins with {text[:20]!r}, not with '##fileformat=VCF'")
-        if columns and text:
-            yield _vcf_record(line, number, columns)
-        elif text.startswith(_FIRST_COLUMNS):
+        if text:
+            header.append(text)
+        if text.startswith(_FIRST_COLUMNS):
             columns = text.count(b"\t") + 1
-        elif text and not text.startswith(b"##"):
+            filled = ((number, line) for number, line in numbered if line.strip(b"\r\n"))
+            return header, (_vcf_record(line, number, columns, keep) for number, line in filled)
+        if text and not text.startswith(b"##"):
             raise ValueError(f"line {number} is no header line, and '#CHROM, POS ... INFO' has not come yet")
-    if not columns:
-        raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
+    raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
 
 
-def _vcf_record(line: bytes, number: int, columns: int) -> _Record:
+def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
     found = line.count(b"\t") + 1
     without_samples = found == _FIRST_COLUMNS.count(b"\t") + 1
     # Records without INFO occur in real files; one without an end of its line as well is cut.
@@ -157,18 +331,21 @@ def _vcf_record(line: bytes, number: int, columns: int) -> _Record:
         raise ValueError(f"line {number} has no CHROM")
     if not (pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POS):
         raise ValueError(f"POS of line {number} is {pos!r}, not a number from 0 to {_LARGEST_POS}")
-    return chrom, int(pos), name, ref, alts.split(",")
+    return chrom, int(pos), name, ref, alts.split(","), line.rstrip(b"\r\n") if keep else b""
+
+
+def _is_bgzip(head: bytes) -> bool:
+    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
 
 
 def _check_complete(path: Path) -> None:
     """Find what htslib passes over: a missing file's reason, and a bgzip file cut at a block's end."""
     try:
         with path.open("rb") as file:
-            head = file.read(18)
-            bgzipped = head[:4] == _BGZF_END[:4] and head[12:14] == b"BC"
-            if bgzipped and path.is_file():
-                file.seek(max(path.stat().st_size - len(_BGZF_END), 0))
-                if file.read() != _BGZF_END:
+            head = file.read(_BGZF_HEAD)
+            if _is_bgzip(head):
+                file.seek(max(path.stat().st_size - len(BGZF_END), 0))
+                if file.read() != BGZF_END:
                     raise VariantFileError(
                         f"{path} is truncated: bgzip's end-of-file mark is missing; copy or download it again"
                     )

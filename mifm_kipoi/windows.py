@@ -65,7 +65,7 @@ class VariantWindows:
         In their order; none is left out.
     status : list of Status, length n
         ``Status.OK`` where there are windows, else the reason why not.
-    ref, alt : numpy.ndarray of uint8, shape (n, 512)
+    ref, alt : numpy.ndarray of uint8, shape (n, 512 + 2 * margin)
         Coded windows (:func:`mifm_kipoi.encoding.codes`); all 4 where ``status`` is not ok.
     """
 
@@ -98,7 +98,10 @@ def allele_status(variant: Variant) -> Status:
 
 
 def cut_windows(
-    variants: Sequence[Variant], genome: Genome, max_unknown_share: float = MAX_UNKNOWN_SHARE
+    variants: Sequence[Variant],
+    genome: Genome,
+    max_unknown_share: float = MAX_UNKNOWN_SHARE,
+    margin: int = 0,
 ) -> VariantWindows:
     """Cut the reference and alternative windows of variants.
 
@@ -114,6 +117,9 @@ def cut_windows(
     max_unknown_share : float
         A variant whose reference or alternative window has a larger share of N than this has no
         windows.
+    margin : int
+        Bases that are cut on either side beyond the window's 512; the allele then is at index
+        ``255 + margin``. The share of N is that of the 512.
 
     Returns
     -------
@@ -124,16 +130,17 @@ def cut_windows(
     pos0 = np.array([variant.pos - 1 for variant in variants], dtype=np.int64)
     ends = pos0 + np.array([len(variant.ref) for variant in variants], dtype=np.int64)
     contigs = _locate([variant.chrom for variant in variants], pos0, ends, genome, status)
-    ref = _cut(contigs, pos0 - VARIANT_INDEX, genome, status)
+    index = VARIANT_INDEX + margin
+    ref = _cut(contigs, pos0 - index, genome, status, WINDOW + 2 * margin)
     alt = ref.copy()
     scored = [row for row, reason in enumerate(status) if reason is Status.OK]
     single = [row for row in scored if len(variants[row].ref) == 1 == len(variants[row].alt)]
-    differs = ref[single, VARIANT_INDEX] != _base_codes(variants[row].ref for row in single)
-    alt[single, VARIANT_INDEX] = _base_codes(variants[row].alt for row in single)
+    differs = ref[single, index] != _base_codes(variants[row].ref for row in single)
+    alt[single, index] = _base_codes(variants[row].alt for row in single)
     for row in itertools.compress(single, differs):
         status[row] = Status.REF_MISMATCH
     for row in sorted(set(scored).difference(single)):
-        status[row] = _write_allele(variants[row], contigs[row], genome, alt[row])
+        status[row] = _write_allele(variants[row], contigs[row], genome, alt[row], index)
     _refuse_unknown(status, (ref, alt), max_unknown_share)
     return VariantWindows(variants, status, ref, alt)
 
@@ -160,16 +167,20 @@ def _locate(
 
 
 def _cut(
-    contigs: Sequence[str], starts: npt.NDArray[np.int64], genome: Genome, status: Sequence[Status]
+    contigs: Sequence[str],
+    starts: npt.NDArray[np.int64],
+    genome: Genome,
+    status: Sequence[Status],
+    length: int = WINDOW,
 ) -> npt.NDArray[np.uint8]:
-    """Coded windows from their first bases, shape (n, 512); all 4 where ``status`` is not ok."""
-    windows = np.full((len(contigs), WINDOW), encoding.NO_BASE, dtype=np.uint8)
+    """Coded windows from their first bases, shape (n, length); all 4 where ``status`` is not ok."""
+    windows = np.full((len(contigs), length), encoding.NO_BASE, dtype=np.uint8)
     rows: dict[str, list[int]] = {}
     for row, (contig, reason) in enumerate(zip(contigs, status, strict=True)):
         if reason is Status.OK:
             rows.setdefault(contig, []).append(row)
     for contig, found in rows.items():
-        windows[found] = encoding.codes(genome.fetch_windows(contig, starts[found], WINDOW))
+        windows[found] = encoding.codes(genome.fetch_windows(contig, starts[found], length))
     return windows
 
 
@@ -178,17 +189,19 @@ def _base_codes(alleles: Iterable[str]) -> npt.NDArray[np.uint8]:
     return encoding.codes(np.frombuffer("".join(alleles).encode(), dtype=np.uint8))
 
 
-def _write_allele(variant: Variant, contig: str, genome: Genome, alt: npt.NDArray[np.uint8]) -> Status:
+def _write_allele(
+    variant: Variant, contig: str, genome: Genome, alt: npt.NDArray[np.uint8], index: int
+) -> Status:
     """Compare REF with the FASTA, and write ALT and what then follows into a copy of the window."""
     start = variant.pos - 1
     behind_ref = len(variant.ref)
-    bases = genome.fetch(contig, start, start + behind_ref + WINDOW)
+    bases = genome.fetch(contig, start, start + behind_ref + alt.size)
     if bases[:behind_ref].tobytes() != variant.ref.encode():
         return Status.REF_MISMATCH
-    allele = _base_codes([variant.alt[: WINDOW - VARIANT_INDEX]])
-    behind_alt = VARIANT_INDEX + allele.size
-    alt[VARIANT_INDEX:behind_alt] = allele
-    alt[behind_alt:] = encoding.codes(bases[behind_ref : behind_ref + WINDOW - behind_alt])
+    allele = _base_codes([variant.alt[: alt.size - index]])
+    behind_alt = index + allele.size
+    alt[index:behind_alt] = allele
+    alt[behind_alt:] = encoding.codes(bases[behind_ref : behind_ref + alt.size - behind_alt])
     return Status.OK
 
 
@@ -196,7 +209,9 @@ def _refuse_unknown(
     status: list[Status], windows: Sequence[npt.NDArray[np.uint8]], max_unknown_share: float
 ) -> None:
     """Mark the rows with too many N in any window, and blank the windows of all rows without a score."""
-    unknown = np.max([np.count_nonzero(codes == encoding.NO_BASE, axis=1) for codes in windows], axis=0)
+    margin = (windows[0].shape[1] - WINDOW) // 2
+    inner = (codes[:, margin : margin + WINDOW] for codes in windows)
+    unknown = np.max([np.count_nonzero(codes == encoding.NO_BASE, axis=1) for codes in inner], axis=0)
     for row in np.flatnonzero(unknown / WINDOW > max_unknown_share):
         if status[row] is Status.OK:
             status[row] = Status.TOO_MANY_N
@@ -264,33 +279,51 @@ def stream_windows(
     ReferenceMismatchError
         When too many REF alleles differ. The check runs before a chunk is handed out.
     """
-    check = _ReferenceCheck(genome, max_mismatch_share)
+    check = ReferenceCheck(genome, max_mismatch_share)
     rest = iter(variants)
     while chunk := list(itertools.islice(rest, CHUNK)):
         windows = cut_windows(chunk, genome, max_unknown_share)
-        check.add(windows)
+        check.add(windows.variants, windows.status)
         yield windows
 
 
-class _ReferenceCheck:
-    """Counts REF alleles that differ from the FASTA, and ends the run when they are too many."""
+class ReferenceCheck:
+    """Counts REF alleles that differ from the FASTA, and ends the run when they are too many.
 
-    def __init__(self, genome: Genome, max_mismatch_share: float) -> None:
+    Parameters
+    ----------
+    genome : Genome
+    max_mismatch_share : float
+        See :func:`stream_windows`.
+    compared, mismatches : int
+        What was counted before.
+    """
+
+    def __init__(
+        self, genome: Genome, max_mismatch_share: float, compared: int = 0, mismatches: int = 0
+    ) -> None:
         self._genome = genome
         self._max_share = max_mismatch_share
-        self._compared = 0
+        self.compared = compared
+        self.mismatches = mismatches
         self._examples: list[Variant] = []
-        self._mismatches = 0
 
-    def add(self, windows: VariantWindows) -> None:
-        compared = (Status.OK, Status.TOO_MANY_N, Status.REF_MISMATCH)
-        self._compared += sum(status in compared for status in windows.status)
-        for variant, status in zip(windows.variants, windows.status, strict=True):
-            if status is Status.REF_MISMATCH:
-                self._mismatches += 1
+    def add(self, variants: Sequence[Variant], status: Sequence[Status]) -> None:
+        """Count a run of variants.
+
+        Raises
+        ------
+        ReferenceMismatchError
+            When the mismatches are more than a few, and more than the share.
+        """
+        seen = (Status.OK, Status.TOO_MANY_N, Status.REF_MISMATCH)
+        self.compared += sum(reason in seen for reason in status)
+        for variant, reason in zip(variants, status, strict=True):
+            if reason is Status.REF_MISMATCH:
+                self.mismatches += 1
                 if len(self._examples) < 3:
                     self._examples.append(variant)
-        if self._mismatches > FEW_MISMATCHES and self._mismatches > self._max_share * self._compared:
+        if self.mismatches > FEW_MISMATCHES and self.mismatches > self._max_share * self.compared:
             raise ReferenceMismatchError(self._message())
 
     def _message(self) -> str:
@@ -299,7 +332,7 @@ class _ReferenceCheck:
             for variant in self._examples
         )
         return (
-            f"{self._mismatches} of {self._compared} REF alleles differ from {self._genome.path}: "
+            f"{self.mismatches} of {self.compared} REF alleles differ from {self._genome.path}: "
             f"{examples}. "
             f"Expected at most {self._max_share:.1%}: the variants are most likely of another genome build, "
             "or REF and ALT are exchanged. Use the FASTA of the variants' build (or fix REF with bcftools "

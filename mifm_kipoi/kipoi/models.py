@@ -8,10 +8,9 @@ from typing import Any
 import kipoi.model
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from mifm_kipoi import scores
-from mifm_kipoi.inference import Predictor
+from mifm_kipoi.inference import Predictor, find_device
 from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
 from mifm_kipoi.weights import EMBEDDED, load_weights
 
@@ -33,9 +32,7 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
 
     def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
         mend_hdf5_writer()
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.network = load_weights(weights).model().to(device)
+        self.network = load_weights(weights).model().to(find_device(device))
         self.predictor = Predictor(self.network)
 
     @property

@@ -1,0 +1,586 @@
+"""Runs of ``mifm score``: every format read back, shards, and going on after a kill."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pysam
+import pytest
+
+from mifm_kipoi import journal as journal_module
+from mifm_kipoi import scoring
+from mifm_kipoi.cli import main
+from mifm_kipoi.errors import InputError, OptionError, OutputError, ReferenceMismatchError
+from mifm_kipoi.journal import Journal
+from mifm_kipoi.merging import merge
+from mifm_kipoi.runs import ScoringRun
+from mifm_kipoi.scoring import score_variants
+from mifm_kipoi.weights import save_weights
+from tests.builders import random_network, write_fasta, write_vcf
+
+FORMATS = ["tsv", "tsv.gz", "vcf", "vcf.gz", "bcf", "parquet"]
+SCORES = ["mifm_ref", "mifm_alt", "mifm_delta"]
+
+needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bases = "".join(random.Random(1).choices("ACGT", k=4000))
+    return write_fasta(tmp_path_factory.mktemp("genome") / "genome.fa", {"1": bases, "2": bases[::-1]})
+
+
+@pytest.fixture(scope="module")
+def vcf(fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sorted, with samples, several ALTs, indels, symbols and records without ALT."""
+    generator = random.Random(2)
+    with pysam.FastaFile(str(fasta)) as file:
+        bases = {name: file.fetch(name) for name in file.references}
+    lines = ["##fileformat=VCFv4.2", *(f"##contig=<ID={name},length=4000>" for name in bases)]
+    lines += [
+        '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+        '##INFO=<ID=MIFM_REF,Number=1,Type=Float,Description="of an older version">',
+        '##INFO=<ID=DB,Number=0,Type=Flag,Description="In a data base">',
+        '##ALT=<ID=DEL,Description="Deletion">',
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2",
+    ]
+    for name, text in bases.items():
+        for number, pos in enumerate(range(300, 3700, 40)):
+            ref = text[pos - 1 : pos - 1 + generator.choice([1, 1, 1, 3])]
+            other = "ACGT"[("ACGT".index(ref[0]) + 1) % 4]
+            alt = [other, f"{other},{ref}TT", "<DEL>", ".", f"*,{other}", ref[0] + other][number % 6]
+            if alt == ref:
+                alt = f"{ref}A"
+            info = ["DP=7;MIFM_REF=0.5", "DB", "."][number % 3]
+            lines.append(f"{name}\t{pos}\trs{pos}\t{ref}\t{alt}\t9\tPASS\t{info}\tGT\t0/1\t1/1")
+    path = tmp_path_factory.mktemp("variants") / "variants.vcf"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "CHUNK", 20)
+
+
+@pytest.fixture(scope="module")
+def expected(vcf: Path, fasta: Path) -> pd.DataFrame:
+    return score_variants(vcf, fasta)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Any of the formats as one table, one row per ALT, by other programs than ours."""
+    if path.name.endswith(".parquet"):
+        return pd.read_parquet(path)
+    if ".tsv" in path.name:
+        return pd.read_csv(path, sep="\t", dtype={"chrom": str}, keep_default_na=False, na_values={
+            name: [""] for name in (*SCORES, "mifm_logit_ref", "mifm_logit_alt")
+        })  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    with pysam.VariantFile(str(path)) as file:
+        for record in file:
+            alts = record.alts or (".",)
+            for number, alt in enumerate(alts):
+                row = {
+                    "chrom": record.chrom,
+                    "pos": record.pos,
+                    "id": record.id,
+                    "ref": record.ref,
+                    "alt": alt,
+                }
+                for name in SCORES:
+                    values = record.info.get(name.upper())
+                    value = values[number] if values else None
+                    row[name] = np.nan if value is None else value
+                rows.append(row | {"status": record.info["MIFM_STATUS"][number]})
+    return pd.DataFrame(rows)
+
+
+def assert_same_rows(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """All rows in their order, numbers to 1e-6."""
+    for name in ("chrom", "pos", "id", "ref", "alt", "status"):
+        assert found[name].tolist() == expected[name].tolist(), name
+    for name in SCORES:
+        np.testing.assert_allclose(found[name].astype(float), expected[name], atol=1e-6)
+
+
+class TestFormats:
+    @pytest.mark.parametrize("suffix", FORMATS)
+    def test_every_format_holds_every_row(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str
+    ) -> None:
+        out = tmp_path / f"out.{suffix}"
+        manifest = ScoringRun(str(vcf), fasta, out)()
+        assert_same_rows(read_table(out), expected)
+        assert manifest["rows"] == len(expected)
+        assert manifest["status"] == expected["status"].value_counts().to_dict()
+        assert manifest["records"] == [0, 170]
+        assert json.loads(Path(f"{out}.json").read_text()) == manifest
+        assert {path.name for path in tmp_path.iterdir()} - {manifest["index"]} == {
+            out.name,
+            f"{out.name}.json",
+        }
+
+    @pytest.mark.parametrize(("suffix", "index"), [("tsv.gz", "tbi"), ("vcf.gz", "tbi"), ("bcf", "csi")])
+    def test_an_index_finds_rows(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str, index: str
+    ) -> None:
+        out = tmp_path / f"out.{suffix}"
+        assert ScoringRun(str(vcf), fasta, out)()["index"] == f"out.{suffix}.{index}"
+        inside = expected[(expected["chrom"] == "2") & expected["pos"].between(1000, 1400)]
+        if suffix == "tsv.gz":
+            with pysam.TabixFile(str(out)) as file:
+                found = [int(line.split("\t")[1]) for line in file.fetch("2", 999, 1400)]
+            assert found == inside["pos"].tolist()
+        else:
+            with pysam.VariantFile(str(out)) as records:
+                positions = [record.pos for record in records.fetch("2", 999, 1400)]
+            assert positions == inside["pos"].unique().tolist()
+
+    @pytest.mark.parametrize("suffix", ["tsv.gz", "vcf.gz", "bcf"])
+    def test_unsorted_variants_are_kept_in_their_order_without_an_index(
+        self, tmp_path: Path, fasta: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pysam.FastaFile(str(fasta)) as file:
+            bases = file.fetch("1")
+        records = [("1", pos, bases[pos - 1], "<DEL>") for pos in (900, 300, 600)]
+        vcf = write_vcf(tmp_path / "x.vcf", records)
+        out = tmp_path / f"out.{suffix}"
+        assert main(["score", str(vcf), str(fasta), "-o", str(out)]) == 0
+        assert "not indexed, since the variants are not sorted" in capsys.readouterr().out
+        assert read_table(out)["pos"].tolist() == [900, 300, 600]
+
+    def test_vcf_keeps_all_else_as_it_is(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        out = tmp_path / "out.vcf"
+        ScoringRun(str(vcf), fasta, out)()
+        before, after = vcf.read_text().splitlines(), out.read_text().splitlines()
+        ours = re.compile(r"##mifm_kipoi=|##INFO=<ID=MIFM_")
+        kept = [line for line in after if not ours.match(line)]
+        assert len(kept) == len([line for line in before if not ours.match(line)])
+        for old, new in zip((line for line in before if not ours.match(line)), kept, strict=True):
+            if old.startswith("#"):
+                assert new == old
+                continue
+            old_fields, new_fields = old.split("\t"), new.split("\t")
+            assert new_fields[:7] + new_fields[8:] == old_fields[:7] + old_fields[8:]
+            others = [entry for entry in new_fields[7].split(";") if not entry.startswith("MIFM_")]
+            assert others == [e for e in old_fields[7].split(";") if e != "." and not e.startswith("MIFM_")]
+            assert new_fields[7].count("MIFM_REF=") <= 1
+
+    def test_samples_can_be_dropped(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame
+    ) -> None:
+        out = tmp_path / "out.vcf.gz"
+        ScoringRun(str(vcf), fasta, out, drop_samples=True)()
+        with pysam.VariantFile(str(out)) as file:
+            assert list(file.header.samples) == []
+        assert_same_rows(read_table(out), expected)
+
+    @needs_bcftools
+    @pytest.mark.parametrize("suffix", ["vcf.gz", "bcf"])
+    def test_bcftools_reads_the_output_without_complaint(
+        self, tmp_path: Path, vcf: Path, fasta: Path, suffix: str
+    ) -> None:
+        out = tmp_path / f"out.{suffix}"
+        ScoringRun(str(vcf), fasta, out)()
+        command = ["bcftools", "query", "-f", "%POS %INFO/MIFM_REF %INFO/MIFM_STATUS\n", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        assert len(done.stdout.splitlines()) == 170
+
+    @needs_bcftools
+    def test_bcf_in(self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame) -> None:
+        """BCF and gzip in, and standard input, give what the plain file gives."""
+        bcf = tmp_path / "in.bcf"
+        subprocess.run(["bcftools", "view", "-Ob", "-o", bcf, vcf], check=True, capture_output=True)
+        for name in ("out.vcf", "out.tsv"):
+            ScoringRun(str(bcf), fasta, tmp_path / name)()
+            assert_same_rows(read_table(tmp_path / name), expected)
+
+    def test_the_provenance_is_in_the_file(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        for name in ("out.vcf", "out.parquet"):
+            ScoringRun(str(vcf), fasta, tmp_path / name)()
+        text = (tmp_path / "out.vcf").read_text()
+        in_vcf = json.loads(next(line for line in text.splitlines() if line.startswith("##mifm_kipoi="))[13:])
+        in_parquet = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"mifm_kipoi"])
+        assert in_vcf == in_parquet
+        assert in_vcf["weights"][0]["name"] == "embedded"
+        assert len(in_vcf["fasta"]["sha256"]) == 64
+
+    def test_an_unknown_format(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        with pytest.raises(OptionError, match=r"out.csv ends in no known format; expected one of .tsv,"):
+            ScoringRun(str(vcf), fasta, tmp_path / "out.csv")
+
+    def test_weights_that_are_the_same_as_tags(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        for name in ("a-b", "a_b"):
+            save_weights(tmp_path / f"{name}.safetensors", random_network(), {})
+        weights = tuple(str(tmp_path / f"{name}.safetensors") for name in ("a-b", "a_b"))
+        with pytest.raises(OptionError, match="not told apart as INFO tags"):
+            ScoringRun(str(vcf), fasta, tmp_path / "x.vcf", scoring.ScoringOptions(weights=weights))()
+
+
+class TestStandardInput:
+    @pytest.mark.parametrize("kind", ["plain", "bgzip", "bcf"])
+    def test_is_read(self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, kind: str) -> None:
+        source = vcf
+        if kind != "plain":
+            if shutil.which("bcftools") is None:
+                pytest.skip("bcftools is not installed")
+            source = tmp_path / "in"
+            letter = {"bgzip": "z", "bcf": "b"}[kind]
+            subprocess.run(["bcftools", "view", f"-O{letter}", "-o", source, vcf], check=True)
+        out = tmp_path / "out.tsv"
+        command = [sys.executable, "-m", "mifm_kipoi.cli", "score", "-", fasta, "-o", out]
+        with source.open("rb") as file:
+            done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert_same_rows(read_table(out), expected)
+        assert json.loads(Path(f"{out}.json").read_text())["variants"]["sha256"]
+
+    def test_a_cut_stream_is_an_error(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        """Cut at the end of a bgzip block, where gzip itself notices nothing."""
+        packed = tmp_path / "in.gz"
+        pysam.tabix_compress(str(vcf), str(packed))
+        out = tmp_path / "out.tsv"
+        command = [sys.executable, "-m", "mifm_kipoi.cli", "score", "-", fasta, "-o", out]
+        done = subprocess.run(command, input=packed.read_bytes()[:-28], capture_output=True, check=False)
+        assert done.returncode == 1
+        assert b"bgzip's end-of-file mark is missing" in done.stderr
+        assert not out.exists()
+
+    @pytest.mark.parametrize("options", [{"resume": True}, {"shard": (1, 2)}])
+    def test_cannot_be_read_twice(self, tmp_path: Path, fasta: Path, options: dict[str, Any]) -> None:
+        with pytest.raises(OptionError, match="- is no file that can be read again"):
+            ScoringRun("-", fasta, tmp_path / "out.tsv", **options)
+
+
+class Killed(BaseException):
+    """Ends a run in the middle, as a signal would, without any clean-up of ours."""
+
+
+class TestResume:
+    @pytest.fixture
+    def whole(self, tmp_path: Path, vcf: Path, fasta: Path, request: pytest.FixtureRequest) -> Path:
+        out = tmp_path / "whole" / f"out.{request.param}"
+        out.parent.mkdir()
+        ScoringRun(str(vcf), fasta, out)()
+        return out
+
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    @pytest.mark.parametrize("step", ["before", "half", "after"])
+    def test_goes_on_to_the_same_bytes(
+        self, tmp_path: Path, vcf: Path, fasta: Path, whole: Path, step: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ended again and again while a run of records is written: before, in the middle, after."""
+        out = tmp_path / whole.name
+        append = Journal.append
+
+        def ended(self: Journal, content: bytes, records: int) -> None:
+            if self.records == ended.last:  # type: ignore[attr-defined]
+                ended.last = None  # type: ignore[attr-defined]
+                if step == "half":
+                    assert self._file is not None
+                    self._file.write(content[: len(content) // 2])
+                    self._file.flush()
+                if step == "after":
+                    append(self, content, records)
+                raise Killed
+            if ended.last is None:  # type: ignore[attr-defined]
+                ended.last = records  # type: ignore[attr-defined]
+            append(self, content, records)
+
+        ended.last = 0  # type: ignore[attr-defined]
+        monkeypatch.setattr(Journal, "append", ended)
+        for attempt in range(100):
+            try:
+                ScoringRun(str(vcf), fasta, out, resume=attempt > 0)()
+            except Killed:
+                assert not out.exists()
+                continue
+            break
+        assert attempt > 3
+        assert out.read_bytes() == whole.read_bytes()
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(
+            path.name for path in whole.parent.iterdir()
+        )
+
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    def test_goes_on_after_an_end_while_finishing(
+        self, tmp_path: Path, vcf: Path, fasta: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ended at each renaming of the last steps."""
+        out = tmp_path / whole.name
+        replace = Path.replace
+        for step in range(4):
+            calls = iter(range(100))
+
+            def ended(self: Path, target: Path, step: int = step, calls: Iterator[int] = calls) -> Path:
+                if ".partial.json" not in str(target) and next(calls) == step:
+                    raise Killed
+                return replace(self, target)
+
+            monkeypatch.setattr(Path, "replace", ended)
+            try:
+                ScoringRun(str(vcf), fasta, out, resume=True)()
+            except Killed:
+                monkeypatch.setattr(Path, "replace", replace)
+                assert not out.exists()
+                continue
+            break
+        assert step > 0
+        monkeypatch.setattr(Path, "replace", replace)
+        assert out.read_bytes() == whole.read_bytes()
+
+    def test_a_finished_run_is_left_as_it_is(
+        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "out.tsv"
+        manifest = ScoringRun(str(vcf), fasta, out)()
+        monkeypatch.setattr(ScoringRun, "_score", None)
+        assert ScoringRun(str(vcf), fasta, out, resume=True)() == manifest
+
+    @pytest.fixture
+    def begun(self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The output of a run that was ended after three runs of records."""
+        out = tmp_path / "out.tsv"
+        append = Journal.append
+
+        def ended(self: Journal, content: bytes, records: int) -> None:
+            if records > 40:
+                raise Killed
+            append(self, content, records)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "append", ended)
+            with pytest.raises(Killed):
+                ScoringRun(str(vcf), fasta, out)()
+        return out
+
+    def test_what_is_left_is_not_overwritten(self, begun: Path, vcf: Path, fasta: Path) -> None:
+        with pytest.raises(OptionError, match=r"left from a run that did not end; add --resume"):
+            ScoringRun(str(vcf), fasta, begun)()
+        Path(f"{begun}.partial.json").unlink()
+        ScoringRun(str(vcf), fasta, begun)()
+
+    def test_other_options_or_inputs_are_refused(
+        self, tmp_path: Path, begun: Path, vcf: Path, fasta: Path
+    ) -> None:
+        other = tmp_path / "other.vcf"
+        other.write_text(vcf.read_text().replace("rs300", "rs301"))
+        with pytest.raises(InputError, match="begun with other variants; go on with the same"):
+            ScoringRun(str(other), fasta, begun, resume=True)()
+        options = scoring.ScoringOptions(shift=1)
+        with pytest.raises(InputError, match="begun with other options"):
+            ScoringRun(str(vcf), fasta, begun, options, resume=True)()
+
+    @pytest.mark.parametrize("note", ["", "{}", "[]", '{"identity": 1}', "\\"])
+    def test_a_damaged_note(self, begun: Path, vcf: Path, fasta: Path, note: str) -> None:
+        Path(f"{begun}.partial.json").write_text(note)
+        with pytest.raises(
+            InputError, match=r"out.tsv.partial.json cannot be read .*delete .* to start again"
+        ):
+            ScoringRun(str(vcf), fasta, begun, resume=True)()
+
+    def test_a_lost_file(self, begun: Path, vcf: Path, fasta: Path) -> None:
+        Path(f"{begun}.partial").unlink()
+        with pytest.raises(InputError, match="is shorter than its note says"):
+            ScoringRun(str(vcf), fasta, begun, resume=True)()
+
+    def test_an_error_keeps_what_is_done(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame
+    ) -> None:
+        """A record that cannot be read, mended before the run goes on, is another input."""
+        lines = vcf.read_text().splitlines()
+        broken = tmp_path / "broken.vcf"
+        broken.write_text("\n".join([*lines[:100], "1\tx\t.\tA\tC\t.\t.\t."]) + "\n")
+        out = tmp_path / "out.tsv"
+        with pytest.raises(
+            Exception, match=r"POS of line 101 is 'x'.*rows are kept in .*: go on with --resume"
+        ):
+            ScoringRun(str(broken), fasta, out)()
+        assert not out.exists()
+        assert Path(f"{out}.partial").exists()
+
+    def test_an_error_at_once_leaves_nothing(self, tmp_path: Path, vcf: Path) -> None:
+        wrong = write_fasta(tmp_path / "wrong.fa", {"1": "A" * 4000, "2": "A" * 4000})
+        with pytest.raises(ReferenceMismatchError, match="REF alleles differ"):
+            ScoringRun(str(vcf), wrong, tmp_path / "out.tsv")()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.fa", "wrong.fa.fai"]
+
+    def test_a_full_disk(
+        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "out.tsv"
+        count = iter(range(100))
+
+        def full(descriptor: int) -> None:
+            if next(count) == 4:
+                raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(journal_module.os, "fsync", full)
+            message = r"cannot write .*out.tsv.partial: No space left on device. \d+ rows are kept"
+            with pytest.raises(OutputError, match=message):
+                ScoringRun(str(vcf), fasta, out)()
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        ScoringRun(str(vcf), fasta, tmp_path / "whole.tsv")()
+        assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+
+    def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        other = Journal(tmp_path / "out.tsv", {}, 0)
+        with other.opened(b"", resume=False):
+            other.note.unlink()
+            with pytest.raises(OutputError, match="another process is writing"):
+                ScoringRun(str(vcf), fasta, tmp_path / "out.tsv")()
+
+
+KILLED_RUN = """
+import sys
+from mifm_kipoi import scoring
+scoring.CHUNK = 5
+from mifm_kipoi.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["tsv.gz", "vcf.gz"])
+def test_sigkill_at_any_moment(tmp_path: Path, vcf: Path, fasta: Path, suffix: str) -> None:
+    """Killed by the kernel after ever more records, and resumed: the same bytes."""
+
+    def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-c",
+            KILLED_RUN,
+            "score",
+            vcf,
+            fasta,
+            "-o",
+            out,
+            "--threads",
+            "1",
+            *options,
+        ]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    whole = tmp_path / f"whole.{suffix}"
+    with start(whole) as process:
+        assert process.wait() == 0
+    out, generator = tmp_path / f"out.{suffix}", random.Random(int(os.environ.get("MIFM_KILL_SEED", "0")))
+    note, kills = Path(f"{out}.partial.json"), 0
+    for aim in (10, 60, 130, 10_000):
+        with start(out, "--resume") as process:
+            while process.poll() is None:
+                records = json.loads(note.read_text())["records"] if note.exists() else 0
+                if records >= aim:
+                    time.sleep(generator.random() / 100)
+                    process.send_signal(signal.SIGKILL)
+                    kills += 1
+                    break
+            assert process.wait() in (0, -signal.SIGKILL), process.stderr and process.stderr.read()
+    assert kills > 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert not note.exists()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, vcf: Path, fasta: Path) -> Path:
+    """Outputs of three parts in every format."""
+    folder = tmp_path_factory.mktemp("parts")
+    for suffix in FORMATS:
+        for part in (1, 2, 3):
+            ScoringRun(str(vcf), fasta, folder / f"{part}.{suffix}", shard=(part, 3))()
+    return folder
+
+
+class TestMerge:
+    @pytest.mark.parametrize("suffix", FORMATS)
+    def test_is_the_whole_run(
+        self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str
+    ) -> None:
+        merged, whole = tmp_path / f"merged.{suffix}", tmp_path / f"whole.{suffix}"
+        manifest = merge([parts / f"{part}.{suffix}" for part in (3, 1, 2)], merged)
+        alone = ScoringRun(str(vcf), fasta, whole)()
+        assert_same_rows(read_table(merged), expected)
+        assert manifest["rows"] == len(expected)
+        for key in ("records", "status", "weights", "variants", "shard", "columns"):
+            assert manifest[key] == alone[key], key
+        assert (manifest["index"] is None) == (alone["index"] is None)
+        if suffix == "vcf":
+            headers = [
+                [line for line in path.read_text().splitlines() if line.startswith("#")]
+                for path in (merged, whole)
+            ]
+            assert headers[0] == headers[1]
+        assert {path.name for path in tmp_path.glob("merged*")} - {manifest["index"]} == {
+            merged.name,
+            f"{merged.name}.json",
+        }
+
+    def test_gaps_and_overlaps(self, tmp_path: Path, parts: Path) -> None:
+        out = tmp_path / "out.tsv"
+        with pytest.raises(InputError, match="of 3 parts, 2 are missing"):
+            merge([parts / "1.tsv", parts / "3.tsv"], out)
+        with pytest.raises(InputError, match="part 1 of 3 is there 2 times"):
+            merge([parts / f"{part}.tsv" for part in (1, 1, 2, 3)], out)
+        assert not list(tmp_path.iterdir())
+
+    def test_other_formats(self, tmp_path: Path, parts: Path) -> None:
+        with pytest.raises(OptionError, match=r"1.vcf has another format than"):
+            merge([parts / "1.vcf"], tmp_path / "out.tsv")
+
+    def test_parts_of_other_runs(self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path) -> None:
+        weights = tmp_path / "other.safetensors"
+        save_weights(weights, random_network(), {})
+        other = tmp_path / "other.tsv"
+        options = scoring.ScoringOptions(weights=(str(weights),))
+        ScoringRun(str(vcf), fasta, other, options, shard=(2, 3))()
+        with pytest.raises(InputError, match="were made with different weights"):
+            merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
+        ScoringRun(str(vcf), fasta, other, shard=(2, 4))()
+        with pytest.raises(InputError, match="the parts are of runs of 3 and of 4 parts"):
+            merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
+
+    def test_what_is_no_part(self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path) -> None:
+        whole = tmp_path / "whole.tsv"
+        ScoringRun(str(vcf), fasta, whole)()
+        with pytest.raises(InputError, match="is no part of a run"):
+            merge([whole], tmp_path / "out.tsv")
+        shutil.copy(parts / "1.tsv", tmp_path / "alone.tsv")
+        with pytest.raises(InputError, match=r"alone.tsv has no manifest alone.tsv.json"):
+            merge([tmp_path / "alone.tsv"], tmp_path / "out.tsv")
+
+    def test_a_part_that_was_changed(self, tmp_path: Path, parts: Path) -> None:
+        for name in ("1.tsv", "1.tsv.json"):
+            shutil.copy(parts / name, tmp_path / name)
+        (tmp_path / "1.tsv").write_text("chrom\n")
+        with pytest.raises(InputError, match="is not as its manifest says"):
+            merge([tmp_path / "1.tsv"], tmp_path / "out.tsv")
+
+    def test_more_parts_than_records(self, tmp_path: Path, fasta: Path) -> None:
+        with pysam.FastaFile(str(fasta)) as file:
+            base = file.fetch("1", 599, 600)
+        vcf = write_vcf(tmp_path / "one.vcf", [("1", 600, base, "<DEL>")])
+        paths = [tmp_path / f"{part}.vcf.gz" for part in (1, 2, 3)]
+        for part, path in enumerate(paths, start=1):
+            ScoringRun(str(vcf), fasta, path, shard=(part, 3))()
+        assert merge(paths, tmp_path / "out.vcf.gz")["rows"] == 1
+        with gzip.open(tmp_path / "out.vcf.gz", "rt") as file:
+            assert sum(not line.startswith("#") for line in file) == 1
