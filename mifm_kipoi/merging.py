@@ -41,8 +41,8 @@ def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     for part in parts:
         if find_format(part) is not form:
             raise OptionError(f"{part} has another format than {output}; expected the same ending")
-    manifests = {part: _checked_manifest(part) for part in parts}
-    ordered = sorted(manifests, key=lambda part: tuple(manifests[part]["shard"]))
+    manifests = {part: _checked_manifest(part) for part in set(parts)}
+    ordered = sorted(parts, key=lambda part: tuple(manifests[part]["shard"]))
     _check_whole(ordered, manifests)
     first = manifests[ordered[0]]
     joined = Path(f"{output}.partial")
@@ -87,7 +87,7 @@ def _check_whole(ordered: Sequence[Path], manifests: dict[Path, dict[str, Any]])
         raise InputError(f"the parts are of runs of {parts} and of {others[0]} parts; expected one run")
     missing = [str(number) for number in range(1, parts + 1) if (number, parts) not in counts]
     if missing:
-        raise InputError(f"of {parts} parts, {', '.join(missing)} are missing")
+        raise InputError(f"missing: part {', '.join(missing)} of {parts}")
     if twice := [part for part, _ in counts if counts[part, parts] > 1]:
         raise InputError(f"part {twice[0]} of {parts} is there {counts[twice[0], parts]} times")
     for left, right in itertools.pairwise(ordered):

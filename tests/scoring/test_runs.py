@@ -536,7 +536,7 @@ class TestMerge:
 
     def test_gaps_and_overlaps(self, tmp_path: Path, parts: Path) -> None:
         out = tmp_path / "out.tsv"
-        with pytest.raises(InputError, match="of 3 parts, 2 are missing"):
+        with pytest.raises(InputError, match="missing: part 2 of 3"):
             merge([parts / "1.tsv", parts / "3.tsv"], out)
         with pytest.raises(InputError, match="part 1 of 3 is there 2 times"):
             merge([parts / f"{part}.tsv" for part in (1, 1, 2, 3)], out)
