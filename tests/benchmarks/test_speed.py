@@ -14,3 +14,13 @@ def test_predict_on_the_example(run: Run, root: Path, example: Path, tmp_path: P
     assert figures["windows"] == 2 * figures["snvs"] == 40
     assert figures["bare_s"] >= 0
     assert f"| {figures['predict_over_bare']} x bare |" in done.stdout
+
+
+def test_score_on_the_example(run: Run, root: Path, example: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    files = ("--vcf", example / "variants.vcf", "--fasta", example / "genome.fa")
+    done = run("benchmarks.speed.score", *files, "--snvs", "12", "--repeats", "1", "--out", out, cwd=root)
+    figures = json.loads(out.read_text())
+    assert figures["snvs"] == 12
+    assert figures["loop_s"] > 0
+    assert "all 9 billion SNVs\nof the human genome" in done.stdout
