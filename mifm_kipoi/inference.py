@@ -40,6 +40,11 @@ class Predictor:
         bases[encoding.NO_BASE] = 0
         self._bases = bases.to(self._like)
 
+    @property
+    def network(self) -> PartialNetwork:
+        """The network, for computations on its levels."""
+        return self._network
+
     def logits(self, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
         """Logits of windows.
 
@@ -59,9 +64,9 @@ class Predictor:
             When the windows have another shape than the network's.
         """
         found = np.full(len(windows), np.nan, dtype=np.float32)
-        with _exactly():
+        with exactly():
             for rows in _batches(_scorable(windows)):
-                levels = self._network.levels(self._one_hot(_tensor(windows[rows])))
+                levels = self._network.levels(self.one_hot(_tensor(windows[rows])))
                 found[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
         return found
 
@@ -95,7 +100,7 @@ class Predictor:
                 "expected two of a kind"
             )
         found = np.full((2, len(ref)), np.nan, dtype=np.float32)
-        with _exactly():
+        with exactly():
             for rows in _batches(_scorable(ref, alt)):
                 found[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]))
         return found[0], found[1]
@@ -110,10 +115,10 @@ class Predictor:
         owner = first.cumsum(0) - 1
         one_by_one = bool(exchanged.all() and first.all())
         whole = ref if one_by_one else torch.cat([ref[first], alt[~exchanged]])
-        levels = self._network.levels(self._one_hot(whole))
+        levels = self._network.levels(self.one_hot(whole))
         bins = [levels[-1]]
         if exchanged.any():
-            bases = self._one_hot(alt[exchanged])[:, self._index]
+            bases = self.one_hot(alt[exchanged])[:, self._index]
             rows = None if one_by_one else owner[exchanged].to(bases.device)
             bins.append(self._network.exchange(levels, self._index, bases, rows))
         logits = self._network.read_out(torch.cat(bins)).float().cpu()
@@ -124,7 +129,7 @@ class Predictor:
         found[1, exchanged] = logits[len(whole) :]
         return found.numpy()
 
-    def _one_hot(self, windows: torch.Tensor) -> torch.Tensor:
+    def one_hot(self, windows: torch.Tensor) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
         windows = windows.to(self._like.device)
         if windows.dim() == 3:
@@ -141,7 +146,7 @@ def logits(model: MIFM, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDA
 
 
 @contextlib.contextmanager
-def _exactly() -> Iterator[None]:
+def exactly() -> Iterator[None]:
     """No gradients, and no TensorFloat-32 in place of float32 on GPUs."""
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
