@@ -121,7 +121,7 @@ def exchange_logits(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Logits of windows with one base exchanged, for each base and each other that it can be.
 
-    Equal to cutting every changed window and evaluating the network on it, but for rounding (1e-5):
+    Equal to cutting every changed window and evaluating the network on it, but for rounding (about 1e-5):
     a window is evaluated once, and then what each exchange reaches.
 
     Parameters

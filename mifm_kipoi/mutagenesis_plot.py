@@ -46,11 +46,14 @@ _LINE = _LOGO + _GAP + _HEAT + 0.32
 _BAR = _LOGO + _GAP + _HEAT
 _MOST_WIDTH = 7.2 - _LEFT - _RIGHT
 """With it a figure is as wide as two columns of a page."""
-_LEAST_WIDTH = 3.2
+_LEAST_WIDTH = 2.2
 _BASE_WIDTH = 0.16
 _TICK_WIDTH = 0.65
 
-_LONGEST_NAME = 40
+_LETTER = 0.068
+"""Width of a letter of the title, on average."""
+
+_SHORTEST_NAME = 8
 
 _LABELS = {
     Score.LOGIT: "change of the logit",
@@ -207,10 +210,9 @@ def draw(parts: Sequence[Effects], score: Score) -> Figure:
     bar.set_label(_LABELS[score], fontsize=_FONT)
     bar.ax.tick_params(labelsize=_FONT - 1, width=0.5, length=2)
     bar.outline.set_linewidth(0.5)
-    figure.text(_LEFT / size[0], 1 - 0.09 / size[1], _title(target), fontsize=_FONT + 1, va="top")
-    figure.text(
-        1 - 0.12 / size[0], 1 - 0.11 / size[1], _key(target), fontsize=_FONT - 1, va="top", ha="right"
-    )
+    title = _title(target, width + _RIGHT)
+    figure.text(_LEFT / size[0], 1 - 0.09 / size[1], title, fontsize=_FONT + 1, va="top")
+    figure.text(1 - 0.12 / size[0], 0.06 / size[1], _key(target), fontsize=_FONT - 1, ha="right")
     return figure
 
 
@@ -227,9 +229,11 @@ def _limits(importance: npt.NDArray[np.float32]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _title(target: Target) -> str:
-    name = target.id if len(target.id) <= _LONGEST_NAME else f"{target.id[: _LONGEST_NAME - 1]}…"
+def _title(target: Target, width: float) -> str:
+    """The name, shortened where it does not fit into inches, and the place."""
     place = f"{target.chrom}:{target.start + 1:,}-{target.end:,}"
+    longest = max(int(width / _LETTER) - len(place) - 3, _SHORTEST_NAME)
+    name = target.id if len(target.id) <= longest else f"{target.id[: longest - 1]}…"
     return place if name == "." else f"{name}   {place}"
 
 
@@ -265,7 +269,7 @@ def _draw_logo(axes: Axes, bases: str, importance: npt.NDArray[np.float32]) -> N
         axes.add_patch(PathPatch(_glyph(base).transformed(shape), facecolor=BASE_COLOURS[base], linewidth=0))
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylabel("importance", fontsize=_FONT)
-    axes.locator_params(axis="y", nbins=4)
+    axes.locator_params(axis="y", nbins=4, min_n_ticks=3)
     axes.tick_params(axis="y", labelsize=_FONT - 1, width=0.5, length=2)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     for side in ("top", "right", "bottom"):

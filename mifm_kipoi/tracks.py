@@ -43,7 +43,7 @@ def written_tracks(prefix: str | os.PathLike[str], genome: Genome, centre: Centr
     ------
     OutputError
         When pyBigWig is not installed, a file cannot be written, or, from :meth:`Tracks.add`, regions
-        are not sorted or overlap.
+        are not sorted, or overlap although each has its own window.
     """
     try:
         import pyBigWig
@@ -88,7 +88,8 @@ class Tracks:
         Raises
         ------
         OutputError
-            When they do not lie behind those written before.
+            When they do not lie behind those written before; with a window for each position, regions
+            may overlap, but must be sorted by their starts.
         """
         target = effects.target
         if target.status is not Status.OK:
@@ -96,9 +97,8 @@ class Tracks:
         contig = self._genome.find_contig(target.chrom)
         assert contig is not None, "a target that is ok lies on a contig of the FASTA"
         order = self._order[contig]
-        if (order, effects.start) < self._last:
-            raise OutputError(self._message(target, overlap=order == self._last[0]))
-        self._last = (order, effects.start + len(effects))
+        written = self._written_before(target, order, effects)
+        self._last = (order, max(effects.start + len(effects), effects.start + written))
         self._before = target
         scores = effects.scores()
         shown = scores[self._score]
@@ -108,7 +108,18 @@ class Tracks:
             "strongest": strongest_effect(shown),
         }
         for name, file in self._files.items():
-            _add_values(file, contig, effects.start, values[name])
+            _add_values(file, contig, effects.start + written, values[name][written:])
+
+    def _written_before(self, target: Target, order: int, effects: Effects) -> int:
+        """How many of the first positions the tracks have already."""
+        if (order, effects.start) >= self._last:
+            return 0
+        same_contig = order == self._last[0]
+        before = self._before
+        # In windows of their own, positions have the same values in every region.
+        if target.centre is None and same_contig and before is not None and target.start >= before.start:
+            return self._last[1] - effects.start
+        raise OutputError(self._message(target, overlap=same_contig))
 
     def _message(self, target: Target, overlap: bool) -> str:
         before = self._before

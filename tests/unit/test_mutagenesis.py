@@ -526,6 +526,26 @@ class TestTracks:
             run_bed(fasta, bed, tmp_path / "out.h5", "variant", bigwig=tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["bad.bed"]
 
+    def test_overlapping_regions_of_positions_are_written_once(
+        self, tmp_path: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import pyBigWig
+
+        monkeypatch.setattr("mifm_kipoi.mutagenesis._POSITIONS", 4)
+        one, many = tmp_path / "one.bed", tmp_path / "many.bed"
+        one.write_text("1\t600\t622\n")
+        many.write_text("1\t600\t611\n1\t600\t603\n1\t602\t604\n1\t605\t620\n1\t619\t622\n")
+        values = {}
+        for bed in (one, many):
+            run_bed(fasta, bed, tmp_path / "out.h5", "position", bigwig=tmp_path / bed.stem)
+            with pyBigWig.open(str(tmp_path / f"{bed.stem}.mifm_ref.bw")) as file:
+                values[bed] = file.values("1", 590, 640)
+        np.testing.assert_allclose(values[many], values[one], atol=TOLERANCE)
+        assert np.count_nonzero(~np.isnan(values[one])) == 22
+        many.write_text("1\t605\t611\n1\t600\t609\n")
+        with pytest.raises(OutputError, match="1:601-609 begins before the end of the region before it"):
+            run_bed(fasta, many, tmp_path / "out.h5", "position", bigwig=tmp_path / "out")
+
     def test_of_nothing_that_has_a_score(self, tmp_path: Path, fasta: Path) -> None:
         import pyBigWig
 
