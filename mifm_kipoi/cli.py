@@ -88,20 +88,23 @@ def _add_mutagenesis(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--flank",
+        metavar="BASES",
         type=_not_negative,
         help="with --vcf, bases on either side of REF to exchange (default: the whole window with --centre "
         "variant, 0 with --centre position)",
     )
-    command.add_argument("--plot", help="a figure of each region (.png, .svg, .pdf)")
+    command.add_argument("--plot", metavar="FIGURE", help="a figure of each region (.png, .svg, .pdf)")
     command.add_argument("--bigwig", metavar="PREFIX", help="tracks for a genome browser: PREFIX.<track>.bw")
     command.add_argument("--weights", default="embedded", help="name or path (default: embedded)")
     command.add_argument(
         "--max-unknown-share",
+        metavar="SHARE",
         type=_share,
         help="largest share of N in a window that is scored (default: 0.1)",
     )
     command.add_argument(
         "--max-mismatch-share",
+        metavar="SHARE",
         type=_share,
         help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: no check)",
     )

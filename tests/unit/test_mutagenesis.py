@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from collections.abc import Iterator
@@ -459,6 +460,24 @@ class TestFiles:
     def test_a_request_has_one_input(self) -> None:
         with pytest.raises(ValueError, match="either bed or vcf"):
             mutagenesis_run.Request(fasta="g.fa", output="o.h5")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_shown_on_a_terminal_only(
+    terminal: bool,
+    tmp_path: Path,
+    fasta: Path,
+    bed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    clock = itertools.count(step=2)
+    monkeypatch.setattr("mifm_kipoi.mutagenesis_run.time.monotonic", lambda: next(clock))
+    run_bed(fasta, bed, tmp_path / "out.h5", "position")
+    shown = capsys.readouterr().err
+    assert ("\r20 positions, at 1:620" in shown) is terminal
+    assert bool(shown) is terminal
 
 
 class TestTracks:
