@@ -28,6 +28,9 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@# The extra 'tracks', where it needs no compiler; elsewhere its tests are skipped.
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --only-binary :all: pyBigWig 2>/dev/null || \
+		echo "No wheel of pyBigWig for this Python: 'mifm mutagenesis --bigwig' needs pip install pyBigWig"
 	@touch $@
 
 $(VENV)/veff-installed: $(VENV)/installed

@@ -44,6 +44,11 @@ class Predictor:
         bases[encoding.NO_BASE] = 0
         self._bases = bases.to(self._like)
 
+    @property
+    def network(self) -> PartialNetwork:
+        """The network, for computations on its levels."""
+        return self._network
+
     def logits(self, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
         """Logits of windows.
 
@@ -63,9 +68,9 @@ class Predictor:
             When the windows have another shape than the network's.
         """
         found = np.full(len(windows), np.nan, dtype=np.float32)
-        with _exactly():
+        with exactly():
             for rows in _batches(_scorable(windows), self._batch_size):
-                levels = self._network.levels(self._one_hot(_tensor(windows[rows]), self._index))
+                levels = self._network.levels(self.one_hot(_tensor(windows[rows])))
                 found[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
         return found
 
@@ -105,7 +110,7 @@ class Predictor:
             )
         index = self._index if index is None else index
         found = np.full((2, len(ref)), np.nan, dtype=np.float32)
-        with _exactly():
+        with exactly():
             for rows in _batches(_scorable(ref, alt), self._batch_size):
                 found[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]), index)
         return found[0], found[1]
@@ -120,10 +125,10 @@ class Predictor:
         owner = first.cumsum(0) - 1
         one_by_one = bool(exchanged.all() and first.all())
         whole = ref if one_by_one else torch.cat([ref[first], alt[~exchanged]])
-        levels = self._network.levels(self._one_hot(whole, index))
+        levels = self._network.levels(self.one_hot(whole, index))
         bins = [levels[-1]]
         if exchanged.any():
-            bases = self._one_hot(alt[exchanged], index)[:, index]
+            bases = self.one_hot(alt[exchanged], index)[:, index]
             rows = None if one_by_one else owner[exchanged].to(bases.device)
             bins.append(self._network.exchange(levels, index, bases, rows))
         logits = self._network.read_out(torch.cat(bins)).float().cpu()
@@ -134,14 +139,14 @@ class Predictor:
         found[1, exchanged] = logits[len(whole) :]
         return found.numpy()
 
-    def _one_hot(self, windows: torch.Tensor, index: int) -> torch.Tensor:
+    def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
         windows = windows.to(self._like.device)
         if windows.dim() == 3:
             return windows.to(self._like.dtype)
         channels = F.embedding(windows.int(), self._bases)
         if channels.shape[-1] > encoding.NO_BASE:
-            channels[:, index] = channels.new_tensor([0, 0, 0, 0, 1])
+            channels[:, self._index if index is None else index] = channels.new_tensor([0, 0, 0, 0, 1])
         return channels
 
 
@@ -168,7 +173,7 @@ def find_device(name: str = "auto") -> torch.device:
 
 
 @contextlib.contextmanager
-def _exactly() -> Iterator[None]:
+def exactly() -> Iterator[None]:
     """No gradients, and no TensorFloat-32 in place of float32 on GPUs."""
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield

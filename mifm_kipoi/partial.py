@@ -215,11 +215,71 @@ class PartialNetwork:
         bins[:, start - offset : end - offset] = changed
         return bins
 
+    def exchange_anywhere(
+        self, levels: Sequence[torch.Tensor], rows: torch.Tensor, indices: torch.Tensor, bases: torch.Tensor
+    ) -> torch.Tensor:
+        """The bins of windows in which one base was exchanged, at an index of its own in each.
+
+        The same as :meth:`exchange` index by index but for rounding. Stretches of one length are computed
+        again for every exchange, long enough for each position in a pair and a bin.
+
+        Parameters
+        ----------
+        levels : list of torch.Tensor
+            From :meth:`levels`, of the windows before the exchange.
+        rows : torch.Tensor of int64, shape (m,)
+            The window of each exchange.
+        indices : torch.Tensor of int64, shape (m,)
+            0-based position of the base in the window.
+        bases : torch.Tensor, shape (m, channels)
+            What stands there now.
+
+        Returns
+        -------
+        torch.Tensor, shape (m, bins, width)
+            For :meth:`read_out`.
+        """
+        changed, start = bases.unsqueeze(1), indices.unsqueeze(1)
+        for level, stage in enumerate(self._stages):
+            count = changed.shape[1] // 2 + stage.reach + 1
+            first = torch.div(start - stage.reach, 2, rounding_mode="floor")
+            low = 2 * first - stage.reach
+            part = self._stretches(levels[level], level, rows, low, 2 * (count + stage.reach))
+            places = start - low + _steps(changed.shape[1], start)
+            # Past the window's ends stand zeros, whatever a convolution would give there.
+            changed = changed.masked_fill(self._outside(level, start, changed.shape[1]).unsqueeze(2), 0)
+            part.scatter_(1, places.unsqueeze(2).expand_as(changed), changed)
+            changed, start = stage(part), first
+        last, count = levels[-1], changed.shape[1]
+        outside = self._outside(len(self._stages), start, count)
+        places = (start - self._spans[-1][0] + _steps(count, start)).masked_fill(outside, last.shape[1])
+        bins = F.pad(last.index_select(0, rows), (0, 0, 0, 1))
+        return bins.scatter_(1, places.unsqueeze(2).expand_as(changed), changed)[:, :-1]
+
+    def _stretches(
+        self, x: torch.Tensor, level: int, rows: torch.Tensor, low: torch.Tensor, count: int
+    ) -> torch.Tensor:
+        """``count`` positions of a level from ``low`` of each row, zeros where the level has none."""
+        length = x.shape[1]
+        places = low - self._spans[level][0] + _steps(count, low)
+        places = places.masked_fill(self._outside(level, low, count), length) + (length + 1) * rows[:, None]
+        padded = F.pad(x, (0, 0, 0, 1)).view(-1, x.shape[2])
+        return padded.index_select(0, places.view(-1)).view(*places.shape, x.shape[2])
+
+    def _outside(self, level: int, start: torch.Tensor, count: int) -> torch.Tensor:
+        """Which of ``count`` positions from ``start`` on a level does not hold: (m, count)."""
+        places = start + _steps(count, start)
+        return (places < self._spans[level][0]) | (places >= self._spans[level][1])
+
     def read_out(self, bins: torch.Tensor) -> torch.Tensor:
         """Logits: (n, bins, width) -> (n,)."""
         for block in self._dilated:
             bins = block(bins)
         return F.linear(_activate(bins[:, 0], self._last_affine), self._last_weight, self._last_bias)[:, 0]
+
+
+def _steps(count: int, like: torch.Tensor) -> torch.Tensor:
+    return torch.arange(count, device=like.device)
 
 
 def _take(x: torch.Tensor, low: int, high: int, rows: torch.Tensor | None) -> torch.Tensor:

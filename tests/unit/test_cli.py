@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from mifm_kipoi import __version__
@@ -34,6 +35,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["weights", "fetch", "others"],
         ["demo", "--top", "0"],
         ["demo", "only.vcf"],
+        ["mutagenesis", "genome.fa", "-o", "out.h5"],
+        ["mutagenesis", "genome.fa", "--bed", "r.bed"],
+        ["mutagenesis", "genome.fa", "--bed", "r.bed", "--vcf", "v.vcf", "-o", "out.h5"],
+        ["mutagenesis", "genome.fa", "--bed", "r.bed", "-o", "out.tsv"],
+        ["mutagenesis", "genome.fa", "--bed", "r.bed", "-o", "out.h5", "--plot", "out.gif"],
+        ["mutagenesis", "genome.fa", "--bed", "r.bed", "-o", "out.h5", "--flank", "5"],
+        ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--flank", "-1"],
+        ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--centre", "middle"],
+        ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--max-unknown-share", "2"],
     ],
 )
 def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,3 +150,47 @@ def test_demo_on_bad_input(run: Run, example: Path, vcf: str, fasta: str, messag
     done = run("mifm_kipoi.cli", "demo", example / vcf, example / fasta, check=False)
     assert done.returncode == 1
     assert re.fullmatch(rf"mifm: error: .*{message}[^\n]*\n", done.stderr)
+
+
+@pytest.mark.parametrize("centre", ["variant", "position"])
+def test_mutagenesis_of_the_example(run: Run, example: Path, tmp_path: Path, centre: str) -> None:
+    """In a process of its own, as a user runs it."""
+    files = (example / "genome.fa", "--vcf", example / "variants.vcf", "--flank", "3")
+    out = tmp_path / "out.parquet"
+    done = run("mifm_kipoi.cli", "mutagenesis", *files, "--centre", centre, "-o", out)
+    assert re.match(r"\d+ regions, \d+ positions, \d+ exchanges\n", done.stdout)
+    assert done.stdout.endswith(f"in {out}\n")
+    assert done.stderr == ""
+    table = pq.read_table(out).to_pandas()
+    scored = table[table["status"] == "ok"]
+    assert scored["mifm_delta"].notna().all()
+    assert (scored.groupby(["region", "pos"]).size() == 3).all()
+    assert (scored["centre"].notna() == (centre == "variant")).all()
+    records = [tuple(line.split("\t")[:4]) for line in (example / "variants.vcf").read_text().splitlines()]
+    assert table["region"].nunique() == len([record for record in records if record[0][0] != "#"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.fa", "--bed", "intervals.bed"], "cannot read the FASTA file none.fa"),
+        (["genome.fa", "--bed", "none.bed"], "cannot read the BED file none.bed"),
+        (["genome.fa", "--vcf", "none.vcf"], "cannot read the variant file none.vcf"),
+        (["genome.fa", "--bed", "variants.vcf"], "line 12 of variants.vcf is not BED"),
+        (["genome.fa", "--bed", "intervals.bed", "--weights", "none"], "there are no weights named 'none'"),
+    ],
+)
+def test_mutagenesis_on_bad_input(
+    arguments: list[str],
+    message: str,
+    example: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(example)
+    assert main(["mutagenesis", *arguments, "-o", str(tmp_path / "out.h5")]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(rf"mifm: error: [^\n]*{message}[^\n]*\n", err)
+    assert not (tmp_path / "out.h5").exists()

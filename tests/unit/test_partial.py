@@ -89,6 +89,23 @@ def test_an_exchange_at_every_position(config: MIFMConfig) -> None:
         torch.testing.assert_close(found, expected_logits(network, changed), atol=1e-10, rtol=0)
 
 
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_exchanges_at_all_positions_at_once(config: MIFMConfig) -> None:
+    """In double precision, each window with a base of its own at each position, in any order."""
+    network, windows = network_of(config).double(), random_windows(config, 2).double()
+    partial = PartialNetwork(network)
+    levels = partial.levels(windows)
+    before = [level.clone() for level in levels]
+    order = torch.randperm(2 * config.window, generator=torch.Generator().manual_seed(0))
+    rows, indices = order // config.window, order % config.window
+    bases = torch.eye(config.channels + 1, config.channels, dtype=torch.float64)[indices % 5]
+    changed = windows[rows]
+    changed[torch.arange(len(rows)), indices] = bases
+    found = partial.read_out(partial.exchange_anywhere(levels, rows, indices, bases))
+    torch.testing.assert_close(found, expected_logits(network, changed), atol=1e-10, rtol=0)
+    assert all(torch.equal(now, then) for now, then in zip(levels, before, strict=True))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_exchanges_of_any_windows(data: st.DataObject) -> None:
