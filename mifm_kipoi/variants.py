@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import gzip
 import os
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mifm_kipoi import bcf
 from mifm_kipoi.errors import VariantFileError
 from mifm_kipoi.intervals import Regions
 
@@ -86,9 +85,9 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
             ref = _upper(bases) or MISSING
             if regions is not None and not regions.overlap(chrom, pos - 1, pos - 1 + len(ref)):
                 continue
-            for alt in alts:
+            for alt in alts or (MISSING,):
                 yield Variant(chrom, pos, name or MISSING, ref, _upper(alt) or MISSING)
-    # cyvcf2 raises plain Exception for records that htslib refuses; gzip and zlib each have their own.
+    # Damaged bytes are ValueError here, and gzip and zlib each have errors of their own.
     except Exception as error:
         raise VariantFileError(
             f"cannot read {path} {last}: {error}; expected a complete VCF or BCF file, "
@@ -96,39 +95,21 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
         ) from error
 
 
-_Record = tuple[str, int, str | None, str, Sequence[str]]
+_Record = tuple[str, int, str, str, Sequence[str]]
 """CHROM, POS, ID, REF and the alternative alleles, as in the file."""
 
 
 def _read_records(path: Path) -> Iterator[_Record]:
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if gzipped else path.open("rb") as lines:
-        if lines.read(3) != b"BCF":
-            lines.seek(0)
-            yield from _vcf_records(lines)
-            return
-    yield from _bcf_records(path)
-
-
-def _bcf_records(path: Path) -> Iterator[_Record]:
-    import cyvcf2
-
-    with warnings.catch_warnings():
-        # cyvcf2 warns of a file without records; the rows of the answer say the same.
-        warnings.simplefilter("ignore")
-        reader = cyvcf2.VCF(str(path), lazy=True)
-    with contextlib.closing(reader):
-        for record in reader:
-            yield record.CHROM, record.POS, record.ID, record.REF, record.ALT or (MISSING,)
+    with gzip.open(path) if gzipped else path.open("rb") as file:
+        is_bcf = file.read(len(bcf.MAGIC)) == bcf.MAGIC
+        file.seek(0)
+        yield from bcf.read_bcf(file) if is_bcf else _vcf_records(file)
 
 
 def _vcf_records(lines: Iterable[bytes]) -> Iterator[_Record]:
-    """Read VCF as text.
-
-    cyvcf2 is for BCF only: of a line that htslib refuses it makes a record all the same where the
-    line is the first on a contig that the header does not declare, with a cut allele or none at all.
-    """
+    """Read VCF as text: the first five columns, and no more than that the others are there."""
     columns = 0
     for number, line in enumerate(lines, start=1):
         text = line.rstrip(b"\r\n")
