@@ -118,11 +118,23 @@ def _vcf_records(lines: Iterable[bytes]) -> Iterator[_Record]:
         if columns and text:
             yield _vcf_record(line, number, columns)
         elif text.startswith(_FIRST_COLUMNS):
-            columns = text.count(b"\t") + 1
+            columns = _count_columns(text, number)
         elif text and not text.startswith(b"##"):
             raise ValueError(f"line {number} is no header line, and '#CHROM, POS ... INFO' has not come yet")
     if not columns:
         raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
+
+
+def _count_columns(line: bytes, number: int) -> int:
+    """Columns of the header's last line, in which a lost line end would hide the first record."""
+    more = line.removeprefix(_FIRST_COLUMNS).split(b"\t")
+    if more[0] or more[1:2] not in ([], [b"FORMAT"]):
+        found = b"\t".join(more)[:20]
+        raise ValueError(f"line {number} goes on behind INFO with {found!r}, not with FORMAT and the samples")
+    samples = more[2:]
+    if len(set(samples)) < len(samples):
+        raise ValueError(f"line {number} names a sample twice, or a line end is missing")
+    return line.count(b"\t") + 1
 
 
 def _vcf_record(line: bytes, number: int, columns: int) -> _Record:
@@ -132,6 +144,9 @@ def _vcf_record(line: bytes, number: int, columns: int) -> _Record:
     without_info = found == _FIRST_COLUMNS.count(b"\t") and line.endswith(b"\n")
     if found < columns and not without_samples and not without_info:
         raise ValueError(f"line {number} has {found} columns instead of {columns}")
+    # Where a line end is lost, the next record stands in columns that nobody reads.
+    if found > columns and line.split(b"\t", columns)[columns].strip():
+        raise ValueError(f"line {number} has {found} columns instead of {columns}; is a line end missing?")
     fields = line.split(b"\t", 5)[:5]
     chrom, pos, name, ref, alts = (field.decode(errors="surrogateescape") for field in fields)
     if not chrom:
