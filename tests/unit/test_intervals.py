@@ -69,6 +69,12 @@ class TestReadIntervals:
             ("chr1\tten\t20", r"line 3 of .*'ten'"),
             ("chr1\t10\t20.5", r"line 3 of .*'20\.5'"),
             ("chr1\t20\t10", "line 3 of .*start 20 is not before its end 10"),
+            ("chr1\t1_0\t20", r"line 3 of .*'1_0' is not a whole number"),
+            ("chr1\t10\t+20", r"line 3 of .*'\+20'"),
+            ("chr1\t 10\t20", "line 3 of .*' 10'"),
+            ("chr1\t\u0661\t20", "line 3 of .*'\u0661'"),
+            ("chr1\t10\t2147483648", "line 3 of .*'2147483648' is not a whole number up to 2147483647"),
+            ("chr1\t10\t" + "9" * 5000, "line 3 of .*'9{30}' is not a whole number"),
             ("chr1\t20\t20", "line 3 of .*start 20 is not before its end 20"),
         ],
     )
@@ -78,6 +84,13 @@ class TestReadIntervals:
         assert next(intervals) == Interval("chr1", 1, 2, ".")
         with pytest.raises(IntervalFileError, match=match):
             next(intervals)
+
+    def test_gzip_cut_to_its_first_byte(self, tmp_path: Path) -> None:
+        """The byte is a separator of records, which Python counts among the blanks."""
+        path = tmp_path / "x.bed.gz"
+        path.write_bytes(b"\x1f")
+        with pytest.raises(IntervalFileError, match=r"line 1 of .* is not BED \(it has 1 columns\)"):
+            list(read_intervals(path))
 
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(IntervalFileError, match=r"cannot read the BED file .*No such file"):
