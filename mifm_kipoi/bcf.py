@@ -1,8 +1,7 @@
 """The first columns of BCF, read without htslib.
 
-htslib ends the whole process on some damaged files, which nothing can catch. Here every length that a
-record states is checked against what the record holds, so that damage is an error, and a record that
-swallows the next one is noticed. The layout is that of section 6 of the VCF 4.3 specification.
+Of a damaged record whose length takes in the next one, htslib makes one record without an error. Here
+every length is checked against what the record holds, so that no record is lost. The layout is that of section 6 of the VCF 4.3 specification.
 """
 
 from __future__ import annotations
@@ -34,8 +33,10 @@ _CHARACTER = 7
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _CONTIG = re.compile(rb"##contig=<(?:[^<>]*,)?ID=([^,<>]+)[,>]")
 _INDEX = re.compile(rb",IDX=(\d+)[,>]")
-_SEPARATOR = re.compile(rb"[\0\t\n,]")
-"""What no identifier or allele of a VCF file can hold; an identifier can hold a comma."""
+_MISSING = b"\x07"
+"""The character that stands for a missing string."""
+
+_CONTROL = re.compile(rb"[\0-\x1f\x7f]")
 
 
 def read_bcf(file: BinaryIO | GzipFile) -> Iterator[Record]:
@@ -109,12 +110,12 @@ def _record(site: bytes, samples: bytes, contigs: dict[int, str]) -> Record:
     if pos < -1:
         raise ValueError(f"its POS is {pos + 1}; expected 0 or more")
     name, at = _string(site, _SITE.size)
-    if b"\t" in name or b"\n" in name or b"\0" in name:
+    if _CONTROL.search(name):
         raise ValueError(f"its ID is {name!r}")
     found = []
     for _ in range(alleles):
         allele, at = _string(site, at)
-        if _SEPARATOR.search(allele):
+        if b"," in allele or _CONTROL.search(allele):
             raise ValueError(f"an allele is {allele!r}")
         found.append(_text(allele))
     _check_rest(site, at, info)
@@ -173,7 +174,8 @@ def _string(data: bytes, at: int) -> tuple[bytes, int]:
         raise ValueError(f"an ID or allele is of type {kind}, not characters")
     if at + count > len(data):
         raise IndexError
-    return data[at : at + count], at + count
+    value = data[at : at + count]
+    return b"" if value == _MISSING else value, at + count
 
 
 def _after_key(data: bytes, at: int) -> int:

@@ -66,6 +66,7 @@ def test_literals() -> None:
             record(site(rest=b"\x21\0\1" + info, info=4, formats=2, samples=2), genotypes),
             record(site(alleles=(b"\x17A",), rest=b"\x00")),
             record(site(alleles=(b"\x07", b"\x07"), rest=b"")),
+            record(site(name=b"\x17\x07", alleles=(b"\x17A", b"\x17\x07"))),
         ]
     )
     assert read(content) == [
@@ -74,6 +75,7 @@ def test_literals() -> None:
         ("1", 5, "", "A", ["C"]),
         ("1", 5, "", "A", []),
         ("1", 5, "", "", [""]),
+        ("1", 5, "", "A", [""]),
     ]
 
 
@@ -119,6 +121,7 @@ def test_damaged_headers(content: bytes, match: str) -> None:
         (record(site(alleles=(b"\x17A", b"\x11\x00"))), "an ID or allele is of type 1"),
         (record(site(alleles=(b"\x37A,C",))), "an allele is b'A,C'"),
         (record(site(alleles=(b"\x27A\0",))), "an allele is b'A.x00'"),
+        (record(site(alleles=(b"\x27A\x07",))), "an allele is b'A.x07'"),
         (record(site(alleles=(b"\xf7\x11\xffA",))), "a column has -1 values"),
         (record(site(alleles=(b"\xf7\x17A",))), "byte 0x17 is where an integer should begin"),
         (record(site(alleles=(b"\x17A", b"\xf7\x11\x7fC"))), "a value reaches past its end"),

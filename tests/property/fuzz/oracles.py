@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import subprocess
+import zlib
 from pathlib import Path
 
 Row = tuple[str, int, str, str]
@@ -14,6 +16,16 @@ COLUMNS = [b"#CHROM", b"POS", b"ID", b"REF", b"ALT", b"QUAL", b"FILTER", b"INFO"
 
 class UnreadableError(Exception):
     """Whoever reads this file without an error loses or invents something."""
+
+
+def unpacked(content: bytes) -> bytes:
+    """What gzip makes of compressed bytes; others as they are."""
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(f"the compression is damaged: {error}") from error
 
 
 def _text(value: bytes) -> str:
