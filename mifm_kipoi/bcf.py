@@ -1,7 +1,8 @@
 """The first columns of BCF, read without htslib.
 
 Of a damaged record whose length takes in the next one, htslib makes one record without an error. Here
-every length is checked against what the record holds, so that no record is lost. The layout is that of section 6 of the VCF 4.3 specification.
+every length is checked against what the record holds, so that no record is lost. The layout is that of
+section 6 of the VCF 4.3 specification.
 """
 
 from __future__ import annotations

@@ -161,12 +161,17 @@ class Genome:
         of its index gives as many bases, and others.
         """
         record = self._file.faidx.index[contig]
-        first, last = (_offset(record, position) for position in (start, end - 1))
-        raw = _read_bytes(self._file.faidx, first, last + 1 - first)
-        if len(raw) < last + 1 - first:
-            raise ValueError(f"the file ends {last + 1 - first - len(raw)} bytes too early")
-        line_ends = np.arange(record.lenc - start % record.lenc, len(raw), record.lenb)
-        line_ends = (line_ends[:, np.newaxis] + np.arange(record.lenb - record.lenc)).ravel()
+        line_end = record.lenb - record.lenc
+        column = start % record.lenc
+        # The line end before a line that begins here is looked at too, or nobody would.
+        before = line_end if start and not column else 0
+        first = _offset(record, start) - before
+        length = _offset(record, end - 1) + 1 - first
+        raw = _read_bytes(self._file.faidx, first, length)
+        if len(raw) < length:
+            raise ValueError(f"the file ends {length - len(raw)} bytes too early")
+        line_ends = np.arange(0 if before else record.lenc - column, length, record.lenb)
+        line_ends = (line_ends[:, np.newaxis] + np.arange(line_end)).ravel()
         found = np.frombuffer(raw, dtype=np.uint8)
         bases = np.delete(found, line_ends).tobytes()
         if not np.isin(found[line_ends], (ord("\n"), ord("\r"))).all() or b"\n" in bases or b"\r" in bases:

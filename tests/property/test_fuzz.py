@@ -219,7 +219,7 @@ def test_fasta(worker: Worker, tmp_path: Path) -> None:
 
     def case(rng: random.Random, folder: Path) -> None:
         content = mutate(rng, whole, whole.replace(b"60", b"61")) if rng.random() < 0.8 else whole
-        path = folder / "x.fa"
+        path = folder / rng.choice(["x.fa"] * 8 + ["x", "x.fa.gz", "x.zip"])
         path.write_bytes(content)
         if content == whole or rng.random() < 0.5:
             write_index(rng, path, index)
@@ -245,7 +245,7 @@ def test_compressed_fasta(worker: Worker, tmp_path: Path) -> None:
 
     def case(rng: random.Random, folder: Path) -> None:
         content = mutate(rng, whole) if rng.random() < 0.4 else whole
-        path = folder / "x.fa.gz"
+        path = folder / rng.choice(["x.fa.gz"] * 8 + ["x", "x.fa", "x.bgz"])
         path.write_bytes(content)
         if content == whole or rng.random() < 0.5:
             write_index(rng, path, index)

@@ -537,6 +537,19 @@ class TestLayout:
         with pytest.raises(GenomeError, match=r"at a:1-8: its lines are not of 6 bases; the file is damaged"):
             genome.fetch("a", 0, 8)
 
+    @pytest.mark.parametrize("block", [3, 6, 8, 1000])
+    def test_a_line_end_between_two_blocks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    ) -> None:
+        """A base in the place of a line end."""
+        monkeypatch.setattr(genome_module, "_BLOCK", block)
+        path = self.write(tmp_path, self.FASTA, self.INDEX)
+        assert text(Genome(path), "a", 0, 8) == "ACGTACGT"
+        path = self.write(tmp_path, self.FASTA.replace("ACGTAC\nGT", "ACGTACCGT"), self.INDEX)
+        genome = Genome(path)
+        with pytest.raises(GenomeError, match="its lines are not of 6 bases"):
+            genome.fetch("a", 0, 8)
+
     def test_a_last_line_longer_than_the_others(self, tmp_path: Path) -> None:
         """pyfaidx makes an index of it, by which the bases of the next name would be read."""
         path = tmp_path / "x.fa"
