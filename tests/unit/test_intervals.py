@@ -184,10 +184,12 @@ class TestRegions:
     @pytest.mark.parametrize(
         ("text", "match"),
         [
-            ("chr1\t10\t20\nchr1\t30\n", "less than 3 columns at line 2"),
-            ("chr1 10 20\n", "less than 3 columns at line 1"),
-            ("chr1\t20\t10\n", "Start was greater than end"),
-            ("chr1\tten\t20\n", "non-integer starts or ends at line 1"),
+            ("chr1\t10\t20\nchr1\t30\n", r"line 2 of .* \(it has 2 columns\)"),
+            ("chr1 10 20\n", r"line 1 of .* \(it has 1 columns\)"),
+            ("chr1\t20\t10\n", "line 1 of .*start 20 is not before its end 10"),
+            ("chr1\tten\t20\n", "line 1 of .*'ten' is not a whole number"),
+            ("chr1\t10\t20x\n", "line 1 of .*'20x' is not a whole number"),
+            ("chr1\t-5\t20\n", "cannot read the BED file"),
         ],
     )
     def test_malformed(self, tmp_path: Path, text: str, match: str) -> None:
