@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 import re
 import zipfile
 from collections import OrderedDict
@@ -76,7 +77,9 @@ class _Unpickler(pickle.Unpickler):
     """An unpickler that resolves only the names of the fixed lists above."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(io.BytesIO(_member(archive, f"{root}/data.pkl")))
+        content = _member(archive, f"{root}/data.pkl")
+        _check_memo(content)
+        super().__init__(io.BytesIO(content))
         self._archive = archive
         self._root = root
 
@@ -95,6 +98,13 @@ class _Unpickler(pickle.Unpickler):
         if values.size != count:
             raise pickle.UnpicklingError(f"storage {key} holds {values.size} values; expected {count}")
         return values
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuse a pickle that numbers an object so high that Python would make room for billions of them."""
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(content):
+            raise pickle.UnpicklingError(f"it gives an object the number {argument}, and holds fewer bytes")
 
 
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: object) -> npt.NDArray[Any]:
@@ -163,12 +173,13 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
                 raise pickle.UnpicklingError("it holds no data.pkl, so it is not a PyTorch checkpoint")
             tensors = _tensors(_Unpickler(archive, pickles[0].removesuffix("/data.pkl")).load())
         return _renamed(tensors)
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     # A damaged or hostile pickle can fail in any way; whatever it raises is the file's fault.
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
         raise WeightsError(
-            f"refused to read {path} as the authors' checkpoint: {error}; expected their a7a0q7ar.ckpt"
+            f"refused to read {path} as the authors' checkpoint: {str(error) or type(error).__name__}; "
+            "expected their a7a0q7ar.ckpt"
         ) from error
 
 

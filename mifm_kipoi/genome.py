@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ _BLOCK = 1 << 16
 
 _CACHED_BLOCKS = 64
 """Blocks kept in memory: 4 MiB, enough for sorted variants, little enough for unsorted ones."""
+
+_LONGEST_NAME = 1 << 20
+"""Bytes that may stand before a contig: its name, and comments."""
 
 _MITOCHONDRION = ("chrM", "MT", "chrMT", "M")
 
@@ -64,7 +67,7 @@ class Genome:
         self.contigs: dict[str, int] = {name: record.rlen for name, record in self._file.faidx.index.items()}
         if not self.contigs:
             raise GenomeError(f"{self.path} holds no sequence; expected a FASTA file")
-        _check_length(self.path, self._file.faidx.index.values())
+        _check_layout(self.path, self._file.faidx)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -142,26 +145,69 @@ class Genome:
         start = number * _BLOCK
         end = min(start + _BLOCK, self.contigs[contig])
         try:
-            text = str(self._file.faidx.fetch(contig, start + 1, end)).encode("ascii")
-        # A damaged file or a stale index can fail in any way inside pyfaidx and bgzf.
+            bases = self._read_bases(contig, start, end)
+        # A damaged file or a stale index can fail in any way inside bgzf.
         except Exception as error:
             raise GenomeError(_damaged(self.path, f"{contig}:{start + 1}-{end}: {error}")) from error
-        if len(text) != end - start:
-            raise GenomeError(
-                _damaged(
-                    self.path, f"{contig}:{start + 1}-{end} gave {len(text)} bases instead of {end - start}"
-                )
-            )
-        self._blocks[key] = np.frombuffer(text.upper(), dtype=np.uint8)
+        self._blocks[key] = np.frombuffer(bases, dtype=np.uint8)
         if len(self._blocks) > _CACHED_BLOCKS:
             self._blocks.popitem(last=False)
         return self._blocks[key]
 
+    def _read_bases(self, contig: str, start: int, end: int) -> bytes:
+        """Upper-case bases of a stretch inside a contig, from lines that are as long as the index says.
+
+        pyfaidx takes the line ends out wherever they are, so that a file with other lines than those
+        of its index gives as many bases, and others.
+        """
+        record = self._file.faidx.index[contig]
+        line_end = record.lenb - record.lenc
+        column = start % record.lenc
+        # The line end before a line that begins here is looked at too, or nobody would.
+        before = line_end if start and not column else 0
+        first = _offset(record, start) - before
+        length = _offset(record, end - 1) + 1 - first
+        raw = _read_bytes(self._file.faidx, first, length)
+        if len(raw) < length:
+            raise ValueError(f"the file ends {length - len(raw)} bytes too early")
+        line_ends = np.arange(0 if before else record.lenc - column, length, record.lenb)
+        line_ends = (line_ends[:, np.newaxis] + np.arange(line_end)).ravel()
+        found = np.frombuffer(raw, dtype=np.uint8)
+        bases = np.delete(found, line_ends).tobytes()
+        if not np.isin(found[line_ends], (ord("\n"), ord("\r"))).all() or b"\n" in bases or b"\r" in bases:
+            raise ValueError(f"its lines are not of {record.lenc} bases")
+        if not bases.isascii():
+            raise ValueError("it holds a byte that is no letter")
+        return bases.upper()
+
+
+def _offset(record: Any, position: int) -> int:
+    """Where the index has the base at a 0-based position: an offset in the decompressed file."""
+    line, column = divmod(position, record.lenc)
+    return int(record.offset + line * record.lenb + column)
+
+
+def _read_bytes(faidx: Any, start: int, length: int) -> bytes:
+    """Bytes of the decompressed file; fewer at its end."""
+    if not faidx._bgzf:
+        faidx.file.seek(start)
+        return bytes(faidx.file.read(length))
+    blocks = faidx.gzi_index
+    number = bisect.bisect_right(blocks, start, key=lambda block: block.ustart) - 1
+    block = blocks[number]
+    faidx.file.seek(pyfaidx.make_virtual_offset(block.cstart, start - block.ustart))
+    # A wrong entry of the .gzi index would give other bases than those asked for.
+    if number + 1 < len(blocks):
+        behind = (block.cstart + faidx.file._block_raw_length, block.ustart + len(faidx.file._buffer))
+        if behind != (blocks[number + 1].cstart, blocks[number + 1].ustart):
+            raise ValueError(f"entry {number + 1} of the .gzi index is not where a block begins")
+    return bytes(faidx.file.read(length))
+
 
 def _damaged(path: Path, what: str) -> str:
     return (
-        f"cannot read {path} at {what}; the file is damaged, or it changed after its index was made: "
-        f"delete {path.name}.fai and {path.name}.gzi to have them made anew"
+        f"cannot read {path} at {what}; the file is damaged, its lines differ in length, or it changed after "
+        f"its index was made: delete {path.name}.fai and {path.name}.gzi to have them made anew"
     )
 
 
@@ -194,23 +240,41 @@ def _open_fasta(path: Path) -> pyfaidx.Fasta:
         raise GenomeError(f"cannot index the FASTA file {path}: {error}") from error
 
 
-def _check_length(path: Path, records: Iterable[Any]) -> None:
-    """Notice an index of another file by the end of the last contig, which must be that of the file.
+def _check_layout(path: Path, faidx: Any) -> None:
+    """Notice an index of another file: before each contig stands its name, and behind the last nothing.
 
-    pyfaidx makes an index anew when the FASTA is younger; a FASTA that was replaced by an older one
-    escapes it.
+    pyfaidx makes an index anew when the FASTA is younger; a FASTA that was replaced by an older one, and
+    a damaged index, escape it.
     """
-    with path.open("rb") as file:
-        if file.read(2) == b"\x1f\x8b":
-            return
-        last = max(records, key=lambda record: int(record.offset))
-        lines, rest = divmod(last.rlen, last.lenc) if last.lenc else (0, 0)
-        end = last.offset + lines * last.lenb + rest
-        file.seek(end)
-        behind = file.read(2 * _BLOCK)
-    # Without a line end behind its last line, a file is shorter by that than whole lines are.
-    if behind.strip() or path.stat().st_size < end - (last.lenb - last.lenc):
-        raise GenomeError(_damaged(path, "the end of its last contig"))
+    end = 0
+    place = "its first contig"
+    try:
+        for name, record in sorted(faidx.index.items(), key=lambda item: int(item[1].offset)):
+            place = f"the name of contig {name}"
+            if not 0 <= record.offset - end <= _LONGEST_NAME or not _plausible(record):
+                raise ValueError("the index and the file do not fit")
+            *above, title, below = _read_bytes(faidx, end, record.offset - end).split(b"\n")
+            comments = end == 0
+            if any(line.strip() and not (comments and line.startswith(b";")) for line in above):
+                raise ValueError("other text than the index has stands there")
+            if below or title[:1] != b">" or title[1:].split()[:1] != [name.encode()]:
+                raise ValueError(f"found {title[:50]!r}")
+            end = _offset(record, record.rlen - 1) + 1 if record.rlen else record.offset
+        place = "the end of its last contig"
+        behind = _read_bytes(faidx, max(end - 1, 0), 2 * _BLOCK)
+    # A damaged file or a stale index can fail in any way inside bgzf.
+    except Exception as error:
+        raise GenomeError(_damaged(path, f"{place} ({error})")) from error
+    if not behind or behind[1:].strip():
+        raise GenomeError(_damaged(path, place))
+
+
+def _plausible(record: Any) -> bool:
+    """Whether the sizes of an entry of the index are those of some file."""
+    line_end = record.lenb - record.lenc
+    if record.rlen == 0 or record.lenc < 1:
+        return bool(record.rlen == 0)
+    return bool(record.rlen > 0 and (line_end in (1, 2) or (line_end == 0 and record.rlen <= record.lenc)))
 
 
 def _check_index(path: Path, index: list[Path]) -> None:

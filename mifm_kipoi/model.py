@@ -104,6 +104,8 @@ class MIFMConfig:
         WeightsError
             When an entry is unknown, has another type, or makes an impossible network.
         """
+        if not isinstance(values, Mapping):
+            raise WeightsError(f"a model configuration is {str(values)[:50]!r}; expected an object of JSON")
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         known: dict[str, Any] = {}
         for key, value in values.items():

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from mifm_kipoi import bcf
 from mifm_kipoi.errors import MIFMError, VariantFileError
 from mifm_kipoi.intervals import Regions
 
@@ -177,7 +178,10 @@ class VariantFile:
             for chrom, pos, name, bases, alts, line in self._records:
                 ref = _upper(bases) or MISSING
                 yield Record(
-                    tuple(Variant(chrom, pos, name or MISSING, ref, _upper(alt) or MISSING) for alt in alts),
+                    tuple(
+                        Variant(chrom, pos, name or MISSING, ref, _upper(alt) or MISSING)
+                        for alt in alts or (MISSING,)
+                    ),
                     line,
                 )
                 self._last = f"after {chrom}:{pos}"
@@ -188,7 +192,7 @@ class VariantFile:
             yield
         except MIFMError:
             raise
-        # cyvcf2 raises plain Exception for records that htslib refuses; gzip and zlib each have their own.
+        # Damaged bytes are ValueError here, and gzip, zlib and cyvcf2 each have errors of their own.
         except Exception as error:
             raise VariantFileError(
                 f"cannot read {self.path} {self._last}: {error}; expected a complete VCF or BCF file, "
@@ -200,41 +204,38 @@ class VariantFile:
         source = self._source
         head = _beginning(source)
         gzipped = head[:2] == BGZF_END[:2]
-        if (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == b"BCF":
-            return self._bcf_records()
-        lines = self._open.enter_context(gzip.GzipFile(fileobj=source)) if gzipped else source
-        return _vcf_records(lines, self._lines)
+        is_bcf = (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == bcf.MAGIC
+        if is_bcf and self._lines:
+            return self._bcf_lines()
+        content = self._open.enter_context(gzip.GzipFile(fileobj=source)) if gzipped else source
+        if is_bcf:
+            return [], ((*fields, b"") for fields in bcf.read_bcf(content))
+        return _vcf_records(content, self._lines)
 
-    def _bcf_records(self) -> tuple[list[bytes], Iterator[_Fields]]:
+    def _bcf_lines(self) -> tuple[list[bytes], Iterator[_Fields]]:
+        """Records of BCF with their text, which htslib makes; it opens files by name."""
         import cyvcf2
 
         path = self.path
         if isinstance(self._source.raw, _Stream):
-            # htslib opens files by name.
-            file = self._open.enter_context(tempfile.NamedTemporaryFile(suffix=".bcf"))  # noqa: SIM115 - it does
+            file = self._open.enter_context(
+                tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 - the stack is one
+            )
             shutil.copyfileobj(self._source, file)
             file.flush()
             path = Path(file.name)
-            _check_complete(path)
         with warnings.catch_warnings():
             # cyvcf2 warns of a file without records; the rows of the answer say the same.
             warnings.simplefilter("ignore")
-            reader = self._open.enter_context(contextlib.closing(cyvcf2.VCF(str(path), lazy=True)))
-        records = (
-            (
-                record.CHROM,
-                record.POS,
-                record.ID,
-                record.REF,
-                record.ALT or (MISSING,),
-                str(record).rstrip("\n").encode() if self._lines else b"",
-            )
-            for record in reader
+            reader = self._open.enter_context(contextlib.closing(cyvcf2.VCF(str(path))))
+        content = self._open.enter_context(gzip.open(path))
+        records = zip(bcf.read_bcf(content), reader, strict=True)
+        return reader.raw_header.encode().splitlines(), (
+            (*fields, str(record).rstrip("\n").encode()) for fields, record in records
         )
-        return reader.raw_header.encode().splitlines(), records
 
 
-_Fields = tuple[str, int, str | None, str, Sequence[str], bytes]
+_Fields = tuple[str, int, str, str, Sequence[str], bytes]
 """CHROM, POS, ID, REF and the alternative alleles, as in the file, and the record's line."""
 
 
@@ -296,11 +297,7 @@ def _open_bytes(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Iterator[_Fields]]:
-    """Read VCF as text.
-
-    cyvcf2 is for BCF only: of a line that htslib refuses it makes a record all the same where the
-    line is the first on a contig that the header does not declare, with a cut allele or none at all.
-    """
+    """Read VCF as text: the first five columns, and no more than that the others are there."""
     header: list[bytes] = []
     numbered = enumerate(lines, start=1)
     for number, line in numbered:
@@ -310,12 +307,24 @@ def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Itera
         if text:
             header.append(text)
         if text.startswith(_FIRST_COLUMNS):
-            columns = text.count(b"\t") + 1
+            columns = _count_columns(text, number)
             filled = ((number, line) for number, line in numbered if line.strip(b"\r\n"))
             return header, (_vcf_record(line, number, columns, keep) for number, line in filled)
         if text and not text.startswith(b"##"):
             raise ValueError(f"line {number} is no header line, and '#CHROM, POS ... INFO' has not come yet")
     raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
+
+
+def _count_columns(line: bytes, number: int) -> int:
+    """Columns of the header's last line, in which a lost line end would hide the first record."""
+    more = line.removeprefix(_FIRST_COLUMNS).split(b"\t")
+    if more[0] or more[1:2] not in ([], [b"FORMAT"]):
+        found = b"\t".join(more)[:20]
+        raise ValueError(f"line {number} goes on behind INFO with {found!r}, not with FORMAT and the samples")
+    samples = more[2:]
+    if len(set(samples)) < len(samples):
+        raise ValueError(f"line {number} names a sample twice, or a line end is missing")
+    return line.count(b"\t") + 1
 
 
 def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
@@ -325,6 +334,9 @@ def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
     without_info = found == _FIRST_COLUMNS.count(b"\t") and line.endswith(b"\n")
     if found < columns and not without_samples and not without_info:
         raise ValueError(f"line {number} has {found} columns instead of {columns}")
+    # Where a line end is lost, the next record stands in columns that nobody reads.
+    if found > columns and line.split(b"\t", columns)[columns].strip():
+        raise ValueError(f"line {number} has {found} columns instead of {columns}; is a line end missing?")
     fields = line.split(b"\t", 5)[:5]
     chrom, pos, name, ref, alts = (field.decode(errors="surrogateescape") for field in fields)
     if not chrom:

@@ -161,19 +161,28 @@ def load_weights(name: str | os.PathLike[str] = EMBEDDED) -> Weights:
     try:
         config = MIFMConfig.from_dict(json.loads(metadata["config"]))
         provenance = json.loads(metadata["provenance"])
-        MIFM(config).load_state_dict(state)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
-    except RuntimeError as error:
-        raise WeightsError(
-            f"the weights file {path} is damaged: its tensors do not fit its configuration"
-        ) from error
+    if not isinstance(provenance, dict):
+        raise WeightsError(f"the weights file {path} is damaged: its provenance is no object of JSON")
+    if {key: tensor.shape for key, tensor in state.items()} != _shapes(config):
+        raise WeightsError(f"the weights file {path} is damaged: its tensors do not fit its configuration")
     sha256 = tensors_sha256(state)
     if sha256 != metadata.get("tensors_sha256"):
         raise WeightsError(
             f"the weights file {path} is damaged: its tensors have another checksum than it states"
         )
     return Weights(os.fspath(name), path, config, state, provenance, sha256)
+
+
+def _shapes(config: MIFMConfig) -> dict[str, torch.Size] | None:
+    """Shapes of a network's tensors, without taking their memory; None where none can be so large."""
+    try:
+        with torch.device("meta"):
+            return {key: tensor.shape for key, tensor in MIFM(config).state_dict().items()}
+    # PyTorch has several errors for sizes that no tensor can have.
+    except (RuntimeError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def verify_weights(name: str | os.PathLike[str]) -> Weights:

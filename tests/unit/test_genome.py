@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from Bio import bgzf
 
 from mifm_kipoi import genome as genome_module
 from mifm_kipoi.errors import GenomeError
@@ -272,7 +273,7 @@ class TestIndex:
         genome = Genome(path)
         rewrite(path, path.read_bytes()[:300], seconds_later=-60)
         with pytest.raises(
-            GenomeError, match=r"a:1-500 gave 29\d bases instead of 500; .* delete x\.fa\.fai"
+            GenomeError, match=r"a:1-500: the file ends 211 bytes too early; .* delete x\.fa\.fai"
         ):
             genome.fetch("a", 0, 500)
         with pytest.raises(GenomeError, match=r"the end of its last contig; .* delete x\.fa\.fai"):
@@ -350,8 +351,12 @@ class TestErrors:
     def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
         path = tmp_path / "x.fa"
         path.write_bytes(">a\nAC\u00e9GT\n".encode())
+        with pytest.raises(GenomeError, match=r"cannot read .* at the end of its last contig; the file is"):
+            Genome(path)
+        path.write_bytes(b">a\nACG\xc3\xa9T\nC\n")
+        Path(f"{path}.fai").write_text("a\t7\t3\t6\t7\n")
         genome = Genome(path)
-        with pytest.raises(GenomeError, match=r"cannot read .* at a:1-5: .*the file is damaged"):
+        with pytest.raises(GenomeError, match=r"cannot read .* at a:1-7: it holds a byte that is no letter"):
             genome.fetch("a", 0, 4)
 
 
@@ -416,15 +421,14 @@ class TestCache:
     @pytest.fixture
     def reads(self, genome: Genome, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """First positions of the blocks read from the file."""
-        fetch = genome._file.faidx.fetch
+        read = genome._read_bases
         starts: list[int] = []
 
-        def recorded(name: str, start: int, end: int) -> str:
-            starts.append(start - 1)
-            found: str = fetch(name, start, end)
-            return found
+        def recorded(contig: str, start: int, end: int) -> bytes:
+            starts.append(start)
+            return read(contig, start, end)
 
-        monkeypatch.setattr(genome._file.faidx, "fetch", recorded)
+        monkeypatch.setattr(genome, "_read_bases", recorded)
         return starts
 
     def test_blocks_are_read_once(self, genome: Genome, reads: list[int]) -> None:
@@ -481,3 +485,103 @@ def test_an_index_of_another_file_is_noticed(tmp_path: Path) -> None:
         os.utime(path, (1_000_000_000, 1_000_000_000))
         with pytest.raises(GenomeError, match=r"the end of its last contig.*delete genome.fa.fai"):
             Genome(path)
+
+
+class TestLayout:
+    """The index is compared with the file: names before contigs, nothing behind, lines of one length."""
+
+    FASTA = ">a x\nACGTAC\nGT\n>b\nGG\n\n>c\nTTTTTT\nA\n"
+    INDEX = "a\t8\t5\t6\t7\nb\t2\t18\t2\t3\nc\t7\t25\t6\t7\n"
+
+    def write(self, folder: Path, fasta: str, index: str) -> Path:
+        path = folder / "x.fa"
+        path.write_text(fasta)
+        (folder / "x.fa.fai").write_text(index)
+        return path
+
+    def test_fits(self, tmp_path: Path) -> None:
+        genome = Genome(self.write(tmp_path, self.FASTA, self.INDEX))
+        assert genome.contigs == {"a": 8, "b": 2, "c": 7}
+        assert [text(genome, name, 0, 9) for name in "abc"] == ["ACGTACGTN", "GGNNNNNNN", "TTTTTTANN"]
+
+    def test_comments_before_the_first_contig(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.fa"
+        path.write_text("; a comment\n\n" + self.FASTA)
+        assert Genome(path).contigs == {"a": 8, "b": 2, "c": 7}
+
+    @pytest.mark.parametrize(
+        ("old", "new", "match"),
+        [
+            pytest.param("b\t2\t18\t2\t3\n", "", "the name of contig c", id="a contig is missing"),
+            pytest.param("a\t8\t5\t6\t7\n", "", "the name of contig b", id="the first is missing"),
+            pytest.param("c\t7\t25\t6\t7\n", "", "the end of its last contig", id="the last is missing"),
+            pytest.param("b\t2", "d\t2", r"the name of contig d \(found b'>b'", id="another name"),
+            pytest.param("a\t8", "a\t6", "the name of contig b", id="a contig is cut"),
+            pytest.param("c\t7", "c\t6", "the end of its last contig", id="the last contig is cut"),
+            pytest.param("c\t7", "c\t9", "the end of its last contig", id="the last contig is longer"),
+            pytest.param("\t18\t", "\t19\t", "the name of contig b", id="another offset"),
+            pytest.param("6\t7\nb", "6\t9\nb", "the name of contig a", id="line ends of three bytes"),
+            pytest.param("a\t8", "a\t-8", "the name of contig a", id="a negative length"),
+        ],
+    )
+    def test_an_index_that_does_not_fit(self, tmp_path: Path, old: str, new: str, match: str) -> None:
+        assert old in self.INDEX
+        path = self.write(tmp_path, self.FASTA, self.INDEX.replace(old, new, 1))
+        with pytest.raises(GenomeError, match=rf"cannot read .* at {match}.* delete x\.fa\.fai"):
+            Genome(path)
+
+    def test_lines_of_other_lengths_than_the_index_has(self, tmp_path: Path) -> None:
+        """As many bytes and as many line ends, elsewhere."""
+        fasta = self.FASTA.replace("ACGTAC\nGT\n", "ACG\nTACGT\n")
+        genome = Genome(self.write(tmp_path, fasta, self.INDEX))
+        with pytest.raises(GenomeError, match=r"at a:1-8: its lines are not of 6 bases; the file is damaged"):
+            genome.fetch("a", 0, 8)
+
+    @pytest.mark.parametrize("block", [3, 6, 8, 1000])
+    def test_a_line_end_between_two_blocks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    ) -> None:
+        """A base in the place of a line end."""
+        monkeypatch.setattr(genome_module, "_BLOCK", block)
+        path = self.write(tmp_path, self.FASTA, self.INDEX)
+        assert text(Genome(path), "a", 0, 8) == "ACGTACGT"
+        path = self.write(tmp_path, self.FASTA.replace("ACGTAC\nGT", "ACGTACCGT"), self.INDEX)
+        genome = Genome(path)
+        with pytest.raises(GenomeError, match="its lines are not of 6 bases"):
+            genome.fetch("a", 0, 8)
+
+    def test_a_last_line_longer_than_the_others(self, tmp_path: Path) -> None:
+        """pyfaidx makes an index of it, by which the bases of the next name would be read."""
+        path = tmp_path / "x.fa"
+        path.write_text(">a\nACG\nACGTTTT\n>b\nGG\n")
+        with pytest.raises(GenomeError, match=r"the name of contig b.*its lines differ in length"):
+            Genome(path)
+        rewrite(path, b">a\nACG\nACGTT\n>b\nGG\n", seconds_later=60)
+        genome = Genome(path)
+        with pytest.raises(GenomeError, match=r"a:1-8: its lines are not of 3 bases; .* differ in length"):
+            genome.fetch("a", 0, 8)
+
+    @needs_bgzip
+    @pytest.mark.parametrize("field", [0, 1])
+    def test_a_wrong_entry_of_the_gzi_index(self, tmp_path: Path, field: int) -> None:
+        """Off by a whole line, so that only the blocks can tell."""
+        path = compress(write_fasta(tmp_path / "x.fa", {"a": random_bases(300_000)}))
+        Genome(path)
+        index = Path(f"{path}.gzi")
+        count, *values = struct.unpack("<Q8Q", index.read_bytes())
+        values[2 + field] += 61
+        index.write_bytes(struct.pack("<Q8Q", count, *values))
+        genome = Genome(path)
+        with pytest.raises(GenomeError, match=r"entry 2 of the \.gzi index is not where a block begins"):
+            genome.fetch("a", 65_536, 131_072)
+
+    def test_bgzip_blocks_of_the_largest_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Biopython's have 65,536 bytes; their end is one more than an offset inside a block can be."""
+        monkeypatch.setattr(genome_module, "_BLOCK", BLOCK - len(">a\n"))
+        bases = random_bases(200_000)
+        path = tmp_path / "x.fa.gz"
+        with bgzf.BgzfWriter(str(path), "wb") as file:
+            file.write(f">a\n{bases}\n".encode())
+        genome = Genome(path)
+        assert text(genome, "a", 65_533, 65_600) == bases[65_533:65_600]
+        assert text(genome, "a", 0, 200_000) == bases

@@ -69,6 +69,12 @@ class TestReadIntervals:
             ("chr1\tten\t20", r"line 3 of .*'ten'"),
             ("chr1\t10\t20.5", r"line 3 of .*'20\.5'"),
             ("chr1\t20\t10", "line 3 of .*start 20 is not before its end 10"),
+            ("chr1\t1_0\t20", r"line 3 of .*'1_0' is not a whole number"),
+            ("chr1\t10\t+20", r"line 3 of .*'\+20'"),
+            ("chr1\t 10\t20", "line 3 of .*' 10'"),
+            ("chr1\t\u0661\t20", "line 3 of .*'\u0661'"),
+            ("chr1\t10\t2147483648", "line 3 of .*'2147483648' is not a whole number up to 2147483647"),
+            ("chr1\t10\t" + "9" * 5000, "line 3 of .*'9{30}' is not a whole number"),
             ("chr1\t20\t20", "line 3 of .*start 20 is not before its end 20"),
         ],
     )
@@ -78,6 +84,13 @@ class TestReadIntervals:
         assert next(intervals) == Interval("chr1", 1, 2, ".")
         with pytest.raises(IntervalFileError, match=match):
             next(intervals)
+
+    def test_gzip_cut_to_its_first_byte(self, tmp_path: Path) -> None:
+        """The byte is a separator of records, which Python counts among the blanks."""
+        path = tmp_path / "x.bed.gz"
+        path.write_bytes(b"\x1f")
+        with pytest.raises(IntervalFileError, match=r"line 1 of .* is not BED \(it has 1 columns\)"):
+            list(read_intervals(path))
 
     def test_missing(self, tmp_path: Path) -> None:
         with pytest.raises(IntervalFileError, match=r"cannot read the BED file .*No such file"):
@@ -171,10 +184,12 @@ class TestRegions:
     @pytest.mark.parametrize(
         ("text", "match"),
         [
-            ("chr1\t10\t20\nchr1\t30\n", "less than 3 columns at line 2"),
-            ("chr1 10 20\n", "less than 3 columns at line 1"),
-            ("chr1\t20\t10\n", "Start was greater than end"),
-            ("chr1\tten\t20\n", "non-integer starts or ends at line 1"),
+            ("chr1\t10\t20\nchr1\t30\n", r"line 2 of .* \(it has 2 columns\)"),
+            ("chr1 10 20\n", r"line 1 of .* \(it has 1 columns\)"),
+            ("chr1\t20\t10\n", "line 1 of .*start 20 is not before its end 10"),
+            ("chr1\tten\t20\n", "line 1 of .*'ten' is not a whole number"),
+            ("chr1\t10\t20x\n", "line 1 of .*'20x' is not a whole number"),
+            ("chr1\t-5\t20\n", "cannot read the BED file"),
         ],
     )
     def test_malformed(self, tmp_path: Path, text: str, match: str) -> None:

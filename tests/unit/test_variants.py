@@ -165,6 +165,11 @@ def test_an_id_that_is_not_utf8_survives(tmp_path: Path) -> None:
     assert variant.id.encode(errors="surrogateescape") == b"rs\xe9"
 
 
+def test_empty_columns_at_the_end_of_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.vcf", HEADER + "1\t5\t.\tA\tC\t.\t.\t.\t\t \n")
+    assert list(read_variants(path)) == [Variant("1", 5, ".", "A", "C")]
+
+
 def test_a_file_without_records_has_no_variants(tmp_path: Path) -> None:
     assert list(read_variants(write(tmp_path / "x.vcf", HEADER))) == []
 
@@ -294,6 +299,21 @@ class TestErrors:
         record = "1\t{}\t.\tA\tG\t.\t.\t.\tGT\t0/1"
         path = write(tmp_path / "x.vcf", header + record.format(10) + "\t0/0\n" + record.format(20))
         self.fails(path, "after 1:10: line 6 has 10 columns instead of 11")
+
+    def test_a_lost_line_end(self, tmp_path: Path) -> None:
+        """The second record would stand in columns that nobody reads."""
+        records = "1\t10\t.\tA\tG\t.\t.\t.1\t20\t.\tA\tC\t.\t.\t.\n"
+        path = write(tmp_path / "x.vcf", HEADER + records)
+        self.fails(path, "line 5 has 15 columns instead of 8; is a line end missing")
+
+    def test_a_lost_line_end_of_the_header(self, tmp_path: Path) -> None:
+        record = "1\t10\t.\tA\tG\t.\t.\t.\n"
+        path = write(tmp_path / "x.vcf", HEADER.rstrip("\n") + record * 2)
+        self.fails(path, "line 4 goes on behind INFO with b'1.*, not with FORMAT and the samples")
+        samples = HEADER.rstrip("\n") + "\tFORMAT\tS"
+        self.fails(
+            write(tmp_path / "x.vcf", samples + record * 2), "line 4 names a sample twice, or a line end"
+        )
 
     def test_truncated_gzip(self, tmp_path: Path) -> None:
         packed = gzip.compress(many_records().encode())

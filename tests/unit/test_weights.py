@@ -102,6 +102,28 @@ def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "text", "match"),
+    [
+        ("config", "[1]", r"a model configuration is '\[1\]'; expected an object"),
+        ("config", "7", "a model configuration is '7'"),
+        ("config", "{", "is damaged: Expecting"),
+        ("config", "[" * 100_000, "is damaged: maximum recursion depth"),
+        ("config", '{"head_channels": 100000000000}', "its tensors do not fit its configuration"),
+        ("config", '{"head_channels": 1' + "0" * 30 + "}", "its tensors do not fit its configuration"),
+        ("provenance", "[]", "its provenance is no object"),
+    ],
+)
+def test_damaged_metadata(tmp_path: Path, entry: str, text: str, match: str) -> None:
+    """Sizes that no memory holds are refused without being tried."""
+    path = saved(tmp_path / "own.safetensors")
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    safetensors.torch.save_file(random_network(TINY).state_dict(), path, {**metadata, entry: text})
+    with pytest.raises(WeightsError, match=match):
+        weights.load_weights(path)
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("nothing", "no weights named 'nothing'; known are embedded"),
@@ -199,6 +221,16 @@ def test_a_file_that_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "some.ckpt"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"refused to read .*some.ckpt"):
+        weights.import_weights(path)
+
+
+@pytest.mark.parametrize("opcode", [b"r\xff\xff\xff\x7f", b"p2147483647\n"])
+def test_a_pickle_that_would_take_all_memory(tmp_path: Path, opcode: bytes) -> None:
+    """Python's unpickler makes room for as many objects as the highest number says."""
+    path = tmp_path / "large.ckpt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02]" + opcode + b".")
+    with pytest.raises(WeightsError, match="it gives an object the number 2147483647, and holds fewer bytes"):
         weights.import_weights(path)
 
 
