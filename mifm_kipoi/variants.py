@@ -228,7 +228,7 @@ class VariantFile:
             # cyvcf2 warns of a file without records; the rows of the answer say the same.
             warnings.simplefilter("ignore")
             reader = self._open.enter_context(contextlib.closing(cyvcf2.VCF(str(path))))
-        content = self._open.enter_context(gzip.open(path))
+        content = self._open.enter_context(gzip.open(path))  # noqa: SIM115 - the same
         records = zip(bcf.read_bcf(content), reader, strict=True)
         return reader.raw_header.encode().splitlines(), (
             (*fields, str(record).rstrip("\n").encode()) for fields, record in records

@@ -191,8 +191,8 @@ def table(figures: dict[str, float]) -> str:
             for text, name in rows
         ),
         "",
-        "At this rate, {score_per_s} SNVs a second, 10 million take {hours_10_million} hours. Three SNVs of a "
-        "base share a reference window: {saturation_per_s} a second in the network alone, "
+        "At this rate, {score_per_s} SNVs a second, 10 million take {hours_10_million} hours. Three SNVs of "
+        "a base share a reference window: {saturation_per_s} a second in the network alone, "
         "{core_days_all_snvs} core days for all 9 billion SNVs of the human genome.",
     ]
     return "\n".join(lines).format(**figures)

@@ -4,8 +4,9 @@ Every reader gets damaged, cut, spliced and random files for a bounded time, in 
 it reads is compared with what a slow, obvious parser reads in the same bytes.
 
 ``MIFM_FUZZ_SECONDS`` (default 16, with 300 cases of a kind at most) is the time for all kinds of files
-together, and ``MIFM_FUZZ_SEED`` (default 0) begins other cases. A case depends on the seed, its kind and its number only. A failure names
-the three, and the folder in which its files are kept; ``MIFM_FUZZ_FIRST`` (default 0) begins at its number.
+together, and ``MIFM_FUZZ_SEED`` (default 0) begins other cases. A case depends on the seed, its kind and
+its number only. A failure names the three, and the folder in which its files are kept; ``MIFM_FUZZ_FIRST``
+(default 0) begins at its number.
 """
 
 from __future__ import annotations
