@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.errors import MIFMError, OptionError
 
 
 def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
@@ -23,7 +23,7 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
     Returns
     -------
     int
-        The exit code: 0, 1 for an error, 130 when interrupted.
+        The exit code: 0, 1 for an error, 2 for impossible options, 130 when interrupted.
     """
     try:
         run()
@@ -39,7 +39,7 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
         if debug:
             raise
         print(f"{program}: error: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return 2 if isinstance(error, OptionError) else 1
     # Whatever else goes wrong is shown in one line too, with the way to see more.
     except Exception as error:
         if debug:

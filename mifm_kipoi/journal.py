@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from mifm_kipoi.errors import InputError, MIFMError, OptionError, OutputError
+from mifm_kipoi.errors import InputError, MIFMError, OutputError
 from mifm_kipoi.files import written_whole
 
 
@@ -78,15 +78,13 @@ class Journal:
 
         Raises
         ------
-        OptionError
-            When there is one and ``resume`` was not asked for.
         InputError
-            When it is damaged, or of another run.
+            When there is one and ``resume`` was not asked for, or it is damaged or of another run.
         OutputError
             When it cannot be written, or another process writes it.
         """
         if self.note.exists() and not resume:
-            raise OptionError(
+            raise InputError(
                 f"{self.partial} is left from a run that did not end; add --resume to go on with it, or "
                 f"delete {self.note.name} to start again"
             )

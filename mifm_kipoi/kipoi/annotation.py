@@ -16,9 +16,8 @@ import cyvcf2
 from Bio import bgzf
 
 from mifm_kipoi.kipoi.bridge import STATUS, Reason
+from mifm_kipoi.vcf_text import MISSING, put_definitions, put_info, split_record
 from mifm_kipoi.windows import Status
-
-_NONE = b"."
 
 Allele = tuple[bytes, bytes, bytes, bytes]
 """CHROM, POS, REF and ALT as in a VCF file, alleles in upper case."""
@@ -113,12 +112,9 @@ class AnnotatedVcf:
 
     def _copy_header(self, lines: Iterator[bytes], outputs: Sequence[str]) -> Iterator[bytes]:
         """Write the header, our lines at its end; give the lines that follow."""
-        old = tuple(b"##INFO=<ID=" + tag + b"," for tag in self._tags)
-        for line in lines:
-            if not line.startswith(b"##"):
-                break
-            if not line.startswith(old):
-                self._target.write(line + b"\n")
+        header = [next(lines)]
+        while header[-1].startswith(b"##"):
+            header.append(next(lines))
         # kipoi_veff's parser takes the names of the outputs from what follows the colon.
         described = [
             (
@@ -129,10 +125,12 @@ class AnnotatedVcf:
         ]
         described.append((self._id_tag, "Window that was scored: CHROM:POS:REF:ALT of its variant"))
         described.append((STATUS.encode(), "Why the ALT has a score (ok) or has none"))
-        for tag, description in described:
-            text = f',Number=A,Type=String,Description="{description}">\n'
-            self._target.write(b"##INFO=<ID=" + tag + text.encode())
-        self._target.write(line + b"\n")
+        definitions = [
+            b"##INFO=<ID=" + tag + f',Number=A,Type=String,Description="{description}">'.encode()
+            for tag, description in described
+        ]
+        for line in put_definitions(header, self._tags, definitions):
+            self._target.write(line + b"\n")
         return lines
 
     def __call__(self, predictions: dict[str, Any], records: Sequence[Any], line_ids: Sequence[str]) -> None:
@@ -176,9 +174,7 @@ class AnnotatedVcf:
         line = next(self._records, None)
         self._next: tuple[list[bytes], Sequence[Reason]] | None = None
         if line is not None:
-            fields = line.split(b"\t", 8)
-            # Records without INFO occur in real files.
-            fields += [_NONE] * (8 - len(fields))
+            fields = split_record(line)
             count = fields[4].count(b",") + 1
             self._next = fields, self._reasons[self._row : self._row + count]
             self._row += count
@@ -193,7 +189,7 @@ class AnnotatedVcf:
         chrom, pos, name, ref, alts, qual, filters, info, *rest = fields
         rows = []
         for alt, reason in zip(alts.split(b","), reasons, strict=True):
-            values = [_NONE] * (len(self._scores) + 1)
+            values = [MISSING] * (len(self._scores) + 1)
             if reason is Status.OK:
                 allele, values = self._found.popleft()
                 if allele != (chrom, pos, ref.upper(), alt.upper()):
@@ -202,11 +198,10 @@ class AnnotatedVcf:
                     )
             rows.append(values)
         *scores, ids = (b",".join(column) for column in zip(*rows, strict=True))
-        entries = [entry for entry in info.split(b";") if entry not in (b"", _NONE)]
-        entries = [entry for entry in entries if entry.partition(b"=")[0] not in self._tags]
+        entries: list[bytes] = []
         if Status.OK in reasons:
             entries += [tag + b"=" + text for tag, text in zip(self._score_tags, scores, strict=True)]
         entries += [self._id_tag + b"=" + ids, STATUS.encode() + b"=" + ",".join(reasons).encode()]
         if self._standard_ids:
             name = b":".join([chrom, pos, ref, b"['" + alts.replace(b",", b"','") + b"']"])
-        return [chrom, pos, name, ref, alts, qual, filters, b";".join(entries), *rest]
+        return [chrom, pos, name, ref, alts, qual, filters, put_info(info, self._tags, entries), *rest]

@@ -374,7 +374,7 @@ class TestResume:
         return out
 
     def test_what_is_left_is_not_overwritten(self, begun: Path, vcf: Path, fasta: Path) -> None:
-        with pytest.raises(OptionError, match=r"left from a run that did not end; add --resume"):
+        with pytest.raises(InputError, match=r"left from a run that did not end; add --resume"):
             ScoringRun(str(vcf), fasta, begun)()
         Path(f"{begun}.partial.json").unlink()
         ScoringRun(str(vcf), fasta, begun)()

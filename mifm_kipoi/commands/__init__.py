@@ -1,0 +1,1 @@
+"""The commands of ``mifm``: their arguments and messages, and nothing else."""

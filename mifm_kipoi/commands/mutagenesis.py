@@ -1,0 +1,91 @@
+"""``mifm mutagenesis``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mifm_kipoi.commands.arguments import not_negative, say, share
+
+_DESCRIPTION = """\
+Exchange every base for every other, and score each exchange (saturation mutagenesis).
+
+--centre variant    What in the sequence supports the score of this variant? The window of 512 bp stays
+                    centred on the variant, or on the centre of the interval, and its bases are exchanged.
+--centre position   Which scores have all SNVs of the region? Each position in turn is the centre of its
+                    own window: what the model says of each SNV, as for variants of a VCF."""
+
+
+def add_mutagenesis(command: argparse.ArgumentParser) -> None:
+    """``mifm mutagenesis``."""
+    command.description = _DESCRIPTION
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument("fasta", help="reference genome, FASTA, plain or bgzipped")
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("--bed", help="regions: a BED file")
+    where.add_argument("--vcf", help="variants: a VCF or BCF file; only REF and its surroundings matter")
+    command.add_argument(
+        "-o", "--output", required=True, help="a table, one row per exchange (.parquet), or arrays (.h5)"
+    )
+    command.add_argument(
+        "--centre",
+        choices=["variant", "position"],
+        default="variant",
+        help="what is at the centre of the window, see above (default: variant)",
+    )
+    command.add_argument(
+        "--flank",
+        metavar="BASES",
+        type=not_negative,
+        help="with --vcf, bases on either side of REF to exchange (default: the whole window with --centre "
+        "variant, 0 with --centre position)",
+    )
+    command.add_argument("--plot", metavar="FIGURE", help="a figure of each region (.png, .svg, .pdf)")
+    command.add_argument("--bigwig", metavar="PREFIX", help="tracks for a genome browser: PREFIX.<track>.bw")
+    command.add_argument("--weights", default="embedded", help="name or path (default: embedded)")
+    command.add_argument(
+        "--max-unknown-share",
+        metavar="SHARE",
+        type=share,
+        help="largest share of N in a window that is scored (default: 0.1)",
+    )
+    command.add_argument(
+        "--max-mismatch-share",
+        metavar="SHARE",
+        type=share,
+        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: no check)",
+    )
+    command.set_defaults(run=_mutagenesis, fail=command.error)
+
+
+def _mutagenesis(options: argparse.Namespace) -> None:
+    # Spelt out here, for the modules that define them take seconds to import.
+    for option, suffixes in (("output", (".parquet", ".h5")), ("plot", (".png", ".svg", ".pdf"))):
+        path = getattr(options, option)
+        if path is not None and Path(path).suffix not in suffixes:
+            options.fail(f"--{option} is {path!r}; expected a name that ends in {', '.join(suffixes)}")
+    if options.flank is not None and options.vcf is None:
+        options.fail("--flank goes with --vcf; a BED file says itself which bases to exchange")
+
+    from mifm_kipoi import mutagenesis_run
+
+    say(
+        *mutagenesis_run.run(
+            mutagenesis_run.Request(
+                fasta=options.fasta,
+                bed=options.bed,
+                vcf=options.vcf,
+                output=options.output,
+                centre=options.centre,
+                flank=options.flank,
+                plot=options.plot,
+                bigwig=options.bigwig,
+                weights=options.weights,
+                **{
+                    name: getattr(options, name)
+                    for name in ("max_unknown_share", "max_mismatch_share")
+                    if getattr(options, name) is not None
+                },
+            )
+        )
+    )

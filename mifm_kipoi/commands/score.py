@@ -1,0 +1,128 @@
+"""``mifm score`` and ``mifm merge``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.commands.arguments import not_negative, positive, say, shard, share
+
+
+def add_score(parser: argparse.ArgumentParser) -> None:
+    """``mifm score``."""
+    parser.description = (
+        "Score every alternative allele of a VCF or BCF file. Nothing is dropped: what cannot be scored "
+        "keeps its row, with a status that says why. The format of OUT is that of its name: .tsv, .tsv.gz, "
+        ".vcf, .vcf.gz, .bcf or .parquet. OUT.json says what made it."
+    )
+    parser.add_argument("variants", help="VCF (plain, gzip, bgzip) or BCF file; - is standard input")
+    parser.add_argument("fasta", help="reference genome, plain or bgzip")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="file of scores")
+    group = parser.add_argument_group("what is scored")
+    group.add_argument("--regions", metavar="BED", help="only variants that overlap these regions")
+    group.add_argument(
+        "--drop-samples", action="store_true", help="leave genotypes out of VCF and BCF output"
+    )
+    group.add_argument(
+        "--shard", type=shard, metavar="I/N", help="only part I of N; 'mifm merge' joins the parts"
+    )
+    group.add_argument(
+        "--max-unknown-share", type=share, default=0.1, metavar="SHARE",
+        help="largest share of N in a window that is scored (default: 0.1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-mismatch-share", type=share, default=0.01, metavar="SHARE",
+        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
+    )  # fmt: skip
+    group = parser.add_argument_group("scores")
+    group.add_argument(
+        "--weights", nargs="+", default=["embedded"], metavar="NAME",
+        help="names or paths; with several, columns end in their names (default: embedded)",
+    )  # fmt: skip
+    group.add_argument(
+        "--reverse-complement", action="store_true", help="add columns averaged over both strands"
+    )
+    group.add_argument(
+        "--shift", type=int, default=0, metavar="BASES",
+        help="add columns averaged over windows shifted by up to so many bases to either side",
+    )  # fmt: skip
+    group = parser.add_argument_group("run")
+    group.add_argument("--resume", action="store_true", help="go on with a run that was killed")
+    group.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)"
+    )
+    group.add_argument("--batch-size", type=positive, metavar="N", help="windows at once (default: 256)")
+    group.add_argument(
+        "--workers",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="processes that score side by side (default: 0, none)",
+    )
+    group.add_argument(
+        "--threads", type=positive, metavar="N",
+        help="threads of each process (default: all cores; 1 with --workers)",
+    )  # fmt: skip
+    group.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show progress (default: on a terminal)"
+    )
+    parser.set_defaults(run=_score)
+
+
+def add_merge(parser: argparse.ArgumentParser) -> None:
+    """``mifm merge``."""
+    parser.description = (
+        "Join the outputs of all parts of one run, in any order; their manifests must lie beside them."
+    )
+    parser.add_argument("parts", nargs="+", metavar="PART", help="outputs of 'mifm score --shard I/N'")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="file of the same format")
+    parser.set_defaults(run=_merge)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from mifm_kipoi.runs import ScoringRun
+    from mifm_kipoi.scoring import ScoringOptions
+
+    run = ScoringRun(
+        variants=options.variants,
+        fasta=Path(options.fasta),
+        output=Path(options.output),
+        options=ScoringOptions(
+            weights=tuple(options.weights),
+            reverse_complement=options.reverse_complement,
+            shift=options.shift,
+            max_unknown_share=options.max_unknown_share,
+            max_mismatch_share=options.max_mismatch_share,
+        ),
+        regions=options.regions and Path(options.regions),
+        drop_samples=options.drop_samples,
+        shard=options.shard,
+        resume=options.resume,
+        device=options.device,
+        batch_size=options.batch_size,
+        threads=options.threads,
+        workers=options.workers,
+        progress=options.progress,
+    )
+    say(*_summary(run(), options.output))
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from mifm_kipoi.merging import merge
+
+    say(*_summary(merge([Path(part) for part in options.parts], Path(options.output)), options.output))
+
+
+def _summary(manifest: dict[str, Any], output: str) -> list[str]:
+    """What a run did, for people."""
+    counts = ", ".join(f"{count} {status}" for status, count in manifest["status"].items())
+    first, last = manifest["records"]
+    lines = [f"{manifest['rows']} rows of {last - first} records: {counts or 'no variant'}"]
+    lines.append(f"{manifest['seconds']:.1f} s, {manifest['rows_per_second']:,.0f} rows/s")
+    files = [output, f"{output}.json"]
+    if manifest["index"]:
+        files.insert(1, str(Path(output).with_name(manifest["index"])))
+    elif output.endswith((".gz", ".bcf")):
+        lines.append("not indexed, since the variants are not sorted")
+    return [*lines, f"written: {', '.join(files)}"]

@@ -1,0 +1,73 @@
+"""``mifm weights``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from mifm_kipoi.commands.arguments import say
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """``mifm weights``."""
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = commands.add_parser("list", help="the weights that can be used now")
+    command.set_defaults(run=_weights_list)
+    command = commands.add_parser("show", help="what made some weights, and their network")
+    command.add_argument("name", nargs="?", default="embedded", help="name or path (default: embedded)")
+    command.set_defaults(run=_weights_show)
+    command = commands.add_parser("import", help="install a .safetensors file or the authors' checkpoint")
+    command.add_argument("path", help="the file; a checkpoint is read without executing its pickle")
+    command.add_argument("--name", help="name to install under")
+    command.set_defaults(run=_weights_import)
+    command = commands.add_parser("fetch", help="download the published weights")
+    command.add_argument("name", choices=["published"])
+    command.set_defaults(run=_weights_fetch)
+    command = commands.add_parser("verify", help="check weights against their checksums")
+    command.add_argument("names", nargs="*", help="names or paths (default: all)")
+    command.set_defaults(run=_weights_verify)
+
+
+def _weights_list(_: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    for name in weights.list_weights():
+        say(f"{name}\t{weights.find_weights(name)}")
+    if weights.PUBLISHED not in weights.list_weights():
+        say("published\tnot installed: mifm weights fetch published, or mifm weights import a7a0q7ar.ckpt")
+
+
+def _weights_show(options: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    found = weights.load_weights(options.name)
+    parameters = sum(parameter.numel() for parameter in found.model().parameters())
+    say(
+        f"name\t{found.name}",
+        f"path\t{found.path}",
+        f"parameters\t{parameters}",
+        f"tensors sha256\t{found.sha256}",
+        f"configuration\t{json.dumps(found.config.to_dict())}",
+        f"provenance\t{json.dumps(found.provenance, indent=2)}",
+    )
+
+
+def _weights_import(options: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    found = weights.import_weights(options.path, options.name)
+    say(f"installed {found.name} as {found.path}")
+
+
+def _weights_fetch(_: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    found = weights.fetch_published()
+    say(f"installed {found.name} as {found.path}")
+
+
+def _weights_verify(options: argparse.Namespace) -> None:
+    from mifm_kipoi import weights
+
+    for name in options.names or weights.list_weights():
+        say(f"{name}\tok\tsha256 {weights.verify_weights(name).sha256}")
