@@ -16,30 +16,21 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import platform
-import statistics
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.speed.predict import forward
+from benchmarks.speed import measuring
 from mifm_kipoi import (
     Genome,
     Interval,
     Predictor,
-    Variant,
-    __version__,
     cut_interval_windows,
     cut_windows,
     encoding,
     load_model,
     one_hot,
-    read_variants,
 )
 from mifm_kipoi.mutagenesis import exchange_logits, mutate
 from mifm_kipoi.mutagenesis_targets import Centre, interval_targets
@@ -48,38 +39,15 @@ from mifm_kipoi.windows import VARIANT_INDEX, WINDOW
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write a table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed.mutagenesis", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--vcf", required=True, help="variants; the first SNVs are taken")
-    parser.add_argument("--fasta", required=True, help="their genome")
-    parser.add_argument("--snvs", type=int, default=4, help="how many SNVs (default: 4)")
-    parser.add_argument("--repeats", type=int, default=3, help="how often each is measured (default: 3)")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads of PyTorch (default: all cores)"
-    )
-    parser.add_argument(
-        "--out", default="benchmarks/speed/mutagenesis.json", help="where to write the figures"
-    )
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    genome = Genome(options.fasta)
-    is_snv = (v for v in read_variants(options.vcf) if {len(v.ref), len(v.alt)} == {1} and v.alt in "ACGT")
-    without_n = (v for v in is_snv if (cut_windows([v], genome).ref < encoding.NO_BASE).all())
-    figures = measure(list(itertools.islice(without_n, options.snvs)), genome, options.repeats)
-    figures |= {
-        "repeats": options.repeats,
-        "threads": options.threads,
-        "mifm_kipoi": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    Path(options.out).write_text(json.dumps(figures, indent=1) + "\n")
-    print(table(figures))
+    measuring.run("mutagenesis", __doc__.splitlines()[0], 4, measure, table, arguments)
 
 
-def measure(snvs: list[Variant], genome: Genome, repeats: int) -> dict[str, float]:
+def measure(options: argparse.Namespace) -> measuring.Figures:
     """Medians in seconds, their ratios, and how far the logits are apart."""
+    genome = Genome(options.fasta)
+    read = measuring.read_snvs(options.vcf)
+    without_n = (snv for snv in read if (cut_windows([snv], genome).ref < encoding.NO_BASE).all())
+    snvs = list(itertools.islice(without_n, options.snvs))
     network = load_model()
     predictor = Predictor(network)
     around = cut_windows(snvs, genome).ref
@@ -93,18 +61,11 @@ def measure(snvs: list[Variant], genome: Genome, repeats: int) -> dict[str, floa
     ready = [torch.from_numpy(np.ascontiguousarray(one_hot(codes))) for codes in (changed, snv_windows)]
     ways: dict[str, Callable[[], np.ndarray]] = {
         "variant": lambda: exchange_logits(predictor, around)[1],
-        "variant_naive": lambda: forward(network, ready[0]).numpy(),
+        "variant_naive": lambda: measuring.forward(network, ready[0]).numpy(),
         "position": lambda: position_logits(region, genome, predictor),
-        "position_naive": lambda: forward(network, ready[1]).numpy(),
+        "position_naive": lambda: measuring.forward(network, ready[1]).numpy(),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    found: dict[str, np.ndarray] = {}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            found[name] = way()
-            seconds[name].append(time.perf_counter() - began)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
+    median, found = measuring.median_seconds(ways, options.repeats)
     return {
         "windows": len(around),
         "variant_exchanges": len(changed) - len(around),
@@ -140,7 +101,7 @@ def apart(found: np.ndarray, naive: np.ndarray, group: int) -> float:
     return float(f"{np.abs(found[~np.isnan(found)] - exchanges).max():.1e}")
 
 
-def table(figures: dict[str, float]) -> str:
+def table(figures: measuring.Figures) -> str:
     """The figures as Markdown."""
     return """\
 {windows} windows with {variant_exchanges} exchanges, {positions} positions with {position_exchanges} SNVs, \

@@ -22,31 +22,29 @@ import argparse
 import itertools
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.speed.predict import forward, kipoi_predict, write_vcf
+from benchmarks.speed import measuring
 from mifm_kipoi import (
     VARIANT_INDEX,
     WINDOW,
     Genome,
     Predictor,
     Variant,
-    __version__,
     cut_windows,
     load_model,
     one_hot,
-    read_variants,
 )
+from mifm_kipoi.kipoi.sources import GROUP
+
+BATCH = 512
 
 TOKENS = {"A": [1.0, 0, 0, 0], "C": [0, 1.0, 0, 0], "G": [0, 0, 1.0, 0], "T": [0, 0, 0, 1.0]}
 
@@ -55,36 +53,13 @@ ALL_SNVS = 9_000_000_000
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write a table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.speed.score", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--vcf", required=True, help="variants; the first SNVs are taken")
-    parser.add_argument("--fasta", required=True, help="their genome")
-    parser.add_argument("--snvs", type=int, default=20_000, help="how many SNVs (default: 20000)")
-    parser.add_argument("--repeats", type=int, default=3, help="how often each is measured (default: 3)")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads of PyTorch (default: all cores)"
-    )
-    parser.add_argument("--out", default="benchmarks/speed/score.json", help="where to write the figures")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    is_snv = (v for v in read_variants(options.vcf) if {len(v.ref), len(v.alt)} == {1} and v.alt in "ACGT")
-    snvs = list(itertools.islice(is_snv, options.snvs))
-    figures = measure(snvs, Path(options.fasta), options.repeats, options.threads)
-    figures |= {
-        "snvs": len(snvs),
-        "repeats": options.repeats,
-        "threads": options.threads,
-        "mifm_kipoi": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    Path(options.out).write_text(json.dumps(figures, indent=1) + "\n")
-    print(table(figures))
+    measuring.run("score", __doc__.splitlines()[0], 20_000, measure, table, arguments)
 
 
-def measure(snvs: list[Variant], fasta: Path, repeats: int, threads: int) -> dict[str, float]:
+def measure(options: argparse.Namespace) -> measuring.Figures:
     """Medians in seconds, ratios and projections."""
+    snvs = list(itertools.islice(measuring.read_snvs(options.vcf), options.snvs))
+    fasta, threads = Path(options.fasta), options.threads
     genome, network = Genome(fasta), load_model()
     predictor = Predictor(network)
     windows = cut_windows(snvs, genome)
@@ -97,7 +72,7 @@ def measure(snvs: list[Variant], fasta: Path, repeats: int, threads: int) -> dic
         write_vcf(one_snv, snvs[:1])
         ways: dict[str, Callable[[], object]] = {
             "loop_part": lambda: [one_at_a_time(variant, genome, network) for variant in part],
-            "naive": lambda: forward(network, ready),
+            "naive": lambda: measuring.forward(network, ready),
             "predict_with_start": lambda: kipoi_predict(all_snvs, fasta, threads),
             "predict_start": lambda: kipoi_predict(one_snv, fasta, threads),
             "model": lambda: predictor.variant_logits(windows.ref, windows.alt),
@@ -107,13 +82,7 @@ def measure(snvs: list[Variant], fasta: Path, repeats: int, threads: int) -> dic
             "workers_start": lambda: mifm_score(one_snv, fasta, "--workers", threads),
             "saturation": lambda: predictor.variant_logits(*saturated),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(repeats):
-            for name, way in ways.items():
-                began = time.perf_counter()
-                way()
-                seconds[name].append(time.perf_counter() - began)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
+        median, _ = measuring.median_seconds(ways, options.repeats)
     found = {
         "loop": median["loop_part"] * len(snvs) / len(part),
         "naive": median["naive"],
@@ -123,6 +92,7 @@ def measure(snvs: list[Variant], fasta: Path, repeats: int, threads: int) -> dic
         found[name] = median[f"{name}_with_start"] - median[f"{name}_start"]
     per_snv = median["saturation"] / len(saturated[0])
     return {
+        "snvs": len(snvs),
         **{f"{name}_s": round(value, 2) for name, value in found.items()},
         "score_start_s": round(median["score_start"], 2),
         **{f"{name}_over_model": round(value / found["model"], 3) for name, value in found.items()},
@@ -150,6 +120,23 @@ def saturation(variant: Variant, genome: Genome, positions: int) -> tuple[np.nda
     return windows.ref, windows.alt
 
 
+def write_vcf(path: Path, variants: Sequence[Variant]) -> None:
+    """A plain VCF of variants."""
+    rows = (f"{v.chrom}\t{v.pos}\t{v.id}\t{v.ref}\t{v.alt}\t.\t.\t.\n" for v in variants)
+    contigs = "".join(f"##contig=<ID={chrom}>\n" for chrom in dict.fromkeys(v.chrom for v in variants))
+    header = "##fileformat=VCFv4.2\n" + contigs + "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    path.write_text(header + "".join(rows))
+
+
+def kipoi_predict(vcf: Path, fasta: Path, threads: int) -> None:
+    """The user's command, in a process of its own."""
+    arguments = json.dumps({"vcf_file": str(vcf), "fasta_file": str(fasta.absolute())})
+    command = [sys.executable, "-W", "ignore", "-m", "kipoi", "predict", str(GROUP / "MIFM"), "--source=dir"]
+    command += ["--dataloader_args", arguments, "--batch_size", str(BATCH), "-m", "-o", f"{vcf}.tsv"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+
+
 def mifm_score(vcf: Path, fasta: Path, *options: object) -> None:
     """The user's command, in a process of its own."""
     command = [sys.executable, "-m", "mifm_kipoi.cli", "score", vcf, fasta, "-o", f"{vcf}.tsv", *options]
@@ -171,7 +158,7 @@ def one_at_a_time(variant: Variant, genome: Genome, network: torch.nn.Module) ->
     return logits
 
 
-def table(figures: dict[str, float]) -> str:
+def table(figures: measuring.Figures) -> str:
     """The figures as Markdown."""
     rows = (
         ("one variant at a time, base by base", "loop"),

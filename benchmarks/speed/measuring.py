@@ -1,0 +1,93 @@
+"""What the benchmarks share: their arguments, the clock, and the plain network."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mifm_kipoi import Variant, __version__, read_variants
+
+Figures = dict[str, Any]
+
+
+def run(
+    name: str,
+    description: str,
+    snvs: int,
+    measure: Callable[[argparse.Namespace], Figures],
+    table: Callable[[Figures], str],
+    arguments: Sequence[str] | None,
+) -> None:
+    """Measure, print a table and write the figures.
+
+    Parameters
+    ----------
+    name : str
+        Name of the benchmark's module.
+    description : str
+        What it measures.
+    snvs : int
+        How many SNVs it takes by default.
+    measure : callable
+        Makes figures of the options ``vcf, fasta, snvs, repeats, threads``.
+    table : callable
+        Makes Markdown of the figures.
+    arguments : sequence of str or None
+        The command line.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.speed.{name}", description=description)
+    parser.add_argument("--vcf", required=True, help="variants; the first SNVs are taken")
+    parser.add_argument("--fasta", required=True, help="their genome")
+    parser.add_argument("--snvs", type=int, default=snvs, help=f"how many SNVs (default: {snvs})")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each is measured (default: 3)")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="threads of PyTorch (default: all cores)"
+    )
+    parser.add_argument("--out", default=f"benchmarks/speed/{name}.json", help="where to write the figures")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    figures = measure(options) | {
+        "repeats": options.repeats,
+        "threads": options.threads,
+        "mifm_kipoi": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    Path(options.out).write_text(json.dumps(figures, indent=1) + "\n")
+    print(table(figures))
+
+
+def read_snvs(path: str) -> Iterator[Variant]:
+    """The SNVs of a variant file."""
+    for variant in read_variants(path):
+        if len(variant.ref) == 1 == len(variant.alt) and variant.alt in "ACGT":
+            yield variant
+
+
+def median_seconds(
+    ways: Mapping[str, Callable[[], Any]], repeats: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Run all ways, one after the other, several times: median seconds, and what each gave last."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    found: dict[str, Any] = {}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            found[name] = way()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in seconds.items()}, found
+
+
+def forward(network: torch.nn.Module, windows: torch.Tensor, batch: int = 256) -> torch.Tensor:
+    """Logits of one-hot windows, straight from the network."""
+    with torch.inference_mode():
+        return torch.cat([network(part) for part in windows.split(batch)])
