@@ -24,7 +24,7 @@ from mifm_kipoi.mutagenesis_targets import Centre, Target
 from mifm_kipoi.scores import probability
 from mifm_kipoi.windows import MAX_UNKNOWN_SHARE, VARIANT_INDEX, WINDOW, Status, cut_interval_windows
 
-SCORES = ("ref_logit", "alt_logit", "logit_delta", "mifm_ref", "mifm_alt", "mifm_delta")
+SCORES = ("mifm_logit_ref", "mifm_logit_alt", "mifm_logit_delta", "mifm_ref", "mifm_alt", "mifm_delta")
 """Names of what an exchange has, in the order of every output."""
 
 EXCHANGES = len(encoding.BASES) - 1
@@ -41,7 +41,7 @@ _POSITIONS = 1024
 class Score(enum.StrEnum):
     """The effect that plots and tracks show."""
 
-    LOGIT = "logit_delta"
+    LOGIT = "mifm_logit_delta"
     PROBABILITY = "mifm_delta"
 
 

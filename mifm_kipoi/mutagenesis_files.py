@@ -29,7 +29,7 @@ SUFFIXES = (".parquet", ".h5")
 _ROWS_OF_GROUP = 1 << 17
 """Rows of a Parquet row group: some megabytes."""
 
-_PER_WINDOW = ("ref_logit", "mifm_ref")
+_PER_WINDOW = ("mifm_logit_ref", "mifm_ref")
 """Scores of the unchanged window, which have no channels."""
 
 

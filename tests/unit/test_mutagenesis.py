@@ -367,10 +367,12 @@ class TestFiles:
         assert first["pos"].tolist() == (rows + 601).tolist()
         assert first["ref"].tolist() == [CONTIGS["1"][600 + row] for row in rows]
         assert first["alt"].tolist() == ["ACGT"[channel] for channel in channels]
-        np.testing.assert_allclose(first["alt_logit"], found.alt_logit[changed], atol=TOLERANCE)
+        np.testing.assert_allclose(first["mifm_logit_alt"], found.alt_logit[changed], atol=TOLERANCE)
         np.testing.assert_allclose(first["mifm_ref"], probability(found.ref_logit)[rows], atol=TOLERANCE)
         np.testing.assert_allclose(first["mifm_delta"], first["mifm_alt"] - first["mifm_ref"], atol=1e-6)
-        np.testing.assert_allclose(first["logit_delta"], first["alt_logit"] - first["ref_logit"], atol=1e-6)
+        np.testing.assert_allclose(
+            first["mifm_logit_delta"], first["mifm_logit_alt"] - first["mifm_logit_ref"], atol=1e-6
+        )
         assert set(first["centre"].dropna()) == ({610} if centre == "variant" else set())
         unknown = frame[frame["status"] == "non_acgt_allele"]
         assert unknown["pos"].tolist() == [301, 302, 303, 304]
@@ -626,7 +628,7 @@ class TestFigures:
 
     def test_letters_are_as_high_as_minus_the_mean_effect(self, effects: Effects) -> None:
         figure = mutagenesis_plot.draw([effects], Score.LOGIT)
-        expected = -mean_effect(effects.scores()["logit_delta"])
+        expected = -mean_effect(effects.scores()["mifm_logit_delta"])
         expected = expected[~np.isnan(expected)]
         boxes = [patch.get_path().get_extents() for patch in figure.axes[0].patches]
         heights = [box.y1 if box.y1 > 1e-9 else box.y0 for box in boxes]
