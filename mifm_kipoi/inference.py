@@ -19,6 +19,10 @@ _BATCH = 256
 """Windows, or pairs of windows, at once: on CPUs, more leave the cache and fewer waste time on calls."""
 
 
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""Formats of activations; fp32 is that of the model."""
+
+
 class Predictor:
     """A network made ready for inference.
 
@@ -33,11 +37,14 @@ class Predictor:
         On any device; it is left as it came, and its values are taken as they are now.
     batch_size : int, optional
         Windows, or pairs of windows, at once.
+    precision : str
+        A key of :data:`PRECISIONS`: the format of activations. The two short ones are for GPUs; what they
+        cost is in docs/scoring.md.
     """
 
-    def __init__(self, model: MIFM, batch_size: int | None = None) -> None:
+    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = "fp32") -> None:
         self._batch_size = batch_size or _BATCH
-        self._network = PartialNetwork(model)
+        self._network = PartialNetwork(model, PRECISIONS[precision])
         self._like = model.head.weight.detach()
         self._index = model.config.variant_index
         bases = torch.eye(encoding.NO_BASE + 1, model.config.channels)

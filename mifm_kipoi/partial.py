@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -118,12 +119,16 @@ class PartialNetwork:
     ----------
     model : MIFM
         On any device; its values are taken as they are now.
+    dtype : torch.dtype, optional
+        Of the activations, that of the model by default. The logit is summed up in the model's.
     """
 
-    def __init__(self, model: MIFM) -> None:
+    def __init__(self, model: MIFM, dtype: torch.dtype | None = None) -> None:
         self.config = config = model.config
-        self._stages = _stages(model)
-        self._dilated, bins = _dilated(model)
+        self.dtype = dtype or model.head.weight.dtype
+        blocks, bins = _dilated(model)
+        self._stages = [_in_dtype(stage, self.dtype) for stage in _stages(model)]
+        self._dilated = [_in_dtype(block, self.dtype) for block in blocks]
         # What each stage reads of its input: [start, end), and the zeros past the window's ends.
         self._spans = [(min(bins), max(bins) + 1)]
         self._padding: list[tuple[int, int]] = []
@@ -167,7 +172,7 @@ class PartialNetwork:
                 f"windows have shape {tuple(windows.shape)}; expected (n, {expected[0]}, {expected[1]})"
             )
         start, end = self.receptive_field
-        found = [windows[:, start:end].contiguous()]
+        found = [windows[:, start:end].to(self.dtype).contiguous()]
         for stage, (before, behind) in zip(self._stages, self._padding, strict=True):
             found.append(stage(F.pad(found[-1], (0, 0, before, behind))))
         return found
@@ -201,7 +206,7 @@ class PartialNetwork:
         start, end = self.receptive_field
         if not start <= index < end:
             return bins
-        changed, start, end = bases.unsqueeze(1), index, index + 1
+        changed, start, end = bases.to(self.dtype).unsqueeze(1), index, index + 1
         for level, stage in enumerate(self._stages):
             # The outputs that read a changed input, in whole pairs for the pooling, and what they read.
             first = max((start - stage.reach) // 2, self._spans[level + 1][0])
@@ -239,7 +244,7 @@ class PartialNetwork:
         torch.Tensor, shape (m, bins, width)
             For :meth:`read_out`.
         """
-        changed, start = bases.unsqueeze(1), indices.unsqueeze(1)
+        changed, start = bases.to(self.dtype).unsqueeze(1), indices.unsqueeze(1)
         for level, stage in enumerate(self._stages):
             count = changed.shape[1] // 2 + stage.reach + 1
             first = torch.div(start - stage.reach, 2, rounding_mode="floor")
@@ -275,7 +280,24 @@ class PartialNetwork:
         """Logits: (n, bins, width) -> (n,)."""
         for block in self._dilated:
             bins = block(bins)
-        return F.linear(_activate(bins[:, 0], self._last_affine), self._last_weight, self._last_bias)[:, 0]
+        last = bins[:, 0].to(self._last_weight.dtype)
+        return F.linear(_activate(last, self._last_affine), self._last_weight, self._last_bias)[:, 0]
+
+
+_Block = TypeVar("_Block", _Stage, _Dilated)
+
+
+def _in_dtype(block: _Block, dtype: torch.dtype) -> _Block:
+    """A block with its weights in another floating-point format."""
+
+    def cast(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(cast(item) for item in value)
+        is_weight = isinstance(value, torch.Tensor) and value.is_floating_point()
+        return value.to(dtype) if is_weight else value
+
+    fields = {field.name: cast(getattr(block, field.name)) for field in dataclasses.fields(block)}
+    return dataclasses.replace(block, **fields)
 
 
 def _steps(count: int, like: torch.Tensor) -> torch.Tensor:

@@ -61,6 +61,8 @@ class ScoringOptions:
         Average over windows that are shifted by up to this many bases to either side too.
     max_unknown_share, max_mismatch_share : float
         See :func:`mifm_kipoi.cut_windows` and :func:`mifm_kipoi.stream_windows`.
+    precision : str
+        ``fp32``, or on a GPU ``bf16`` or ``fp16``; see :class:`mifm_kipoi.Predictor`.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class ScoringOptions:
     shift: int = 0
     max_unknown_share: float = MAX_UNKNOWN_SHARE
     max_mismatch_share: float = MAX_MISMATCH_SHARE
+    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         if not self.weights:
@@ -81,6 +84,8 @@ class ScoringOptions:
             raise OptionError(f"weights {', '.join(self.weights)} are not told apart by their names")
         if not 0 <= self.shift <= VARIANT_INDEX:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
+        if self.precision not in ("fp32", "bf16", "fp16"):
+            raise OptionError(f"precision is {self.precision!r}; expected fp32, bf16 or fp16")
         for name in ("max_unknown_share", "max_mismatch_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
@@ -161,7 +166,11 @@ class Scorer:
         self._genome = genome
         self._options = options
         place = find_device(device)
-        self._predictors = [Predictor(load_model(name).to(place), batch_size) for name in options.weights]
+        if options.precision != "fp32" and place.type != "cuda":
+            raise OptionError(f"precision {options.precision} needs a GPU; the device is {place}")
+        self._predictors = [
+            Predictor(load_model(name).to(place), batch_size, options.precision) for name in options.weights
+        ]
 
     def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:
         """Scores of variants; each has its row."""

@@ -52,6 +52,10 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)"
     )
+    group.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], default="fp32",
+        help="format of activations; the short ones need a GPU (default: fp32)",
+    )  # fmt: skip
     group.add_argument("--batch-size", type=positive, metavar="N", help="windows at once (default: 256)")
     group.add_argument(
         "--workers",
@@ -94,6 +98,7 @@ def _score(options: argparse.Namespace) -> None:
             shift=options.shift,
             max_unknown_share=options.max_unknown_share,
             max_mismatch_share=options.max_mismatch_share,
+            precision=options.precision,
         ),
         regions=options.regions and Path(options.regions),
         drop_samples=options.drop_samples,

@@ -12,6 +12,7 @@ import torch
 from mifm_kipoi import encoding, scoring
 from mifm_kipoi.errors import OptionError, ReferenceMismatchError
 from mifm_kipoi.genome import Genome
+from mifm_kipoi.inference import Predictor
 from mifm_kipoi.scores import probability
 from mifm_kipoi.scoring import (
     ScoredVariants,
@@ -198,6 +199,7 @@ def test_another_build_ends_the_run(tmp_path: Path) -> None:
         ({"shift": 256}, "shift is 256"),
         ({"max_unknown_share": 1.5}, "max_unknown_share is 1.5; expected a share"),
         ({"max_mismatch_share": -0.1}, "max_mismatch_share is -0.1"),
+        ({"precision": "fp8"}, "precision is 'fp8'; expected fp32, bf16 or fp16"),
     ],
 )
 def test_impossible_options(options: dict[str, object], message: str) -> None:
@@ -208,3 +210,21 @@ def test_impossible_options(options: dict[str, object], message: str) -> None:
 def test_an_unknown_device(files: tuple[Path, Path]) -> None:
     with pytest.raises(OptionError, match="no device 'abacus'"):
         score_variants(*files, device="abacus")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_short_formats_need_a_gpu(files: tuple[Path, Path]) -> None:
+    with pytest.raises(OptionError, match="precision bf16 needs a GPU; the device is cpu"):
+        score_variants(*files, ScoringOptions(precision="bf16"))
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("bf16", 0.1), ("fp16", 0.01)])
+def test_short_formats_are_near(files: tuple[Path, Path], precision: str, tolerance: float) -> None:
+    """Of probabilities; and they are other numbers, or nothing would be gained."""
+    windows = cut_windows(list(read_variants(files[0])), Genome(files[1]))
+    exact, short = (
+        Predictor(load_model(), precision=name).variant_logits(windows.ref, windows.alt)
+        for name in ("fp32", precision)
+    )
+    differences = np.abs(probability(np.array(exact)) - probability(np.array(short)))
+    assert 1e-6 < differences.max() < tolerance
