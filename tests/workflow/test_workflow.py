@@ -15,12 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from mifm_kipoi.runs import ScoringRun
+from mifm_kipoi.scoring import score_variants
 from tests.builders import write_vcf
 from tests.conftest import ROOT
+from tests.scoring.test_runs import assert_same_rows, read_table
 
 WORKFLOW = ROOT / "workflow"
 SNAKEMAKE = Path(os.environ.get("MIFM_SNAKEMAKE", ROOT / ".venv-workflow" / "bin" / "snakemake"))
@@ -93,18 +96,15 @@ def folder(tmp_path: Path, example: Path) -> MakeFolder:
     return make
 
 
-def content(path: Path) -> bytes:
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-
-
 @pytest.fixture
-def whole(tmp_path: Path, example: Path) -> bytes:
+def whole(example: Path) -> pd.DataFrame:
     """The packaged example, scored without shards."""
-    ScoringRun(str(example / "variants.vcf"), example / "genome.fa", tmp_path / "whole.tsv", device="cpu")()
-    return (tmp_path / "whole.tsv").read_bytes()
+    return score_variants(example / "variants.vcf", example / "genome.fa", device="cpu")
 
 
-def test_two_files_in_four_shards(folder: MakeFolder, example: Path, tmp_path: Path, whole: bytes) -> None:
+def test_two_files_in_four_shards(
+    folder: MakeFolder, example: Path, tmp_path: Path, whole: pd.DataFrame
+) -> None:
     text = (example / "variants.vcf").read_text().splitlines(keepends=True)
     other = tmp_path / "first part.vcf.gz"
     other.write_bytes(gzip.compress("".join(text[:-20]).encode()))
@@ -112,8 +112,8 @@ def test_two_files_in_four_shards(folder: MakeFolder, example: Path, tmp_path: P
     run.snakemake()
 
     out = run.path / "out"
-    assert content(out / "example.tsv.gz") == whole
-    assert whole.startswith(content(out / "20.tsv.gz"))
+    assert_same_rows(read_table(out / "example.tsv.gz"), whole)
+    assert_same_rows(read_table(out / "20.tsv.gz"), whole[:-20])
     manifest = json.loads((out / "example.tsv.gz.json").read_text())
     assert manifest["records"] == [0, 43]
     assert [part["name"] for part in manifest["parts"]] == [f"{part}-of-4.tsv.gz" for part in range(1, 5)]
@@ -129,12 +129,22 @@ def test_two_files_in_four_shards(folder: MakeFolder, example: Path, tmp_path: P
     assert run.files("benchmarks/**/*") == {f"benchmarks/{shard}.tsv" for shard in shards}
     assert not run.files("**/*.partial*")
 
-    # What is finished is left as it is, also by other ways of running and without the shards.
-    run.config["options"]["batch_size"] = 64
+    # What is finished is left as it is, also without the shards and by other ways of running.
     shutil.rmtree(out / "shards")
+    run.config["options"]["batch_size"] = 64
+    run.config["mifm"] = "another"
     assert "Nothing to be done" in run.snakemake()
     run.config["options"]["max_unknown_share"] = 0.2
-    assert "score                 8" in run.snakemake("--dry-run")
+    assert jobs(run.snakemake("--dry-run")) == {"check": 1, "score": 8, "merge": 2, "all": 1}
+    del run.config["options"]["max_unknown_share"]
+    other.touch()
+    assert jobs(run.snakemake("--dry-run")) == {"score": 4, "merge": 1, "all": 1}
+
+
+def jobs(said: str) -> dict[str, int]:
+    """How many jobs of each rule Snakemake wants to run."""
+    table = said.partition("Job stats:")[2].partition("total")[0]
+    return {words[0]: int(words[1]) for words in map(str.split, table.splitlines()[3:]) if words}
 
 
 DYING = """
@@ -147,11 +157,11 @@ from mifm_kipoi.journal import Journal
 HOW = "{how}"
 FOLDER = Path(__file__).parent
 append, go_on = Journal.append, Journal._go_on
-scoring.CHUNK = 4
+scoring.CHUNK = 2
 
 def append_and_die(self, content, records):
     append(self, content, records)
-    if self.output.name.startswith("2-of-4") and self.records - self._first == 8:
+    if self.output.name.startswith("2-of-4") and self.records - self._first >= 5:
         if not (FOLDER / "died").exists():
             (FOLDER / "died").touch()
             if HOW == "sleep":
@@ -160,7 +170,7 @@ def append_and_die(self, content, records):
 
 def go_on_and_tell(self):
     go_on(self)
-    (FOLDER / "went_on").write_text(f"{{self.records - self._first}} of {{self.output.name}}")
+    (FOLDER / "went_on").write_text(f"{{self.output.name}} {{self.records - self._first}}")
 
 Journal.append, Journal._go_on = append_and_die, go_on_and_tell
 sys.exit(main())
@@ -168,15 +178,22 @@ sys.exit(main())
 
 
 def dying(folder: Path, how: str) -> str:
-    """A ``mifm`` that ends, or waits for its end, once: behind the eighth record of the second shard."""
+    """A ``mifm`` that ends, or waits for its end, once: amid the 11 records of the second shard."""
     script = folder / "dying.py"
     script.write_text(DYING.format(how=how))
     return shlex.join([sys.executable, str(script)])
 
 
+def check_that_it_went_on(folder: Path) -> None:
+    """The second shard was not begun anew."""
+    name, records = (folder / "went_on").read_text().split()
+    assert name == "2-of-4.tsv"
+    assert 5 <= int(records) < 11
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("again", ["retried by Snakemake", "run again"])
-def test_a_killed_shard_goes_on(folder: MakeFolder, tmp_path: Path, whole: bytes, again: str) -> None:
+def test_a_killed_shard_goes_on(folder: MakeFolder, tmp_path: Path, whole: pd.DataFrame, again: str) -> None:
     run = folder(mifm=dying(tmp_path, "kill"), format="tsv")
     if again == "run again":
         said = run.snakemake("--retries", "0", fails=True)
@@ -185,13 +202,13 @@ def test_a_killed_shard_goes_on(folder: MakeFolder, tmp_path: Path, whole: bytes
         kept = run.files("shards/example/*.partial*")
         assert kept == {f"shards/example/2-of-4.tsv.partial{end}" for end in ("", ".json")}
     run.snakemake()
-    assert (tmp_path / "went_on").read_text() == "8 of 2-of-4.tsv"
-    assert (run.path / "out" / "example.tsv").read_bytes() == whole
+    check_that_it_went_on(tmp_path)
+    assert_same_rows(read_table(run.path / "out" / "example.tsv"), whole)
     assert not run.files("**/*.partial*")
 
 
 @pytest.mark.slow
-def test_a_killed_workflow_goes_on(folder: MakeFolder, tmp_path: Path, whole: bytes) -> None:
+def test_a_killed_workflow_goes_on(folder: MakeFolder, tmp_path: Path, whole: pd.DataFrame) -> None:
     """Snakemake and its jobs end without a chance to tidy up, as when a machine fails."""
     run = folder(mifm=dying(tmp_path, "sleep"), format="tsv")
     with subprocess.Popen(
@@ -211,8 +228,8 @@ def test_a_killed_workflow_goes_on(folder: MakeFolder, tmp_path: Path, whole: by
     assert "--unlock" in run.snakemake(fails=True)
     run.snakemake("--unlock")
     run.snakemake()
-    assert (tmp_path / "went_on").read_text() == "8 of 2-of-4.tsv"
-    assert (run.path / "out" / "example.tsv").read_bytes() == whole
+    check_that_it_went_on(tmp_path)
+    assert_same_rows(read_table(run.path / "out" / "example.tsv"), whole)
 
 
 @pytest.mark.slow
@@ -223,9 +240,9 @@ def test_1000_genomes(folder: MakeFolder, reference_data: Path, tmp_path: Path) 
     run = folder(variants={"chr20": str(vcf)}, fasta=str(fasta), format="vcf.gz")
     run.snakemake()
     ScoringRun(str(vcf), fasta, tmp_path / "whole.vcf.gz", device="cpu")()
-    merged = content(run.path / "out" / "chr20.vcf.gz")
-    assert merged.count(b"\n") > 28_000
-    assert merged == content(tmp_path / "whole.vcf.gz")
+    merged = read_table(run.path / "out" / "chr20.vcf.gz")
+    assert len(merged) == 29_144
+    assert_same_rows(merged, read_table(tmp_path / "whole.vcf.gz"))
 
 
 def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None:
