@@ -4,19 +4,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := plot,test,training
+# Snakemake and Kipoi ask for different versions of the same packages, so each has an environment.
+WORKFLOW_VENV := .venv-workflow
+CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
 
-.PHONY: demo test veff lint lock system clean
+.PHONY: demo test veff workflow lint lock system clean
 
 # Score, rank and plot the packaged example, or with VCF=... FASTA=... your own variants.
 demo: $(VENV)/installed system
 	@$(BIN)/mifm demo $(VCF) $(FASTA)
 
 # All tests.
-test: $(VENV)/installed system veff
+test: $(VENV)/installed system veff workflow
 	$(BIN)/python -m pytest
 
 # kipoi_veff beside Kipoi. Its metadata asks for packages that no longer build, so it comes without them.
 veff: $(VENV)/veff-installed
+
+# Snakemake for workflow/, beside the project's environment.
+workflow: $(WORKFLOW_VENV)/installed
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -25,7 +31,7 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@# The extra 'tracks', where it needs no compiler; elsewhere its tests are skipped.
@@ -36,6 +42,12 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 $(VENV)/veff-installed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[veff]'
 	$(BIN)/python -m pip install --quiet --no-deps kipoi_veff==0.3.1
+	@touch $@
+
+$(WORKFLOW_VENV)/installed: workflow/requirements.txt workflow/constraints.txt
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv $(WORKFLOW_VENV)
+	$(WORKFLOW_VENV)/bin/python -m pip install --quiet --constraint workflow/constraints.txt --requirement workflow/requirements.txt
 	@touch $@
 
 # Programs that no Python package brings: bedtools reads BED files, bcftools and tabix are oracles of the tests.
@@ -49,9 +61,10 @@ system:
 		echo "  sudo apt-get install$$missing    or    conda install -c bioconda$$missing"; \
 	fi
 
-# Write the exact versions of everything installed; run after a change of setup.cfg.
-lock: $(VENV)/veff-installed
+# Write the exact versions of everything installed; run after a change of setup.cfg or workflow/requirements.txt.
+lock: $(VENV)/veff-installed $(WORKFLOW_VENV)/installed
 	$(BIN)/python -m pip freeze --all --exclude-editable | grep -viE '^(pip|kipoi.veff)==' | sed 's/+cpu$$//' > constraints.txt
+	$(WORKFLOW_VENV)/bin/python -m pip freeze | sort -f > workflow/constraints.txt
 
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info
+	rm -rf $(VENV) $(WORKFLOW_VENV) .snakemake demo build dist *.egg-info
