@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import os
+import tempfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -233,9 +234,12 @@ def _open_fasta(path: Path) -> pyfaidx.Fasta:
     if not gzipped and head[:1] not in (b">", b";", b"\n", b"\r"):
         raise GenomeError(f"{path} is not a FASTA file: it begins with {head[:1]!r}; expected '>'")
     index = [Path(f"{path}.fai"), *([Path(f"{path}.gzi")] if gzipped else [])]
-    _check_index(path, index)
     try:
+        _renew_index(path, index)
         return pyfaidx.Fasta(str(path), as_raw=True, sequence_always_upper=True)
+    except GenomeError:
+        raise
+    # pyfaidx and bgzf have no errors of their own for what they cannot read.
     except Exception as error:
         raise GenomeError(f"cannot index the FASTA file {path}: {error}") from error
 
@@ -277,15 +281,23 @@ def _plausible(record: Any) -> bool:
     return bool(record.rlen > 0 and (line_end in (1, 2) or (line_end == 0 and record.rlen <= record.lenc)))
 
 
-def _check_index(path: Path, index: list[Path]) -> None:
-    """Refuse a missing or outdated index that cannot be made anew."""
-    if os.access(path.parent, os.W_OK):
-        return
+def _renew_index(path: Path, index: list[Path]) -> None:
+    """Make a missing or outdated index; its files get their names when they are complete."""
     missing = [name.name for name in index if not name.exists()]
     outdated = [name.name for name in index if name.exists() and name.stat().st_mtime < path.stat().st_mtime]
-    if missing or outdated:
+    if not (missing or outdated):
+        return
+    if not os.access(path.parent, os.W_OK):
         what = "no index" if missing else "an index older than itself"
         raise GenomeError(
             f"{path} has {what} ({', '.join(missing or outdated)}) and its folder cannot be written to; copy "
             f"or link the file into a folder of your own, or have 'samtools faidx {path.name}' run there"
         )
+    # Another process may be reading, or making, the same index.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        made = [Path(folder) / name.name for name in index]
+        pyfaidx.Faidx(
+            str(path), indexname=str(made[0]), gzi_indexname=str(made[1]) if made[1:] else None
+        ).close()
+        for temporary, name in zip(reversed(made), reversed(index), strict=True):
+            temporary.replace(name)

@@ -585,3 +585,19 @@ class TestLayout:
         genome = Genome(path)
         assert text(genome, "a", 65_533, 65_600) == bases[65_533:65_600]
         assert text(genome, "a", 0, 200_000) == bases
+
+
+def test_an_index_is_never_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that reads while another makes the index finds all of it or nothing."""
+    path = write_fasta(tmp_path / "x.fa", {"a": "ACGT" * 50, "b": "CC"})
+    replace = Path.replace
+    names: list[set[str]] = []
+
+    def watched(self: Path, target: Path) -> Path:
+        names.append({name.name for name in tmp_path.iterdir() if not name.name.startswith(".")})
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    assert set(Genome(path).contigs) == {"a", "b"}
+    assert names == [{"x.fa"}]
+    assert {name.name for name in tmp_path.iterdir()} == {"x.fa", "x.fa.fai"}
