@@ -36,5 +36,9 @@ class WeightsError(MIFMError):
     """Weights that are unknown, missing, damaged or unsafe to read."""
 
 
+class WorkerError(MIFMError):
+    """A worker process that did not end by itself."""
+
+
 class OptionError(MIFMError):
     """An option with an impossible value, or options that exclude each other."""

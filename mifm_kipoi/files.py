@@ -44,6 +44,21 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what the system says while a file is written into an error that names it.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Checksum of a file's bytes.
 

@@ -22,10 +22,11 @@ from typing import Any, ClassVar
 from Bio import bgzf
 
 from mifm_kipoi.errors import OptionError, OutputError
+from mifm_kipoi.htslib import is_sorted, quiet
 from mifm_kipoi.scores import SCORES
 from mifm_kipoi.scoring import AVERAGED, LOGITS, Chunk, ScoredVariants
 from mifm_kipoi.variants import BGZF_END
-from mifm_kipoi.vcf_text import put_definitions, put_info, split_record
+from mifm_kipoi.vcf_text import declare_all, put_definitions, put_info, split_record
 from mifm_kipoi.windows import CHUNK, Status
 
 VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
@@ -91,6 +92,11 @@ class OutputFormat:
             When the file cannot be converted.
         """
         return grown, None
+
+    def merge(self, parts: Sequence[Path], grown: Path) -> tuple[Path, Path | None]:
+        """Make one file of finished ones, one after the other; as :meth:`finish`."""
+        self.join(parts, grown)
+        return self.finish(grown)
 
     def join(self, parts: Sequence[Path], grown: Path) -> None:
         """Write what finished files hold, one after the other, into a file for :meth:`finish`."""
@@ -162,11 +168,16 @@ class _Bgzipped(OutputFormat):
         for csi, suffix in ((False, ".tbi"), (True, ".csi")):
             index = Path(f"{grown}{suffix}")
             try:
-                tabix_index(str(grown), force=True, csi=csi, keep_original=True, **self._layout)
-            except OSError:
+                with quiet():
+                    tabix_index(str(grown), force=True, csi=csi, keep_original=True, **self._layout)
+            except OSError as error:
                 index.unlink(missing_ok=True)
+                reason = error
             else:
                 return grown, index
+        with self._opened(grown) as lines:
+            if is_sorted(line for row, line in enumerate(lines) if not self._is_header(row, line)):
+                raise OutputError(f"cannot index {grown}: {reason}")
         return grown, None
 
 
@@ -260,26 +271,46 @@ class Bcf(Vcf):
         from pysam.utils import SamtoolsError
 
         finished = Path(f"{grown}.bcf")
+        declared = Path(f"{grown}.declared.vcf")
+        expected = declare_all(grown, declared)
         try:
-            bcftools.view("--no-version", "-Ob", "-o", str(finished), str(grown), catch_stdout=False)
+            with quiet():
+                bcftools.view("--no-version", "-Ob", "-o", str(finished), str(declared), catch_stdout=False)
         except SamtoolsError as error:
-            raise OutputError(
-                f"cannot convert {grown} to BCF: {' '.join(str(error).split())}; "
-                "write .vcf.gz instead, which needs no declaration of every contig and tag"
-            ) from error
-        with grown.open("rb") as file:
-            expected = sum(not line.startswith(b"#") for line in file)
+            raise OutputError(f"cannot write BCF: {' '.join(str(error).split())}; write .vcf.gz") from error
+        declared.unlink()
         count = bcftools.query("-f", "\n", str(finished)).count("\n")
         if count != expected:
-            raise OutputError(
-                f"only {count} of {expected} records can be written as BCF; write .vcf.gz instead"
-            )
+            raise OutputError(f"only {count} of {expected} records can be written as BCF; write .vcf.gz")
+        return finished, self._index(finished, grown)
+
+    def _index(self, finished: Path, text: Path) -> Path | None:
+        from pysam import bcftools
+        from pysam.utils import SamtoolsError
+
         try:
-            bcftools.index("--csi", "--force", str(finished))
+            with quiet():
+                bcftools.index("--csi", "--force", str(finished))
+        except SamtoolsError as error:
+            with text.open("rb") as lines:
+                if is_sorted(line for line in lines if not line.startswith(b"#")):
+                    raise OutputError(f"cannot index {finished}: {error}") from error
+            return None
+        return Path(f"{finished}.csi")
+
+    def merge(self, parts: Sequence[Path], grown: Path) -> tuple[Path, Path | None]:
+        """Join the parts as they are where their headers are the same, for text has fewer digits."""
+        from pysam import bcftools
+        from pysam.utils import SamtoolsError
+
+        finished = Path(f"{grown}.bcf")
+        try:
+            with quiet():
+                bcftools.concat("--naive", "-o", str(finished), *map(str, parts), catch_stdout=False)
         except SamtoolsError:
-            # The records are not sorted.
-            return finished, None
-        return finished, Path(f"{finished}.csi")
+            return super().merge(parts, grown)
+        self.join(parts, grown)
+        return finished, self._index(finished, grown)
 
     @contextlib.contextmanager
     def _opened(self, part: Path) -> Iterator[Iterable[bytes]]:
@@ -388,6 +419,6 @@ def find_format(path: Path) -> type[OutputFormat]:
         When it is unknown.
     """
     for suffix, found in _FORMATS.items():
-        if path.name.endswith(suffix):
+        if path.name.endswith(suffix) and path.name != suffix:
             return found
     raise OptionError(f"the name {path.name} ends in no known format; expected one of {', '.join(_FORMATS)}")

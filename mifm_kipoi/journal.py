@@ -6,15 +6,17 @@ import collections
 import contextlib
 import dataclasses
 import fcntl
+import glob
+import io
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mifm_kipoi.errors import InputError, MIFMError, OutputError
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.files import writing, written_whole
 
 
 @dataclasses.dataclass
@@ -40,6 +42,8 @@ class Journal:
         Of the check of REF alleles.
     seconds : float
         What earlier runs took.
+    again : bool
+        Whether the input can be read again, so that a run can go on.
     """
 
     output: Path
@@ -50,11 +54,12 @@ class Journal:
     compared: int = 0
     mismatches: int = 0
     seconds: float = 0.0
+    again: bool = True
 
     def __post_init__(self) -> None:
         self._first = self.records
         self._began = time.monotonic()
-        self._file: IO[bytes] | None = None
+        self._file: io.FileIO | None = None
 
     @property
     def partial(self) -> Path:
@@ -66,41 +71,64 @@ class Journal:
         """What is known of it."""
         return Path(f"{self.partial}.json")
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from the output; what holds nothing in the end is removed.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written, or another process writes it.
+        """
+        with contextlib.ExitStack() as stack:
+            with writing(self.partial):
+                while True:
+                    file = stack.enter_context(self.partial.open("ab", buffering=0))
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError as error:
+                        message = f"another process is writing {self.output}; wait for its end"
+                        raise OutputError(message) from error
+                    # The process that had the lock may have renamed the file meanwhile.
+                    with contextlib.suppress(FileNotFoundError):
+                        if os.path.samestat(os.fstat(file.fileno()), self.partial.stat()):
+                            break
+            self._file = file
+            try:
+                yield
+            finally:
+                if not self.note.exists():
+                    self.partial.unlink(missing_ok=True)
+
     def remove(self) -> None:
-        """Remove all that lies beside the output before it is finished."""
+        """Remove all that lies beside the output before it is finished; only under the lock."""
         self.note.unlink(missing_ok=True)
-        for leftover in (self.partial, *self.partial.parent.glob(f"{self.partial.name}.*")):
+        pattern = f"{glob.escape(self.partial.name)}.*"
+        for leftover in (self.partial, *self.partial.parent.glob(pattern)):
             leftover.unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def opened(self, head: bytes, resume: bool) -> Iterator[None]:
-        """Begin the file with ``head``, or go on with the one that is there.
+    def begin(self, head: bytes, resume: bool) -> None:
+        """Begin the file with ``head``, or go on with the one that is there; only under the lock.
 
         Raises
         ------
         InputError
             When there is one and ``resume`` was not asked for, or it is damaged or of another run.
         OutputError
-            When it cannot be written, or another process writes it.
+            When it cannot be written.
         """
-        if self.note.exists() and not resume:
-            raise InputError(
-                f"{self.partial} is left from a run that did not end; add --resume to go on with it, or "
-                f"delete {self.note.name} to start again"
-            )
-        with contextlib.ExitStack() as stack:
-            with _writing(self.partial):
-                self._file = stack.enter_context(self.partial.open("ab"))
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise OutputError(f"another process is writing {self.output}; wait for its end") from error
-            if self.note.exists():
-                self._go_on()
-            else:
-                self._file.truncate(0)
-                self.append(head, self._first)
-            yield
+        assert self._file is not None
+        if self.note.exists():
+            if not resume:
+                advice = "add --resume to go on with it, or " if self.again else ""
+                raise InputError(
+                    f"{self.partial} is left from a run that did not end; {advice}delete {self.note} to "
+                    "start again"
+                )
+            self._go_on()
+            return
+        self._file.truncate(0)
+        self.append(head, self._first)
 
     def _go_on(self) -> None:
         assert self._file is not None
@@ -123,8 +151,24 @@ class Journal:
             raise InputError(f"{self.partial} is shorter than its note says; {again}")
         self._file.truncate(self.size)
 
-    def append(self, content: bytes, records: int) -> None:
+    def append(
+        self,
+        content: bytes,
+        records: int,
+        statuses: Iterable[str] = (),
+        compared: int = 0,
+        mismatches: int = 0,
+    ) -> None:
         """Add what a run of records gave, up to the one before ``records``.
+
+        Parameters
+        ----------
+        content : bytes
+        records : int
+        statuses : iterable of str
+            Of its rows.
+        compared, mismatches : int
+            Of the check of REF alleles, since the start.
 
         Raises
         ------
@@ -132,12 +176,15 @@ class Journal:
             When it cannot be written.
         """
         assert self._file is not None
-        with _writing(self.partial):
-            self._file.write(content)
-            self._file.flush()
+        with writing(self.partial):
+            rest = memoryview(content)
+            while rest:
+                rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
         self.size += len(content)
         self.records = records
+        self.statuses.update(statuses)
+        self.compared, self.mismatches = compared, mismatches
         noted = {
             "identity": self.identity,
             "records": self.records,
@@ -157,20 +204,12 @@ class Journal:
 
     @contextlib.contextmanager
     def kept_on_error(self) -> Iterator[None]:
-        """Say of an error that what is done is kept; remove a file that holds nothing."""
+        """Say of an error that what is done is kept; remove a file that holds nothing, or is of no use."""
         try:
             yield
         except MIFMError as error:
-            if self.records == self._first:
+            if self.records == self._first or not self.again:
                 self.remove()
                 raise
             kept = f"{self.statuses.total()} rows are kept in {self.partial}: go on with --resume"
             raise type(error)(f"{error}. {kept}") from error
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

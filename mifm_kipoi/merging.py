@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.files import sha256_of
+from mifm_kipoi.files import sha256_of, writing
 from mifm_kipoi.formats import find_format
-from mifm_kipoi.runs import IDENTITY, publish, read_manifest
+from mifm_kipoi.journal import Journal
+from mifm_kipoi.runs import IDENTITY, check_output, publish, read_manifest
 from mifm_kipoi.runs import provenance as provenance_of
 
 
@@ -38,6 +39,7 @@ def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
         When the parts or the output have different formats.
     """
     form = find_format(output)
+    check_output(output, parts)
     for part in parts:
         if find_format(part) is not form:
             raise OptionError(f"{part} has another format than {output}; expected the same ending")
@@ -45,16 +47,18 @@ def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     ordered = sorted(parts, key=lambda part: tuple(manifests[part]["shard"]))
     _check_whole(ordered, manifests)
     first = manifests[ordered[0]]
-    joined = Path(f"{output}.partial")
     written = form(first["columns"], provenance_of(first))
-    try:
-        written.join(ordered, joined)
-        finished, index = written.finish(joined)
-        manifest = _joined_manifest([manifests[part] for part in ordered])
-        publish(finished, index, output, manifest)
-    finally:
-        for leftover in joined.parent.glob(f"{joined.name}*"):
-            leftover.unlink()
+    journal = Journal(output, {}, 0, again=False)
+    with journal.locked():
+        if journal.note.exists():
+            raise InputError(f"{journal.partial} is of a run that did not end; delete {journal.note} first")
+        try:
+            with writing(output):
+                finished, index = written.merge(ordered, journal.partial)
+            manifest = _joined_manifest([manifests[part] for part in ordered])
+            publish(finished, index, output, manifest)
+        finally:
+            journal.remove()
     return manifest
 
 

@@ -113,7 +113,7 @@ class PartialNetwork:
     Bins, activations and stretches of the window that the logit does not depend on are left out. When
     one base of a window is exchanged, only the activations that it reaches are computed again (cf.
     fastISM, Nair et al. 2022). Both are exact: the logits are those of ``model.eval()`` but for the
-    rounding of float32, about 1e-6.
+    rounding of float32: up to 1e-5, or 2e-6 of the probabilities.
 
     Parameters
     ----------

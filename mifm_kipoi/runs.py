@@ -8,18 +8,19 @@ import datetime
 import functools
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.errors import OptionError
-from mifm_kipoi.files import sha256_of, written_whole
+from mifm_kipoi.files import sha256_of, writing, written_whole
 from mifm_kipoi.formats import OutputFormat, find_format
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Regions
 from mifm_kipoi.journal import Journal
 from mifm_kipoi.progress import Progress
 from mifm_kipoi.scoring import Scorer, ScoringOptions, read_chunks, score_chunks
-from mifm_kipoi.variants import VariantFile
+from mifm_kipoi.variants import STANDARD_INPUT, VariantFile
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import ReferenceCheck
 
@@ -73,10 +74,19 @@ class ScoringRun:
         find_format(self.output)
         if self.shard and not 1 <= self.shard[0] <= self.shard[1]:
             raise OptionError(f"shard is {self.shard[0]}/{self.shard[1]}; expected I/N with I from 1 to N")
-        if (self.shard or self.resume) and not Path(self.variants).is_file():
+        if (self.shard or self.resume) and not self._again:
             raise OptionError(
                 f"{self.variants} is no file that can be read again, as --shard and --resume need it"
             )
+        check_output(
+            self.output, [Path(self.variants), self.fasta, *([self.regions] if self.regions else [])]
+        )
+
+    @property
+    def _again(self) -> bool:
+        """Whether the variants can be read more than once."""
+        path = Path(self.variants)
+        return self.variants != STANDARD_INPUT and (path.is_file() or not path.exists())
 
     def __call__(self) -> dict[str, Any]:
         """Score; write the output, its index and its manifest.
@@ -96,22 +106,32 @@ class ScoringRun:
             genome = Genome(self.fasta)
             identity = self._identity()
             start, end = self._range()
-            journal = Journal(self.output, identity, start)
-            if (finished := self._finished(journal)) is not None:
-                return finished
+            journal = Journal(self.output, identity, start, again=self._again)
             form = find_format(self.output)(
                 self.options.columns, provenance(identity), drop_samples=self.drop_samples
             )
-            with journal.opened(form.start(file.header), self.resume), journal.kept_on_error():
-                self._score(file, genome, form, journal, end)
-                return self._finish(form, journal, start, file)
+            with journal.locked():
+                if (finished := self._finished(journal)) is not None:
+                    journal.remove()
+                    return finished
+                journal.begin(form.start(file.header), self.resume)
+                with journal.kept_on_error():
+                    self._score(file, genome, form, journal, end)
+                    return self._finish(form, journal, start, file)
+
+    @property
+    def _threads(self) -> int:
+        """Threads of each process."""
+        return self.threads or (1 if self.workers else os.cpu_count() or 1)
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for the scores to be the same."""
+        from mifm_kipoi.inference import find_device
         from mifm_kipoi.weights import load_weights
 
         options = dataclasses.asdict(self.options)
-        del options["weights"]
+        # These two decide no number.
+        del options["weights"], options["max_mismatch_share"]
         weights = [
             {"name": label, "tensors_sha256": load_weights(name).sha256}
             for label, name in zip(self.options.labels, self.options.weights, strict=True)
@@ -129,6 +149,7 @@ class ScoringRun:
             "regions": self.regions and {"name": self.regions.name, "sha256": sha256_of(self.regions)},
             "drop_samples": self.drop_samples,
             "shard": self.shard and list(self.shard),
+            "device": find_device(self.device).type,
         }
 
     def _finished(self, journal: Journal) -> dict[str, Any] | None:
@@ -138,8 +159,9 @@ class ScoringRun:
         manifest = read_manifest(self.output)
         if any(manifest.get(key) != value for key, value in journal.identity.items()):
             return None
-        journal.remove()
-        return manifest
+        index = manifest.get("index")
+        complete = manifest.get("output") == _described(self.output, self.output)
+        return manifest if complete and (not index or self.output.with_name(index).exists()) else None
 
     def _range(self) -> tuple[int, int | None]:
         """First record and the one behind the last."""
@@ -156,21 +178,21 @@ class ScoringRun:
         regions = Regions(self.regions) if self.regions else None
         check = ReferenceCheck(genome, self.options.max_mismatch_share, journal.compared, journal.mismatches)
         make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size)
-        threads = self.threads or (1 if self.workers else os.cpu_count())
         with contextlib.closing(Progress("variants", self.progress)) as progress:
-            rows = 0
+            rows, first = 0, journal.records
             chunks = read_chunks(file, regions, journal.records, end)
-            for chunk, scored in score_chunks(chunks, make_scorer, self.workers, threads):
+            for chunk, scored in score_chunks(chunks, make_scorer, self.workers, self._threads):
                 check.add(scored.variants, scored.status)
-                journal.statuses.update(reason.value for reason in scored.status)
-                journal.compared, journal.mismatches = check.compared, check.mismatches
-                journal.append(form.encode(chunk, scored), chunk.read)
+                content = form.encode(chunk, scored)
+                journal.append(content, chunk.read, scored.status, check.compared, check.mismatches)
                 rows += len(scored)
-                progress.update(rows, journal.records / end if end else file.share_read)
+                share = (chunk.read - first) / (end - first) if end and end > first else file.share_read
+                progress.update(rows, share)
 
     def _finish(self, form: OutputFormat, journal: Journal, start: int, file: VariantFile) -> dict[str, Any]:
         """Give the output, its index and its manifest their names."""
-        finished, index = form.finish(journal.partial)
+        with writing(self.output):
+            finished, index = form.finish(journal.partial)
         rows, seconds = journal.statuses.total(), journal.total_seconds
         manifest = {
             **journal.identity,
@@ -178,6 +200,10 @@ class ScoringRun:
             "rows": rows,
             "status": dict(journal.statuses.most_common()),
             "columns": list(form.columns),
+            "max_mismatch_share": self.options.max_mismatch_share,
+            "threads": self._threads,
+            "workers": self.workers,
+            "batch_size": self.batch_size,
             "seconds": seconds,
             "rows_per_second": round(rows / max(seconds, 0.01), 1),
             "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -190,16 +216,44 @@ class ScoringRun:
 
 
 def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str, Any]) -> None:
-    """Give a finished file its name, after its manifest and its index have theirs."""
-    for suffix in (".tbi", ".csi"):
-        Path(f"{output}{suffix}").unlink(missing_ok=True)
-    manifest["output"] = {"name": output.name, "sha256": sha256_of(finished)}
+    """Give a finished file its name, after its manifest and its index have theirs.
+
+    Raises
+    ------
+    OutputError
+        When a file cannot be written.
+    """
+    manifest["output"] = _described(finished, output)
     manifest["index"] = index and output.name + index.suffix
-    with written_whole(_manifest_path(output)) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n")
-    if index:
-        index.replace(f"{output}{index.suffix}")
-    finished.replace(output)
+    with writing(output):
+        # Older files go first, so that none stands beside the manifest of another.
+        for older in (output, Path(f"{output}.tbi"), Path(f"{output}.csi")):
+            older.unlink(missing_ok=True)
+        with written_whole(_manifest_path(output)) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        if index:
+            index.replace(f"{output}{index.suffix}")
+        finished.replace(output)
+
+
+def _described(file: Path, output: Path) -> dict[str, str]:
+    return {"name": output.name, "sha256": sha256_of(file)}
+
+
+def check_output(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuse an output that would replace an input, or that cannot be a file.
+
+    Raises
+    ------
+    OptionError
+        When it would.
+    """
+    for path in (output, _manifest_path(output), *(Path(f"{output}.partial{end}") for end in ("", ".json"))):
+        if path.exists() and not path.is_file():
+            raise OptionError(f"{path} exists and is no regular file; expected a name for a file")
+        for given in inputs:
+            if path.exists() and given.exists() and path.samefile(given):
+                raise OptionError(f"writing {output} would replace the input {given}; name another output")
 
 
 def read_manifest(output: Path) -> dict[str, Any]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import concurrent.futures.process
+import contextlib
 import dataclasses
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi import encoding
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.errors import OptionError, WorkerError
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Regions
 from mifm_kipoi.scores import SCORES, variant_scores
@@ -80,7 +84,7 @@ class ScoringOptions:
     def __post_init__(self) -> None:
         if not self.weights:
             raise OptionError("no weights are named; expected one name or more")
-        if len(set(self.labels)) < len(self.labels):
+        if len(set(self.columns)) < len(self.columns):
             raise OptionError(f"weights {', '.join(self.weights)} are not told apart by their names")
         if not 0 <= self.shift <= VARIANT_INDEX:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
@@ -93,9 +97,7 @@ class ScoringOptions:
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the weights; of a path, the file's name without its ending."""
-        return tuple(
-            Path(name).name.removesuffix(".safetensors") if os.sep in name else name for name in self.weights
-        )
+        return tuple(Path(name).name.removesuffix(".safetensors") for name in self.weights)
 
     @property
     def averages(self) -> bool:
@@ -290,9 +292,12 @@ def score_chunks(
             yield chunk, scorer(chunk.variants)
         return
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(make_scorer, threads or 1)
-    ) as pool:
+    with (
+        _explained_workers(),
+        concurrent.futures.ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=(make_scorer, threads or 1)
+        ) as pool,
+    ):
         waiting: collections.deque[tuple[Chunk, concurrent.futures.Future[ScoredVariants]]] = (
             collections.deque()
         )
@@ -310,6 +315,16 @@ def score_chunks(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _explained_workers() -> Iterator[None]:
+    try:
+        yield
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process was killed, most likely for the memory that it took; use fewer --workers"
+        ) from error
+
+
 def _set_threads(threads: int) -> None:
     import torch
 
@@ -321,8 +336,17 @@ _worker: Scorer | None = None
 
 def _start_worker(make_scorer: Callable[[], Scorer], threads: int) -> None:
     global _worker  # noqa: PLW0603 - the state of a worker process
+    # A worker must not outlive the process that it works for, which may be killed.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     _set_threads(threads)
     _worker = make_scorer()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def _work(variants: list[Variant]) -> ScoredVariants:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 MISSING = b"."
 
@@ -44,3 +46,39 @@ def put_definitions(
     """
     old = (*(b"##INFO=<ID=" + tag + b"," for tag in tags), *replaced)
     return [*(line for line in header[:-1] if not line.startswith(old)), *lines, header[-1]]
+
+
+def declare_all(source: Path, target: Path) -> int:
+    """Copy VCF with every contig, filter and tag declared, as BCF needs it; count its records.
+
+    Tags that the header does not know become text, and records that end early get ``.`` in the rest.
+    """
+    kinds = {"contig": "", "FILTER": "", "INFO": ",Number=.,Type=String", "FORMAT": ",Number=.,Type=String"}
+    used: dict[str, dict[bytes, None]] = {kind: {} for kind in kinds}
+    header: list[bytes] = []
+    count = 0
+    with source.open("rb") as lines:
+        for line in lines:
+            if line.startswith(b"#"):
+                header.append(line)
+                continue
+            count += 1
+            fields = line.rstrip(b"\n").split(b"\t", 9)
+            used["contig"][fields[0]] = None
+            used["FILTER"] |= dict.fromkeys(fields[6].split(b";"))
+            used["INFO"] |= dict.fromkeys(entry.partition(b"=")[0] for entry in fields[7].split(b";"))
+            used["FORMAT"] |= dict.fromkeys(fields[8].split(b":") if fields[8:] else ())
+    added: list[bytes] = []
+    for kind, more in kinds.items():
+        declared = re.findall(rb"(?m)^##%s=<(?:.*?,)?ID=([^,>]+)" % kind.encode(), b"".join(header))
+        end = more if kind == "contig" else f'{more},Description="not declared in the input"'
+        unknown = (name for name in used[kind] if name not in (*declared, MISSING, b"", b"PASS"))
+        added += [b"##%s=<ID=%s%s>\n" % (kind.encode(), name, end.encode()) for name in unknown]
+    columns = header[-1].count(b"\t")
+    with source.open("rb") as lines, target.open("wb") as file:
+        file.writelines([*header[:-1], *added, header[-1]])
+        for line in lines:
+            if not line.startswith(b"#"):
+                missing = columns - line.count(b"\t")
+                file.write(line.rstrip(b"\n") + b"\t." * missing + b"\n")
+    return count

@@ -26,7 +26,13 @@ import pytest
 from mifm_kipoi import journal as journal_module
 from mifm_kipoi import scoring
 from mifm_kipoi.cli import main
-from mifm_kipoi.errors import InputError, OptionError, OutputError, ReferenceMismatchError
+from mifm_kipoi.errors import (
+    InputError,
+    OptionError,
+    OutputError,
+    ReferenceMismatchError,
+    VariantFileError,
+)
 from mifm_kipoi.journal import Journal
 from mifm_kipoi.merging import merge
 from mifm_kipoi.runs import ScoringRun
@@ -292,7 +298,7 @@ class TestResume:
         out = tmp_path / whole.name
         append = Journal.append
 
-        def ended(self: Journal, content: bytes, records: int) -> None:
+        def ended(self: Journal, content: bytes, records: int, *counts: Any) -> None:
             if self.records == ended.last:  # type: ignore[attr-defined]
                 ended.last = None  # type: ignore[attr-defined]
                 if step == "half":
@@ -300,11 +306,11 @@ class TestResume:
                     self._file.write(content[: len(content) // 2])
                     self._file.flush()
                 if step == "after":
-                    append(self, content, records)
+                    append(self, content, records, *counts)
                 raise Killed
             if ended.last is None:  # type: ignore[attr-defined]
                 ended.last = records  # type: ignore[attr-defined]
-            append(self, content, records)
+            append(self, content, records, *counts)
 
         ended.last = 0  # type: ignore[attr-defined]
         monkeypatch.setattr(Journal, "append", ended)
@@ -322,11 +328,23 @@ class TestResume:
         )
 
     @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    @pytest.mark.parametrize("older", [False, True])
     def test_goes_on_after_an_end_while_finishing(
-        self, tmp_path: Path, vcf: Path, fasta: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        whole: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        older: bool,
     ) -> None:
-        """Ended at each renaming of the last steps."""
+        """Ended at each renaming of the last steps, where scores of other weights stand already or none."""
         out = tmp_path / whole.name
+        if older:
+            weights = tmp_path / "older.safetensors"
+            save_weights(weights, random_network(), {})
+            options = scoring.ScoringOptions(weights=(str(weights),))
+            ScoringRun(str(vcf), fasta, out, options)()
         replace = Path.replace
         for step in range(4):
             calls = iter(range(100))
@@ -341,7 +359,7 @@ class TestResume:
                 ScoringRun(str(vcf), fasta, out, resume=True)()
             except Killed:
                 monkeypatch.setattr(Path, "replace", replace)
-                assert not out.exists()
+                assert older or not out.exists()
                 continue
             break
         assert step > 0
@@ -356,16 +374,31 @@ class TestResume:
         monkeypatch.setattr(ScoringRun, "_score", None)
         assert ScoringRun(str(vcf), fasta, out, resume=True)() == manifest
 
+    @pytest.mark.parametrize("damage", ["cut", "no index"])
+    def test_a_finished_run_that_was_damaged_is_done_again(
+        self, tmp_path: Path, vcf: Path, fasta: Path, damage: str
+    ) -> None:
+        out = tmp_path / "out.tsv.gz"
+        ScoringRun(str(vcf), fasta, out)()
+        whole = out.read_bytes()
+        if damage == "cut":
+            out.write_bytes(whole[:2000])
+        else:
+            Path(f"{out}.tbi").unlink()
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        assert out.read_bytes() == whole
+        assert Path(f"{out}.tbi").exists()
+
     @pytest.fixture
     def begun(self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """The output of a run that was ended after three runs of records."""
         out = tmp_path / "out.tsv"
         append = Journal.append
 
-        def ended(self: Journal, content: bytes, records: int) -> None:
+        def ended(self: Journal, content: bytes, records: int, *counts: Any) -> None:
             if records > 40:
                 raise Killed
-            append(self, content, records)
+            append(self, content, records, *counts)
 
         with monkeypatch.context() as patched:
             patched.setattr(Journal, "append", ended)
@@ -436,19 +469,138 @@ class TestResume:
 
         with monkeypatch.context() as patched:
             patched.setattr(journal_module.os, "fsync", full)
-            message = r"cannot write .*out.tsv.partial: No space left on device. \d+ rows are kept"
-            with pytest.raises(OutputError, match=message):
+            message = r"cannot write .*out.tsv.partial: No space left on device. (\d+) rows are kept"
+            with pytest.raises(OutputError, match=message) as error:
                 ScoringRun(str(vcf), fasta, out)()
+        kept = json.loads(Path(f"{out}.partial.json").read_text())["statuses"]
+        found = re.search(message, str(error.value))
+        assert found
+        assert int(found[1]) == sum(kept.values()) > 0
         ScoringRun(str(vcf), fasta, out, resume=True)()
         ScoringRun(str(vcf), fasta, tmp_path / "whole.tsv")()
         assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
-    def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
-        other = Journal(tmp_path / "out.tsv", {}, 0)
-        with other.opened(b"", resume=False):
-            other.note.unlink()
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path, resume: bool) -> None:
+        """The second leaves the files of the first alone, also where an older output is finished."""
+        out = tmp_path / "out.tsv"
+        ScoringRun(str(vcf), fasta, out)()
+        first = Journal(out, {}, 0)
+        with first.locked():
+            first.begin(b"head", resume=False)
             with pytest.raises(OutputError, match="another process is writing"):
-                ScoringRun(str(vcf), fasta, tmp_path / "out.tsv")()
+                ScoringRun(str(vcf), fasta, out, resume=resume)()
+            assert first.partial.read_bytes() == b"head"
+            assert first.note.exists()
+
+
+class TestRefusals:
+    """What is refused before anything is scored."""
+
+    def test_an_output_that_is_an_input(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        copy = tmp_path / "in.vcf"
+        shutil.copy(vcf, copy)
+        (tmp_path / "link.vcf").symlink_to(copy)
+        for name in ("in.vcf", "link.vcf"):
+            with pytest.raises(OptionError, match="would replace the input"):
+                ScoringRun(str(copy), fasta, tmp_path / name)
+        assert copy.read_bytes() == vcf.read_bytes()
+
+    @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.json", "out.tsv.partial.json"])
+    def test_a_folder_where_a_file_is_to_be(self, tmp_path: Path, vcf: Path, fasta: Path, name: str) -> None:
+        (tmp_path / name).mkdir()
+        with pytest.raises(OptionError, match=f"{name} exists and is no regular file"):
+            ScoringRun(str(vcf), fasta, tmp_path / "out.tsv")
+
+    def test_a_name_that_is_a_suffix(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        with pytest.raises(OptionError, match="ends in no known format"):
+            ScoringRun(str(vcf), fasta, tmp_path / ".tsv")
+
+    @pytest.mark.parametrize("options", [{"resume": True}, {"shard": (1, 2)}])
+    def test_variants_that_are_not_there(self, tmp_path: Path, fasta: Path, options: dict[str, Any]) -> None:
+        with pytest.raises(VariantFileError, match="No such file"):
+            ScoringRun(str(tmp_path / "none.vcf"), fasta, tmp_path / "out.tsv", **options)()
+
+    def test_columns_of_one_name(self) -> None:
+        with pytest.raises(OptionError, match="not told apart by their names"):
+            scoring.ScoringOptions(weights=("averaged_x", "x"), reverse_complement=True)
+
+    def test_usage_errors_exit_with_2(
+        self, tmp_path: Path, vcf: Path, fasta: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["score", str(vcf), str(fasta), "-o", str(tmp_path / "out.csv")]) == 2
+        assert "mifm: error: the name out.csv ends in no known format" in capsys.readouterr().err
+
+
+class TestBcf:
+    """BCF holds only what its header declares."""
+
+    def test_what_the_input_does_not_declare(self, tmp_path: Path, fasta: Path) -> None:
+        with pysam.FastaFile(str(fasta)) as file:
+            base = file.fetch("1", 599, 600)
+        lines = [
+            "##fileformat=VCFv4.2",
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
+            f"1\t600\ta\t{base}\t<DEL>\t.\tlow\tXX=1,2;YY\tGT:ZZ\t0/1:7",
+            f"1\t600\tb\t{base}\t<DEL>\t.\t.",
+        ]
+        vcf = tmp_path / "x.vcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        out = tmp_path / "out.bcf"
+        assert ScoringRun(str(vcf), fasta, out)()["rows"] == 2
+        with pysam.VariantFile(str(out)) as records:
+            first, second = records
+        assert (first.id, list(first.filter), first.info["XX"]) == ("a", ["low"], ("1", "2"))
+        assert (second.id, second.info["MIFM_STATUS"]) == ("b", ("symbolic_alt",))
+
+    def test_merged_numbers_are_those_of_the_parts(self, tmp_path: Path, parts: Path) -> None:
+        """Bit by bit: they do not go through text."""
+        merge([parts / f"{part}.bcf" for part in (1, 2, 3)], tmp_path / "out.bcf")
+        found, expected = [], []
+        for path, values in [(tmp_path / "out.bcf", found)] + [
+            (parts / f"{part}.bcf", expected) for part in (1, 2, 3)
+        ]:
+            with pysam.VariantFile(str(path)) as records:
+                values += [record.info.get("MIFM_REF") for record in records]
+        assert found == expected
+
+
+def test_workers_end_with_the_process_that_they_work_for(tmp_path: Path, vcf: Path, fasta: Path) -> None:
+    """Killed by the kernel, it cannot end them."""
+    command = [
+        sys.executable,
+        "-c",
+        KILLED_RUN,
+        "score",
+        vcf,
+        fasta,
+        "-o",
+        tmp_path / "out.tsv",
+        "--workers",
+        "2",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        workers: list[int] = []
+        while process.poll() is None and len(workers) < 2:
+            workers = children(process.pid)
+        process.kill()
+    end = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert workers
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def children(process: int) -> list[int]:
+    """Process numbers of the workers of a process."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = status.read_text()
+            command = status.with_name("cmdline").read_bytes()
+            if int(text.rpartition(")")[2].split()[1]) == process and b"spawn_main" in command:
+                found.append(int(status.parent.name))
+    return found
 
 
 KILLED_RUN = """
@@ -570,6 +722,17 @@ class TestMerge:
         shutil.copy(parts / "1.tsv", tmp_path / "alone.tsv")
         with pytest.raises(InputError, match=r"alone.tsv has no manifest alone.tsv.json"):
             merge([tmp_path / "alone.tsv"], tmp_path / "out.tsv")
+
+    def test_files_of_others_are_left_alone(self, tmp_path: Path, parts: Path) -> None:
+        notes = tmp_path / "out.tsv.partial_notes.txt"
+        notes.write_text("mine")
+        merge([parts / f"{part}.tsv" for part in (1, 2, 3)], tmp_path / "out.tsv")
+        assert notes.exists()
+        Path(tmp_path / "other.tsv.partial.json").write_text("{}")
+        with pytest.raises(InputError, match="is of a run that did not end"):
+            merge([parts / f"{part}.tsv" for part in (1, 2, 3)], tmp_path / "other.tsv")
+        with pytest.raises(OptionError, match="would replace the input"):
+            merge([parts / f"{part}.tsv" for part in (1, 2, 3)], parts / "1.tsv")
 
     def test_a_part_that_was_changed(self, tmp_path: Path, parts: Path) -> None:
         for name in ("1.tsv", "1.tsv.json"):
