@@ -336,7 +336,8 @@ class ReferenceCheck:
             f"{examples}. "
             f"Expected at most {self._max_share:.1%}: the variants are most likely of another genome build, "
             "or REF and ALT are exchanged. Use the FASTA of the variants' build (or fix REF with bcftools "
-            "norm --check-ref), or allow a larger share with max_mismatch_share or --max-mismatch-share (1 turns the check off)"
+            "norm --check-ref), or allow a larger share with max_mismatch_share, the option "
+            "--max-mismatch-share (1 turns the check off)"
         )
 
     def _in_fasta(self, variant: Variant) -> str:

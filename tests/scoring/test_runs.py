@@ -445,7 +445,7 @@ class TestResume:
         broken.write_text("\n".join([*lines[:100], "1\tx\t.\tA\tC\t.\t.\t."]) + "\n")
         out = tmp_path / "out.tsv"
         with pytest.raises(
-            Exception, match=r"POS of line 101 is 'x'.*rows are kept in .*: go on with --resume"
+            VariantFileError, match=r"POS of line 101 is 'x'.*rows are kept in .*: go on with --resume"
         ):
             ScoringRun(str(broken), fasta, out)()
         assert not out.exists()
