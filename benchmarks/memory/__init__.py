@@ -1,0 +1,1 @@
+"""What memory the commands take."""
