@@ -337,7 +337,7 @@ class TestReferenceCheck:
             "1:306 has REF C, the FASTA A. Expected at most 1.0%",
             "another genome build, or REF and ALT are exchanged",
             "Use the FASTA of the variants' build (or fix REF with bcftools norm --check-ref)",
-            "allow a larger share with max_mismatch_share (1 turns the check off)",
+            "max_mismatch_share, the option --max-mismatch-share (1 turns the check off)",
         ):
             assert part in message
 

@@ -159,8 +159,8 @@ FOLDER = Path(__file__).parent
 append, go_on = Journal.append, Journal._go_on
 scoring.CHUNK = 2
 
-def append_and_die(self, content, records):
-    append(self, content, records)
+def append_and_die(self, content, records, *counts):
+    append(self, content, records, *counts)
     if self.output.name.startswith("2-of-4") and self.records - self._first >= 5:
         if not (FOLDER / "died").exists():
             (FOLDER / "died").touch()
