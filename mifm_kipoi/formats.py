@@ -282,9 +282,9 @@ class Bcf(Vcf):
         count = bcftools.query("-f", "\n", str(finished)).count("\n")
         if count != expected:
             raise OutputError(f"only {count} of {expected} records can be written as BCF; write .vcf.gz")
-        return finished, self._index(finished, grown)
+        return finished, self._index(finished)
 
-    def _index(self, finished: Path, text: Path) -> Path | None:
+    def _index(self, finished: Path) -> Path | None:
         from pysam import bcftools
         from pysam.utils import SamtoolsError
 
@@ -292,7 +292,7 @@ class Bcf(Vcf):
             with quiet():
                 bcftools.index("--csi", "--force", str(finished))
         except SamtoolsError as error:
-            with text.open("rb") as lines:
+            with self._opened(finished) as lines:
                 if is_sorted(line for line in lines if not line.startswith(b"#")):
                     raise OutputError(f"cannot index {finished}: {error}") from error
             return None
@@ -309,8 +309,7 @@ class Bcf(Vcf):
                 bcftools.concat("--naive", "-o", str(finished), *map(str, parts), catch_stdout=False)
         except SamtoolsError:
             return super().merge(parts, grown)
-        self.join(parts, grown)
-        return finished, self._index(finished, grown)
+        return finished, self._index(finished)
 
     @contextlib.contextmanager
     def _opened(self, part: Path) -> Iterator[Iterable[bytes]]:
