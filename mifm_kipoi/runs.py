@@ -19,10 +19,11 @@ from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Regions
 from mifm_kipoi.journal import Journal
 from mifm_kipoi.progress import Progress
-from mifm_kipoi.scoring import Scorer, ScoringOptions, read_chunks, score_chunks
+from mifm_kipoi.scoring import Scorer, ScoringOptions, read_chunks
 from mifm_kipoi.variants import STANDARD_INPUT, VariantFile
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import ReferenceCheck
+from mifm_kipoi.workers import score_chunks
 
 IDENTITY = (
     "mifm_kipoi", "weights", "options", "variants", "fasta", "regions", "drop_samples", "shard",
@@ -51,7 +52,7 @@ class ScoringRun:
     resume : bool
         Go on with a run that was killed, or leave a finished one as it is.
     device, batch_size, threads, workers
-        See :func:`mifm_kipoi.scoring.score_chunks` and :class:`mifm_kipoi.scoring.Scorer`.
+        See :func:`mifm_kipoi.workers.score_chunks` and :class:`mifm_kipoi.scoring.Scorer`.
     progress : bool, optional
         Show progress; by default on a terminal.
     """

@@ -20,12 +20,12 @@ from mifm_kipoi.scoring import (
     ScoringOptions,
     iter_scores,
     read_chunks,
-    score_chunks,
     score_variants,
 )
 from mifm_kipoi.variants import VariantFile, read_variants
 from mifm_kipoi.weights import load_model, save_weights
 from mifm_kipoi.windows import Status, cut_windows
+from mifm_kipoi.workers import score_chunks
 from tests.builders import random_network, write_fasta, write_vcf
 
 
