@@ -16,6 +16,7 @@ from mifm_kipoi import encoding
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Regions
+from mifm_kipoi.precisions import FULL, PRECISIONS
 from mifm_kipoi.scores import SCORES, variant_scores
 from mifm_kipoi.variants import Record, Variant, VariantFile, in_regions
 from mifm_kipoi.weights import EMBEDDED
@@ -72,7 +73,7 @@ class ScoringOptions:
     shift: int = 0
     max_unknown_share: float = MAX_UNKNOWN_SHARE
     max_mismatch_share: float = MAX_MISMATCH_SHARE
-    precision: str = "fp32"
+    precision: str = FULL
 
     def __post_init__(self) -> None:
         if not self.weights:
@@ -81,8 +82,8 @@ class ScoringOptions:
             raise OptionError(f"weights {', '.join(self.weights)} are not told apart by their names")
         if not 0 <= self.shift <= VARIANT_INDEX:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
-        if self.precision not in ("fp32", "bf16", "fp16"):
-            raise OptionError(f"precision is {self.precision!r}; expected fp32, bf16 or fp16")
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         for name in ("max_unknown_share", "max_mismatch_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
@@ -161,7 +162,7 @@ class Scorer:
         self._genome = genome
         self._options = options
         place = find_device(device)
-        if options.precision != "fp32" and place.type != "cuda":
+        if options.precision != FULL and place.type != "cuda":
             raise OptionError(f"precision {options.precision} needs a GPU; the device is {place}")
         self._predictors = [
             Predictor(load_model(name).to(place), batch_size, options.precision) for name in options.weights

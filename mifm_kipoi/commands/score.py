@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.commands.arguments import add_limits, add_machine, not_negative, positive, say, shard
+from mifm_kipoi.precisions import FULL, PRECISIONS
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--resume", action="store_true", help="go on with a run that was killed")
     add_machine(group, "threads of each process (default: all cores; 1 with --workers)")
     group.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], default="fp32",
+        "--precision", choices=PRECISIONS, default=FULL,
         help="format of activations; the short ones need a GPU (default: fp32)",
     )  # fmt: skip
     group.add_argument("--batch-size", type=positive, metavar="N", help="windows at once (default: 256)")
