@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mifm_kipoi.errors import OptionError, OutputError
+from mifm_kipoi.errors import FormatError, OptionError, OutputError
 from mifm_kipoi.formats.tsv import Bgzipped, OutputFormat
 from mifm_kipoi.htslib import is_sorted, quiet
 from mifm_kipoi.scores import SCORES
@@ -94,32 +95,37 @@ class Bcf(Vcf):
     """BCF, made of VCF by bcftools, and indexed."""
 
     def finish(self, grown: Path) -> tuple[Path, Path | None]:
-        """Convert the VCF."""
-        from pysam import bcftools
-        from pysam.utils import SamtoolsError
+        """Convert the VCF.
 
+        Raises
+        ------
+        FormatError
+            When BCF cannot hold a record.
+        OutputError
+            When the file cannot be written.
+        """
         finished = Path(f"{grown}.bcf")
         declared = Path(f"{grown}.declared.vcf")
         expected = declare_all(grown, declared)
         try:
-            with quiet():
-                bcftools.view("--no-version", "-Ob", "-o", str(finished), str(declared), catch_stdout=False)
-        except SamtoolsError as error:
-            raise OutputError(f"cannot write BCF: {' '.join(str(error).split())}; write .vcf.gz") from error
+            _bcftools("view", "--no-version", "-Ob", "-o", str(finished), str(declared))
+        except OutputError as error:
+            # bcftools says the same of a full disk and of a record that it cannot write.
+            try:
+                _bcftools("view", "--no-version", "-Ou", "-o", os.devnull, str(declared))
+            except OutputError as again:
+                raise FormatError(f"a record cannot be written as BCF ({again})") from again
+            raise OutputError(f"cannot write {finished}: {error}; is the disk full?") from error
         declared.unlink()
-        count = bcftools.query("-f", "\n", str(finished)).count("\n")
+        count = _bcftools("query", "-f", "\n", str(finished), catch_stdout=True).count("\n")
         if count != expected:
-            raise OutputError(f"only {count} of {expected} records can be written as BCF; write .vcf.gz")
+            raise FormatError(f"only {count} of {expected} records can be written as BCF")
         return finished, self._index(finished)
 
     def _index(self, finished: Path) -> Path | None:
-        from pysam import bcftools
-        from pysam.utils import SamtoolsError
-
         try:
-            with quiet():
-                bcftools.index("--csi", "--force", str(finished))
-        except SamtoolsError as error:
+            _bcftools("index", "--csi", "--force", str(finished))
+        except OutputError as error:
             with self._opened(finished) as lines:
                 if is_sorted(line for line in lines if not line.startswith(b"#")):
                     raise OutputError(f"cannot index {finished}: {error}") from error
@@ -128,21 +134,35 @@ class Bcf(Vcf):
 
     def merge(self, parts: Sequence[Path], grown: Path) -> tuple[Path, Path | None]:
         """Join the parts as they are where their headers are the same, for text has fewer digits."""
-        from pysam import bcftools
-        from pysam.utils import SamtoolsError
-
         finished = Path(f"{grown}.bcf")
         try:
-            with quiet():
-                bcftools.concat("--naive", "-o", str(finished), *map(str, parts), catch_stdout=False)
-        except SamtoolsError:
+            _bcftools("concat", "--naive", "-o", str(finished), *map(str, parts))
+        except OutputError:
             return super().merge(parts, grown)
         return finished, self._index(finished)
 
     @contextlib.contextmanager
     def _opened(self, part: Path) -> Iterator[Iterable[bytes]]:
-        from pysam import bcftools
-
         with tempfile.NamedTemporaryFile(suffix=".vcf") as file:
-            bcftools.view("--no-version", "-Ov", "-o", file.name, str(part), catch_stdout=False)
+            _bcftools("view", "--no-version", "-Ov", "-o", file.name, str(part))
             yield file
+
+
+def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
+    """Run a command of bcftools; what it prints, where that is asked for.
+
+    Raises
+    ------
+    OutputError
+        When it fails.
+    """
+    from pysam import bcftools
+    from pysam.utils import SamtoolsError
+
+    try:
+        with quiet():
+            found: str = getattr(bcftools, command)(*arguments, catch_stdout=catch_stdout)
+    except SamtoolsError as error:
+        reason = str(error).rpartition("stderr=")[2].replace("\\n", " ").strip(" '")
+        raise OutputError(f"bcftools {command}: {reason}") from error
+    return found

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import multiprocessing
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -27,6 +29,7 @@ from mifm_kipoi import journal as journal_module
 from mifm_kipoi import scoring
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import (
+    FormatError,
     InputError,
     OptionError,
     OutputError,
@@ -480,6 +483,73 @@ class TestResume:
         ScoringRun(str(vcf), fasta, tmp_path / "whole.tsv")()
         assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    def test_a_disk_that_is_full_while_the_output_is_finished(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        whole: Path,
+        expected: pd.DataFrame,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """No file may grow beyond 600 bytes then, so that every write of the last steps fails."""
+        out = tmp_path / whole.name
+        finish = ScoringRun._finish
+
+        def full(self: ScoringRun, *arguments: Any) -> dict[str, Any]:
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+            try:
+                return finish(self, *arguments)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ScoringRun, "_finish", full)
+            message = rf"cannot (write|index) .*{len(expected)} rows are kept in .*: go on with --resume"
+            with pytest.raises(OutputError, match=message):
+                ScoringRun(str(vcf), fasta, out)()
+        assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+            f"{out.name}.partial",
+            f"{out.name}.partial.json",
+        }
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        assert out.read_bytes() == whole.read_bytes()
+
+    def test_a_worker_that_is_killed(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        out, whole = tmp_path / "out.tsv.gz", tmp_path / "whole.tsv.gz"
+        append = Journal.append
+
+        def killing(self: Journal, content: bytes, records: int, *counts: Any) -> None:
+            append(self, content, records, *counts)
+            if records == killing.at:  # type: ignore[attr-defined]
+                worker = multiprocessing.active_children()[0]
+                worker.kill()
+                worker.join()
+
+        monkeypatch.setattr(scoring, "CHUNK", 5)
+        monkeypatch.setattr(Journal, "append", killing)
+        command = ["score", str(vcf), str(fasta), "--workers", "2", "-o"]
+        killing.at = 60  # type: ignore[attr-defined]
+        assert main([*command, str(out)]) == 1
+        message = r"mifm: error: a worker process was killed.* (\d+) rows are kept in .*: go on with --resume"
+        found = re.search(message, capsys.readouterr().err)
+        assert found
+        assert int(found[1]) >= 60
+        assert not out.exists()
+        killing.at = None  # type: ignore[attr-defined]
+        assert main([*command, str(out), "--resume"]) == 0
+        assert main([*command, str(whole)]) == 0
+        assert out.read_bytes() == whole.read_bytes()
+
     @pytest.mark.parametrize("resume", [False, True])
     def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path, resume: bool) -> None:
         """The second leaves the files of the first alone, also where an older output is finished."""
@@ -552,6 +622,34 @@ class TestBcf:
             first, second = records
         assert (first.id, list(first.filter), first.info["XX"]) == ("a", ["low"], ("1", "2"))
         assert (second.id, second.info["MIFM_STATUS"]) == ("b", ("symbolic_alt",))
+
+    def test_a_record_that_bcf_cannot_hold(self, tmp_path: Path, fasta: Path) -> None:
+        """Its genotype is no number. Nothing that was scored is lost, and nothing is promised of --resume."""
+        with pysam.FastaFile(str(fasta)) as file:
+            base = file.fetch("1", 599, 600)
+        lines = [
+            "##fileformat=VCFv4.2",
+            '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
+            f"1\t600\ta\t{base}\t<DEL>\t.\t.\t.\tGT\t0/1",
+            f"1\t600\tb\t{base}\t<DEL>\t.\t.\t.\tGT\tx/y",
+        ]
+        vcf, out = tmp_path / "x.vcf", tmp_path / "out.bcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        for resume in (False, True):
+            message = (
+                r"a record cannot be written as BCF \(bcftools view: Error: VCF parse error\); --resume "
+                r"would end here again. All 2 rows are in .*out.bcf.partial, a whole VCF file: rename it, or "
+                r"score again into another format$"
+            )
+            with pytest.raises(FormatError, match=message):
+                ScoringRun(str(vcf), fasta, out, resume=resume)()
+            assert sorted(path.name for path in tmp_path.glob("out*")) == [
+                "out.bcf.partial",
+                "out.bcf.partial.json",
+            ]
+        ScoringRun(str(vcf), fasta, tmp_path / "other.vcf")()
+        assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
 
     def test_merged_numbers_are_those_of_the_parts(self, tmp_path: Path, parts: Path) -> None:
         """Bit by bit: they do not go through text."""
