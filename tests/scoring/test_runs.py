@@ -651,6 +651,31 @@ class TestBcf:
         ScoringRun(str(vcf), fasta, tmp_path / "other.vcf")()
         assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
 
+    @needs_bcftools
+    @pytest.mark.parametrize("kind", ["b", "u"])
+    @pytest.mark.parametrize("suffix", ["vcf", "bcf"])
+    def test_text_that_is_not_utf8_stays_as_it_is(
+        self, tmp_path: Path, fasta: Path, kind: str, suffix: str
+    ) -> None:
+        """Latin-1 in an identifier and in INFO, from BCF that is compressed and that is not."""
+        with pysam.FastaFile(str(fasta)) as file:
+            base = file.fetch("1", 599, 600)
+        alt = "ACGT".replace(base, "")[0]
+        header = (
+            "##fileformat=VCFv4.2\n##contig=<ID=1>\n"
+            '##INFO=<ID=NOTE,Number=1,Type=String,Description="Bemerkung f\xfcr Menschen">\n'
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        )
+        record = f"1\t600\tZ\xfcrich\t{base}\t{alt}\t.\t.\tNOTE=caf\xe9"
+        (tmp_path / "in.vcf").write_bytes(f"{header}{record}\n".encode("latin-1"))
+        command = ["bcftools", "view", f"-O{kind}", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf"]
+        subprocess.run(command, check=True, capture_output=True)
+        out = tmp_path / f"out.{suffix}"
+        assert ScoringRun(str(tmp_path / "in.bcf"), fasta, out)()["status"] == {"ok": 1}
+        text = subprocess.run(["bcftools", "view", out], check=True, capture_output=True).stdout
+        assert "f\xfcr Menschen".encode("latin-1") in text
+        assert f"{record};MIFM_REF=".encode("latin-1") in text
+
     def test_merged_numbers_are_those_of_the_parts(self, tmp_path: Path, parts: Path) -> None:
         """Bit by bit: they do not go through text."""
         merge([parts / f"{part}.bcf" for part in (1, 2, 3)], tmp_path / "out.bcf")
