@@ -19,7 +19,7 @@ from mifm_kipoi.intervals import Regions
 from mifm_kipoi.precisions import FULL, PRECISIONS
 from mifm_kipoi.scores import SCORES, variant_scores
 from mifm_kipoi.variants import Record, Variant, VariantFile, in_regions
-from mifm_kipoi.weights import EMBEDDED
+from mifm_kipoi.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.windows import (
     CHUNK,
     MAX_MISMATCH_SHARE,
@@ -151,21 +151,28 @@ class Scorer:
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
         Pairs of windows that the network reads at once.
+    weights : sequence of Weights, optional
+        Those of the options, where they have been read already.
     """
 
     def __init__(
-        self, genome: Genome, options: ScoringOptions, device: str = "auto", batch_size: int | None = None
+        self,
+        genome: Genome,
+        options: ScoringOptions,
+        device: str = "auto",
+        batch_size: int | None = None,
+        weights: Sequence[Weights] | None = None,
     ) -> None:
         from mifm_kipoi.inference import Predictor, find_device
-        from mifm_kipoi.weights import load_model
 
         self._genome = genome
         self._options = options
         place = find_device(device)
         if options.precision != FULL and place.type != "cuda":
             raise OptionError(f"precision {options.precision} needs a GPU; the device is {place}")
+        weights = weights or [load_weights(name) for name in options.weights]
         self._predictors = [
-            Predictor(load_model(name).to(place), batch_size, options.precision) for name in options.weights
+            Predictor(each.model().to(place), batch_size, options.precision) for each in weights
         ]
 
     def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:
