@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pysam
@@ -42,9 +41,9 @@ from mifm_kipoi.runs import ScoringRun
 from mifm_kipoi.scoring import score_variants
 from mifm_kipoi.weights import save_weights
 from tests.builders import random_network, write_fasta, write_vcf
+from tests.tables import assert_same_rows, read_table
 
 FORMATS = ["tsv", "tsv.gz", "vcf", "vcf.gz", "bcf", "parquet"]
-SCORES = ["mifm_ref", "mifm_alt", "mifm_delta"]
 
 needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
 
@@ -94,40 +93,10 @@ def expected(vcf: Path, fasta: Path) -> pd.DataFrame:
     return score_variants(vcf, fasta)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Any of the formats as one table, one row per ALT, by other programs than ours."""
-    if path.name.endswith(".parquet"):
-        return pd.read_parquet(path)
-    if ".tsv" in path.name:
-        return pd.read_csv(path, sep="\t", dtype={"chrom": str}, keep_default_na=False, na_values={
-            name: [""] for name in (*SCORES, "mifm_logit_ref", "mifm_logit_alt")
-        })  # fmt: skip
-    rows: list[dict[str, Any]] = []
-    with pysam.VariantFile(str(path)) as file:
-        for record in file:
-            alts = record.alts or (".",)
-            for number, alt in enumerate(alts):
-                row = {
-                    "chrom": record.chrom,
-                    "pos": record.pos,
-                    "id": record.id,
-                    "ref": record.ref,
-                    "alt": alt,
-                }
-                for name in SCORES:
-                    values = record.info.get(name.upper())
-                    value = values[number] if values else None
-                    row[name] = np.nan if value is None else value
-                rows.append(row | {"status": record.info["MIFM_STATUS"][number]})
-    return pd.DataFrame(rows)
-
-
-def assert_same_rows(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """All rows in their order, numbers to 1e-6."""
-    for name in ("chrom", "pos", "id", "ref", "alt", "status"):
-        assert found[name].tolist() == expected[name].tolist(), name
-    for name in SCORES:
-        np.testing.assert_allclose(found[name].astype(float), expected[name], atol=1e-6)
+def base_at_600(fasta: Path) -> str:
+    """The base at position 600 of contig 1."""
+    with pysam.FastaFile(str(fasta)) as file:
+        return str(file.fetch("1", 599, 600))
 
 
 class TestFormats:
@@ -606,8 +575,7 @@ class TestBcf:
     """BCF holds only what its header declares."""
 
     def test_what_the_input_does_not_declare(self, tmp_path: Path, fasta: Path) -> None:
-        with pysam.FastaFile(str(fasta)) as file:
-            base = file.fetch("1", 599, 600)
+        base = base_at_600(fasta)
         lines = [
             "##fileformat=VCFv4.2",
             "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
@@ -625,8 +593,7 @@ class TestBcf:
 
     def test_a_record_that_bcf_cannot_hold(self, tmp_path: Path, fasta: Path) -> None:
         """Its genotype is no number. Nothing that was scored is lost, and nothing is promised of --resume."""
-        with pysam.FastaFile(str(fasta)) as file:
-            base = file.fetch("1", 599, 600)
+        base = base_at_600(fasta)
         lines = [
             "##fileformat=VCFv4.2",
             '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
@@ -658,8 +625,7 @@ class TestBcf:
         self, tmp_path: Path, fasta: Path, kind: str, suffix: str
     ) -> None:
         """Latin-1 in an identifier and in INFO, from BCF that is compressed and that is not."""
-        with pysam.FastaFile(str(fasta)) as file:
-            base = file.fetch("1", 599, 600)
+        base = base_at_600(fasta)
         alt = "ACGT".replace(base, "")[0]
         header = (
             "##fileformat=VCFv4.2\n##contig=<ID=1>\n"
@@ -690,18 +656,7 @@ class TestBcf:
 
 def test_workers_end_with_the_process_that_they_work_for(tmp_path: Path, vcf: Path, fasta: Path) -> None:
     """Killed by the kernel, it cannot end them."""
-    command = [
-        sys.executable,
-        "-c",
-        KILLED_RUN,
-        "score",
-        vcf,
-        fasta,
-        "-o",
-        tmp_path / "out.tsv",
-        "--workers",
-        "2",
-    ]
+    command = [*KILLED_RUN, vcf, fasta, "-o", tmp_path / "out.tsv", "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         workers: list[int] = []
         while process.poll() is None and len(workers) < 2:
@@ -726,13 +681,14 @@ def children(process: int) -> list[int]:
     return found
 
 
-KILLED_RUN = """
+SMALL_CHUNKS = """
 import sys
 from mifm_kipoi import scoring
 scoring.CHUNK = 5
 from mifm_kipoi.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+KILLED_RUN = [sys.executable, "-c", SMALL_CHUNKS, "score"]
 
 
 @pytest.mark.slow
@@ -741,19 +697,7 @@ def test_sigkill_at_any_moment(tmp_path: Path, vcf: Path, fasta: Path, suffix: s
     """Killed by the kernel after ever more records, and resumed: the same bytes."""
 
     def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-c",
-            KILLED_RUN,
-            "score",
-            vcf,
-            fasta,
-            "-o",
-            out,
-            "--threads",
-            "1",
-            *options,
-        ]
+        command = [*KILLED_RUN, vcf, fasta, "-o", out, "--threads", "1", *options]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     whole = tmp_path / f"whole.{suffix}"
@@ -865,8 +809,7 @@ class TestMerge:
             merge([tmp_path / "1.tsv"], tmp_path / "out.tsv")
 
     def test_more_parts_than_records(self, tmp_path: Path, fasta: Path) -> None:
-        with pysam.FastaFile(str(fasta)) as file:
-            base = file.fetch("1", 599, 600)
+        base = base_at_600(fasta)
         vcf = write_vcf(tmp_path / "one.vcf", [("1", 600, base, "<DEL>")])
         paths = [tmp_path / f"{part}.vcf.gz" for part in (1, 2, 3)]
         for part, path in enumerate(paths, start=1):
