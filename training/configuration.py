@@ -1,12 +1,16 @@
-"""Typed configuration files: YAML into a frozen dataclass, unknown keys and wrong types refused."""
+"""Typed configuration: YAML files and settings into nested dataclasses; unknown keys are errors."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import os
+import re
+import types
 import typing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 
@@ -14,33 +18,76 @@ from mifm_kipoi.errors import MIFMError
 
 T = TypeVar("T")
 
+SHIPPED = Path(__file__).parent / "configs"
+"""The configurations that come with the package; each can be named without its folder and ending."""
+
 
 class ConfigurationError(MIFMError):
-    """A configuration file that cannot be used."""
+    """A configuration that cannot be used."""
 
 
-def read_configuration(path: str | os.PathLike[str], cls: type[T]) -> T:
-    """Read a YAML file into a dataclass.
+def read_configuration(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    cls: type[T],
+    settings: Sequence[str] = (),
+) -> T:
+    """Read YAML files into a dataclass, the later ones over the earlier ones.
 
     Parameters
     ----------
-    path : path-like
-        A YAML mapping of field names to values; fields left out keep their defaults.
+    paths : path-like or sequence of path-like
+        YAML mappings of field names to values, or names of shipped configurations; fields left out keep
+        their defaults. Of two mappings under one key the keys are merged, anything else is replaced.
     cls : type
-        A dataclass whose fields are int, float, str or tuples of these.
+        A dataclass whose fields are bool, int, float, str, enumerations, literals, other such
+        dataclasses, tuples or mappings from str of these, or one of these or None.
+    settings : sequence of str
+        ``KEY=VALUE`` over the files: the key with dots between its levels, the value as in YAML.
 
     Raises
     ------
     ConfigurationError
-        When the file cannot be read, has an unknown key or a value of another type, or the
-        dataclass refuses its values; the message names the key.
+        When a file cannot be read, there is an unknown key or a value of another type, or a dataclass
+        refuses its values; the message names the key.
     """
-    path = Path(path)
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = _merged(values, _read(_find(path)))
+    for setting in settings:
+        values = _merged(values, _setting(setting))
+    source = " with ".join([", ".join(map(str, paths)), *settings])
+    found: T = _build(cls, values, source, "")
+    return found
+
+
+def to_plain(config: Any) -> Any:
+    """A configuration as plain JSON types, for manifests and provenance."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {field.name: to_plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {key: to_plain(value) for key, value in config.items()}
+    if isinstance(config, tuple | list):
+        return [to_plain(value) for value in config]
+    return config.value if isinstance(config, enum.Enum) else config
+
+
+def _find(path: str | os.PathLike[str]) -> Path:
+    shipped = SHIPPED / f"{os.fspath(path)}.yaml"
+    return (
+        shipped if not Path(path).exists() and shipped.parent == SHIPPED and shipped.exists() else Path(path)
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except OSError as error:
+        names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
         raise ConfigurationError(
-            f"cannot read the configuration {path}: {error.strerror or error}"
+            f"cannot read the configuration {path}: {error.strerror or error}; "
+            f"expected a YAML file, or one of {names}"
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {error}") from error
@@ -48,24 +95,81 @@ def read_configuration(path: str | os.PathLike[str], cls: type[T]) -> T:
         raise ConfigurationError(
             f"{path} holds {type(values).__name__}; expected a mapping of keys to values"
         )
-    types = typing.get_type_hints(cls)
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type] # checked by callers
+    return values
+
+
+def _setting(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigurationError(f"{text!r} is no setting; expected KEY=VALUE, such as fit.seed=2")
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"the value of {text!r} is not YAML: {error}") from error
+    for name in reversed(key.split(".")):
+        found = {name: found}
+    return typing.cast(dict[str, Any], found)
+
+
+def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            value = _merged(merged[key], value)  # noqa: PLW2901 - what is kept under the key
+        merged[key] = value
+    return merged
+
+
+def _build(cls: type[T], values: Mapping[Any, Any], source: str, place: str) -> T:
+    kinds = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type] # by callers
     for key in values:
         if key not in fields:
-            raise ConfigurationError(f"unknown key {key!r} in {path}; known are {', '.join(sorted(fields))}")
+            raise ConfigurationError(
+                f"unknown key {f'{place}{key}'!r} in {source}; known are {', '.join(sorted(fields))}"
+            )
+    nothing = dataclasses.MISSING
+    for name, field in fields.items():
+        if field.default is nothing and field.default_factory is nothing and name not in values:
+            raise ConfigurationError(f"{place}{name} is missing in {source}")
     try:
-        return cls(**{key: _typed(key, value, types[key]) for key, value in values.items()})
+        given = {key: _typed(f"{place}{key}", value, kinds[key], source) for key, value in values.items()}
+        return cls(**given)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        raise ConfigurationError(f"{source}: {error}") from error
 
 
-def _typed(key: str, value: Any, expected: Any) -> Any:
-    if typing.get_origin(expected) is tuple:
+def _typed(key: str, value: Any, expected: Any, source: str) -> Any:  # noqa: PLR0911 - one for each kind
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (types.UnionType, typing.Union):
+        kinds = [kind for kind in arguments if kind is not type(None)]
+        if value is None and len(kinds) < len(arguments):
+            return None
+        return _typed(key, value, kinds[0], source)
+    if origin is Literal or (isinstance(expected, type) and issubclass(expected, enum.Enum)):
+        known = arguments if origin is Literal else tuple(member.value for member in expected)
+        if value not in known:
+            raise TypeError(f"{key} is {value!r}; expected one of {', '.join(map(str, known))}")
+        return value if origin is Literal else expected(value)
+    if origin is tuple:
         if not isinstance(value, list):
             raise TypeError(f"{key} is {value!r}; expected a list")
-        return tuple(_typed(key, item, typing.get_args(expected)[0]) for item in value)
-    if expected is float and type(value) is int:
+        return tuple(_typed(f"{key}[{row}]", item, arguments[0], source) for row, item in enumerate(value))
+    if origin in (dict, Mapping):
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise TypeError(f"{key} is {value!r}; expected a mapping of names to values")
+        return {name: _typed(f"{key}.{name}", item, arguments[1], source) for name, item in value.items()}
+    if dataclasses.is_dataclass(expected):
+        if not isinstance(value, dict):
+            raise TypeError(f"{key} is {value!r}; expected a mapping of keys to values")
+        return _build(typing.cast(type, expected), value, source, f"{key}.")
+    if expected is float and (type(value) is int or _is_power_of_ten(value)):
         return float(value)
     if type(value) is not expected:
         raise TypeError(f"{key} is {value!r}; expected {expected.__name__}")
     return value
+
+
+def _is_power_of_ten(value: Any) -> bool:
+    """Whether it is a number such as 1e-3, which YAML 1.1 takes for text."""
+    return isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+[eE][-+]?[0-9]+", value) is not None

@@ -1,0 +1,73 @@
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from training.configuration import ConfigurationError, read_configuration, to_plain
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    rate: float = 0.5
+    names: tuple[str, ...] = ()
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outer:
+    path: str
+    way: Literal["left", "right"] = "left"
+    inner: Inner = dataclasses.field(default_factory=Inner)
+    other: Inner | None = None
+    size: int | None = None
+    fast: bool = False
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_later_files_and_settings_win_key_by_key(tmp_path: Path) -> None:
+    low = write(
+        tmp_path, "low.yaml", "path: a\nsize: 3\ninner: {rate: 1, names: [x, y], columns: {p: P, z: Z}}"
+    )
+    high = write(tmp_path, "high.yaml", "inner: {names: [w], columns: {p: Q}}\nother: {rate: 2.5}")
+    found = read_configuration([low, high], Outer, ["way=right", "inner.rate=1e-3", "fast=true", "size=null"])
+    inner = Inner(0.001, ("w",), {"p": "Q", "z": "Z"})
+    assert found == Outer("a", "right", inner, Inner(2.5), None, True)
+    assert to_plain(found)["inner"] == {"rate": 0.001, "names": ["w"], "columns": {"p": "Q", "z": "Z"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("way: left", "path is missing"),
+        ("path: a\nway: up", "way is 'up'; expected one of left, right"),
+        ("path: a\nfast: 1", "fast is 1; expected bool"),
+        ("path: a\nsize: true", "size is True; expected int"),
+        ("path: a\ninner: {speed: 1}", "unknown key 'inner.speed' in .*; known are columns, names, rate"),
+        ("path: a\ninner: 4", "inner is 4; expected a mapping"),
+        ("path: a\ninner: {names: x}", "inner.names is 'x'; expected a list"),
+        ("path: a\ninner: {columns: {p: 1}}", "inner.columns.p is 1; expected str"),
+        ("path: a\ninner:\n  rate: {a: b}", "inner.rate is .*; expected float"),
+        ("- path", "holds list; expected a mapping"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        read_configuration(write(tmp_path, "recipe.yaml", text), Outer)
+
+
+@pytest.mark.parametrize("setting", ["path", "=a", "a..b=1"])
+def test_settings_without_a_key_or_value_are_refused(setting: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no setting; expected KEY=VALUE"):
+        read_configuration([], Outer, [setting])
+
+
+def test_a_file_that_is_missing_is_named_with_the_shipped_ones() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot read the configuration nowhere.*embedded"):
+        read_configuration("nowhere", Outer)

@@ -1,0 +1,30 @@
+"""What the commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, TypeAlias
+
+from training.configuration import read_configuration
+from training.recipe import Recipe
+
+if TYPE_CHECKING:
+    # argparse has no public name for it.
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_recipe(command: argparse.ArgumentParser) -> None:
+    """``--config`` and ``--set``."""
+    command.add_argument(
+        "--config", nargs="+", default=[], metavar="FILE",
+        help="YAML recipes, later ones over earlier ones; or names of shipped ones: default, paper, smoke",
+    )  # fmt: skip
+    command.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="entries over those of the files, such as fit.seed=2",
+    )  # fmt: skip
+
+
+def read_recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe that the options name."""
+    return read_configuration(options.config, Recipe, options.set)

@@ -1,0 +1,39 @@
+"""``python -m training fidelity``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import TYPE_CHECKING
+
+from mifm_kipoi.genome import Genome
+from mifm_kipoi.weights import load_weights
+from training.fidelity import fidelity
+
+if TYPE_CHECKING:
+    from training.commands.arguments import Commands
+
+
+def add(commands: Commands) -> None:
+    """Say what the command takes."""
+    command = commands.add_parser("fidelity", help="compare a student with its teacher on held-out sequence")
+    command.add_argument("--student", default="embedded", help="weights, by name or path (default: embedded)")
+    command.add_argument(
+        "--teacher", default="published", help="weights, by name or path (default: published)"
+    )
+    command.add_argument("--fasta", required=True, help="FASTA file")
+    command.add_argument(
+        "--held-out", nargs="+", required=True, help="contigs that the student was not taught on"
+    )
+    command.add_argument("--vcf", required=True, help="variants of these contigs")
+    command.add_argument(
+        "--blocks", required=True, help="table of fine-mapped blocks (trait, region, CHR, POS)"
+    )
+    command.set_defaults(run=_fidelity)
+
+
+def _fidelity(options: argparse.Namespace) -> None:
+    student, teacher = load_weights(options.student).model(), load_weights(options.teacher).model()
+    found = fidelity(student, teacher, Genome(options.fasta), options.held_out, options.vcf, options.blocks)
+    print(json.dumps(dataclasses.asdict(found), indent=1))  # noqa: T201 - the answer of the command
