@@ -26,8 +26,14 @@ _log = logging.getLogger(__name__)
 NOT_GENOTYPED = "not in the genotypes"
 """Reason under which variants without genotypes are counted."""
 
+CLUMP_COLUMNS = {"clump": "int64", "row": "int64", "id": "str", "lead": "bool", "r2": "float64"}
+"""One row per member of a clump."""
+
 _BLOCK_BYTES = 16 << 20
 """Genotypes of at most so many bytes are held at a time; their counts take four times as much."""
+
+_ROUNDING = 1e-9
+"""A squared correlation that is over the limit by less is not over it."""
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -60,8 +66,7 @@ def clump(
     p1 : float
         Highest p-value of a lead variant.
     p2 : float
-        Members other than the lead variant have a lower p-value. Those in LD with it whose p-value is
-        not lower are left out of the clump, and lead none.
+        Members other than the lead variant have a lower p-value; not less than ``p1``.
     r2 : float
         Members have a higher squared correlation with the lead variant.
     kb : float
@@ -83,7 +88,11 @@ def clump(
     ------
     GenotypeError
         When PLINK files cannot be read or do not fit each other, or a variant occurs twice.
+    ValueError
+        When ``p2`` is less than ``p1``.
     """
+    if p2 < p1:
+        raise ValueError(f"p2 is {p2}, less than p1, {p1}")
     filesets = [open_fileset(prefix) for prefix in bed_prefixes]
     found = _find(table, filesets, match)
     missing = len(table) - len(found)
@@ -91,26 +100,24 @@ def clump(
         _log.warning("%d of %d variants are not in the genotypes", missing, len(table))
     if counts is not None:
         counts[NOT_GENOTYPED] += missing
-    clumps = [
-        _clump_chromosome(rows, filesets[number], p1, p2, r2, kb)
-        for (number, _), rows in found.groupby(["fileset", "chrom"], sort=False)
+    led = found.groupby("chrom")["p_value"].transform("min") <= p1
+    parts = [
+        _clump_chromosome(rows, filesets[rows["fileset"].iloc[0]], p1, p2, r2, kb)
+        for _, rows in found[led].groupby("chrom", sort=False)
     ]
-    members = pd.concat(clumps, ignore_index=True) if clumps else _clump_rows([])
+    if not parts:
+        return pd.DataFrame(columns=list(CLUMP_COLUMNS)).astype(CLUMP_COLUMNS)
+    members = pd.concat(parts, ignore_index=True)
     # Clumps are numbered over all chromosomes: by the place of the lead variant in the order of p-values.
     order = np.lexsort((found["place"], found["p_value"]))
     rank = pd.Series(np.arange(len(found)), index=found["place"].to_numpy()[order])
     members = members.assign(clump=members["clump"].map(rank))
     members = members.sort_values(["clump", "lead", "place"], ascending=[True, False, True])
     rows = members["place"].map(found.set_index("place")["row"]).astype("int64").to_numpy()
-    return pd.DataFrame(
-        {
-            "clump": pd.factorize(members["clump"])[0].astype("int64") + 1,
-            "row": rows,
-            "id": table["id"].to_numpy()[rows],
-            "lead": members["lead"].to_numpy(dtype=bool),
-            "r2": members["r2"].to_numpy(dtype="float64"),
-        }
-    )
+    numbers = pd.factorize(members["clump"])[0] + 1
+    return members.assign(clump=numbers, row=rows, id=table["id"].to_numpy()[rows])[
+        list(CLUMP_COLUMNS)
+    ].reset_index(drop=True)
 
 
 def _find(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.DataFrame:
@@ -165,7 +172,7 @@ def _clump_chromosome(
     place, bim = rows["place"].to_numpy(dtype=np.int64), rows["bim"].to_numpy(dtype=np.int64)
     male = fileset.male if rows["chrom"].iloc[0] == "X" else None
     free = np.ones(len(rows), dtype=bool)
-    clumps = []
+    clumps: list[tuple[int, _Ints, _Floats]] = []
     with fileset.reading() as read:
         for lead in np.lexsort((place, p_value)):
             if p_value[lead] > p1 or np.isnan(p_value[lead]):
@@ -177,27 +184,18 @@ def _clump_chromosome(
             stop = np.searchsorted(pos, pos[lead] + kb * 1000, side="left")
             near = start + np.flatnonzero(free[start:stop])
             found = _correlations(read, bim[lead], bim[near], male)
-            linked = near[found > r2]
-            free[linked] = False
-            reported = p_value[linked] < p2
-            members = linked[reported]
-            clumps.append(_clump_rows([(place[lead], place[lead], True, 1.0)]))
-            clumps.append(
-                pd.DataFrame(
-                    {
-                        "clump": place[lead],
-                        "place": place[members],
-                        "lead": False,
-                        "r2": found[found > r2][reported],
-                    }
-                )
-            )
-    return pd.concat([part for part in clumps if len(part)]) if clumps else _clump_rows([])
-
-
-def _clump_rows(rows: list[tuple[int, int, bool, float]]) -> pd.DataFrame:
-    found = pd.DataFrame(rows, columns=["clump", "place", "lead", "r2"])
-    return found.astype({"clump": "int64", "place": "int64", "lead": bool, "r2": "float64"})
+            linked = found > r2 + _ROUNDING
+            free[near[linked]] = False
+            reported = linked & (p_value[near] < p2)
+            clumps.append((place[lead], np.append(place[lead], place[near[reported]]), found[reported]))
+    return pd.DataFrame(
+        {
+            "clump": np.repeat([lead for lead, _, _ in clumps], [len(places) for _, places, _ in clumps]),
+            "place": np.concatenate([places for _, places, _ in clumps]),
+            "lead": np.concatenate([places == lead for lead, places, _ in clumps]),
+            "r2": np.concatenate([np.append(1.0, correlations) for _, _, correlations in clumps]),
+        }
+    )
 
 
 def _correlations(
@@ -285,7 +283,8 @@ def _share_of_cis(known: _Floats, double: _Floats, f: _Floats, h: _Floats) -> _F
     # The ends are roots where a haplotype is seen in no other sample.
     x = np.concatenate([np.zeros_like(h)[:, None], np.clip(roots, 0, h[:, None]), h[:, None]], axis=1)
     cis, trans = x, h[:, None] - x
-    sums = [f[:, 0, 0, None] + cis, f[:, 0, 1, None] + trans, f[:, 1, 0, None] + trans, f[:, 1, 1, None] + cis]
+    f00, f01, f10, f11 = (column[:, None] for column in f.reshape(-1, 4).T)
+    sums = [f00 + cis, f01 + trans, f10 + trans, f11 + cis]
     likelihood = double[:, None] * np.log(sums[0] * sums[3] + sums[1] * sums[2])
     for number, frequency in zip(known.reshape(-1, 4).T, sums, strict=True):
         likelihood += np.where(number[:, None] > 0, number[:, None] * np.log(frequency), 0)

@@ -7,6 +7,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bed_reader
 import numpy as np
@@ -22,6 +23,13 @@ _BIM = ["chrom", "id", "morgans", "pos", "allele1", "allele2"]
 _FAM = ["family", "sample", "father", "mother", "sex", "phenotype"]
 _MAGIC = b"\x6c\x1b\x01"
 _ROWS = 500_000
+_TEXT: dict[str, Any] = {
+    "sep": r"\s+",
+    "header": None,
+    "dtype": str,
+    "keep_default_na": False,  # NA is a name like any other
+    "na_values": [""],
+}
 
 
 class GenotypeError(MIFMError):
@@ -130,13 +138,9 @@ def bim_chunks(prefix: str) -> Iterator[pd.DataFrame]:
         raise GenotypeError(f"cannot read {path}: {error}") from error
 
 
-_TEXT = {"sep": r"\s+", "header": None, "dtype": str, "keep_default_na": False, "na_values": [""]}
-"""How pandas reads .bim and .fam files; ``NA`` is a name like any other."""
-
-
 def _read_fam(path: str) -> pd.DataFrame:
     try:
-        fam = pd.read_csv(path, names=_FAM, **_TEXT)  # type: ignore[call-overload] # options in a mapping
+        fam = pd.read_csv(path, names=_FAM, **_TEXT)
     except (OSError, ValueError) as error:
         raise GenotypeError(f"cannot read {path}: {error}") from error
     bad = fam[fam.isna().any(axis=1)]
