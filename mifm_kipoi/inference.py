@@ -14,13 +14,10 @@ from mifm_kipoi import encoding
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.model import MIFM
 from mifm_kipoi.partial import PartialNetwork
+from mifm_kipoi.precisions import FULL, PRECISIONS
 
 _BATCH = 256
 """Windows, or pairs of windows, at once: on CPUs, more leave the cache and fewer waste time on calls."""
-
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Formats of activations; fp32 is that of the model."""
 
 
 class Predictor:
@@ -38,13 +35,14 @@ class Predictor:
     batch_size : int, optional
         Windows, or pairs of windows, at once.
     precision : str
-        A key of :data:`PRECISIONS`: the format of activations. The two short ones are for GPUs; what they
-        cost is in docs/scoring.md.
+        A key of :data:`mifm_kipoi.precisions.PRECISIONS`: the format of activations. The two short ones
+        are for GPUs; what they cost is in docs/scoring.md.
     """
 
-    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = "fp32") -> None:
+    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = FULL) -> None:
         self._batch_size = batch_size or _BATCH
-        self._network = PartialNetwork(model, PRECISIONS[precision])
+        kind = PRECISIONS[precision]
+        self._network = PartialNetwork(model, getattr(torch, kind) if kind else None)
         self._like = model.head.weight.detach()
         self._index = model.config.variant_index
         bases = torch.eye(encoding.NO_BASE + 1, model.config.channels)
