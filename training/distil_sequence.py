@@ -36,7 +36,7 @@ _WARM_UP = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class DistilConfig:
+class SequenceDistilConfig:
     """How a student is distilled on sequence.
 
     Parameters
@@ -231,7 +231,7 @@ def hint_loss(teacher: MIFM, student: MIFM, x: torch.Tensor) -> dict[str, torch.
 
 
 def end_to_end_loss(
-    teacher: MIFM, student: MIFM, x: torch.Tensor, config: DistilConfig
+    teacher: MIFM, student: MIFM, x: torch.Tensor, config: SequenceDistilConfig
 ) -> dict[str, torch.Tensor]:
     """The weighted errors of logits, their changes and activations.
 
@@ -240,7 +240,7 @@ def end_to_end_loss(
     teacher, student : MIFM
     x : torch.Tensor, shape (2 n, 4, length)
         One-hot chunks, then the same with exchanged bases.
-    config : DistilConfig
+    config : SequenceDistilConfig
         The weights.
     """
     with torch.no_grad():
@@ -257,10 +257,10 @@ def end_to_end_loss(
     }
 
 
-def distil(
+def distil_on_sequence(
     teacher: MIFM,
     contigs: list[npt.NDArray[np.uint8]],
-    config: DistilConfig,
+    config: SequenceDistilConfig,
     on_log: Callable[[LogLine], None] | None = None,
     start: MIFM | None = None,
 ) -> MIFM:
@@ -272,7 +272,7 @@ def distil(
         Network with four input channels; left as it is.
     contigs : list of numpy.ndarray of uint8
         Coded contigs to draw sequence from.
-    config : DistilConfig
+    config : SequenceDistilConfig
         The recipe.
     on_log : callable, optional
         Receives a :class:`LogLine` every ``config.log_every`` steps.

@@ -7,9 +7,7 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.genome import Genome
-from training.commands.arguments import add_recipe, read_recipe
-from training.configuration import ConfigurationError
+from training.commands.arguments import add_recipe, read_fasta, read_recipe
 from training.dataset import read_dataset
 from training.fit import WEIGHTS, fit
 
@@ -61,13 +59,8 @@ def add(commands: Commands) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
-    if not recipe.fasta:
-        raise ConfigurationError(
-            "fasta is missing: name the FASTA file that the data set was made with, such as "
-            "--set fasta=genome.fa.gz"
-        )
-    dataset = read_dataset(options.data)
-    found = fit(dataset, Genome(recipe.fasta), recipe.network, recipe.fit, options.out, options.resume)
+    dataset, genome = read_dataset(options.data), read_fasta(recipe)
+    found = fit(dataset, genome, recipe.network, recipe.fit, options.out, options.resume)
     metrics = {name: value for name, value in found.metrics.items() if name.startswith("validation_")}
     logging.info(
         "%s: epoch %d of %d%s", found.weights, found.epoch, len(found.history),
