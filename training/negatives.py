@@ -165,14 +165,14 @@ class _Positives:
         index = bisect.bisect_left(positions, pos - distance)
         return index < len(positions) and positions[index] <= pos + distance
 
-    def at(self, variant: Variant) -> str | None:
-        """Whether a variant is a positive, or at the position of one."""
-        positions = self._positions[variant.chrom]
+    def at(self, chrom: str, variant: Variant) -> str | None:
+        """Whether a variant of the contig is a positive, or at the position of one."""
+        positions = self._positions[chrom]
         first, last = (side(positions, variant.pos) for side in (bisect.bisect_left, bisect.bisect_right))
         if first == last:
             return None
         alleles = {variant.ref, variant.alt}
-        same = any(set(pair) == alleles for pair in self._alleles[variant.chrom][first:last])
+        same = any(set(pair) == alleles for pair in self._alleles[chrom][first:last])
         return IS_POSITIVE if same else AT_POSITIVE
 
 
@@ -202,8 +202,7 @@ def _common(
     fields = split_record(record.line)
     filtered = fields[6] not in _PASSED
     frequencies = _frequencies(fields[7], config.frequency, len(record.variants))
-    for original, frequency in zip(record.variants, frequencies, strict=True):
-        variant = dataclasses.replace(original, chrom=chrom)
+    for variant, frequency in zip(record.variants, frequencies, strict=True):
         status = allele_status(variant)
         if filtered:
             reason: str | None = FILTERED
@@ -214,9 +213,9 @@ def _common(
         elif not config.min_maf <= frequency <= 1 - config.min_maf:
             reason = RARE
         else:
-            reason = places.at(variant)
+            reason = places.at(chrom, variant)
         if reason is None:
-            yield variant
+            yield dataclasses.replace(variant, chrom=chrom)
         else:
             counts[reason] += 1
 
