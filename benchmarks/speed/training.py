@@ -127,7 +127,7 @@ class Setting:
         self.folder = folder
         self.workers = options.workers
         self.network = MIFM(MEMBER).to(self.device).train()
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-4, weight_decay=0.0)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
 
     @property
     def windows(self) -> int:
