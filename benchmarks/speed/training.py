@@ -6,7 +6,7 @@
 The same windows, those of one epoch, are trained on in these ways, interleaved and repeated; the medians
 are compared:
 
-- fit: the project's loop, two epochs less one, so that its start does not count, but the checkpoint does;
+- fit: the project's loop, by the seconds that its log has for an epoch, and the drawing of the epoch;
 - loader: every window is read from the FASTA by itself, its bases are looked up one by one by Python, made
   one-hot by an embedding on the host and put into batches by PyTorch's DataLoader; then a bare step;
 - bare: forward, maximum, cross-entropy, backward and AdamW on windows that are ready on the device.
@@ -19,12 +19,13 @@ takes.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
+import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from torch.utils.data import DataLoader
 from benchmarks.memory.score import peak_bytes
 from benchmarks.speed import measuring, synthetic
 from mifm_kipoi import MIFM, VARIANT_INDEX, WINDOW, Genome, MIFMConfig, __version__
+from training.allocation import keep_freed_memory
 from training.batches import Epoch, Sampler
 from training.dataset import DataSet, Split, read_dataset, write_dataset
 from training.fit import FitConfig, fit
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if bool(options.data) != bool(options.fasta):
         raise SystemExit("--data and --fasta go together: a data set, and the genome that it was made with")
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     if options.scale == "paper" and not torch.cuda.is_available():
         print("No GPU: the small scale is measured, and the paper's is projected from it.\n")
         options.scale = "small"
@@ -122,7 +125,7 @@ class Setting:
         self.dataset = training_bags(read_dataset(options.data), options.bags)
         self.fasta = Path(options.fasta)
         # Without validation: its windows would be more than those of the others.
-        self.config = FitConfig(monitor="last")
+        self.config = FitConfig(monitor="last", epochs=1)
         self.epoch = epoch_of(self.dataset, self.config)
         self.folder = folder
         self.workers = options.workers
@@ -139,11 +142,12 @@ class Setting:
         chroms = self.dataset.instances["chrom"].unique()
         return GenomeTensor.read(Genome(self.fasta), chroms, WINDOW + self.config.max_shift)
 
-    def fit(self, genome: GenomeTensor, epochs: int) -> None:
-        """Some epochs of the project's loop, and its start."""
+    def fit(self, genome: GenomeTensor) -> float:
+        """An epoch of the project's loop; its seconds in the log."""
         with tempfile.TemporaryDirectory(dir=self.folder) as out:
-            config = dataclasses.replace(self.config, epochs=epochs)
-            fit(self.dataset, genome, MEMBER, config, out, show=False)
+            fitted = fit(self.dataset, genome, MEMBER, self.config, out, show=False)
+        assert fitted.history["windows"].tolist() == [self.windows], "the loop has other windows"
+        return float(fitted.history["seconds"].sum())
 
     def loader(self) -> Iterable[torch.Tensor]:
         """The windows of each batch, read and encoded one by one."""
@@ -186,8 +190,8 @@ class Setting:
 
     def run(self, way: str) -> None:
         """One way, once."""
-        ways: dict[str, Callable[[], None]] = {
-            "fit": lambda: self.fit(self.read_genome(), 1),
+        ways: dict[str, Callable[[], object]] = {
+            "fit": lambda: self.fit(self.read_genome()),
             "loader": self.train_loaded,
             "bare": lambda: self.train(self.ready(self.read_genome())),
         }
@@ -255,20 +259,14 @@ def measure(setting: Setting, repeats: int) -> measuring.Figures:
     ready = setting.ready(genome)
     loaded = next(iter(setting.loader()))
     assert torch.equal(loaded, ready[0][0].cpu()), "the loader reads other windows"
-    ways: dict[str, Callable[[], None]] = {
-        "start_and_fit": lambda: setting.fit(genome, 1),
-        "start_and_fit_twice": lambda: setting.fit(genome, 2),
-        "loader": setting.train_loaded,
-        "bare": lambda: setting.train(ready),
-    }
+    seconds: dict[str, list[float]] = {name: [] for name in Setting.WAYS}
     setting.train(ready[:1])
-    median, _ = measuring.median_seconds(ways, repeats)
-    seconds = {
-        "fit": median["start_and_fit_twice"] - median["start_and_fit"],
-        "loader": median["loader"],
-        "bare": median["bare"],
-    }
-    rate = {name: setting.windows / value for name, value in seconds.items()}
+    for _ in range(repeats):
+        drawing = timed(lambda: epoch_of(setting.dataset, setting.config))
+        seconds["fit"].append(setting.fit(genome) + drawing)
+        seconds["loader"].append(timed(setting.train_loaded))
+        seconds["bare"].append(timed(lambda: setting.train(ready)))
+    rate = {name: setting.windows / statistics.median(values) for name, values in seconds.items()}
     paper = PAPER_BAGS * (setting.config.max_bag_size + setting.config.negatives_per_bag)
     return {
         "bags": int((setting.dataset.bags["label"] == 1).sum()),
@@ -281,6 +279,13 @@ def measure(setting: Setting, repeats: int) -> measuring.Figures:
         "paper_windows": paper,
         "paper_hours": round(paper * PAPER_EPOCHS / rate["fit"] / 3600, 1),
     }
+
+
+def timed(way: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    began = time.perf_counter()
+    way()
+    return time.perf_counter() - began
 
 
 def memory(options: argparse.Namespace, way: str) -> float:

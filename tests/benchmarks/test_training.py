@@ -43,6 +43,7 @@ def test_the_bags_trained_on_are_drawn_from_those_for_training(tmp_path: Path) -
     assert len(benchmark.training_bags(dataset, 100).bags) == 24
 
 
+@pytest.mark.slow
 def test_tiny(run: Run, root: Path, tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     words = ("--scale", "tiny", "--repeats", "1", "--threads", "1", "--out", out)
