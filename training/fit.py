@@ -24,7 +24,7 @@ from mifm_kipoi.model import MIFM, MIFMConfig
 from mifm_kipoi.weights import save_weights, tensors_sha256
 from training.batches import BagSample, Sampler, in_order
 from training.configuration import to_plain
-from training.dataset import DataSet, Split
+from training.dataset import DataSet, DataSetError, Split
 from training.objective import ObjectiveConfig
 from training.windows_on_device import GenomeTensor
 
@@ -224,7 +224,7 @@ def fit(
         validation bags do not allow what is to be monitored; when a loss is not finite; or when the
         devices cannot be used.
     DataSetError, ReferenceMismatchError, GenomeError
-        When data set and genome do not fit.
+        When data set and genome do not fit, or the loss needs numbers that the data set lacks.
     """
     from training.record import Record, read_checkpoint
 
@@ -263,6 +263,7 @@ def _member(
 
     begun = copy.deepcopy(network) if isinstance(network, MIFM) else MIFM(network)
     objective = Objective(config.objective, begun.config.head_channels)
+    _check_needs(objective, train, validation)
     sampler = Sampler.of(
         train, seed=config.seed, bags_per_batch=config.bags_per_batch,
         negatives_per_bag=config.negatives_per_bag, max_bag_size=config.max_bag_size,
@@ -306,6 +307,19 @@ def _check_monitor(config: FitConfig, validation: DataSet) -> None:
         f"validation bags to compute it on; {remedy}give data.splits.validation more of the genome"
         f"{', set fit.monitor=loss' if both else ''} or set fit.monitor=last, which needs no validation"
     )
+
+
+def _check_needs(objective: Objective, *parts: DataSet) -> None:
+    """See that positive bags have the numbers that the loss reads, before the first step."""
+    for part in parts:
+        positive = part.bags["label"].to_numpy()[part.instances["bag"].to_numpy()] == 1
+        for name in objective.needs:
+            if missing := int(part.instances[name].isna().to_numpy()[positive].sum()):
+                raise DataSetError(
+                    f"{missing} of {int(positive.sum())} instances of positive bags have no {name}, which "
+                    f"fit.objective.pooling={objective.config.pooling} needs; make the data set from a table "
+                    "that has it, or choose another pooling"
+                )
 
 
 def _identity(dataset: DataSet, network: MIFMConfig | MIFM, config: FitConfig) -> dict[str, Any]:

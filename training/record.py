@@ -56,8 +56,8 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     # A damaged file can fail in any way inside torch.load.
     except Exception as error:
         raise FitError(
-            f"cannot read the checkpoint {path}: it is damaged, or no checkpoint of this program; delete it to "
-            "begin from the start"
+            f"cannot read the checkpoint {path}: it is damaged, or no checkpoint of this program; delete it "
+            "to begin from the start"
         ) from error
     if not known:
         raise FitError(f"{path} is a checkpoint of the format {found['format']!r}; expected {_FORMAT}")

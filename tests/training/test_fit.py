@@ -22,7 +22,7 @@ from tests.conftest import Run
 from tests.training.bags import Planted, make_dataset, plant
 from training.__main__ import main
 from training.batches import Sampler, in_order
-from training.dataset import DataSet, Split, write_dataset
+from training.dataset import DataSet, DataSetError, Split, write_dataset
 from training.fit import CHECKPOINT, LOG, WEIGHTS, FitConfig, FitError, Fitted, fit
 from training.member import Evaluation, Member, Part, _areas, evaluate
 from training.objective import Objective, ObjectiveConfig
@@ -241,6 +241,17 @@ def test_a_monitor_needs_its_bags(small: Planted, tmp_path: Path, monitor: Any) 
     found = fit(without, small.genome, NETWORK, last, tmp_path / "last")
     assert found.epoch == 1
     assert math.isnan(found.metrics["validation_loss"])
+
+
+def test_numbers_that_the_loss_needs(small: Planted, tmp_path: Path) -> None:
+    config = dataclasses.replace(SHORT, objective=ObjectiveConfig(pooling="single_effect"), epochs=1)
+    instances = small.dataset.instances
+    positive = small.dataset.bags["label"].to_numpy()[instances["bag"].to_numpy()] == 1
+    negatives = DataSet(small.dataset.bags, instances.assign(log_bf=instances["log_bf"].where(positive)), {})
+    assert math.isfinite(fit(negatives, small.genome, NETWORK, config, tmp_path / "a").metrics["train_loss"])
+    lacking = DataSet(small.dataset.bags, instances.assign(log_bf=np.float32("nan")), {})
+    with pytest.raises(DataSetError, match="144 of 144 instances of positive bags have no log_bf"):
+        fit(lacking, small.genome, NETWORK, config, tmp_path / "b")
 
 
 def test_a_network_is_gone_on_with_and_left_as_it_came(small: Planted, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_recipe, read_fasta, read_recipe
+from training.allocation import keep_freed_memory
+from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
 from training.dataset import read_dataset
 from training.fit import WEIGHTS, fit
 
@@ -32,7 +33,7 @@ files in --out:
   log.csv              losses and AUROC, AUPRC of validation bags, one row per epoch
   tensorboard/         the same for 'tensorboard --logdir OUT'
 
-A run on one core sees some 600 windows a second; one epoch of 1,000 bags of 50 variants takes 80 seconds.
+A run on one core sees some 900 windows a second; one epoch of 1,000 bags of 50 variants takes a minute.
 """
 
 
@@ -46,10 +47,7 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recipe(command)
-    command.add_argument(
-        "--data", required=True, metavar="DIR", help="data set, of 'python -m training data'"
-    )
-    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
+    add_folders(command)
     command.add_argument(
         "--resume", action="store_true",
         help="go on with the run in --out after its last whole epoch; begin one if there is none",
@@ -60,6 +58,7 @@ def add(commands: Commands) -> None:
 def _fit(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
     dataset, genome = read_dataset(options.data), read_fasta(recipe)
+    keep_freed_memory()
     found = fit(dataset, genome, recipe.network, recipe.fit, options.out, options.resume)
     metrics = {name: value for name, value in found.metrics.items() if name.startswith("validation_")}
     logging.info(
