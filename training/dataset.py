@@ -125,9 +125,15 @@ class DataSet:
         return found
 
     def facts(self) -> dict[str, Any]:
-        """What provenance says of it: checksums, counts, and the manifest but for its longer parts."""
+        """What provenance says of it: checksums, counts, and the manifest but for its longer parts.
+
+        Of the files that are read only their names, since weights are passed on.
+        """
         made = {key: value for key, value in self.manifest.items() if key not in ("report", "tables")}
-        return {**self.checksums(), "counts": self.counts(), "manifest": made}
+        paths = [Path(entry["path"]) for entry in made.get("inputs", ())]
+        names = {str(path): path.name for path in paths}
+        names |= {str(path.with_suffix("")): path.with_suffix("").name for path in paths}
+        return {**self.checksums(), "counts": self.counts(), "manifest": _renamed(made, names)}
 
 
 def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
@@ -173,6 +179,15 @@ def read_dataset(folder: str | os.PathLike[str]) -> DataSet:
 
 def _checksum(table: pd.DataFrame) -> str:
     return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
+
+
+def _renamed(values: Any, names: Mapping[str, str]) -> Any:
+    """Plain JSON types with other texts."""
+    if isinstance(values, Mapping):
+        return {key: _renamed(value, names) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_renamed(value, names) for value in values]
+    return names.get(values, values) if isinstance(values, str) else values
 
 
 def _check_columns(name: str, table: pd.DataFrame, columns: Mapping[str, str]) -> None:

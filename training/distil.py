@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class DistilConfig:
 
     Parameters
     ----------
-    on : str
+    source : str
         ``bags``: the mean of several teachers, or their choice in each bag, on the windows of a data set;
         ``sequence``: one teacher's answers everywhere on a stretch of genome, for which no labels are
         needed.
@@ -40,13 +41,13 @@ class DistilConfig:
         Must be given for the second.
     """
 
-    on: Literal["bags", "sequence"] = "bags"
+    source: Literal["bags", "sequence"] = "bags"
     bags: BagDistilConfig = dataclasses.field(default_factory=BagDistilConfig)
     sequence: SequenceDistilConfig | None = None
 
     def __post_init__(self) -> None:
-        if self.on == "sequence" and self.sequence is None:
-            raise ValueError("distil.on is sequence, and distil.sequence is missing")
+        if self.source == "sequence" and self.sequence is None:
+            raise ValueError("distil.source is sequence, and distil.sequence is missing")
 
 
 def distil_bags(
@@ -79,7 +80,7 @@ def distil_bags(
     networks = [teacher.model() for teacher in teachers]
     begun = start.model() if start else student
     network, found = distil_on_bags(networks, dataset, genome, begun, config, out, find_device(device))
-    known = {key: None if value != value else value for key, value in dataclasses.asdict(found).items()}
+    known = {key: None if math.isnan(value) else value for key, value in dataclasses.asdict(found).items()}
     provenance = {
         "command": "python -m training distil",
         "distil": to_plain(config),
@@ -95,7 +96,9 @@ def distil_bags(
 
 
 def _described(teacher: Weights) -> dict[str, Any]:
-    known = {key: teacher.provenance[key] for key in ("fit", "metrics", "source") if key in teacher.provenance}
+    known = {
+        key: teacher.provenance[key] for key in ("fit", "metrics", "source") if key in teacher.provenance
+    }
     path = Path(teacher.name)
     # Members of an ensemble have one name, and folders of their own.
     name = f"{path.parent.name}/{path.stem}" if path.parent.name else path.stem

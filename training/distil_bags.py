@@ -40,7 +40,7 @@ CHECKPOINT = "checkpoint.pt"
 """The last epoch and the best one, in the folder of a run."""
 
 LOG = "log.csv"
-"""One row per epoch: the mean training loss and the :class:`~training.teaching.Agreement` on validation bags."""
+"""One row per epoch: the mean training loss, and :class:`~training.teaching.Agreement` on validation bags."""
 
 
 class DistilError(MIFMError):
@@ -237,7 +237,7 @@ class _Run:
         device = genome.codes.device
         target, weight = (torch.from_numpy(x).float().to(device) for x in (train.target, train.weight))
         order = torch.from_numpy(generator.permutation(len(target))).to(device)
-        batches = list(order.split(self._config.windows_per_batch))
+        batches = list(torch.split(order, self._config.windows_per_batch))
         if len(batches) > 1 and len(batches[-1]) == 1:
             # Batch normalisation cannot learn from one window.
             batches.pop()
@@ -248,7 +248,7 @@ class _Run:
             error = (self.network(windows).sigmoid() - target[rows]).square()
             loss = (weight[rows] * error).mean()
             self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call] # torch has no type for it
+            loss.backward()
             self._optimiser.step()
             losses.append(loss.detach())
         found = torch.stack(losses).cpu().tolist()

@@ -182,21 +182,15 @@ def changes(dataset: DataSet, before: _Floats, after: _Floats) -> dict[str, Any]
     same = largest(before, bag) == largest(after, bag)
     old, new = probabilities(before), probabilities(after)
     order = np.argsort(-np.abs(new - old), kind="stable")[:_LARGEST]
-    rows = dataset.instances.iloc[order]
+    named = dataset.instances.iloc[order][["chrom", "pos", "ref", "alt", "id"]]
+    named = named.assign(label=labels[bag[order]], before=old[order].round(6), after=new[order].round(6))
     return {
         "positives": _moved(before[positive], after[positive]),
         "negatives": _moved(before[~positive], after[~positive]),
         "bags": int(several.sum()),
         "same_top": int(same[several].sum()),
-        "largest": [
-            {
-                "chrom": row.chrom, "pos": int(row.pos), "ref": row.ref, "alt": row.alt, "id": row.id,
-                "label": int(labels[row.bag]), "before": round(float(old[number]), 6),
-                "after": round(float(new[number]), 6),
-            }
-            for number, row in zip(order, rows.itertuples(index=False), strict=True)
-        ],
-    }  # fmt: skip
+        "largest": json.loads(named.to_json(orient="records")),
+    }
 
 
 def _moved(before: _Floats, after: _Floats) -> dict[str, Any]:
@@ -241,11 +235,11 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     for kind, values in report.get("validation", {}).items():
         shown = ", ".join(f"{name} {_shown(value)}" for name, value in values.items())
         found.append(f"validation bags {kind}: {shown}")
-    for row in report["largest"][:3]:
-        found.append(
-            f"changed most: {row['chrom']}:{row['pos']} {row['ref']}>{row['alt']} "
-            f"{row['before']:.4f} -> {row['after']:.4f}"
-        )
+    found += [
+        f"changed most: {row['chrom']}:{row['pos']} {row['ref']}>{row['alt']} "
+        f"{row['before']:.4f} -> {row['after']:.4f}"
+        for row in report["largest"][:3]
+    ]
     return found
 
 

@@ -28,7 +28,9 @@ def model_card(name: str, weights: Weights) -> str:
     provenance, config = weights.provenance, weights.config
     parameters = sum(parameter.numel() for parameter in weights.model().parameters())
     token = config.channels > 4
-    reads = f"{config.window} bp" + (", with the variant token in place of the variant's base" if token else "")
+    reads = f"{config.window} bp" + (
+        ", with the variant token in place of the variant's base" if token else ""
+    )
     parts = [
         f"# Model card: {name}",
         f"Weights of a MIFM network ({parameters:,} parameters, reads {reads}) for Kipoi and `mifm score`.",
@@ -38,7 +40,7 @@ def model_card(name: str, weights: Weights) -> str:
         *_section("Metrics", _metrics(provenance)),
         *_section("Configuration", _configuration(provenance, weights)),
         *_section("Use", _USE.format(name=name)),
-        *_section("Limits", _LIMITS + (_TOKEN if token else "")),
+        *_section("Limits", _LIMITS + (_WITHOUT_BASE if token else "")),
         *_section("Licence", str(provenance.get("licence") or NOT_STATED)),
     ]
     return "\n\n".join(parts) + "\n"
@@ -71,7 +73,9 @@ def _data(facts: Any) -> str:
     rows = [[split, *(f"{counts[key]:,}" for key in columns)] for split, counts in facts["counts"].items()]
     table = _table(("split", *(column.replace("_", " ") for column in columns)), rows)
     manifest = facts.get("manifest") or {}
-    shown = {key: manifest[key] for key in ("version", "reference", "configuration", "inputs") if key in manifest}
+    shown = {
+        key: manifest[key] for key in ("version", "reference", "configuration", "inputs") if key in manifest
+    }
     return table + ("\n\n" + _yaml(shown) if shown else "")
 
 
@@ -79,8 +83,11 @@ def _teachers(teachers: Any) -> str:
     if not isinstance(teachers, list) or not teachers:
         return ""
     rows = [
-        [teacher.get("name", NOT_STATED), *(_number(_metric(teacher, name)) for name in _SHOWN.values())]
-        + [f"`{str(teacher.get('tensors_sha256'))[:12]}`"]
+        [
+            teacher.get("name", NOT_STATED),
+            *(_number(_metric(teacher, name)) for name in _SHOWN.values()),
+            f"`{str(teacher.get('tensors_sha256'))[:12]}`",
+        ]
         for teacher in teachers
     ]
     return _table(("name", *_SHOWN, "tensors sha256"), rows)
@@ -103,7 +110,11 @@ def _metrics(provenance: Mapping[str, Any]) -> str:
                 for name, value in values.items()
                 if isinstance(value, int | float) and name not in ("step", "windows", "learning_rate")
             }
-    return _table(("metric", "value"), [[name, _number(value)] for name, value in known.items()]) if known else ""
+    return (
+        _table(("metric", "value"), [[name, _number(value)] for name, value in known.items()])
+        if known
+        else ""
+    )
 
 
 def _number(value: Any) -> str:
@@ -125,7 +136,8 @@ def _yaml(values: Mapping[str, Any]) -> str:
 _USE = """
 ```
 kipoi test . --source=dir
-kipoi predict . --source=dir --dataloader_args='{{"vcf_file": "in.vcf.gz", "fasta_file": "genome.fa"}}' -m -o out.tsv
+kipoi predict . --source=dir -m -o out.tsv \\
+    --dataloader_args='{{"vcf_file": "in.vcf.gz", "fasta_file": "genome.fa"}}'
 mifm weights import {name}.safetensors
 mifm score in.vcf.gz genome.fa -o out.tsv --weights {name}
 ```
@@ -139,6 +151,6 @@ are of bags, whose labels say that an association is there, not which variant ca
 of the window matter. What was not in the data, such as other genome builds, is untested.
 """
 
-_TOKEN = """
+_WITHOUT_BASE = """
 The network does not see the variant's own base: `mifm_alt` of a single-base variant is `mifm_ref`.
 """

@@ -63,7 +63,7 @@ def instance_logits(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) 
         with exactly():
             found = [
                 network(genome.cut(some, config.window, token=config.channels == 5)).float().cpu()
-                for some in offsets.split(_WINDOWS)
+                for some in torch.split(offsets, _WINDOWS)
             ]
     finally:
         network.train(mode)

@@ -75,8 +75,8 @@ def run(recipe: Recipe, out: str | os.PathLike[str], device: str = "auto") -> di
     """
     if not recipe.fasta:
         raise ConfigurationError("fasta is missing: name a FASTA file, such as --set fasta=genome.fa.gz")
-    if recipe.distil.on != "bags":
-        raise ConfigurationError("distil.on is sequence; a run distils on bags")
+    if recipe.distil.source != "bags":
+        raise ConfigurationError("distil.source is sequence; a run distils on bags")
     steps = _Steps(Path(out))
     dataset = steps.data(recipe)
     data_set = dataset.checksums()
@@ -136,7 +136,9 @@ class _Steps:
         except FileNotFoundError:
             self._known = {}
         except (OSError, ValueError) as error:
-            raise RunError(f"cannot read {out / STEPS}: {error}; delete it to make the steps again") from error
+            raise RunError(
+                f"cannot read {out / STEPS}: {error}; delete it to make the steps again"
+            ) from error
 
     def data(self, recipe: Recipe) -> DataSet:
         """The data set, made where it is not there."""
@@ -225,7 +227,9 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
         )
     for member in summary["ensemble"]["members"]:
         metrics = member["metrics"]
-        shown = [f"{key.removeprefix('validation_')} {_shown(metrics[f'validation_{key}'])}" for key in _METRICS]
+        shown = [
+            f"{key.removeprefix('validation_')} {_shown(metrics[f'validation_{key}'])}" for key in _METRICS
+        ]
         found.append(f"member {member['seed']}: epoch {member['epoch']}, {', '.join(shown)}")
     found.append(f"mean of the members: auroc {_shown(summary['ensemble']['mean']['validation_auroc'])}")
     agreement = ", ".join(f"{key} {_shown(value)}" for key, value in summary["agreement"].items())

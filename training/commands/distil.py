@@ -18,6 +18,7 @@ from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.inference import find_device
 from mifm_kipoi.weights import Weights, load_weights, save_weights
+from training.allocation import keep_freed_memory
 from training.commands.arguments import add_recipe, read_fasta, read_recipe
 from training.configuration import ConfigurationError, to_plain
 from training.dataset import read_dataset
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 _TEXT = """\
 Distil teachers into one student that reads four channels, as the scores of the paper need.
 
-distil.on=bags      several teachers, on the windows of the data set that they were fitted to; the student
-                    learns their mean (distil.bags.target=mean) or which instance of each bag they put first
-                    (arg_max)
-distil.on=sequence  one teacher without the variant token, on stretches of the genome; no labels are needed
+distil.source=bags      several teachers, on the windows of the data set that they were fitted to; the
+                        student learns their mean (distil.bags.target=mean) or which instance of each bag
+                        they put first (arg_max)
+distil.source=sequence  one teacher without the variant token, on stretches of the genome; no labels
 
 The recipe's sections are fasta, student, distil.
 """
@@ -64,21 +65,25 @@ def add(commands: Commands) -> None:
     command.add_argument("--start", metavar="WEIGHTS", help="a student to go on with (default: none)")
     command.add_argument("--data", metavar="DIR", help="on bags: data set, of 'python -m training data'")
     command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
-    command.add_argument("--vcf", help="on sequence: variants of the held-out contigs, to measure the fidelity")
+    command.add_argument(
+        "--vcf", help="on sequence: variants of the held-out contigs, to measure the fidelity"
+    )
     command.add_argument("--blocks", help="on sequence: table of fine-mapped blocks, to measure the fidelity")
     command.add_argument("--device", default="auto", help="cpu, cuda ... (default: a GPU where there is one)")
     command.set_defaults(run=_distil)
 
 
 def _distil(options: argparse.Namespace) -> None:
+    keep_freed_memory()
     recipe = read_recipe(options)
     teachers = [load_weights(name) for name in options.teacher]
     start = load_weights(options.start) if options.start else None
     genome = read_fasta(recipe)
-    if recipe.distil.on == "bags":
+    if recipe.distil.source == "bags":
         if options.data is None or options.vcf or options.blocks:
             raise ConfigurationError(
-                "distil.on is bags: give --data, and neither --vcf nor --blocks; or set distil.on=sequence"
+                "distil.source is bags: give --data, and neither --vcf nor --blocks; or set "
+                "distil.source=sequence"
             )
         distil_bags(
             teachers, read_dataset(options.data), genome, recipe.student, recipe.distil.bags, options.out,
@@ -87,8 +92,8 @@ def _distil(options: argparse.Namespace) -> None:
         return
     if options.data or (options.vcf is None) != (options.blocks is None) or len(teachers) > 1:
         raise ConfigurationError(
-            "distil.on is sequence: give one --teacher, no --data, and to measure the fidelity both --vcf and "
-            "--blocks"
+            "distil.source is sequence: give one --teacher, no --data, and to measure the fidelity both --vcf "
+            "and --blocks"
         )
     _on_sequence(teachers[0], start, genome, recipe.distil, options)
 

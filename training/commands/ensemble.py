@@ -7,6 +7,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
+from training.allocation import keep_freed_memory
 from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
 from training.dataset import read_dataset
 from training.ensemble import REPORT, fit_ensemble
@@ -43,6 +44,7 @@ def add(commands: Commands) -> None:
 
 
 def _ensemble(options: argparse.Namespace) -> None:
+    keep_freed_memory()
     recipe = read_recipe(options)
     dataset, genome = read_dataset(options.data), read_fasta(recipe)
     found = fit_ensemble(dataset, genome, recipe.network, recipe.fit, recipe.ensemble, options.out)

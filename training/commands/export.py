@@ -43,7 +43,9 @@ def add(commands: Commands) -> None:
     add_recipe(command)
     command.add_argument("--weights", required=True, help="name or path of the weights")
     command.add_argument(
-        "--data", metavar="DIR", help="their data set, for its counts in the model card (default: as they say)"
+        "--data",
+        metavar="DIR",
+        help="their data set, for its counts in the model card (default: as they say)",
     )
     command.add_argument("--out", required=True, metavar="DIR", help="the folder; nothing may be there yet")
     command.set_defaults(run=_export)

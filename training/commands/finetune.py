@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mifm_kipoi.weights import load_weights
+from training.allocation import keep_freed_memory
 from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
 from training.dataset import read_dataset
 from training.finetune import REPORT, WEIGHTS, finetune, lines
@@ -46,6 +47,7 @@ def add(commands: Commands) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
+    keep_freed_memory()
     recipe = read_recipe(options)
     weights, dataset, genome = load_weights(options.weights), read_dataset(options.data), read_fasta(recipe)
     path, report = finetune(weights, dataset, genome, recipe.finetune, options.out, options.resume)

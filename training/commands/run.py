@@ -6,6 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
+from training.allocation import keep_freed_memory
 from training.commands.arguments import add_recipe, read_recipe
 from training.run import STEPS, SUMMARY, lines, run
 
@@ -39,10 +40,13 @@ def add(commands: Commands) -> None:
     )
     add_recipe(command)
     command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
-    command.add_argument("--device", default="auto", help="of the distillation (default: a GPU where there is one)")
+    command.add_argument(
+        "--device", default="auto", help="of the distillation (default: a GPU where there is one)"
+    )
     command.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
+    keep_freed_memory()
     for line in lines(run(read_recipe(options), options.out, options.device)):
         logging.info("%s", line)
