@@ -90,7 +90,7 @@ class FitConfig:
     warm_up_steps : int
         Steps in which the learning rate rises from zero, over the schedule.
     precision : str
-        Format of activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss; the short ones are for GPUs.
+        Format of activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
     monitor : str
         The best epoch is that of the lowest validation ``loss``, or the highest ``auroc`` or ``auprc``, of
         bags; the ``last`` needs no validation bags. The areas mislead where positive bags are large and
@@ -387,6 +387,8 @@ def _run(member: Member, record: Record, out: Path) -> None:
                 f"cannot fit on fit.accelerator={config.accelerator}, fit.devices={config.devices}, "
                 f"fit.precision={config.precision}: {error}"
             ) from error
+        if config.precision == "fp16" and trainer.strategy.root_device.type == "cpu":
+            raise FitError("fit.precision is fp16, and the device is a CPU, which has bf16 and fp32 only")
         trainer.fit(member)
 
 
