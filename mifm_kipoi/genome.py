@@ -39,6 +39,11 @@ def contig_aliases(chrom: str) -> tuple[str, ...]:
     return (chrom, chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}")
 
 
+def contig_key(chrom: str) -> str:
+    """One of :func:`contig_aliases`, the same for all of them, by which contigs of files can be compared."""
+    return min(contig_aliases(chrom))
+
+
 class Genome:
     """Random access to the bases of a FASTA file, plain or compressed with bgzip.
 
