@@ -26,7 +26,8 @@ class Predictor:
     Windows come in one of two forms: codes, uint8 of shape (n, window), from
     :func:`mifm_kipoi.cut_windows`; or one-hot, floating point of shape (n, channels, window), in which
     a window whose first value is NaN stands for one that cannot be scored. One-hot windows are read
-    fastest when their memory is laid out as (n, window, channels).
+    fastest when their memory is laid out as (n, window, channels). A network with the variant token is given
+    it at the variant's index, unless one-hot windows have the fifth channel already.
 
     Parameters
     ----------
@@ -147,10 +148,15 @@ class Predictor:
     def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
         windows = windows.to(self._like.device)
+        wanted = self._bases.shape[1]
         if windows.dim() == 3:
-            return windows.to(self._like.dtype)
-        channels = F.embedding(windows.int(), self._bases)
-        if channels.shape[-1] > encoding.NO_BASE:
+            channels = windows.to(self._like.dtype)
+            if channels.shape[2] == wanted or channels.shape[2] != encoding.NO_BASE:
+                return channels
+            channels = F.pad(channels, (0, wanted - encoding.NO_BASE))
+        else:
+            channels = F.embedding(windows.int(), self._bases)
+        if wanted > encoding.NO_BASE:
             channels[:, self._index if index is None else index] = channels.new_tensor([0, 0, 0, 0, 1])
         return channels
 

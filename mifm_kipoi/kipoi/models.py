@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi import scores
-from mifm_kipoi.encoding import NO_BASE, with_variant_token
 from mifm_kipoi.inference import Predictor, find_device
 from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
 from mifm_kipoi.weights import EMBEDDED, load_weights
@@ -33,14 +32,14 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
 
     def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
         mend_hdf5_writer()
-        # Kipoi makes a model from within its folder, but reads its test section later and from elsewhere.
+        # Kipoi makes a model while it is in the model's folder.
         self._folder = Path.cwd()
         self.network = load_weights(weights).model().to(find_device(device))
         self.predictor = Predictor(self.network)
 
     @property
     def test(self) -> Any:
-        """Kipoi's test section, its file of expected values found beside the model or the packaged example.
+        """Kipoi's test section, its file of expected values found in the model's folder, or in the package.
 
         Kipoi itself would look for it in the folder that it is called from.
         """
@@ -49,18 +48,14 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
     @test.setter
     def test(self, section: Any) -> None:
         if isinstance(section.expect, str):
-            beside = self._folder / section.expect
-            section.expect = str(beside if beside.is_file() else _EXPECTED / Path(section.expect).name)
+            own = self._folder / section.expect
+            section.expect = str(own if own.is_file() else _EXPECTED / own.name)
         self._test = section
 
-    def _windows(self, x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """From Kipoi's layout to the network's: (n, 512, 4) -> (n, 4, 512), a view.
 
-        A network that reads the variant token gets it: (n, 5, 512).
-        """
-        windows = np.asarray(x, dtype=np.float32).transpose(0, 2, 1)
-        config = self.network.config
-        return windows if config.channels == NO_BASE else with_variant_token(windows, config.variant_index)
+def _windows(x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """From Kipoi's layout to the network's: (n, 512, 4) -> (n, 4, 512), a view."""
+    return np.asarray(x, dtype=np.float32).transpose(0, 2, 1)
 
 
 class VariantModel(_Model):
@@ -74,9 +69,7 @@ class VariantModel(_Model):
         x : dict
             ``ref`` and ``alt``: one-hot windows, shape (n, 512, 4); NaN gives NaN.
         """
-        return scores.variant_scores(
-            *self.predictor.variant_logits(self._windows(x["ref"]), self._windows(x["alt"]))
-        )
+        return scores.variant_scores(*self.predictor.variant_logits(_windows(x["ref"]), _windows(x["alt"])))
 
 
 class _VariantEffects:
@@ -111,4 +104,4 @@ class SequenceModel(_Model):
         x : numpy.ndarray, shape (n, 512, 4)
             One-hot windows; NaN gives NaN.
         """
-        return scores.probability(self.predictor.logits(self._windows(x)))[:, np.newaxis]
+        return scores.probability(self.predictor.logits(_windows(x)))[:, np.newaxis]

@@ -8,27 +8,10 @@ from typing import TYPE_CHECKING
 
 from mifm_kipoi.weights import load_weights
 from training.commands.arguments import add_recipe, read_recipe
-from training.dataset import read_dataset
-from training.export import CARD, export
+from training.export import export
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
-
-_TEXT = """\
-Make of weights a folder that is a Kipoi model by itself: 'kipoi test DIR --source=dir' and 'kipoi predict DIR
---source=dir' work with it, and 'mifm weights import DIR/NAME.safetensors' installs the weights.
-
-The recipe's section is export: name, licence, authors, such as
-  --set export.name=my-gwas "export.licence=CC BY 4.0" "export.authors=[A. Author]"
-"""
-
-_EPILOG = f"""\
-files in --out:
-  NAME.safetensors  the weights
-  {CARD}     what made them: data, metrics, configuration, licence
-  model.yaml, dataloader.yaml, dataloader.py, expected.h5   the Kipoi model: variants in
-  sequence/         the same for single windows
-"""
 
 
 def add(commands: Commands) -> None:
@@ -36,23 +19,17 @@ def add(commands: Commands) -> None:
     command = commands.add_parser(
         "export",
         help="make a Kipoi model of weights",
-        description=_TEXT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Make a folder of weights that is a Kipoi model, with a model card and expected "
+        "predictions: 'kipoi test FOLDER --source=dir' passes, 'mifm weights import' takes its .safetensors. "
+        "The section 'export' of the recipe says its name, authors, description and licence.",
     )
     add_recipe(command)
-    command.add_argument("--weights", required=True, help="name or path of the weights")
-    command.add_argument(
-        "--data",
-        metavar="DIR",
-        help="their data set, for its counts in the model card (default: as they say)",
-    )
-    command.add_argument("--out", required=True, metavar="DIR", help="the folder; nothing may be there yet")
+    command.add_argument("--weights", required=True, help="weights, by name or path")
+    command.add_argument("--out", required=True, metavar="FOLDER", help="the Kipoi model")
     command.set_defaults(run=_export)
 
 
 def _export(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
-    dataset = read_dataset(options.data) if options.data else None
-    path = export(load_weights(options.weights), recipe.export, options.out, dataset)
-    logging.info("written: %s\ntry: kipoi test %s --source=dir", path.parent, path.parent)
+    path = export(load_weights(options.weights), options.out, recipe.export)
+    logging.info("exported %s", path)
