@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from training import pooling
-from training.dataset import DataSetError
 from training.pooling import BagLayout
 
 PoolingName = Literal[
@@ -159,10 +158,12 @@ class Objective(nn.Module):
         -------
         torch.Tensor, shape ()
 
+            NaN when an instance of a positive bag lacks a number that the loss needs.
+
         Raises
         ------
-        DataSetError
-            When an instance of a positive bag lacks a number that the loss needs.
+        ValueError
+            When no instance has one.
         """
         return (self.bag_losses(instances, layout, labels) * self.weights(labels)).sum()
 
@@ -178,7 +179,7 @@ class Objective(nn.Module):
     def bag_losses(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
         """Loss of each bag: (count,)."""
         if self.config.pooling == "single_effect":
-            log_bf = _checked("log_bf", instances.log_bf, layout, labels)
+            log_bf = _of_positives("log_bf", instances.log_bf, layout, labels)
             # A Bayes factor of 0 makes of a negative bag's term the cross-entropy of ISR pooling.
             log_bf = log_bf.masked_fill(labels[layout.bag] == 0, -torch.inf)
             positive = pooling.single_effect(instances.logits, log_bf, layout, null=True)
@@ -188,7 +189,7 @@ class Objective(nn.Module):
                 positive = torch.where(labels > 0, certain, positive)
             return -positive
         if self.config.pooling == "susie_em":
-            pip = _checked("pip", instances.pip, layout, labels)
+            pip = _of_positives("pip", instances.pip, layout, labels)
             target = pooling.posterior(instances.logits, pip, layout) * labels[layout.bag]
             return layout.sum(F.binary_cross_entropy_with_logits(instances.logits, target, reduction="none"))
         logits = self.bag_logits(instances, layout)
@@ -222,15 +223,10 @@ def initial_bias(name: PoolingName, mean_bag_size: float) -> float:
     return 0.0
 
 
-def _checked(name: str, values: torch.Tensor | None, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
-    """The numbers of instances, 0 for those of negative bags; all others must be known."""
+def _of_positives(
+    name: str, values: torch.Tensor | None, layout: BagLayout, labels: torch.Tensor
+) -> torch.Tensor:
+    """The numbers of instances, 0 for those of negative bags."""
     if values is None:
-        raise DataSetError(f"the loss needs {name} of the instances, which was not given")
-    positive = labels[layout.bag] > 0
-    values = torch.where(positive, values, torch.zeros_like(values))
-    if missing := int(values.isnan().sum()):
-        raise DataSetError(
-            f"{missing} of {int(positive.sum())} instances of positive bags have no {name}, which the "
-            "pooling needs; make the data set from a table that has it, or choose another pooling"
-        )
-    return values
+        raise ValueError(f"the loss needs {name} of the instances, which was not given")
+    return torch.where(labels[layout.bag] > 0, values, torch.zeros_like(values))

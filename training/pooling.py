@@ -331,7 +331,7 @@ def posterior(logits: torch.Tensor, pip: torch.Tensor, layout: BagLayout) -> tor
     The PIPs of a bag of n instances were found under equal priors. With ``e``, the expected number of causal
     instances in it, their sum or 1 if that is more, each prior was ``e / n``, and the odds
     ``PIP / (1 - PIP)`` over the prior odds are the Bayes factor of the instance. It times the odds of the
-    network, ``exp(f)``, are the new posterior odds. This is an expectation step in the manner of SuSiE (Wang et al.
+    network, ``exp(f)``, are the new posterior odds: an expectation step in the manner of SuSiE (Wang et al.
     2020, J R Stat Soc B 82:1273), instance by instance, for a table of PIPs does not hold SuSiE's effects.
 
     Parameters

@@ -6,6 +6,7 @@ import dataclasses
 
 from mifm_kipoi.model import MIFMConfig
 from training.distil import DistilConfig
+from training.export import ExportConfig
 from training.fit import FitConfig
 from training.prepare import DataConfig
 
@@ -23,6 +24,7 @@ class Recipe:
         Of the members.
     fit : FitConfig
     distil : DistilConfig, optional
+    export : ExportConfig
     """
 
     fasta: str = ""
@@ -30,3 +32,4 @@ class Recipe:
     network: MIFMConfig = dataclasses.field(default_factory=lambda: MIFMConfig(channels=5, dropout=0.5))
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
     distil: DistilConfig | None = None
+    export: ExportConfig = dataclasses.field(default_factory=ExportConfig)

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from training.dataset import DataSetError
 from training.objective import Instances, Objective, ObjectiveConfig, PoolingName, initial_bias
 from training.pooling import BagLayout
 
@@ -70,15 +69,14 @@ def test_the_posterior_is_constant_for_the_gradient() -> None:
 
 
 @pytest.mark.parametrize(("name", "column"), [("single_effect", "log_bf"), ("susie_em", "pip")])
-def test_numbers_that_are_missing_in_positive_bags_are_an_error(name: PoolingName, column: str) -> None:
+def test_no_number_is_made_up_for_those_that_are_missing(name: PoolingName, column: str) -> None:
     objective = Objective(ObjectiveConfig(name))
     assert objective.needs == (column,)
-    values = torch.full((6,), torch.nan, dtype=torch.float64)
-    values[0] = 0.5
+    values = torch.full((6,), 0.5, dtype=torch.float64)
+    values[1] = torch.nan
     given = Instances(torch.zeros(6, dtype=torch.float64), log_bf=values, pip=values)
-    with pytest.raises(DataSetError, match=f"2 of 3 instances of positive bags have no {column}"):
-        objective(given, LAYOUT, LABELS)
-    with pytest.raises(DataSetError, match=f"needs {column} of the instances, which was not given"):
+    assert objective(given, LAYOUT, LABELS).isnan()
+    with pytest.raises(ValueError, match=f"needs {column} of the instances, which was not given"):
         objective(Instances(torch.zeros(6, dtype=torch.float64)), LAYOUT, LABELS)
 
 
