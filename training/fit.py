@@ -49,7 +49,7 @@ TENSORBOARD = "tensorboard"
 _PLACE = ("accelerator", "log_every")
 """Settings in which a run may differ from that which it goes on with."""
 
-Precision = Literal["32", "bf16", "16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 Schedule = Literal["exponential", "cosine", "constant"]
 Monitor = Literal["auroc", "auprc", "loss", "last"]
 
@@ -90,7 +90,7 @@ class FitConfig:
     warm_up_steps : int
         Steps in which the learning rate rises from zero, over the schedule.
     precision : str
-        Format of activations: ``32``; ``bf16`` or ``16`` (with a scaled loss), both for GPUs.
+        Format of activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
     monitor : str
         The best epoch is that of the lowest validation ``loss``, or the highest ``auroc`` or ``auprc``, of
         bags; the ``last`` needs no validation bags. The areas mislead where positive bags are large and
@@ -122,7 +122,7 @@ class FitConfig:
     schedule: Schedule = "exponential"
     gamma: float = 0.9
     warm_up_steps: int = 0
-    precision: Precision = "32"
+    precision: Precision = "fp32"
     monitor: Monitor = "loss"
     patience: int = 0
     deterministic: bool = False
@@ -243,7 +243,7 @@ def fit(
     checkpoint = read_checkpoint(out / CHECKPOINT, identity) if resume else None
     if not resume:
         _refuse_existing(out)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         member = _member(network, config, genome, train, validation)
         record = Record(member, out, identity, checkpoint, show)
@@ -346,14 +346,14 @@ def _checksum(table: pd.DataFrame) -> str:
 
 def _refuse_existing(out: Path) -> None:
     for name in (CHECKPOINT, WEIGHTS):
-        if (out / name).exists() and not _is_another_rank():
+        if (out / name).exists() and not is_another_rank():
             raise FitError(
                 f"{out / name} exists; go on with that run by --resume, or name another folder for this one"
             )
 
 
-def _is_another_rank() -> bool:
-    """Whether this process was started by another of the same run, which may have written already."""
+def is_another_rank() -> bool:
+    """Whether this process was started by another of the same run, which writes and reports for all."""
     return int(os.environ.get("LOCAL_RANK", "0")) > 0
 
 
@@ -364,7 +364,7 @@ def _run(member: Member, record: Record, out: Path) -> None:
     from lightning.pytorch.loggers import TensorBoardLogger
 
     config = member.config
-    precision = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[config.precision]
+    precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[config.precision]
     with _quiet(), _determinism(config.deterministic):
         try:
             trainer = L.Trainer(
@@ -387,6 +387,8 @@ def _run(member: Member, record: Record, out: Path) -> None:
                 f"cannot fit on fit.accelerator={config.accelerator}, fit.devices={config.devices}, "
                 f"fit.precision={config.precision}: {error}"
             ) from error
+        if config.precision == "fp16" and trainer.strategy.root_device.type == "cpu":
+            raise FitError("fit.precision is fp16, and the device is a CPU, which has bf16 and fp32 only")
         trainer.fit(member)
 
 
@@ -429,7 +431,7 @@ def _finish(member: Member, record: Record, out: Path, identity: Mapping[str, An
     objective.load_state_dict(best["objective"])
     history = record.history()
     metrics = {str(name): float(value) for name, value in history.iloc[best["epoch"]].items()}
-    if not _is_another_rank():
+    if not is_another_rank():
         record.write_log()
         known = {name: None if math.isnan(value) else value for name, value in metrics.items()}
         del known["seconds"]

@@ -260,32 +260,38 @@ class Member(L.LightningModule):
         self.losses[batch_idx] = loss.detach()
         return loss
 
-    def check_losses(self, start: int, end: int) -> None:
-        """See that the losses of the steps from ``start`` to before ``end`` of this epoch are finite.
+    def mean_loss(self, start: int, end: int) -> float:
+        """The mean loss of the steps from ``start`` to before ``end`` of this epoch, over all processes.
 
         Raises
         ------
         FitError
-            When one is not; it names the first one's batch.
+            When one is not finite; it names the first one's batch in this process.
         """
-        finite = torch.isfinite(self.losses[start:end])
+        losses = self.trainer.strategy.reduce(self.losses[start:end].clone(), reduce_op="mean")
+        finite = torch.isfinite(losses)
         if bool(finite.all()):
-            return
+            return float(losses.double().mean())
         step = start + int(finite.int().argmin())
         batch = self._sampler.epoch(self.epoch)[step]
         blocks = self._train_part.bags["block"].iloc[batch.bags.tolist()].unique().tolist()
         more = f" and {len(blocks) - _NAMED} more" if len(blocks) > _NAMED else ""
         raise FitError(
-            f"the loss is {float(self.losses[step])} at epoch {self.epoch}, step {step} (seed "
+            f"the loss is {float(losses[step - start])} at epoch {self.epoch}, step {step} (seed "
             f"{self.config.seed}), a batch of the blocks {', '.join(blocks[:_NAMED])}{more}; expected a "
-            "finite number: lower fit.learning_rate, or use fit.precision=32; the last checkpoint is intact"
+            "finite number: lower fit.learning_rate, or use fit.precision=fp32; the last checkpoint is intact"
         )
 
     def validate(self) -> Evaluation:
-        """Evaluate the validation bags."""
+        """Evaluate the validation bags, in every process with the same network."""
+        if self.trainer.world_size > 1:
+            # Each process has the statistics of its own batches.
+            for buffer in self.network.buffers():
+                buffer.copy_(self.trainer.strategy.broadcast(buffer))
         if self._validation is None or self._validation_batches is None:
             return Evaluation(math.nan, math.nan, math.nan, torch.empty(0), torch.empty(0))
         with self.trainer.precision_plugin.forward_context():
-            return evaluate(
+            found = evaluate(
                 self.network, self.objective, self._genome, self._validation, self._validation_batches
             )
+        return self.trainer.strategy.broadcast(found)

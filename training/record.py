@@ -149,7 +149,7 @@ class Record(L.Callback):
         member = self._member
         if self._checked < member.steps_per_epoch:
             self._look(trainer, member.steps_per_epoch)
-        loss = float(trainer.strategy.reduce(member.losses.double().mean(), reduce_op="mean"))
+        loss = member.mean_loss(0, member.steps_per_epoch)
         seconds = time.monotonic() - self._began
         found = member.validate()
         self.rows.append(
@@ -177,9 +177,8 @@ class Record(L.Callback):
             self._progress.close()
 
     def _look(self, trainer: L.Trainer, end: int) -> None:
-        self._member.check_losses(self._checked, end)
+        mean = self._member.mean_loss(self._checked, end)
         if trainer.logger is not None:
-            mean = float(self._member.losses[self._checked : end].mean())
             step = self._member.epoch * self._member.steps_per_epoch + end
             trainer.logger.log_metrics({"loss": mean, "learning_rate": self._member.rate}, step)
         self._checked = end

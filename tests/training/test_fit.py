@@ -379,6 +379,9 @@ def test_a_device_that_is_not_there(small: Planted, tmp_path: Path) -> None:
     config = dataclasses.replace(SHORT, accelerator="quantum")
     with pytest.raises(FitError, match=r"cannot fit on fit\.accelerator=quantum, fit\.devices=1"):
         fit(small.dataset, small.genome, NETWORK, config, tmp_path)
+    half = dataclasses.replace(SHORT, precision="fp16")
+    with pytest.raises(FitError, match="precision is fp16, and the device is a CPU"):
+        fit(small.dataset, small.genome, NETWORK, half, tmp_path)
 
 
 def test_the_command(small: Planted, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
