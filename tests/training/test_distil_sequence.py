@@ -13,18 +13,18 @@ from mifm_kipoi.weights import load_weights, save_weights
 from tests.builders import TINY, random_network, write_fasta
 from tests.conftest import Run
 from training.configuration import ConfigurationError, read_configuration
-from training.distil import (
+from training.distil_sequence import (
     ChunkSampler,
-    DistilConfig,
+    SequenceDistilConfig,
     LogLine,
     activations,
-    distil,
+    distil_on_sequence,
     exchange_bases,
     one_hot,
     stages,
 )
 
-QUICK = DistilConfig(
+QUICK = SequenceDistilConfig(
     contigs=("1",), hint_steps=600, end_to_end_steps=300, end_to_end_learning_rate=2e-3, log_every=300
 )
 
@@ -47,7 +47,7 @@ def test_a_student_learns_its_teachers_answers() -> None:
     """On sequence that it was not taught on; an untaught student is the control."""
     teacher = random_network(TINY, seed=3)
     lines: list[LogLine] = []
-    student = distil(teacher, [random_contig(50_000)], QUICK, lines.append)
+    student = distil_on_sequence(teacher, [random_contig(50_000)], QUICK, lines.append)
     x = one_hot(torch.from_numpy(random_contig(64 * 2000, seed=9).astype(np.int64)).reshape(2000, 64))
     with torch.inference_mode():
         taught, learnt, control = (
@@ -67,8 +67,8 @@ def test_a_student_learns_its_teachers_answers() -> None:
 def test_the_same_seed_gives_the_same_student() -> None:
     teacher, contigs = random_network(TINY), [random_contig(20_000)]
     short = dataclasses.replace(QUICK, hint_steps=5, end_to_end_steps=5)
-    first, again = (distil(teacher, contigs, short).state_dict() for _ in range(2))
-    other = distil(teacher, contigs, dataclasses.replace(short, seed=2)).state_dict()
+    first, again = (distil_on_sequence(teacher, contigs, short).state_dict() for _ in range(2))
+    other = distil_on_sequence(teacher, contigs, dataclasses.replace(short, seed=2)).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
@@ -76,14 +76,14 @@ def test_the_same_seed_gives_the_same_student() -> None:
 def test_the_teacher_is_left_as_it_came() -> None:
     teacher = random_network(TINY).train()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    distil(teacher, [random_contig(20_000)], dataclasses.replace(QUICK, hint_steps=2, end_to_end_steps=2))
+    distil_on_sequence(teacher, [random_contig(20_000)], dataclasses.replace(QUICK, hint_steps=2, end_to_end_steps=2))
     assert teacher.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
 
 
 def test_a_teacher_with_the_variant_token_is_refused() -> None:
     with pytest.raises(ValueError, match="reads the variant token"):
-        distil(random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK)
+        distil_on_sequence(random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK)
 
 
 def test_chunks_have_no_n_and_do_not_cross_contigs() -> None:
@@ -117,7 +117,7 @@ def test_a_loss_that_is_not_finite_stops() -> None:
     with torch.no_grad():
         teacher.head.bias.fill_(math.nan)
     with pytest.raises(FloatingPointError, match="not finite at step 1"):
-        distil(teacher, [random_contig(20_000)], QUICK)
+        distil_on_sequence(teacher, [random_contig(20_000)], QUICK)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_recipes_that_are_refused(tmp_path: Path, text: str, message: str) -> No
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
-        read_configuration(path, DistilConfig)
+        read_configuration(path, SequenceDistilConfig)
 
 
 def test_the_recipes_of_the_embedded_weights(root: Path) -> None:
     stated = load_weights("embedded").provenance
     for name in ("embedded-3.yaml", "embedded-2.yaml", "embedded.yaml"):
-        recipe = read_configuration(root / "training" / "configs" / name, DistilConfig)
+        recipe = read_configuration(root / "training" / "configs" / name, SequenceDistilConfig)
         assert stated["recipe"] == json.loads(json.dumps(dataclasses.asdict(recipe))), name
         stated = stated["start"]
     assert stated is None
@@ -154,12 +154,12 @@ def test_going_on_with_a_student() -> None:
     teacher, start = random_network(TINY, seed=3), random_network(TINY, seed=4)
     before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
     config = dataclasses.replace(QUICK, hint_steps=0, end_to_end_steps=1, end_to_end_learning_rate=1e-2)
-    student = distil(teacher, [random_contig(20_000)], config, start=start)
+    student = distil_on_sequence(teacher, [random_contig(20_000)], config, start=start)
     assert all(torch.equal(tensor, before[name]) for name, tensor in start.state_dict().items())
     assert not torch.equal(student.head.weight, start.head.weight)
     torch.testing.assert_close(student.head.weight, start.head.weight, atol=2e-4, rtol=0)
     with pytest.raises(ValueError, match="has another size than the teacher"):
-        distil(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
+        distil_on_sequence(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
 
 
 def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
