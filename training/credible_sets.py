@@ -34,8 +34,8 @@ CAUSALDB2 = {
     "p_value": "p", "z": "zscore", "beta": "beta", "standard_error": "se", "pip": "susie",
     "secondary_p_value": "cojo_p", "secondary_beta": "cojo_beta", "secondary_standard_error": "cojo_se",
 }  # fmt: skip
-"""The columns of CAUSALdb2's ``credible_set.txt.gz``. ``susie`` is the PIP of one of its tools: the others are
-abf, finemap, paintor, caviarbf, polyfun_finemap and polyfun_susie."""
+"""The columns of CAUSALdb2's ``credible_set.txt.gz``. ``susie`` is the PIP of one of its tools: the others
+are abf, finemap, paintor, caviarbf, polyfun_finemap and polyfun_susie."""
 
 READ, KEPT = "read", "kept"
 NO_PIP, NO_BAYES_FACTOR, UNDERFLOW = "kept_without_pip", "kept_without_log_bf", "kept_with_p_value_0"
@@ -171,6 +171,8 @@ def read_credible_sets(
         )
     for batch in stream_columns(config.path, wanted, block_bytes, told):
         yield _Part(config, named, batch, counts).associations()
+    if not counts[READ]:
+        raise InputError(f"{config.path} has a header and no rows; expected rows of credible sets")
     refused = counts[READ] - counts[KEPT]
     if not counts[KEPT] or refused > MAX_REFUSED_SHARE * counts[READ]:
         reasons = {name: number for name, number in counts.items() if not name.startswith((READ, KEPT))}
@@ -254,7 +256,11 @@ class _Part:
 
     def _check(self, text: dict[str, pd.Series[str]], number: dict[str, Values]) -> None:
         """Refuse impossible values; a number that is not known is none."""
-        for field, reason in (("chrom", "missing_chromosome"), ("block", "missing_block"), ("study", "missing_study")):
+        for field, reason in (
+            ("chrom", "missing_chromosome"),
+            ("block", "missing_block"),
+            ("study", "missing_study"),
+        ):
             if field in text:
                 self._refuse(reason, text[field].isna(), field)
         pos = number["pos"]
@@ -289,7 +295,8 @@ class _Part:
             z = np.where(np.isfinite(z), z, beta / error)
             if "primary" in number:
                 given = tuple(
-                    number.get(f"secondary_{field}", unknown) for field in ("p_value", "beta", "standard_error")
+                    number.get(f"secondary_{field}", unknown)
+                    for field in ("p_value", "beta", "standard_error")
                 )
                 joint = (number["primary"] == 0) & ~np.isnan(given).any(axis=0)
                 p_value, beta, error = (
@@ -354,7 +361,9 @@ def _pattern(text: str) -> re.Pattern[str]:
         if number % 2 == 0:
             pieces.append(re.escape(piece))
         elif piece not in _PLACE or f"(?P<{piece}>" in "".join(pieces):
-            raise ValueError(f"variant is {text!r}; expected each of {', '.join(_PLACE)} in braces at most once")
+            raise ValueError(
+                f"variant is {text!r}; expected each of {', '.join(_PLACE)} in braces at most once"
+            )
         else:
             pieces.append(f"(?P<{piece}>{'[0-9]+' if piece == 'pos' else '.+?'})")
     return re.compile("".join(pieces))
