@@ -15,8 +15,8 @@ from tests.conftest import Run
 from training.configuration import ConfigurationError, read_configuration
 from training.distil_sequence import (
     ChunkSampler,
-    SequenceDistilConfig,
     LogLine,
+    SequenceDistilConfig,
     activations,
     distil_on_sequence,
     exchange_bases,
@@ -76,14 +76,18 @@ def test_the_same_seed_gives_the_same_student() -> None:
 def test_the_teacher_is_left_as_it_came() -> None:
     teacher = random_network(TINY).train()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    distil_on_sequence(teacher, [random_contig(20_000)], dataclasses.replace(QUICK, hint_steps=2, end_to_end_steps=2))
+    distil_on_sequence(
+        teacher, [random_contig(20_000)], dataclasses.replace(QUICK, hint_steps=2, end_to_end_steps=2)
+    )
     assert teacher.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
 
 
 def test_a_teacher_with_the_variant_token_is_refused() -> None:
     with pytest.raises(ValueError, match="reads the variant token"):
-        distil_on_sequence(random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK)
+        distil_on_sequence(
+            random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK
+        )
 
 
 def test_chunks_have_no_n_and_do_not_cross_contigs() -> None:
