@@ -170,8 +170,8 @@ def changes(dataset: DataSet, before: _Floats, after: _Floats) -> dict[str, Any]
     Returns
     -------
     dict of plain JSON types
-        ``positives`` and ``negatives``: of the instances of such bags their number, Pearson correlation of
-        logits and Spearman correlation before and after, and mean probability before and after. ``bags``:
+        ``positives`` and ``negatives``: of the instances of such bags their number, Pearson and Spearman
+        correlation of the probabilities before and after, and their means. ``bags``:
         positive bags of two or more instances; ``same_top``: those of them whose first variant stayed.
         ``largest``: the variants whose probability changed most. Numbers that are not defined are None.
     """
@@ -194,10 +194,11 @@ def changes(dataset: DataSet, before: _Floats, after: _Floats) -> dict[str, Any]
 
 
 def _moved(before: _Floats, after: _Floats) -> dict[str, Any]:
-    found = {"pearson": pearson(before, after), "spearman": spearman(before, after)}
+    old, new = probabilities(before), probabilities(after)
+    # Ranks of logits, which do not meet at 0 and 1.
+    found = {"pearson": pearson(old, new), "spearman": spearman(before, after)}
     if before.size:
-        found["mean_before"] = float(probabilities(before).mean())
-        found["mean_after"] = float(probabilities(after).mean())
+        found |= {"mean_before": float(old.mean()), "mean_after": float(new.mean())}
     return {
         "instances": before.size,
         **{key: None if math.isnan(value) else round(value, 6) for key, value in found.items()},
@@ -229,7 +230,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             found.append(
                 f"{moved['instances']:,} instances of {kind}: mean score {moved['mean_before']:.4f} -> "
                 f"{moved['mean_after']:.4f}, Spearman {_shown(moved['spearman'])}, "
-                f"Pearson of logits {_shown(moved['pearson'])}"
+                f"Pearson {_shown(moved['pearson'])}"
             )
     found.append(f"first variant unchanged in {report['same_top']} of {report['bags']} positive bags")
     for kind, values in report.get("validation", {}).items():
