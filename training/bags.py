@@ -149,7 +149,9 @@ class _Union:
         if not self._parts:
             return
         parts = [rows for rows, _ in self._parts]
-        studies = [rows["bag"].astype(np.int64) << _STUDY_BITS | rows["study"].astype(np.int64) for rows in parts]
+        studies = [
+            rows["bag"].astype(np.int64) << _STUDY_BITS | rows["study"].astype(np.int64) for rows in parts
+        ]
         self._of_studies = np.unique(np.concatenate([self._of_studies, *studies]))
         before = [] if self._united is None else [self._united]
         ids = pa.concat_arrays([self._ids, *(part for _, part in self._parts)])

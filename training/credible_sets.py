@@ -254,7 +254,11 @@ class _Part:
 
     def _check(self, text: dict[str, pd.Series[str]], number: dict[str, Values]) -> None:
         """Refuse impossible values; a number that is not known is none."""
-        for field, reason in (("chrom", "missing_chromosome"), ("block", "missing_block"), ("study", "missing_study")):
+        for field, reason in (
+            ("chrom", "missing_chromosome"),
+            ("block", "missing_block"),
+            ("study", "missing_study"),
+        ):
             if field in text:
                 self._refuse(reason, text[field].isna(), field)
         pos = number["pos"]
@@ -289,7 +293,8 @@ class _Part:
             z = np.where(np.isfinite(z), z, beta / error)
             if "primary" in number:
                 given = tuple(
-                    number.get(f"secondary_{field}", unknown) for field in ("p_value", "beta", "standard_error")
+                    number.get(f"secondary_{field}", unknown)
+                    for field in ("p_value", "beta", "standard_error")
                 )
                 joint = (number["primary"] == 0) & ~np.isnan(given).any(axis=0)
                 p_value, beta, error = (
@@ -354,7 +359,9 @@ def _pattern(text: str) -> re.Pattern[str]:
         if number % 2 == 0:
             pieces.append(re.escape(piece))
         elif piece not in _PLACE or f"(?P<{piece}>" in "".join(pieces):
-            raise ValueError(f"variant is {text!r}; expected each of {', '.join(_PLACE)} in braces at most once")
+            raise ValueError(
+                f"variant is {text!r}; expected each of {', '.join(_PLACE)} in braces at most once"
+            )
         else:
             pieces.append(f"(?P<{piece}>{'[0-9]+' if piece == 'pos' else '.+?'})")
     return re.compile("".join(pieces))

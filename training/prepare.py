@@ -159,9 +159,7 @@ def _associations(
         progress.close()
 
 
-def _positives(
-    made: Bags, config: DataConfig, report: dict[str, Any]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _positives(made: Bags, config: DataConfig, report: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The positive bags that are large enough after all filters, and their instances."""
     instances, across = drop_border_instances(made.instances, config.splits)
     bags = made.bags.assign(label=POSITIVE)
@@ -186,7 +184,11 @@ def _positives(
 
 
 def _with_negatives(
-    bags: pd.DataFrame, instances: pd.DataFrame, found: pd.DataFrame, config: DataConfig, report: dict[str, Any]
+    bags: pd.DataFrame,
+    instances: pd.DataFrame,
+    found: pd.DataFrame,
+    config: DataConfig,
+    report: dict[str, Any],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Bags of one negative each behind the others."""
     found, across = drop_border_instances(found, config.splits)
@@ -251,7 +253,14 @@ def _split(
 def _contig_order(chroms: pd.Series[str]) -> npt.NDArray[np.int64]:
     """Numbers first, by size; then names."""
     keys = {chrom: contig_key(chrom).removeprefix("chr") for chrom in chroms.unique()}
-    ordered = sorted(keys, key=lambda chrom: (not keys[chrom].isdigit(), int(keys[chrom]) if keys[chrom].isdigit() else 0, keys[chrom]))
+    ordered = sorted(
+        keys,
+        key=lambda chrom: (
+            not keys[chrom].isdigit(),
+            int(keys[chrom]) if keys[chrom].isdigit() else 0,
+            keys[chrom],
+        ),
+    )
     return chroms.map({chrom: number for number, chrom in enumerate(ordered)}).to_numpy(np.int64)
 
 
@@ -268,7 +277,12 @@ def _bag_counts(bags: pd.DataFrame, instances: pd.DataFrame) -> dict[str, Any]:
     table = bags.groupby(["split", "label"])["size"].agg(["count", "sum"])
     return {
         "per_split_and_label": [
-            {"split": str(split), "label": int(label), "bags": int(row["count"]), "instances": int(row["sum"])}
+            {
+                "split": str(split),
+                "label": int(label),
+                "bags": int(row["count"]),
+                "instances": int(row["sum"]),
+            }
             for (split, label), row in table.iterrows()
         ],
         "positive_bags": _per_signal(positive),

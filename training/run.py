@@ -108,9 +108,9 @@ def run(recipe: Recipe, out: str | os.PathLike[str], device: str = "auto") -> di
     steps.make(
         "export",
         {"weights": taught.sha256, "export": to_plain(recipe.export)},
-        lambda: export(taught, recipe.export, model),
-        # Not the model card, which its author may edit.
-        lambda: [model / f"{recipe.export.name}.safetensors", model / "model.yaml"],
+        lambda: export(taught, model, recipe.export),
+        # Not the texts, which their author may edit.
+        lambda: [model / f"{recipe.export.name}.safetensors"],
     )
     summary = {
         "steps": steps.done,
