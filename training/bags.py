@@ -19,8 +19,8 @@ from training.orientation import Orientation, check_mismatches, count, orient
 SIGNALS = ("primary", "secondary", "all")
 
 MAX_MISMATCH_SHARE = 0.1
-"""Share of variants without an allele of the FASTA that is taken for errors of single rows. Of the variants of
-another build about half have one, by chance."""
+"""Share of variants without an allele of the FASTA that is taken for errors of single rows. Of the variants
+of another build about half have one, by chance."""
 
 _BUFFER = 1 << 20
 """Rows that are collected before they are united: about 100 MB."""
@@ -67,8 +67,9 @@ def make_bags(
     """Unite associations into bags, one for each block and signal.
 
     A variant is known by its contig, position and pair of alleles, never by its identifier. Of the rows of
-    a variant in a bag that with the lowest p-value (then the largest \\|z\\|, then the first) gives p-value, z,
-    log Bayes factor and identifier; the PIP is the largest of all. ``z`` is turned to be that of ``alt``.
+    a variant in a bag that with the lowest p-value (then the z furthest from 0, then the first) gives
+    p-value, z, log Bayes factor and identifier; the PIP is the largest of all. ``z`` is turned to be that
+    of ``alt``.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ class _Names:
     def encode(self, texts: pd.Series[str]) -> npt.NDArray[np.int64]:
         codes, found = pd.factorize(texts)
         numbers = [self.numbers.setdefault(str(text), len(self.numbers)) for text in found]
-        return np.array(numbers, dtype=np.int64)[codes] if len(numbers) else codes.astype(np.int64)
+        return np.array(numbers, dtype=np.int64)[codes] if numbers else codes.astype(np.int64)
 
     def texts(self) -> npt.NDArray[np.object_]:
         return np.array(list(self.numbers), dtype=object)
@@ -149,10 +150,8 @@ class _Union:
         if not self._parts:
             return
         parts = [rows for rows, _ in self._parts]
-        studies = [
-            rows["bag"].astype(np.int64) << _STUDY_BITS | rows["study"].astype(np.int64) for rows in parts
-        ]
-        self._of_studies = np.unique(np.concatenate([self._of_studies, *studies]))
+        studies = [pd.unique(rows["bag"] << _STUDY_BITS | rows["study"]) for rows in parts]
+        self._of_studies = pd.unique(np.concatenate([self._of_studies, *studies]))
         before = [] if self._united is None else [self._united]
         ids = pa.concat_arrays([self._ids, *(part for _, part in self._parts)])
         self._parts, self._united, self._waiting = [], None, 0
@@ -201,6 +200,7 @@ class _Union:
             found, ambiguous = orient(variants, genome)
             check_mismatches(variants, found, genome, max_mismatch_share)
             counts |= {"orientation": dict(count(found)), "variants_with_both_alleles_in_fasta": ambiguous}
+            counts["contigs_not_in_fasta"] = [name for name in chroms if genome.find_contig(name) is None]
             usable, turned = found <= Orientation.SECOND, found == Orientation.SECOND
             kept, second_is_ref = usable[which], turned[which]
             variants = pd.DataFrame(
@@ -269,8 +269,8 @@ class _Union:
         if len(several):
             block, chroms = several[0], self._chroms.texts()
             raise InputError(
-                f"block {self._blocks.texts()[block]!r} has variants of the contigs {chroms[low[block]]} and "
-                f"{chroms[high[block]]} ({len(several)} such blocks in all); expected a stretch of one contig. "
+                f"block {self._blocks.texts()[block]!r} has variants of the contigs {chroms[low[block]]} "
+                f"and {chroms[high[block]]} ({len(several)} such blocks); expected a stretch of one contig. "
                 "Name all columns that make a block, such as block: trait,chrom,region"
             )
 

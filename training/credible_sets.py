@@ -34,8 +34,8 @@ CAUSALDB2 = {
     "p_value": "p", "z": "zscore", "beta": "beta", "standard_error": "se", "pip": "susie",
     "secondary_p_value": "cojo_p", "secondary_beta": "cojo_beta", "secondary_standard_error": "cojo_se",
 }  # fmt: skip
-"""The columns of CAUSALdb2's ``credible_set.txt.gz``. ``susie`` is the PIP of one of its tools: the others are
-abf, finemap, paintor, caviarbf, polyfun_finemap and polyfun_susie."""
+"""The columns of CAUSALdb2's ``credible_set.txt.gz``. ``susie`` is the PIP of one of its tools: the others
+are abf, finemap, paintor, caviarbf, polyfun_finemap and polyfun_susie."""
 
 READ, KEPT = "read", "kept"
 NO_PIP, NO_BAYES_FACTOR, UNDERFLOW = "kept_without_pip", "kept_without_log_bf", "kept_with_p_value_0"
@@ -171,6 +171,8 @@ def read_credible_sets(
         )
     for batch in stream_columns(config.path, wanted, block_bytes, told):
         yield _Part(config, named, batch, counts).associations()
+    if not counts[READ]:
+        raise InputError(f"{config.path} has a header and no rows; expected rows of credible sets")
     refused = counts[READ] - counts[KEPT]
     if not counts[KEPT] or refused > MAX_REFUSED_SHARE * counts[READ]:
         reasons = {name: number for name, number in counts.items() if not name.startswith((READ, KEPT))}

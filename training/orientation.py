@@ -55,30 +55,35 @@ def orient(variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8]
         How many variants have two alleles that the FASTA has.
     """
     found = np.full(len(variants), Orientation.CONTIG_NOT_IN_FASTA, dtype=np.int8)
+    places = variants["pos"].to_numpy(np.int64)
     ambiguous = 0
-    for chrom, rows in variants.groupby("chrom", sort=False).indices.items():
+    for chrom, members in variants.groupby("chrom", sort=False).indices.items():
         contig = genome.find_contig(str(chrom))
-        if contig is None:
-            continue
-        pos = variants["pos"].to_numpy()[rows]
-        # Sorted, so that the file is read but once.
-        order = np.argsort(pos, kind="stable")
-        rows, pos = rows[order], pos[order]  # noqa: PLW2901 - the same rows
-        inside = pos <= genome.contigs[contig]
-        found[rows[~inside]] = Orientation.POSITION_OUTSIDE_CONTIG
-        rows, pos = rows[inside], pos[inside]  # noqa: PLW2901
-        lengths, matches = zip(
-            *(_match(variants[name].to_numpy()[rows], pos, contig, genome) for name in ("first", "second")),
-            strict=True,
-        )
-        second = matches[1] & ~(matches[0] & (lengths[0] >= lengths[1]))
-        ambiguous += int((matches[0] & matches[1]).sum())
-        found[rows] = np.select(
-            [second, matches[0]], [Orientation.SECOND, Orientation.FIRST], Orientation.REF_MISMATCH
-        )
-        unknown = (second | matches[0]) & (_unknown_share(pos, contig, genome) > MAX_UNKNOWN_SHARE)
-        found[rows[unknown]] = Orientation.TOO_MANY_N
+        if contig is not None:
+            # Sorted, so that the file is read but once.
+            rows = np.asarray(members)[np.argsort(places[members], kind="stable")]
+            found[rows], both = _orient_on(contig, variants.iloc[rows], genome)
+            ambiguous += both
     return found, ambiguous
+
+
+def _orient_on(contig: str, variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8], int]:
+    """The same for sorted variants of one contig."""
+    pos = variants["pos"].to_numpy(np.int64)
+    (first_length, first), (second_length, second) = (
+        _match(variants[name].to_numpy(), pos, contig, genome) for name in ("first", "second")
+    )
+    both = first & second
+    second &= ~(both & (first_length >= second_length))
+    found = np.select(
+        [pos > genome.contigs[contig], second, first],
+        [Orientation.POSITION_OUTSIDE_CONTIG, Orientation.SECOND, Orientation.FIRST],
+        Orientation.REF_MISMATCH,
+    ).astype(np.int8)
+    usable = np.flatnonzero(found <= Orientation.SECOND)
+    unknown = _unknown_share(pos[usable], contig, genome) > MAX_UNKNOWN_SHARE
+    found[usable[unknown]] = Orientation.TOO_MANY_N
+    return found, int(both.sum())
 
 
 def check_mismatches(

@@ -8,7 +8,6 @@ import logging
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from training.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
 from training.negatives import NegativesConfig, find_negatives
 from training.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
-from training.summary_statistics import SummaryStatisticsConfig
+from training.summary_statistics import SummaryStatisticsConfig, read_summary_statistics
 
 if TYPE_CHECKING:
     from training.recipe import Recipe
@@ -98,7 +97,7 @@ def prepare(recipe: Recipe) -> DataSet:
     counts: collections.Counter[str] = collections.Counter()
     # Before hours of work on the tables.
     inputs = _inputs(config, recipe.fasta)
-    associations = _associations(recipe, genome, counts)
+    associations = _associations(config, counts)
     made = make_bags(associations, genome, config.max_mismatch_share)
     report: dict[str, Any] = {"source": dict(counts), "variants": made.counts}
     bags, instances = _positives(made, config, report)
@@ -129,20 +128,17 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
     names = [fasta] if fasta else []
     source = config.credible_sets or config.summary_statistics
     names += [source.path] if source else []
-    blocks = getattr(config.summary_statistics, "ld_blocks", None)
-    names += [blocks.path] if blocks else []
-    clumping = getattr(config.summary_statistics, "clumping", None)
-    for prefix in clumping.genotypes if clumping else ():
-        names += [f"{prefix}{ending}" for ending in (".bed", ".bim", ".fam")]
+    if config.summary_statistics is not None:
+        blocks, clumping = config.summary_statistics.ld_blocks, config.summary_statistics.clumping
+        names += [blocks.path] if blocks else []
+        for prefix in clumping.genotypes if clumping else ():
+            names += [f"{prefix}{ending}" for ending in (".bed", ".bim", ".fam")]
     names += config.negatives.vcf if config.negatives else ()
     return {name: sha256_of(name) for name in dict.fromkeys(names)}
 
 
-def _associations(
-    recipe: Recipe, genome: Genome | None, counts: collections.Counter[str]
-) -> Iterator[pd.DataFrame]:
+def _associations(config: DataConfig, counts: collections.Counter[str]) -> Iterator[pd.DataFrame]:
     """The rows of the one source that the recipe names."""
-    config = recipe.data
     if (config.credible_sets is None) == (config.summary_statistics is None):
         given = "both" if config.credible_sets else "neither"
         raise ConfigurationError(
@@ -230,7 +226,7 @@ def _split(
     signal = bags["signal"].map({"primary": 0, "all": 0, "secondary": 1})
     order = np.lexsort(
         (
-            bags["block"].rank(method="dense").to_numpy(),
+            pd.factorize(bags["block"], sort=True)[0],
             signal.to_numpy(),
             first,
             _contig_order(bags["chrom"]),
@@ -274,16 +270,11 @@ def _bag_counts(bags: pd.DataFrame, instances: pd.DataFrame) -> dict[str, Any]:
     of_positives = instances[instances["bag"] < len(positive)]
     in_bags = of_positives.groupby(["chrom", "pos", "ref", "alt"]).size()
     quantiles = positive["size"].quantile([0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])
-    table = bags.groupby(["split", "label"])["size"].agg(["count", "sum"])
+    table = bags.groupby(["split", "label"], as_index=False)["size"].agg(["count", "sum"])
     return {
         "per_split_and_label": [
-            {
-                "split": str(split),
-                "label": int(label),
-                "bags": int(row["count"]),
-                "instances": int(row["sum"]),
-            }
-            for (split, label), row in table.iterrows()
+            {"split": str(split), "label": int(label), "bags": int(number), "instances": int(total)}
+            for split, label, number, total in table.itertuples(index=False)
         ],
         "positive_bags": _per_signal(positive),
         "positive_bag_size_quantiles": {f"{level:.2f}": float(size) for level, size in quantiles.items()},

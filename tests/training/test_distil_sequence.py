@@ -15,8 +15,8 @@ from tests.conftest import Run
 from training.configuration import ConfigurationError, read_configuration
 from training.distil_sequence import (
     ChunkSampler,
-    SequenceDistilConfig,
     LogLine,
+    SequenceDistilConfig,
     activations,
     distil_on_sequence,
     exchange_bases,

@@ -92,8 +92,8 @@ def _distil(options: argparse.Namespace) -> None:
         return
     if options.data or (options.vcf is None) != (options.blocks is None) or len(teachers) > 1:
         raise ConfigurationError(
-            "distil.source is sequence: give one --teacher, no --data, and to measure the fidelity both --vcf "
-            "and --blocks"
+            "distil.source is sequence: give one --teacher, no --data, and to measure the fidelity both "
+            "--vcf and --blocks"
         )
     _on_sequence(teachers[0], start, genome, recipe.distil, options)
 
