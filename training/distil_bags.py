@@ -25,7 +25,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.model import MIFM, MIFMConfig
@@ -33,7 +32,7 @@ from mifm_kipoi.weights import tensors_sha256
 from training.configuration import to_plain
 from training.dataset import DataSet, Split
 from training.predictions import genome_of
-from training.teaching import Agreement, Taught, agreement, teach
+from training.teaching import Agreement, DistilError, Taught, agreement, teach
 from training.windows_on_device import GenomeTensor
 
 CHECKPOINT = "checkpoint.pt"
@@ -41,10 +40,6 @@ CHECKPOINT = "checkpoint.pt"
 
 LOG = "log.csv"
 """One row per epoch: the mean training loss, and :class:`~training.teaching.Agreement` on validation bags."""
-
-
-class DistilError(MIFMError):
-    """A distillation that cannot be done, or that went wrong."""
 
 
 @dataclasses.dataclass(frozen=True)

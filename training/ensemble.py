@@ -20,7 +20,7 @@ from mifm_kipoi.inference import find_device
 from mifm_kipoi.model import MIFMConfig
 from training.batches import in_order
 from training.dataset import DataSet, Split
-from training.fit import FitConfig, Fitted, fit, validation_bags
+from training.fit import FitConfig, FitError, Fitted, fit, validation_bags
 from training.predictions import auroc, genome_of, pearson, probabilities
 from training.windows_on_device import GenomeTensor
 
@@ -97,8 +97,15 @@ def fit_ensemble(
     Raises
     ------
     FitError
-        As of :func:`training.fit.fit`; also when a folder holds a member of another run.
+        As of :func:`training.fit.fit`; also when a folder holds a member of another run, or several devices
+        are asked for.
     """
+    if config.devices > 1:
+        raise FitError(
+            f"fit.devices is {config.devices}; the members of an ensemble are fitted on one device each. To use "
+            "several, begin one 'python -m training fit' on each, with fit.seed=SEED and --out OUT/member-SEED, "
+            "and then the ensemble, which reads what is complete"
+        )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     place = genome_of(dataset, genome, network.window + config.max_shift)

@@ -64,6 +64,7 @@ def instance_logits(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) 
             found = [
                 network(genome.cut(some, config.window, token=config.channels == 5)).float().cpu()
                 for some in torch.split(offsets, _WINDOWS)
+                if len(some)
             ]
     finally:
         network.train(mode)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.model import MIFM
 from training.dataset import DataSet
 from training.predictions import (
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from training.distil_bags import BagDistilConfig
 
 _Floats = npt.NDArray[np.float64]
+
+
+class DistilError(MIFMError):
+    """A distillation that cannot be done, or that went wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +117,8 @@ def teach(
     used = used_instances(dataset, config.max_bag_size)
     offsets = genome.offsets(used.instances)
     logits = mean_logits([instance_logits(teacher, genome, offsets) for teacher in teachers])
+    if not np.isfinite(logits).all():
+        raise DistilError("the teachers' answers are not finite; their weights cannot be used")
     labels = used.bags["label"].to_numpy(np.int64)
     target, weight = targets(logits, used.instances["bag"].to_numpy(), labels, config)
     return Taught(used, offsets, logits, target, weight)

@@ -23,6 +23,7 @@ from training.distil_sequence import (
     one_hot,
     stages,
 )
+from training.recipe import Recipe
 
 QUICK = SequenceDistilConfig(
     contigs=("1",), hint_steps=600, end_to_end_steps=300, end_to_end_learning_rate=2e-3, log_every=300
@@ -148,7 +149,7 @@ def test_recipes_that_are_refused(tmp_path: Path, text: str, message: str) -> No
 def test_the_recipes_of_the_embedded_weights(root: Path) -> None:
     stated = load_weights("embedded").provenance
     for name in ("embedded-3.yaml", "embedded-2.yaml", "embedded.yaml"):
-        recipe = read_configuration(root / "training" / "configs" / name, SequenceDistilConfig)
+        recipe = read_configuration(root / "training" / "configs" / name, Recipe).distil.sequence
         assert stated["recipe"] == json.loads(json.dumps(dataclasses.asdict(recipe))), name
         stated = stated["start"]
     assert stated is None
@@ -171,28 +172,31 @@ def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
     fasta = write_fasta(tmp_path / "genome.fa", {"1": bases[:5000], "20": bases[5000:]})
     save_weights(tmp_path / "teacher.safetensors", random_network(TINY), {"source": {"file": "somewhere"}})
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("contigs: ['1']\nheld_out: ['20']\nhint_steps: 3\nend_to_end_steps: 3\nlog_every: 2\n")
-    command = ("distil", "--config", recipe, "--teacher", tmp_path / "teacher.safetensors", "--fasta", fasta)
-    run(
-        "training",
-        *command,
-        "--out",
-        tmp_path / "student.safetensors",
-        "--log",
-        tmp_path / "log.tsv",
-        cwd=root,
+    recipe.write_text(
+        "distil:\n  source: sequence\n  sequence: {contigs: ['1'], held_out: ['20'], hint_steps: 3, "
+        "end_to_end_steps: 3, log_every: 2}\n"
     )
-    student = load_weights(tmp_path / "student.safetensors")
+    teacher = tmp_path / "teacher.safetensors"
+    command = ("distil", "--config", recipe, "--teacher", teacher, "--set", f"fasta={fasta}")
+    run("training", *command, "--out", tmp_path / "student", cwd=root)
+    student = load_weights(tmp_path / "student" / "student.safetensors")
     assert student.config == TINY
     assert student.provenance["teacher"]["source"] == {"file": "somewhere"}
     assert student.provenance["recipe"]["hint_steps"] == 3
-    lines = (tmp_path / "log.tsv").read_text().splitlines()
-    assert lines[0].startswith("stage\tstep\tseconds")
-    assert [line.split("\t")[:2] for line in lines[1:]] == [
+    lines = (tmp_path / "student" / "log.csv").read_text().splitlines()
+    assert lines[0].startswith("stage,step,seconds")
+    assert [line.split(",")[:2] for line in lines[1:]] == [
         ["hints", "2"], ["hints", "3"], ["end-to-end", "2"], ["end-to-end", "3"],
     ]  # fmt: skip
-    recipe.write_text("contigs: ['2']\n")
-    done = run("training", *command, "--out", tmp_path / "none.safetensors", cwd=root, check=False)
-    assert done.returncode == 1
-    assert "there is no contig '2'" in done.stderr
-    assert "Traceback" not in done.stderr
+    for setting, options, message in (
+        ("distil.sequence.contigs=['2']", (), "there is no contig '2'"),
+        ("distil.source=bags", (), "distil.source is bags: give --data"),
+        ("distil.sequence=null", (), "distil.source is sequence, and distil.sequence is missing"),
+        ("distil.source=sequence", ("--vcf", "x.vcf"), "give one --teacher, no --data"),
+        ("fasta=''", (), "fasta is missing"),
+    ):
+        failing = (*command, setting, *options, "--out", tmp_path / "none")
+        done = run("training", *failing, cwd=root, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
