@@ -273,7 +273,9 @@ class _Run:
             identity = json.loads(state["identity"])
         # A damaged file can fail in any way inside torch.load.
         except Exception as error:
-            raise DistilError(f"cannot read {path}: {error}; delete it to begin from the start") from error
+            raise DistilError(
+                f"{path} is no checkpoint of a distillation, or damaged; delete it to begin from the start"
+            ) from error
         if identity != self._identity:
             other = sorted(key for key in self._identity if identity.get(key) != self._identity[key])
             raise DistilError(

@@ -102,9 +102,9 @@ def fit_ensemble(
     """
     if config.devices > 1:
         raise FitError(
-            f"fit.devices is {config.devices}; the members of an ensemble are fitted on one device each. To use "
-            "several, begin one 'python -m training fit' on each, with fit.seed=SEED and --out OUT/member-SEED, "
-            "and then the ensemble, which reads what is complete"
+            f"fit.devices is {config.devices}; the members of an ensemble are fitted on one device each. To "
+            "use several, begin one 'python -m training fit' on each, with fit.seed=SEED and "
+            "--out OUT/member-SEED, and then the ensemble, which reads what is complete"
         )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
