@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.files import written_whole
@@ -26,6 +25,7 @@ from training.batches import in_order
 from training.configuration import to_plain
 from training.dataset import DataSet, Split
 from training.fit import FitConfig, Fitted, fit, validation_bags
+from training.frozen import with_frozen_statistics
 from training.predictions import genome_of, instance_logits, largest, pearson, probabilities, spearman
 from training.windows_on_device import GenomeTensor
 
@@ -66,24 +66,6 @@ class FinetuneConfig:
             epochs=5, learning_rate=1e-4, schedule="constant", monitor="last", max_shift=0
         )
     )
-
-
-class _FrozenBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation with the statistics that it has, also in training."""
-
-    def train(self, mode: bool = True) -> _FrozenBatchNorm:  # noqa: ARG002 - never in training
-        """Stay in evaluation mode."""
-        return super().train(False)
-
-
-def with_frozen_statistics(network: MIFM) -> MIFM:
-    """A copy whose batch normalisation never changes its statistics; its tensors have the same names."""
-    frozen = copy.deepcopy(network)
-    for module in frozen.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            module.__class__ = _FrozenBatchNorm
-            module.train(False)
-    return frozen
 
 
 def finetune(
