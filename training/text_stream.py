@@ -21,8 +21,8 @@ from mifm_kipoi.errors import InputError
 MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "NULL", "null", "None", ".", "-")
 """How tables write that a value is not known."""
 
-BLOCK_BYTES = 1 << 25
-"""Bytes of text that are parsed at once: 32 MiB."""
+BLOCK_BYTES = 1 << 22
+"""Bytes of text that are parsed at once: 4 MiB. Arrow reads up to 32 such blocks ahead."""
 
 _GZIP = b"\x1f\x8b"
 
