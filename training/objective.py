@@ -36,9 +36,9 @@ class ObjectiveConfig:
     hidden : int
         Hidden units of the attention poolings.
     null : bool
-        Whether ``single_effect`` leaves room for bags without a causal instance. Without it the loss of
-        positive bags does not change with a number added to all logits, so that only the negatives give
-        the logits their scale.
+        Whether ``single_effect`` leaves room for positive bags without a causal instance, the default:
+        where the Bayes factors are weak, the label is not believed. Without it a positive bag holds one for
+        certain, however weak they are.
     class_weight : str
         ``balanced``: the positive and the negative bags of a batch weigh the same in total; ``none``: each
         bag weighs the same.
@@ -88,10 +88,12 @@ class Objective(nn.Module):
     """The loss of bags, and their logits.
 
     Poolings that give a bag a logit are trained with its cross-entropy. ``single_effect`` is trained with
-    minus the log-likelihood of a positive bag's summary statistics. ``susie_em`` is trained with the
-    cross-entropy between the instances and their posterior under the network, whose gradient is taken as
-    constant: one step of expectation maximisation. A negative bag weighs as a negative in each: its
-    instances are not causal.
+    minus the log-likelihood of a positive bag's summary statistics, which falls below 0 where the Bayes
+    factors are large. ``susie_em`` is trained by expectation maximisation, with PIPs for Bayes factors
+    (:func:`training.pooling.effect_probabilities`, :func:`training.pooling.expected_log_prior`). The prior of
+    both has a null, none causal, that fixes the scale of the logits: a softmax over the bag alone does not
+    change with a number added to its logits, and negatives would push them down without end. A negative bag
+    is the null in both, so its loss is the cross-entropy of ISR.
 
     Parameters
     ----------
@@ -106,10 +108,7 @@ class Objective(nn.Module):
         if config.pooling in _ATTENTION:
             self.attention = pooling.GatedAttention(feature_size, config.hidden)
         if config.pooling == "additive_attention":
-            last = nn.Linear(config.hidden, 1)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            self.rest = nn.Sequential(nn.Linear(feature_size, config.hidden), nn.GELU(), last)
+            self.log_slope = nn.Parameter(torch.zeros(()))
 
     @property
     def needs_features(self) -> bool:
@@ -178,29 +177,32 @@ class Objective(nn.Module):
 
     def bag_losses(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
         """Loss of each bag: (count,)."""
-        if self.config.pooling == "single_effect":
-            log_bf = _of_positives("log_bf", instances.log_bf, layout, labels)
-            # A Bayes factor of 0 makes of a negative bag's term the cross-entropy of ISR pooling.
-            log_bf = log_bf.masked_fill(labels[layout.bag] == 0, -torch.inf)
-            positive = pooling.single_effect(instances.logits, log_bf, layout, null=True)
-            if not self.config.null:
-                known = log_bf.masked_fill(labels[layout.bag] == 0, 0)
-                certain = pooling.single_effect(instances.logits, known, layout, null=False)
-                positive = torch.where(labels > 0, certain, positive)
-            return -positive
-        if self.config.pooling == "susie_em":
-            pip = _of_positives("pip", instances.pip, layout, labels)
-            target = pooling.posterior(instances.logits, pip, layout) * labels[layout.bag]
-            return layout.sum(F.binary_cross_entropy_with_logits(instances.logits, target, reduction="none"))
+        if self.config.pooling in ("single_effect", "susie_em"):
+            return -self._log_likelihood(instances, layout, labels)
         logits = self.bag_logits(instances, layout)
         return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
 
+    def _log_likelihood(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
+        logits = instances.logits
+        none = F.logsigmoid(-pooling.isr(logits, layout))
+        if self.config.pooling == "susie_em":
+            pip = _of_positives("pip", instances.pip, layout, labels)
+            weights = pooling.posterior(logits, pooling.effect_probabilities(pip, layout), layout)
+            found = pooling.expected_log_prior(logits, weights, layout)
+        else:
+            log_bf = _of_positives("log_bf", instances.log_bf, layout, labels)
+            found = pooling.single_effect(logits, log_bf, layout, self.config.null)
+            if not self.config.null:  # the softmax over the bag times the prior that one is causal
+                found = found + F.logsigmoid(pooling.isr(logits, layout))
+        return torch.where(labels > 0, found, none)
+
     def _attended(self, instances: Instances, layout: BagLayout) -> torch.Tensor:
-        assert instances.features is not None, "the attention poolings need features"
+        if instances.features is None:
+            raise ValueError(f"{self.config.pooling} needs the features of the instances; none were given")
         scores = self.attention(instances.features)
         if self.config.pooling == "gated_attention":
             return pooling.attention(instances.logits, scores, layout)
-        return pooling.additive_attention(instances.logits, instances.features, scores, layout, self.rest)
+        return pooling.additive_attention(instances.logits, scores, self.log_slope.exp(), layout)
 
 
 def initial_bias(name: PoolingName, mean_bag_size: float) -> float:

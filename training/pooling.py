@@ -26,10 +26,31 @@ class BagLayout:
         Rising from 0 without gaps: the instances of a bag follow each other.
     count : int
         Number of bags.
+
+    Raises
+    ------
+    ValueError
+        When bags are not numbered so. Off the CPU the numbers are not looked at, for that would wait for
+        the device: make layouts on the CPU and move them.
     """
 
     bag: torch.Tensor
     count: int
+
+    def __post_init__(self) -> None:
+        if self.bag.dtype != torch.int64 or self.bag.dim() != 1:
+            raise ValueError(
+                f"bag has dtype {self.bag.dtype} and shape {tuple(self.bag.shape)}; expected int64 and (n,)"
+            )
+        if self.bag.device.type != "cpu":
+            return
+        steps = torch.diff(self.bag, prepend=self.bag.new_tensor([-1]))
+        if bool(((steps < 0) | (steps > 1)).any()) or bool((steps[:1] != 1).any()):
+            raise ValueError(
+                "the bags of the instances do not rise from 0 without gaps; sort and number them"
+            )
+        if int(steps.sum()) != self.count:
+            raise ValueError(f"the instances are of {int(steps.sum())} bags; expected {self.count}")
 
     @classmethod
     def of_sizes(cls, sizes: Sequence[int] | torch.Tensor) -> BagLayout:
@@ -242,30 +263,32 @@ def attention(logits: torch.Tensor, scores: torch.Tensor, layout: BagLayout) -> 
 
 
 def additive_attention(
-    logits: torch.Tensor, features: torch.Tensor, scores: torch.Tensor, layout: BagLayout, rest: nn.Module
+    logits: torch.Tensor, scores: torch.Tensor, negative_slope: torch.Tensor, layout: BagLayout
 ) -> torch.Tensor:
-    """Sum of what each instance contributes: ``sum psi(a h)`` (Javed et al. 2022, NeurIPS).
+    """Sum of what each instance contributes: ``sum psi(a f)`` with ``a = softmax(scores)`` in each bag.
 
-    ``psi`` is the linear head of the network and a network of its own beside it: ``psi(a h) = a f +
-    rest(a h)``, so that the instance logits are trained too. With ``rest`` zero it is :func:`attention`.
+    Additive MIL sums ``psi(a h)`` of the features h, with a ReLU network psi (Javed et al. 2022, NeurIPS).
+    With a linear psi that is :func:`attention`. A psi of its own on the features would take the place of the
+    network's head, whose logit is the score of a variant and would stay untrained. So psi reads the logit,
+    and is the rising ReLU network without bias ``psi(v) = relu(v) - slope relu(-v)``: the slope says how
+    much instances that speak against count beside those that speak for. In a bag of one the logit below 0
+    is multiplied by the slope; with a slope of 1 this is :func:`attention`.
 
     Parameters
     ----------
     logits, scores : torch.Tensor, shape (n,)
         Of the instances.
-    features : torch.Tensor, shape (n, d)
-        What the head reads.
+    negative_slope : torch.Tensor, shape ()
+        Positive.
     layout : BagLayout
-    rest : module
-        (n, d) -> (n, 1).
 
     Returns
     -------
     torch.Tensor, shape (count,)
         Bag logits.
     """
-    weights = layout.log_softmax(scores).exp()
-    return layout.sum(weights * logits + rest(weights.unsqueeze(1) * features).squeeze(1))
+    contributions = torch.where(logits > 0, logits, negative_slope * logits)
+    return layout.sum(layout.log_softmax(scores).exp() * contributions)
 
 
 class GatedAttention(nn.Module):
@@ -325,32 +348,76 @@ def single_effect(
     return torch.where(none, torch.zeros_like(joint), F.softplus(joint)) - F.softplus(prior)
 
 
-def posterior(logits: torch.Tensor, pip: torch.Tensor, layout: BagLayout) -> torch.Tensor:
-    """Posterior probabilities of instances when the network's prior takes the place of a uniform one.
+def effect_probabilities(pip: torch.Tensor, layout: BagLayout) -> torch.Tensor:
+    """Logarithms of the probabilities that one effect of a bag is that of each instance, from PIPs.
 
-    The PIPs of a bag of n instances were found under equal priors. With ``e``, the expected number of causal
-    instances in it, their sum or 1 if that is more, each prior was ``e / n``, and the odds
-    ``PIP / (1 - PIP)`` over the prior odds are the Bayes factor of the instance. It times the odds of the
-    network, ``exp(f)``, are the new posterior odds: an expectation step in the manner of SuSiE (Wang et al.
-    2020, J R Stat Soc B 82:1273), instance by instance, for a table of PIPs does not hold SuSiE's effects.
+    In SuSiE (Wang et al. 2020, J R Stat Soc B 82:1273) a bag has K single effects, and ``PIP_j = 1 - prod_l
+    (1 - alpha_lj)``. A table of PIPs holds the product alone, so the effects are taken for exchangeable:
+    ``alpha_j = 1 - (1 - PIP_j)^(1/K)``, with K the sum of the PIPs, or 1 if that is more. For one effect
+    alpha is the PIP, and two instances of PIP 1 have the same share of an effect.
+
+    The alphas were found under equal priors, so they are proportional to the Bayes factors of the instances
+    (``alpha_j = BF_j / sum BF``): with the network as prior, ``log_bf = log alpha`` up to a number common to
+    the bag, which no posterior depends on.
 
     Parameters
     ----------
-    logits : torch.Tensor, shape (n,)
     pip : torch.Tensor, shape (n,)
-        0 to 1.
+        0 to 1; less than 1e-6 counts as 1e-6 and more than 1 - 1e-6 as that, for tables round.
     layout : BagLayout
 
     Returns
     -------
     torch.Tensor, shape (n,)
-        Without a gradient.
+        Without a gradient; NaN throughout bags with a PIP that is NaN, below 0 or above 1.
     """
     with torch.no_grad():
-        sizes = layout.sizes.to(pip.dtype)
-        # In a bag of one the uniform prior is the fine-mapping tool's certainty; a half is taken for it.
-        prior = (layout.sum(pip).clamp_min(1.0) / sizes).clamp_max(0.5)[layout.bag]
-        return torch.sigmoid(logits + torch.logit(pip, eps=1e-6) - torch.logit(prior))
+        pip = pip.masked_fill((pip < 0) | (pip > 1), torch.nan)
+        effects = layout.sum(pip).clamp_min(1.0)[layout.bag]
+        rest = torch.log1p(-pip.clamp(1e-6, 1 - 1e-6)) / effects
+        return torch.log(-torch.expm1(rest))
+
+
+def posterior(logits: torch.Tensor, log_bf: torch.Tensor, layout: BagLayout) -> torch.Tensor:
+    """Probability that each instance is the causal one, given that one of its bag is.
+
+    The expectation step: ``q = pi BF / sum pi BF`` with ``pi`` proportional to ``exp(f)``. Bayes factors need
+    be known up to one number per bag.
+
+    Parameters
+    ----------
+    logits, log_bf : torch.Tensor, shape (n,)
+    layout : BagLayout
+
+    Returns
+    -------
+    torch.Tensor, shape (n,)
+        Summing to 1 in each bag; without a gradient.
+    """
+    return layout.log_softmax((logits + log_bf).detach()).exp()
+
+
+def expected_log_prior(logits: torch.Tensor, weights: torch.Tensor, layout: BagLayout) -> torch.Tensor:
+    """``sum q log pi`` with ``pi = exp(f) / (1 + sum exp(f))``, what the maximisation step raises.
+
+    Let a bag hold one causal instance or none, with the prior pi. A positive bag holds one, so the likelihood
+    of its data is ``sum pi BF``; its expectation step is :func:`posterior`, and for any other prior pi'
+    ``log sum pi' BF - log sum pi BF >= sum q log pi' - sum q log pi`` (Dempster, Laird & Rubin 1977): raising
+    this raises the likelihood. At the network that q was found with, both have the same gradient, ``q - pi``.
+    A negative bag holds none: its log-likelihood is ``-log(1 + sum exp(f))``, the cross-entropy of ISR.
+
+    Parameters
+    ----------
+    logits, weights : torch.Tensor, shape (n,)
+        Logits and q, which sums to 1 in each bag.
+    layout : BagLayout
+
+    Returns
+    -------
+    torch.Tensor, shape (count,)
+    """
+    none = F.softplus(layout.log_sum_exp(logits))
+    return layout.sum(weights * (logits - none[layout.bag]))
 
 
 def _log_softplus(x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,5 @@
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -52,20 +53,53 @@ def test_batches_of_one_class_have_its_mean(label: float) -> None:
     assert found.item() == pytest.approx(expected)
 
 
-def test_the_posterior_is_constant_for_the_gradient() -> None:
+def test_a_positive_bag_is_drawn_from_its_prior_to_its_posterior() -> None:
     logits = torch.tensor([0.1, 1.0, -1.0, -0.5, 0.0, 2.0], dtype=torch.float64, requires_grad=True)
     given = Instances(logits, pip=instances([0.0] * 6).pip)
-    objective = Objective(ObjectiveConfig("susie_em"))
-    objective.bag_losses(given, LAYOUT, LABELS).sum().backward()
-    # Binary cross-entropy with constant targets q has the gradient p - q.
-    pip, prior = [0.1, 0.7, 0.2], 1 / 3
-    odds = [
-        math.exp(f) * p / (1 - p) / (prior / (1 - prior)) for f, p in zip([0.1, 1.0, -1.0], pip, strict=True)
-    ]
-    targets = [o / (1 + o) for o in odds] + [0.0] * 3
-    expected = (torch.sigmoid(logits.detach()) - torch.tensor(targets, dtype=torch.float64)).tolist()
+    Objective(ObjectiveConfig("susie_em")).bag_losses(given, LAYOUT, LABELS).sum().backward()
+    odds = [math.exp(f) for f in (0.1, 1.0, -1.0)]
+    joint = [o * p for o, p in zip(odds, (0.1, 0.7, 0.2), strict=True)]
+    expected = [o / (1 + sum(odds)) - j / sum(joint) for o, j in zip(odds, joint, strict=True)]
     assert logits.grad is not None
-    assert logits.grad.tolist() == pytest.approx(expected, abs=1e-5)
+    assert logits.grad[:3].tolist() == pytest.approx(expected)
+    assert logits.grad[3:].tolist() == pytest.approx(torch.sigmoid(logits[3:].detach()).tolist())
+
+
+def test_certain_positives_are_the_limit_of_strong_evidence() -> None:
+    """With Bayes factors times exp(50) the null is out of the question; the factor itself is subtracted."""
+    given = instances([0.1, 1.0, -1.0, -0.5, 0.0, 2.0])
+    assert given.log_bf is not None
+    strong = Instances(given.logits, log_bf=given.log_bf + 50)
+    with_null = Objective(ObjectiveConfig("single_effect")).bag_losses(strong, LAYOUT, LABELS)
+    without = Objective(ObjectiveConfig("single_effect", null=False)).bag_losses(given, LAYOUT, LABELS)
+    assert with_null[0].item() + 50 == pytest.approx(without[0].item())
+    assert with_null[1:].tolist() == pytest.approx(without[1:].tolist())
+
+
+@pytest.mark.parametrize("null", [True, False])
+def test_a_single_effect_has_a_best_scale(null: bool) -> None:
+    """A number added to all logits costs in either direction, so they do not drift off."""
+    objective, given = Objective(ObjectiveConfig("single_effect", null=null)), instances([0.0] * 6)
+    losses = [
+        objective(Instances(given.logits + shift, log_bf=given.log_bf), LAYOUT, LABELS).item()
+        for shift in (-20.0, 0.0, 20.0)
+    ]
+    assert losses[0] > losses[1] < losses[2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_extreme_logits_have_finite_losses_and_gradients(name: PoolingName) -> None:
+    torch.manual_seed(0)
+    objective = Objective(ObjectiveConfig(name), feature_size=2)
+    logits = torch.tensor([1e4, -1e4, 0.0, 1e4, -1e4, 50.0], requires_grad=True)
+    positive = torch.tensor([-30.0, 5000.0, 0.0]), torch.tensor([0.0, 1.0, 1.0])
+    unknown = torch.full((3,), torch.nan)
+    log_bf, pip = (torch.cat([values, unknown]) for values in positive)
+    loss = objective(Instances(logits, torch.ones(6, 2), log_bf, pip), LAYOUT, LABELS.float())
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
 
 
 @pytest.mark.parametrize(("name", "column"), [("single_effect", "log_bf"), ("susie_em", "pip")])
@@ -101,40 +135,66 @@ def test_impossible_values_are_refused(values: dict[str, float], message: str) -
         ObjectiveConfig(**values)  # type: ignore[arg-type]
 
 
-def learnt(name: PoolingName, shuffled: bool) -> float:
-    """How often the planted instance comes first in new bags, after training a linear network."""
+def learnt(name: PoolingName, evidence: Literal["informative", "flat", "shuffled"], null: bool) -> float:
+    """How often the planted instance comes first in new bags, after training a linear network.
+
+    Positive bags hold 8 instances, negative ones 1. Flat evidence is that of instances in perfect LD.
+    """
     generator = torch.Generator().manual_seed(7)
 
-    def draw(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def draw(count: int, effect: float) -> tuple[torch.Tensor, torch.Tensor]:
         features = torch.randn(count * 8, 6, generator=generator)
-        labels = (torch.arange(count) % 2 == 0).float()
         causal = torch.arange(count) * 8 + torch.randint(0, 8, (count,), generator=generator)
-        features[causal, 0] += 4 * labels
-        evidence = torch.randn(count * 8, generator=generator)
-        evidence[causal] += 2
-        return features, labels, evidence
+        features[causal, 0] += effect
+        return features, causal
 
-    features, labels, evidence = draw(400)
-    if shuffled:
-        labels = labels[torch.randperm(400, generator=generator)]
-        evidence = evidence[torch.randperm(3200, generator=generator)]
+    planted = 0.0 if evidence == "shuffled" else 4.0
+    features, causal = draw(200, planted)
+    log_bf = torch.full((1600,), 8.0)
+    if evidence != "flat":
+        log_bf = torch.randn(1600, generator=generator)
+        log_bf[causal] += 2
+    pip = torch.softmax(log_bf.view(200, 8), 1).flatten()
+    unknown = torch.full((1600,), torch.nan)
+    features = torch.cat([features, torch.randn(1600, 6, generator=generator)])
+    if evidence == "shuffled":
+        features[torch.randint(0, 3200, (400,), generator=generator), 0] += 4.0
+    log_bf, pip = torch.cat([log_bf, unknown]), torch.cat([pip, unknown])
+    layout = BagLayout.of_sizes([8] * 200 + [1] * 1600)
+    labels = torch.cat([torch.ones(200), torch.zeros(1600)])
+
+    torch.manual_seed(0)
     linear = torch.nn.Linear(6, 1)
     torch.nn.init.zeros_(linear.weight)
     torch.nn.init.constant_(linear.bias, initial_bias(name, 8))
-    layout, objective = BagLayout.of_sizes([8] * 400), Objective(ObjectiveConfig(name))
-    optimiser = torch.optim.Adam(linear.parameters(), lr=0.05)
-    for _ in range(150):
+    objective = Objective(ObjectiveConfig(name, null=null), feature_size=6)
+    optimiser = torch.optim.Adam([*linear.parameters(), *objective.parameters()], lr=0.05)
+    for _ in range(200):
         optimiser.zero_grad()
-        objective(Instances(linear(features).squeeze(1), log_bf=evidence), layout, labels).backward()
+        given = Instances(linear(features).squeeze(1), features, log_bf, pip)
+        objective(given, layout, labels).backward()
         optimiser.step()
-    features, labels, _ = draw(400)
+    features, _ = draw(400, 4.0)
     with torch.no_grad():
         first = linear(features).view(400, 8).argmax(1)
-    planted = features[:, 0].view(400, 8).argmax(1)
-    return (first == planted)[labels == 1].float().mean().item()
+    return (first == features[:, 0].view(400, 8).argmax(1)).float().mean().item()
 
 
-@pytest.mark.parametrize("name", ["noisy_or", "isr", "single_effect"])
-def test_the_planted_instance_is_learnt_and_not_from_shuffled_labels(name: PoolingName) -> None:
-    assert learnt(name, shuffled=False) > 0.9
-    assert learnt(name, shuffled=True) < 0.5
+LEARNERS: tuple[tuple[PoolingName, bool], ...] = (
+    ("noisy_or", True), ("isr", True), ("single_effect", True), ("single_effect", False),
+    ("susie_em", True), ("gated_attention", True), ("additive_attention", True),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "null"), LEARNERS)
+@pytest.mark.parametrize("evidence", ["informative", "flat"])
+def test_the_planted_instance_is_learnt(
+    name: PoolingName, null: bool, evidence: Literal["informative", "flat"]
+) -> None:
+    assert learnt(name, evidence, null) > 0.9
+
+
+@pytest.mark.parametrize(("name", "null"), LEARNERS)
+def test_nothing_is_learnt_where_labels_say_nothing(name: PoolingName, null: bool) -> None:
+    """The feature is as frequent in the instances of negative bags as in those of positive ones."""
+    assert learnt(name, "shuffled", null) < 0.5

@@ -117,16 +117,33 @@ def test_empty_bags_are_refused() -> None:
         BagLayout.of_sizes([2, 0, 1])
 
 
+@pytest.mark.parametrize(
+    ("bag", "count", "message"),
+    [
+        ([0, 0, 2], 3, "do not rise from 0 without gaps"),
+        ([1, 1, 2], 2, "do not rise from 0 without gaps"),
+        ([0, 1, 0], 2, "do not rise from 0 without gaps"),
+        ([0, 1, 1], 3, "the instances are of 2 bags; expected 3"),
+    ],
+)
+def test_layouts_that_would_give_wrong_numbers_are_refused(bag: list[int], count: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BagLayout(torch.tensor(bag), count)
+
+
+def test_layouts_of_another_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"dtype torch.int32 and shape \(2,\); expected int64"):
+        BagLayout(torch.tensor([0, 1], dtype=torch.int32), 2)
+
+
 def test_additive_attention_sums_what_instances_contribute() -> None:
-    generator = torch.Generator().manual_seed(4)
-    features = torch.randn(5, 3, generator=generator, dtype=torch.float64)
-    logits, scores = features.sum(1), features[:, 0]
-    rest = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Tanh()).double()
-    found = pooling.additive_attention(logits, features, scores, BagLayout.of_sizes([2, 3]), rest)
-    for bag, rows in enumerate((slice(0, 2), slice(2, 5))):
-        weights = torch.softmax(scores[rows], 0)
-        parts = [a * f + rest(a * h) for a, f, h in zip(weights, logits[rows], features[rows], strict=True)]
-        assert found[bag].item() == pytest.approx(sum(parts).item())
+    logits = torch.tensor([2.0, -4.0, -1.0, -3.0])
+    scores = torch.tensor([0.0, math.log(3.0), 5.0, 5.0])
+    layout = BagLayout.of_sizes([2, 2])
+    found = pooling.additive_attention(logits, scores, torch.tensor(0.5), layout)
+    assert found.tolist() == pytest.approx([2 / 4 - 0.5 * 4 * 3 / 4, -0.5 * 2])
+    linear = pooling.additive_attention(logits, scores, torch.tensor(1.0), layout)
+    torch.testing.assert_close(linear, pooling.attention(logits, scores, layout))
 
 
 def pips(logits: list[float], log_bf: list[float], null: bool) -> tuple[list[float], list[float]]:
@@ -165,29 +182,85 @@ def test_a_single_effect_survives_huge_and_vanishing_bayes_factors() -> None:
     assert logits.grad[2:].tolist() == pytest.approx([-1 / 3, -1 / 3])
 
 
-def test_under_the_uniform_prior_the_posterior_is_the_given_pip() -> None:
-    pip = torch.tensor([0.7, 0.2, 0.1, 0.9, 0.8, 0.3, 0.0], dtype=torch.float64)
-    layout = BagLayout.of_sizes([3, 4])
-    # One causal instance of 3 is expected in the first bag, 2 of 4 in the second.
-    uniform = torch.tensor([1 / 3] * 3 + [0.5] * 4, dtype=torch.float64).logit()
-    found = pooling.posterior(uniform, pip, layout)
-    torch.testing.assert_close(found, pip, atol=2e-6, rtol=0)
-    assert (pooling.posterior(uniform + 1, pip, layout)[:6] > found[:6]).all()
+@pytest.mark.parametrize("null", [True, False])
+def test_the_gradient_of_a_single_effect_is_that_of_finite_differences(null: bool) -> None:
+    logits = torch.tensor([0.3, -1.0, 2.0, 0.5], dtype=torch.float64, requires_grad=True)
+    log_bf = torch.tensor([1.0, 4.0, -1.0, 0.5], dtype=torch.float64)
+    layout = BagLayout.of_sizes([3, 1])
+    assert torch.autograd.gradcheck(lambda f: pooling.single_effect(f, log_bf, layout, null), logits)
+
+
+def test_under_the_uniform_prior_the_posterior_of_one_effect_is_the_given_pip() -> None:
+    pip = torch.tensor([0.7, 0.2, 0.1, 0.25, 0.75], dtype=torch.float64)
+    layout = BagLayout.of_sizes([3, 2])
+    log_bf = pooling.effect_probabilities(pip, layout)
+    torch.testing.assert_close(pooling.posterior(torch.full_like(pip, -3), log_bf, layout), pip)
+    doubled = pooling.posterior(torch.tensor([math.log(2), 0, 0, 0, 0]), log_bf, layout)
+    expected = torch.tensor([1.4 / 1.7, 0.2 / 1.7, 0.1 / 1.7, 0.25, 0.75], dtype=torch.float64)
+    torch.testing.assert_close(doubled, expected)
+
+
+def test_pips_of_several_effects_are_shared_out() -> None:
+    """Those of K exchangeable effects are found again, up to their sum; certain ones share equally."""
+    alpha = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    pip = 1 - (1 - alpha) ** 2
+    effects = pip.sum().item()
+    given = torch.cat([pip, torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)])
+    found = pooling.effect_probabilities(given, BagLayout.of_sizes([3, 3])).exp()
+    assert found[:3].tolist() == pytest.approx([1 - (1 - p) ** (1 / effects) for p in pip.tolist()])
+    shares = pooling.posterior(torch.zeros(6), found.log(), BagLayout.of_sizes([3, 3]))
+    assert shares[3:].tolist() == pytest.approx([0.5, 0.5, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, 70.0, math.nan])
+def test_numbers_that_are_no_probabilities_give_none(wrong: float) -> None:
+    layout = BagLayout.of_sizes([2, 1])
+    found = pooling.effect_probabilities(torch.tensor([0.3, wrong, 0.4]), layout)
+    assert found.isnan().tolist() == [True, True, False]
+
+
+def test_both_steps_have_the_gradient_of_the_likelihood() -> None:
+    generator = torch.Generator().manual_seed(8)
+    logits = torch.randn(9, generator=generator, dtype=torch.float64).requires_grad_()
+    log_bf = torch.randn(9, generator=generator, dtype=torch.float64)
+    layout = BagLayout.of_sizes([4, 1, 4])
+    odds = layout.log_sum_exp(logits + log_bf) - torch.log(1 + layout.sum(logits.exp()))
+    (expected,) = torch.autograd.grad(odds.sum(), logits)
+    weights = pooling.posterior(logits, log_bf, layout)
+    (found,) = torch.autograd.grad(pooling.expected_log_prior(logits, weights, layout).sum(), logits)
+    torch.testing.assert_close(found, expected)
 
 
 def test_expectation_maximisation_never_lowers_the_likelihood() -> None:
-    """With a full maximisation: a prior becomes the mean posterior of the instances that share it."""
+    """Instances of four kinds share a logit. For them the maximisation is done to the end each time."""
     generator = torch.Generator().manual_seed(5)
     kinds = torch.randint(0, 4, (60,), generator=generator)
-    pip = torch.rand(60, generator=generator, dtype=torch.float64) / 12
+    log_bf = 2 * torch.randn(60, generator=generator, dtype=torch.float64)
     layout = BagLayout.of_sizes([12] * 5)
-    odds = torch.logit(pip) - torch.logit(torch.tensor(1 / 12, dtype=torch.float64))
+
+    def likelihood(logits: torch.Tensor) -> float:
+        odds = [row.exp() for row in logits[kinds].view(5, 12)]
+        bfs = [row.exp() for row in log_bf.view(5, 12)]
+        return sum(
+            math.log(float((o * bf).sum() / (1 + o.sum()))) for o, bf in zip(odds, bfs, strict=True)
+        ) - math.log1p(float(logits.exp().sum()))  # a negative bag, one of each kind
+
     logits = torch.zeros(4, dtype=torch.float64)
     seen = []
-    for _ in range(20):
-        prior = torch.sigmoid(logits)[kinds]
-        seen.append(torch.log(prior * odds.exp() + 1 - prior).sum().item())
-        target = pooling.posterior(logits[kinds], pip, layout)
-        logits = torch.stack([target[kinds == kind].mean() for kind in range(4)]).logit()
-    assert all(after >= before - 1e-12 for before, after in itertools.pairwise(seen))
+    for _ in range(15):
+        seen.append(likelihood(logits))
+        weights = pooling.posterior(logits[kinds], log_bf, layout)
+        logits = logits.clone().requires_grad_()
+        optimiser = torch.optim.LBFGS([logits], max_iter=100, line_search_fn="strong_wolfe")
+
+        def loss(logits: torch.Tensor = logits, weights: torch.Tensor = weights) -> torch.Tensor:
+            logits.grad = None
+            found = -pooling.expected_log_prior(logits[kinds], weights, layout).sum()
+            found = found + torch.log1p(logits.exp().sum())
+            found.backward()
+            return found
+
+        optimiser.step(loss)
+        logits = logits.detach()
+    assert all(after >= before - 1e-9 for before, after in itertools.pairwise(seen))
     assert seen[-1] > seen[0] + 1

@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from mifm_kipoi.genome import Genome
+from training.allocation import keep_freed_memory
 from training.commands.arguments import add_recipe, read_recipe
 from training.configuration import ConfigurationError
 from training.dataset import read_dataset
@@ -67,6 +68,7 @@ def _fit(options: argparse.Namespace) -> None:
             "fasta is missing: name the FASTA file that the data set was made with, such as "
             "--set fasta=genome.fa.gz"
         )
+    keep_freed_memory()
     dataset = read_dataset(options.data)
     found = fit(dataset, Genome(recipe.fasta), recipe.network, recipe.fit, options.out, options.resume)
     if is_another_rank():
