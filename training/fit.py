@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import logging
 import math
 import os
@@ -46,7 +45,7 @@ LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 """Folder of the log that TensorBoard reads."""
 
-_PLACE = ("accelerator", "log_every")
+PLACE = ("accelerator", "log_every")
 """Settings in which a run may differ from that which it goes on with."""
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -279,11 +278,11 @@ def _member(
     part = None
     if len(validation.bags):
         part = Part.of(validation, genome)
-        batches = in_order(validation, config.max_bag_size, bags=_validation_bags(config, validation))
+        batches = in_order(validation, config.max_bag_size, bags=validation_bags(config, validation))
     return Member(begun.train(), objective, config, genome, Part.of(train, genome), part, sampler, batches)
 
 
-def _validation_bags(config: FitConfig, validation: DataSet) -> npt.NDArray[np.int64]:
+def validation_bags(config: FitConfig, validation: DataSet) -> npt.NDArray[np.int64]:
     """All positive bags, and as many negative ones to each as in training, the same for every seed."""
     labels = validation.bags["label"].to_numpy(np.int64)
     positives, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
@@ -327,21 +326,13 @@ def _identity(dataset: DataSet, network: MIFMConfig | MIFM, config: FitConfig) -
     """What a run is; two runs of one identity end with the same weights."""
     begun = network if isinstance(network, MIFM) else None
     sizes = network.config if isinstance(network, MIFM) else network
-    settings = {key: value for key, value in to_plain(config).items() if key not in _PLACE}
+    settings = {key: value for key, value in to_plain(config).items() if key not in PLACE}
     return {
         "fit": settings,
         "network": sizes.to_dict(),
         "start": None if begun is None else tensors_sha256(begun.state_dict()),
-        "data_set": {
-            "bags": _checksum(dataset.bags),
-            "instances": _checksum(dataset.instances),
-        },
+        "data_set": dataset.checksums(),
     }
-
-
-def _checksum(table: pd.DataFrame) -> str:
-    """Of the values of a table."""
-    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
 
 
 def _refuse_existing(out: Path) -> None:

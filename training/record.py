@@ -15,6 +15,7 @@ import torch
 
 from mifm_kipoi.files import written_whole
 from mifm_kipoi.progress import Progress
+from training.configuration import differences
 from training.fit import CHECKPOINT, LOG, FitError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
         ) from error
     if not known:
         raise FitError(f"{path} is a checkpoint of the format {found['format']!r}; expected {_FORMAT}")
-    differing = _differences(found["identity"], dict(identity), "")
+    differing = differences(found["identity"], dict(identity))
     if differing:
         raise FitError(
             f"{path} is of another run: {'; '.join(differing[:5])}; go on with what it was begun with, or "
@@ -223,10 +224,3 @@ class Record(L.Callback):
         """Write the log anew."""
         with written_whole(self._out / LOG) as path:
             self.history().to_csv(path, index=False)
-
-
-def _differences(old: Any, new: Any, place: str) -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted({*old, *new})
-        return [line for key in keys for line in _differences(old.get(key), new.get(key), f"{place}.{key}")]
-    return [] if old == new else [f"{place.removeprefix('.')} was {old} and is {new}"]

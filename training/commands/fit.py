@@ -7,10 +7,8 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.genome import Genome
 from training.allocation import keep_freed_memory
-from training.commands.arguments import add_recipe, read_recipe
-from training.configuration import ConfigurationError
+from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
 from training.dataset import read_dataset
 from training.fit import WEIGHTS, fit, is_another_rank
 
@@ -50,10 +48,7 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recipe(command)
-    command.add_argument(
-        "--data", required=True, metavar="DIR", help="data set, of 'python -m training data'"
-    )
-    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
+    add_folders(command)
     command.add_argument(
         "--resume", action="store_true",
         help="go on with the run in --out after its last whole epoch; begin one if there is none",
@@ -63,14 +58,9 @@ def add(commands: Commands) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
-    if not recipe.fasta:
-        raise ConfigurationError(
-            "fasta is missing: name the FASTA file that the data set was made with, such as "
-            "--set fasta=genome.fa.gz"
-        )
+    dataset, genome = read_dataset(options.data), read_fasta(recipe)
     keep_freed_memory()
-    dataset = read_dataset(options.data)
-    found = fit(dataset, Genome(recipe.fasta), recipe.network, recipe.fit, options.out, options.resume)
+    found = fit(dataset, genome, recipe.network, recipe.fit, options.out, options.resume)
     if is_another_rank():
         return
     metrics = {name: value for name, value in found.metrics.items() if name.startswith("validation_")}

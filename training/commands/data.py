@@ -1,0 +1,73 @@
+"""``python -m training data``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mifm_kipoi.files import written_whole
+from training.commands.arguments import add_recipe, read_recipe
+from training.dataset import MANIFEST, write_dataset
+from training.prepare import prepare
+from training.report import render
+
+if TYPE_CHECKING:
+    from training.commands.arguments import Commands
+
+REPORT = "report.md"
+
+_HELP = """\
+Make bags of variants for training from a table of credible sets (or of summary statistics):
+every block and signal of the table is a positive bag, united over studies; common variants near
+them that the table lacks are negative bags of one. A recipe such as
+
+  fasta: GRCh37.fa
+  data:
+    credible_sets: {path: credible_set.txt.gz}         # CAUSALdb2; its columns are known
+    negatives: {vcf: [1000G.chr1.vcf.gz], frequency: AF}
+    splits: {validation: ["11", "12"], test: ["9", "10"]}
+    min_bag_size: 10
+
+Any other table needs a map of its columns, here with the alleles inside of an identifier:
+
+    credible_sets:
+      path: blood_traits.tsv.gz
+      format: table
+      columns: {variant: SNP, chrom: CHR, pos: POS, pip: PP, p_value: p.value, z: ZSCORE,
+                study: trait, block: "trait,CHR,region"}
+      variant: "{chrom}:{pos}_{other_allele}_{effect_allele}"
+
+DIR gets bags.parquet, instances.parquet, manifest.json (configuration, versions, checksums, counts)
+and report.md, which tells what became of every row. Read it before training: refused rows, REF
+mismatches and dropped bags show a wrong column or another genome build.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Say what the command takes."""
+    command = commands.add_parser(
+        "data",
+        help="make bags for training from credible sets or summary statistics",
+        description=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_recipe(command)
+    command.add_argument(
+        "--out", required=True, metavar="DIR", help="folder of the data set, made if missing"
+    )
+    command.set_defaults(run=_data)
+
+
+def _data(options: argparse.Namespace) -> None:
+    dataset = prepare(read_recipe(options))
+    out = Path(options.out)
+    write_dataset(out, dataset)
+    with written_whole(out / REPORT) as path:
+        path.write_text(render(dataset.manifest))
+    for row in dataset.manifest["report"]["bags"]["per_split_and_label"]:
+        logging.info(
+            "%s, label %d: %d bags of %d instances", row["split"], row["label"], row["bags"], row["instances"]
+        )
+    logging.info("%s says what became of every row; %s has it for programs", out / REPORT, out / MANIFEST)
