@@ -32,6 +32,10 @@ class OutputError(MIFMError):
     """An output file that cannot be written."""
 
 
+class FormatError(OutputError):
+    """Something that the format of the output cannot hold, however often it is tried."""
+
+
 class WeightsError(MIFMError):
     """Weights that are unknown, missing, damaged or unsafe to read."""
 

@@ -14,13 +14,10 @@ from mifm_kipoi import encoding
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.model import MIFM
 from mifm_kipoi.partial import PartialNetwork
+from mifm_kipoi.precisions import FULL, PRECISIONS
 
 _BATCH = 256
 """Windows, or pairs of windows, at once: on CPUs, more leave the cache and fewer waste time on calls."""
-
-
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Formats of activations; fp32 is that of the model."""
 
 
 class Predictor:
@@ -29,7 +26,8 @@ class Predictor:
     Windows come in one of two forms: codes, uint8 of shape (n, window), from
     :func:`mifm_kipoi.cut_windows`; or one-hot, floating point of shape (n, channels, window), in which
     a window whose first value is NaN stands for one that cannot be scored. One-hot windows are read
-    fastest when their memory is laid out as (n, window, channels).
+    fastest when their memory is laid out as (n, window, channels). A network with the variant token is given
+    it at the variant's index, unless one-hot windows have the fifth channel already.
 
     Parameters
     ----------
@@ -38,13 +36,14 @@ class Predictor:
     batch_size : int, optional
         Windows, or pairs of windows, at once.
     precision : str
-        A key of :data:`PRECISIONS`: the format of activations. The two short ones are for GPUs; what they
-        cost is in docs/scoring.md.
+        A key of :data:`mifm_kipoi.precisions.PRECISIONS`: the format of activations. The two short ones
+        are for GPUs; what they cost is in docs/scoring.md.
     """
 
-    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = "fp32") -> None:
+    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = FULL) -> None:
         self._batch_size = batch_size or _BATCH
-        self._network = PartialNetwork(model, PRECISIONS[precision])
+        kind = PRECISIONS[precision]
+        self._network = PartialNetwork(model, getattr(torch, kind) if kind else None)
         self._like = model.head.weight.detach()
         self._index = model.config.variant_index
         bases = torch.eye(encoding.NO_BASE + 1, model.config.channels)
@@ -149,10 +148,15 @@ class Predictor:
     def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
         windows = windows.to(self._like.device)
+        wanted = self._bases.shape[1]
         if windows.dim() == 3:
-            return windows.to(self._like.dtype)
-        channels = F.embedding(windows.int(), self._bases)
-        if channels.shape[-1] > encoding.NO_BASE:
+            channels = windows.to(self._like.dtype)
+            if channels.shape[2] == wanted or channels.shape[2] != encoding.NO_BASE:
+                return channels
+            channels = F.pad(channels, (0, wanted - encoding.NO_BASE))
+        else:
+            channels = F.embedding(windows.int(), self._bases)
+        if wanted > encoding.NO_BASE:
             channels[:, self._index if index is None else index] = channels.new_tensor([0, 0, 0, 0, 1])
         return channels
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.errors import InputError, MIFMError, OutputError
+from mifm_kipoi.errors import FormatError, InputError, MIFMError, OutputError
 from mifm_kipoi.files import writing, written_whole
 
 
@@ -103,9 +103,14 @@ class Journal:
     def remove(self) -> None:
         """Remove all that lies beside the output before it is finished; only under the lock."""
         self.note.unlink(missing_ok=True)
-        pattern = f"{glob.escape(self.partial.name)}.*"
-        for leftover in (self.partial, *self.partial.parent.glob(pattern)):
-            leftover.unlink(missing_ok=True)
+        self._remove_unfinished()
+        self.partial.unlink(missing_ok=True)
+
+    def _remove_unfinished(self) -> None:
+        """Remove what the growing file was being made into."""
+        for leftover in self.partial.parent.glob(f"{glob.escape(self.partial.name)}.*"):
+            if leftover != self.note:
+                leftover.unlink(missing_ok=True)
 
     def begin(self, head: bytes, resume: bool) -> None:
         """Begin the file with ``head``, or go on with the one that is there; only under the lock.
@@ -207,9 +212,16 @@ class Journal:
         """Say of an error that what is done is kept; remove a file that holds nothing, or is of no use."""
         try:
             yield
+        except FormatError as error:
+            self._remove_unfinished()
+            raise FormatError(
+                f"{error}; --resume would end here again. All {self.statuses.total()} rows are in "
+                f"{self.partial}, a whole VCF file: rename it, or score again into another format"
+            ) from error
         except MIFMError as error:
             if self.records == self._first or not self.again:
                 self.remove()
                 raise
+            self._remove_unfinished()
             kept = f"{self.statuses.total()} rows are kept in {self.partial}: go on with --resume"
             raise type(error)(f"{error}. {kept}") from error

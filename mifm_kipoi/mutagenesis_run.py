@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
-import sys
-import time
 from collections.abc import Iterator
+from pathlib import Path
+
+import torch
 
 from mifm_kipoi import mutagenesis_files, mutagenesis_plot, tracks
 from mifm_kipoi.errors import WeightsError
 from mifm_kipoi.genome import Genome
-from mifm_kipoi.inference import Predictor
+from mifm_kipoi.inference import Predictor, find_device
 from mifm_kipoi.intervals import read_intervals
 from mifm_kipoi.mutagenesis import Effects, mutate
-from mifm_kipoi.mutagenesis_targets import Centre, Target, interval_targets, variant_targets
+from mifm_kipoi.mutagenesis_targets import Centre, Target, interval_targets, record_of, variant_targets
+from mifm_kipoi.progress import Progress
 from mifm_kipoi.variants import read_variants
 from mifm_kipoi.weights import load_weights
 from mifm_kipoi.windows import MAX_MISMATCH_SHARE, MAX_UNKNOWN_SHARE, WINDOW
@@ -44,6 +47,12 @@ class Request:
         See :func:`mifm_kipoi.load_weights`.
     max_unknown_share, max_mismatch_share : float
         See :func:`mifm_kipoi.stream_windows`.
+    device : str
+        A PyTorch device; ``auto`` takes a GPU where there is one.
+    threads : int, optional
+        Threads of PyTorch; by default one for each core.
+    progress : bool, optional
+        Show progress; by default on a terminal.
     """
 
     fasta: _Path
@@ -57,6 +66,9 @@ class Request:
     weights: _Path = "embedded"
     max_unknown_share: float = MAX_UNKNOWN_SHARE
     max_mismatch_share: float = MAX_MISMATCH_SHARE
+    device: str = "auto"
+    threads: int | None = None
+    progress: bool | None = None
 
     def __post_init__(self) -> None:
         if (self.bed is None) == (self.vcf is None):
@@ -77,6 +89,8 @@ def run(request: Request) -> list[str]:
     MIFMError
         When an input cannot be read or an output cannot be written; no output is left behind.
     """
+    device = find_device(request.device)
+    torch.set_num_threads(request.threads or os.cpu_count() or 1)
     genome = Genome(request.fasta)
     weights = load_weights(request.weights)
     if weights.config.window != WINDOW:
@@ -94,11 +108,11 @@ def run(request: Request) -> list[str]:
         stream = mutate(
             _targets(request, genome),
             genome,
-            Predictor(weights.model()),
+            Predictor(weights.model().to(device)),
             request.centre,
             request.max_unknown_share,
         )
-        counts = mutagenesis_files.write(_shown(stream), sinks)
+        counts = mutagenesis_files.write(_shown(stream, request, genome), sinks)
     lines = [f"{counts.regions} regions, {counts.positions} positions, {counts.exchanges} exchanges"]
     lines += [f"without a score: {count} {status}" for status, count in sorted(counts.status.items())]
     return [*lines, f"in {request.output}"]
@@ -118,18 +132,29 @@ def _targets(request: Request, genome: Genome) -> Iterator[Target]:
     )
 
 
-def _shown(stream: Iterator[Effects]) -> Iterator[Effects]:
-    """Say on a terminal, about once a second, how far it is."""
-    if not sys.stderr.isatty():
-        yield from stream
-        return
-    positions, said = 0, time.monotonic()
-    for effects in stream:
-        yield effects
-        positions += len(effects)
-        if time.monotonic() - said > 1:
-            said = time.monotonic()
-            place = f"{effects.target.chrom}:{effects.start + len(effects)}"
-            sys.stderr.write(f"\r{positions} positions, at {place}\033[K")
-            sys.stderr.flush()
-    sys.stderr.write("\r\033[K")
+def _shown(stream: Iterator[Effects], request: Request, genome: Genome) -> Iterator[Effects]:
+    """Show progress while effects pass."""
+    with contextlib.closing(Progress("positions", request.progress)) as progress:
+        total = _amount(request, genome) if progress.shown else 0
+        positions, done = 0, 0
+        for effects in stream:
+            yield effects
+            positions += len(effects)
+            target = effects.target
+            if request.bed is not None:
+                done += len(effects) or target.end - target.start
+            elif not len(effects) or effects.start + len(effects) == target.end:
+                done = target.number
+            progress.update(positions, done / total if total else 0.0)
+
+
+def _amount(request: Request, genome: Genome) -> int:
+    """How much there is to do: positions of a BED file, records of variants; 0 where it is not known."""
+    if request.bed is not None:
+        targets = interval_targets(read_intervals(request.bed), genome, request.centre)
+        return sum(target.end - target.start for target in targets)
+    assert request.vcf is not None, "checked when the request was made"
+    if not Path(request.vcf).is_file():
+        # It can be read only once.
+        return 0
+    return sum(1 for _ in itertools.groupby(read_variants(request.vcf), record_of))

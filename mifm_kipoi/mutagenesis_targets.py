@@ -136,7 +136,7 @@ def variant_targets(
         for chunk in stream_windows(variants, genome, max_unknown_share, max_mismatch_share)
         for row in zip(chunk.variants, chunk.status, strict=True)
     )
-    records = itertools.groupby(rows, lambda row: (row[0].chrom, row[0].pos, row[0].id, row[0].ref))
+    records = itertools.groupby(rows, lambda row: record_of(row[0]))
     for number, ((chrom, pos, name, ref), alleles) in enumerate(records, start=1):
         reasons = [status for _, status in alleles]
         status = Status.OK if Status.OK in reasons else reasons[0]
@@ -148,6 +148,11 @@ def variant_targets(
                 start, end = first - VARIANT_INDEX, first - VARIANT_INDEX + WINDOW
         target = Target(number, name, chrom, start, end, first if centre is Centre.VARIANT else None, status)
         yield _fitted(target, genome)
+
+
+def record_of(variant: Variant) -> tuple[str, int, str, str]:
+    """What neighbouring variants of one record share: CHROM, 1-based POS, ID and REF."""
+    return variant.chrom, variant.pos, variant.id, variant.ref
 
 
 def _fitted(target: Target, genome: Genome) -> Target:

@@ -25,6 +25,11 @@ class Progress:
         self._began = self._shown = time.monotonic()
         self._width = 0
 
+    @property
+    def shown(self) -> bool:
+        """Whether anything is shown."""
+        return self._show
+
     def update(self, count: int, share: float = 0.0) -> None:
         """Say that ``count`` are done since the start, and which share of the work that is, if known."""
         now = time.monotonic()

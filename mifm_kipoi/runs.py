@@ -22,6 +22,7 @@ from mifm_kipoi.progress import Progress
 from mifm_kipoi.scoring import Scorer, ScoringOptions, read_chunks
 from mifm_kipoi.variants import STANDARD_INPUT, VariantFile
 from mifm_kipoi.version import __version__
+from mifm_kipoi.weights import Weights, load_weights
 from mifm_kipoi.windows import ReferenceCheck
 from mifm_kipoi.workers import score_chunks
 
@@ -105,7 +106,8 @@ class ScoringRun:
         """
         with VariantFile(self.variants, find_format(self.output).needs_lines) as file:
             genome = Genome(self.fasta)
-            identity = self._identity()
+            weights = [load_weights(name) for name in self.options.weights]
+            identity = self._identity(weights)
             start, end = self._range()
             journal = Journal(self.output, identity, start, again=self._again)
             form = find_format(self.output)(
@@ -117,7 +119,7 @@ class ScoringRun:
                     return finished
                 journal.begin(form.start(file.header), self.resume)
                 with journal.kept_on_error():
-                    self._score(file, genome, form, journal, end)
+                    self._score(file, genome, weights, form, journal, end)
                     return self._finish(form, journal, start, file)
 
     @property
@@ -125,22 +127,21 @@ class ScoringRun:
         """Threads of each process."""
         return self.threads or (1 if self.workers else os.cpu_count() or 1)
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self, weights: Sequence[Weights]) -> dict[str, Any]:
         """What must be the same for the scores to be the same."""
         from mifm_kipoi.inference import find_device
-        from mifm_kipoi.weights import load_weights
 
         options = dataclasses.asdict(self.options)
         # These two decide no number.
         del options["weights"], options["max_mismatch_share"]
-        weights = [
-            {"name": label, "tensors_sha256": load_weights(name).sha256}
-            for label, name in zip(self.options.labels, self.options.weights, strict=True)
+        named = [
+            {"name": label, "tensors_sha256": each.sha256}
+            for label, each in zip(self.options.labels, weights, strict=True)
         ]
         readable = Path(self.variants).is_file()
         return {
             "mifm_kipoi": __version__,
-            "weights": weights,
+            "weights": named,
             "options": options,
             "variants": {
                 "name": Path(self.variants).name,
@@ -174,11 +175,17 @@ class ScoringRun:
         return count * (part - 1) // parts, count * part // parts
 
     def _score(
-        self, file: VariantFile, genome: Genome, form: OutputFormat, journal: Journal, end: int | None
+        self,
+        file: VariantFile,
+        genome: Genome,
+        weights: Sequence[Weights],
+        form: OutputFormat,
+        journal: Journal,
+        end: int | None,
     ) -> None:
         regions = Regions(self.regions) if self.regions else None
         check = ReferenceCheck(genome, self.options.max_mismatch_share, journal.compared, journal.mismatches)
-        make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size)
+        make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size, weights)
         with contextlib.closing(Progress("variants", self.progress)) as progress:
             rows, first = 0, journal.records
             chunks = read_chunks(file, regions, journal.records, end)

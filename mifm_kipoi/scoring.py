@@ -16,9 +16,10 @@ from mifm_kipoi import encoding
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.intervals import Regions
+from mifm_kipoi.precisions import FULL, PRECISIONS
 from mifm_kipoi.scores import SCORES, variant_scores
 from mifm_kipoi.variants import Record, Variant, VariantFile, in_regions
-from mifm_kipoi.weights import EMBEDDED
+from mifm_kipoi.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.windows import (
     CHUNK,
     MAX_MISMATCH_SHARE,
@@ -72,7 +73,7 @@ class ScoringOptions:
     shift: int = 0
     max_unknown_share: float = MAX_UNKNOWN_SHARE
     max_mismatch_share: float = MAX_MISMATCH_SHARE
-    precision: str = "fp32"
+    precision: str = FULL
 
     def __post_init__(self) -> None:
         if not self.weights:
@@ -81,8 +82,8 @@ class ScoringOptions:
             raise OptionError(f"weights {', '.join(self.weights)} are not told apart by their names")
         if not 0 <= self.shift <= VARIANT_INDEX:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
-        if self.precision not in ("fp32", "bf16", "fp16"):
-            raise OptionError(f"precision is {self.precision!r}; expected fp32, bf16 or fp16")
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         for name in ("max_unknown_share", "max_mismatch_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
@@ -150,21 +151,28 @@ class Scorer:
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
         Pairs of windows that the network reads at once.
+    weights : sequence of Weights, optional
+        Those of the options, where they have been read already.
     """
 
     def __init__(
-        self, genome: Genome, options: ScoringOptions, device: str = "auto", batch_size: int | None = None
+        self,
+        genome: Genome,
+        options: ScoringOptions,
+        device: str = "auto",
+        batch_size: int | None = None,
+        weights: Sequence[Weights] | None = None,
     ) -> None:
         from mifm_kipoi.inference import Predictor, find_device
-        from mifm_kipoi.weights import load_model
 
         self._genome = genome
         self._options = options
         place = find_device(device)
-        if options.precision != "fp32" and place.type != "cuda":
+        if options.precision != FULL and place.type != "cuda":
             raise OptionError(f"precision {options.precision} needs a GPU; the device is {place}")
+        weights = weights or [load_weights(name) for name in options.weights]
         self._predictors = [
-            Predictor(load_model(name).to(place), batch_size, options.precision) for name in options.weights
+            Predictor(each.model().to(place), batch_size, options.precision) for each in weights
         ]
 
     def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:

@@ -7,12 +7,12 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import re
 import shutil
 import sys
 import tempfile
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from mifm_kipoi import bcf
 from mifm_kipoi.errors import MIFMError, VariantFileError
+from mifm_kipoi.htslib import as_vcf
 from mifm_kipoi.intervals import Regions
 
 MISSING = "."
@@ -192,7 +193,7 @@ class VariantFile:
             yield
         except MIFMError:
             raise
-        # Damaged bytes are ValueError here, and gzip, zlib and cyvcf2 each have errors of their own.
+        # Damaged bytes are ValueError here, and gzip and zlib have errors of their own.
         except Exception as error:
             raise VariantFileError(
                 f"cannot read {self.path} {self._last}: {error}; expected a complete VCF or BCF file, "
@@ -205,18 +206,19 @@ class VariantFile:
         head = _beginning(source)
         gzipped = head[:2] == BGZF_END[:2]
         is_bcf = (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == bcf.MAGIC
+        header: list[bytes] = []
+        lines: Iterator[bytes] = itertools.repeat(b"")
         if is_bcf and self._lines:
-            return self._bcf_lines()
+            header, lines, source = self._bcf_text()
         content = self._open.enter_context(gzip.GzipFile(fileobj=source)) if gzipped else source
         if is_bcf:
-            return [], ((*fields, b"") for fields in bcf.read_bcf(content))
+            records = zip(bcf.read_bcf(content), lines, strict=self._lines)
+            return header, ((*fields, line) for fields, line in records)
         return _vcf_records(content, self._lines)
 
-    def _bcf_lines(self) -> tuple[list[bytes], Iterator[_Fields]]:
-        """Records of BCF with their text, which htslib makes; it opens files by name."""
-        import cyvcf2
-
-        path = self.path
+    def _bcf_text(self) -> tuple[list[bytes], Iterator[bytes], io.BufferedReader]:
+        """BCF as text, header and records, which htslib makes of files with names, and the file itself."""
+        path, source = self.path, self._source
         if isinstance(self._source.raw, _Stream):
             file = self._open.enter_context(
                 tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 - the stack is one
@@ -224,15 +226,14 @@ class VariantFile:
             shutil.copyfileobj(self._source, file)
             file.flush()
             path = Path(file.name)
-        with warnings.catch_warnings():
-            # cyvcf2 warns of a file without records; the rows of the answer say the same.
-            warnings.simplefilter("ignore")
-            reader = self._open.enter_context(contextlib.closing(cyvcf2.VCF(str(path))))
-        content = self._open.enter_context(gzip.open(path))  # noqa: SIM115 - the same
-        records = zip(bcf.read_bcf(content), reader, strict=True)
-        return reader.raw_header.encode().splitlines(), (
-            (*fields, str(record).rstrip("\n").encode()) for fields, record in records
-        )
+            source = self._open.enter_context(path.open("rb"))
+        lines = (line.rstrip(b"\n") for line in self._open.enter_context(as_vcf(path)))
+        header = []
+        for line in lines:
+            header.append(line)
+            if line.startswith(_FIRST_COLUMNS):
+                break
+        return header, lines, source
 
 
 _Fields = tuple[str, int, str, str, Sequence[str], bytes]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from mifm_kipoi.guard import guarded
-from training.commands import data, distil, fidelity
+from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=int, default=os.cpu_count() or 1, help="threads of PyTorch (default: all cores)"
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (data, distil, fidelity):
+    for module in (data, fit, ensemble, distil, fidelity, export, finetune, run):
         module.add(commands)
     return parser
 

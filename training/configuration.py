@@ -73,6 +73,14 @@ def to_plain(config: Any) -> Any:
     return config.value if isinstance(config, enum.Enum) else config
 
 
+def differences(old: Any, new: Any, place: str = "") -> list[str]:
+    """In which entries two plain configurations differ, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = sorted({*old, *new})
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{place}.{key}")]
+    return [] if old == new else [f"{place.removeprefix('.')} was {old} and is {new}"]
+
+
 def _find(path: str | os.PathLike[str]) -> Path:
     shipped = SHIPPED / f"{os.fspath(path)}.yaml"
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -104,6 +105,36 @@ class DataSet:
             self.manifest,
         )
 
+    def checksums(self) -> dict[str, str]:
+        """Checksums of the values of the two tables."""
+        return {"bags": _checksum(self.bags), "instances": _checksum(self.instances)}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Of each split that has any: positive and negative bags, and their instances."""
+        found = {}
+        for split in Split:
+            bags = self.bags[self.bags["split"] == split.value]
+            positive = bags["label"] == 1
+            if len(bags):
+                found[split.value] = {
+                    "positive_bags": int(positive.sum()),
+                    "negative_bags": int((~positive).sum()),
+                    "positive_instances": int(bags["size"][positive].sum()),
+                    "negative_instances": int(bags["size"][~positive].sum()),
+                }
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What provenance says of it: checksums, counts, and the manifest but for its longer parts.
+
+        Of the files that are read only their names, since weights are passed on.
+        """
+        made = {key: value for key, value in self.manifest.items() if key not in ("report", "tables")}
+        paths = [Path(entry["path"]) for entry in made.get("inputs", ())]
+        names = {str(path): path.name for path in paths}
+        names |= {str(path.with_suffix("")): path.with_suffix("").name for path in paths}
+        return {**self.checksums(), "counts": self.counts(), "manifest": _renamed(made, names)}
+
 
 def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
     """Write a data set into a folder, which is made where missing; the manifest comes last.
@@ -144,6 +175,19 @@ def read_dataset(folder: str | os.PathLike[str]) -> DataSet:
         raise DataSetError(
             f"cannot read the data set {folder}: {error}; expected a folder made by 'python -m training data'"
         ) from error
+
+
+def _checksum(table: pd.DataFrame) -> str:
+    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
+
+
+def _renamed(values: Any, names: Mapping[str, str]) -> Any:
+    """Plain JSON types with other texts."""
+    if isinstance(values, Mapping):
+        return {key: _renamed(value, names) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_renamed(value, names) for value in values]
+    return names.get(values, values) if isinstance(values, str) else values
 
 
 def _check_columns(name: str, table: pd.DataFrame, columns: Mapping[str, str]) -> None:

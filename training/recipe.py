@@ -6,6 +6,9 @@ import dataclasses
 
 from mifm_kipoi.model import MIFMConfig
 from training.distil import DistilConfig
+from training.ensemble import EnsembleConfig
+from training.export import ExportConfig
+from training.finetune import FinetuneConfig
 from training.fit import FitConfig
 from training.prepare import DataConfig
 
@@ -20,13 +23,23 @@ class Recipe:
         Reference genome, plain or bgzip.
     data : DataConfig
     network : MIFMConfig
-        Of the members.
+        Of the members: they read the variant token.
     fit : FitConfig
-    distil : DistilConfig, optional
+        Of a member.
+    ensemble : EnsembleConfig
+    student : MIFMConfig
+        The network that the members are distilled into.
+    distil : DistilConfig
+    export : ExportConfig
+    finetune : FinetuneConfig
     """
 
     fasta: str = ""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     network: MIFMConfig = dataclasses.field(default_factory=lambda: MIFMConfig(channels=5, dropout=0.5))
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
-    distil: DistilConfig | None = None
+    ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
+    student: MIFMConfig = dataclasses.field(default_factory=MIFMConfig)
+    distil: DistilConfig = dataclasses.field(default_factory=DistilConfig)
+    export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+    finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)

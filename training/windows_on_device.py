@@ -40,6 +40,11 @@ class GenomeTensor:
     starts: Mapping[str, int]
     lengths: Mapping[str, int]
     margin: int
+    _one_hot: torch.Tensor = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # On the device once, or every cut would wait for it to get there.
+        object.__setattr__(self, "_one_hot", _BOTH_STRANDS.to(self.codes.device))
 
     @classmethod
     def read(cls, genome: Genome, chroms: Iterable[str], margin: int) -> GenomeTensor:
@@ -169,7 +174,7 @@ class GenomeTensor:
             found.scatter_(1, places.unsqueeze(1), _TOKEN)
         if reverse is not None:
             found += reverse.unsqueeze(1).int() * len(_ONE_HOT)
-        table = _BOTH_STRANDS[:, : NO_BASE + token].to(offsets.device)
+        table = self._one_hot[:, : NO_BASE + token]
         return table.index_select(0, found.view(-1)).view(*found.shape, -1).transpose(1, 2)
 
     def _contig(self, chrom: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,13 @@ HEADER = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 OTHER = {"A": "C", "C": "G", "G": "T", "T": "A"}
 
 STRETCH = 1 << 16
+
+_LAUNCHER = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,12 +76,14 @@ def snv_lines(genome: Genome) -> Iterator[str]:
 
 def peak_bytes(command: Sequence[str]) -> int:
     """The most memory that a process holds at once."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    # A process begins with the peak of the one that started it: this one's must not count.
+    launched = subprocess.run(
+        [sys.executable, "-c", _LAUNCHER, *command], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if launched.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {launched.returncode}")
     # In bytes on macOS, in KiB elsewhere.
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(launched.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -48,12 +48,27 @@ def run(
     parser.add_argument("--vcf", required=True, help="variants; the first SNVs are taken")
     parser.add_argument("--fasta", required=True, help="their genome")
     parser.add_argument("--snvs", type=int, default=snvs, help=f"how many SNVs (default: {snvs})")
-    parser.add_argument("--repeats", type=int, default=3, help="how often each is measured (default: 3)")
+    add_arguments(parser, name, 3)
+    report(parser.parse_args(arguments), measure, table)
+
+
+def add_arguments(parser: argparse.ArgumentParser, name: str, repeats: int) -> None:
+    """``--repeats``, ``--threads`` and ``--out``."""
+    parser.add_argument(
+        "--repeats", type=int, default=repeats, help=f"how often each is measured (default: {repeats})"
+    )
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count(), help="threads of PyTorch (default: all cores)"
     )
     parser.add_argument("--out", default=f"benchmarks/speed/{name}.json", help="where to write the figures")
-    options = parser.parse_args(arguments)
+
+
+def report(
+    options: argparse.Namespace,
+    measure: Callable[[argparse.Namespace], Figures],
+    table: Callable[[Figures], str],
+) -> None:
+    """Measure with the options of :func:`add_arguments`, print a table and write the figures."""
     torch.set_num_threads(options.threads)
     figures = measure(options) | {
         "repeats": options.repeats,

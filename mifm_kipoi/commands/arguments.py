@@ -37,6 +37,30 @@ def shard(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def add_limits(group: argparse._ActionsContainer) -> None:
+    """``--max-unknown-share`` and ``--max-mismatch-share``."""
+    # The numbers of mifm_kipoi.windows, which takes long to import.
+    group.add_argument(
+        "--max-unknown-share", type=share, default=0.1, metavar="SHARE",
+        help="largest share of N in a window that is scored (default: 0.1)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-mismatch-share", type=share, default=0.01, metavar="SHARE",
+        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
+    )  # fmt: skip
+
+
+def add_machine(group: argparse._ActionsContainer, threads: str) -> None:
+    """``--device``, ``--threads`` and ``--progress``; ``threads`` says what the second is by default."""
+    group.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)"
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help=threads)
+    group.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show progress (default: on a terminal)"
+    )
+
+
 def say(*lines: str) -> None:
     """Print lines."""
     for line in lines:

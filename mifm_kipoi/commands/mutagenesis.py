@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import not_negative, say, share
+from mifm_kipoi.commands.arguments import add_limits, add_machine, not_negative, say
 
 _DESCRIPTION = """\
 Exchange every base for every other, and score each exchange (saturation mutagenesis).
@@ -43,18 +44,8 @@ def add_mutagenesis(command: argparse.ArgumentParser) -> None:
     command.add_argument("--plot", metavar="FIGURE", help="a figure of each region (.png, .svg, .pdf)")
     command.add_argument("--bigwig", metavar="PREFIX", help="tracks for a genome browser: PREFIX.<track>.bw")
     command.add_argument("--weights", default="embedded", help="name or path (default: embedded)")
-    command.add_argument(
-        "--max-unknown-share",
-        metavar="SHARE",
-        type=share,
-        help="largest share of N in a window that is scored (default: 0.1)",
-    )
-    command.add_argument(
-        "--max-mismatch-share",
-        metavar="SHARE",
-        type=share,
-        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: no check)",
-    )
+    add_limits(command)
+    add_machine(command, "threads of PyTorch (default: all cores)")
     command.set_defaults(run=_mutagenesis, fail=command.error)
 
 
@@ -69,23 +60,5 @@ def _mutagenesis(options: argparse.Namespace) -> None:
 
     from mifm_kipoi import mutagenesis_run
 
-    say(
-        *mutagenesis_run.run(
-            mutagenesis_run.Request(
-                fasta=options.fasta,
-                bed=options.bed,
-                vcf=options.vcf,
-                output=options.output,
-                centre=options.centre,
-                flank=options.flank,
-                plot=options.plot,
-                bigwig=options.bigwig,
-                weights=options.weights,
-                **{
-                    name: getattr(options, name)
-                    for name in ("max_unknown_share", "max_mismatch_share")
-                    if getattr(options, name) is not None
-                },
-            )
-        )
-    )
+    fields = (field.name for field in dataclasses.fields(mutagenesis_run.Request))
+    say(*mutagenesis_run.run(mutagenesis_run.Request(**{name: getattr(options, name) for name in fields})))

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.commands.arguments import not_negative, positive, say, shard, share
+from mifm_kipoi.commands.arguments import add_limits, add_machine, not_negative, positive, say, shard
+from mifm_kipoi.precisions import FULL, PRECISIONS
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +28,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--shard", type=shard, metavar="I/N", help="only part I of N; 'mifm merge' joins the parts"
     )
-    group.add_argument(
-        "--max-unknown-share", type=share, default=0.1, metavar="SHARE",
-        help="largest share of N in a window that is scored (default: 0.1)",
-    )  # fmt: skip
-    group.add_argument(
-        "--max-mismatch-share", type=share, default=0.01, metavar="SHARE",
-        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
-    )  # fmt: skip
+    add_limits(group)
     group = parser.add_argument_group("scores")
     group.add_argument(
         "--weights", nargs="+", default=["embedded"], metavar="NAME",
@@ -49,28 +43,16 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("run")
     group.add_argument("--resume", action="store_true", help="go on with a run that was killed")
+    add_machine(group, "threads of each process (default: all cores; 1 with --workers)")
     group.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)"
-    )
-    group.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], default="fp32",
+        "--precision", choices=PRECISIONS, default=FULL,
         help="format of activations; the short ones need a GPU (default: fp32)",
     )  # fmt: skip
     group.add_argument("--batch-size", type=positive, metavar="N", help="windows at once (default: 256)")
     group.add_argument(
-        "--workers",
-        type=not_negative,
-        default=0,
-        metavar="N",
+        "--workers", type=not_negative, default=0, metavar="N",
         help="processes that score side by side (default: 0, none)",
-    )
-    group.add_argument(
-        "--threads", type=positive, metavar="N",
-        help="threads of each process (default: all cores; 1 with --workers)",
     )  # fmt: skip
-    group.add_argument(
-        "--progress", action=argparse.BooleanOptionalAction, help="show progress (default: on a terminal)"
-    )
     parser.set_defaults(run=_score)
 
 

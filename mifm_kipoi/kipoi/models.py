@@ -32,12 +32,14 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
 
     def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
         mend_hdf5_writer()
+        # Kipoi makes a model while it is in the model's folder.
+        self._folder = Path.cwd()
         self.network = load_weights(weights).model().to(find_device(device))
         self.predictor = Predictor(self.network)
 
     @property
     def test(self) -> Any:
-        """Kipoi's test section, its file of expected values found beside the packaged example.
+        """Kipoi's test section, its file of expected values found in the model's folder, or in the package.
 
         Kipoi itself would look for it in the folder that it is called from.
         """
@@ -46,7 +48,8 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
     @test.setter
     def test(self, section: Any) -> None:
         if isinstance(section.expect, str):
-            section.expect = str(_EXPECTED / Path(section.expect).name)
+            own = self._folder / section.expect
+            section.expect = str(own if own.is_file() else _EXPECTED / own.name)
         self._test = section
 
 

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from benchmarks.speed import backends
 from tests.conftest import Run
 
 
@@ -27,3 +30,22 @@ def test_mutagenesis_on_the_example(run: Run, root: Path, example: Path, tmp_pat
     assert figures["variant_largest_difference"] < 2e-5
     assert figures["position_largest_difference"] < 2e-5
     assert f"| {figures['variant_naive_over_variant']} x |" in done.stdout
+
+
+def test_backends(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    arguments = ("--backends", "eager", "--windows", "4", "--repeats", "1", "--threads", "1", "--out", out)
+    done = run("benchmarks.speed.backends", *arguments, cwd=root)
+    figures = json.loads(out.read_text())
+    assert list(figures["ms"]) == ["eager forward", "eager partial", "eager pairs"]
+    assert figures["largest_difference"] < 2e-5
+    assert f"| `MIFM.forward` | {figures['ms']['eager forward']} |" in done.stdout
+
+
+def test_a_backend_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(backends.importlib.util, "find_spec", lambda name: None)
+    arguments = ["--backends", "eager", "openvino", "--windows", "4", "--repeats", "1", "--threads", "1"]
+    backends.main([*arguments, "--out", str(tmp_path / "figures.json")])
+    assert "Not installed: OpenVINO." in capsys.readouterr().out

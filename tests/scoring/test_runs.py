@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import multiprocessing
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pysam
@@ -27,6 +28,7 @@ from mifm_kipoi import journal as journal_module
 from mifm_kipoi import scoring
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import (
+    FormatError,
     InputError,
     OptionError,
     OutputError,
@@ -39,9 +41,9 @@ from mifm_kipoi.runs import ScoringRun
 from mifm_kipoi.scoring import score_variants
 from mifm_kipoi.weights import save_weights
 from tests.builders import random_network, write_fasta, write_vcf
+from tests.tables import assert_same_rows, read_table
 
 FORMATS = ["tsv", "tsv.gz", "vcf", "vcf.gz", "bcf", "parquet"]
-SCORES = ["mifm_ref", "mifm_alt", "mifm_delta"]
 
 needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
 
@@ -91,40 +93,10 @@ def expected(vcf: Path, fasta: Path) -> pd.DataFrame:
     return score_variants(vcf, fasta)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Any of the formats as one table, one row per ALT, by other programs than ours."""
-    if path.name.endswith(".parquet"):
-        return pd.read_parquet(path)
-    if ".tsv" in path.name:
-        return pd.read_csv(path, sep="\t", dtype={"chrom": str}, keep_default_na=False, na_values={
-            name: [""] for name in (*SCORES, "mifm_logit_ref", "mifm_logit_alt")
-        })  # fmt: skip
-    rows: list[dict[str, Any]] = []
-    with pysam.VariantFile(str(path)) as file:
-        for record in file:
-            alts = record.alts or (".",)
-            for number, alt in enumerate(alts):
-                row = {
-                    "chrom": record.chrom,
-                    "pos": record.pos,
-                    "id": record.id,
-                    "ref": record.ref,
-                    "alt": alt,
-                }
-                for name in SCORES:
-                    values = record.info.get(name.upper())
-                    value = values[number] if values else None
-                    row[name] = np.nan if value is None else value
-                rows.append(row | {"status": record.info["MIFM_STATUS"][number]})
-    return pd.DataFrame(rows)
-
-
-def assert_same_rows(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """All rows in their order, numbers to 1e-6."""
-    for name in ("chrom", "pos", "id", "ref", "alt", "status"):
-        assert found[name].tolist() == expected[name].tolist(), name
-    for name in SCORES:
-        np.testing.assert_allclose(found[name].astype(float), expected[name], atol=1e-6)
+def base_at_600(fasta: Path) -> str:
+    """The base at position 600 of contig 1."""
+    with pysam.FastaFile(str(fasta)) as file:
+        return str(file.fetch("1", 599, 600))
 
 
 class TestFormats:
@@ -480,6 +452,73 @@ class TestResume:
         ScoringRun(str(vcf), fasta, tmp_path / "whole.tsv")()
         assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    def test_a_disk_that_is_full_while_the_output_is_finished(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        whole: Path,
+        expected: pd.DataFrame,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """No file may grow beyond 600 bytes then, so that every write of the last steps fails."""
+        out = tmp_path / whole.name
+        finish = ScoringRun._finish
+
+        def full(self: ScoringRun, *arguments: Any) -> dict[str, Any]:
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+            try:
+                return finish(self, *arguments)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ScoringRun, "_finish", full)
+            message = rf"cannot (write|index) .*{len(expected)} rows are kept in .*: go on with --resume"
+            with pytest.raises(OutputError, match=message):
+                ScoringRun(str(vcf), fasta, out)()
+        assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+            f"{out.name}.partial",
+            f"{out.name}.partial.json",
+        }
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        assert out.read_bytes() == whole.read_bytes()
+
+    def test_a_worker_that_is_killed(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        out, whole = tmp_path / "out.tsv.gz", tmp_path / "whole.tsv.gz"
+        append = Journal.append
+
+        def killing(self: Journal, content: bytes, records: int, *counts: Any) -> None:
+            append(self, content, records, *counts)
+            if records == killing.at:  # type: ignore[attr-defined]
+                worker = multiprocessing.active_children()[0]
+                worker.kill()
+                worker.join()
+
+        monkeypatch.setattr(scoring, "CHUNK", 5)
+        monkeypatch.setattr(Journal, "append", killing)
+        command = ["score", str(vcf), str(fasta), "--workers", "2", "-o"]
+        killing.at = 60  # type: ignore[attr-defined]
+        assert main([*command, str(out)]) == 1
+        message = r"mifm: error: a worker process was killed.* (\d+) rows are kept in .*: go on with --resume"
+        found = re.search(message, capsys.readouterr().err)
+        assert found
+        assert int(found[1]) >= 60
+        assert not out.exists()
+        killing.at = None  # type: ignore[attr-defined]
+        assert main([*command, str(out), "--resume"]) == 0
+        assert main([*command, str(whole)]) == 0
+        assert out.read_bytes() == whole.read_bytes()
+
     @pytest.mark.parametrize("resume", [False, True])
     def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path, resume: bool) -> None:
         """The second leaves the files of the first alone, also where an older output is finished."""
@@ -536,8 +575,7 @@ class TestBcf:
     """BCF holds only what its header declares."""
 
     def test_what_the_input_does_not_declare(self, tmp_path: Path, fasta: Path) -> None:
-        with pysam.FastaFile(str(fasta)) as file:
-            base = file.fetch("1", 599, 600)
+        base = base_at_600(fasta)
         lines = [
             "##fileformat=VCFv4.2",
             "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
@@ -553,6 +591,57 @@ class TestBcf:
         assert (first.id, list(first.filter), first.info["XX"]) == ("a", ["low"], ("1", "2"))
         assert (second.id, second.info["MIFM_STATUS"]) == ("b", ("symbolic_alt",))
 
+    def test_a_record_that_bcf_cannot_hold(self, tmp_path: Path, fasta: Path) -> None:
+        """Its genotype is no number. Nothing that was scored is lost, and nothing is promised of --resume."""
+        base = base_at_600(fasta)
+        lines = [
+            "##fileformat=VCFv4.2",
+            '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
+            f"1\t600\ta\t{base}\t<DEL>\t.\t.\t.\tGT\t0/1",
+            f"1\t600\tb\t{base}\t<DEL>\t.\t.\t.\tGT\tx/y",
+        ]
+        vcf, out = tmp_path / "x.vcf", tmp_path / "out.bcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        for resume in (False, True):
+            message = (
+                r"a record cannot be written as BCF \(bcftools view: Error: VCF parse error\); --resume "
+                r"would end here again. All 2 rows are in .*out.bcf.partial, a whole VCF file: rename it, or "
+                r"score again into another format$"
+            )
+            with pytest.raises(FormatError, match=message):
+                ScoringRun(str(vcf), fasta, out, resume=resume)()
+            assert sorted(path.name for path in tmp_path.glob("out*")) == [
+                "out.bcf.partial",
+                "out.bcf.partial.json",
+            ]
+        ScoringRun(str(vcf), fasta, tmp_path / "other.vcf")()
+        assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
+
+    @needs_bcftools
+    @pytest.mark.parametrize("kind", ["b", "u"])
+    @pytest.mark.parametrize("suffix", ["vcf", "bcf"])
+    def test_text_that_is_not_utf8_stays_as_it_is(
+        self, tmp_path: Path, fasta: Path, kind: str, suffix: str
+    ) -> None:
+        """Latin-1 in an identifier and in INFO, from BCF that is compressed and that is not."""
+        base = base_at_600(fasta)
+        alt = "ACGT".replace(base, "")[0]
+        header = (
+            "##fileformat=VCFv4.2\n##contig=<ID=1>\n"
+            '##INFO=<ID=NOTE,Number=1,Type=String,Description="Bemerkung f\xfcr Menschen">\n'
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        )
+        record = f"1\t600\tZ\xfcrich\t{base}\t{alt}\t.\t.\tNOTE=caf\xe9"
+        (tmp_path / "in.vcf").write_bytes(f"{header}{record}\n".encode("latin-1"))
+        command = ["bcftools", "view", f"-O{kind}", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf"]
+        subprocess.run(command, check=True, capture_output=True)
+        out = tmp_path / f"out.{suffix}"
+        assert ScoringRun(str(tmp_path / "in.bcf"), fasta, out)()["status"] == {"ok": 1}
+        text = subprocess.run(["bcftools", "view", out], check=True, capture_output=True).stdout
+        assert "f\xfcr Menschen".encode("latin-1") in text
+        assert f"{record};MIFM_REF=".encode("latin-1") in text
+
     def test_merged_numbers_are_those_of_the_parts(self, tmp_path: Path, parts: Path) -> None:
         """Bit by bit: they do not go through text."""
         merge([parts / f"{part}.bcf" for part in (1, 2, 3)], tmp_path / "out.bcf")
@@ -567,18 +656,7 @@ class TestBcf:
 
 def test_workers_end_with_the_process_that_they_work_for(tmp_path: Path, vcf: Path, fasta: Path) -> None:
     """Killed by the kernel, it cannot end them."""
-    command = [
-        sys.executable,
-        "-c",
-        KILLED_RUN,
-        "score",
-        vcf,
-        fasta,
-        "-o",
-        tmp_path / "out.tsv",
-        "--workers",
-        "2",
-    ]
+    command = [*KILLED_RUN, vcf, fasta, "-o", tmp_path / "out.tsv", "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         workers: list[int] = []
         while process.poll() is None and len(workers) < 2:
@@ -603,13 +681,14 @@ def children(process: int) -> list[int]:
     return found
 
 
-KILLED_RUN = """
+SMALL_CHUNKS = """
 import sys
 from mifm_kipoi import scoring
 scoring.CHUNK = 5
 from mifm_kipoi.cli import main
 sys.exit(main(sys.argv[1:]))
 """
+KILLED_RUN = [sys.executable, "-c", SMALL_CHUNKS, "score"]
 
 
 @pytest.mark.slow
@@ -618,19 +697,7 @@ def test_sigkill_at_any_moment(tmp_path: Path, vcf: Path, fasta: Path, suffix: s
     """Killed by the kernel after ever more records, and resumed: the same bytes."""
 
     def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-c",
-            KILLED_RUN,
-            "score",
-            vcf,
-            fasta,
-            "-o",
-            out,
-            "--threads",
-            "1",
-            *options,
-        ]
+        command = [*KILLED_RUN, vcf, fasta, "-o", out, "--threads", "1", *options]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     whole = tmp_path / f"whole.{suffix}"
@@ -742,8 +809,7 @@ class TestMerge:
             merge([tmp_path / "1.tsv"], tmp_path / "out.tsv")
 
     def test_more_parts_than_records(self, tmp_path: Path, fasta: Path) -> None:
-        with pysam.FastaFile(str(fasta)) as file:
-            base = file.fetch("1", 599, 600)
+        base = base_at_600(fasta)
         vcf = write_vcf(tmp_path / "one.vcf", [("1", 600, base, "<DEL>")])
         paths = [tmp_path / f"{part}.vcf.gz" for part in (1, 2, 3)]
         for part, path in enumerate(paths, start=1):

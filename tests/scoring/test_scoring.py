@@ -199,7 +199,7 @@ def test_another_build_ends_the_run(tmp_path: Path) -> None:
         ({"shift": 256}, "shift is 256"),
         ({"max_unknown_share": 1.5}, "max_unknown_share is 1.5; expected a share"),
         ({"max_mismatch_share": -0.1}, "max_mismatch_share is -0.1"),
-        ({"precision": "fp8"}, "precision is 'fp8'; expected fp32, bf16 or fp16"),
+        ({"precision": "fp8"}, "precision is 'fp8'; expected one of fp32, bf16, fp16"),
     ],
 )
 def test_impossible_options(options: dict[str, object], message: str) -> None:

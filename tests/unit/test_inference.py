@@ -142,6 +142,8 @@ def test_codes_of_a_network_with_the_variant_token() -> None:
     windows = encoding.with_variant_token(encoding.one_hot(codes), TINY.variant_index)
     expected = expected_logits(network, windows)
     np.testing.assert_allclose(logits(network, codes), expected, atol=1e-6)
+    np.testing.assert_array_equal(logits(network, encoding.one_hot(codes)), logits(network, codes))
+    np.testing.assert_array_equal(logits(network, windows), logits(network, codes))
     other = codes.copy()
     other[:, TINY.variant_index] = 2
     ref, alt = Predictor(network).variant_logits(codes, other)

@@ -18,7 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mifm_kipoi import encoding, mutagenesis_plot, mutagenesis_run
-from mifm_kipoi.errors import IntervalFileError, OutputError, ReferenceMismatchError, WeightsError
+from mifm_kipoi.errors import (
+    IntervalFileError,
+    OptionError,
+    OutputError,
+    ReferenceMismatchError,
+    WeightsError,
+)
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.inference import Predictor
 from mifm_kipoi.intervals import Interval
@@ -464,22 +470,79 @@ class TestFiles:
             mutagenesis_run.Request(fasta="g.fa", output="o.h5")
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_progress_is_shown_on_a_terminal_only(
-    terminal: bool,
-    tmp_path: Path,
-    fasta: Path,
-    bed: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
-    clock = itertools.count(step=2)
-    monkeypatch.setattr("mifm_kipoi.mutagenesis_run.time.monotonic", lambda: next(clock))
-    run_bed(fasta, bed, tmp_path / "out.h5", "position")
-    shown = capsys.readouterr().err
-    assert ("\r20 positions, at 1:620" in shown) is terminal
-    assert bool(shown) is terminal
+class TestProgress:
+    """Of the 20 + 10 + 1 + 2 positions of the BED file, that of an unknown contig counts as passed."""
+
+    @pytest.fixture(autouse=True)
+    def _clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A second passes whenever somebody looks."""
+        seconds = itertools.count()
+        monkeypatch.setattr("mifm_kipoi.progress.time.monotonic", lambda: next(seconds))
+
+    @pytest.mark.parametrize("terminal", [True, False])
+    @pytest.mark.parametrize("progress", [True, False, None])
+    def test_is_shown_on_a_terminal_or_when_asked_for(
+        self,
+        terminal: bool,
+        progress: bool | None,
+        tmp_path: Path,
+        fasta: Path,
+        bed: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        run_bed(fasta, bed, tmp_path / "out.h5", "position", progress=progress)
+        shown = capsys.readouterr().err
+        if terminal if progress is None else progress:
+            parts = [part.strip() for part in shown.split("\r")]
+            assert parts[1:5] == [
+                "20 positions, 20/s, 61%, 1 s left",
+                "30 positions, 15/s, 91%, 0 s left",
+                "30 positions, 10/s, 94%, 0 s left",
+                "32 positions, 8/s, 100%, 0 s left",
+            ]
+        else:
+            assert shown == ""
+
+    @pytest.mark.parametrize("centre", list(Centre))
+    def test_of_variants_is_the_share_of_records(
+        self, centre: Centre, tmp_path: Path, fasta: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The second record has two ALTs, on two lines; the third is on a contig that there is not."""
+        ref = {pos: CONTIGS["1"][pos - 1] for pos in (600, 610, 620)}
+        others = {pos: [base for base in "ACGT" if base != ref[pos]] for pos in ref}
+        lines = [
+            f"1\t{pos}\t.\t{ref[pos]}\t{others[pos][number]}\t.\t.\t."
+            for pos, number in ((600, 0), (610, 0), (610, 1))
+        ]
+        lines += ["9\t5\t.\tA\tC\t.\t.\t.", f"1\t620\t.\t{ref[620]}\t{others[620][0]}\t.\t.\t."]
+        vcf = tmp_path / "x.vcf"
+        vcf.write_text(
+            "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "\n".join(lines) + "\n"
+        )
+        request = mutagenesis_run.Request(
+            fasta=fasta, vcf=vcf, output=tmp_path / "out.h5", centre=centre, flank=2, progress=True
+        )
+        mutagenesis_run.run(request)
+        shown = [part.split(",")[::2] for part in capsys.readouterr().err.split("\r")[1:5]]
+        assert shown == [
+            ["5 positions", " 25%"],
+            ["10 positions", " 50%"],
+            ["10 positions", " 75%"],
+            ["15 positions", " 100%"],
+        ]
+
+
+def test_the_device_and_the_threads_are_those_asked_for(tmp_path: Path, fasta: Path, bed: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        run_bed(fasta, bed, tmp_path / "out.h5", "position", threads=3, device="cpu")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    with pytest.raises(OptionError, match="no device 'nothing'"):
+        run_bed(fasta, bed, tmp_path / "other.h5", "position", device="nothing")
 
 
 class TestTracks:

@@ -23,7 +23,7 @@ from mifm_kipoi.runs import ScoringRun
 from mifm_kipoi.scoring import score_variants
 from tests.builders import write_vcf
 from tests.conftest import ROOT
-from tests.scoring.test_runs import assert_same_rows, read_table
+from tests.tables import assert_same_rows, read_table
 
 WORKFLOW = ROOT / "workflow"
 SNAKEMAKE = Path(os.environ.get("MIFM_SNAKEMAKE", ROOT / ".venv-workflow" / "bin" / "snakemake"))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
-from training.configuration import read_configuration
+from mifm_kipoi.genome import Genome
+from training.configuration import ConfigurationError, read_configuration
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -28,3 +29,27 @@ def add_recipe(command: argparse.ArgumentParser) -> None:
 def read_recipe(options: argparse.Namespace) -> Recipe:
     """The recipe that the options name."""
     return read_configuration(options.config, Recipe, options.set)
+
+
+def read_fasta(recipe: Recipe) -> Genome:
+    """The FASTA file of a recipe.
+
+    Raises
+    ------
+    ConfigurationError
+        When the recipe names none.
+    """
+    if not recipe.fasta:
+        raise ConfigurationError(
+            "fasta is missing: name the FASTA file that the data set was made with, such as "
+            "--set fasta=genome.fa.gz"
+        )
+    return Genome(recipe.fasta)
+
+
+def add_folders(command: argparse.ArgumentParser) -> None:
+    """``--data`` and ``--out``."""
+    command.add_argument(
+        "--data", required=True, metavar="DIR", help="data set, of 'python -m training data'"
+    )
+    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")

@@ -7,54 +7,134 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from mifm_kipoi.encoding import codes
+from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
+from mifm_kipoi.inference import find_device
 from mifm_kipoi.weights import Weights, load_weights, save_weights
-from training.configuration import ConfigurationError, read_configuration
-from training.distil import DistilConfig, LogLine, distil
+from training.allocation import keep_freed_memory
+from training.commands.arguments import add_recipe, read_fasta, read_recipe
+from training.configuration import ConfigurationError, to_plain
+from training.dataset import read_dataset
+from training.distil import WEIGHTS, DistilConfig, described_start, distil_bags
+from training.distil_bags import LOG
+from training.distil_sequence import LogLine, SequenceDistilConfig, distil_on_sequence
 from training.fidelity import fidelity, sha256_of
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
 
+_TEXT = """\
+Distil teachers into one student that reads four channels, as the scores of the paper need.
+
+distil.source=bags      several teachers, on the windows of the data set that they were fitted to; the
+                        student learns their mean (distil.bags.target=mean) or which instance of each bag
+                        they put first (arg_max)
+distil.source=sequence  one teacher without the variant token, on stretches of the genome; no labels
+
+The recipe's sections are fasta, student, distil.
+"""
+
+_EPILOG = f"""\
+files in --out:
+  {WEIGHTS}  the weights, with what made them
+  {LOG}              losses; on bags also the agreement with the teachers on validation bags
+  checkpoint.pt        on bags: a run that was interrupted goes on from it by itself
+"""
+
 
 def add(commands: Commands) -> None:
     """Say what the command takes."""
-    command = commands.add_parser("distil", help="teach a student a teacher's answers on sequence")
-    command.add_argument("--config", required=True, help="YAML recipe, e.g. training/configs/embedded.yaml")
-    command.add_argument(
-        "--teacher", default="published", help="weights, by name or path (default: published)"
+    command = commands.add_parser(
+        "distil",
+        help="distil teachers into a student, on bags or on sequence",
+        description=_TEXT,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--start", help="weights of a student to go on with (default: random weights)")
-    command.add_argument("--fasta", required=True, help="FASTA file that the recipe's contigs are cut from")
-    command.add_argument("--out", required=True, help="the student's weights, .safetensors")
-    command.add_argument("--log", help="table of the losses, TSV")
-    command.add_argument("--vcf", help="variants of the held-out contigs, to measure the fidelity on")
-    command.add_argument("--blocks", help="table of fine-mapped blocks, to measure the fidelity on")
+    add_recipe(command)
     command.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="a PyTorch device"
+        "--teacher", nargs="+", required=True, metavar="WEIGHTS", help="names or paths of weights"
     )
+    command.add_argument("--start", metavar="WEIGHTS", help="a student to go on with (default: none)")
+    command.add_argument("--data", metavar="DIR", help="on bags: data set, of 'python -m training data'")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
+    command.add_argument(
+        "--vcf", help="on sequence: variants of the held-out contigs, to measure the fidelity"
+    )
+    command.add_argument("--blocks", help="on sequence: table of fine-mapped blocks, to measure the fidelity")
+    command.add_argument("--device", default="auto", help="cpu, cuda ... (default: a GPU where there is one)")
     command.set_defaults(run=_distil)
 
 
 def _distil(options: argparse.Namespace) -> None:
-    if (options.vcf is None) != (options.blocks is None):
-        raise ConfigurationError("give both --vcf and --blocks to measure the fidelity, or neither")
-    config = read_configuration(options.config, DistilConfig)
-    teacher = load_weights(options.teacher)
-    genome = Genome(options.fasta)
-    for contig in (*config.contigs, *config.held_out):
+    keep_freed_memory()
+    recipe = read_recipe(options)
+    teachers = [load_weights(name) for name in options.teacher]
+    start = load_weights(options.start) if options.start else None
+    genome = read_fasta(recipe)
+    if recipe.distil.source == "bags":
+        if options.data is None or options.vcf or options.blocks:
+            raise ConfigurationError(
+                "distil.source is bags: give --data, and neither --vcf nor --blocks; or set "
+                "distil.source=sequence"
+            )
+        distil_bags(
+            teachers, read_dataset(options.data), genome, recipe.student, recipe.distil.bags, options.out,
+            start, options.device,
+        )  # fmt: skip
+        return
+    if options.data or (options.vcf is None) != (options.blocks is None) or len(teachers) > 1:
+        raise ConfigurationError(
+            "distil.source is sequence: give one --teacher, no --data, and to measure the fidelity both "
+            "--vcf and --blocks"
+        )
+    _on_sequence(teachers[0], start, genome, recipe.distil, options)
+
+
+def _on_sequence(
+    teacher: Weights, start: Weights | None, genome: Genome, config: DistilConfig, options: argparse.Namespace
+) -> None:
+    recipe = config.sequence
+    assert recipe is not None, "checked by DistilConfig"
+    for contig in (*recipe.contigs, *recipe.held_out):
         if contig not in genome.contigs:
             raise ConfigurationError(
-                f"there is no contig {contig!r} in {options.fasta}; it has {', '.join(genome.contigs)}"
+                f"there is no contig {contig!r} in {genome.path}; it has {', '.join(genome.contigs)}"
             )
     lines: list[LogLine] = []
+    contigs = [codes(genome.fetch(contig, 0, genome.contigs[contig])) for contig in recipe.contigs]
+    network = start.model() if start else None
+    taught = teacher.model().to(find_device(options.device))
+    student = distil_on_sequence(taught, contigs, recipe, _logger(recipe, lines), network)
+    source = {"source": teacher.provenance["source"]} if "source" in teacher.provenance else {}
+    provenance: dict[str, object] = {
+        "command": "python -m training distil",
+        "recipe": to_plain(recipe),
+        "teacher": {"name": Path(teacher.name).stem, "tensors_sha256": teacher.sha256, **source},
+        "start": described_start(start),
+        "sequence": sha256_of(genome.path),
+        "torch": torch.__version__,
+    }
+    if options.vcf:
+        found = fidelity(student, teacher.model(), genome, recipe.held_out, options.vcf, options.blocks)
+        provenance["fidelity"] = dataclasses.asdict(found)
+        provenance["fidelity_inputs"] = [sha256_of(options.vcf), sha256_of(options.blocks)]
+        logging.info("%s", json.dumps(provenance["fidelity"], indent=1))
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    save_weights(out / WEIGHTS, student, provenance)
+    _write_log(out / LOG, lines)
+
+
+def _logger(config: SequenceDistilConfig, lines: list[LogLine]) -> Callable[[LogLine], None]:
+    """A function that keeps the lines and says how far the work is."""
     began = time.monotonic()
 
     def log(line: LogLine) -> None:
@@ -67,46 +147,14 @@ def _distil(options: argparse.Namespace) -> None:
             line.stage, line.step, line.logit, line.delta, line.hint, left,
         )  # fmt: skip
 
-    contigs = [codes(genome.fetch(contig, 0, genome.contigs[contig])) for contig in config.contigs]
-    start = load_weights(options.start) if options.start else None
-    network = start.model() if start else None
-    student = distil(teacher.model().to(options.device), contigs, config, log, network)
-    provenance: dict[str, object] = {
-        "command": "python -m training distil",
-        "recipe": dataclasses.asdict(config),
-        "teacher": {"name": Path(teacher.name).stem, "tensors_sha256": teacher.sha256, **_source(teacher)},
-        "start": _start(start),
-        "sequence": sha256_of(options.fasta),
-        "torch": torch.__version__,
-        "licence": "MIT, as this package. The teacher's own file states no licence and is not part of it.",
-    }
-    if options.vcf:
-        found = fidelity(student, teacher.model(), genome, config.held_out, options.vcf, options.blocks)
-        provenance["fidelity"] = dataclasses.asdict(found)
-        provenance["fidelity_inputs"] = [sha256_of(options.vcf), sha256_of(options.blocks)]
-        logging.info("%s", json.dumps(provenance["fidelity"], indent=1))
-    save_weights(options.out, student, provenance)
-    if options.log:
-        _write_log(Path(options.log), lines)
-
-
-def _start(student: Weights | None) -> dict[str, object] | None:
-    """The student that was gone on with, and what it had gone on with in its turn."""
-    if student is None:
-        return None
-    known = {key: student.provenance.get(key) for key in ("recipe", "start")}
-    return {"tensors_sha256": student.sha256, **known}
-
-
-def _source(teacher: Weights) -> dict[str, object]:
-    """What is known of the teacher's own origin."""
-    return {"source": teacher.provenance["source"]} if "source" in teacher.provenance else {}
+    return log
 
 
 def _write_log(path: Path, lines: Sequence[LogLine]) -> None:
     names = [field.name for field in dataclasses.fields(LogLine)]
-    rows = ["\t".join(names)]
+    rows = [",".join(names)]
     for line in lines:
         values = dataclasses.astuple(line)
-        rows.append("\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values))
-    path.write_text("\n".join(rows) + "\n")
+        rows.append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values))
+    with written_whole(path) as temporary:
+        temporary.write_text("\n".join(rows) + "\n")

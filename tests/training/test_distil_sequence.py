@@ -13,18 +13,19 @@ from mifm_kipoi.weights import load_weights, save_weights
 from tests.builders import TINY, random_network, write_fasta
 from tests.conftest import Run
 from training.configuration import ConfigurationError, read_configuration
-from training.distil import (
+from training.distil_sequence import (
     ChunkSampler,
-    DistilConfig,
     LogLine,
+    SequenceDistilConfig,
     activations,
-    distil,
+    distil_on_sequence,
     exchange_bases,
     one_hot,
     stages,
 )
+from training.recipe import Recipe
 
-QUICK = DistilConfig(
+QUICK = SequenceDistilConfig(
     contigs=("1",), hint_steps=600, end_to_end_steps=300, end_to_end_learning_rate=2e-3, log_every=300
 )
 
@@ -47,7 +48,7 @@ def test_a_student_learns_its_teachers_answers() -> None:
     """On sequence that it was not taught on; an untaught student is the control."""
     teacher = random_network(TINY, seed=3)
     lines: list[LogLine] = []
-    student = distil(teacher, [random_contig(50_000)], QUICK, lines.append)
+    student = distil_on_sequence(teacher, [random_contig(50_000)], QUICK, lines.append)
     x = one_hot(torch.from_numpy(random_contig(64 * 2000, seed=9).astype(np.int64)).reshape(2000, 64))
     with torch.inference_mode():
         taught, learnt, control = (
@@ -67,8 +68,8 @@ def test_a_student_learns_its_teachers_answers() -> None:
 def test_the_same_seed_gives_the_same_student() -> None:
     teacher, contigs = random_network(TINY), [random_contig(20_000)]
     short = dataclasses.replace(QUICK, hint_steps=5, end_to_end_steps=5)
-    first, again = (distil(teacher, contigs, short).state_dict() for _ in range(2))
-    other = distil(teacher, contigs, dataclasses.replace(short, seed=2)).state_dict()
+    first, again = (distil_on_sequence(teacher, contigs, short).state_dict() for _ in range(2))
+    other = distil_on_sequence(teacher, contigs, dataclasses.replace(short, seed=2)).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
@@ -76,14 +77,18 @@ def test_the_same_seed_gives_the_same_student() -> None:
 def test_the_teacher_is_left_as_it_came() -> None:
     teacher = random_network(TINY).train()
     before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    distil(teacher, [random_contig(20_000)], dataclasses.replace(QUICK, hint_steps=2, end_to_end_steps=2))
+    distil_on_sequence(
+        teacher, [random_contig(20_000)], dataclasses.replace(QUICK, hint_steps=2, end_to_end_steps=2)
+    )
     assert teacher.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in teacher.state_dict().items())
 
 
 def test_a_teacher_with_the_variant_token_is_refused() -> None:
     with pytest.raises(ValueError, match="reads the variant token"):
-        distil(random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK)
+        distil_on_sequence(
+            random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK
+        )
 
 
 def test_chunks_have_no_n_and_do_not_cross_contigs() -> None:
@@ -117,7 +122,7 @@ def test_a_loss_that_is_not_finite_stops() -> None:
     with torch.no_grad():
         teacher.head.bias.fill_(math.nan)
     with pytest.raises(FloatingPointError, match="not finite at step 1"):
-        distil(teacher, [random_contig(20_000)], QUICK)
+        distil_on_sequence(teacher, [random_contig(20_000)], QUICK)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +143,13 @@ def test_recipes_that_are_refused(tmp_path: Path, text: str, message: str) -> No
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
-        read_configuration(path, DistilConfig)
+        read_configuration(path, SequenceDistilConfig)
 
 
 def test_the_recipes_of_the_embedded_weights(root: Path) -> None:
     stated = load_weights("embedded").provenance
     for name in ("embedded-3.yaml", "embedded-2.yaml", "embedded.yaml"):
-        recipe = read_configuration(root / "training" / "configs" / name, DistilConfig)
+        recipe = read_configuration(root / "training" / "configs" / name, Recipe).distil.sequence
         assert stated["recipe"] == json.loads(json.dumps(dataclasses.asdict(recipe))), name
         stated = stated["start"]
     assert stated is None
@@ -154,12 +159,12 @@ def test_going_on_with_a_student() -> None:
     teacher, start = random_network(TINY, seed=3), random_network(TINY, seed=4)
     before = {name: tensor.clone() for name, tensor in start.state_dict().items()}
     config = dataclasses.replace(QUICK, hint_steps=0, end_to_end_steps=1, end_to_end_learning_rate=1e-2)
-    student = distil(teacher, [random_contig(20_000)], config, start=start)
+    student = distil_on_sequence(teacher, [random_contig(20_000)], config, start=start)
     assert all(torch.equal(tensor, before[name]) for name, tensor in start.state_dict().items())
     assert not torch.equal(student.head.weight, start.head.weight)
     torch.testing.assert_close(student.head.weight, start.head.weight, atol=2e-4, rtol=0)
     with pytest.raises(ValueError, match="has another size than the teacher"):
-        distil(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
+        distil_on_sequence(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
 
 
 def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
@@ -167,28 +172,31 @@ def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
     fasta = write_fasta(tmp_path / "genome.fa", {"1": bases[:5000], "20": bases[5000:]})
     save_weights(tmp_path / "teacher.safetensors", random_network(TINY), {"source": {"file": "somewhere"}})
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("contigs: ['1']\nheld_out: ['20']\nhint_steps: 3\nend_to_end_steps: 3\nlog_every: 2\n")
-    command = ("distil", "--config", recipe, "--teacher", tmp_path / "teacher.safetensors", "--fasta", fasta)
-    run(
-        "training",
-        *command,
-        "--out",
-        tmp_path / "student.safetensors",
-        "--log",
-        tmp_path / "log.tsv",
-        cwd=root,
+    recipe.write_text(
+        "distil:\n  source: sequence\n  sequence: {contigs: ['1'], held_out: ['20'], hint_steps: 3, "
+        "end_to_end_steps: 3, log_every: 2}\n"
     )
-    student = load_weights(tmp_path / "student.safetensors")
+    teacher = tmp_path / "teacher.safetensors"
+    command = ("distil", "--config", recipe, "--teacher", teacher, "--set", f"fasta={fasta}")
+    run("training", *command, "--out", tmp_path / "student", cwd=root)
+    student = load_weights(tmp_path / "student" / "student.safetensors")
     assert student.config == TINY
     assert student.provenance["teacher"]["source"] == {"file": "somewhere"}
     assert student.provenance["recipe"]["hint_steps"] == 3
-    lines = (tmp_path / "log.tsv").read_text().splitlines()
-    assert lines[0].startswith("stage\tstep\tseconds")
-    assert [line.split("\t")[:2] for line in lines[1:]] == [
+    lines = (tmp_path / "student" / "log.csv").read_text().splitlines()
+    assert lines[0].startswith("stage,step,seconds")
+    assert [line.split(",")[:2] for line in lines[1:]] == [
         ["hints", "2"], ["hints", "3"], ["end-to-end", "2"], ["end-to-end", "3"],
     ]  # fmt: skip
-    recipe.write_text("contigs: ['2']\n")
-    done = run("training", *command, "--out", tmp_path / "none.safetensors", cwd=root, check=False)
-    assert done.returncode == 1
-    assert "there is no contig '2'" in done.stderr
-    assert "Traceback" not in done.stderr
+    for setting, options, message in (
+        ("distil.sequence.contigs=['2']", (), "there is no contig '2'"),
+        ("distil.source=bags", (), "distil.source is bags: give --data"),
+        ("distil.sequence=null", (), "distil.source is sequence, and distil.sequence is missing"),
+        ("distil.source=sequence", ("--vcf", "x.vcf"), "give one --teacher, no --data"),
+        ("fasta=''", (), "fasta is missing"),
+    ):
+        failing = (*command, setting, *options, "--out", tmp_path / "none")
+        done = run("training", *failing, cwd=root, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,217 @@
+"""Weights as a folder that is a Kipoi model: a copy of them, a card, and expected predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import mifm_kipoi
+from mifm_kipoi.errors import MIFMError, OutputError
+from mifm_kipoi.files import writing
+from mifm_kipoi.weights import EMBEDDED, PUBLISHED, Weights, load_weights
+from mifm_kipoi.windows import VARIANT_INDEX, WINDOW
+
+CARD = "README.md"
+
+_GROUP = Path(mifm_kipoi.__file__).parent / "kipoi" / "group" / "MIFM"
+
+_TAKEN = (EMBEDDED, PUBLISHED)
+
+_MODELS = {".": "{name}.h5", "sequence": "{name}-sequence.h5"}
+"""The Kipoi models of a folder, as those of the packaged group, and their expected predictions."""
+
+
+class ExportError(MIFMError):
+    """Weights that cannot be made a Kipoi model of."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """How exported weights are called and described.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, ``.``, ``_`` and ``-``; under it ``mifm weights import`` installs them.
+    authors : tuple of str
+        Who made the weights.
+    description : str
+        What they are for, a sentence or two.
+    licence : str
+        Under which others may use them.
+
+    Raises
+    ------
+    ValueError
+        When the name is another, or one that promises particular numbers.
+    """
+
+    name: str = "mifm-trained"
+    authors: tuple[str, ...] = ()
+    description: str = "A MIFM network trained with python -m training."
+    licence: str = "none stated"
+
+    def __post_init__(self) -> None:
+        if self.name in _TAKEN or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ValueError(
+                f"name is {self.name!r}; expected letters, digits, '.', '_' and '-', and neither embedded "
+                "nor published"
+            )
+
+
+def export(weights: Weights, folder: str | os.PathLike[str], config: ExportConfig) -> Path:
+    """Make a Kipoi model of weights.
+
+    The folder holds ``NAME.safetensors``, which ``mifm weights import`` takes, the model card ``README.md``,
+    and two Kipoi models as of the packaged group: the folder itself, which scores variants, and ``sequence``,
+    which scores intervals. The predictions that ``kipoi test`` compares with are those of the packaged
+    example.
+
+    Parameters
+    ----------
+    weights : Weights
+    folder : path-like
+        Gets its name when it is complete; one that is there already must be an export, and is replaced.
+    config : ExportConfig
+
+    Returns
+    -------
+    Path
+        The weights in the folder.
+
+    Raises
+    ------
+    ExportError
+        When the network reads other windows than Kipoi gives, or Kipoi refuses the model.
+    OutputError
+        When the folder cannot be written, or holds something else.
+    """
+    folder = Path(folder).absolute()
+    if weights.config.window != WINDOW:
+        raise ExportError(
+            f"the network of {weights.path} reads windows of {weights.config.window} bp; Kipoi models of "
+            f"MIFM read {WINDOW} bp, the variant's base at index {VARIANT_INDEX}"
+        )
+    if folder.exists() and not ((folder / "model.yaml").is_file() and (folder / CARD).is_file()):
+        raise OutputError(f"{folder} exists and is no exported model; name another folder")
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Models are found by their folder's name too, so that it is complete before it is moved.
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+            made = Path(temporary) / folder.name
+            _fill(made, weights, config)
+            if folder.exists():
+                folder.rename(Path(temporary) / "replaced")
+            made.rename(folder)
+    return folder / f"{config.name}.safetensors"
+
+
+def _fill(folder: Path, weights: Weights, config: ExportConfig) -> None:
+    for part, expected in _MODELS.items():
+        place = folder / part
+        place.mkdir()
+        for name in ("dataloader.py", "dataloader.yaml"):
+            shutil.copyfile(_GROUP / part / name, place / name)
+        path = os.path.relpath(folder / f"{config.name}.safetensors", place)
+        model = _model(_GROUP / part / "model.yaml", path, expected.format(name=config.name), config)
+        (place / "model.yaml").write_text(yaml.safe_dump(model, sort_keys=False, allow_unicode=True))
+    copy = folder / f"{config.name}.safetensors"
+    shutil.copyfile(weights.path, copy)
+    if load_weights(copy).sha256 != weights.sha256:
+        raise ExportError(f"{weights.path} was changed while it was exported; export it again")
+    (folder / CARD).write_text(_card(weights, config))
+    for part, expected in _MODELS.items():
+        _expect(folder / part, folder / part / expected.format(name=config.name))
+
+
+def _model(template: Path, weights: str, expected: str, config: ExportConfig) -> dict[str, Any]:
+    """The packaged model's description, with other weights."""
+    model: dict[str, Any] = yaml.safe_load(template.read_text())
+    model["args"]["weights"] = weights
+    info = model["info"]
+    info["name"] = info["name"].replace("MIFM", config.name, 1)
+    info["contributors"] = [{"name": name} for name in config.authors] or info["contributors"]
+    info["doc"] = f"{info['doc'].split(' Weights: ')[0].strip()} {config.description}"
+    info["license"] = config.licence
+    info["trained_on"] = f"see {CARD}"
+    model["test"]["expect"] = expected
+    return model
+
+
+def _expect(model: Path, path: Path) -> None:
+    """Let Kipoi write what it predicts for the packaged example."""
+    command = [sys.executable, "-m", "kipoi", "test", ".", "--source=dir", "-o", str(path)]
+    # Kipoi keeps its configuration in the user's folder, whose sources do not matter here.
+    done = subprocess.run(command, cwd=model, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode or not path.is_file():
+        lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
+        raise ExportError(f"Kipoi cannot use the exported model: {lines[-1]}")
+
+
+def _card(weights: Weights, config: ExportConfig) -> str:
+    parameters = sum(parameter.numel() for parameter in weights.model().parameters())
+    token = weights.config.channels > len("ACGT")
+    hidden = "; a token stands for it, so that the scores of an SNV's alleles are the same" if token else ""
+    rows = {
+        "authors": ", ".join(config.authors) or "not stated",
+        "licence": config.licence,
+        "parameters": f"{parameters:,}",
+        "reads": f"{weights.config.window} bp, the variant's base at index {VARIANT_INDEX} (0-based){hidden}",
+        "tensors sha256": f"`{weights.sha256}`",
+        "mifm_kipoi": str(weights.provenance.get("mifm_kipoi", mifm_kipoi.__version__)),
+    }
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    name = config.name
+    return f"""# {name}
+
+{config.description}
+
+| | |
+| --- | --- |
+{table}
+
+## Use
+
+```
+mifm weights import {name}.safetensors
+mifm score VARIANTS.vcf GENOME.fa -o scores.tsv --weights {name}
+kipoi test . --source=dir
+kipoi predict . --source=dir -o scores.tsv \\
+    --dataloader_args '{{"vcf_file": "VARIANTS.vcf", "fasta_file": "GENOME.fa"}}'
+```
+
+`mifm_ref` is the probability that a variant is causal, from the reference sequence alone; `mifm_alt` and
+`mifm_delta` are extensions. `sequence` is the Kipoi model of single windows.
+
+## What made it
+
+{_listed(weights.provenance)}
+
+## Configuration of the network
+
+```json
+{json.dumps(weights.config.to_dict(), indent=1)}
+```
+"""
+
+
+def _listed(values: Mapping[str, Any], indent: str = "") -> str:
+    """A mapping as a nested list."""
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            lines += [f"{indent}- {key}:", _listed(value, f"{indent}  ")]
+        else:
+            lines.append(f"{indent}- {key}: {json.dumps(value) if isinstance(value, list | dict) else value}")
+    return "\n".join(lines)
