@@ -40,7 +40,8 @@ def read_configuration(
         their defaults. Of two mappings under one key the keys are merged, anything else is replaced.
     cls : type
         A dataclass whose fields are bool, int, float, str, enumerations, literals, other such
-        dataclasses, tuples or mappings from str of these, or one of these or None.
+        dataclasses, tuples or mappings from str of these, or one of these or None. Of a dataclass whose
+        keys are given in part the others are as in the default of its field.
     settings : sequence of str
         ``KEY=VALUE`` over the files: the key with dots between its levels, the value as in YAML.
 
@@ -128,7 +129,8 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _build(cls: type[T], values: Mapping[Any, Any], source: str, place: str) -> T:
+def _build(cls: type[T], values: Mapping[Any, Any], source: str, place: str, default: T | None = None) -> T:
+    """The dataclass of these values; what they lack is as in ``default``, else as the class has it."""
     kinds = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type] # by callers
     for key in values:
@@ -136,24 +138,36 @@ def _build(cls: type[T], values: Mapping[Any, Any], source: str, place: str) -> 
             raise ConfigurationError(
                 f"unknown key {f'{place}{key}'!r} in {source}; known are {', '.join(sorted(fields))}"
             )
-    nothing = dataclasses.MISSING
-    for name, field in fields.items():
-        if field.default is nothing and field.default_factory is nothing and name not in values:
+    known = {name: _default(field, default) for name, field in fields.items()}
+    for name, value in known.items():
+        if value is dataclasses.MISSING and name not in values:
             raise ConfigurationError(f"{place}{name} is missing in {source}")
     try:
-        given = {key: _typed(f"{place}{key}", value, kinds[key], source) for key, value in values.items()}
-        return cls(**given)
+        given = {
+            key: _typed(f"{place}{key}", value, kinds[key], source, known[key])
+            for key, value in values.items()
+        }
+        return cls(**{**known, **given})
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{source}: {error}") from error
 
 
-def _typed(key: str, value: Any, expected: Any, source: str) -> Any:  # noqa: PLR0911 - one for each kind
+def _default(field: dataclasses.Field[Any], whole: Any) -> Any:
+    """What a field has when nothing is given for it; MISSING where it must be."""
+    if whole is not None:
+        return getattr(whole, field.name)
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _typed(  # noqa: PLR0911 - one for each kind
+    key: str, value: Any, expected: Any, source: str, default: Any = None
+) -> Any:
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
     if origin in (types.UnionType, typing.Union):
         kinds = [kind for kind in arguments if kind is not type(None)]
         if value is None and len(kinds) < len(arguments):
             return None
-        return _typed(key, value, kinds[0], source)
+        return _typed(key, value, kinds[0], source, default)
     if origin is Literal or (isinstance(expected, type) and issubclass(expected, enum.Enum)):
         known = arguments if origin is Literal else tuple(member.value for member in expected)
         if value not in known:
@@ -170,7 +184,8 @@ def _typed(key: str, value: Any, expected: Any, source: str) -> Any:  # noqa: PL
     if dataclasses.is_dataclass(expected):
         if not isinstance(value, dict):
             raise TypeError(f"{key} is {value!r}; expected a mapping of keys to values")
-        return _build(typing.cast(type, expected), value, source, f"{key}.")
+        kind = typing.cast(type, expected)
+        return _build(kind, value, source, f"{key}.", default if isinstance(default, kind) else None)
     if expected is float and (type(value) is int or _is_power_of_ten(value)):
         return float(value)
     if type(value) is not expected:

@@ -31,6 +31,7 @@ from mifm_kipoi.model import MIFM, MIFMConfig
 from mifm_kipoi.weights import tensors_sha256
 from training.configuration import to_plain
 from training.dataset import DataSet, Split
+from training.frozen import with_frozen_statistics
 from training.predictions import genome_of
 from training.teaching import Agreement, DistilError, Taught, agreement, teach
 from training.windows_on_device import GenomeTensor
@@ -108,8 +109,8 @@ def distil_on_bags(
     genome : Genome or GenomeTensor
         The FASTA that the data set was made with, or its contigs in memory.
     student : MIFMConfig or MIFM
-        Sizes of a network to begin with random weights, or a network to go on with; 4 channels, and the
-        teachers' window.
+        Sizes of a network to begin with random weights, or a network to go on with, whose statistics of
+        batch normalisation stay as they are; 4 channels, and the teachers' window.
     config : BagDistilConfig
     out : path-like
         Folder, made where missing.
@@ -205,7 +206,7 @@ class _Run:
         """Begin a run, or go on from the checkpoint in ``out``."""
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
-            network = copy.deepcopy(student) if isinstance(student, MIFM) else MIFM(student)
+            network = with_frozen_statistics(student) if isinstance(student, MIFM) else MIFM(student)
         run = cls(network, config, out, identity, device)
         if (out / CHECKPOINT).exists():
             run._go_on(out / CHECKPOINT)

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.files import written_whole
@@ -26,6 +25,7 @@ from training.batches import in_order
 from training.configuration import to_plain
 from training.dataset import DataSet, Split
 from training.fit import FitConfig, Fitted, fit, validation_bags
+from training.frozen import with_frozen_statistics
 from training.predictions import genome_of, instance_logits, largest, pearson, probabilities, spearman
 from training.windows_on_device import GenomeTensor
 
@@ -66,24 +66,6 @@ class FinetuneConfig:
             epochs=5, learning_rate=1e-4, schedule="constant", monitor="last", max_shift=0
         )
     )
-
-
-class _FrozenBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation with the statistics that it has, also in training."""
-
-    def train(self, mode: bool = True) -> _FrozenBatchNorm:  # noqa: ARG002 - never in training
-        """Stay in evaluation mode."""
-        return super().train(False)
-
-
-def with_frozen_statistics(network: MIFM) -> MIFM:
-    """A copy whose batch normalisation never changes its statistics; its tensors have the same names."""
-    frozen = copy.deepcopy(network)
-    for module in frozen.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            module.__class__ = _FrozenBatchNorm
-            module.train(False)
-    return frozen
 
 
 def finetune(
@@ -170,8 +152,8 @@ def changes(dataset: DataSet, before: _Floats, after: _Floats) -> dict[str, Any]
     Returns
     -------
     dict of plain JSON types
-        ``positives`` and ``negatives``: of the instances of such bags their number, Pearson correlation of
-        logits and Spearman correlation before and after, and mean probability before and after. ``bags``:
+        ``positives`` and ``negatives``: of the instances of such bags their number, Pearson and Spearman
+        correlation of the probabilities before and after, and their means. ``bags``:
         positive bags of two or more instances; ``same_top``: those of them whose first variant stayed.
         ``largest``: the variants whose probability changed most. Numbers that are not defined are None.
     """
@@ -194,10 +176,11 @@ def changes(dataset: DataSet, before: _Floats, after: _Floats) -> dict[str, Any]
 
 
 def _moved(before: _Floats, after: _Floats) -> dict[str, Any]:
-    found = {"pearson": pearson(before, after), "spearman": spearman(before, after)}
+    old, new = probabilities(before), probabilities(after)
+    # Ranks of logits, which do not meet at 0 and 1.
+    found = {"pearson": pearson(old, new), "spearman": spearman(before, after)}
     if before.size:
-        found["mean_before"] = float(probabilities(before).mean())
-        found["mean_after"] = float(probabilities(after).mean())
+        found |= {"mean_before": float(old.mean()), "mean_after": float(new.mean())}
     return {
         "instances": before.size,
         **{key: None if math.isnan(value) else round(value, 6) for key, value in found.items()},
@@ -229,7 +212,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             found.append(
                 f"{moved['instances']:,} instances of {kind}: mean score {moved['mean_before']:.4f} -> "
                 f"{moved['mean_after']:.4f}, Spearman {_shown(moved['spearman'])}, "
-                f"Pearson of logits {_shown(moved['pearson'])}"
+                f"Pearson {_shown(moved['pearson'])}"
             )
     found.append(f"first variant unchanged in {report['same_top']} of {report['bags']} positive bags")
     for kind, values in report.get("validation", {}).items():

@@ -93,6 +93,12 @@ def prepare(recipe: Recipe) -> DataSet:
         When an input cannot be read, or no positive bag is left.
     """
     config = recipe.data
+    if (config.credible_sets is None) == (config.summary_statistics is None):
+        given = "both" if config.credible_sets else "neither"
+        raise ConfigurationError(
+            f"data has {given} of credible_sets and summary_statistics; expected one of them, such as "
+            "data: {credible_sets: {path: credible_set.txt.gz}}"
+        )
     genome = Genome(recipe.fasta) if recipe.fasta else None
     counts: collections.Counter[str] = collections.Counter()
     # Before hours of work on the tables.
@@ -138,13 +144,7 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
 
 
 def _associations(config: DataConfig, counts: collections.Counter[str]) -> Iterator[pd.DataFrame]:
-    """The rows of the one source that the recipe names."""
-    if (config.credible_sets is None) == (config.summary_statistics is None):
-        given = "both" if config.credible_sets else "neither"
-        raise ConfigurationError(
-            f"data has {given} of credible_sets and summary_statistics; expected one of them, such as "
-            "data: {credible_sets: {path: credible_set.txt.gz}}"
-        )
+    """The rows of the one source that is configured."""
     progress = Progress("rows")
     try:
         if config.credible_sets is not None:

@@ -21,8 +21,8 @@ from mifm_kipoi.errors import InputError
 MISSING = ("", "NA", "NaN", "nan", "N/A", "#N/A", "NULL", "null", "None", ".", "-")
 """How tables write that a value is not known."""
 
-BLOCK_BYTES = 1 << 25
-"""Bytes of text that are parsed at once: 32 MiB."""
+BLOCK_BYTES = 1 << 22
+"""Bytes of text that are parsed at once: 4 MiB. Arrow reads up to 32 such blocks ahead."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -43,8 +43,8 @@ def read_header(path: str | os.PathLike[str]) -> tuple[list[str], str]:
     try:
         with Path(path).open("rb") as file:
             opener = gzip.open if file.read(2) == _GZIP else open
-        with opener(path, "rt", encoding="utf-8-sig") as text:
-            header = text.readline(1 << 20).rstrip("\r\n")
+        with opener(path, "rb") as text:
+            header = text.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
     separator = "\t" if "\t" in header else ","

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 
 from training.configuration import ConfigurationError, read_configuration, to_plain
+from training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +72,22 @@ def test_settings_without_a_key_or_value_are_refused(setting: str) -> None:
 def test_a_file_that_is_missing_is_named_with_the_shipped_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"cannot read the configuration nowhere.*embedded"):
         read_configuration("nowhere", Outer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    inner: Inner = dataclasses.field(default_factory=lambda: Inner(rate=2.0, names=("a",)))
+    outer: Outer = dataclasses.field(default_factory=lambda: Outer("here", inner=Inner(rate=3.0), size=7))
+
+
+def test_a_section_given_in_part_keeps_the_rest_of_its_own_default() -> None:
+    found = read_configuration([], Whole, ["inner.names=[b]", "outer.inner.names=[c]", "outer.fast=true"])
+    assert found.inner == Inner(2.0, ("b",))
+    assert found.outer == Outer("here", inner=Inner(3.0, ("c",)), size=7, fast=True)
+    assert read_configuration([], Whole, ["outer.other={rate: 1}"]).outer.other == Inner(1.0)
+
+
+def test_members_keep_the_variant_token_when_something_else_is_set() -> None:
+    network = read_configuration([], Recipe, ["network.stem_channels=8"]).network
+    assert network == dataclasses.replace(Recipe().network, stem_channels=8)
+    assert network.channels == 5

@@ -3,6 +3,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -77,6 +78,20 @@ def test_a_student_that_is_its_teacher_agrees_in_everything(small: Planted) -> N
     assert found.pearson == pytest.approx(1)
     assert found.same_top == 1
     assert found.auroc == found.teachers_auroc
+
+
+def test_a_student_that_begins_as_its_teacher_stays_there(small: Planted, tmp_path: Path) -> None:
+    """With the statistics of its batches it would have another answer than in inference, and leave."""
+    teacher = random_network(STUDENT)
+    # Adam makes steps of the learning rate of gradients that are but rounding, so that it is small.
+    config = BagDistilConfig(epochs=3, windows_per_batch=32, learning_rate=1e-6)
+    student, found = distil_on_bags([teacher], small.dataset, small.genome, teacher, config, tmp_path)
+    log = pd.read_csv(tmp_path / LOG)
+    assert log[["train_loss", "loss"]].to_numpy().max() < 1e-12
+    assert found.same_top == 1
+    assert found.pearson == pytest.approx(1, abs=1e-6)
+    for name, tensor in teacher.state_dict().items():
+        torch.testing.assert_close(student.state_dict()[name], tensor, atol=1e-4, rtol=0)
 
 
 def test_agreement_by_hand(small: Planted) -> None:

@@ -60,8 +60,9 @@ def add(commands: Commands) -> None:
     )
     add_recipe(command)
     command.add_argument(
-        "--teacher", nargs="+", required=True, metavar="WEIGHTS", help="names or paths of weights"
-    )
+        "--teachers", "--teacher", nargs="+", required=True, metavar="WEIGHTS", dest="teachers",
+        help="names or paths of weights",
+    )  # fmt: skip
     command.add_argument("--start", metavar="WEIGHTS", help="a student to go on with (default: none)")
     command.add_argument("--data", metavar="DIR", help="on bags: data set, of 'python -m training data'")
     command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
@@ -76,7 +77,7 @@ def add(commands: Commands) -> None:
 def _distil(options: argparse.Namespace) -> None:
     keep_freed_memory()
     recipe = read_recipe(options)
-    teachers = [load_weights(name) for name in options.teacher]
+    teachers = [load_weights(name) for name in options.teachers]
     start = load_weights(options.start) if options.start else None
     genome = read_fasta(recipe)
     if recipe.distil.source == "bags":

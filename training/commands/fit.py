@@ -28,7 +28,8 @@ The recipe's sections are fasta, network, fit; each of their entries can be give
 _EPILOG = f"""\
 files in --out:
   {WEIGHTS}   the weights of the best epoch, with what made them, when the run is complete:
-                       'mifm score --weights OUT/{WEIGHTS}' if network.channels is 4
+                       'mifm score VCF FASTA -o TABLE --weights OUT/{WEIGHTS}'; with network.channels 5
+                       the variant's base is hidden, and both alleles of an SNV score the same
   checkpoint.pt        the last epoch and the best one: --resume goes on from it, with the same result
   log.csv              losses and AUROC, AUPRC of validation bags, one row per epoch
   tensorboard/         the same for 'tensorboard --logdir OUT'
