@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 _TEXT = """\
 Go on with weights on the bags of a new GWAS, with few epochs and a low learning rate, and say how the scores
-moved. Make the data set with --set data.splits.validation=[] data.splits.test=[] to use all of the GWAS.
+moved. The statistics of batch normalisation stay as they are, unless finetune.statistics=updated. Make the
+data set with --set data.splits.validation=[] data.splits.test=[] to use all of the GWAS.
 
-The recipe's sections are fasta, finetune.
+The recipe's sections are fasta, finetune, such as
+  --set fasta=hg19.fa finetune.fit.epochs=3 finetune.fit.learning_rate=0.00003
 """
 
 _EPILOG = f"""\
