@@ -76,7 +76,8 @@ def make_bags(
     associations : iterable of pandas.DataFrame
         See :data:`training.associations.ASSOCIATION_COLUMNS`.
     genome : Genome, optional
-        Tells which allele is ``ref``; variants that it lacks, or whose window has too many N, are left out.
+        Tells which allele is ``ref``, the other allele where it has both; variants that it lacks, or whose
+        window has too many N, are left out.
         Without one ``ref`` is the other allele and ``alt`` the effect allele, of the row that counts.
     max_mismatch_share : float
         See :func:`training.orientation.check_mismatches`.
@@ -197,11 +198,17 @@ class _Union:
             second_is_ref = rows["effect_first"]
             variants = variants.rename(columns={"first": "ref", "second": "alt"})
         else:
-            found, ambiguous = orient(variants, genome)
+            found, both = orient(variants, genome)
             check_mismatches(variants, found, genome, max_mismatch_share)
-            counts |= {"orientation": dict(count(found)), "variants_with_both_alleles_in_fasta": ambiguous}
+            counts |= {
+                "orientation": dict(count(found)),
+                "variants_with_both_alleles_in_fasta": int(both.sum()),
+            }
             counts["contigs_not_in_fasta"] = [name for name in chroms if genome.find_contig(name) is None]
             usable, turned = found <= Orientation.SECOND, found == Orientation.SECOND
+            # Where the FASTA has both alleles, as the table has it, in all bags alike.
+            stated = np.flatnonzero(both[which])[::-1]
+            turned[which[stated]] = rows["effect_first"][stated]
             kept, second_is_ref = usable[which], turned[which]
             variants = pd.DataFrame(
                 {

@@ -85,7 +85,7 @@ def differences(old: Any, new: Any, place: str = "") -> list[str]:
 def _find(path: str | os.PathLike[str]) -> Path:
     shipped = SHIPPED / f"{os.fspath(path)}.yaml"
     return (
-        shipped if not Path(path).exists() and shipped.parent == SHIPPED and shipped.exists() else Path(path)
+        shipped if not Path(path).is_file() and shipped.parent == SHIPPED and shipped.exists() else Path(path)
     )
 
 

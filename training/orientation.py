@@ -35,11 +35,11 @@ class Orientation(enum.IntEnum):
         return Status.OK if self in (Orientation.FIRST, Orientation.SECOND) else Status[self.name]
 
 
-def orient(variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8], int]:
+def orient(variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """Find the reference allele of variants.
 
-    It is the allele that the FASTA has at the position, over the allele's length; of two such alleles the
-    longer one, as no table tells an insertion from a deletion there.
+    It is the allele that the FASTA has at the position, over the allele's length. It can have both alleles of
+    an indel, since an insertion of what follows anyway looks like the deletion of it.
 
     Parameters
     ----------
@@ -51,39 +51,36 @@ def orient(variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8]
     -------
     orientations : numpy.ndarray of int8, shape (n,)
         Values of :class:`Orientation`.
-    ambiguous : int
-        How many variants have two alleles that the FASTA has.
+    both : numpy.ndarray of bool, shape (n,)
+        Where the FASTA has both alleles, and the order given is as good as the other.
     """
     found = np.full(len(variants), Orientation.CONTIG_NOT_IN_FASTA, dtype=np.int8)
     places = variants["pos"].to_numpy(np.int64)
-    ambiguous = 0
+    both = np.zeros(len(variants), dtype=bool)
     for chrom, members in variants.groupby("chrom", sort=False).indices.items():
         contig = genome.find_contig(str(chrom))
         if contig is not None:
             # Sorted, so that the file is read but once.
             rows = np.asarray(members)[np.argsort(places[members], kind="stable")]
-            found[rows], both = _orient_on(contig, variants.iloc[rows], genome)
-            ambiguous += both
-    return found, ambiguous
+            found[rows], both[rows] = _orient_on(contig, variants.iloc[rows], genome)
+    return found, both
 
 
-def _orient_on(contig: str, variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8], int]:
+def _orient_on(
+    contig: str, variants: pd.DataFrame, genome: Genome
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
     """The same for sorted variants of one contig."""
     pos = variants["pos"].to_numpy(np.int64)
-    (first_length, first), (second_length, second) = (
-        _match(variants[name].to_numpy(), pos, contig, genome) for name in ("first", "second")
-    )
-    both = first & second
-    second &= ~(both & (first_length >= second_length))
+    first, second = (_match(variants[name].to_numpy(), pos, contig, genome) for name in ("first", "second"))
     found = np.select(
-        [pos > genome.contigs[contig], second, first],
-        [Orientation.POSITION_OUTSIDE_CONTIG, Orientation.SECOND, Orientation.FIRST],
+        [pos > genome.contigs[contig], first, second],
+        [Orientation.POSITION_OUTSIDE_CONTIG, Orientation.FIRST, Orientation.SECOND],
         Orientation.REF_MISMATCH,
     ).astype(np.int8)
     usable = np.flatnonzero(found <= Orientation.SECOND)
     unknown = _unknown_share(pos[usable], contig, genome) > MAX_UNKNOWN_SHARE
     found[usable[unknown]] = Orientation.TOO_MANY_N
-    return found, int(both.sum())
+    return found, first & second
 
 
 def check_mismatches(
@@ -130,8 +127,8 @@ def count(orientations: npt.NDArray[np.int8]) -> collections.Counter[str]:
 
 def _match(
     alleles: npt.NDArray[np.object_], pos: npt.NDArray[np.int64], contig: str, genome: Genome
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """The lengths of alleles, and whether the FASTA has them at their positions."""
+) -> npt.NDArray[np.bool_]:
+    """Whether the FASTA has alleles at their positions."""
     text = alleles.astype("S")
     lengths = np.strings.str_len(text)
     matches = np.zeros(len(text), dtype=bool)
@@ -139,7 +136,7 @@ def _match(
         for rows in _parts(np.flatnonzero(lengths == length), int(length)):
             bases = text[rows].astype(f"S{length}").view(np.uint8).reshape(len(rows), length)
             matches[rows] = (genome.fetch_windows(contig, pos[rows] - 1, int(length)) == bases).all(axis=1)
-    return lengths, matches
+    return matches
 
 
 def _unknown_share(pos: npt.NDArray[np.int64], contig: str, genome: Genome) -> npt.NDArray[np.float64]:

@@ -19,6 +19,7 @@ from mifm_kipoi.files import sha256_of
 from mifm_kipoi.genome import Genome, contig_key
 from mifm_kipoi.progress import Progress
 from mifm_kipoi.version import __version__
+from mifm_kipoi.windows import WINDOW
 from training.bags import MAX_MISMATCH_SHARE, Bags, make_bags
 from training.configuration import ConfigurationError, to_plain
 from training.credible_sets import CredibleSetsConfig, read_credible_sets
@@ -38,6 +39,10 @@ POSITIVE, NEGATIVE = 1, 0
 
 LARGEST_BAG = 127
 """More instances of a bag than these are not seen at once in training."""
+
+HELD_OUT_WINDOW = WINDOW + 2 * 8
+"""Base pairs around a variant that no other split may share: the window, and 8 on either side, by which the
+recipes shift it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +117,7 @@ def prepare(recipe: Recipe) -> DataSet:
         report["negatives"] = dict(negative_counts)
         bags, instances = _with_negatives(bags, instances, found, config, report)
     bags, instances = _split(bags, instances, config, report)
-    check_no_overlap(bags, instances)
+    check_no_overlap(bags, instances, HELD_OUT_WINDOW)
     report["bags"] = _bag_counts(bags, instances)
     manifest = {
         "command": "python -m training data",
@@ -157,7 +162,7 @@ def _associations(config: DataConfig, counts: collections.Counter[str]) -> Itera
 
 def _positives(made: Bags, config: DataConfig, report: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The positive bags that are large enough after all filters, and their instances."""
-    instances, across = drop_border_instances(made.instances, config.splits)
+    instances, across = drop_border_instances(made.instances, config.splits, HELD_OUT_WINDOW)
     bags = made.bags.assign(label=POSITIVE)
     size = instances.groupby("bag").size().reindex(bags["bag"], fill_value=0).to_numpy()
     kept = size >= config.min_bag_size
@@ -187,7 +192,7 @@ def _with_negatives(
     report: dict[str, Any],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Bags of one negative each behind the others."""
-    found, across = drop_border_instances(found, config.splits)
+    found, across = drop_border_instances(found, config.splits, HELD_OUT_WINDOW)
     report["negatives"]["over_the_border_of_a_split"] = across
     numbers = np.arange(len(found)) + bags["bag"].max() + 1
     block = found["chrom"] + ":" + found["pos"].astype(str) + ":" + found["ref"] + ":" + found["alt"]
@@ -213,7 +218,7 @@ def _split(
     bags: pd.DataFrame, instances: pd.DataFrame, config: DataConfig, report: dict[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Assign splits, leave out what is in several, and number the bags by label and place."""
-    bags = bags.assign(split=assign_splits(bags, instances, config.splits))
+    bags = bags.assign(split=assign_splits(bags, instances, config.splits, HELD_OUT_WINDOW))
     whole = bags["split"].notna()
     report["filters"]["bags_in_several_splits"] = {
         "positive": int((~whole & (bags["label"] == POSITIVE)).sum()),

@@ -90,8 +90,8 @@ def stream_columns(
         with Path(path).open("rb") as file:
             size = max(os.fstat(file.fileno()).st_size, 1)
             zipped = file.read(2) == _GZIP
-            file.seek(0)
-            raw = pa.PythonFile(file, mode="r")
+        # Read without Python, whose end a thread of Arrow that reads ahead would not survive.
+        with pa.OSFile(os.fspath(path)) as raw:
             reader = pyarrow.csv.open_csv(
                 pa.CompressedInputStream(raw, "gzip") if zipped else raw,
                 # Line numbers are known where one thread parses.
@@ -111,7 +111,7 @@ def stream_columns(
                 yield batch
                 rows += batch.num_rows
                 if told is not None:
-                    told(rows, file.tell() / size)
+                    told(rows, raw.tell() / size)
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             return

@@ -75,8 +75,8 @@ def test_a_variant_of_several_studies_is_one_instance(genome):
         # The FASTA has CAACGT from START on.
         (START, "G", "C", "C", "G"),
         (START, "C", "G", "C", "G"),
-        (START, "C", "CAA", "CAA", "C"),  # both are there: the longer one is REF
-        (START, "CAA", "C", "CAA", "C"),
+        (START, "C", "CAA", "CAA", "C"),  # both are there: the other allele is REF
+        (START, "CAA", "C", "C", "CAA"),
         (START, "CT", "C", "C", "CT"),
         (START + 1, "AAC", "TTTT", "AAC", "TTTT"),
     ],
