@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,13 @@ ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Commands that run in this process set the number of threads, which changes the last digits."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

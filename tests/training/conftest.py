@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.builders import TINY
 from tests.training.bags import Planted, plant
@@ -41,10 +39,3 @@ def fitting(tmp_path_factory: pytest.TempPathFactory) -> Fitting:
     planted = plant(folder)
     ensemble = fit_ensemble(planted.dataset, planted.genome, MEMBER, FIT, SEEDS, folder / "members")
     return Fitting(planted, ensemble, folder / "members")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Commands that run in this process set the number of threads, which changes the last digits."""
-    yield
-    torch.set_num_threads(1)
