@@ -210,7 +210,10 @@ def _listed(values: Mapping[str, Any], indent: str = "") -> str:
     """A mapping as a nested list."""
     lines = []
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            numbered = {f"{number}": item for number, item in enumerate(value, start=1)}
+            lines += [f"{indent}- {key}:", _listed(numbered, f"{indent}  ")]
+        elif isinstance(value, Mapping) and value:
             lines += [f"{indent}- {key}:", _listed(value, f"{indent}  ")]
         else:
             lines.append(f"{indent}- {key}: {json.dumps(value) if isinstance(value, list | dict) else value}")

@@ -19,7 +19,9 @@ CONFIG = ExportConfig("mine", ("A. Author", "B. Author"), "For a test.", "CC0")
 
 def new_weights(folder: Path, config: MIFMConfig) -> Weights:
     path = folder / "network.safetensors"
-    save_weights(path, random_network(config), {"made_by": "a test", "counts": {"bags": 3}})
+    save_weights(
+        path, random_network(config), {"made_by": "a test", "counts": {"bags": 3}, "teachers": [{"seed": 7}]}
+    )
     return load_weights(path)
 
 
@@ -61,7 +63,16 @@ def test_the_card_says_what_made_them(tmp_path: Path) -> None:
     weights = new_weights(tmp_path, MIFMConfig())
     path = export(weights, tmp_path / "mine", CONFIG)
     card = (path.parent / "README.md").read_text()
-    for text in ("# mine", "For a test.", "A. Author, B. Author", "CC0", weights.sha256, "24,655", "bags: 3"):
+    for text in (
+        "# mine",
+        "For a test.",
+        "A. Author, B. Author",
+        "CC0",
+        weights.sha256,
+        "24,655",
+        "bags: 3",
+        "    - seed: 7",
+    ):
         assert text in card
     assert json.dumps(weights.config.to_dict(), indent=1) in card
 
