@@ -15,8 +15,8 @@ from mifm_kipoi.model import MIFM
 from training.batches import Batch, Epoch, Sampler
 from training.dataset import DataSet
 from training.fit import FitConfig, FitError
+from training.layout import BagLayout
 from training.objective import Instances, Objective
-from training.pooling import BagLayout
 from training.windows_on_device import GenomeTensor
 
 _NAMED = 5

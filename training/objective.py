@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from training import pooling
-from training.pooling import BagLayout
+from training.layout import BagLayout
 
 PoolingName = Literal[
     "max", "log_sum_exp", "generalised_mean", "isr", "noisy_or", "top_k_mean",
@@ -156,7 +156,6 @@ class Objective(nn.Module):
         Returns
         -------
         torch.Tensor, shape ()
-
             NaN when an instance of a positive bag lacks a number that the loss needs.
 
         Raises

@@ -4,8 +4,8 @@ from typing import Literal
 import pytest
 import torch
 
+from training.layout import BagLayout
 from training.objective import Instances, Objective, ObjectiveConfig, PoolingName, initial_bias
-from training.pooling import BagLayout
 
 LABELS = torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64)
 LAYOUT = BagLayout.of_sizes([3, 1, 1, 1])

@@ -9,7 +9,7 @@ import torch
 from hypothesis import strategies as st
 
 from training import pooling
-from training.pooling import BagLayout
+from training.layout import BagLayout
 
 Pool = Callable[[torch.Tensor, BagLayout], torch.Tensor]
 
