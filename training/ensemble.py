@@ -20,7 +20,8 @@ from mifm_kipoi.inference import find_device
 from mifm_kipoi.model import MIFMConfig
 from training.batches import in_order
 from training.dataset import DataSet, Split
-from training.fit import FitConfig, FitError, Fitted, fit, validation_bags
+from training.fit import FitError, Fitted, fit, validation_bags
+from training.fit_config import FitConfig
 from training.predictions import auroc, genome_of, pearson, probabilities
 from training.windows_on_device import GenomeTensor
 

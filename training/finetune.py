@@ -24,7 +24,8 @@ from mifm_kipoi.weights import Weights, save_weights
 from training.batches import in_order
 from training.configuration import to_plain
 from training.dataset import DataSet, Split
-from training.fit import FitConfig, Fitted, fit, validation_bags
+from training.fit import Fitted, fit, validation_bags
+from training.fit_config import FitConfig
 from training.frozen import with_frozen_statistics
 from training.predictions import genome_of, instance_logits, largest, pearson, probabilities, spearman
 from training.windows_on_device import GenomeTensor

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,10 @@ from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.model import MIFM, MIFMConfig
 from mifm_kipoi.weights import save_weights, tensors_sha256
-from training.batches import BagSample, Sampler, in_order
+from training.batches import Sampler, in_order
 from training.configuration import to_plain
 from training.dataset import DataSet, DataSetError, Split
-from training.objective import ObjectiveConfig
+from training.fit_config import PLACE, FitConfig
 from training.windows_on_device import GenomeTensor
 
 if TYPE_CHECKING:
@@ -45,113 +45,9 @@ LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 """Folder of the log that TensorBoard reads."""
 
-PLACE = ("accelerator", "log_every")
-"""Settings in which a run may differ from that which it goes on with."""
-
-Precision = Literal["fp32", "bf16", "fp16"]
-Schedule = Literal["exponential", "cosine", "constant"]
-Monitor = Literal["auroc", "auprc", "loss", "last"]
-
 
 class FitError(MIFMError):
     """A fit that cannot be done, or that went wrong."""
-
-
-@dataclasses.dataclass(frozen=True)
-class FitConfig:
-    """How a member is fitted.
-
-    Parameters
-    ----------
-    objective : ObjectiveConfig
-    seed : int
-        Of the initial weights, dropout, the order of bags and all that is drawn. Not negative.
-    epochs : int
-        How often each positive bag is seen.
-    bags_per_batch, negatives_per_bag : int
-        Positive bags of a step, and negative ones drawn with each; see :class:`training.batches.Sampler`.
-        Validation has as many negatives to a positive bag, the same in every epoch and for every seed.
-    max_bag_size : int
-        Instances of a bag that are used at most.
-    bag_sample : str
-        Which of a larger one: those of lowest ``p_value``, or others at ``random`` in each epoch.
-        Validation goes by p-value.
-    max_shift : int
-        Training windows are shifted by up to so many bases to either side.
-    reverse_complement : bool
-        Whether half of the training windows are those of the other strand. The published score knows one
-        strand only.
-    learning_rate, weight_decay : float
-        Of AdamW; without decay it is Adam.
-    schedule : str
-        ``exponential``: times ``gamma`` after each epoch; ``cosine``: to zero at the end; ``constant``.
-    gamma : float
-    warm_up_steps : int
-        Steps in which the learning rate rises from zero, over the schedule.
-    precision : str
-        Format of activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
-    monitor : str
-        The best epoch is that of the lowest validation ``loss``, or the highest ``auroc`` or ``auprc``, of
-        bags; the ``last`` needs no validation bags. The areas mislead where positive bags are large and
-        negative ones have one instance: the size alone tells them apart, before anything is learnt.
-    patience : int
-        Stop after so many epochs without a better one; 0 never stops early.
-    deterministic : bool
-        Ask PyTorch for the algorithms that give the same bits again. On a CPU, with the same number of
-        threads, they do so in any case; on GPUs this costs time.
-    accelerator : str
-        A name that Lightning knows: auto, cpu, gpu, cuda, mps.
-    devices : int
-        Processes, each with a device, a share of the bags, and batches of ``bags_per_batch``.
-    log_every : int
-        Steps between looks at the loss: for the log, and whether it is finite.
-    """
-
-    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
-    seed: int = 1
-    epochs: int = 100
-    bags_per_batch: int = 32
-    negatives_per_bag: int = 4
-    max_bag_size: int = 127
-    bag_sample: BagSample = "p_value"
-    max_shift: int = 8
-    reverse_complement: bool = False
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: Schedule = "exponential"
-    gamma: float = 0.9
-    warm_up_steps: int = 0
-    precision: Precision = "fp32"
-    monitor: Monitor = "loss"
-    patience: int = 0
-    deterministic: bool = False
-    accelerator: str = "auto"
-    devices: int = 1
-    log_every: int = 50
-
-    def __post_init__(self) -> None:
-        least = {
-            "seed": 0, "epochs": 1, "bags_per_batch": 1, "negatives_per_bag": 0, "max_bag_size": 1,
-            "max_shift": 0, "weight_decay": 0, "warm_up_steps": 0, "patience": 0, "devices": 1,
-            "log_every": 1,
-        }  # fmt: skip
-        for name, smallest in least.items():
-            if not getattr(self, name) >= smallest:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected {smallest} or more")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate is {self.learning_rate}; expected a positive number")
-        if not 0 < self.gamma <= 1:
-            raise ValueError(f"gamma is {self.gamma}; expected a number in (0, 1]")
-
-    def rate(self, step: int, steps_per_epoch: int) -> float:
-        """Learning rate of a step; steps count from 0."""
-        factor = 1.0
-        if self.schedule == "exponential":
-            factor = self.gamma ** (step // steps_per_epoch)
-        elif self.schedule == "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * step / (steps_per_epoch * self.epochs)))
-        warm_up = min(1.0, (step + 1) / self.warm_up_steps) if self.warm_up_steps else 1.0
-        return self.learning_rate * factor * warm_up
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from mifm_kipoi.model import MIFM
 from training.batches import Batch, Epoch, Sampler
 from training.dataset import DataSet
-from training.fit import FitConfig, FitError
+from training.fit import FitError
+from training.fit_config import FitConfig
 from training.layout import BagLayout
 from training.objective import Instances, Objective
 from training.windows_on_device import GenomeTensor

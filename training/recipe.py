@@ -9,7 +9,7 @@ from training.distil import DistilConfig
 from training.ensemble import EnsembleConfig
 from training.export import ExportConfig
 from training.finetune import FinetuneConfig
-from training.fit import FitConfig
+from training.fit_config import FitConfig
 from training.prepare import DataConfig
 
 

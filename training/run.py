@@ -20,8 +20,8 @@ from training.configuration import ConfigurationError, differences, to_plain
 from training.dataset import MANIFEST, DataSet, read_dataset, write_dataset
 from training.ensemble import REPORT, fit_ensemble
 from training.export import export
-from training.fit import PLACE
 from training.fit import WEIGHTS as MEMBER
+from training.fit_config import PLACE
 from training.prepare import prepare
 from training.report import render
 

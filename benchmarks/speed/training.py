@@ -42,7 +42,8 @@ from mifm_kipoi import MIFM, VARIANT_INDEX, WINDOW, Genome, MIFMConfig, __versio
 from training.allocation import keep_freed_memory
 from training.batches import Epoch, Sampler
 from training.dataset import DataSet, Split, read_dataset, write_dataset
-from training.fit import FitConfig, fit
+from training.fit import fit
+from training.fit_config import FitConfig
 from training.windows_on_device import GenomeTensor
 
 MEMBER = MIFMConfig(channels=5, dropout=0.5)

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import TINY
 from tests.training.bags import Planted, plant
 from training.ensemble import Ensemble, EnsembleConfig, fit_ensemble
-from training.fit import FitConfig
+from training.fit_config import FitConfig
 from training.objective import ObjectiveConfig
 
 MEMBER = dataclasses.replace(TINY, channels=5, stem_channels=8, stem_kernel=9)

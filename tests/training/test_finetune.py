@@ -16,7 +16,7 @@ from training.configuration import ConfigurationError, read_configuration
 from training.dataset import DataSet, Split, write_dataset
 from training.finetune import REPORT, WEIGHTS, FinetuneConfig, FinetuneError, changes, finetune, lines
 from training.fit import WEIGHTS as MEMBER_WEIGHTS
-from training.fit import FitConfig
+from training.fit_config import FitConfig
 from training.objective import ObjectiveConfig
 from training.predictions import instance_logits
 from training.recipe import Recipe

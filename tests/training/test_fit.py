@@ -23,7 +23,8 @@ from tests.training.bags import Planted, make_dataset, plant
 from training.__main__ import main
 from training.batches import Sampler, in_order
 from training.dataset import DataSet, DataSetError, Split, write_dataset
-from training.fit import CHECKPOINT, LOG, WEIGHTS, FitConfig, FitError, Fitted, fit
+from training.fit import CHECKPOINT, LOG, WEIGHTS, FitError, Fitted, fit
+from training.fit_config import FitConfig
 from training.member import Evaluation, Member, Part, _areas, evaluate
 from training.objective import Objective, ObjectiveConfig
 from training.windows_on_device import GenomeTensor

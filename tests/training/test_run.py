@@ -23,7 +23,7 @@ from training.distil_bags import BagDistilConfig
 from training.distil_sequence import SequenceDistilConfig
 from training.ensemble import EnsembleConfig
 from training.export import ExportConfig
-from training.fit import FitConfig
+from training.fit_config import FitConfig
 from training.negatives import NegativesConfig
 from training.prepare import DataConfig
 from training.recipe import Recipe
