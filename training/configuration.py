@@ -82,6 +82,19 @@ def differences(old: Any, new: Any, place: str = "") -> list[str]:
     return [] if old == new else [f"{place.removeprefix('.')} was {old} and is {new}"]
 
 
+def check_least(config: object, **smallest: float) -> None:
+    """See that numbers of a configuration are no smaller than they can be.
+
+    Raises
+    ------
+    ValueError
+        When one is, or is NaN; the message names it.
+    """
+    for name, least in smallest.items():
+        if not getattr(config, name) >= least:
+            raise ValueError(f"{name} is {getattr(config, name)}; expected {least} or more")
+
+
 def _find(path: str | os.PathLike[str]) -> Path:
     shipped = SHIPPED / f"{os.fspath(path)}.yaml"
     return (

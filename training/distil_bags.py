@@ -29,7 +29,7 @@ from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.model import MIFM, MIFMConfig
 from mifm_kipoi.weights import tensors_sha256
-from training.configuration import to_plain
+from training.configuration import check_least, to_plain
 from training.dataset import DataSet, Split
 from training.frozen import with_frozen_statistics
 from training.predictions import genome_of
@@ -75,10 +75,7 @@ class BagDistilConfig:
     gamma: float = 0.9
 
     def __post_init__(self) -> None:
-        least = {"seed": 0, "epochs": 1, "windows_per_batch": 2, "max_bag_size": 1}
-        for name, smallest in least.items():
-            if getattr(self, name) < smallest:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected {smallest} or more")
+        check_least(self, seed=0, epochs=1, windows_per_batch=2, max_bag_size=1)
         for name in ("positive_weight", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a positive number")

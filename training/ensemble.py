@@ -19,6 +19,7 @@ from mifm_kipoi.genome import Genome
 from mifm_kipoi.inference import find_device
 from mifm_kipoi.model import MIFMConfig
 from training.batches import in_order
+from training.configuration import check_least
 from training.dataset import DataSet, Split
 from training.fit import FitError, Fitted, fit, validation_bags
 from training.fit_config import FitConfig
@@ -45,9 +46,7 @@ class EnsembleConfig:
     first_seed: int = 1
 
     def __post_init__(self) -> None:
-        for name, smallest in {"members": 1, "first_seed": 0}.items():
-            if getattr(self, name) < smallest:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected {smallest} or more")
+        check_least(self, members=1, first_seed=0)
 
     @property
     def seeds(self) -> range:

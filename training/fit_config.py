@@ -7,6 +7,7 @@ import math
 from typing import Literal
 
 from training.batches import BagSample
+from training.configuration import check_least
 from training.objective import ObjectiveConfig
 
 PLACE = ("accelerator", "log_every")
@@ -90,14 +91,10 @@ class FitConfig:
     log_every: int = 50
 
     def __post_init__(self) -> None:
-        least = {
-            "seed": 0, "epochs": 1, "bags_per_batch": 1, "negatives_per_bag": 0, "max_bag_size": 1,
-            "max_shift": 0, "weight_decay": 0, "warm_up_steps": 0, "patience": 0, "devices": 1,
-            "log_every": 1,
-        }  # fmt: skip
-        for name, smallest in least.items():
-            if not getattr(self, name) >= smallest:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected {smallest} or more")
+        check_least(
+            self, seed=0, epochs=1, bags_per_batch=1, negatives_per_bag=0, max_bag_size=1, max_shift=0,
+            weight_decay=0, warm_up_steps=0, patience=0, devices=1, log_every=1,
+        )  # fmt: skip
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}; expected a positive number")
         if not 0 < self.gamma <= 1:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from training import pooling
+from training.configuration import check_least
 from training.layout import BagLayout
 
 PoolingName = Literal[
@@ -59,9 +60,7 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if not 0 < self.sharpness < math.inf:
             raise ValueError(f"sharpness is {self.sharpness}; expected a positive number")
-        for name in ("top_k", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected 1 or more")
+        check_least(self, top_k=1, hidden=1)
 
 
 @dataclasses.dataclass(frozen=True)

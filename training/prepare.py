@@ -21,7 +21,7 @@ from mifm_kipoi.progress import Progress
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import WINDOW
 from training.bags import MAX_MISMATCH_SHARE, Bags, make_bags
-from training.configuration import ConfigurationError, to_plain
+from training.configuration import ConfigurationError, check_least, to_plain
 from training.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
 from training.negatives import NegativesConfig, find_negatives
@@ -70,8 +70,7 @@ class DataConfig:
     max_mismatch_share: float = MAX_MISMATCH_SHARE
 
     def __post_init__(self) -> None:
-        if self.min_bag_size < 1:
-            raise ValueError(f"min_bag_size is {self.min_bag_size}; expected 1 or more")
+        check_least(self, min_bag_size=1)
         if not 0 <= self.max_mismatch_share <= 1:
             raise ValueError(f"max_mismatch_share is {self.max_mismatch_share}; expected a share from 0 to 1")
 
