@@ -45,10 +45,15 @@ class Predictor:
         kind = PRECISIONS[precision]
         self._network = PartialNetwork(model, getattr(torch, kind) if kind else None)
         self._like = model.head.weight.detach()
-        self._index = model.config.variant_index
+        self._index, self._window = model.config.variant_index, model.config.window
         bases = torch.eye(encoding.NO_BASE + 1, model.config.channels)
         bases[encoding.NO_BASE] = 0
         self._bases = bases.to(self._like)
+
+    @property
+    def window(self) -> int:
+        """Length of the network's windows in base pairs."""
+        return self._window
 
     @property
     def network(self) -> PartialNetwork:

@@ -171,6 +171,13 @@ class Scorer:
         if options.precision != FULL and place.type != "cuda":
             raise OptionError(f"precision {options.precision} needs a GPU; the device is {place}")
         weights = weights or [load_weights(name) for name in options.weights]
+        for each in weights:
+            window = each.config.window
+            if not 2 * (options.shift + 1) <= window <= WINDOW:
+                raise OptionError(
+                    f"the network of {each.path} reads windows of {window} bp; expected at most {WINDOW}, "
+                    f"and at least {2 * (options.shift + 1)} for shift {options.shift}"
+                )
         self._predictors = [
             Predictor(each.model().to(place), batch_size, options.precision) for each in weights
         ]
@@ -189,8 +196,9 @@ class Scorer:
 
     def _numbers(self, windows: VariantWindows, rows: list[int]) -> Iterator[npt.NDArray[np.float32]]:
         """The columns of numbers of the rows that have windows."""
-        views = list(_views(self._options, windows.ref[rows], windows.alt[rows]))
+        codes = windows.ref[rows], windows.alt[rows]
         for predictor in self._predictors:
+            views = list(_views(self._options, *codes, predictor.window))
             each = [variant_scores(*(logits := predictor.variant_logits(*view))) for view in views[:1]]
             yield from each[0].values()
             yield from logits
@@ -206,21 +214,22 @@ _View = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], int]
 
 
 def _views(
-    options: ScoringOptions, ref: npt.NDArray[np.uint8], alt: npt.NDArray[np.uint8]
+    options: ScoringOptions, ref: npt.NDArray[np.uint8], alt: npt.NDArray[np.uint8], window: int
 ) -> Iterator[_View]:
-    """The window itself, then those that it is averaged with, from windows with a margin."""
-    margin = options.shift + options.reverse_complement
+    """The middle of the window itself, then those that it is averaged with, from windows with a margin."""
+    margin = options.shift + options.reverse_complement + (WINDOW - window) // 2
+    index = window // 2 - 1
     shifts = sorted(range(-options.shift, options.shift + 1), key=abs)
     for shift in shifts:
         start = margin + shift
-        yield ref[:, start : start + WINDOW], alt[:, start : start + WINDOW], VARIANT_INDEX - shift
+        yield ref[:, start : start + window], alt[:, start : start + window], index - shift
     for shift in shifts if options.reverse_complement else ():
-        # The base at index 256 of a window is at 255 of its reverse complement.
+        # The base at index 256 of 512 is at 255 of the reverse complement.
         start = margin - 1 - shift
         ref_window, alt_window = (
-            encoding.reverse_complement(codes[:, start : start + WINDOW]) for codes in (ref, alt)
+            encoding.reverse_complement(codes[:, start : start + window]) for codes in (ref, alt)
         )
-        yield ref_window, alt_window, VARIANT_INDEX - shift
+        yield ref_window, alt_window, index - shift
 
 
 @dataclasses.dataclass(frozen=True)

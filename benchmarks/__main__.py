@@ -1,0 +1,29 @@
+"""``python -m benchmarks <command>``: the benchmarks of the method. Those of speed and memory are modules."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from benchmarks.known_truth import command
+from mifm_kipoi.guard import guarded
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Benchmarks of the method. Those of speed and memory are modules, such as "
+        "python -m benchmarks.speed.score.",
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    command.add(parser.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return guarded("python -m benchmarks", options.debug, lambda: options.run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The known-truth benchmark: whether causal variants are found where it is known which they are."""

@@ -1,0 +1,82 @@
+"""``python -m benchmarks known-truth``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.known_truth.arms import TRAINED
+from benchmarks.known_truth.sizes import SIZES
+
+_TEXT = """\
+Does the method find causal variants? Loci are simulated in which a rule on the sequence says which variants
+are causal, and written in the formats of real data: FASTA, VCF, a table of credible sets, genotypes, BED
+tracks. The training code is run on them as on real data, once for each arm; 'mifm score' scores variants of
+other genealogies; and a report compares the arms with the GWAS alone and with controls.
+
+What is complete is not made again: the same command goes on after an interruption.
+"""
+
+_EPILOG = """\
+sizes:
+  smoke   under 3 minutes on two cores: windows of 128 bp, a narrow network, one pooling and the controls
+  small   under 2 hours on two cores: windows of 512 bp, the network of the paper, all arms
+  full    for a GPU
+
+files in --out:
+  report.html, report.md, figures/   the report
+  results/*.tsv, settings.json       the numbers in it
+  arms/ARM/seed-SEED                 networks, their logs and scores
+  data/                              data sets of 'python -m training data', with their reports
+  simulations/                       the simulated files
+"""
+
+
+def add(commands: Any) -> None:
+    """Say what the command takes."""
+    command = commands.add_parser(
+        "known-truth",
+        help="simulate loci with known causal variants, and see who finds them",
+        description=_TEXT,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--size", choices=list(SIZES), default="smoke", help="how much (default: smoke)")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
+    command.add_argument(
+        "--arms", nargs="+", choices=[arm.name for arm in TRAINED], metavar="ARM",
+        help=f"what is trained (default: what belongs to the size): {', '.join(arm.name for arm in TRAINED)}",
+    )  # fmt: skip
+    command.add_argument(
+        "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
+    )
+    command.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
+        help="networks that are fitted side by side (default: one for each core; 1 on a GPU)",
+    )  # fmt: skip
+    command.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each (default: 1)")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from benchmarks.known_truth.experiment import Experiment
+
+    logging.getLogger("msprime").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        # It logs every file, as the root logger.
+        handler.addFilter(lambda record: "bed_reader" not in record.pathname)
+    size = SIZES[options.size]
+    out = Path(options.out)
+    experiment = Experiment(
+        size,
+        options.arms or size.arms,
+        out,
+        Path(options.cache) if options.cache else out / "simulations",
+        options.jobs,
+        options.threads,
+    )
+    experiment.run()
+    logging.info("the report is %s", out / "report.html")

@@ -1,0 +1,405 @@
+"""The report of the benchmark: how often the causal variant is found, by which model, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.known_truth import page, plots
+from benchmarks.known_truth.page import Picture, Section, Table
+from mifm_kipoi.files import written_whole
+
+TITLE = "Is the causal variant found? Models of many poolings where the truth is known"
+
+COLUMNS = {
+    "arms": ("arm", "group", "label", "description", "members", "windows", "seconds"),
+    "metrics": ("arm", "metric", "value", "low", "high"),
+    "seeds": ("arm", "seed", "metric", "value"),
+    "top_1_by_size": ("arm", "size_low", "size_high", "bags", "value", "low", "high"),
+    "precision_recall": ("arm", "recall", "precision"),
+    "calibration": ("arm", "bin_low", "bin_high", "count", "predicted", "observed", "low", "high"),
+    "power": ("arm", "fdr", "power"),
+    "learning_curves": (
+        "arm", "seed", "epoch", "windows", "train_loss", "validation_loss", "validation_top_1",
+    ),
+    "kinds": ("arm", "kind", "count", "first_share", "median_logit", "q25", "q75"),
+    "attribution": ("arm", "motif", "offset", "base", "informative", "effect", "background"),
+    "credible_sets": ("arm", "sets", "coverage", "low", "high", "mean_size", "median_size", "purity"),
+}  # fmt: skip
+"""Tables of results, each a file of this name with the suffix .tsv, and their columns."""
+
+_TEXT = ("arm", "group", "label", "description", "metric", "kind", "motif", "base")
+
+_QUESTION = (
+    "GWAS loci were simulated in which a rule on the sequence decides which variants are causal: the variant "
+    "exchanges an informative base of a causal motif, a co-factor's motif is within 60 bp, and a repressor's "
+    "is not. A bag is the variants of one association signal. Models were trained on the sequences of bags "
+    "and on which bags hold a signal, some also on the statistics of the GWAS; none saw which variant is "
+    "causal. Here they rank the variants of genealogies that no training bag came from. Top-1 is the share "
+    "of bags with a causal variant in which one is ranked first. ABF is the approximate Bayes factor, which "
+    "is fine-mapping without sequence."
+)
+
+
+def write_report(results: Path, out: Path) -> None:
+    """Write ``report.md``, ``report.html`` and ``figures/*.png``, the same in content.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of the tables of :data:`COLUMNS` and of ``settings.json``. What has no rows, or is absent,
+        is left out of the report; the tables of arms and metrics are needed.
+    out : Path
+        Folder to write to; it is made where it is absent.
+
+    Raises
+    ------
+    ValueError
+        When a table lacks columns, or has arms that the table of arms lacks.
+    """
+    found = Results(read(results), _settings(results / "settings.json"))
+    sections = list(_sections(found))
+    pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
+    figures = out / page.FOLDER
+    figures.mkdir(parents=True, exist_ok=True)
+    for picture in pictures:
+        with written_whole(figures / f"{picture.name}.png") as temporary:
+            temporary.write_bytes(picture.png)
+    for name, render in (("report.md", page.markdown), ("report.html", page.page)):
+        with written_whole(out / name) as temporary:
+            temporary.write_text(render(TITLE, sections), encoding="utf-8")
+
+
+def read(results: Path) -> dict[str, pd.DataFrame]:
+    """The tables of a folder that have rows, their columns and arms checked."""
+    tables = {}
+    for name, columns in COLUMNS.items():
+        path = results / f"{name}.tsv"
+        if not path.is_file() or not path.stat().st_size:
+            continue
+        table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(_TEXT, str))
+        if missing := [column for column in columns if column not in table]:
+            raise ValueError(f"{path} has no columns {', '.join(missing)}; expected {', '.join(columns)}")
+        if len(table):
+            tables[name] = table
+    if missing := [name for name in ("arms", "metrics") if name not in tables]:
+        raise ValueError(f"{results} has no rows in {missing[0]}.tsv, without which there is no report")
+    known = set(tables["arms"]["arm"])
+    for name, table in tables.items():
+        if unknown := sorted(set(table["arm"]) - known):
+            raise ValueError(f"{name}.tsv has arms that arms.tsv lacks: {', '.join(unknown)}")
+    if unknown := sorted(set(tables["arms"]["group"]) - set(plots.GROUPS)):
+        raise ValueError(f"arms.tsv has the groups {', '.join(unknown)}; expected {', '.join(plots.GROUPS)}")
+    return tables
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() and path.stat().st_size else {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Tables of results, and numbers and words of them."""
+
+    tables: Mapping[str, pd.DataFrame]
+    settings: Mapping[str, Any]
+    arms: plots.Arms = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        table = self.tables["arms"]
+        groups = dict(zip(table["arm"], table["group"], strict=True))
+        top_1 = self.values("top_1")
+
+        def ranked(*wanted: str) -> list[str]:
+            arms = [arm for arm in groups if groups[arm] in wanted and arm in top_1]
+            return sorted(arms, key=lambda arm: -top_1[arm])
+
+        arms = plots.Arms(
+            labels=dict(zip(table["arm"], table["label"], strict=True)),
+            groups=groups,
+            poolings=tuple(ranked("pooling")),
+            best=next(iter(ranked("pooling", "combination")), None),
+            best_prior=next(iter(ranked("prior")), None),
+        )
+        object.__setattr__(self, "arms", arms)
+
+    def values(self, metric: str) -> dict[str, float]:
+        """A metric of every arm that has it."""
+        rows = self.tables["metrics"]
+        rows = rows[(rows["metric"] == metric) & rows["value"].notna()]
+        return dict(zip(rows["arm"], rows["value"], strict=True))
+
+    def text(self, arm: str | None, metric: str, *, interval: bool = True) -> str:
+        """A metric as it stands in tables, all but AUPRC in percent; empty where there is none."""
+        rows = self.tables["metrics"]
+        rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm) & rows["value"].notna()]
+        if not len(rows):
+            return ""
+        value, low, high = rows[["value", "low", "high"]].iloc[0]
+        write = page.decimal if metric == "auprc" else page.percent
+        return page.with_interval(write, value, low, high) if interval else write(value)
+
+    def phrase(self, arm: str | None, metric: str) -> str:
+        """A metric as it stands in sentences, with its unit; empty where there is none."""
+        value, _, interval = self.text(arm, metric).partition(" (")
+        unit = " %" if value and metric != "auprc" else ""
+        return f"{value}{unit}" + (f" (95 % interval {interval}" if interval else "")
+
+    def listed(self, arms: Sequence[str | None], metric: str) -> str:
+        """Arms that have a metric, each with it, without intervals."""
+        unit = "" if metric == "auprc" else " %"
+        texts = {arm: self.text(arm, metric, interval=False) for arm in arms if arm is not None}
+        labels = self.arms.labels
+        return page.listed([f"{labels[arm]} {text}{unit}" for arm, text in texts.items() if text])
+
+    def in_groups(self, *groups: str) -> list[str]:
+        """Arms of some groups."""
+        return [arm for arm, group in self.arms.groups.items() if group in groups]
+
+
+def _sections(found: Results) -> Iterator[Section]:
+    """All sections, in their order; those without data are left out."""
+    yield Section("The answer", tuple(filter(None, (_answer(found), _reasons(found), _QUESTION))))
+    yield _all_arms(found)
+    makers = {
+        "top_1_by_size": _by_size, "precision_recall": _precision_recall, "power": _power, "kinds": _decoys,
+        "attribution": _attribution, "calibration": _calibration, "credible_sets": _credible_sets,
+        "learning_curves": _learning_curves,
+    }  # fmt: skip
+    for name, make in makers.items():
+        if name in found.tables:
+            yield make(found, found.tables[name])
+    yield _making(found)
+
+
+def _answer(found: Results) -> str:
+    arms, best, prior = found.arms, found.arms.best, found.arms.best_prior
+    sentences = []
+    if best is not None:
+        auprc = found.phrase(best, "auprc")
+        number = len(found.in_groups("pooling", "combination"))
+        sentences.append(
+            f"**The {'best ' if number > 1 else ''}model, {arms.labels[best]}, ranks a causal variant first "
+            f"in {found.phrase(best, 'top_1')} of the test signals that have one**"
+            + (f"; its AUPRC is {auprc}." if auprc else ".")
+        )
+        if number > 1:
+            sentences.append(f"It is the best of {number} models on these same signals.")
+    baselines = found.in_groups("baseline")
+    if shares := found.listed(baselines, "top_1"):
+        sentences.append(f"Top-1 of baselines: {shares}.")
+    if areas := found.listed(baselines, "auprc"):
+        sentences.append(f"Their AUPRC: {areas}.")
+    if prior is not None and (alone := found.values("top_1").get("abf")) is not None:
+        gain = 100 * (found.values("top_1")[prior] - alone)
+        before, after = (found.text(arm, "auprc", interval=False) for arm in ("abf", prior))
+        sentences.append(
+            f"**With a model as its prior, ABF goes from {found.text('abf', 'top_1', interval=False)} % "
+            f"to {found.phrase(prior, 'top_1')}**, {gain:+.1f} points ({arms.labels[prior]})"
+            + (f"; its AUPRC goes from {before} to {after}." if before and after else ".")
+        )
+    return " ".join(sentences)
+
+
+def _reasons(found: Results) -> str:
+    """What decides, and whether the controls behave."""
+    sentences = []
+    if len(poolings := found.arms.poolings) > 1:
+        worst, best = (found.listed([arm], "top_1") for arm in (poolings[-1], poolings[0]))
+        sentences.append(f"Between poolings top-1 goes from {worst} to {best}.")
+    if controls := found.listed(found.in_groups("control"), "top_1"):
+        sentences.append(f"Top-1 of controls: {controls}.")
+    return " ".join(sentences)
+
+
+def _all_arms(found: Results) -> Section:
+    """The main table and its figure."""
+    about = found.tables["arms"].set_index("arm")
+    rows: list[tuple[str, ...]] = []
+    for group, arms in found.arms.by_group():
+        rows.append((group,))
+        rows += [
+            (
+                found.arms.labels[arm],
+                *(found.text(arm, metric) for metric in ("top_1", "top_5", "auprc")),
+                *(page.count(about.loc[arm, column]) for column in ("members", "windows")),
+                f"{seconds / 60:.1f}" if (seconds := about.loc[arm, "seconds"]) > 0 else "",
+            )
+            for arm in arms
+        ]
+    header = ("arm", "top-1, %", "top-5, %", "AUPRC", "networks", "training windows", "training, minutes")
+    figure = plots.overview(found.arms, found.tables["metrics"], found.tables.get("seeds"))
+    dots = "; small dots are single networks" if "seeds" in found.tables else ""
+    caption = (
+        f"Further right is better. Points are the values of the table, bars their 95 % intervals{dots}. "
+        "The vertical lines are a random choice (dotted) and the lowest p-value (dashed)."
+    )
+    best = found.listed(found.arms.poolings[:3], "top_1")
+    finding = f"The best three poolings by top-1: {best}." if len(found.arms.poolings) > 2 else ""
+    intro = "Values with 95 % intervals. Top-5 counts bags with a causal variant among the first five."
+    picture = Picture("overview", plots.png(figure), caption, finding)
+    return Section("All arms", (intro, Table(header, tuple(rows)), picture))
+
+
+def _by_size(found: Results, table: pd.DataFrame) -> Section:
+    caption = (
+        "The larger the bag, the harder the choice: a random one falls as one over the size. Bars are "
+        "95 % intervals; a model that knows the rule stays flat."
+    )
+    largest = table[table["size_low"] == table["size_low"].max()].set_index("arm")
+    shares = [
+        f"{found.arms.labels[arm]} {page.percent(largest.loc[arm, 'value'])} %"
+        for arm in found.arms.lines
+        if arm in largest.index and arm != found.arms.best_prior
+    ]
+    finding = f"In the largest bags top-1 is: {page.listed(shares)}."
+    figure = plots.by_size(found.arms, table)
+    return Section(
+        "Does it hold in large bags?", (Picture("top_1_by_size", plots.png(figure), caption, finding),)
+    )
+
+
+def _precision_recall(found: Results, table: pd.DataFrame) -> Section:
+    caption = (
+        "All variants of all test bags in one ranking. Precision is the share of causal variants among "
+        "those above a threshold, recall the share of causal variants that are above it; the area "
+        "under the line is the AUPRC."
+    )
+    figure = plots.precision_recall(found.arms, table, found.values("auprc"))
+    areas = found.listed([arm for arm in found.arms.lines if arm in set(table["arm"])], "auprc")
+    finding = f"AUPRC: {areas}." if areas else ""
+    picture = Picture("precision_recall", plots.png(figure), caption, finding)
+    return Section("Precision and recall over all variants", (picture,))
+
+
+def _power(found: Results, table: pd.DataFrame) -> Section:
+    caption = (
+        "Share of causal variants found (power) when the threshold is such that a given share of the "
+        "variants found is not causal (false discovery rate)."
+    )
+    shares = found.listed(found.arms.lines, "power_at_fdr_0.1")
+    finding = f"At a false discovery rate of 10 %, power is: {shares}." if shares else ""
+    picture = Picture("power", plots.png(plots.power(found.arms, table)), caption, finding)
+    return Section("Power at a false discovery rate", (picture,))
+
+
+def _decoys(found: Results, table: pd.DataFrame) -> Section:
+    caption = (
+        "Each row says which kinds of variants an arm ranks first, in percent of the bags with a "
+        "causal variant; the first column is top-1. No co-factor: the variant is in a causal motif, "
+        "but without a co-factor within 60 bp. Repressor: all is there, a repressor too. Free base: a "
+        "base of the motif that may be any. Near motif: beside a motif. Logits, where shown: medians "
+        "and quartiles."
+    )
+    sentences = []
+    for arm in dict.fromkeys((found.arms.best, "max", "lowest_p")):
+        shares = table[(table["arm"] == arm) & (table["kind"] != "causal")].set_index("kind")["first_share"]
+        if arm is not None and shares.sum() > 0:
+            share = f"{page.percent(shares.max())} % of bags"
+            sentences.append(f"{found.arms.labels[arm]}: {plots.KINDS[shares.idxmax()]} ({share}).")
+    finding = f"Most frequent wrong choice. {' '.join(sentences)}" if sentences else ""
+    picture = Picture("decoys", plots.png(plots.decoys(found.arms, table)), caption, finding)
+    return Section("What is mistaken for causal", (picture,))
+
+
+def _attribution(found: Results, table: pd.DataFrame) -> Section:
+    present = found.arms.of(table)
+    arm = found.arms.best if found.arms.best in present else present[0]
+    caption = (
+        f"{found.arms.labels[arm]}: how much the logit changes, on average, when a base of a motif is "
+        "exchanged. A model that has learnt the rule reacts to informative bases (coloured) and not to "
+        "free ones (grey, N); the dashed line is an exchange far from any motif."
+    )
+    rows = []
+    for name in present:
+        its = table[table["arm"] == name]
+        informative, free = (its.loc[its["informative"] == flag, "effect"].mean() for flag in (1, 0))
+        rows.append((name, informative, free, its["background"].mean()))
+    _, informative, free, background = next(row for row in rows if row[0] == arm)
+    finding = (
+        f"Mean change: {informative:.2f} at informative bases, {free:.2f} at free ones, "
+        f"{background:.2f} far from motifs."
+    )
+    picture = Picture("attribution", plots.png(plots.attribution(found.arms, table, arm)), caption, finding)
+    header = ("arm", "informative bases", "free bases", "far from motifs")
+    cells = tuple((found.arms.labels[name], *(f"{value:.2f}" for value in its)) for name, *its in rows)
+    return Section(
+        "Which bases the model reads", (picture, *((Table(header, cells),) if len(rows) > 1 else ()))
+    )
+
+
+def _calibration(found: Results, table: pd.DataFrame) -> Section:
+    caption = (
+        "A PIP of 0.8 should mean that 80 % of such variants are causal: points on the diagonal. Bars "
+        "above are 95 % intervals; below, the number of variants in each bin, on a logarithmic scale."
+    )
+    sentences = []
+    for arm in found.arms.of(table):
+        rows = table[(table["arm"] == arm) & (table["count"] > 0)].sort_values("bin_low")
+        if len(rows):
+            last = rows.iloc[-1]
+            sentences.append(
+                f"{found.arms.labels[arm]}: of {last['count']:,.0f} variants with a PIP from "
+                f"{last['bin_low']:g} on, {page.percent(last['observed'])} % are causal; their mean PIP "
+                f"is {last['predicted']:.2f}."
+            )
+    picture = Picture(
+        "calibration", plots.png(plots.calibration(found.arms, table)), caption, " ".join(sentences)
+    )
+    return Section("Are the posterior probabilities right?", (picture,))
+
+
+def _credible_sets(found: Results, table: pd.DataFrame) -> Section:
+    rows = table.set_index("arm").loc[found.arms.of(table)]
+    cells = tuple(
+        (
+            found.arms.labels[str(arm)],
+            page.count(row["sets"]),
+            page.with_interval(page.percent, row["coverage"], row["low"], row["high"]),
+            f"{row['mean_size']:.1f}",
+            f"{row['median_size']:g}",
+            f"{row['purity']:.2f}",
+        )
+        for arm, row in rows.iterrows()
+    )
+    intro = (
+        "Sets of variants whose PIPs add up to 95 %. Coverage is the share of sets with a causal "
+        "variant, which should be at least 95 %; at that coverage, smaller is better. Purity is the smallest "
+        "absolute correlation between two variants of a set, averaged over sets."
+    )
+    header = ("arm", "sets", "coverage, %", "mean size", "median size", "purity")
+    return Section("95 % credible sets", (intro, Table(header, cells)))
+
+
+def _learning_curves(found: Results, table: pd.DataFrame) -> Section:
+    caption = (
+        "Above, top-1 on the validation bags; below, the loss on training (full) and validation bags "
+        "(dotted). One line per network. Losses of different arms have different scales."
+    )
+    last = table.sort_values("epoch").groupby(["arm", "seed"], sort=False)["validation_top_1"].last()
+    spread = last.groupby("arm").agg(["min", "max"])
+    texts = [
+        f"{found.arms.labels[arm]} {page.percent(low)}-{page.percent(high)} %"
+        for arm in dict.fromkeys((*found.arms.poolings[:3], *found.arms.poolings[-1:]))
+        if arm in spread.index
+        for low, high in (spread.loc[arm],)
+    ]
+    finding = f"After the last epoch, lowest to highest network: {page.listed(texts)}." if texts else ""
+    picture = Picture(
+        "learning_curves", plots.png(plots.learning_curves(found.arms, table)), caption, finding
+    )
+    return Section("Learning curves", (picture,))
+
+
+def _making(found: Results) -> Section:
+    """What the arms are, and the settings."""
+    described = [(row["label"], row["description"]) for _, row in found.tables["arms"].fillna("").iterrows()]
+    blocks: list[page.Block] = [Table(("arm", "what it is"), tuple(described), numbers=False)]
+    if found.settings:
+        blocks.append(page.settings_table(found.settings))
+    return Section("How it was made", tuple(blocks))
