@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -26,7 +28,7 @@ from mifm_kipoi.variants import VariantFile, read_variants
 from mifm_kipoi.weights import load_model, save_weights
 from mifm_kipoi.windows import Status, cut_windows
 from mifm_kipoi.workers import score_chunks
-from tests.builders import random_network, write_fasta, write_vcf
+from tests.builders import TINY, random_network, write_fasta, write_vcf
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +83,21 @@ def test_several_weights_have_their_own_columns(files: tuple[Path, Path], other_
 
 @pytest.mark.parametrize(("reverse_complement", "shift"), [(True, 0), (False, 2), (True, 2)])
 def test_averages(files: tuple[Path, Path], reverse_complement: bool, shift: int) -> None:
-    """Each view is cut from the text of the haplotype, base by base."""
     options = ScoringOptions(reverse_complement=reverse_complement, shift=shift)
     found = score_variants(*files, options)
     plain = score_variants(*files)
-    variants, genome = list(read_variants(files[0])), Genome(files[1])
     names = ("mifm_ref", "mifm_alt", "mifm_delta", "mifm_logit_ref", "mifm_logit_alt")
     for name in names:
         np.testing.assert_allclose(found[name], plain[name], atol=1e-6)
+    check_averages(found, files, options)
+
+
+def check_averages(found: pd.DataFrame, files: tuple[Path, Path], options: ScoringOptions) -> None:
+    """Each view is cut from the text of the haplotype, base by base."""
+    variants, genome = list(read_variants(files[0])), Genome(files[1])
+    (weights,), shifts = options.weights, range(-options.shift, options.shift + 1)
+    window = load_model(weights).config.window
+    index = window // 2 - 1
     for row in np.flatnonzero(found["status"] == "ok"):
         variant = variants[row]
         contig = genome.find_contig(variant.chrom)
@@ -101,17 +110,42 @@ def test_averages(files: tuple[Path, Path], reverse_complement: bool, shift: int
         means = []
         for allele in (variant.ref, variant.alt):
             text = left + allele + right
-            views = [text[400 - 255 + s :][:512] for s in range(-shift, shift + 1)]
-            if reverse_complement:
+            views = [text[400 - index + s :][:window] for s in shifts]
+            if options.reverse_complement:
                 backwards = text[::-1].translate(str.maketrans("ACGT", "TGCA"))
                 # The first base of the allele, seen from the other end.
                 place = len(text) - 1 - 400
-                views += [backwards[place - 255 + s :][:512] for s in range(-shift, shift + 1)]
+                views += [backwards[place - index + s :][:window] for s in shifts]
             codes = encoding.codes(np.array([np.frombuffer(view.encode(), np.uint8) for view in views]))
-            means.append(probability(expected_logits("embedded", codes)).mean())
-        np.testing.assert_allclose(found.loc[row, "mifm_ref_averaged"], means[0], atol=2e-6)
-        np.testing.assert_allclose(found.loc[row, "mifm_alt_averaged"], means[1], atol=2e-6)
-        np.testing.assert_allclose(found.loc[row, "mifm_delta_averaged"], means[1] - means[0], atol=2e-6)
+            means.append(probability(expected_logits(weights, codes)).mean())
+        ending = "_averaged" if options.averages else ""
+        np.testing.assert_allclose(found.loc[row, f"mifm_ref{ending}"], means[0], atol=2e-6)
+        np.testing.assert_allclose(found.loc[row, f"mifm_alt{ending}"], means[1], atol=2e-6)
+        np.testing.assert_allclose(found.loc[row, f"mifm_delta{ending}"], means[1] - means[0], atol=2e-6)
+
+
+@pytest.mark.parametrize(("reverse_complement", "shift"), [(False, 0), (True, 2)])
+def test_networks_of_shorter_windows(
+    files: tuple[Path, Path], tmp_path: Path, reverse_complement: bool, shift: int
+) -> None:
+    path = str(tmp_path / "short.safetensors")
+    save_weights(path, random_network(TINY, seed=3), {})
+    options = ScoringOptions((path,), reverse_complement, shift)
+    found = score_variants(*files, options)
+    assert found["status"].tolist() == score_variants(*files)["status"].tolist()
+    check_averages(found, files, options)
+
+
+@pytest.mark.parametrize(("window", "shift"), [(1024, 0), (64, 32)])
+def test_networks_whose_windows_are_too_long_or_too_short(
+    files: tuple[Path, Path], tmp_path: Path, window: int, shift: int
+) -> None:
+    path = str(tmp_path / "other.safetensors")
+    save_weights(path, random_network(dataclasses.replace(TINY, window=window)), {})
+    with pytest.raises(
+        OptionError, match=f"reads windows of {window} bp; expected at most 512, and at least"
+    ):
+        score_variants(*files, ScoringOptions((path,), shift=shift))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
