@@ -29,6 +29,8 @@ class Arm:
         - ``reference_ld``: the table found with the LD of a reference panel.
     settings : tuple of str
         Over the recipe's, as of ``--set``.
+    start : str
+        The arm whose network it goes on with, by fine-tuning; empty for random weights.
     student : str
         ``mean`` or ``arg_max``: a student of all members of the default pooling.
     ensemble : bool
@@ -42,13 +44,14 @@ class Arm:
     pooling: str = ""
     data: DataName = "main"
     settings: tuple[str, ...] = ()
+    start: str = ""
     student: Literal["", "mean", "arg_max"] = ""
     ensemble: bool = False
 
     @property
     def fitted(self) -> bool:
-        """Whether members are fitted for it alone."""
-        return not self.student and not self.ensemble and self.group in ("pooling", "control")
+        """Whether a network is fitted for it from random weights."""
+        return not (self.student or self.ensemble or self.start)
 
 
 POOLINGS = (
@@ -91,6 +94,15 @@ COMBINATIONS = (
 CONTROLS = (
     Arm("shuffled_labels", "control", "shuffled labels", "variants dealt anew to bags", data="shuffled"),
     Arm("masked_centre", "control", "masked centre", "14 bp on either side drawn anew", data="masked"),
+    Arm(
+        "max_from_single_effect", "control", "max, begun from SER", "a third of the windows more", "max",
+        settings=(
+            "finetune.statistics=updated", "finetune.fit.epochs=4", "finetune.fit.bags_per_batch=4",
+            "finetune.fit.negatives_per_bag=8", "finetune.fit.learning_rate=0.001",
+            "finetune.fit.max_shift=8",
+        ),
+        start="single_effect",
+    ),
     Arm(
         "reference_ld", "control", "LD of 300 others", "signals found with a reference panel",
         data="reference_ld",

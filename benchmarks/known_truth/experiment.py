@@ -36,6 +36,7 @@ from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import VARIANT_INDEX, WINDOW, cut_windows
 from training.configuration import read_configuration, to_plain
 from training.fit import LOG as FIT_LOG
+from training.fit import WEIGHTS as MEMBER
 from training.predictions import mean_logits
 from training.recipe import Recipe
 
@@ -94,6 +95,8 @@ class Experiment:
         for arm in self.arms:
             if arm.fitted:
                 found[arm.name, 1] = arm
+            if arm.start:
+                found[arm.start, 1] = next(one for one in TRAINED if one.name == arm.start)
         if self._members_wanted():
             default = next(arm for arm in TRAINED if arm.name == self.size.pooling)
             for seed in range(1, self.size.members + 1):
@@ -106,8 +109,10 @@ class Experiment:
     def _train(self) -> None:
         networks = self._networks()
         self._side_by_side([lambda key=key, arm=arm: self._fit(arm, key[1]) for key, arm in networks.items()])
-        students = [arm for arm in self.arms if arm.student]
-        self._side_by_side([lambda arm=arm: self._distil(arm) for arm in students])
+        later = [arm for arm in self.arms if arm.student or arm.start]
+        self._side_by_side(
+            [lambda arm=arm: self._distil(arm) if arm.student else self._go_on(arm) for arm in later]
+        )
 
     def _side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
         """Do works, so many at a time; the first error ends the rest that has not begun."""
@@ -145,7 +150,7 @@ class Experiment:
 
         def work() -> None:
             self._training(arm, folder, "fit", settings, "--resume")
-            self._score(folder, "member.safetensors", arm)
+            self._score(folder, MEMBER, arm)
 
         steps.once(folder, self._made_of(arm, settings=settings), work)
 
@@ -172,7 +177,7 @@ class Experiment:
     def _distil(self, arm: Arm) -> None:
         folder = self.folder(arm.name)
         seeds = range(1, self.size.members + 1)
-        teachers = [self.folder(self.size.pooling, seed) / "member.safetensors" for seed in seeds]
+        teachers = [self.folder(self.size.pooling, seed) / MEMBER for seed in seeds]
         settings = [f"distil.bags.target={arm.student}"]
 
         def work() -> None:
@@ -181,6 +186,17 @@ class Experiment:
 
         checksums = [sha256_of(path) for path in teachers]
         steps.once(folder, self._made_of(arm, settings=settings, teachers=checksums), work)
+
+    def _go_on(self, arm: Arm) -> None:
+        folder = self.folder(arm.name)
+        start = self.folder(arm.start) / MEMBER
+        settings = [f"finetune.fit.objective.pooling={arm.pooling}", *arm.settings]
+
+        def work() -> None:
+            self._training(arm, folder, "finetune", settings, "--weights", start)
+            self._score(folder, "finetuned.safetensors", arm)
+
+        steps.once(folder, self._made_of(arm, settings=settings, start=sha256_of(start)), work)
 
     def _training(
         self, arm: Arm, folder: Path, name: str, settings: Sequence[str], *arguments: str | Path
@@ -291,7 +307,7 @@ class Experiment:
         for one in scored:
             arm, windows, seconds = one.arm, 0, 0.0
             trained = arm.group in ("pooling", "control")
-            if trained:
+            if trained and arm.fitted:
                 log = pd.read_csv(self.folder(arm.name) / FIT_LOG)
                 windows, seconds = int(log["windows"].sum()), float(log["seconds"].sum())
             members = self.size.members if arm.ensemble or arm.student else int(trained)
@@ -330,7 +346,7 @@ class Experiment:
         parts = []
         for name in dict.fromkeys([best, *("max",) * ("max" in poolings)]):
             folder = self.out / "attribution" / name
-            weights = self.folder(name) / "member.safetensors"
+            weights = self.folder(name) / MEMBER
 
             def work(folder: Path = folder, weights: Path = weights) -> None:
                 write_held_out_vcf(test.table[test.causal], folder / "causal.vcf")

@@ -142,9 +142,7 @@ def test_networks_whose_windows_are_too_long_or_too_short(
 ) -> None:
     path = str(tmp_path / "other.safetensors")
     save_weights(path, random_network(dataclasses.replace(TINY, window=window)), {})
-    with pytest.raises(
-        OptionError, match=f"reads windows of {window} bp; expected at most 512, and at least"
-    ):
+    with pytest.raises(OptionError, match=f"reads windows of {window} bp; expected at most 512, and at"):
         score_variants(*files, ScoringOptions((path,), shift=shift))
 
 
