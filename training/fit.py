@@ -42,6 +42,9 @@ CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 """One row per epoch."""
 
+EPOCHS = "epochs"
+"""Folder of the weights of every epoch, where they are kept: ``epoch-0.safetensors`` and so on."""
+
 TENSORBOARD = "tensorboard"
 """Folder of the log that TensorBoard reads."""
 

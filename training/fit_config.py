@@ -10,7 +10,7 @@ from training.batches import BagSample
 from training.configuration import check_least
 from training.objective import ObjectiveConfig
 
-PLACE = ("accelerator", "log_every")
+PLACE = ("accelerator", "log_every", "keep_epochs")
 """Settings in which a run may differ from that which it goes on with."""
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -66,6 +66,8 @@ class FitConfig:
         Processes, each with a device, a share of the bags, and batches of ``bags_per_batch``.
     log_every : int
         Steps between looks at the loss: for the log, and whether it is finite.
+    keep_epochs : bool
+        Write the weights of every epoch, as ``epochs/epoch-0.safetensors`` and so on.
     """
 
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
@@ -89,6 +91,7 @@ class FitConfig:
     accelerator: str = "auto"
     devices: int = 1
     log_every: int = 50
+    keep_epochs: bool = False
 
     def __post_init__(self) -> None:
         check_least(

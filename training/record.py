@@ -15,8 +15,9 @@ import torch
 
 from mifm_kipoi.files import written_whole
 from mifm_kipoi.progress import Progress
+from mifm_kipoi.weights import save_weights
 from training.configuration import differences
-from training.fit import CHECKPOINT, LOG, FitError
+from training.fit import CHECKPOINT, EPOCHS, LOG, FitError
 
 if TYPE_CHECKING:
     from training.batches import Batch
@@ -213,12 +214,20 @@ class Record(L.Callback):
             "optimiser": trainer.optimizers[0].state_dict(),
             "precision": trainer.precision_plugin.state_dict(),
         }
+        if self._member.config.keep_epochs:
+            self._keep_epoch()
         with written_whole(self._out / CHECKPOINT) as path:
             torch.save(state, path)
         self.write_log()
         if trainer.logger is not None:
             known = {key: value for key, value in self.rows[-1].items() if not math.isnan(value)}
             trainer.logger.log_metrics(known, int(known["step"]))
+
+    def _keep_epoch(self) -> None:
+        epoch = len(self.rows) - 1
+        (self._out / EPOCHS).mkdir(exist_ok=True)
+        provenance = {"command": "python -m training fit", **self._identity, "epoch": epoch}
+        save_weights(self._out / EPOCHS / f"epoch-{epoch}.safetensors", self._member.network, provenance)
 
     def write_log(self) -> None:
         """Write the log anew."""

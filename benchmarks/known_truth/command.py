@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.known_truth.arms import TRAINED
 from benchmarks.known_truth.sizes import SIZES
+from mifm_kipoi.errors import InputError
 
 _TEXT = """\
 Does the method find causal variants? Loci are simulated in which a rule on the sequence says which variants
@@ -62,8 +63,12 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from benchmarks.known_truth.experiment import Experiment
-
+    try:
+        from benchmarks.known_truth.experiment import Experiment
+    except ImportError as error:
+        raise InputError(
+            f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
+        ) from error
     logging.getLogger("msprime").setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         # It logs every file, as the root logger.

@@ -35,6 +35,7 @@ from mifm_kipoi.variants import read_variants
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import VARIANT_INDEX, WINDOW, cut_windows
 from training.configuration import read_configuration, to_plain
+from training.fit import EPOCHS
 from training.fit import LOG as FIT_LOG
 from training.fit import WEIGHTS as MEMBER
 from training.predictions import mean_logits
@@ -42,9 +43,9 @@ from training.recipe import Recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 
-HELD_OUT_VCF, HELD_OUT = "held_out.vcf", "held_out.parquet"
+HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
 
-PRIORS = ("abf", "prior")
+KEYS = ["chrom", "pos", "ref", "alt"]
 
 Values = npt.NDArray[np.float64]
 
@@ -85,6 +86,7 @@ class Experiment:
         main = self.out / "data" / "main"
         table = held_out_variants(main, self.simulated)
         write_held_out_vcf(table, self.out / HELD_OUT_VCF)
+        write_held_out_vcf(table[table["split"] == "validation"], self.out / VALIDATION_VCF)
         self._train()
         self._report(table)
         return self.out
@@ -149,8 +151,9 @@ class Experiment:
         settings += self._as_many_windows(arm)
 
         def work() -> None:
-            self._training(arm, folder, "fit", settings, "--resume")
+            self._training(arm, folder, "fit", [*settings, "fit.keep_epochs=true"], "--resume")
             self._score(folder, MEMBER, arm)
+            self._score_epochs(folder, arm)
 
         steps.once(folder, self._made_of(arm, settings=settings), work)
 
@@ -208,15 +211,17 @@ class Experiment:
         steps.run_module("training", words, folder / "command.log")
 
     def _score(self, folder: Path, weights: str, arm: Arm) -> None:
-        steps.run_module(
-            "mifm_kipoi.cli",
-            [
-                "score", self.out / HELD_OUT_VCF, fasta_of(arm.data, self.simulated),
-                "-o", folder / "scores.parquet", "--weights", folder / weights,
-                "--threads", str(self.threads),
-            ],
-            folder / "command.log",
-        )  # fmt: skip
+        self._mifm_score(folder, HELD_OUT_VCF, "scores.parquet", [weights], arm)
+
+    def _score_epochs(self, folder: Path, arm: Arm) -> None:
+        """Score the validation variants with the network of every epoch, for the learning curve."""
+        names = [f"{EPOCHS}/{path.name}" for path in sorted((folder / EPOCHS).iterdir())]
+        self._mifm_score(folder, VALIDATION_VCF, "epochs.parquet", names, arm)
+
+    def _mifm_score(self, folder: Path, vcf: str, output: str, weights: Sequence[str], arm: Arm) -> None:
+        words = ["score", self.out / vcf, fasta_of(arm.data, self.simulated), "-o", folder / output]
+        words += ["--threads", str(self.threads), "--weights", *(folder / name for name in weights)]
+        steps.run_module("mifm_kipoi.cli", words, folder / "command.log")
 
     def _report(self, table: pd.DataFrame) -> None:
         test = Test(table[table["split"] == "test"])
@@ -227,7 +232,7 @@ class Experiment:
         write_results(results, test, scored)
         steps.write_table(results / "arms.tsv", self._described(scored))
         steps.write_table(results / "credible_sets.tsv", credible_sets(test, scored, self._ld(test)))
-        steps.write_table(results / "learning_curves.tsv", self._curves())
+        steps.write_table(results / "learning_curves.tsv", self._curves(validation))
         steps.write_table(results / "attribution.tsv", self._attribution(test, scored))
         with written_whole(results / "settings.json") as path:
             path.write_text(json.dumps(self._settings(), indent=1) + "\n")
@@ -236,8 +241,7 @@ class Experiment:
     def _logits(self, test: Test, arm: str, seed: int = 1) -> Values:
         """Logits of the reference windows from the file of scores, in the order of the table."""
         scores = pd.read_parquet(self.folder(arm, seed) / "scores.parquet")
-        keys = ["chrom", "pos", "ref", "alt"]
-        found = test.table[keys].merge(scores[[*keys, "mifm_logit_ref"]], on=keys, how="left", validate="m:1")
+        found = test.table[KEYS].merge(scores[[*KEYS, "mifm_logit_ref"]], on=KEYS, how="left", validate="m:1")
         logits = found["mifm_logit_ref"].to_numpy(np.float64)
         if missing := int(np.isnan(logits).sum()):
             raise steps.BenchmarkError(
@@ -320,16 +324,25 @@ class Experiment:
             )  # fmt: skip
         return pd.DataFrame(rows)
 
-    def _curves(self) -> pd.DataFrame:
+    def _curves(self, validation: Test) -> pd.DataFrame:
+        """The logs of the fits, and top-1 of the validation bags after each epoch."""
         parts = []
         for arm, seed in self._networks():
             log = pd.read_csv(self.folder(arm, seed) / FIT_LOG)
+            scores = pd.read_parquet(self.folder(arm, seed) / "epochs.parquet")
+            epochs = [f"mifm_logit_ref_epoch-{epoch}" for epoch in log["epoch"]]
+            if len(epochs) == 1:
+                scores = scores.rename(columns={"mifm_logit_ref": epochs[0]})
+            found = validation.table[KEYS].merge(
+                scores[[*KEYS, *epochs]], on=KEYS, how="left", validate="m:1"
+            )
+            top_1 = [validation.top(found[epoch].to_numpy(np.float64), 1).value for epoch in epochs]
             parts.append(
                 pd.DataFrame(
                     {
                         "arm": arm, "seed": seed, "epoch": log["epoch"], "windows": log["windows"].cumsum(),
                         "train_loss": log["train_loss"], "validation_loss": log["validation_loss"],
-                        "validation_top_1": np.nan,
+                        "validation_top_1": top_1,
                     }
                 )
             )  # fmt: skip

@@ -75,10 +75,15 @@ def decimal(value: float) -> str:
     return f"{value:.3f}"
 
 
+def points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
 def with_interval(write: Callable[[float], str], value: float, low: float, high: float) -> str:
     """A value and its interval, which is left out when it is not known."""
     known = math.isfinite(low) and math.isfinite(high)
-    return write(value) + (f" ({write(low)}-{write(high)})" if known else "")
+    return write(value) + (f" ({write(low)} to {write(high)})" if known else "")
 
 
 def count(value: float) -> str:

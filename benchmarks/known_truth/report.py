@@ -29,11 +29,12 @@ COLUMNS = {
     ),
     "kinds": ("arm", "kind", "count", "first_share", "median_logit", "q25", "q75"),
     "attribution": ("arm", "motif", "offset", "base", "informative", "effect", "background"),
+    "differences": ("arm", "against", "metric", "value", "low", "high"),
     "credible_sets": ("arm", "sets", "coverage", "low", "high", "mean_size", "median_size", "purity"),
 }  # fmt: skip
 """Tables of results, each a file of this name with the suffix .tsv, and their columns."""
 
-_TEXT = ("arm", "group", "label", "description", "metric", "kind", "motif", "base")
+_TEXT = ("arm", "against", "group", "label", "description", "metric", "kind", "motif", "base")
 
 _QUESTION = (
     "GWAS loci were simulated in which a rule on the sequence decides which variants are causal: the variant "
@@ -150,6 +151,14 @@ class Results:
         unit = " %" if value and metric != "auprc" else ""
         return f"{value}{unit}" + (f" (95 % interval {interval}" if interval else "")
 
+    def difference(self, arm: str, against: str) -> str:
+        """Top-1 of an arm less that of another on the same bags, in points; empty where there is none."""
+        rows = self.tables.get("differences")
+        if rows is None:
+            return ""
+        rows = rows[(rows["arm"] == arm) & (rows["against"] == against) & (rows["metric"] == "top_1")]
+        return page.with_interval(page.points, *rows[["value", "low", "high"]].iloc[0]) if len(rows) else ""
+
     def listed(self, arms: Sequence[str | None], metric: str) -> str:
         """Arms that have a metric, each with it, without intervals."""
         unit = "" if metric == "auprc" else " %"
@@ -227,12 +236,16 @@ def _all_arms(found: Results) -> Section:
             (
                 found.arms.labels[arm],
                 *(found.text(arm, metric) for metric in ("top_1", "top_5", "auprc")),
+                found.difference(arm, "lowest_p"),
                 *(page.count(about.loc[arm, column]) for column in ("members", "windows")),
                 f"{seconds / 60:.1f}" if (seconds := about.loc[arm, "seconds"]) > 0 else "",
             )
             for arm in arms
         ]
-    header = ("arm", "top-1, %", "top-5, %", "AUPRC", "networks", "training windows", "training, minutes")
+    header = (
+        "arm", "top-1, %", "top-5, %", "AUPRC", "top-1 less lowest p, points", "networks",
+        "training windows", "training, minutes",
+    )  # fmt: skip
     figure = plots.overview(found.arms, found.tables["metrics"], found.tables.get("seeds"))
     dots = "; small dots are single networks" if "seeds" in found.tables else ""
     caption = (
@@ -241,7 +254,10 @@ def _all_arms(found: Results) -> Section:
     )
     best = found.listed(found.arms.poolings[:3], "top_1")
     finding = f"The best three poolings by top-1: {best}." if len(found.arms.poolings) > 2 else ""
-    intro = "Values with 95 % intervals. Top-5 counts bags with a causal variant among the first five."
+    intro = (
+        "Values with 95 % intervals, by bootstrap over genealogies. Top-5 counts bags with a causal variant "
+        "among the first five. Differences are of the same bags."
+    )
     picture = Picture("overview", plots.png(figure), caption, finding)
     return Section("All arms", (intro, Table(header, tuple(rows)), picture))
 
@@ -368,9 +384,9 @@ def _credible_sets(found: Results, table: pd.DataFrame) -> Section:
         for arm, row in rows.iterrows()
     )
     intro = (
-        "Sets of variants whose PIPs add up to 95 %. Coverage is the share of sets with a causal "
-        "variant, which should be at least 95 %; at that coverage, smaller is better. Purity is the smallest "
-        "absolute correlation between two variants of a set, averaged over sets."
+        "Sets of variants whose PIPs add up to 95 %, of bags with a causal variant. Coverage is the share of "
+        "sets that hold one, which should be at least 95 %; at that coverage, smaller is better. Purity is "
+        "the smallest absolute correlation between two variants of a set, averaged over sets."
     )
     header = ("arm", "sets", "coverage, %", "mean size", "median size", "purity")
     return Section("95 % credible sets", (intro, Table(header, cells)))
