@@ -72,16 +72,16 @@ class FitConfig:
 
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     seed: int = 1
-    epochs: int = 100
-    bags_per_batch: int = 32
-    negatives_per_bag: int = 4
+    epochs: int = 20
+    bags_per_batch: int = 4
+    negatives_per_bag: int = 8
     max_bag_size: int = 127
     bag_sample: BagSample = "p_value"
     max_shift: int = 8
     reverse_complement: bool = False
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.0
-    schedule: Schedule = "exponential"
+    schedule: Schedule = "cosine"
     gamma: float = 0.9
     warm_up_steps: int = 0
     precision: Precision = "fp32"

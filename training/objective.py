@@ -50,7 +50,7 @@ class ObjectiveConfig:
         When a value is impossible.
     """
 
-    pooling: PoolingName = "noisy_or"
+    pooling: PoolingName = "single_effect"
     sharpness: float = 5.0
     top_k: int = 3
     hidden: int = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-Group = Literal["pooling", "combination", "control", "baseline", "prior"]
+Group = Literal["pooling", "setting", "combination", "control", "baseline", "prior"]
 DataName = Literal["main", "every_member", "shuffled", "masked", "reference_ld"]
 
 
@@ -72,16 +72,37 @@ POOLINGS = (
         "additive_attention",
     ),
     Arm(
-        "noisy_or_10", "pooling", "noisy-or, 10 of lowest p", "bags of at most ten variants", "noisy_or",
-        settings=("fit.max_bag_size=10",),
-    ),
-    Arm(
-        "max_10", "pooling", "max, 10 of lowest p", "bags of at most ten variants", "max",
-        settings=("fit.max_bag_size=10",),
-    ),
-    Arm(
         "every_member_positive", "pooling", "every member positive",
         "each variant of a positive bag is labelled 1", "max", "every_member",
+    ),
+)  # fmt: skip
+
+SETTINGS = (
+    Arm(
+        "noisy_or_10", "setting", "noisy-or, 10 of lowest p", "bags of at most ten variants", "noisy_or",
+        settings=("fit.max_bag_size=10",),
+    ),
+    Arm(
+        "max_10", "setting", "max, 10 of lowest p", "bags of at most ten variants", "max",
+        settings=("fit.max_bag_size=10",),
+    ),
+    Arm(
+        "max_from_single_effect", "setting", "max, begun from SER", "the network of SER goes on under max",
+        "max",
+        settings=(
+            "finetune.statistics=updated", "finetune.fit.epochs=4", "finetune.fit.bags_per_batch=4",
+            "finetune.fit.negatives_per_bag=8", "finetune.fit.learning_rate=0.001",
+            "finetune.fit.max_shift=8",
+        ),
+        start="single_effect",
+    ),
+    Arm(
+        "single_effect_dropout", "setting", "SER, dropout 0.5", "the paper's dropout", "single_effect",
+        settings=("network.dropout=0.5",),
+    ),
+    Arm(
+        "single_effect_no_shift", "setting", "SER, no shifts", "windows always centred", "single_effect",
+        settings=("fit.max_shift=0",),
     ),
 )  # fmt: skip
 
@@ -95,15 +116,6 @@ CONTROLS = (
     Arm("shuffled_labels", "control", "shuffled labels", "variants dealt anew to bags", data="shuffled"),
     Arm("masked_centre", "control", "masked centre", "14 bp on either side drawn anew", data="masked"),
     Arm(
-        "max_from_single_effect", "control", "max, begun from SER", "a third of the windows more", "max",
-        settings=(
-            "finetune.statistics=updated", "finetune.fit.epochs=4", "finetune.fit.bags_per_batch=4",
-            "finetune.fit.negatives_per_bag=8", "finetune.fit.learning_rate=0.001",
-            "finetune.fit.max_shift=8",
-        ),
-        start="single_effect",
-    ),
-    Arm(
         "reference_ld", "control", "LD of 300 others", "signals found with a reference panel",
         data="reference_ld",
     ),
@@ -116,4 +128,4 @@ BASELINES = (
     Arm("oracle", "baseline", "oracle", "the rule, applied to the windows of the FASTA"),
 )
 
-TRAINED = (*POOLINGS, *COMBINATIONS, *CONTROLS)
+TRAINED = (*POOLINGS, *SETTINGS, *COMBINATIONS, *CONTROLS)

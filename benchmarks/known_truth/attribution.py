@@ -13,7 +13,7 @@ from mifm_kipoi.encoding import codes
 from mifm_kipoi.genome import Genome
 
 FAR = 20
-"""Base pairs from every motif that counts from which on a position is background."""
+"""Base pairs between a position of the background and every motif that counts, at least."""
 
 
 def effects_by_motif(exchanges: Path, fasta: Path) -> pd.DataFrame:
@@ -30,11 +30,13 @@ def effects_by_motif(exchanges: Path, fasta: Path) -> pd.DataFrame:
     pandas.DataFrame
         ``motif, offset`` (in the motif, from 0), ``base`` (N where it is free), ``informative`` (1 or 0),
         ``effect``: the mean of ``|mifm_logit_delta|`` over variants and exchanges, and ``background``: the
-        same over positions at least :data:`FAR` from the variant's motif and its co-factors. A variant
-        counts for the motif that it is over; the co-factor is that within reach.
+        same over positions with at least :data:`FAR` bases between them and the variant's motif and its
+        co-factors. A variant counts for the motif that it is over; the co-factor is that within reach. The
+        variant's own place counts for none.
     """
     table = pd.read_parquet(exchanges)
-    table = table[(table["status"] == "ok") & table["alt"].notna()]
+    # At the centre a network with the variant token sees no base.
+    table = table[(table["status"] == "ok") & table["alt"].notna() & (table["pos"] != table["centre"])]
     table = table.assign(effect=table["mifm_logit_delta"].abs())
     by_position = table.groupby(["chrom", "centre", "pos"], sort=False)["effect"].mean().reset_index()
     genome = Genome(fasta)

@@ -20,7 +20,7 @@ from benchmarks.known_truth.simulate import (
     held_out,
 )
 from benchmarks.known_truth.sizes import Simulation
-from benchmarks.known_truth.steps import once, run_module
+from benchmarks.known_truth.steps import BenchmarkError, once, run_module
 from mifm_kipoi.files import sha256_of
 from training.dataset import DataSet, Split, read_dataset, write_dataset
 
@@ -119,7 +119,12 @@ def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
     truth = pd.read_parquet(simulated / TRUTH)
     keys = ["chrom", "pos", "ref", "alt"]
     columns = [*keys, "locus", "genealogy", "redraw", "kind", "causal"]
-    return table.merge(truth[columns], on=keys, how="left", validate="many_to_one")
+    known = table.merge(truth[columns], on=keys, how="left", validate="many_to_one")
+    if missing := int(known["locus"].isna().sum()):
+        raise BenchmarkError(
+            f"{missing} of {len(known)} variants of {dataset} are not in {simulated / TRUTH}"
+        )
+    return known
 
 
 def write_held_out_vcf(table: pd.DataFrame, path: Path) -> None:

@@ -21,13 +21,13 @@ from benchmarks.known_truth.metrics import (
     top_k,
 )
 from benchmarks.known_truth.rule import Kind
-from benchmarks.known_truth.steps import write_table
+from benchmarks.known_truth.steps import BenchmarkError, write_table
 
 Values = npt.NDArray[np.float64]
 
 FDRS = (0.05, 0.1, 0.2)
 
-SIZE_BOUNDS = ((10, 20), (21, 40), (41, 80), (81, 10_000))
+SIZE_BOUNDS = ((1, 9), (10, 20), (21, 40), (41, 80), (81, 10_000))
 """Sizes of bags that are looked at apart, inclusive."""
 
 _POINTS = 200
@@ -74,6 +74,10 @@ class Test:
         self.bags = self.table.groupby("bag").agg(
             genealogy=("genealogy", "first"), size=("size", "first"), causal=("causal", "any")
         )
+        if not self.bags["causal"].any():
+            raise BenchmarkError(
+                f"none of {len(self.bags)} bags has a causal variant; expected a larger simulation"
+            )
 
     def top(self, score: Values, k: int, bags: pd.Index | None = None) -> Estimate:
         """Share of bags with a causal variant that have one among the first k."""
@@ -148,7 +152,8 @@ def _by_size(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
         if len(bags):
             sizes = {"size_low": low, "size_high": min(high, largest), "bags": len(bags)}
             rows += [{"arm": one.arm.name, **sizes, **vars(test.top(one.score, 1, bags))} for one in scored]
-    return pd.DataFrame(rows)
+    columns = ["arm", "size_low", "size_high", "bags", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _curves(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
@@ -221,7 +226,7 @@ def _differences(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
                 against = top_k(by_name[other].score, test.bag, test.causal, 1)
                 found = genealogies.mean((hits - against).to_numpy(np.float64))
                 rows.append({"arm": name, "against": other, "metric": "top_1", **vars(found)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
 
 
 def credible_sets(

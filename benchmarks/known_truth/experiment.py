@@ -133,7 +133,7 @@ class Experiment:
         rows = []
         for one in scored:
             arm, windows, seconds = one.arm, 0, 0.0
-            trained = arm.group in ("pooling", "control")
+            trained = arm.group in ("pooling", "setting", "control")
             if trained and arm.fitted:
                 log = pd.read_csv(self.networks.folder(arm.name) / FIT_LOG)
                 windows, seconds = int(log["windows"].sum()), float(log["seconds"].sum())

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 GROUPS = {
     "pooling": "Poolings",
+    "setting": "Other settings",
     "combination": "Combinations of networks",
     "control": "Controls",
     "prior": "ABF with the model as prior",
@@ -41,10 +42,10 @@ _BEST = ("#0072B2", "#009E73", "#56B4E9")
 _FIXED = {"max": "#CC79A7", "abf": "#E69F00", "lowest_p": "#444444", "random": "#8C8C8C", "oracle": "#000000"}
 _PRIOR, _COMBINATION = "#D55E00", "#5B3A8C"
 _OTHERS = {
-    "pooling": "#8FA3B5", "combination": "#A08FBE", "control": "#9A9483", "prior": "#DDA17E",
-    "baseline": "#8C8C8C",
+    "pooling": "#8FA3B5", "setting": "#8FA3B5", "combination": "#A08FBE", "control": "#9A9483",
+    "prior": "#DDA17E", "baseline": "#8C8C8C",
 }  # fmt: skip
-_MARKERS = {"pooling": "o", "combination": "s", "control": "^", "prior": "D", "baseline": "X"}
+_MARKERS = {"pooling": "o", "setting": "v", "combination": "s", "control": "^", "prior": "D", "baseline": "X"}
 _DASHES = {"lowest_p": "--", "random": ":", "oracle": "-."}
 _STYLE = {
     "font.size": 8.5, "axes.titlesize": 9, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8,

@@ -8,7 +8,8 @@ mean Bayes factor of the bag, as a variant in the same LD would::
 
 ``a`` and ``c`` maximise the likelihood of the summary statistics of bags, the sum over bags of
 ``log((mean BF + sum exp(a f + c) BF) / (1 + sum exp(a f + c)))`` (empirical Bayes): no truth is needed for
-them.
+them. Logits that say nothing leave the share of bags with a causal variant undecided, and so ``c``; as if
+five bags with one and five without had been seen, it is held between.
 """
 
 from __future__ import annotations
@@ -18,8 +19,13 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from scipy.special import expit
 
 Values = npt.NDArray[np.float64]
+
+
+_PSEUDO_BAGS = 5
+"""So many bags with and without a causal variant count as seen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +76,11 @@ def fit_prior(
     def loss(parameters: Values) -> float:
         a = parameters[1] if slope is None else slope
         odds = a * logits + parameters[0]
+        own = bags.log_sum(odds)
         evidence = np.logaddexp(bags.log_sum(odds + log_bf), none)
-        return -float((evidence - np.logaddexp(bags.log_sum(odds), 0.0)).sum())
+        share = float(np.clip(expit(own).mean(), 1e-300, 1 - 1e-16))
+        held = _PSEUDO_BAGS * (np.log(share) + np.log1p(-share))
+        return -float((evidence - np.logaddexp(own, 0.0)).sum() + held)
 
     start = [-float(np.log(bags.sizes.mean())), 1.0][: 2 if slope is None else 1]
     found = minimize(

@@ -58,7 +58,8 @@ def once(folder: Path, made_of: Mapping[str, Any], work: Callable[[], object]) -
     if (folder / DONE).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    begun.write_text(json.dumps(wanted, indent=1) + "\n")
+    with written_whole(begun) as path:
+        path.write_text(json.dumps(wanted, indent=1) + "\n")
     began = time.monotonic()
     work()
     begun.replace(folder / DONE)

@@ -55,7 +55,8 @@ def slow_top_k(rows: Rows, k: int) -> Fraction:
 
 
 def chance(size: int, causal: int, k: int) -> float:
-    return 1 - comb(size - causal, k) / comb(size, k)
+    drawn = min(k, size)
+    return 1 - comb(size - causal, drawn) / comb(size, drawn)
 
 
 @hypothesis.given(rows=rows_of(6).filter(with_causal), k=st.integers(1, 7))
@@ -72,7 +73,8 @@ def test_top_k_is_the_mean_over_all_orders_of_ties(rows: Rows, k: int) -> None:
 def test_a_constant_score_gives_chance(size: int, causal: int, k: int) -> None:
     flags = np.arange(size) < causal
     found = top_k(np.zeros(size), np.zeros(size, dtype=np.int64), flags, k)
-    assert found.tolist() == pytest.approx([chance(size, causal, k)], rel=1e-9)
+    # Logarithms of factorials are rounded.
+    assert found.tolist() == pytest.approx([chance(size, causal, k)], abs=1e-10)
 
 
 def test_top_k_by_hand() -> None:
@@ -192,7 +194,8 @@ def test_rows_of_one_genealogy_count_once() -> None:
     together = Genealogies(np.repeat(np.arange(150) * 5 - 100, 6)).mean(repeated)
     apart = Genealogies(np.arange(900)).mean(repeated)
     assert (together.low, together.high) == pytest.approx((once.low, once.high), rel=1e-9)
-    assert (together.high - together.low) / (apart.high - apart.low) == pytest.approx(6**0.5, rel=0.1)
+    # The ends of either are known to some percent, from a thousand resamples.
+    assert (together.high - together.low) / (apart.high - apart.low) == pytest.approx(6**0.5, rel=0.2)
 
 
 def test_the_interval_of_a_statistic_is_that_of_the_mean() -> None:

@@ -1,0 +1,298 @@
+"""Data sets that controls change, the variants that are looked at, and how data sets are made."""
+
+import collections
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.known_truth import datasets
+from benchmarks.known_truth.arms import DataName
+from benchmarks.known_truth.datasets import (
+    every_member,
+    held_out_variants,
+    make_dataset,
+    shuffled,
+    write_held_out_vcf,
+)
+from benchmarks.known_truth.simulate import MANIFEST, TRUTH
+from benchmarks.known_truth.sizes import Simulation
+from benchmarks.known_truth.steps import BenchmarkError
+from mifm_kipoi import read_variants
+from tests.training import bags
+from tests.training.bags import Variant
+from training.configuration import read_configuration
+from training.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, read_dataset, write_dataset
+from training.recipe import Recipe
+from training.splits import assign_splits
+
+PLACES = ["chrom", "pos", "ref", "alt", "id"]
+STATISTICS = ["bag", "p_value", "z", "pip", "log_bf"]
+
+
+def variants(chrom: str, first: int, count: int) -> list[Variant]:
+    return [(chrom, first + 10 * number, "ACGT"[number % 4], "CGTA"[number % 4]) for number in range(count)]
+
+
+def build() -> DataSet:
+    """Bags of each split and label; a variant of one contig is in two bags of training."""
+    made = bags.make_dataset(
+        [
+            (1, "train", variants("1", 1000, 6)),
+            (0, "train", variants("1", 5000, 1)),
+            (1, "test", variants("10", 1000, 4)),
+            (1, "train", variants("1", 1030, 5)),
+            (0, "test", variants("10", 5000, 1)),
+            (1, "validation", variants("9", 1000, 3)),
+            (0, "validation", variants("9", 5000, 2)),
+            (1, "test", variants("2", 7000, 2)),
+            (1, "validation", variants("9", 3000, 1)),
+        ]
+    )
+    names = ("v" + made.instances["chrom"] + "_" + made.instances["pos"].astype(str)).tolist()
+    generator = np.random.default_rng(1)
+    numbers = {name: generator.normal(size=len(names)).astype("float32") for name in ("z", "pip", "log_bf")}
+    return dataclasses.replace(made, instances=made.instances.assign(id=names, **numbers))
+
+
+@pytest.fixture
+def dataset() -> DataSet:
+    return build()
+
+
+def check_types(found: DataSet) -> None:
+    """A data set says itself whether columns and sizes are right; types it leaves to its makers."""
+    for table, columns in ((found.bags, BAG_COLUMNS), (found.instances, INSTANCE_COLUMNS)):
+        assert {name: str(kind) for name, kind in table.dtypes.items()} == columns
+
+
+def splits_of(found: DataSet) -> pd.Series:
+    return found.bags["split"].iloc[found.instances["bag"].to_numpy()].reset_index(drop=True)
+
+
+def multiset(table: pd.DataFrame) -> collections.Counter[tuple[object, ...]]:
+    return collections.Counter(table[PLACES].itertuples(index=False, name=None))
+
+
+def test_each_member_has_a_bag_of_its_own(dataset: DataSet) -> None:
+    found = every_member(dataset)
+    check_types(found)
+    expected = []
+    for bag in dataset.bags.itertuples():
+        alone = bag.label == 1 and bag.split != "test"
+        sizes = [1] * bag.size if alone else [bag.size]
+        expected += [(bag.block, bag.signal, bag.label, bag.split, bag.chrom, size) for size in sizes]
+    columns = ["block", "signal", "label", "split", "chrom", "size"]
+    assert list(found.bags[columns].itertuples(index=False, name=None)) == expected
+    assert found.bags["size"].tolist() == [*[1] * 7, 4, *[1] * 5, 1, *[1] * 3, 2, 2, 1]
+    assert found.manifest == dataset.manifest
+
+
+def test_members_stay_in_their_order(dataset: DataSet) -> None:
+    found = every_member(dataset)
+    rest = [name for name in INSTANCE_COLUMNS if name != "bag"]
+    pd.testing.assert_frame_equal(found.instances[rest], dataset.instances[rest])
+    assert splits_of(found).tolist() == splits_of(dataset).tolist()
+    for part in ("train", "validation"):
+        positive = found.bags[(found.bags["label"] == 1) & (found.bags["split"] == part)]
+        assert (positive["size"] == 1).all()
+
+
+def test_test_bags_stay_whole(dataset: DataSet) -> None:
+    for found in (every_member(dataset), shuffled(dataset)):
+        test, usual = (one.bags[one.bags["split"] == "test"] for one in (found, dataset))
+        rest = [name for name in BAG_COLUMNS if name != "bag"]
+        pd.testing.assert_frame_equal(test[rest].reset_index(drop=True), usual[rest].reset_index(drop=True))
+        for one, other in zip(test["bag"], usual["bag"], strict=True):
+            mine = found.instances[found.instances["bag"] == one].drop(columns="bag")
+            theirs = dataset.instances[dataset.instances["bag"] == other].drop(columns="bag")
+            pd.testing.assert_frame_equal(mine.reset_index(drop=True), theirs.reset_index(drop=True))
+
+
+def test_dealing_keeps_the_variants_of_each_split(dataset: DataSet) -> None:
+    found = shuffled(dataset)
+    check_types(found)
+    pd.testing.assert_frame_equal(found.bags, dataset.bags)
+    pd.testing.assert_frame_equal(found.instances[STATISTICS], dataset.instances[STATISTICS])
+    split = splits_of(dataset)
+    for part in ("train", "validation", "test"):
+        assert multiset(found.instances[split == part]) == multiset(dataset.instances[split == part])
+    assert found.manifest == dataset.manifest
+
+
+def test_dealing_moves_most_variants_and_the_seed_decides(dataset: DataSet) -> None:
+    first, again, other = (shuffled(dataset, seed).instances for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+    assert (first["id"] != dataset.instances["id"]).mean() > 0.4
+    assert (first["id"].str[1:] == first["chrom"] + "_" + first["pos"].astype(str)).all()
+
+
+def test_every_place_is_as_likely(dataset: DataSet) -> None:
+    """The first variant of training, over seeds: twelve places."""
+    rows = splits_of(dataset) == "train"
+    names = [shuffled(dataset, seed).instances["id"][rows].tolist() for seed in range(360)]
+    counts = np.bincount([one.index("v1_1000") for one in names], minlength=12)
+    assert counts.size == 12
+    assert ((counts - 30) ** 2 / 30).sum() < 31.3  # 99.9 % of chi-squared with 11 degrees of freedom
+
+
+def test_the_given_data_set_stays(dataset: DataSet) -> None:
+    every_member(dataset), shuffled(dataset)
+    before = build()
+    pd.testing.assert_frame_equal(dataset.bags, before.bags)
+    pd.testing.assert_frame_equal(dataset.instances, before.instances)
+
+
+@pytest.mark.parametrize("change", [every_member, shuffled])
+def test_changed_data_sets_are_written_and_read(
+    change: Callable[[DataSet], DataSet], dataset: DataSet, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "main", dataset)
+    made = change(read_dataset(tmp_path / "main"))
+    write_dataset(tmp_path / "changed", made)
+    assert read_dataset(tmp_path / "changed").checksums() == change(dataset).checksums()
+
+
+@pytest.fixture
+def simulated(dataset: DataSet, tmp_path: Path) -> Path:
+    """A folder of a simulation with the truth and nothing else; the truth has variants of no bag, too."""
+    folder = tmp_path / "simulated"
+    folder.mkdir()
+    found = dataset.instances[PLACES].drop_duplicates().sort_values(["chrom", "pos"], ignore_index=True)
+    more = found.assign(pos=found["pos"] + 1, id="none")
+    truth = pd.concat([found, more], ignore_index=True)
+    truth = truth.assign(
+        locus=truth["pos"] // 1000, genealogy=truth["chrom"].astype(int), redraw=0,
+        kind=np.where(truth["pos"] % 30 == 0, "causal", "background"), causal=truth["pos"] % 30 == 0,
+        effect=0.0,
+    )  # fmt: skip
+    truth.to_parquet(folder / TRUTH, index=False)
+    (folder / MANIFEST).write_text("{}\n")
+    return folder
+
+
+def test_held_out_variants_are_those_of_positive_bags(
+    dataset: DataSet, simulated: Path, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "main", dataset)
+    found = held_out_variants(tmp_path / "main", simulated)
+    assert found["bag"].tolist() == [2] * 4 + [5] * 3 + [7] * 2 + [8]
+    assert found["split"].tolist() == ["test"] * 4 + ["validation"] * 3 + ["test"] * 2 + ["validation"]
+    assert found["size"].tolist() == [4] * 4 + [3] * 3 + [2] * 2 + [1]
+    rows = dataset.instances["bag"].isin([2, 5, 7, 8])
+    own = list(INSTANCE_COLUMNS)
+    pd.testing.assert_frame_equal(found[own], dataset.instances.loc[rows, own].reset_index(drop=True))
+    assert (found["causal"] == (found["pos"] % 30 == 0)).all()
+    assert (found["kind"] == np.where(found["causal"], "causal", "background")).all()
+    assert found["genealogy"].astype(str).tolist() == found["chrom"].tolist()
+    assert found["causal"].dtype == bool
+    assert {"locus", "redraw", "signal", "block"} <= {*found.columns}
+
+
+def test_the_held_out_vcf_is_sorted_and_has_each_variant_once(
+    dataset: DataSet, simulated: Path, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "main", dataset)
+    table = held_out_variants(tmp_path / "main", simulated)
+    table = pd.concat([table, table.iloc[:3], table.assign(alt="N").iloc[5:6]]).sample(frac=1, random_state=1)
+    write_held_out_vcf(table, tmp_path / "a.vcf")
+    found = [
+        (variant.chrom, variant.pos, variant.ref, variant.alt, variant.id)
+        for variant in read_variants(tmp_path / "a.vcf")
+    ]
+    assert {*found} == {*table[["chrom", "pos", "ref", "alt", "id"]].itertuples(index=False, name=None)}
+    assert len({*found}) == len(found) == 11
+    places = [(int(chrom), pos) for chrom, pos, *_ in found]
+    assert places == sorted(places)
+    assert places[0] == (2, 7000)
+    header = [line for line in (tmp_path / "a.vcf").read_text().splitlines() if line.startswith("##contig")]
+    assert header == ["##contig=<ID=2>", "##contig=<ID=9>", "##contig=<ID=10>"]
+
+
+class Commands:
+    """In place of commands in processes of their own: keeps their words, and writes a data set."""
+
+    def __init__(self) -> None:
+        self.words: list[list[str]] = []
+
+    def __call__(self, module: str, arguments: Sequence[str | Path], log: Path) -> None:
+        assert module == "training"
+        words = [str(argument) for argument in arguments]
+        self.words.append(words)
+        folder = Path(words[words.index("--out") + 1])
+        assert log.parent == folder
+        write_dataset(folder, build())
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    made = Commands()
+    monkeypatch.setattr(datasets, "run_module", made)
+    return made
+
+
+EIGHT = Simulation(genealogies=16, contigs=8, redraws=1, length=1000, diploids={})
+"""Of eight contigs, one of them for validation and two for test."""
+
+RECIPE = Path(datasets.__file__).parent / "recipes" / "smoke.yaml"
+
+
+@pytest.mark.parametrize(
+    ("name", "fasta", "table"),
+    [
+        ("main", "genome.fa", "credible_sets.txt.gz"),
+        ("masked", "genome.masked.fa", "credible_sets.txt.gz"),
+        ("reference_ld", "genome.fa", "credible_sets.reference_ld.txt.gz"),
+    ],
+)
+def test_the_command_that_makes_a_data_set(
+    name: DataName, fasta: str, table: str, commands: Commands, simulated: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        folder = make_dataset(name, EIGHT, simulated, RECIPE, tmp_path)
+        assert folder == tmp_path / "data" / name
+    (words,) = commands.words
+    assert words[:6] == ["data", "--config", str(RECIPE), "--out", str(folder), "--set"]
+    found = read_configuration(RECIPE, Recipe, words[6:])
+    assert found.fasta == str(simulated / fasta)
+    assert found.data.credible_sets.path == str(simulated / table)
+    assert [*found.data.negatives.vcf] == [str(simulated / "variants.vcf.gz")]
+    sites = pd.DataFrame({"chrom": [str(contig) for contig in range(1, 9)], "pos": 5000, "start": 4999})
+    own = sites.assign(bag=range(len(sites)), block="", ref="A", alt="C")
+    counts = collections.Counter(assign_splits(own[["bag", "block", "chrom"]], own, found.data.splits))
+    assert counts == {"train": 5, "validation": 1, "test": 2}
+
+
+@pytest.mark.parametrize(("name", "change"), [("every_member", every_member), ("shuffled", shuffled)])
+def test_changed_data_sets_are_made_of_the_main_one(
+    name: DataName, change: Callable[[DataSet], DataSet], commands: Commands, simulated: Path, tmp_path: Path
+) -> None:
+    folder = make_dataset(name, EIGHT, simulated, RECIPE, tmp_path)
+    assert read_dataset(folder).checksums() == change(build()).checksums()
+    (words,) = commands.words
+    assert Path(words[words.index("--out") + 1]) == tmp_path / "data" / "main"
+    changed = (folder / "manifest.json").stat().st_mtime_ns
+    make_dataset(name, EIGHT, simulated, RECIPE, tmp_path)
+    assert (folder / "manifest.json").stat().st_mtime_ns == changed
+    assert len(commands.words) == 1
+
+
+def test_another_simulation_or_recipe_is_an_error(
+    commands: Commands, simulated: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.read_text())
+    make_dataset("main", EIGHT, simulated, recipe, tmp_path)
+    recipe.write_text(RECIPE.read_text() + "# changed\n")
+    with pytest.raises(BenchmarkError, match="main was made of other settings: recipe was"):
+        make_dataset("main", EIGHT, simulated, recipe, tmp_path)
+    recipe.write_text(RECIPE.read_text())
+    (simulated / MANIFEST).write_text(json.dumps({"seed": 2}))
+    with pytest.raises(BenchmarkError, match="main was made of other settings: simulation was"):
+        make_dataset("main", EIGHT, simulated, recipe, tmp_path)
+    assert len(commands.words) == 1

@@ -1,0 +1,266 @@
+"""Fine-mapping with a prior: the formula in plain Python, and bags drawn from the model itself."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import hypothesis
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
+
+from benchmarks.known_truth.metrics import Genealogies, calibration, calibration_error, top_k
+from benchmarks.known_truth.prior import Prior, fit_prior, uniform_pips
+
+Values = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
+Bag = list[tuple[float, float]]
+
+bags_of = st.lists(
+    st.lists(st.tuples(st.floats(-5, 5), st.floats(-8, 20)), min_size=1, max_size=6), min_size=1, max_size=4
+)
+"""Logits and log Bayes factors of variants of bags."""
+
+priors = st.builds(Prior, st.floats(-2, 2), st.floats(-6, 3))
+
+SETTINGS = hypothesis.settings(max_examples=60, deadline=None)
+
+
+def arrays(bags: Sequence[Bag]) -> tuple[Values, Values, Numbers]:
+    logits, log_bf = (np.array([row[column] for bag in bags for row in bag]) for column in (0, 1))
+    return logits, log_bf, np.repeat(np.arange(len(bags)), [len(bag) for bag in bags])
+
+
+def slow_pips(prior: Prior, bag: Bag) -> list[float]:
+    """One product of prior odds and Bayes factor after the other."""
+    odds = [math.exp(prior.slope * logit + prior.offset) for logit, _ in bag]
+    factors = [math.exp(log_bf) for _, log_bf in bag]
+    products = [one * factor for one, factor in zip(odds, factors, strict=True)]
+    total = sum(factors) / len(factors) + sum(products)
+    return [product / total for product in products]
+
+
+def slow_log_likelihood(prior: Prior, bags: Sequence[Bag]) -> float:
+    found, shares = 0.0, []
+    for bag in bags:
+        odds = [math.exp(prior.slope * logit + prior.offset) for logit, _ in bag]
+        factors = [math.exp(log_bf) for _, log_bf in bag]
+        with_one = sum(one * factor for one, factor in zip(odds, factors, strict=True))
+        found += math.log((sum(factors) / len(factors) + with_one) / (1 + sum(odds)))
+        shares.append(sum(odds) / (1 + sum(odds)))
+    share = sum(shares) / len(shares)
+    return found + 5 * (math.log(share) + math.log(1 - share))
+
+
+@hypothesis.given(bags=bags_of)
+@SETTINGS
+def test_uniform_pips_are_the_softmax_of_each_bag(bags: list[Bag]) -> None:
+    _, log_bf, bag = arrays(bags)
+    expected = np.concatenate([softmax([row[1] for row in one]) for one in bags])
+    np.testing.assert_allclose(uniform_pips(log_bf, bag), expected, rtol=1e-12)
+
+
+@hypothesis.given(bags=bags_of, prior=priors)
+@SETTINGS
+def test_pips_are_those_of_the_formula(bags: list[Bag], prior: Prior) -> None:
+    found = prior.pips(*arrays(bags))
+    expected = [pip for bag in bags for pip in slow_pips(prior, bag)]
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    sums = np.bincount(arrays(bags)[2], found)
+    assert (sums <= 1 + 1e-12).all()
+
+
+def test_pips_by_hand() -> None:
+    """Odds of 2 and 1 with Bayes factors of 6 and 2, whose mean is 4."""
+    found = Prior(1.0, 0.0).pips(np.log([2, 1]), np.log([6, 2]), np.array([3, 3]))
+    assert found.tolist() == pytest.approx([12 / 18, 2 / 18])
+    assert uniform_pips(np.log([6.0, 2.0]), np.array([3, 3])).tolist() == pytest.approx([0.75, 0.25])
+
+
+def test_a_bag_of_equal_statistics_has_the_prior() -> None:
+    logits = np.array([0.5, -1.0, 2.0])
+    odds = np.exp(0.7 * logits - 1)
+    found = Prior(0.7, -1.0).pips(logits, np.full(3, 11.0), np.zeros(3, dtype=np.int64))
+    assert found.tolist() == pytest.approx((odds / (1 + odds.sum())).tolist())
+
+
+@pytest.mark.parametrize("scale", [1e3, -1e3])
+def test_huge_bayes_factors_neither_over_nor_underflow(scale: float) -> None:
+    """In one bag all are far from 1; in the other so are differences."""
+    log_bf = np.array([scale, scale + 1, scale - 1, 0.0, scale])
+    bag = np.array([0, 0, 0, 1, 1])
+    winner = [1.0, 0.0] if scale < 0 else [0.0, 1.0]
+    uniform = uniform_pips(log_bf, bag)
+    np.testing.assert_allclose(uniform, [*softmax([0, 1, -1]), *winner], atol=1e-12)
+    logits = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    found = Prior(0.5, -1.0).pips(logits, log_bf, bag)
+    moved = np.array([0.0, 1.0, -1.0])
+    np.testing.assert_allclose(found[:3], Prior(0.5, -1.0).pips(logits[:3], moved, bag[:3]), rtol=1e-9)
+    # In the second bag the other explanation has half of the Bayes factor that is left.
+    odds = np.exp(0.5 * logits[3:] - 1)[int(scale > 0)]
+    np.testing.assert_allclose(found[3:], np.array(winner) * odds / (odds + 0.5), atol=1e-12)
+    fitted = fit_prior(logits, log_bf, bag, slope=0.0)
+    assert np.isfinite(fitted.offset)
+
+
+def test_huge_logits_are_certain() -> None:
+    found = Prior(1.0, 0.0).pips(np.array([2e3, -2e3, 0.0]), np.zeros(3), np.zeros(3, dtype=np.int64))
+    assert found.tolist() == [1, 0, 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """Bags drawn from the model."""
+
+    logits: Values
+    log_bf: Values
+    bag: Numbers
+    causal: npt.NDArray[np.bool_]
+
+
+TRUE = Prior(1.2, -2.5)
+
+
+def draw(prior: Prior, bags: int, seed: int) -> Drawn:
+    """Bags in which a variant is causal by its prior odds, or none.
+
+    The z of one variant, the causal one or any where it is none of the bag's, has the variance 1 + w of
+    an effect, the others have 1; the Bayes factor is that of the two normal densities.
+    """
+    generator = np.random.default_rng(seed)
+    sizes = generator.integers(2, 25, bags)
+    logits, log_bf, causal = [], [], []
+    for size in sizes:
+        own = generator.normal(0, 2, size)
+        odds = np.exp(prior.slope * own + prior.offset)
+        chances = np.append(odds, 1) / (1 + odds.sum())
+        chosen = int(generator.choice(size + 1, p=chances))
+        w = 12.0
+        deviation = np.ones(size)
+        deviation[chosen if chosen < size else generator.integers(size)] = math.sqrt(1 + w)
+        z = generator.normal(0, deviation)
+        logits.append(own)
+        log_bf.append(-0.5 * math.log(1 + w) + z**2 / 2 * w / (1 + w))
+        causal.append(np.arange(size) == chosen)
+    bag = np.repeat(np.arange(bags), sizes)
+    return Drawn(np.concatenate(logits), np.concatenate(log_bf), bag, np.concatenate(causal))
+
+
+@pytest.fixture(scope="module")
+def seen() -> Drawn:
+    """Bags that the prior is fitted to."""
+    return draw(TRUE, 3000, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fitted(seen: Drawn) -> Prior:
+    return fit_prior(seen.logits, seen.log_bf, seen.bag)
+
+
+@pytest.fixture(scope="module")
+def other() -> Drawn:
+    """Bags of the same model that it is used on."""
+    return draw(TRUE, 3000, seed=2)
+
+
+def test_the_prior_is_found_again(fitted: Prior) -> None:
+    assert fitted.slope == pytest.approx(TRUE.slope, abs=0.12)
+    assert fitted.offset == pytest.approx(TRUE.offset, abs=0.2)
+
+
+def test_logits_that_say_nothing_have_a_slope_of_zero(seen: Drawn) -> None:
+    noise = np.random.default_rng(8).normal(0, 2, seen.logits.size)
+    assert fit_prior(noise, seen.log_bf, seen.bag).slope == pytest.approx(0, abs=0.1)
+
+
+def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
+    some = draw(TRUE, 60, seed=3)
+    bags = [
+        list(zip(some.logits[rows].tolist(), some.log_bf[rows].tolist(), strict=True))
+        for rows in (some.bag == number for number in range(60))
+    ]
+    found = fit_prior(some.logits, some.log_bf, some.bag)
+    best = slow_log_likelihood(found, bags)
+    for slope, offset in ((0.02, 0), (-0.02, 0), (0, 0.05), (0, -0.05), (0.02, -0.05), (-0.02, 0.05)):
+        assert slow_log_likelihood(Prior(found.slope + slope, found.offset + offset), bags) < best
+    assert slow_log_likelihood(TRUE, bags) < best
+
+
+def test_a_slope_that_is_held_at_zero(seen: Drawn) -> None:
+    """Then the statistics leave the offset open, and half of the bags hold a causal variant.
+
+    For what is not in the bag has the mean Bayes factor of the bag, and so have equally likely variants.
+    """
+    flat = fit_prior(seen.logits, seen.log_bf, seen.bag, slope=0.0)
+    assert flat == fit_prior(seen.logits[::-1], seen.log_bf, seen.bag, slope=0.0)
+    assert flat.slope == 0
+    pip, uniform = flat.pips(seen.logits, seen.log_bf, seen.bag), uniform_pips(seen.log_bf, seen.bag)
+    odds = np.bincount(seen.bag)[seen.bag] * math.exp(flat.offset)
+    np.testing.assert_allclose(pip, uniform * odds / (1 + odds), rtol=1e-9)
+    held = np.bincount(seen.bag, pip)[np.unique(seen.bag)]
+    assert held.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_slope_that_is_held_elsewhere(seen: Drawn, fitted: Prior) -> None:
+    held = fit_prior(seen.logits, seen.log_bf, seen.bag, slope=fitted.slope)
+    assert held.slope == fitted.slope
+    assert held.offset == pytest.approx(fitted.offset, abs=1e-3)
+
+
+def test_logits_of_another_scale_give_the_same_pips(seen: Drawn, fitted: Prior) -> None:
+    """Half the logits have twice the slope; those a constant higher another offset."""
+    found = fit_prior(seen.logits / 2 + 1, seen.log_bf, seen.bag)
+    assert found.slope == pytest.approx(2 * fitted.slope, abs=5e-3)
+    assert found.offset == pytest.approx(fitted.offset - found.slope, abs=1e-2)
+
+
+def test_fitted_pips_are_calibrated_on_other_bags(fitted: Prior, other: Drawn) -> None:
+    pip = fitted.pips(other.logits, other.log_bf, other.bag)
+    uniform = uniform_pips(other.log_bf, other.bag)
+    assert calibration_error(pip, other.causal) < 0.005
+    assert calibration_error(uniform, other.causal) > 0.01
+    found = calibration(pip, other.causal, Genealogies(other.bag))
+    assert found["predicted"].between(found["low"] - 0.02, found["high"] + 0.02).all()
+    assert np.bincount(other.bag, pip).max() <= 1 + 1e-12
+
+
+def test_fitted_pips_find_more_than_either_part(fitted: Prior, other: Drawn) -> None:
+    pip = fitted.pips(other.logits, other.log_bf, other.bag)
+    flat = fit_prior(other.logits, other.log_bf, other.bag, slope=0.0)
+    alone = flat.pips(other.logits, other.log_bf, other.bag)
+
+    def top(score: Values) -> float:
+        return float(top_k(score, other.bag, other.causal, 1).mean())
+
+    def surprise(chance: Values) -> float:
+        kept = np.clip(np.where(other.causal, chance, 1 - chance), 1e-12, None)
+        return float(-np.log(kept).mean())
+
+    uniform = uniform_pips(other.log_bf, other.bag)
+    assert top(alone) == top(uniform)
+    assert top(pip) > max(top(uniform), top(expit(other.logits))) + 0.05
+    assert surprise(pip) < surprise(alone) - 0.01 < surprise(uniform) - 0.01
+    np.testing.assert_allclose(
+        surprise(TRUE.pips(other.logits, other.log_bf, other.bag)), surprise(pip), 0.01
+    )
+
+
+@hypothesis.given(bags=bags_of, prior=priors, seed=st.integers(0, 1000))
+@SETTINGS
+def test_order_of_rows_and_numbers_of_bags_do_not_matter(bags: list[Bag], prior: Prior, seed: int) -> None:
+    logits, log_bf, bag = arrays(bags)
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(bag.size)
+    numbers = generator.permutation(1000)[: len(bags)] - 500
+    moved = prior.pips(logits[order], log_bf[order], numbers[bag[order]])
+    np.testing.assert_allclose(moved, prior.pips(logits, log_bf, bag)[order], rtol=1e-12)
+    uniform = uniform_pips(log_bf[order], numbers[bag[order]])
+    np.testing.assert_allclose(uniform, uniform_pips(log_bf, bag)[order], rtol=1e-12)
+
+
+def test_the_order_of_rows_leaves_the_fit(seen: Drawn, fitted: Prior) -> None:
+    order = np.random.default_rng(6).permutation(seen.bag.size)
+    found = fit_prior(seen.logits[order], seen.log_bf[order], 7 - seen.bag[order])
+    assert (found.slope, found.offset) == pytest.approx((fitted.slope, fitted.offset), abs=1e-3)
