@@ -64,9 +64,14 @@ class FinetuneConfig:
     statistics: Literal["frozen", "updated"] = "frozen"
     fit: FitConfig = dataclasses.field(
         default_factory=lambda: FitConfig(
-            epochs=5, bags_per_batch=32, negatives_per_bag=4, max_shift=0, learning_rate=1e-4,
-            schedule="constant", monitor="last",
-        )  # fmt: skip
+            epochs=5,
+            bags_per_batch=32,
+            negatives_per_bag=4,
+            max_shift=0,
+            learning_rate=1e-4,
+            schedule="constant",
+            monitor="last",
+        )
     )
 
 

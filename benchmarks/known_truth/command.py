@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.known_truth.arms import TRAINED
 from benchmarks.known_truth.sizes import SIZES
+from mifm_kipoi.commands.arguments import positive
 from mifm_kipoi.errors import InputError
 
 _TEXT = """\
@@ -55,15 +56,19 @@ def add(commands: Any) -> None:
         "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
     )
     command.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
-        help="networks that are fitted side by side (default: one for each core; 1 on a GPU)",
+        "--jobs", type=positive, metavar="N",
+        help="networks that are fitted side by side (default: one for each core; 1 where there is a GPU)",
     )  # fmt: skip
-    command.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each (default: 1)")
+    command.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="threads of each (default: 1)"
+    )
     command.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     try:
+        import torch
+
         from benchmarks.known_truth.experiment import Experiment
     except ImportError as error:
         raise InputError(
@@ -80,7 +85,7 @@ def _run(options: argparse.Namespace) -> None:
         options.arms or size.arms,
         out,
         Path(options.cache) if options.cache else out / "simulations",
-        options.jobs,
+        options.jobs or (1 if torch.cuda.is_available() else os.cpu_count() or 1),
         options.threads,
     )
     experiment.run()

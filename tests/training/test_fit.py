@@ -23,7 +23,7 @@ from tests.training.bags import Planted, make_dataset, plant
 from training.__main__ import main
 from training.batches import Sampler, in_order
 from training.dataset import DataSet, DataSetError, Split, write_dataset
-from training.fit import CHECKPOINT, LOG, WEIGHTS, FitError, Fitted, fit
+from training.fit import CHECKPOINT, EPOCHS, LOG, WEIGHTS, FitError, Fitted, fit
 from training.fit_config import FitConfig
 from training.member import Evaluation, Member, Part, _areas, evaluate
 from training.objective import Objective, ObjectiveConfig
@@ -179,6 +179,21 @@ def test_the_member_is_the_best_epoch(
     assert len(states) == 4
     assert again.epoch == 1
     assert tensors_sha256(again.network.state_dict()) == states[1]
+
+
+def test_every_epoch_is_kept_where_wanted(small: Planted, tmp_path: Path) -> None:
+    usual = fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "usual")
+    assert not (tmp_path / "usual" / EPOCHS).exists()
+    keeping = dataclasses.replace(SHORT, keep_epochs=True)
+    kept = fit(small.dataset, small.genome, NETWORK, keeping, tmp_path / "kept")
+    files = sorted((tmp_path / "kept" / EPOCHS).iterdir())
+    assert [file.name for file in files] == [f"epoch-{epoch}.safetensors" for epoch in range(4)]
+    weights = [load_weights(file) for file in files]
+    assert [one.provenance["epoch"] for one in weights] == [0, 1, 2, 3]
+    assert len({one.sha256 for one in weights}) == 4
+    # Keeping them changes nothing, and the best of them is the member.
+    members = [load_weights(fitted.weights).sha256 for fitted in (usual, kept)]
+    assert members == [weights[kept.epoch].sha256] * 2
 
 
 def test_another_run_is_not_gone_on_with(small: Planted, tmp_path: Path) -> None:

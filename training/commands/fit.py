@@ -32,6 +32,7 @@ files in --out:
                        the variant's base is hidden, and both alleles of an SNV score the same
   checkpoint.pt        the last epoch and the best one: --resume goes on from it, with the same result
   log.csv              losses and AUROC, AUPRC of validation bags, one row per epoch
+  epochs/              with fit.keep_epochs=true the weights of every epoch
   tensorboard/         the same for 'tensorboard --logdir OUT'
 
 One core sees some 900 windows a second: an epoch of 1,000 bags of 50 variants takes about a minute.
