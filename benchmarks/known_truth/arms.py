@@ -101,8 +101,8 @@ SETTINGS = (
         settings=("network.dropout=0.5",),
     ),
     Arm(
-        "single_effect_no_shift", "setting", "SER, no shifts", "windows always centred", "single_effect",
-        settings=("fit.max_shift=0",),
+        "noisy_or_10_dropout", "setting", "noisy-or, 10, dropout 0.5", "both", "noisy_or",
+        settings=("fit.max_bag_size=10", "network.dropout=0.5"),
     ),
 )  # fmt: skip
 

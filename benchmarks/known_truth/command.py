@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,12 @@ def _run(options: argparse.Namespace) -> None:
         handler.addFilter(lambda record: "bed_reader" not in record.pathname)
     size = SIZES[options.size]
     out = Path(options.out)
-    experiment = Experiment(
-        size,
-        options.arms or size.arms,
-        out,
-        Path(options.cache) if options.cache else out / "simulations",
-        options.jobs or (1 if torch.cuda.is_available() else os.cpu_count() or 1),
-        options.threads,
-    )
-    experiment.run()
+    jobs = options.jobs or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    cache = Path(options.cache) if options.cache else out / "simulations"
+    # Whoever ends this process ends the networks that it trains too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        Experiment(size, options.arms or size.arms, out, cache, jobs, options.threads).run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     logging.info("the report is %s", out / "report.html")

@@ -47,12 +47,15 @@ class Scored:
         Of single networks, where the arm has several.
     pip : numpy.ndarray of float64, optional
         Where the score is one.
+    validation_top_1 : float
+        By which the arms that the report names best are chosen; NaN for baselines.
     """
 
     arm: Arm
     score: Values
     by_seed: Mapping[int, Values] = dataclasses.field(default_factory=dict)
     pip: Values | None = None
+    validation_top_1: float = float("nan")
 
 
 class Test:

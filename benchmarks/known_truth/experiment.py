@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from bed_reader import open_bed
 
 from benchmarks.known_truth import prior, steps
@@ -23,7 +24,7 @@ from benchmarks.known_truth.report import write_report
 from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
 from benchmarks.known_truth.sizes import DISCOVERY, Size
-from mifm_kipoi.files import sha256_of, written_whole
+from mifm_kipoi.files import sha256_of, writing, written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.variants import read_variants
 from mifm_kipoi.version import __version__
@@ -54,7 +55,8 @@ class Experiment:
     def __init__(
         self, size: Size, arms: Sequence[str], out: Path, cache: Path, jobs: int = 1, threads: int = 1
     ) -> None:
-        out.mkdir(parents=True, exist_ok=True)
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
         self.size, self.out = size, out
         self.recipe = recipe_of(size)
         self.simulated = simulate(size.simulation, cache)
@@ -74,7 +76,13 @@ class Experiment:
     def _report(self, table: pd.DataFrame) -> None:
         test = Test(table[table["split"] == "test"])
         validation = Test(table[table["split"] == "validation"])
-        scored = [self.networks.scored(test, arm) for arm in self.networks.arms]
+        scored = [
+            dataclasses.replace(
+                self.networks.scored(test, arm),
+                validation_top_1=validation.top(self.networks.scored(validation, arm).score, 1).value,
+            )
+            for arm in self.networks.arms
+        ]
         scored += self._baselines(test)
         scored += self._with_prior(test, validation)
         results = self.out / "results"
@@ -122,11 +130,12 @@ class Experiment:
                 parts.append((self.networks.scored(part, arm).score, log_bf, part.bag))
             fitted = prior.fit_prior(*parts[0])
             pip = fitted.pips(*parts[1])
+            top_1 = validation.top(fitted.pips(*parts[0]), 1).value
             own = dataclasses.replace(
                 arm, name=f"{arm.name}+abf", group="prior", label=f"{arm.label} + ABF",
                 description=f"prior odds exp({fitted.slope:.2f} f {fitted.offset:+.2f})",
             )  # fmt: skip
-            found.append(Scored(own, pip, pip=pip))
+            found.append(Scored(own, pip, pip=pip, validation_top_1=top_1))
         return found
 
     def _described(self, scored: Sequence[Scored]) -> pd.DataFrame:
@@ -134,27 +143,30 @@ class Experiment:
         for one in scored:
             arm, windows, seconds = one.arm, 0, 0.0
             trained = arm.group in ("pooling", "setting", "control")
-            if trained and arm.fitted:
-                log = pd.read_csv(self.networks.folder(arm.name) / FIT_LOG)
-                windows, seconds = int(log["windows"].sum()), float(log["seconds"].sum())
+            logs = [self.networks.folder(arm.name) / FIT_LOG] if trained and arm.fitted else []
+            if arm.start:
+                own = self.networks.folder(arm.name) / "fit" / FIT_LOG
+                logs = [self.networks.folder(arm.start) / FIT_LOG, own]
+            for log in map(pd.read_csv, logs):
+                windows, seconds = windows + int(log["windows"].sum()), seconds + float(log["seconds"].sum())
             members = self.size.members if arm.ensemble or arm.student else int(trained)
             rows.append(
                 {
                     "arm": arm.name, "group": arm.group, "label": arm.label,
                     "description": arm.description, "members": members, "windows": windows,
-                    "seconds": seconds,
+                    "seconds": seconds, "validation_top_1": one.validation_top_1,
                 }
             )  # fmt: skip
         return pd.DataFrame(rows)
 
     def _attribution(self, test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-        """Of the pooling with the highest top-1, and of max; where the windows are those of the package."""
+        """Of the pooling with the highest validation top-1, and of max; only of windows of 512 bp."""
         columns = ["arm", "motif", "offset", "base", "informative", "effect", "background"]
         networks = read_configuration([self.recipe], Recipe).network
         poolings = {one.arm.name: one for one in scored if one.arm.group == "pooling"}
         if networks.window != WINDOW or not poolings:
             return pd.DataFrame(columns=columns)
-        best = max(poolings, key=lambda name: test.top(poolings[name].score, 1).value)
+        best = max(poolings, key=lambda name: poolings[name].validation_top_1)
         parts = []
         for name in dict.fromkeys([best, *("max",) * ("max" in poolings)]):
             folder = self.out / "attribution" / name
@@ -199,5 +211,6 @@ class Experiment:
             "network": recipe.network.to_dict(),
             "fit": to_plain(recipe.fit),
             "student": to_plain(recipe.distil.bags),
+            "packages": {"torch": torch.__version__, **manifest["packages"]},
             "checksums": {name: manifest["sha256"][name] for name in (FASTA, VARIANTS)},
         }

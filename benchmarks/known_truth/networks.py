@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,25 +60,17 @@ class Networks:
     ) -> None:
         self.size, self.out, self.simulated = size, out, simulated
         self.jobs, self.threads = jobs, threads
-        self.arms = [arm for arm in TRAINED if arm.name in arms]
+        self.arms = _with_needed(arms, size.pooling)
         self.recipe = recipe_of(size)
 
     def _networks(self) -> dict[tuple[str, int], Arm]:
         """The networks to fit, by arm and seed; those of the default pooling are members of the ensemble."""
         found: dict[tuple[str, int], Arm] = {}
         for arm in self.arms:
+            seeds = self.size.members if arm.name == self.size.pooling else 1
             if arm.fitted:
-                found[arm.name, 1] = arm
-            if arm.start:
-                found[arm.start, 1] = next(one for one in TRAINED if one.name == arm.start)
-        if self._members_wanted():
-            default = next(arm for arm in TRAINED if arm.name == self.size.pooling)
-            for seed in range(1, self.size.members + 1):
-                found[default.name, seed] = default
+                found |= {(arm.name, seed): arm for seed in range(1, seeds + 1)}
         return found
-
-    def _members_wanted(self) -> bool:
-        return any(arm.ensemble or arm.student or arm.name == self.size.pooling for arm in self.arms)
 
     def train(self) -> None:
         """Make all that are not there, the students and those that begin from another network last."""
@@ -89,16 +82,28 @@ class Networks:
         )
 
     def _side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
-        """Do works, so many at a time; the first error ends the rest that has not begun."""
-        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
-            futures = [pool.submit(work) for work in works]
-            for number, future in enumerate(concurrent.futures.as_completed(futures), start=1):
+        """Do works, so many at a time; after an error or an interruption no other begins."""
+        stopped = threading.Event()
+
+        def unless_stopped(work: Callable[[], None]) -> None:
+            if not stopped.is_set():
                 try:
-                    future.result()
+                    work()
                 except BaseException:
-                    pool.shutdown(wait=True, cancel_futures=True)
+                    stopped.set()
                     raise
-                logging.info("%d of %d networks", number, len(works))
+
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            futures = [pool.submit(unless_stopped, work) for work in works]
+            try:
+                for number, future in enumerate(concurrent.futures.as_completed(futures), start=1):
+                    future.result()
+                    logging.info("%d of %d networks", number, len(works))
+            except BaseException as error:
+                stopped.set()
+                if not isinstance(error, Exception):
+                    steps.end_children()
+                raise
 
     def folder(self, arm: str, seed: int = 1) -> Path:
         """Where a network of an arm is."""
@@ -187,7 +192,8 @@ class Networks:
 
     def _score_epochs(self, folder: Path, arm: Arm) -> None:
         """Score the validation variants with the network of every epoch, for the learning curve."""
-        names = [f"{EPOCHS}/{path.name}" for path in sorted((folder / EPOCHS).iterdir())]
+        epochs = pd.read_csv(folder / FIT_LOG)["epoch"]
+        names = [f"{EPOCHS}/epoch-{epoch}.safetensors" for epoch in epochs]
         self._mifm_score(folder, VALIDATION_VCF, "epochs.parquet", names, arm)
 
     def _mifm_score(self, folder: Path, vcf: str, output: str, weights: Sequence[str], arm: Arm) -> None:
@@ -244,6 +250,16 @@ class Networks:
                 )
             )  # fmt: skip
         return pd.concat(parts, ignore_index=True)
+
+
+def _with_needed(names: Sequence[str], pooling: str) -> list[Arm]:
+    """The arms of these names, and those that they are made of, in the order of all arms."""
+    wanted = set(names)
+    for arm in TRAINED:
+        if arm.name in names:
+            wanted |= {arm.start} if arm.start else set()
+            wanted |= {pooling} if arm.ensemble or arm.student else set()
+    return [arm for arm in TRAINED if arm.name in wanted]
 
 
 def recipe_of(size: Size) -> Path:

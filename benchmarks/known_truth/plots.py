@@ -63,9 +63,9 @@ class Arms:
     labels, groups : mapping of str to str
         Of all arms.
     poolings : tuple of str
-        The poolings, that with the highest top-1 accuracy first.
+        The poolings, that with the highest top-1 accuracy on validation bags first.
     best, best_prior : str or None
-        The trained model, and the prior, with the highest top-1 accuracy.
+        The trained model, and the prior, with the highest top-1 accuracy on validation bags.
     """
 
     labels: Mapping[str, str]

@@ -17,7 +17,9 @@ from mifm_kipoi.files import written_whole
 TITLE = "Is the causal variant found? Models of many poolings where the truth is known"
 
 COLUMNS = {
-    "arms": ("arm", "group", "label", "description", "members", "windows", "seconds"),
+    "arms": (
+        "arm", "group", "label", "description", "members", "windows", "seconds", "validation_top_1",
+    ),
     "metrics": ("arm", "metric", "value", "low", "high"),
     "seeds": ("arm", "seed", "metric", "value"),
     "top_1_by_size": ("arm", "size_low", "size_high", "bags", "value", "low", "high"),
@@ -114,9 +116,10 @@ class Results:
     def __post_init__(self) -> None:
         table = self.tables["arms"]
         groups = dict(zip(table["arm"], table["group"], strict=True))
-        top_1 = self.values("top_1")
+        top_1 = table.set_index("arm")["validation_top_1"].dropna().to_dict()
 
         def ranked(*wanted: str) -> list[str]:
+            """By top-1 of the validation bags, so that nothing is chosen on the test bags."""
             arms = [arm for arm in groups if groups[arm] in wanted and arm in top_1]
             return sorted(arms, key=lambda arm: -top_1[arm])
 
@@ -198,18 +201,18 @@ def _answer(found: Results) -> str:
             + (f"; its AUPRC is {auprc}." if auprc else ".")
         )
         if number > 1:
-            sentences.append(f"It is the best of {number} models on these same signals.")
+            sentences.append(f"It was chosen from {number} models on validation bags.")
     baselines = found.in_groups("baseline")
     if shares := found.listed(baselines, "top_1"):
         sentences.append(f"Top-1 of baselines: {shares}.")
     if areas := found.listed(baselines, "auprc"):
         sentences.append(f"Their AUPRC: {areas}.")
     if prior is not None and (alone := found.values("top_1").get("abf")) is not None:
-        gain = 100 * (found.values("top_1")[prior] - alone)
+        gain = found.difference(prior, "abf") or page.points(found.values("top_1")[prior] - alone)
         before, after = (found.text(arm, "auprc", interval=False) for arm in ("abf", prior))
         sentences.append(
             f"**With a model as its prior, ABF goes from {found.text('abf', 'top_1', interval=False)} % "
-            f"to {found.phrase(prior, 'top_1')}**, {gain:+.1f} points ({arms.labels[prior]})"
+            f"to {found.phrase(prior, 'top_1')}**, {gain} points ({arms.labels[prior]})"
             + (f"; its AUPRC goes from {before} to {after}." if before and after else ".")
         )
     return " ".join(sentences)
@@ -329,7 +332,8 @@ def _attribution(found: Results, table: pd.DataFrame) -> Section:
     caption = (
         f"{found.arms.labels[arm]}: how much the logit changes, on average, when a base of a motif is "
         "exchanged. A model that has learnt the rule reacts to informative bases (coloured) and not to "
-        "free ones (grey, N); the dashed line is an exchange far from any motif."
+        "free ones (grey, N); the dashed line is an exchange at least 20 bp from the variant's own motif and "
+        "co-factor."
     )
     rows = []
     for name in present:
@@ -339,10 +343,10 @@ def _attribution(found: Results, table: pd.DataFrame) -> Section:
     _, informative, free, background = next(row for row in rows if row[0] == arm)
     finding = (
         f"Mean change: {informative:.2f} at informative bases, {free:.2f} at free ones, "
-        f"{background:.2f} far from motifs."
+        f"{background:.2f} elsewhere."
     )
     picture = Picture("attribution", plots.png(plots.attribution(found.arms, table, arm)), caption, finding)
-    header = ("arm", "informative bases", "free bases", "far from motifs")
+    header = ("arm", "informative bases", "free bases", "elsewhere")
     cells = tuple((found.arms.labels[name], *(f"{value:.2f}" for value in its)) for name, *its in rows)
     return Section(
         "Which bases the model reads", (picture, *((Table(header, cells),) if len(rows) > 1 else ()))
@@ -386,7 +390,8 @@ def _credible_sets(found: Results, table: pd.DataFrame) -> Section:
     intro = (
         "Sets of variants whose PIPs add up to 95 %, of bags with a causal variant. Coverage is the share of "
         "sets that hold one, which should be at least 95 %; at that coverage, smaller is better. Purity is "
-        "the smallest absolute correlation between two variants of a set, averaged over sets."
+        "the smallest absolute correlation between two variants of a set, averaged over sets. Where the "
+        "PIPs of a bag add up to less than 95 %, for perhaps none of it is causal, the set is the whole bag."
     )
     header = ("arm", "sets", "coverage, %", "mean size", "median size", "purity")
     return Section("95 % credible sets", (intro, Table(header, cells)))
@@ -414,7 +419,8 @@ def _learning_curves(found: Results, table: pd.DataFrame) -> Section:
 
 def _making(found: Results) -> Section:
     """What the arms are, and the settings."""
-    described = [(row["label"], row["description"]) for _, row in found.tables["arms"].fillna("").iterrows()]
+    about = found.tables["arms"][["label", "description"]].fillna("")
+    described = list(about.itertuples(index=False, name=None))
     blocks: list[page.Block] = [Table(("arm", "what it is"), tuple(described), numbers=False)]
     if found.settings:
         blocks.append(page.settings_table(found.settings))

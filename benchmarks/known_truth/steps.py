@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ DONE = "made_of.json"
 
 _SHOWN = 15
 """Lines of the output of a command that failed, in the error."""
+
+_running: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
 
 
 class BenchmarkError(MIFMError):
@@ -82,13 +86,33 @@ def run_module(module: str, arguments: Sequence[str | Path], log: Path) -> None:
         file.write(f"$ python -m {module} {' '.join(words)}\n")
         file.flush()
         errors = None if sys.stderr.isatty() else file
-        done = subprocess.run(
-            [sys.executable, "-m", module, *words],
-            stdout=file, stderr=errors, env=environment, check=False,
-        )  # fmt: skip
-    if done.returncode:
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, *words], stdout=file, stderr=errors, env=environment
+        )
+        with _lock:
+            _running.add(child)
+        try:
+            returned = child.wait()
+        except BaseException:
+            child.terminate()
+            child.wait()
+            raise
+        finally:
+            with _lock:
+                _running.discard(child)
+    if returned:
         tail = "\n".join(log.read_text().splitlines()[-_SHOWN:])
-        raise BenchmarkError(f"python -m {module} ended with {done.returncode}; the end of {log}:\n{tail}")
+        raise BenchmarkError(f"python -m {module} ended with {returned}; the end of {log}:\n{tail}")
+
+
+def end_children() -> None:
+    """End all commands that are running, in whichever thread, and wait for them."""
+    with _lock:
+        running = list(_running)
+    for child in running:
+        child.terminate()
+    for child in running:
+        child.wait()
 
 
 def write_table(path: Path, table: Any) -> None:

@@ -11,14 +11,14 @@ from benchmarks.known_truth import plots, report
 from benchmarks.known_truth.report import COLUMNS, write_report
 
 ARMS = [
-    ("max", "pooling", "Max", "The highest logit.", 2, 1000, 60),
-    ("noisy_or", "pooling", "Noisy <or>", "Not all are | absent.", 2, 1000, 90),
-    ("shuffled_labels", "control", "Shuffled labels", "Nothing to learn.", 2, 1000, 60),
-    ("noisy_or+abf", "prior", "Noisy-or + ABF", "A prior.", 2, 1000, 90),
-    ("lowest_p", "baseline", "Lowest p", "The GWAS.", 0, 0, 0),
-    ("abf", "baseline", "ABF", "Fine-mapping.", 0, 0, 0),
-    ("random", "baseline", "Random", "Any.", 0, 0, 0),
-    ("oracle", "baseline", "Oracle", "Knows the rule.", 0, 0, 0),
+    ("max", "pooling", "Max", "The highest logit.", 2, 1000, 60, 0.41),
+    ("noisy_or", "pooling", "Noisy <or>", "Not all are | absent.", 2, 1000, 90, 0.95),
+    ("shuffled_labels", "control", "Shuffled labels", "Nothing to learn.", 2, 1000, 60, 0.06),
+    ("noisy_or+abf", "prior", "Noisy-or + ABF", "A prior.", 2, 1000, 90, 0.97),
+    ("lowest_p", "baseline", "Lowest p", "The GWAS.", 0, 0, 0, ""),
+    ("abf", "baseline", "ABF", "Fine-mapping.", 0, 0, 0, ""),
+    ("random", "baseline", "Random", "Any.", 0, 0, 0, ""),
+    ("oracle", "baseline", "Oracle", "Knows the rule.", 0, 0, 0, ""),
 ]
 METRICS = [
     ("max", "top_1", 0.43, 0.4, 0.46),
@@ -53,6 +53,11 @@ OTHERS = {
     "attribution": [
         ("noisy_or", "causal_1", offset, base, int(base != "N"), 0.1 if base == "N" else 3, 0.05)
         for offset, base in enumerate("TGNC")
+    ],
+    "differences": [
+        ("noisy_or", "lowest_p", "top_1", 0.268, 0.25, 0.29),
+        ("lowest_p", "abf", "top_1", -0.015, -0.03, 0),
+        ("noisy_or+abf", "abf", "top_1", 0.265, 0.24, 0.28),
     ],
     "credible_sets": [("abf", 40, 0.91, 0.88, 0.94, 6.4, 3, 0.97)],
 }
@@ -92,11 +97,11 @@ def test_the_answer_names_the_best_model_its_baselines_and_what_a_prior_adds(
 ) -> None:
     write_report(smallest, tmp_path / "out")
     answer = (tmp_path / "out" / "report.md").read_text().split("## All arms")[0]
-    assert "Noisy &lt;or>, ranks a causal variant first in 96.8 % (95 % interval 95.7-97.9)" in answer
-    assert "its AUPRC is 0.975 (95 % interval 0.961-0.985)" in answer
-    assert "It is the best of 2 models" in answer
+    assert "Noisy &lt;or>, ranks a causal variant first in 96.8 % (95 % interval 95.7 to 97.9)" in answer
+    assert "its AUPRC is 0.975 (95 % interval 0.961 to 0.985)" in answer
+    assert "It was chosen from 2 models on validation bags." in answer
     assert "Lowest p 70.0 %; ABF 71.5 %; Random 6.0 %; Oracle 100.0 %" in answer
-    assert "ABF goes from 71.5 % to 98.0 % (95 % interval 97.0-99.0)**, +26.5 points" in answer
+    assert "ABF goes from 71.5 % to 98.0 % (95 % interval 97.0 to 99.0)**, +26.5 points" in answer
     assert "its AUPRC goes from 0.620 to 0.991" in answer
     assert "from Max 43.0 % to Noisy &lt;or> 96.8 %" in answer
     assert "Shuffled labels 7.0 %" in answer
@@ -105,13 +110,14 @@ def test_the_answer_names_the_best_model_its_baselines_and_what_a_prior_adds(
 def test_the_table_has_every_arm_below_its_group(smallest: Path, tmp_path: Path) -> None:
     write_report(smallest, tmp_path / "out")
     lines = (tmp_path / "out" / "report.md").read_text().splitlines()
-    start = lines.index("| **Poolings** |  |  |  |  |  |  |")
+    start = lines.index("| **Poolings** |  |  |  |  |  |  |  |")
     assert lines[start + 1 : start + 4] == [
-        "| Max | 43.0 (40.0-46.0) |  |  | 2 | 1,000 | 1.0 |",
-        "| Noisy &lt;or> | 96.8 (95.7-97.9) | 99.0 (98.0-100.0) | 0.975 (0.961-0.985) | 2 | 1,000 | 1.5 |",
-        "| **Controls** |  |  |  |  |  |  |",
+        "| Max | 43.0 (40.0 to 46.0) |  |  |  | 2 | 1,000 | 1.0 |",
+        "| Noisy &lt;or> | 96.8 (95.7 to 97.9) | 99.0 (98.0 to 100.0) | 0.975 (0.961 to 0.985) |  | 2 "
+        "| 1,000 | 1.5 |",
+        "| **Controls** |  |  |  |  |  |  |  |",
     ]
-    assert "| Oracle | 100.0 |  |  |  |  |  |" in lines
+    assert "| Oracle | 100.0 |  |  |  |  |  |  |" in lines
     assert r"| Noisy &lt;or> | Not all are \| absent. |" in lines
 
 
@@ -145,9 +151,11 @@ def test_the_sentences_below_figures_have_the_numbers(results: Path, tmp_path: P
     text = (tmp_path / "out" / "report.md").read_text()
     assert "In the largest bags top-1 is: Noisy &lt;or> 94.0 %; Random 10.0 %." in text
     assert "Noisy &lt;or>: repressor (2.8 % of bags)." in text
-    assert "Mean change: 3.00 at informative bases, 0.10 at free ones, 0.05 far from motifs." in text
+    assert "Mean change: 3.00 at informative bases, 0.10 at free ones, 0.05 elsewhere." in text
     assert "ABF: of 40 variants with a PIP from 0.9 on, 80.0 % are causal; their mean PIP is 0.95." in text
-    assert "| ABF | 40 | 91.0 (88.0-94.0) | 6.4 | 3 | 0.97 |" in text
+    assert "| ABF | 40 | 91.0 (88.0 to 94.0) | 6.4 | 3 | 0.97 |" in text
+    assert "| 0.975 (0.961 to 0.985) | +26.8 (+25.0 to +29.0) | 2 |" in text
+    assert "(95 % interval 97.0 to 99.0)**, +26.5 (+24.0 to +28.0) points" in text
     assert "After the last epoch, lowest to highest network: Noisy &lt;or> 90.0-90.0 %." in text
     assert "| **simulation** |  |\n| loci | 1,440 |\n| r2 | 0.1, 0.2 |" in text
 
@@ -194,7 +202,15 @@ def test_tables_that_do_not_fit_are_refused(
         write_report(smallest, tmp_path / "out")
 
 
+def test_the_best_is_chosen_on_validation_bags(smallest: Path, tmp_path: Path) -> None:
+    """Max is named where it is better there, though not on the test bags."""
+    rows = [(*row[:-1], 0.99) if row[0] == "max" else row for row in ARMS]
+    write(smallest, "arms", rows)
+    write_report(smallest, tmp_path / "out")
+    assert "**The best model, Max, ranks" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_an_unknown_group_is_refused(smallest: Path, tmp_path: Path) -> None:
-    write(smallest, "arms", [*ARMS, ("new", "novel", "New", "", 1, 1, 1)])
+    write(smallest, "arms", [*ARMS, ("new", "novel", "New", "", 1, 1, 1, "")])
     with pytest.raises(ValueError, match=r"the groups novel; expected pooling"):
         write_report(smallest, tmp_path / "out")
