@@ -36,7 +36,7 @@ class Recipe:
 
     fasta: str = ""
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
-    network: MIFMConfig = dataclasses.field(default_factory=lambda: MIFMConfig(channels=5, dropout=0.5))
+    network: MIFMConfig = dataclasses.field(default_factory=lambda: MIFMConfig(channels=5))
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
     student: MIFMConfig = dataclasses.field(default_factory=MIFMConfig)

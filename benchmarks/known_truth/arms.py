@@ -96,14 +96,6 @@ SETTINGS = (
         ),
         start="single_effect",
     ),
-    Arm(
-        "single_effect_dropout", "setting", "SER, dropout 0.5", "the paper's dropout", "single_effect",
-        settings=("network.dropout=0.5",),
-    ),
-    Arm(
-        "noisy_or_10_dropout", "setting", "noisy-or, 10, dropout 0.5", "both", "noisy_or",
-        settings=("fit.max_bag_size=10", "network.dropout=0.5"),
-    ),
 )  # fmt: skip
 
 COMBINATIONS = (

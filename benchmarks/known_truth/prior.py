@@ -58,35 +58,29 @@ def uniform_pips(log_bf: Values, bag: npt.NDArray[np.int64]) -> Values:
     return found
 
 
-def fit_prior(
-    logits: Values, log_bf: Values, bag: npt.NDArray[np.int64], slope: float | None = None
-) -> Prior:
+def fit_prior(logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Prior:
     """The prior under which the summary statistics of some bags are the most likely.
 
     Parameters
     ----------
     logits, log_bf : numpy.ndarray of float64, shape (n,)
     bag : numpy.ndarray of int64, shape (n,)
-    slope : float, optional
-        Held fixed where given; 0 makes all variants equally likely.
     """
     bags = _Bags(bag)
     none = bags.log_sum(log_bf) - np.log(bags.sizes)
 
     def loss(parameters: Values) -> float:
-        a = parameters[1] if slope is None else slope
-        odds = a * logits + parameters[0]
+        odds = parameters[1] * logits + parameters[0]
         own = bags.log_sum(odds)
         evidence = np.logaddexp(bags.log_sum(odds + log_bf), none)
         share = float(np.clip(expit(own).mean(), 1e-300, 1 - 1e-16))
         held = _PSEUDO_BAGS * (np.log(share) + np.log1p(-share))
         return -float((evidence - np.logaddexp(own, 0.0)).sum() + held)
 
-    start = [-float(np.log(bags.sizes.mean())), 1.0][: 2 if slope is None else 1]
-    found = minimize(
-        loss, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4, "maxiter": 2000}
-    )
-    return Prior(float(found.x[1]) if slope is None else slope, float(found.x[0]))
+    start = [-float(np.log(bags.sizes.mean())), 1.0]
+    options = {"xatol": 1e-4, "fatol": 1e-4, "maxiter": 2000}
+    offset, slope = minimize(loss, start, method="Nelder-Mead", options=options).x
+    return Prior(float(slope), float(offset))
 
 
 class _Bags:
