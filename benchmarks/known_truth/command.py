@@ -25,8 +25,8 @@ What is complete is not made again: the same command goes on after an interrupti
 
 _EPILOG = """\
 sizes:
-  smoke   under 3 minutes on two cores: windows of 128 bp, a narrow network, one pooling and the controls
-  small   under 2 hours on two cores: windows of 512 bp, the network of the paper, all arms
+  smoke   under 3 minutes on two cores: windows of 128 bp, a narrow network, one pooling and shuffled labels
+  small   under 2 hours on two cores: windows of 512 bp, the network of the paper, all arms but two
   full    for a GPU
 
 files in --out:
