@@ -30,6 +30,7 @@ from mifm_kipoi.variants import read_variants
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import VARIANT_INDEX, WINDOW, cut_windows
 from training.configuration import read_configuration, to_plain
+from training.distil import WEIGHTS as STUDENT
 from training.fit import LOG as FIT_LOG
 from training.fit import WEIGHTS as MEMBER
 from training.recipe import Recipe
@@ -160,17 +161,21 @@ class Experiment:
         return pd.DataFrame(rows)
 
     def _attribution(self, test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-        """Of the pooling with the highest validation top-1, and of max; only of windows of 512 bp."""
+        """Of the network and the pooling with the highest validation top-1, and of max; of 512 bp only."""
         columns = ["arm", "motif", "offset", "base", "informative", "effect", "background"]
         networks = read_configuration([self.recipe], Recipe).network
-        poolings = {one.arm.name: one for one in scored if one.arm.group == "pooling"}
-        if networks.window != WINDOW or not poolings:
+        single = [
+            one for one in scored if one.arm.group in ("pooling", "combination") and not one.arm.ensemble
+        ]
+        if networks.window != WINDOW or not single:
             return pd.DataFrame(columns=columns)
-        best = max(poolings, key=lambda name: poolings[name].validation_top_1)
+        ranked = sorted(single, key=lambda one: -one.validation_top_1)
+        poolings = [one.arm for one in ranked if one.arm.group == "pooling"]
+        shown = [ranked[0].arm, *poolings[:1], *(arm for arm in poolings if arm.name == "max")]
         parts = []
-        for name in dict.fromkeys([best, *("max",) * ("max" in poolings)]):
-            folder = self.out / "attribution" / name
-            weights = self.networks.folder(name) / MEMBER
+        for arm in dict.fromkeys(shown):
+            folder = self.out / "attribution" / arm.name
+            weights = self.networks.folder(arm.name) / (STUDENT if arm.student else MEMBER)
 
             def work(folder: Path = folder, weights: Path = weights) -> None:
                 write_held_out_vcf(test.table[test.causal], folder / "causal.vcf")
@@ -185,7 +190,7 @@ class Experiment:
 
             steps.once(folder, {"weights": sha256_of(weights)}, work)
             found = effects_by_motif(folder / "exchanges.parquet", self.simulated / FASTA)
-            parts.append(found.assign(arm=name))
+            parts.append(found.assign(arm=arm.name))
         return pd.concat(parts)[columns]
 
     def _ld(self, test: Test) -> dict[int, Values]:

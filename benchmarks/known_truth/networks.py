@@ -21,6 +21,8 @@ from benchmarks.known_truth.sizes import Size
 from mifm_kipoi.files import sha256_of
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration
+from training.distil import WEIGHTS as STUDENT
+from training.finetune import WEIGHTS as FINETUNED
 from training.fit import EPOCHS
 from training.fit import LOG as FIT_LOG
 from training.fit import WEIGHTS as MEMBER
@@ -162,7 +164,7 @@ class Networks:
 
         def work() -> None:
             self._training(arm, folder, "distil", settings, "--teachers", *teachers)
-            self._score(folder, "student.safetensors", arm)
+            self._score(folder, STUDENT, arm)
 
         checksums = [sha256_of(path) for path in teachers]
         steps.once(folder, self._made_of(arm, settings=settings, teachers=checksums), work)
@@ -174,7 +176,7 @@ class Networks:
 
         def work() -> None:
             self._training(arm, folder, "finetune", settings, "--weights", start, "--resume")
-            self._score(folder, "finetuned.safetensors", arm)
+            self._score(folder, FINETUNED, arm)
 
         steps.once(folder, self._made_of(arm, settings=settings, start=sha256_of(start)), work)
 

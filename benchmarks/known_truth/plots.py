@@ -307,7 +307,7 @@ def learning_curves(arms: Arms, table: pd.DataFrame) -> Figure:
     height = 2.1 * lines + 0.4
     figure = Figure(figsize=(WIDTH, height))
     grid = figure.add_gridspec(
-        lines, columns, left=0.07, right=0.99, top=1 - 0.25 / height, bottom=0.55 / height, wspace=0.28,
+        lines, columns, left=0.09, right=0.99, top=1 - 0.25 / height, bottom=0.55 / height, wspace=0.34,
         hspace=0.32,
     )  # fmt: skip
     for number, arm in enumerate(shown):
@@ -325,8 +325,9 @@ def learning_curves(arms: Arms, table: pd.DataFrame) -> Figure:
         upper.grid(axis="y", color="0.92", linewidth=0.6)
         lower.locator_params(axis="y", nbins=3, prune="upper")
         if number % columns == 0:
-            upper.set_ylabel("top-1")
-            lower.set_ylabel("loss")
+            for axes, name in ((upper, "top-1"), (lower, "loss")):
+                axes.set_ylabel(name)
+                axes.yaxis.set_label_coords(-0.27, 0.5)
     figure.supxlabel("training windows seen, millions", fontsize=8.5, y=0.08 / height)
     return figure
 

@@ -328,7 +328,8 @@ def _decoys(found: Results, table: pd.DataFrame) -> Section:
 
 def _attribution(found: Results, table: pd.DataFrame) -> Section:
     present = found.arms.of(table)
-    arm = found.arms.best if found.arms.best in present else present[0]
+    wished = (found.arms.best, *found.arms.poolings)
+    arm = next((arm for arm in wished if arm in present), present[0])
     caption = (
         f"{found.arms.labels[arm]}: how much the logit changes, on average, when a base of a motif is "
         "exchanged. A model that has learnt the rule reacts to informative bases (coloured) and not to "
