@@ -327,7 +327,7 @@ def learning_curves(arms: Arms, table: pd.DataFrame) -> Figure:
         if number % columns == 0:
             for axes, name in ((upper, "top-1"), (lower, "loss")):
                 axes.set_ylabel(name)
-                axes.yaxis.set_label_coords(-0.27, 0.5)
+                axes.yaxis.set_label_coords(-0.41, 0.5)
     figure.supxlabel("training windows seen, millions", fontsize=8.5, y=0.08 / height)
     return figure
 
