@@ -44,6 +44,7 @@ from training.batches import Epoch, Sampler
 from training.dataset import DataSet, Split, read_dataset, write_dataset
 from training.fit import fit
 from training.fit_config import FitConfig
+from training.objective import ObjectiveConfig
 from training.windows_on_device import GenomeTensor
 
 MEMBER = MIFMConfig(channels=5, dropout=0.5)
@@ -126,7 +127,9 @@ class Setting:
         self.dataset = training_bags(read_dataset(options.data), options.bags)
         self.fasta = Path(options.fasta)
         # Without validation: its windows would be more than those of the others.
-        self.config = FitConfig(monitor="last", epochs=1)
+        self.config = FitConfig(
+            ObjectiveConfig(pooling="max"), monitor="last", epochs=1, bags_per_batch=32, negatives_per_bag=4
+        )
         self.epoch = epoch_of(self.dataset, self.config)
         self.folder = folder
         self.workers = options.workers
