@@ -124,7 +124,7 @@ SIZES = {
     ),
     "full": Size(
         Simulation(
-            3_000, 30, 4, 250_000, {DISCOVERY: 20_000, REFERENCE_PANEL: 1_000, "YRI": 5_000, "CHB": 5_000},
+            3_000, 150, 4, 250_000, {DISCOVERY: 20_000, REFERENCE_PANEL: 1_000, "YRI": 5_000, "CHB": 5_000},
             sample_size=300_000, causal_variance=0.001,
         ),
         "full", _ALL, "single_effect", 5,
