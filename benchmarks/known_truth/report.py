@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from benchmarks.known_truth import page, plots
 from benchmarks.known_truth.page import Picture, Section, Table
+from benchmarks.known_truth.results import Results, read, read_settings
 from mifm_kipoi.files import written_whole
 
 TITLE = "Is the causal variant found? Models of many poolings where the truth is known"
-
-COLUMNS = {
-    "arms": (
-        "arm", "group", "label", "description", "members", "windows", "seconds", "validation_top_1",
-    ),
-    "metrics": ("arm", "metric", "value", "low", "high"),
-    "seeds": ("arm", "seed", "metric", "value"),
-    "top_1_by_size": ("arm", "size_low", "size_high", "bags", "value", "low", "high"),
-    "precision_recall": ("arm", "recall", "precision"),
-    "calibration": ("arm", "bin_low", "bin_high", "count", "predicted", "observed", "low", "high"),
-    "power": ("arm", "fdr", "power"),
-    "learning_curves": (
-        "arm", "seed", "epoch", "windows", "train_loss", "validation_loss", "validation_top_1",
-    ),
-    "kinds": ("arm", "kind", "count", "first_share", "median_logit", "q25", "q75"),
-    "attribution": ("arm", "motif", "offset", "base", "informative", "effect", "background"),
-    "differences": ("arm", "against", "metric", "value", "low", "high"),
-    "credible_sets": ("arm", "sets", "coverage", "low", "high", "mean_size", "median_size", "purity"),
-}  # fmt: skip
-"""Tables of results, each a file of this name with the suffix .tsv, and their columns."""
-
-_TEXT = ("arm", "against", "group", "label", "description", "metric", "kind", "motif", "base")
 
 _QUESTION = (
     "GWAS loci were simulated in which a rule on the sequence decides which variants are causal: the variant "
@@ -55,8 +31,8 @@ def write_report(results: Path, out: Path) -> None:
     Parameters
     ----------
     results : Path
-        Folder of the tables of :data:`COLUMNS` and of ``settings.json``. What has no rows, or is absent,
-        is left out of the report; the tables of arms and metrics are needed.
+        Folder of the tables of :data:`benchmarks.known_truth.results.COLUMNS` and of ``settings.json``.
+        What has no rows, or is absent, is left out of the report; the tables of arms and metrics are needed.
     out : Path
         Folder to write to; it is made where it is absent.
 
@@ -65,7 +41,7 @@ def write_report(results: Path, out: Path) -> None:
     ValueError
         When a table lacks columns, or has arms that the table of arms lacks.
     """
-    found = Results(read(results), _settings(results / "settings.json"))
+    found = Results(read(results), read_settings(results))
     sections = list(_sections(found))
     pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
     figures = out / page.FOLDER
@@ -76,102 +52,6 @@ def write_report(results: Path, out: Path) -> None:
     for name, render in (("report.md", page.markdown), ("report.html", page.page)):
         with written_whole(out / name) as temporary:
             temporary.write_text(render(TITLE, sections), encoding="utf-8")
-
-
-def read(results: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a folder that have rows, their columns and arms checked."""
-    tables = {}
-    for name, columns in COLUMNS.items():
-        path = results / f"{name}.tsv"
-        if not path.is_file() or not path.stat().st_size:
-            continue
-        table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(_TEXT, str))
-        if missing := [column for column in columns if column not in table]:
-            raise ValueError(f"{path} has no columns {', '.join(missing)}; expected {', '.join(columns)}")
-        if len(table):
-            tables[name] = table
-    if missing := [name for name in ("arms", "metrics") if name not in tables]:
-        raise ValueError(f"{results} has no rows in {missing[0]}.tsv, without which there is no report")
-    known = set(tables["arms"]["arm"])
-    for name, table in tables.items():
-        if unknown := sorted(set(table["arm"]) - known):
-            raise ValueError(f"{name}.tsv has arms that arms.tsv lacks: {', '.join(unknown)}")
-    if unknown := sorted(set(tables["arms"]["group"]) - set(plots.GROUPS)):
-        raise ValueError(f"arms.tsv has the groups {', '.join(unknown)}; expected {', '.join(plots.GROUPS)}")
-    return tables
-
-
-def _settings(path: Path) -> Mapping[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() and path.stat().st_size else {}
-
-
-@dataclasses.dataclass(frozen=True)
-class Results:
-    """Tables of results, and numbers and words of them."""
-
-    tables: Mapping[str, pd.DataFrame]
-    settings: Mapping[str, Any]
-    arms: plots.Arms = dataclasses.field(init=False)
-
-    def __post_init__(self) -> None:
-        table = self.tables["arms"]
-        groups = dict(zip(table["arm"], table["group"], strict=True))
-        top_1 = table.set_index("arm")["validation_top_1"].dropna().to_dict()
-
-        def ranked(*wanted: str) -> list[str]:
-            """By top-1 of the validation bags, so that nothing is chosen on the test bags."""
-            arms = [arm for arm in groups if groups[arm] in wanted and arm in top_1]
-            return sorted(arms, key=lambda arm: -top_1[arm])
-
-        arms = plots.Arms(
-            labels=dict(zip(table["arm"], table["label"], strict=True)),
-            groups=groups,
-            poolings=tuple(ranked("pooling")),
-            best=next(iter(ranked("pooling", "combination")), None),
-            best_prior=next(iter(ranked("prior")), None),
-        )
-        object.__setattr__(self, "arms", arms)
-
-    def values(self, metric: str) -> dict[str, float]:
-        """A metric of every arm that has it."""
-        rows = self.tables["metrics"]
-        rows = rows[(rows["metric"] == metric) & rows["value"].notna()]
-        return dict(zip(rows["arm"], rows["value"], strict=True))
-
-    def text(self, arm: str | None, metric: str, *, interval: bool = True) -> str:
-        """A metric as it stands in tables, all but AUPRC in percent; empty where there is none."""
-        rows = self.tables["metrics"]
-        rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm) & rows["value"].notna()]
-        if not len(rows):
-            return ""
-        value, low, high = rows[["value", "low", "high"]].iloc[0]
-        write = page.decimal if metric == "auprc" else page.percent
-        return page.with_interval(write, value, low, high) if interval else write(value)
-
-    def phrase(self, arm: str | None, metric: str) -> str:
-        """A metric as it stands in sentences, with its unit; empty where there is none."""
-        value, _, interval = self.text(arm, metric).partition(" (")
-        unit = " %" if value and metric != "auprc" else ""
-        return f"{value}{unit}" + (f" (95 % interval {interval}" if interval else "")
-
-    def difference(self, arm: str, against: str) -> str:
-        """Top-1 of an arm less that of another on the same bags, in points; empty where there is none."""
-        rows = self.tables.get("differences")
-        if rows is None:
-            return ""
-        rows = rows[(rows["arm"] == arm) & (rows["against"] == against) & (rows["metric"] == "top_1")]
-        return page.with_interval(page.points, *rows[["value", "low", "high"]].iloc[0]) if len(rows) else ""
-
-    def listed(self, arms: Sequence[str | None], metric: str) -> str:
-        """Arms that have a metric, each with it, without intervals."""
-        unit = "" if metric == "auprc" else " %"
-        texts = {arm: self.text(arm, metric, interval=False) for arm in arms if arm is not None}
-        labels = self.arms.labels
-        return page.listed([f"{labels[arm]} {text}{unit}" for arm, text in texts.items() if text])
-
-    def in_groups(self, *groups: str) -> list[str]:
-        """Arms of some groups."""
-        return [arm for arm, group in self.arms.groups.items() if group in groups]
 
 
 def _sections(found: Results) -> Iterator[Section]:

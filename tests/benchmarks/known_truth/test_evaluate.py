@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from benchmarks.known_truth import evaluate, report
+from benchmarks.known_truth import evaluate
+from benchmarks.known_truth import results as tables
 from benchmarks.known_truth.arms import BASELINES, POOLINGS, Arm
 from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
 from benchmarks.known_truth.metrics import Curve, Genealogies, top_k
@@ -157,10 +158,10 @@ def test_the_report_reads_the_tables(results: Path, test: Test, scored: list[Sco
     )
     write_table(results / "arms.tsv", arms)
     write_table(results / "credible_sets.tsv", credible_sets(test, scored))
-    found = report.read(results)
-    assert {*report.COLUMNS} - {*found} == {"learning_curves", "attribution"}
+    found = tables.read(results)
+    assert {*tables.COLUMNS} - {*found} == {"learning_curves", "attribution"}
     for name, table in found.items():
-        assert tuple(table.columns) == report.COLUMNS[name]
+        assert tuple(table.columns) == tables.COLUMNS[name]
     names = [one.arm.name for one in scored]
     for name in ("metrics", "top_1_by_size", "precision_recall", "power", "kinds"):
         assert {*found[name]["arm"]} == {*names}
@@ -334,7 +335,7 @@ def test_credible_sets_by_hand() -> None:
             "purity": (0.8 + 1 + 1) / 3,
         }
     )  # fmt: skip
-    assert tuple(found.columns) == report.COLUMNS["credible_sets"]
+    assert tuple(found.columns) == tables.COLUMNS["credible_sets"]
 
 
 def test_credible_sets_without_ld_have_no_purity() -> None:
@@ -353,7 +354,7 @@ def test_the_purity_is_that_of_the_least_correlated_pair() -> None:
 
 def test_no_arm_with_pips_has_a_table_without_rows(test: Test, noisy: Values) -> None:
     found = credible_sets(test, [Scored(MAX, noisy)])
-    assert tuple(found.columns) == report.COLUMNS["credible_sets"]
+    assert tuple(found.columns) == tables.COLUMNS["credible_sets"]
     assert found.empty
-    assert tuple(evaluate._calibration(test, [Scored(MAX, noisy)]).columns) == report.COLUMNS["calibration"]
-    assert tuple(evaluate._seeds(test, [Scored(MAX, noisy)]).columns) == report.COLUMNS["seeds"]
+    assert tuple(evaluate._calibration(test, [Scored(MAX, noisy)]).columns) == tables.COLUMNS["calibration"]
+    assert tuple(evaluate._seeds(test, [Scored(MAX, noisy)]).columns) == tables.COLUMNS["seeds"]

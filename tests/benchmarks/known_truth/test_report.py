@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.known_truth import plots, report
-from benchmarks.known_truth.report import COLUMNS, write_report
+from benchmarks.known_truth import plots
+from benchmarks.known_truth.report import write_report
+from benchmarks.known_truth.results import COLUMNS, Results, read
 
 ARMS = [
     ("max", "pooling", "Max", "The highest logit.", 2, 1000, 60, 0.41),
@@ -178,7 +179,7 @@ def test_the_same_tables_give_the_same_bytes(results: Path, tmp_path: Path) -> N
 
 
 def test_the_names_of_lines_do_not_overlap(results: Path) -> None:
-    found = report.Results(report.read(results), {})
+    found = Results(read(results), {})
     table = found.tables["power"]
     near = table.assign(arm="max", power=table["power"] + 0.001)
     axes = plots.power(found.arms, pd.concat([table, near])).axes[0]
