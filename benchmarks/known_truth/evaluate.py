@@ -219,15 +219,13 @@ def _calibration(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
 
 def _differences(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
     """Top-1 less that of the baselines, on the same bags."""
-    by_name = {one.arm.name: one for one in scored}
+    hits = {one.arm.name: top_k(one.score, test.bag, test.causal, 1) for one in scored}
     rows = []
-    for name, one in by_name.items():
-        hits = top_k(one.score, test.bag, test.causal, 1)
-        genealogies = Genealogies(test.bags["genealogy"][hits.index].to_numpy(np.int64))
+    for name, own in hits.items():
+        genealogies = Genealogies(test.bags["genealogy"][own.index].to_numpy(np.int64))
         for other in ("lowest_p", "abf", "random"):
-            if name != other and other in by_name:
-                against = top_k(by_name[other].score, test.bag, test.causal, 1)
-                found = genealogies.mean((hits - against).to_numpy(np.float64))
+            if name != other and other in hits:
+                found = genealogies.mean((own - hits[other]).to_numpy(np.float64))
                 rows.append({"arm": name, "against": other, "metric": "top_1", **vars(found)})
     return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
 

@@ -99,13 +99,13 @@ class Experiment:
     def _baselines(self, test: Test) -> list[Scored]:
         table = test.table
         pip = prior.uniform_pips(table["log_bf"].to_numpy(np.float64), test.bag)
-        found = {
-            "lowest_p": Scored(BASELINES[0], np.abs(table["z"].to_numpy(np.float64))),
-            "abf": Scored(BASELINES[1], pip, pip=pip),
-            "random": Scored(BASELINES[2], np.zeros(len(table))),
-            "oracle": Scored(BASELINES[3], self._oracle(test)),
-        }
-        return list(found.values())
+        lowest_p, abf, chance, oracle = BASELINES
+        return [
+            Scored(lowest_p, np.abs(table["z"].to_numpy(np.float64))),
+            Scored(abf, pip, pip=pip),
+            Scored(chance, np.zeros(len(table))),
+            Scored(oracle, self._oracle(test)),
+        ]
 
     def _oracle(self, test: Test) -> Values:
         """The rule, applied to windows that are cut from the FASTA as for scoring."""

@@ -11,6 +11,7 @@ from bed_reader import to_bed
 
 from benchmarks.known_truth import gwas
 from benchmarks.known_truth.loci import Drawn
+from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.rule import FREE, MOTIFS
 from benchmarks.known_truth.sizes import DISCOVERY, REFERENCE_PANEL, Simulation
 from mifm_kipoi.encoding import BASES
@@ -22,7 +23,7 @@ CREDIBLE_SET_COLUMNS = (
 )  # fmt: skip
 """CAUSALdb2's columns, in its order."""
 
-_NO_PIP, _ABF_BIT, _CREDIBLE = -1, 1, 0.95
+_NO_PIP, _ABF_BIT = -1, 1
 _LETTERS = np.array(list(BASES), dtype=object)
 
 
@@ -87,21 +88,20 @@ def credible_set_rows(
     """
     parts = []
     frequency = truth[f"af_{DISCOVERY}"].to_numpy()
-    marginal_error = 1 / np.sqrt(2 * frequency * (1 - frequency) * (simulation.sample_size + drawn.z**2))
-    marginal = gwas.Signal(0, np.empty(0, dtype=np.int64), drawn.z, marginal_error, np.empty(0))
+    marginal_error = gwas.standard_error(drawn.z, frequency, simulation.sample_size)
+    marginal_p = gwas.p_value(drawn.z)
     for number, signal in enumerate(signals):
         rows = signal.members
         given = [np.full(rows.size, np.nan)] * 3
         if number:
             error = signal.standard_error[rows]
             given = [signal.z[rows] * error, error, signal.p_value[rows]]
-        order = np.argsort(-signal.pip)
         inside = np.zeros(len(truth), dtype=bool)
-        inside[order[: np.searchsorted(np.cumsum(signal.pip[order]), _CREDIBLE) + 1]] = True
+        inside[credible_set(signal.pip)] = True
         columns = [
             truth["chrom"].iloc[rows], truth["pos"].iloc[rows], truth["id"].iloc[rows],
             np.minimum(frequency, 1 - frequency)[rows], truth["alt"].iloc[rows], truth["ref"].iloc[rows],
-            (drawn.z * marginal_error)[rows], marginal_error[rows], marginal.p_value[rows], drawn.z[rows],
+            (drawn.z * marginal_error)[rows], marginal_error[rows], marginal_p[rows], drawn.z[rows],
             *given, signal.pip[rows], *[_NO_PIP] * 6, drawn.redraw + 1, drawn.number + 1,
             np.where(inside, _ABF_BIT, 0)[rows], truth["id"].iloc[signal.lead], int(number == 0),
         ]  # fmt: skip

@@ -46,8 +46,19 @@ class Signal:
     @property
     def p_value(self) -> Values:
         """Two-sided, of z: (sites,)."""
-        found: Values = 2 * stats.norm.sf(np.abs(self.z))
-        return found
+        return p_value(self.z)
+
+
+def p_value(z: Values) -> Values:
+    """Two-sided p-values of z-scores."""
+    found: Values = 2 * stats.norm.sf(np.abs(z))
+    return found
+
+
+def standard_error(z: Values, frequency: Values, sample_size: int) -> Values:
+    """Of the marginal effect of an allele on a trait of variance 1: ``1 / sqrt(2 f (1 - f) (n + z^2))``."""
+    found: Values = 1 / np.sqrt(2 * frequency * (1 - frequency) * (sample_size + z**2))
+    return found
 
 
 def standardised(dosages: npt.NDArray[np.uint8]) -> Values:
@@ -119,7 +130,7 @@ def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulatio
         if abs(given[lead]) < threshold:
             break
         leads.append(lead)
-    marginal = 1 / np.sqrt(2 * frequency * (1 - frequency) * (simulation.sample_size + z**2))
+    marginal = standard_error(z, frequency, simulation.sample_size)
     signals = []
     for number, lead in enumerate(leads):
         others = leads[:number] + leads[number + 1 :] if number else []

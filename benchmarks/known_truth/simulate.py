@@ -35,7 +35,10 @@ MANIFEST = "simulation.json"
 """What made the files; written last, so that a folder with it is complete."""
 
 _LETTERS = np.frombuffer(BASES.encode(), dtype=np.uint8)
-_SOURCES = ("files", "genealogies", "gwas", "loci", "phenotypes", "rule", "sequences", "simulate", "tracks")
+_SOURCES = (
+    "files", "genealogies", "gwas", "loci", "metrics", "phenotypes", "rule", "sequences", "simulate",
+    "tracks",
+)  # fmt: skip
 
 
 def simulate(simulation: Simulation, folder: str | os.PathLike[str]) -> Path:
