@@ -25,7 +25,7 @@ What is complete is not made again: the same command goes on after an interrupti
 
 _EPILOG = """\
 sizes:
-  smoke   under 3 minutes on two cores: windows of 128 bp, a narrow network, one pooling and shuffled labels
+  smoke   under 3 minutes on two cores: windows of 128 bp, a narrow network, one pooling and controls
   small   under 2 hours on two cores: windows of 512 bp, the network of the paper, all arms but two
   full    for a GPU
 

@@ -114,7 +114,7 @@ SIZES = {
         Simulation(
             60, 12, 6, 50_000, {DISCOVERY: 500, REFERENCE_PANEL: 100, "YRI": 50, "CHB": 50},
         ),
-        "smoke", ("single_effect", "shuffled_labels"), "single_effect", 1,
+        "smoke", ("single_effect", "shuffled_labels", "masked_centre"), "single_effect", 1,
     ),
     "small": Size(
         Simulation(
