@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,15 +117,16 @@ class ScoredVariants:
     ----------
     variants : sequence of Variant, length n
         In the order of the file.
-    status : list of Status, length n
+    status : sequence of str, length n
         ``Status.OK`` where there is a score, else the reason why not.
-    columns : dict of str to numpy.ndarray of float32, shape (n,)
-        Scores and logits by the names of :attr:`ScoringOptions.columns`; NaN without a score.
+    columns : dict of str to numpy.ndarray of floating point, shape (n,)
+        Numbers by name; NaN without a score. Those of MIFM are of float32 and have the names of
+        :attr:`ScoringOptions.columns`.
     """
 
     variants: Sequence[Variant]
-    status: list[Status]
-    columns: dict[str, npt.NDArray[np.float32]]
+    status: Sequence[str]
+    columns: Mapping[str, npt.NDArray[np.floating]]
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -137,7 +138,7 @@ class ScoredVariants:
         named = {
             name: [getattr(v, name) for v in self.variants] for name in ("chrom", "pos", "id", "ref", "alt")
         }
-        return pd.DataFrame({**named, **self.columns, "status": [reason.value for reason in self.status]})
+        return pd.DataFrame({**named, **self.columns, "status": [str(reason) for reason in self.status]})
 
 
 class Scorer:
@@ -254,7 +255,11 @@ class Chunk:
 
 
 def read_chunks(
-    file: VariantFile, regions: Regions | None = None, start: int = 0, end: int | None = None
+    file: VariantFile,
+    regions: Regions | None = None,
+    start: int = 0,
+    end: int | None = None,
+    at_once: int | None = None,
 ) -> Iterator[Chunk]:
     """Runs of records with some thousand variants each; where they end depends on the file alone.
 
@@ -265,6 +270,8 @@ def read_chunks(
         Keep only records whose reference allele overlaps one of these.
     start, end : int
         First record and the one behind the last, counted from 0 in the file.
+    at_once : int, optional
+        Variants after which a run ends.
     """
     records: list[Record] = []
     number, variants, size = start, 0, 0
@@ -273,7 +280,7 @@ def read_chunks(
             records.append(record)
             variants += len(record.variants)
             size += len(record.line)
-            if variants >= CHUNK or size >= _CHUNK_BYTES:
+            if variants >= (at_once or CHUNK) or size >= _CHUNK_BYTES:
                 yield Chunk(number, records)
                 records, variants, size = [], 0, 0
     yield Chunk(number, records)

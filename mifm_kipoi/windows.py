@@ -65,7 +65,7 @@ class VariantWindows:
         In their order; none is left out.
     status : list of Status, length n
         ``Status.OK`` where there are windows, else the reason why not.
-    ref, alt : numpy.ndarray of uint8, shape (n, 512 + 2 * margin)
+    ref, alt : numpy.ndarray of uint8, shape (n, window + 2 * margin)
         Coded windows (:func:`mifm_kipoi.encoding.codes`); all 4 where ``status`` is not ok.
     """
 
@@ -79,6 +79,11 @@ class VariantWindows:
 
     def __getitem__(self, rows: slice) -> VariantWindows:
         return VariantWindows(self.variants[rows], self.status[rows], self.ref[rows], self.alt[rows])
+
+
+def variant_index(window: int) -> int:
+    """0-based index of the first base of the allele in a window: the centre, left of it in even lengths."""
+    return (window - 1) // 2
 
 
 def allele_status(variant: Variant) -> Status:
@@ -102,13 +107,15 @@ def cut_windows(
     genome: Genome,
     max_unknown_share: float = MAX_UNKNOWN_SHARE,
     margin: int = 0,
+    window: int = WINDOW,
 ) -> VariantWindows:
     """Cut the reference and alternative windows of variants.
 
     The reference window is ``[pos - 256, pos + 256)`` (0-based half-open), so that the first base
     of the allele, 0-based ``pos - 1``, is at index 255. The alternative window keeps the left
     flank: 255 bases, then ALT from index 255 on, then what follows REF, cut to 512. Windows over
-    a contig's end are padded with N.
+    a contig's end are padded with N. In windows of another length the index is that of
+    :func:`variant_index`.
 
     Parameters
     ----------
@@ -118,8 +125,10 @@ def cut_windows(
         A variant whose reference or alternative window has a larger share of N than this has no
         windows.
     margin : int
-        Bases that are cut on either side beyond the window's 512; the allele then is at index
-        ``255 + margin``. The share of N is that of the 512.
+        Bases that are cut on either side beyond the window; the allele then is at index
+        ``255 + margin``. The share of N is that of the window without it.
+    window : int
+        Length of the windows.
 
     Returns
     -------
@@ -130,8 +139,8 @@ def cut_windows(
     pos0 = np.array([variant.pos - 1 for variant in variants], dtype=np.int64)
     ends = pos0 + np.array([len(variant.ref) for variant in variants], dtype=np.int64)
     contigs = _locate([variant.chrom for variant in variants], pos0, ends, genome, status)
-    index = VARIANT_INDEX + margin
-    ref = _cut(contigs, pos0 - index, genome, status, WINDOW + 2 * margin)
+    index = variant_index(window) + margin
+    ref = _cut(contigs, pos0 - index, genome, status, window + 2 * margin)
     alt = ref.copy()
     scored = [row for row, reason in enumerate(status) if reason is Status.OK]
     single = [row for row in scored if len(variants[row].ref) == 1 == len(variants[row].alt)]
@@ -141,7 +150,7 @@ def cut_windows(
         status[row] = Status.REF_MISMATCH
     for row in sorted(set(scored).difference(single)):
         status[row] = _write_allele(variants[row], contigs[row], genome, alt[row], index)
-    _refuse_unknown(status, (ref, alt), max_unknown_share)
+    _refuse_unknown(status, (ref, alt), max_unknown_share, margin)
     return VariantWindows(variants, status, ref, alt)
 
 
@@ -206,13 +215,13 @@ def _write_allele(
 
 
 def _refuse_unknown(
-    status: list[Status], windows: Sequence[npt.NDArray[np.uint8]], max_unknown_share: float
+    status: list[Status], windows: Sequence[npt.NDArray[np.uint8]], max_unknown_share: float, margin: int = 0
 ) -> None:
     """Mark the rows with too many N in any window, and blank the windows of all rows without a score."""
-    margin = (windows[0].shape[1] - WINDOW) // 2
-    inner = (codes[:, margin : margin + WINDOW] for codes in windows)
+    window = windows[0].shape[1] - 2 * margin
+    inner = (codes[:, margin : margin + window] for codes in windows)
     unknown = np.max([np.count_nonzero(codes == encoding.NO_BASE, axis=1) for codes in inner], axis=0)
-    for row in np.flatnonzero(unknown / WINDOW > max_unknown_share):
+    for row in np.flatnonzero(unknown / window > max_unknown_share):
         if status[row] is Status.OK:
             status[row] = Status.TOO_MANY_N
     blank = [row for row, reason in enumerate(status) if reason is not Status.OK]
@@ -308,7 +317,7 @@ class ReferenceCheck:
         self.mismatches = mismatches
         self._examples: list[Variant] = []
 
-    def add(self, variants: Sequence[Variant], status: Sequence[Status]) -> None:
+    def add(self, variants: Sequence[Variant], status: Sequence[str]) -> None:
         """Count a run of variants.
 
         Raises

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.known_truth import page, plots
-from benchmarks.known_truth.page import Picture, Section, Table
+from benchmarks.known_truth import plots
 from benchmarks.known_truth.results import Results, read, read_settings
+from mifm_kipoi import page
 from mifm_kipoi.files import written_whole
+from mifm_kipoi.page import Picture, Section, Table
 
 TITLE = "Is the causal variant found? Models of many poolings where the truth is known"
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.known_truth import page, plots
+from benchmarks.known_truth import plots
+from mifm_kipoi import page
 
 COLUMNS = {
     "arms": (

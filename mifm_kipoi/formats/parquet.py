@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mifm_kipoi.formats.tsv import VARIANT_COLUMNS, OutputFormat
 from mifm_kipoi.scoring import Chunk, ScoredVariants
@@ -17,12 +17,15 @@ _ROW_GROUP = 1 << 17
 class Parquet(OutputFormat):
     """An Apache Parquet table with the columns of the tab-separated one, the provenance in its metadata."""
 
+    number_type: ClassVar[str] = "float32"
+    """Arrow's name of the type of the numbers."""
+
     @property
     def _schema(self) -> Any:
         import pyarrow as pa
 
         text = {name: pa.string() for name in VARIANT_COLUMNS} | {"pos": pa.int64()}
-        numbers = dict.fromkeys(self.columns, pa.float32())
+        numbers = dict.fromkeys(self.columns, pa.type_for_alias(self.number_type))
         fields = {**text, **numbers, "status": pa.string()}
         return pa.schema(fields.items(), metadata={"mifm_kipoi": json.dumps(self.provenance)})
 
@@ -41,7 +44,7 @@ class Parquet(OutputFormat):
             [_unicode(getattr(variant, name)) for variant in scored.variants] for name in VARIANT_COLUMNS
         ]
         columns += [pa.array(scored.columns[name], from_pandas=True) for name in self.columns]
-        columns.append([reason.value for reason in scored.status])
+        columns.append([str(reason) for reason in scored.status])
         arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
         return bytes(pa.record_batch(arrays, schema=schema).serialize())
 

@@ -1,0 +1,1 @@
+"""Other scores of variants, each behind :class:`mifm_kipoi.baselines.protocol.Baseline`."""

@@ -1,0 +1,93 @@
+"""MIFM itself, under any weights, as one source of scores among others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.genome import Genome
+from mifm_kipoi.scores import SCORES
+from mifm_kipoi.scoring import ScoredVariants, Scorer, ScoringOptions
+from mifm_kipoi.variants import Variant
+from mifm_kipoi.weights import EMBEDDED, PUBLISHED, load_weights
+from mifm_kipoi.windows import CHUNK, variant_index
+
+CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
+
+
+HELD_OUT = ("9", "10")
+"""Chromosomes of the authors' test split."""
+
+_KNOWN = (
+    "trained on credible sets of CAUSALdb2: fine-mapped variants of all chromosomes but 9 and 10 (test) were "
+    "in its training bags or, on 11 and 12, chose the model"
+)
+_UNKNOWN = "the weights are your own: variants of the blocks that they were trained on are no test of them"
+
+
+class MIFMBaseline:
+    """The score of the reference window, and the effect of the alternative allele on it.
+
+    Parameters
+    ----------
+    weights : str
+        Name or path (:func:`mifm_kipoi.load_weights`).
+    machine : Machine
+    """
+
+    at_once = CHUNK
+
+    def __init__(self, weights: str = EMBEDDED, machine: Machine | None = None) -> None:
+        self._options = ScoringOptions(weights=(weights,))
+        self._weights = load_weights(weights)
+        self._machine = machine or Machine()
+        self._scorer: Scorer | None = None
+
+    @property
+    def declaration(self) -> Declaration:
+        """What it says of itself."""
+        window = self._weights.config.window
+        shipped = self._weights.name in (EMBEDDED, PUBLISHED)
+        return Declaration(
+            name=f"MIFM ({self._options.labels[0]})",
+            scores=(
+                Score("mifm_ref", "probability of the reference window, the MIFM score"),
+                Score("mifm_alt", "probability of the alternative window", ranks=False),
+                Score("mifm_delta", "mifm_alt - mifm_ref", ranks=False, signed=True),
+                Score("mifm_abs_delta", "|mifm_alt - mifm_ref|"),
+            ),
+            alleles="reference and alternative window; the left flank is kept",
+            formula="sigmoid of the logit of each window",
+            citation=CITATION,
+            window=window,
+            variant_index=variant_index(window),
+            tracks=1,
+            made_by={"tensors_sha256": self._weights.sha256},
+            held_out=HELD_OUT if shipped else (),
+            leakage=_KNOWN if shipped else _UNKNOWN,
+        )
+
+    def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
+        """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`."""
+        if self._scorer is None:
+            self._scorer = Scorer(
+                genome, self._options, self._machine.device, self._machine.batch_size, [self._weights]
+            )
+        scored = self._scorer(variants)
+        columns = {name: scored.columns[name].astype(np.float64) for name in SCORES}
+        return ScoredVariants(
+            variants, scored.status, {**columns, "mifm_abs_delta": np.abs(columns["mifm_delta"])}
+        )
+
+
+def open_mifm(argument: str, machine: Machine) -> MIFMBaseline:
+    """``mifm[:WEIGHTS]``."""
+    return MIFMBaseline(argument or EMBEDDED, machine)
+
+
+def open_published(argument: str, machine: Machine) -> MIFMBaseline:
+    """``published``."""
+    assert not argument
+    return MIFMBaseline(PUBLISHED, machine)
