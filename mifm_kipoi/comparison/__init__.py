@@ -1,0 +1,1 @@
+"""Several sources of scores side by side: run, joined, measured against each other, shown."""

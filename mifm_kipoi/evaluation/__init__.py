@@ -1,0 +1,1 @@
+"""How well scores find what is known of variants: labels, measured effects."""
