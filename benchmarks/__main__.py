@@ -7,7 +7,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from benchmarks.known_truth import command
+from benchmarks.known_truth import command as known_truth
+from benchmarks.real import command as real
 from mifm_kipoi.guard import guarded
 
 
@@ -19,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python -m benchmarks.speed.score.",
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    command.add(parser.add_subparsers(title="commands", required=True, metavar="COMMAND"))
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    known_truth.add(commands)
+    real.add(commands)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     return guarded("python -m benchmarks", options.debug, lambda: options.run(options))

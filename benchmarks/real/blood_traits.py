@@ -1,0 +1,193 @@
+"""Do scores put the variants with the highest PIPs of their block first? Blood traits of UK Biobank.
+
+The table has ``SNP PP region CHR POS MAF p.value ZSCORE trait``, ``SNP`` as ``chrom:pos_REF_ALT``; a block is
+one region of one trait. Blocks of several traits lie over the same bases, so intervals draw whole places:
+blocks whose variants overlap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi import Genome
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.evaluation.bootstrap import Clusters, Estimate, estimate
+from mifm_kipoi.files import written_whole
+from mifm_kipoi.windows import VARIANT_INDEX, WINDOW
+
+KEYS = ["chrom", "pos", "ref", "alt"]
+
+TOPS = (1, 5)
+"""How many of a block's first variants are looked at."""
+
+
+def read_rows(table: Path, fasta: Path) -> pd.DataFrame:
+    """The rows whose variants have a full window in the genome.
+
+    Parameters
+    ----------
+    table, fasta : Path
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``chrom, pos, ref, alt, pip, p_value``, and ``block`` and ``place``, numbers from 0; blocks that
+        overlap share a place.
+
+    Raises
+    ------
+    InputError
+        When no row is left.
+    """
+    rows = pd.read_csv(table, sep="\t", dtype={"CHR": str, "region": str, "trait": str})
+    genome = Genome(fasta)
+    alleles = rows["SNP"].str.extract(r"^[^:]+:\d+_(?P<ref>[ACGT]+)_(?P<alt>[ACGT]+)$")
+    lengths = {name: genome.contigs.get(genome.find_contig(name) or "", 0) for name in rows["CHR"].unique()}
+    length = rows["CHR"].map(lengths)
+    behind = rows["POS"] + WINDOW - VARIANT_INDEX - 1
+    inside = (rows["POS"] > VARIANT_INDEX) & (behind <= length) & alleles.notna().all(axis=1)
+    if not inside.any():
+        raise InputError(
+            f"no row of {table} has a full window in {fasta}; expected some of the same genome build"
+        )
+    found = pd.DataFrame({
+        "chrom": rows["CHR"], "pos": rows["POS"], "ref": alleles["ref"], "alt": alleles["alt"],
+        "pip": rows["PP"], "p_value": rows["p.value"],
+        "block": rows.groupby(["trait", "CHR", "region"]).ngroup(),
+    })[inside].reset_index(drop=True)  # fmt: skip
+    found["block"] = pd.factorize(found["block"])[0]
+    ends = found.groupby("block").agg(chrom=("chrom", "first"), start=("pos", "min"), end=("pos", "max"))
+    ends = ends.sort_values(["chrom", "start"])
+    reached = ends.groupby("chrom")["end"].cummax().shift(fill_value=0)
+    begins = (ends["chrom"] != ends["chrom"].shift()) | (ends["start"] > reached)
+    return found.assign(place=found["block"].map(begins.cumsum() - 1))
+
+
+def write_variants(rows: pd.DataFrame, vcf: Path, associations: Path) -> int:
+    """Write each variant once as VCF, and the rows as summary statistics.
+
+    Returns
+    -------
+    int
+        Number of variants.
+    """
+    once = rows.drop_duplicates(KEYS).sort_values(["chrom", "pos"])
+    with written_whole(vcf) as temporary:
+        lines = ["##fileformat=VCFv4.2", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+        lines += [
+            f"{chrom}\t{pos}\t.\t{ref}\t{alt}\t.\t.\t."
+            for chrom, pos, ref, alt in once[KEYS].itertuples(index=False)
+        ]
+        temporary.write_text("\n".join(lines) + "\n")
+    named = rows.rename(columns={"ref": "other_allele", "alt": "effect_allele"})
+    with written_whole(associations) as temporary:
+        named[["chrom", "pos", "effect_allele", "other_allele", "p_value", "block"]].to_csv(
+            temporary, sep="\t", index=False
+        )
+    return len(once)
+
+
+@dataclasses.dataclass(frozen=True)
+class Enrichment:
+    """PIP of the first variants of blocks under a score, over that of all variants of the blocks.
+
+    Parameters
+    ----------
+    score : str
+    top : int
+        How many variants of each block; ties count by their expectation.
+    blocks, variants : int
+        Blocks with two variants or more that have a score, and their variants.
+    ratio : Estimate
+        ``sum over blocks of the mean PIP of the first / sum of the mean PIP of all``; 1 is chance.
+    p_value : float
+        Share of permutations of PIPs within blocks that give as much, one added to both counts.
+    """
+
+    score: str
+    top: int
+    blocks: int
+    variants: int
+    ratio: Estimate
+    p_value: float
+
+
+def enrichment(
+    rows: pd.DataFrame,
+    score: npt.NDArray[np.float64],
+    name: str,
+    top: int,
+    permutations: int = 9999,
+    seed: int = 1,
+) -> Enrichment:
+    """Enrichment of PIP in the variants that a score puts first.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        With ``pip, block, place`` (:func:`read_rows`).
+    score : numpy.ndarray of float64, shape (n,)
+        NaN where there is none.
+    name : str
+    top : int
+    permutations, seed : int
+    """
+    scored = np.isfinite(score)
+    size = rows[scored].groupby("block")["pip"].transform("size")
+    table = rows[scored].assign(score=score[scored])[size > 1]
+    share = table.groupby("block")["score"].transform(_first, top=top).to_numpy()
+    pip, block = table["pip"].to_numpy(), pd.factorize(table["block"])[0]
+    first = np.bincount(block, share * pip)
+    mean = np.bincount(block, pip) / np.bincount(block)
+    place = table.groupby(block)["place"].first().to_numpy()
+    clusters = Clusters(place, seed=seed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        resampled = clusters.means(first) / clusters.means(mean)
+    generator = np.random.default_rng(seed)
+    starts = np.argsort(block, kind="stable")
+    as_much = 0
+    for _ in range(permutations):
+        shuffled = np.empty_like(pip)
+        shuffled[starts] = pip[np.lexsort((generator.random(len(pip)), block))]
+        as_much += bool((share * shuffled).sum() >= first.sum() - 1e-12)
+    return Enrichment(
+        name, top, len(first), len(table), estimate(float(first.sum() / mean.sum()), resampled),
+        (1 + as_much) / (1 + permutations),
+    )  # fmt: skip
+
+
+def _first(score: pd.Series[float], top: int) -> npt.NDArray[np.float64]:
+    """The share of each variant in the mean over the first ``top``; equal scores share what is left."""
+    values = score.to_numpy()
+    top = min(top, len(values))
+    edge = np.sort(values)[-top]
+    above, tied = values > edge, values == edge
+    return np.where(above, 1.0, np.where(tied, (top - above.sum()) / tied.sum(), 0.0)) / top
+
+
+def enrichments(
+    rows: pd.DataFrame, scores: pd.DataFrame, columns: Sequence[str], seed: int = 1
+) -> list[Enrichment]:
+    """Enrichment under each of several scores, a random one among them.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+    scores : pandas.DataFrame
+        ``chrom, pos, ref, alt`` and the columns, as ``mifm compare`` joins them.
+    columns : sequence of str
+    seed : int
+    """
+    merged = rows[KEYS].merge(scores[[*KEYS, *columns]], how="left", on=KEYS)
+    merged["random"] = np.random.default_rng(seed).random(len(merged))
+    return [
+        enrichment(rows, merged[column].to_numpy(np.float64), column, top, seed=seed)
+        for column in [*columns, "random"]
+        for top in TOPS
+    ]

@@ -1,0 +1,127 @@
+"""``python -m benchmarks real blood-traits | kircher``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.real.blood_traits import Enrichment, enrichments, read_rows, write_variants
+from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.files import sha256_of, written_whole
+from mifm_kipoi.page import Section, Table, decimal, markdown, with_interval
+from mifm_kipoi.version import __version__
+from mifm_kipoi.weights import PUBLISHED, find_weights
+
+
+def add(commands: Any) -> None:
+    """The command ``real`` and its subcommands."""
+    real = commands.add_parser("real", help="scores against real data")
+    subcommands = real.add_subparsers(title="benchmarks", required=True, metavar="BENCHMARK")
+    blood = subcommands.add_parser(
+        "blood-traits", help="PIPs of blood traits in the variants that scores put first"
+    )
+    blood.add_argument("--table", required=True, help="ukb_blood_traits.finemap.tsv.gz")
+    blood.add_argument("--fasta", required=True, help="genome of GRCh37, or some of its contigs")
+    _add_common(blood)
+    blood.set_defaults(run=_blood_traits)
+    kircher = subcommands.add_parser(
+        "kircher", help="measured effects of all exchanges in regulatory elements"
+    )
+    kircher.add_argument("--table", required=True, help="kircher_satmut_GRCh37.tsv.gz")
+    kircher.add_argument("--fasta", help="genome; without it windows hold N around the elements")
+    _add_common(kircher)
+    kircher.set_defaults(run=_kircher)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", required=True, help="folder of the outputs")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=["mifm", PUBLISHED],
+        help="as of mifm compare (default: mifm published)",
+    )
+
+
+def _available(models: Sequence[str]) -> list[str]:
+    """The models, without the published weights where these are not at hand."""
+    try:
+        find_weights(PUBLISHED)
+    except WeightsError:
+        print("published is left out: 'mifm weights fetch published' gets it")
+        return [model for model in models if model != PUBLISHED]
+    return list(models)
+
+
+def _blood_traits(options: argparse.Namespace) -> None:
+    from mifm_kipoi.baselines.specs import parse_specs
+    from mifm_kipoi.comparison.run import ComparisonRun
+
+    folder = Path(options.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    vcf, associations = folder / "variants.vcf", folder / "associations.tsv"
+    rows = read_rows(Path(options.table), Path(options.fasta))
+    variants = write_variants(rows, vcf, associations)
+    specs = parse_specs([*_available(options.models), f"p_value=pvalue:{associations}"])
+    run = ComparisonRun(vcf, Path(options.fasta), specs, folder / "comparison")
+    for line in run():
+        print(line)
+    scores = pd.read_parquet(folder / "comparison" / "scores.parquet")
+    told = json.loads((folder / "comparison" / "comparison.json").read_text())
+    columns = [
+        f"{model['label']}.{score['name']}"
+        for model in told["models"]
+        for score in model["declaration"]["scores"]
+        if score["ranks"]
+    ]
+    found = enrichments(rows, scores, columns)
+    with written_whole(folder / "enrichment.json") as temporary:
+        figures = {
+            "mifm_kipoi": __version__,
+            "table": {"name": Path(options.table).name, "sha256": sha256_of(options.table)},
+            "fasta": {"name": Path(options.fasta).name, "sha256": sha256_of(options.fasta)},
+            "blocks": int(rows["block"].nunique()),
+            "places": int(rows["place"].nunique()),
+            "rows": len(rows),
+            "variants": variants,
+            "enrichment": [dataclasses.asdict(each) for each in found],
+        }
+        temporary.write_text(json.dumps(figures, indent=1) + "\n")
+    text = markdown("PIPs of blood traits in the variants that scores put first", [_section(rows, found)])
+    with written_whole(folder / "enrichment.md") as temporary:
+        temporary.write_text(text)
+    print(text)
+
+
+def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
+    table = Table(
+        ("score", "top", "blocks", "variants", "mean PIP of the top / of all", "permutation p"),
+        tuple(
+            (
+                each.score, str(each.top), str(each.blocks), str(each.variants),
+                with_interval(decimal, each.ratio.value, each.ratio.low, each.ratio.high),
+                f"{each.p_value:.4f}",
+            )
+            for each in found
+        ),
+    )  # fmt: skip
+    return Section(
+        "Enrichment",
+        (
+            f"{len(rows)} rows of {rows['block'].nunique()} blocks (regions of traits) at "
+            f"{rows['place'].nunique()} places. 1 is chance. Intervals draw places; p-values permute PIPs "
+            "within blocks. The PIPs come from the same p-values that the last model reads: its figure is "
+            "circular and only a yardstick.",
+            table,
+        ),
+    )
+
+
+def _kircher(options: argparse.Namespace) -> None:
+    raise NotImplementedError
