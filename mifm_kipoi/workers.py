@@ -34,7 +34,7 @@ def score_chunks(
     """
     if workers == 0:
         if threads:
-            _set_threads(threads)
+            set_threads(threads)
         scorer = make_scorer()
         for chunk in chunks:
             yield chunk, scorer(chunk.variants)
@@ -73,7 +73,8 @@ def _explained_workers() -> Iterator[None]:
         ) from error
 
 
-def _set_threads(threads: int) -> None:
+def set_threads(threads: int) -> None:
+    """Set the threads of PyTorch in this process."""
     import torch
 
     torch.set_num_threads(threads)
@@ -84,12 +85,16 @@ _worker: Scorer | None = None
 
 def _start_worker(make_scorer: Callable[[], Scorer], threads: int) -> None:
     global _worker  # noqa: PLW0603 - the state of a worker process
-    # A worker must not outlive the process that it works for, which may be killed.
+    end_with_parent()
+    set_threads(threads)
+    _worker = make_scorer()
+
+
+def end_with_parent() -> None:
+    """Let this process not outlive the one that it works for, which may be killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _set_threads(threads)
-    _worker = make_scorer()
 
 
 def _end_with(sentinel: int) -> None:

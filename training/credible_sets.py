@@ -15,8 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from mifm_kipoi.bayes_factors import log_bayes_factor
 from mifm_kipoi.errors import InputError
-from training.associations import ASSOCIATION_COLUMNS, log_bayes_factor
+from training.associations import ASSOCIATION_COLUMNS
 from training.text_stream import BLOCK_BYTES, numbers, read_header, stream_columns
 
 log = logging.getLogger(__name__)

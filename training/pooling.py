@@ -236,7 +236,7 @@ def single_effect(
     logits : torch.Tensor, shape (n,)
     log_bf : torch.Tensor, shape (n,)
         Natural logarithms of the Bayes factors for an effect against none
-        (:func:`training.associations.log_bayes_factor`); -inf for a Bayes factor of 0.
+        (:func:`mifm_kipoi.bayes_factors.log_bayes_factor`); -inf for a Bayes factor of 0.
     layout : BagLayout
     null : bool
 

@@ -1,8 +1,8 @@
 """Summary statistics of a GWAS as associations in blocks.
 
 A table is GWAS-SSF (Hayhurst et al. 2022, bioRxiv 2022.07.15.500230) or any other with a header. The
-columns are found by :data:`ALIASES` or named in the configuration. Blocks are LD blocks from a table, or
-clumps on genotypes.
+columns are found by :data:`mifm_kipoi.gwas_columns.ALIASES` or named in the configuration. Blocks are LD
+blocks from a table, or clumps on genotypes.
 """
 
 from __future__ import annotations
@@ -19,33 +19,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri_exp
 
+from mifm_kipoi.bayes_factors import log_bayes_factor
 from mifm_kipoi.errors import MIFMError
-from training.associations import ASSOCIATION_COLUMNS, log_bayes_factor
+from mifm_kipoi.gwas_columns import ALIASES, EFFECTS, columns_named
+from training.associations import ASSOCIATION_COLUMNS
 from training.clumping import clump
 from training.ld_blocks import LDBlocks
 from training.tables import TextTable, numbers
 
 _log = logging.getLogger(__name__)
 
-ALIASES = {
-    "chrom": ("chromosome", "chrom", "chr", "#chrom", "#chr"),
-    "pos": ("base_pair_location", "pos", "bp", "position"),
-    "effect_allele": ("effect_allele", "ea", "a1", "allele1"),
-    "other_allele": ("other_allele", "nea", "non_effect_allele", "a2", "a0", "allele0"),
-    "beta": ("beta", "b"),
-    "odds_ratio": ("odds_ratio", "or"),
-    "hazard_ratio": ("hazard_ratio", "hr"),
-    "standard_error": ("standard_error", "se"),
-    "z": ("z", "zscore", "z_score"),
-    "p_value": ("p_value", "p", "p.value", "p-value", "pvalue", "pval"),
-    "neg_log_10_p_value": ("neg_log_10_p_value", "mlog10p", "mlogp"),
-    "id": ("rsid", "variant_id", "snp", "id", "markername"),
-}
-"""Names of columns in small letters. ``standard_error`` is that of beta or of the logarithm of the ratio.
-``allele1`` goes with ``allele0`` (BOLT-LMM, REGENIE): with ``allele2`` programs differ in which is the effect
-allele. ``genpos`` is a genetic position to BOLT-LMM and base pairs to REGENIE, so it is not here."""
-
-_EFFECTS = ("beta", "odds_ratio", "hazard_ratio")
 _REQUIRED = ("chrom", "pos", "effect_allele", "other_allele")
 
 
@@ -227,8 +210,7 @@ def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> 
     for field, aliases in ALIASES.items():
         if field in found:
             continue
-        fitting = [name for name in header if name.lower() in aliases and name not in named.values()]
-        fitting.sort(key=lambda name: aliases.index(name.lower()))
+        fitting = columns_named([name for name in header if name not in named.values()], aliases)
         if len(fitting) > 1 and field != "id":
             raise SummaryStatisticsError(
                 f"{path}: each of the columns {', '.join(fitting)} could be {field}; name one in columns"
@@ -243,7 +225,7 @@ def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> 
             f"{path} has no column for {', '.join(missing)} among {', '.join(header)}; "
             "expected one of the known aliases, or name the column in columns"
         )
-    for chosen in ([*_EFFECTS], ["p_value", "neg_log_10_p_value"]):
+    for chosen in ([*EFFECTS], ["p_value", "neg_log_10_p_value"]):
         for field in [field for field in chosen if field in found][1:]:
             del found[field]
     return found
@@ -266,7 +248,7 @@ def _associations(
     high = chunk["p_value"] > config.member_p_value
     chunk = _refuse(chunk, high, "p-value above member_p_value", counts).copy()
     chunk["chrom"] = chunk["chrom"].replace({"23": "X", "24": "Y"})
-    for field in ("pos", "standard_error", "z", *_EFFECTS):
+    for field in ("pos", "standard_error", "z", *EFFECTS):
         if field in chunk:
             chunk[field] = numbers(chunk, field, config.path)
     chunk = _refuse(chunk, chunk["chrom"].isna() | chunk["pos"].isna(), "place missing", counts)
@@ -286,7 +268,7 @@ def _associations(
 
 def _with_statistics(chunk: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
     """Add z and log_bf; what the table lacks of effect, standard error and z follows from the p-value."""
-    field = next((field for field in _EFFECTS if field in chunk), None)
+    field = next((field for field in EFFECTS if field in chunk), None)
     with np.errstate(divide="ignore", invalid="ignore"):
         effect = chunk[field] if field else pd.Series(np.nan, index=chunk.index)
         beta = np.log(effect) if field in ("odds_ratio", "hazard_ratio") else effect

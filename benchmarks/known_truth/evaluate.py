@@ -11,17 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth.arms import Arm
-from benchmarks.known_truth.metrics import (
-    Curve,
-    Estimate,
-    Genealogies,
-    calibration,
-    calibration_error,
-    credible_set,
-    top_k,
-)
+from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import BenchmarkError, write_table
+from mifm_kipoi.evaluation.bootstrap import Clusters, Estimate
+from mifm_kipoi.evaluation.metrics import Curve, top_k
 
 Values = npt.NDArray[np.float64]
 
@@ -73,7 +67,7 @@ class Test:
         self.table = table.reset_index(drop=True)
         self.bag = self.table["bag"].to_numpy(np.int64)
         self.causal = self.table["causal"].to_numpy(bool)
-        self.rows = Genealogies(self.table["genealogy"].to_numpy(np.int64))
+        self.rows = Clusters(self.table["genealogy"].to_numpy(np.int64))
         self.bags = self.table.groupby("bag").agg(
             genealogy=("genealogy", "first"), size=("size", "first"), causal=("causal", "any")
         )
@@ -87,7 +81,7 @@ class Test:
         hits = top_k(score, self.bag, self.causal, k)
         hits = hits if bags is None else hits[hits.index.isin(bags)]
         genealogy = self.bags["genealogy"][hits.index].to_numpy(np.int64)
-        return Genealogies(genealogy).mean(hits.to_numpy(np.float64))
+        return Clusters(genealogy).mean(hits.to_numpy(np.float64))
 
     def metrics(self, score: Values) -> dict[str, Estimate]:
         """By name, as the report knows them."""
@@ -95,7 +89,7 @@ class Test:
         found = {"top_1": self.top(score, 1), "top_5": self.top(score, 5)}
         found["auprc"] = self.rows.interval(curve.average_precision)
         for fdr in FDRS:
-            found[f"power_at_fdr_{fdr}"] = self.rows.interval(lambda w, fdr=fdr: curve.power(fdr, w))
+            found[f"power_at_fdr_{fdr}"] = self.rows.interval(lambda w, fdr=fdr: power_at_fdr(curve, fdr, w))
         return found
 
 
@@ -222,7 +216,7 @@ def _differences(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
     hits = {one.arm.name: top_k(one.score, test.bag, test.causal, 1) for one in scored}
     rows = []
     for name, own in hits.items():
-        genealogies = Genealogies(test.bags["genealogy"][own.index].to_numpy(np.int64))
+        genealogies = Clusters(test.bags["genealogy"][own.index].to_numpy(np.int64))
         for other in ("lowest_p", "abf", "random"):
             if name != other and other in hits:
                 found = genealogies.mean((own - hits[other]).to_numpy(np.float64))
@@ -256,7 +250,7 @@ def credible_sets(
             found.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
         table = pd.DataFrame(found, columns=["bag", "covered", "size", "purity"])
         genealogy = test.bags["genealogy"][table["bag"]].to_numpy(np.int64)
-        coverage = Genealogies(genealogy).mean(table["covered"].to_numpy(np.float64))
+        coverage = Clusters(genealogy).mean(table["covered"].to_numpy(np.float64))
         rows.append(
             {
                 "arm": one.arm.name, "sets": len(table), "coverage": coverage.value, "low": coverage.low,

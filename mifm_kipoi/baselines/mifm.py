@@ -11,8 +11,8 @@ from mifm_kipoi.genome import Genome
 from mifm_kipoi.scores import SCORES
 from mifm_kipoi.scoring import ScoredVariants, Scorer, ScoringOptions
 from mifm_kipoi.variants import Variant
-from mifm_kipoi.weights import EMBEDDED, PUBLISHED, load_weights
-from mifm_kipoi.windows import CHUNK, variant_index
+from mifm_kipoi.weights import EMBEDDED, PUBLISHED, Weights, load_weights
+from mifm_kipoi.windows import CHUNK, MAX_UNKNOWN_SHARE, variant_index
 
 CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
 
@@ -35,20 +35,43 @@ class MIFMBaseline:
     weights : str
         Name or path (:func:`mifm_kipoi.load_weights`).
     machine : Machine
+    max_unknown_share : float
+        See :func:`mifm_kipoi.cut_windows`.
     """
 
     at_once = CHUNK
 
-    def __init__(self, weights: str = EMBEDDED, machine: Machine | None = None) -> None:
-        self._options = ScoringOptions(weights=(weights,))
+    def __init__(
+        self,
+        weights: str = EMBEDDED,
+        machine: Machine | None = None,
+        max_unknown_share: float = MAX_UNKNOWN_SHARE,
+    ) -> None:
+        self._options = ScoringOptions(weights=(weights,), max_unknown_share=max_unknown_share)
         self._weights = load_weights(weights)
         self._machine = machine or Machine()
-        self._scorer: Scorer | None = None
+        self._scorer: tuple[Genome, Scorer] | None = None
+
+    @property
+    def weights(self) -> Weights:
+        """Those of the network."""
+        return self._weights
+
+    @property
+    def machine(self) -> Machine:
+        """Where it computes."""
+        return self._machine
+
+    def with_max_unknown_share(self, share: float) -> MIFMBaseline:
+        """The same with another limit on N in windows."""
+        return MIFMBaseline(self._options.weights[0], self._machine, share)
 
     @property
     def declaration(self) -> Declaration:
         """What it says of itself."""
         window = self._weights.config.window
+        share = self._options.max_unknown_share
+        limit = {} if share == MAX_UNKNOWN_SHARE else {"max_unknown_share": share}
         shipped = self._weights.name in (EMBEDDED, PUBLISHED)
         return Declaration(
             name=f"MIFM ({self._options.labels[0]})",
@@ -64,18 +87,17 @@ class MIFMBaseline:
             window=window,
             variant_index=variant_index(window),
             tracks=1,
-            made_by={"tensors_sha256": self._weights.sha256},
+            made_by={"tensors_sha256": self._weights.sha256, **limit},
             held_out=HELD_OUT if shipped else (),
             leakage=_KNOWN if shipped else _UNKNOWN,
         )
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
         """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`."""
-        if self._scorer is None:
-            self._scorer = Scorer(
-                genome, self._options, self._machine.device, self._machine.batch_size, [self._weights]
-            )
-        scored = self._scorer(variants)
+        if self._scorer is None or self._scorer[0] is not genome:
+            device, batch_size = self._machine.device, self._machine.batch_size
+            self._scorer = genome, Scorer(genome, self._options, device, batch_size, [self._weights])
+        scored = self._scorer[1](variants)
         columns = {name: scored.columns[name].astype(np.float64) for name in SCORES}
         return ScoredVariants(
             variants, scored.status, {**columns, "mifm_abs_delta": np.abs(columns["mifm_delta"])}

@@ -169,6 +169,11 @@ def needed(package: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != package.split(".", maxsplit=1)[0]:
             raise
-        raise MissingPackageError(
-            f"the package {package} is not installed; install it with: pip install 'mifm-kipoi[{extra}]'"
-        ) from error
+        raise missing_package(package, extra) from error
+
+
+def missing_package(package: str, extra: str) -> MissingPackageError:
+    """The error that says how a package is installed."""
+    return MissingPackageError(
+        f"the package {package} is not installed; install it with: pip install 'mifm-kipoi[{extra}]'"
+    )

@@ -4,49 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import re
 from collections.abc import Sequence
 
-from mifm_kipoi.baselines.protocol import Baseline, Machine
+from mifm_kipoi.baselines.kinds import KINDS
+from mifm_kipoi.baselines.protocol import Baseline, Machine, missing_package
 from mifm_kipoi.errors import OptionError
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """A kind of baseline.
-
-    Parameters
-    ----------
-    place : str
-        ``module:function`` in this package; the function takes the argument and a Machine.
-    argument : str
-        What follows the colon, in the words of the help; in brackets what may be left out; empty where
-        nothing follows.
-    meaning : str
-    """
-
-    place: str
-    argument: str
-    meaning: str
-
-
-KINDS = {
-    "mifm": Kind("mifm:open_mifm", "[WEIGHTS]", "MIFM, with the embedded weights or any name or path"),
-    "published": Kind("mifm:open_published", "", "MIFM with the published weights"),
-    "enformer": Kind("enformer:open_enformer", "NAME_OR_FOLDER[:WINDOW]", "Enformer"),
-    "basenji2": Kind("basenji2:open_basenji2", "[FILE_OR_FOLDER][:WINDOW]", "Basenji2"),
-    "borzoi": Kind("borzoi:open_borzoi", "NAME_OR_FOLDER[:WINDOW]", "Borzoi"),
-    "kipoi": Kind("kipoi_models:open_kipoi", "MODEL[@SOURCE][:SCORE]", "any Kipoi model of sequence"),
-    "enformer-sad": Kind("enformer_sad:open_enformer_sad", "FILE_OR_FOLDER", "Enformer's published effects"),
-    "cadd": Kind("cadd:open_cadd", "FILE", "CADD's scores of all SNVs or indels, with a tabix index"),
-    "table": Kind("tables:open_table", "FILE:COLUMN", "a column of a table, TSV or Parquet"),
-    "pvalue": Kind("associations:open_p_values", "FILE", "1 - p of summary statistics"),
-    "abf": Kind("associations:open_bayes_factors", "FILE", "Wakefield's Bayes factors of summary statistics"),
-    "causaldb": Kind("finemapping:open_causaldb", "FILE[:TOOL]", "PIPs of CAUSALdb2's fine-mapping tools"),
-}
-"""Kinds of baselines by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +24,7 @@ class Spec:
     label : str
         Its name in tables and files.
     kind : str
-        A key of :data:`KINDS`.
+        A key of :data:`mifm_kipoi.baselines.kinds.KINDS`.
     argument : str
         What follows the colon; may be empty.
     """
@@ -66,6 +32,18 @@ class Spec:
     label: str
     kind: str
     argument: str
+
+    def check(self) -> None:
+        """Find out, without importing anything, whether what the baseline needs is installed.
+
+        Raises
+        ------
+        MissingPackageError
+            When it is not.
+        """
+        package = KINDS[self.kind].package
+        if package and importlib.util.find_spec(package) is None:
+            raise missing_package(package, self.kind)
 
     def open(self, machine: Machine | None = None) -> Baseline:
         """Read what the baseline needs, such as its weights.

@@ -1,0 +1,355 @@
+"""Any model of Kipoi that reads windows of sequence, through its own dataloader.
+
+The dataloader is given a small FASTA file, with a contig for each window, and a BED file of whole contigs, so
+that everything that it does to a sequence is done as the authors of the model meant it. Kipoi runs the code
+and unpickles the weights of a model without a check: take models from people whom you trust.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mifm_kipoi import encoding
+from mifm_kipoi.baselines import pretrained
+from mifm_kipoi.baselines.protocol import Machine, MissingPackageError
+from mifm_kipoi.baselines.sequence import About, NetworkError, SequenceBaseline
+from mifm_kipoi.errors import InputError, MIFMError, OptionError
+from mifm_kipoi.files import sha256_of
+
+FUNCTIONS = {
+    "diff": "differences of the model's outputs",
+    "logit": "differences of the logits of the model's outputs, which are kept between 2^-24 and 1 - 2^-24",
+}
+"""What the effect is made of, by name."""
+
+SMALLEST = 2.0**-24
+"""Nearest to 0 and 1 that a probability is taken for; beyond 1 - 2^-24 float32 has 1 alone."""
+
+_BATCH = 64
+"""Windows that a model reads at once by default."""
+
+_FILES = ("intervals_file", "fasta_file")
+"""Arguments that the dataloader has to have."""
+
+_CODE = ("*.yaml", "*.yml", "*.py", "*.tsv")
+"""Files in a model's folder that say what it does."""
+
+
+def open_kipoi(argument: str, machine: Machine) -> SequenceBaseline:
+    """``kipoi:MODEL[@SOURCE][:FUNCTION]``.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the model in a source of Kipoi's configuration, ``kipoi`` by default; with the source ``dir``
+        its folder. The function is a key of :data:`FUNCTIONS`.
+    machine : Machine
+        The number of windows at once; the device is the model's own choice.
+
+    Raises
+    ------
+    OptionError
+        When there is no such function or source, or the function does not fit the outputs.
+    InputError
+        When there is no such model, or it does not read windows of sequence.
+    MissingPackageError
+        When a package that the model needs is not installed.
+    NetworkError
+        When the model fails.
+    """
+    name, source, function = _split(argument)
+    model = _get_model(name, source)
+    reader = KipoiReader(model, function, machine.batch_size or _BATCH)
+    name = Path(model.source_dir).name if source == "dir" else name
+    about = About(
+        name=f"Kipoi model {name}",
+        scale=f"{FUNCTIONS[function]}, from the model's own dataloader",
+        citation=str(model.info.cite_as or f"Kipoi model {name}"),
+        leakage=f"trained on: {model.info.trained_on or 'its model.yaml does not say'}",
+        weights=_made_of(model),
+        libraries=pretrained.versions("kipoi", "kipoiseq") | {"source": source},
+    )
+    return SequenceBaseline(reader, about)
+
+
+class KipoiReader:
+    """A model of Kipoi as a :class:`mifm_kipoi.baselines.sequence.Reader`.
+
+    Parameters
+    ----------
+    model : kipoi.model.BaseModel
+        With its default dataloader.
+    function : str
+        A key of :data:`FUNCTIONS`.
+    batch_size : int
+        Windows at once.
+
+    Raises
+    ------
+    InputError
+        When the dataloader reads something else than windows of sequence of one length.
+    """
+
+    def __init__(self, model: Any, function: str, batch_size: int) -> None:
+        self._model = model
+        self._function = function
+        self._batch_size = batch_size
+        self._arguments = _defaults(model)
+        self.window = _window(model, self._arguments)
+        example = np.arange(self.window, dtype=np.uint8)[np.newaxis] % encoding.NO_BASE
+        self.bins, self.tracks = self._outputs(example)[0].shape[1:]
+
+    def __call__(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """See :class:`mifm_kipoi.baselines.sequence.Reader`."""
+        sums: npt.NDArray[np.float64] = np.concatenate([each.sum(axis=1) for each in self._outputs(codes)])
+        return sums
+
+    def _outputs(self, codes: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float64]]:
+        """Batches of what the function makes of the model's outputs, shape (n, bins, tracks)."""
+        found = []
+        with tempfile.TemporaryDirectory(prefix="mifm-kipoi-") as folder:
+            for batch in self._batches(Path(folder), codes):
+                outputs = self._predict(batch)
+                found.append(self._logits(outputs) if self._function == "logit" else outputs)
+        if sum(map(len, found)) != len(codes):
+            raise NetworkError(
+                f"the Kipoi model {self._model.name} gave numbers for {sum(map(len, found))} windows of "
+                f"{len(codes)}"
+            )
+        return found
+
+    def _predict(self, batch: Any) -> npt.NDArray[np.float64]:
+        """What the model gives for a batch of the dataloader, shape (n, bins, tracks)."""
+        try:
+            with _quiet(), torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                return _as_tracks(self._model.predict_on_batch(batch["inputs"]))
+        # What a model of somebody else raises has no bounds.
+        except Exception as error:
+            raise NetworkError(f"the Kipoi model {self._model.name} failed: {error!r}") from error
+
+    def _logits(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if ((outputs < 0) | (outputs > 1)).any():
+            raise OptionError(
+                f"the Kipoi model {self._model.name} gives {outputs.min():.4g} to {outputs.max():.4g}, which "
+                "are no probabilities and have no logits; use the function diff"
+            )
+        clipped = outputs.clip(SMALLEST, 1 - SMALLEST)
+        logits: npt.NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
+        return logits
+
+    def _batches(self, folder: Path, codes: npt.NDArray[np.uint8]) -> Iterator[Any]:
+        """What the dataloader makes of windows."""
+        # kipoiseq puts chr before names of contigs that do not begin with it.
+        names = [f"chr{number}" for number in range(1, len(codes) + 1)]
+        files = _write_windows(folder, names, codes, strand=bool(self._arguments.get("use_strand")))
+        # The names are ours: a dataloader that takes chr off them would not find them.
+        own = {"num_chr_fasta": False} if self._arguments.get("num_chr_fasta") else {}
+        read = 0
+        try:
+            with _quiet():
+                loader = self._model.default_dataloader(**files, **own)
+                batches = loader.batch_iter(batch_size=self._batch_size)
+            while True:
+                with _quiet():
+                    batch = next(batches, None)
+                if batch is None:
+                    break
+                ranges = (batch.get("metadata") or {}).get("ranges")
+                if isinstance(ranges, Mapping):
+                    read += self._check_ranges(ranges, names[read:])
+                yield batch
+        except MIFMError:
+            raise
+        # What a dataloader of somebody else raises has no bounds.
+        except Exception as error:
+            raise InputError(
+                f"the dataloader of the Kipoi model {self._model.name} cannot read windows of {self.window} "
+                f"bp from a FASTA and a BED file: {error!r}"
+            ) from error
+
+    def _check_ranges(self, ranges: Any, names: list[str]) -> int:
+        """Notice a dataloader that reads other windows than those that it is given, or in another order."""
+        found = [
+            (str(chrom).removeprefix("chr"), int(end) - int(start))
+            for chrom, start, end in zip(ranges["chr"], ranges["start"], ranges["end"], strict=True)
+        ]
+        if found != [(name.removeprefix("chr"), self.window) for name in names[: len(found)]]:
+            raise InputError(
+                f"the dataloader of the Kipoi model {self._model.name} reads other windows than it is given, "
+                f"such as one of {found[0][1]} bp in place of {self.window}"
+            )
+        return len(found)
+
+
+def _split(argument: str) -> tuple[str, str, str]:
+    """Model, source and function."""
+    name, colon, last = argument.rpartition(":")
+    function = "diff"
+    if colon and "/" not in last:
+        if last not in FUNCTIONS:
+            raise OptionError(
+                f"{last!r} in {argument!r} is no function; expected one of {', '.join(FUNCTIONS)}"
+            )
+        argument, function = name, last
+    name, at, source = argument.rpartition("@")
+    return (name, source, function) if at and "/" not in source else (argument, "kipoi", function)
+
+
+def _get_model(name: str, source: str) -> Any:
+    """A model with its default dataloader."""
+    import kipoi
+    import kipoi.config
+
+    sources = kipoi.config.model_sources()
+    if source not in sources:
+        raise OptionError(f"Kipoi has no source {source!r}; expected one of {', '.join(sources)}")
+    if source == "dir":
+        if not Path(name).is_dir():
+            raise InputError(f"there is no folder {name!r}; expected one with a model.yaml")
+        name = str(Path(name).resolve())
+    loaded = set(sys.modules)
+    try:
+        with _quiet():
+            model = kipoi.get_model(name, source)
+    # Kipoi, git and the code of the model raise whatever they like.
+    except Exception as error:
+        missing = _missing_package(error)
+        if missing:
+            raise MissingPackageError(
+                f"the Kipoi model {name} needs the package {missing}, which is not installed. Kipoi's models "
+                f"bring no packages: install what its model.yaml lists, as with: pip install {missing}"
+            ) from error
+        reason = f"{error!r}{f', after {error.__context__!r}' if error.__context__ else ''}"
+        raise InputError(
+            f"cannot get the model {name!r} from Kipoi's source {source!r}: {reason}; 'kipoi ls' lists the "
+            "models, and FOLDER@dir takes one from its folder"
+        ) from error
+    finally:
+        # Models call their modules alike: the next one must find its own.
+        for module in set(sys.modules) - loaded:
+            if _lies_beside_model(getattr(sys.modules[module], "__file__", None)):
+                del sys.modules[module]
+    if model.default_dataloader is None:
+        raise InputError(f"the Kipoi model {name} has no dataloader")
+    return model
+
+
+def _lies_beside_model(file: str | None) -> bool:
+    """Whether a module is in the folder of a model."""
+    return bool(file) and any(Path(str(file)).parent.glob("model*.y*ml"))
+
+
+def _missing_package(error: BaseException | None) -> str:
+    """The package for want of which an import failed; empty when that was not it."""
+    while isinstance(error, ImportError):
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            return error.name.split(".", maxsplit=1)[0]
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _defaults(model: Any) -> dict[str, Any]:
+    """Default arguments of the dataloader, which must need no more than windows."""
+    from kipoi_utils.utils import default_kwargs
+
+    arguments = model.default_dataloader.args
+    defaults: dict[str, Any] = dict(default_kwargs(model.default_dataloader))
+    required = [
+        key for key, value in arguments.items() if key not in (*_FILES, *defaults) and not value.optional
+    ]
+    lacking = [key for key in _FILES if key not in arguments]
+    if lacking or required:
+        what = f"does not take {' and '.join(lacking)}" if lacking else f"also needs {' and '.join(required)}"
+        raise InputError(
+            f"the dataloader of the Kipoi model {model.name} {what}; expected one that reads {_FILES[0]}, a "
+            f"BED file, and {_FILES[1]} alone"
+        )
+    return defaults
+
+
+def _window(model: Any, defaults: dict[str, Any]) -> int:
+    """Length of the windows, from the dataloader's arguments or the shape of the model's input."""
+    if defaults.get("auto_resize_len"):
+        return int(defaults["auto_resize_len"])
+    inputs = model.schema.inputs
+    arrays = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, list) else [inputs]
+    lengths = {size for array in arrays for size in array.shape if size not in (None, 1, encoding.NO_BASE)}
+    if len(lengths) != 1:
+        raise InputError(
+            f"cannot tell the length of the windows of the Kipoi model {model.name}: its dataloader has no "
+            f"auto_resize_len, and its inputs have the shapes {[array.shape for array in arrays]}"
+        )
+    return int(lengths.pop())
+
+
+def _write_windows(
+    folder: Path, names: list[str], codes: npt.NDArray[np.uint8], strand: bool
+) -> dict[str, str]:
+    """A FASTA file of windows, and a BED file of them, as arguments of the dataloader."""
+    bases = np.frombuffer(f"{encoding.BASES}N".encode(), dtype=np.uint8)[codes]
+    rest = "\t.\t0\t+" if strand else ""
+    with (folder / "windows.fa").open("wb") as fasta, (folder / "windows.bed").open("w") as bed:
+        for name, window in zip(names, bases, strict=True):
+            fasta.write(b">%s\n%s\n" % (name.encode(), window.tobytes()))
+            bed.write(f"{name}\t0\t{window.size}{rest}\n")
+    return {"intervals_file": str(folder / "windows.bed"), "fasta_file": str(folder / "windows.fa")}
+
+
+def _as_tracks(found: Any) -> npt.NDArray[np.float64]:
+    """(n, bins, tracks), from arrays of (n,), (n, tracks) or (n, bins, tracks), or a dict or list of them.
+
+    Those of a dict come in the order of its keys; of several with bins the bins are summed first.
+    """
+    if isinstance(found, dict | list | tuple):
+        parts = [found[key] for key in sorted(found)] if isinstance(found, dict) else list(found)
+        arrays = [_as_tracks(part) for part in parts]
+        if len({array.shape[1] for array in arrays}) > 1:
+            raise ValueError(
+                f"its outputs have {[array.shape[1] for array in arrays]} bins; expected one number"
+            )
+        return np.concatenate(arrays, axis=2)
+    outputs = np.asarray(found, dtype=np.float64)
+    if outputs.ndim == 1:
+        outputs = outputs[:, np.newaxis]
+    if outputs.ndim not in (2, 3):
+        raise ValueError(f"it gave numbers of shape {outputs.shape}; expected one to three axes")
+    return outputs[:, np.newaxis] if outputs.ndim == 2 else outputs
+
+
+def _made_of(model: Any) -> dict[str, Any]:
+    """Checksums of a model's code and of the files among its arguments, and its other arguments."""
+    folder = Path(model.source_dir)
+    code = {path.name: sha256_of(path) for pattern in _CODE for path in sorted(folder.glob(pattern))}
+    arguments = {}
+    for key, value in model.args.items():
+        file = folder / value if isinstance(value, str) else None
+        arguments[key] = sha256_of(file) if file and file.is_file() else value
+    # As it comes back from a file of JSON.
+    made: dict[str, Any] = json.loads(json.dumps({"code": code, "arguments": arguments}, default=str))
+    return made
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep standard output for results: what Kipoi, git and models print goes to standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

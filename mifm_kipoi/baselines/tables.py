@@ -1,0 +1,79 @@
+"""Any column of numbers of any table of variants as a score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mifm_kipoi.baselines.looked_up import ORDERED, UNORDERED, LookedUp, Source
+from mifm_kipoi.baselines.places import find_place
+from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.tabix import IndexedRows, find_index
+from mifm_kipoi.baselines.table_files import TableFile
+from mifm_kipoi.baselines.variant_rows import RowsBuilder, agreed
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.files import sha256_of
+
+
+def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+    """``table:FILE:COLUMN``: the numbers of a column, as they stand.
+
+    FILE is text with tabs or commas between fields, plain or gzipped, or Parquet, with a header; lines before
+    it may begin with ``##``. Its rows lie where :func:`mifm_kipoi.baselines.places.find_place` says; those
+    without a contig or a position are passed over. What
+    :data:`mifm_kipoi.baselines.table_files.MISSING` lists is no value. Rows of the same variant must have the
+    same value, where they have one.
+
+    A table that is compressed with bgzip and has an index of tabix beside it is read by region, in constant
+    memory. Any other is read once, and takes 24 bytes of memory a row (twice that while it is read) and
+    the texts of its different alleles.
+
+    Raises
+    ------
+    OptionError
+        When the argument has not both parts, or COLUMN is ``status``.
+    InputError
+        When the table cannot be read, has no such column, or holds there something that is no finite number.
+        What is read by region is checked when it is.
+    """
+    name, _, column = argument.rpartition(":")
+    if not name or not column:
+        raise OptionError(f"'table:{argument}' does not name a column; expected table:FILE:COLUMN")
+    if column == "status":
+        raise OptionError("a score cannot have the name status, as its status has; rename the column")
+    path = Path(name)
+    table = TableFile.of(path)
+    if column not in table.columns:
+        raise InputError(f"{path} has no column {column!r}; it has {', '.join(table.columns)}")
+    place = find_place(table)
+    index = find_index(path)
+    source: Source
+    if index is not None and not place.name:
+        source = IndexedRows(table, index, place, (column,))
+        made_by = checksums_of_indexed(path, index)
+    else:
+        builder = RowsBuilder(1, place.ordered)
+        for batch in table.batches((*place.columns, *({column} - set(place.columns)))):
+            builder.add(place.rows(batch), batch.finite(column)[:, np.newaxis])
+        source = builder.done()
+        made_by = {"file": path.name, "sha256": sha256_of(path)}
+    return LookedUp(
+        path,
+        source,
+        agreed,
+        Declaration(
+            name=f"column {column} of {path.name}",
+            scores=(Score(column, f"the column {column} of the table, as it stands"),),
+            alleles=ORDERED if place.ordered else UNORDERED,
+            formula="the value of the table's row; rows of one variant agree",
+            citation="none: a table of the user",
+            made_by={**made_by, "column": column},
+            leakage="not known of a table of the user",
+        ),
+    )
+
+
+def checksums_of_indexed(path: Path, index: Path) -> dict[str, str | int]:
+    """What tells an indexed file, too large for a checksum of its own, from others: size and index."""
+    return {"file": path.name, "bytes": path.stat().st_size, "index_sha256": sha256_of(index)}

@@ -1,0 +1,51 @@
+"""MIFM as a baseline: the numbers of ``mifm score``, and what it says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mifm_kipoi import Genome, read_variants, score_variants
+from mifm_kipoi.baselines.mifm import open_mifm
+from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.weights import save_weights
+from tests.builders import TINY, random_network
+
+
+def test_same_numbers_as_scoring(example: Path) -> None:
+    vcf, fasta = example / "variants.vcf", example / "genome.fa"
+    expected = score_variants(vcf, fasta)
+    baseline = open_mifm("", Machine(device="cpu"))
+    scored = baseline.score(list(read_variants(vcf)), Genome(fasta))
+    assert list(scored.status) == expected["status"].tolist()
+    assert set(scored.columns) == set(baseline.declaration.columns)
+    for name in ("mifm_ref", "mifm_alt", "mifm_delta"):
+        np.testing.assert_allclose(scored.columns[name], expected[name], atol=1e-6)
+    np.testing.assert_array_equal(scored.columns["mifm_abs_delta"], np.abs(scored.columns["mifm_delta"]))
+    assert all(values.dtype == np.float64 for values in scored.columns.values())
+
+
+def test_declares_the_window_and_the_index() -> None:
+    told = open_mifm("", Machine()).declaration
+    assert (told.window, told.variant_index) == (512, 255)
+    assert told.held_out == ("9", "10")
+    assert "CAUSALdb2" in told.leakage
+    assert [score.name for score in told.scores if score.ranks] == ["mifm_ref", "mifm_abs_delta"]
+    assert [score.name for score in told.scores if score.signed] == ["mifm_delta"]
+
+
+def test_own_weights_have_no_known_held_out_chromosomes(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    save_weights(path, random_network(TINY), {"made_by": "a test"})
+    told = open_mifm(str(path), Machine()).declaration
+    assert (told.window, told.variant_index) == (64, 31)
+    assert told.held_out == ()
+    assert "your own" in told.leakage
+    assert told.made_by["tensors_sha256"] != open_mifm("", Machine()).declaration.made_by["tensors_sha256"]
+
+
+def test_unknown_weights() -> None:
+    with pytest.raises(Exception, match="no weights named 'nothing'"):
+        open_mifm("nothing", Machine())

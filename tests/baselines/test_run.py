@@ -1,0 +1,207 @@
+"""A baseline over a file of variants: every variant has its row, and a run that was killed goes on."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mifm_kipoi import Genome, Variant, score_variants
+from mifm_kipoi.baselines import run as run_module
+from mifm_kipoi.baselines.mifm import MIFMBaseline
+from mifm_kipoi.baselines.run import BaselineRun, described_inputs, peak_bytes
+from mifm_kipoi.baselines.specs import Spec, parse_specs
+from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError, WorkerError
+from mifm_kipoi.journal import Journal
+from mifm_kipoi.runs import read_manifest
+from mifm_kipoi.scoring import ScoredVariants
+from tests.builders import write_vcf
+
+
+class KilledError(Exception):
+    """Stands for the end of a process."""
+
+
+@pytest.fixture
+def make(example: Path, tmp_path: Path) -> Any:
+    """Makes runs on the packaged example."""
+
+    def made(text: str = "mifm", variants: Path | None = None, **changed: Any) -> BaselineRun:
+        (spec,) = parse_specs([text])
+        variants, fasta = variants or example / "variants.vcf", example / "genome.fa"
+        output = tmp_path / f"{spec.label}.parquet"
+        return BaselineRun(
+            spec, variants, fasta, output, described_inputs(variants, fasta), threads=1, **changed
+        )
+
+    return made
+
+
+def test_every_variant_has_its_row(make: Any, example: Path) -> None:
+    run = make()
+    manifest = run()
+    expected = score_variants(example / "variants.vcf", example / "genome.fa")
+    found = pd.read_parquet(run.output)
+    keys = ["chrom", "pos", "id", "ref", "alt", "status"]
+    pd.testing.assert_frame_equal(found[keys], expected[keys], check_dtype=False)
+    for name in ("mifm_ref", "mifm_alt", "mifm_delta"):
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
+    assert manifest["rows"] == len(expected)
+    assert manifest["status"] == expected["status"].value_counts().to_dict()
+    assert manifest["declaration"]["window"] == 512
+    assert manifest["peak_bytes"] > 50e6
+    assert read_manifest(run.output) == manifest
+    assert not list(run.output.parent.glob("*.partial*"))
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes after every third variant."""
+    monkeypatch.setattr(MIFMBaseline, "at_once", 3)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_goes_on_where_it_ended(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make()
+    run()
+    whole = run.output.read_bytes()
+    run.output.unlink()
+    append, scored = Journal.append, []
+    score = MIFMBaseline.score
+
+    def ends(self: Journal, *arguments: Any) -> None:
+        append(self, *arguments)
+        if len(scored) == 2:
+            raise KilledError("killed")
+
+    def counted(self: MIFMBaseline, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
+        scored.append([variant.pos for variant in variants])
+        return score(self, variants, genome)
+
+    monkeypatch.setattr(Journal, "append", ends)
+    monkeypatch.setattr(MIFMBaseline, "score", counted)
+    with pytest.raises(KilledError, match="killed"):
+        run()
+    assert not run.output.exists()
+    done = list(scored)
+    monkeypatch.setattr(Journal, "append", append)
+    run()
+    assert run.output.read_bytes() == whole
+    assert len(done) == 2
+    assert not {pos for chunk in done for pos in chunk} & {pos for chunk in scored[2:] for pos in chunk}
+
+
+def test_what_is_finished_is_not_scored_again(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make()
+    manifest = run()
+
+    def refused(*_: Any) -> None:
+        raise AssertionError("scored again")
+
+    monkeypatch.setattr(MIFMBaseline, "score", refused)
+    assert run() == manifest
+
+
+def test_a_damaged_output_is_made_anew(make: Any) -> None:
+    run = make()
+    run()
+    whole = run.output.read_bytes()
+    run.output.write_bytes(whole[:-1])
+    run()
+    assert run.output.read_bytes() == whole
+
+
+def test_other_variants_are_scored_anew(make: Any, tmp_path: Path, example: Path) -> None:
+    run = make()
+    run()
+    contig, _ = next(iter(Genome(example / "genome.fa").contigs.items()))
+    base = Genome(example / "genome.fa").fetch(contig, 599, 600).tobytes().decode()
+    other = write_vcf(tmp_path / "other.vcf", [(contig, 600, base, "C" if base != "C" else "G")])
+    assert make(variants=other)()["rows"] == 1
+    assert len(pd.read_parquet(run.output)) == 1
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_does_not_go_on_with_other_variants(
+    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Journal.append
+
+    def ends(self: Journal, *arguments: Any) -> None:
+        append(self, *arguments)
+        raise KilledError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "append", ends)
+        with pytest.raises(KilledError, match="killed"):
+            make()()
+    other = tmp_path / "other.vcf"
+    lines = (example / "variants.vcf").read_text().splitlines(keepends=True)
+    other.write_text("".join(lines[:-1]))
+    with pytest.raises(InputError, match="was begun with other variants"):
+        make(variants=other)()
+
+
+def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: Path) -> None:
+    genome = Genome(example / "genome.fa")
+    contig = next(iter(genome.contigs))
+    wrong = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    bases = genome.fetch(contig, 599, 620).tobytes().decode()
+    records = [(contig, 600 + place, wrong[base], base) for place, base in enumerate(bases)]
+    run = make(variants=write_vcf(tmp_path / "wrong.vcf", records))
+    with pytest.raises(ReferenceMismatchError, match="another genome build"):
+        run()
+    assert make(variants=tmp_path / "wrong.vcf", max_mismatch_share=1)()["status"] == {"ref_mismatch": 21}
+
+
+def test_a_background_for_what_has_no_tracks(make: Any, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="has no tracks"):
+        make(background=tmp_path / "mifm.safetensors")()
+
+
+class TestApart:
+    def test_same_as_in_this_process(self, make: Any) -> None:
+        manifest = make().apart()
+        run = make()
+        assert manifest["rows"] == len(pd.read_parquet(run.output))
+        assert run() == manifest
+
+    def test_errors_come_back(self, make: Any) -> None:
+        with pytest.raises(Exception, match="no weights named 'nothing'"):
+            make("mifm:nothing").apart()
+
+    def test_a_killed_process(self, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(run_module.BaselineRun, "__reduce__", _killing)
+        with pytest.raises(WorkerError, match=r"the process of mifm was killed.*goes on where it ended"):
+            make().apart()
+
+
+def _killing(_: BaselineRun) -> tuple[Any, ...]:
+    """What a process calls that should have been sent a run."""
+    return _kill, ()
+
+
+def _kill() -> None:
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_peak_of_this_process_alone() -> None:
+    before = peak_bytes()
+    block = np.ones(80_000_000 // 8)
+    assert block.nbytes / 2 < peak_bytes() - before + 40e6
+    assert peak_bytes() > block.nbytes
+
+
+def test_manifest_is_json(make: Any) -> None:
+    manifest = make()()
+    assert json.loads(json.dumps(manifest)) == manifest
+    assert Spec(manifest["label"], "mifm", "") == parse_specs([manifest["spec"]])[0]
