@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from mifm_kipoi.commands import kipoi, mutagenesis, score, weights
+from mifm_kipoi.commands import compare, evaluate, kipoi, mutagenesis, score, weights
 from mifm_kipoi.guard import guarded
 from mifm_kipoi.version import __version__
 
@@ -19,6 +19,8 @@ _COMMANDS = (
         mutagenesis.add_mutagenesis,
         "scores with every base of a window or region exchanged for every other",
     ),
+    ("compare", compare.add_compare, "the same variants under several models, side by side"),
+    ("evaluate", evaluate.add_evaluate, "scores against what is known of variants"),
     ("weights", weights.add_weights, "list, show, import, fetch and verify weights"),
     ("register", kipoi.add_register, "make the models known to Kipoi as the source 'mifm'"),
     ("unregister", kipoi.add_unregister, "restore the Kipoi configuration"),
@@ -28,9 +30,20 @@ _COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_commands_of_one_word(sys.argv[1:] if arguments is None else arguments))
     logging.basicConfig(level=logging.INFO if options.debug else logging.WARNING)
     return guarded("mifm", options.debug, lambda: options.run(options))
+
+
+_BACKGROUND = "compare-background"
+"""How ``mifm compare background`` is named to argparse, which would take its second word for a file."""
+
+
+def _commands_of_one_word(words: Sequence[str]) -> list[str]:
+    command = next((place for place, word in enumerate(words) if not word.startswith("-")), 0)
+    if list(words[command : command + 2]) == ["compare", "background"]:
+        return [*words[:command], _BACKGROUND, *words[command + 2 :]]
+    return list(words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, add_arguments, meaning in _COMMANDS:
         add_arguments(commands.add_parser(name, help=meaning))
+    compare.add_background(commands.add_parser(_BACKGROUND))
     return parser
 
 

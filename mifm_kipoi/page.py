@@ -86,6 +86,15 @@ def with_interval(write: Callable[[float], str], value: float, low: float, high:
     return write(value) + (f" ({write(low)} to {write(high)})" if known else "")
 
 
+def digits(value: float, most: int = 3) -> str:
+    """A quantity in a few digits, without an exponent."""
+    if value <= 0:
+        return "0"
+    # The exponent of the rounded value: that of 9.999 is one.
+    rounded, exponent = f"{value:.{most - 1}e}".split("e")
+    return f"{float(f'{rounded}e{exponent}'):,.{max(most - 1 - int(exponent), 0)}f}"
+
+
 def count(value: float) -> str:
     """A number of things; empty when there are none."""
     return f"{value:,.0f}" if value > 0 else ""
@@ -98,18 +107,20 @@ def listed(texts: Iterable[str]) -> str:
 
 def settings_table(settings: Mapping[str, Any]) -> Table:
     """Nested settings as a table; those of the outermost mappings stand below the mapping's name."""
-    rows = _settings({name: value for name, value in settings.items() if not isinstance(value, Mapping)})
+    outermost = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
+    rows: list[tuple[str, ...]] = [*settings_rows(outermost)]
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            rows += [(_words(name),), *_settings(value)]
+            rows += [(_words(name),), *settings_rows(value)]
     return Table(("setting", "value"), tuple(rows), numbers=False)
 
 
-def _settings(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
+def settings_rows(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Nested settings as rows of name and value; the names of inner ones begin with those of the outer."""
+    rows: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            rows += _settings(value, f"{before}{_words(name)}: ")
+            rows += settings_rows(value, f"{before}{_words(name)}: ")
         else:
             rows.append((before + _words(name), _setting(value)))
     return rows

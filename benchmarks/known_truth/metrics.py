@@ -20,15 +20,15 @@ def power_at_fdr(curve: Curve, fdr: float, weights: Values | None = None) -> Val
     ----------
     curve : Curve
     fdr : float
-    weights : numpy.ndarray of float64, shape (..., n), optional
+    weights : numpy.ndarray of float64, shape (n,) or (n, r), optional
         Of the rows.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (...)
+    numpy.ndarray of float64, shape () or (r,)
     """
     recall, precision = curve.points(weights)
-    return np.where(precision >= 1 - fdr, recall, 0.0).max(axis=-1)
+    return np.where(precision >= 1 - fdr, recall, 0.0).max(axis=0)
 
 
 def calibration(pip: Values, causal: Flags, genealogies: Clusters, bins: int = 10) -> pd.DataFrame:

@@ -124,4 +124,13 @@ def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
 
 
 def _kircher(options: argparse.Namespace) -> None:
-    raise NotImplementedError
+    from mifm_kipoi.baselines.specs import parse_specs
+    from mifm_kipoi.evaluation.mpra import MPRARun
+
+    run = MPRARun(
+        table=Path(options.table),
+        folder=Path(options.out),
+        specs=parse_specs(_available(options.models)),
+        fasta=options.fasta and Path(options.fasta),
+    )
+    print(*run(), sep="\n")

@@ -49,3 +49,14 @@ def test_a_backend_that_is_not_installed(
     arguments = ["--backends", "eager", "openvino", "--windows", "4", "--repeats", "1", "--threads", "1"]
     backends.main([*arguments, "--out", str(tmp_path / "figures.json")])
     assert "Not installed: OpenVINO." in capsys.readouterr().out
+
+
+def test_compare_on_the_example(run: Run, root: Path, example: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    files = ("--vcf", example / "variants.vcf", "--fasta", example / "genome.fa")
+    arguments = (*files, "--repeats", "1", "--threads", "1", "--out", out)
+    done = run("benchmarks.speed.compare", *arguments, cwd=root)
+    figures = json.loads(out.read_text())
+    assert set(figures["models_s"]) == {"mifm", "cadd", "own", "pvalue", "abf"}
+    assert figures["compare_over_score"] > 0
+    assert f"| {figures['compare_over_score']} |" in done.stdout

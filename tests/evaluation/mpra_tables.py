@@ -8,7 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-HEADER = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "DNA", "RNA", "Coefficient", "pValue", "Element", "Release")
+HEADER = (
+    "Chrom",
+    "Pos",
+    "Ref",
+    "Alt",
+    "Barcodes",
+    "DNA",
+    "RNA",
+    "Coefficient",
+    "pValue",
+    "Element",
+    "Release",
+)
 
 Row = tuple[object, ...]
 
@@ -32,14 +44,24 @@ def all_rows(
     """Every exchange, and deletion, of a sequence whose first base is at a 1-based position."""
     random = np.random.default_rng(seed)
     return [
-        row(chrom, start + place, base, alt, f"{random.normal():.6f}", element=element, p=f"{random.uniform():.4f}")
+        row(
+            chrom,
+            start + place,
+            base,
+            alt,
+            f"{random.normal():.6f}",
+            element=element,
+            p=f"{random.uniform():.4f}",
+        )
         for place, base in enumerate(sequence)
         for alt in ("ACGT-" if deletions else "ACGT")
         if alt != base
     ]
 
 
-def write_table(path: Path, rows: Sequence[Row], header: Sequence[str] = HEADER, separator: str = "\t") -> Path:
+def write_table(
+    path: Path, rows: Sequence[Row], header: Sequence[str] = HEADER, separator: str = "\t"
+) -> Path:
     """A table as text, gzipped where the name ends in .gz."""
     text = "".join(separator.join(map(str, cells)) + "\n" for cells in (header, *rows))
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())

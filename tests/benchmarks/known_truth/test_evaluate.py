@@ -12,9 +12,11 @@ from benchmarks.known_truth import evaluate
 from benchmarks.known_truth import results as tables
 from benchmarks.known_truth.arms import BASELINES, POOLINGS, Arm
 from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
-from benchmarks.known_truth.metrics import Curve, Genealogies, top_k
+from benchmarks.known_truth.metrics import power_at_fdr
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import write_table
+from mifm_kipoi.evaluation.bootstrap import Clusters
+from mifm_kipoi.evaluation.metrics import Curve, top_k
 
 Values = npt.NDArray[np.float64]
 
@@ -146,7 +148,7 @@ def test_intervals_are_over_genealogies(test: Test, noisy: Values) -> None:
     usual = test.metrics(noisy)
     hits = top_k(noisy, test.bag, test.causal, 1)
     genealogy = (hits.index.to_numpy() - 1) // 2 // 3
-    assert usual["top_1"] == Genealogies(genealogy).mean(hits.to_numpy())
+    assert usual["top_1"] == Clusters(genealogy).mean(hits.to_numpy())
     assert usual["auprc"].value == one.value
     assert usual["auprc"].low < one.value < usual["auprc"].high
 
@@ -247,7 +249,7 @@ def test_the_power_rises_with_the_share_of_false_ones(results: Path, test: Test,
     curve = Curve(noisy, test.causal)
     for fdr in (0.1, 0.2, 0.5, 0.8):
         allowed = rows[rows["fdr"] <= fdr + 1e-6]["power"]
-        assert allowed.max() == pytest.approx(curve.power(fdr), abs=1e-5)
+        assert allowed.max() == pytest.approx(power_at_fdr(curve, fdr), abs=1e-5)
 
 
 def test_the_kinds_that_are_first(results: Path, test: Test, scored: list[Scored]) -> None:
@@ -296,7 +298,7 @@ def test_differences_are_those_of_the_same_bags(results: Path, test: Test, score
     by_name = {one.arm.name: one.score for one in scored}
     for row in found.itertuples():
         hits, against = (top_k(by_name[name], test.bag, test.causal, 1) for name in (row.arm, row.against))
-        paired = Genealogies((hits.index.to_numpy() - 1) // 2 // 3).mean((hits - against).to_numpy())
+        paired = Clusters((hits.index.to_numpy() - 1) // 2 // 3).mean((hits - against).to_numpy())
         expected = [paired.value, paired.low, paired.high]
         assert [row.value, row.low, row.high] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 

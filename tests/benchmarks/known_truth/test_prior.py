@@ -11,8 +11,10 @@ import pytest
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
-from benchmarks.known_truth.metrics import Genealogies, calibration, calibration_error, top_k
+from benchmarks.known_truth.metrics import calibration, calibration_error
 from benchmarks.known_truth.prior import Prior, fit_prior, uniform_pips
+from mifm_kipoi.evaluation.bootstrap import Clusters
+from mifm_kipoi.evaluation.metrics import top_k
 
 Values = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -200,7 +202,7 @@ def test_fitted_pips_are_calibrated_on_other_bags(fitted: Prior, other: Drawn) -
     uniform = uniform_pips(other.log_bf, other.bag)
     assert calibration_error(pip, other.causal) < 0.005
     assert calibration_error(uniform, other.causal) > 0.01
-    found = calibration(pip, other.causal, Genealogies(other.bag))
+    found = calibration(pip, other.causal, Clusters(other.bag))
     assert found["predicted"].between(found["low"] - 0.02, found["high"] + 0.02).all()
     assert np.bincount(other.bag, pip).max() <= 1 + 1e-12
 

@@ -1,0 +1,95 @@
+"""``mifm evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mifm_kipoi.commands.arguments import positive, say, share
+from mifm_kipoi.commands.mpra import add_mpra
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """``mifm evaluate``."""
+    parser.description = "Hold scores against what is known of variants."
+    commands = parser.add_subparsers(title="what is known", required=True, metavar="COMMAND")
+    _add_ranking(commands.add_parser("ranking", help="labels: which variants are causal, which are not"))
+    add_mpra(commands.add_parser("mpra", help="measured effects of exchanges in regulatory elements"))
+
+
+def _add_ranking(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Measure how well scores rank labelled variants: AUPRC, AUROC, the mean AUPRC of chromosomes and "
+        "top-1 accuracy within blocks and matched groups, each with a 95% interval, and the differences "
+        "between scores. Chromosomes that models held out are looked at apart."
+    )
+    parser.add_argument(
+        "scores", help="scores.parquet of 'mifm compare', or any table with chrom, pos, ref, alt and scores"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
+    group = parser.add_argument_group("labels")
+    group.add_argument(
+        "--labels", required=True, metavar="FILE",
+        help="table with chrom, pos, ref, alt and labels: .tsv, .csv, either with .gz, or .parquet; may be "
+        "the table of scores itself",
+    )  # fmt: skip
+    which = group.add_mutually_exclusive_group()
+    which.add_argument(
+        "--label-column", metavar="COLUMN", help="true/false or 1/0 (default: label, else causal)"
+    )
+    which.add_argument("--pip", metavar="COLUMN", help="make labels of posterior inclusion probabilities")
+    group.add_argument(
+        "--positive", type=share, metavar="PIP", help="positive are PIPs above it (default: 0.9)"
+    )
+    group.add_argument(
+        "--negative", type=share, metavar="PIP", help="negative are PIPs below it (default: 0.01)"
+    )
+    group.add_argument(
+        "--group", metavar="COLUMN", help="matched groups (default: match_group, where there is one)"
+    )
+    group.add_argument(
+        "--block", metavar="COLUMN", help="blocks (default: block or locus, where there is one)"
+    )
+    group = parser.add_argument_group("scores")
+    group.add_argument(
+        "--scores", nargs="+", default=[], metavar="COLUMN", dest="columns",
+        help="columns in which higher is more likely causal (default: those that comparison.json beside "
+        "SCORES says rank)",
+    )  # fmt: skip
+    group.add_argument(
+        "--lower", nargs="+", default=[], metavar="COLUMN",
+        help="columns in which lower is more likely causal, such as p-values",
+    )  # fmt: skip
+    group.add_argument(
+        "--held-out", nargs="+", metavar="CHROM",
+        help="chromosomes to look at apart (default: those that all models held out that say so)",
+    )  # fmt: skip
+    group = parser.add_argument_group("intervals")
+    group.add_argument("--resamples", type=positive, default=1000, metavar="N", help="(default: 1000)")
+    group.add_argument("--seed", type=int, default=1, metavar="N", help="(default: 1)")
+    parser.set_defaults(run=_ranking)
+
+
+def _ranking(options: argparse.Namespace) -> None:
+    from mifm_kipoi.evaluation.labels import LabelOptions
+    from mifm_kipoi.evaluation.ranking_run import RankingRun
+
+    run = RankingRun(
+        scores=Path(options.scores),
+        labels=Path(options.labels),
+        folder=Path(options.output),
+        label_options=LabelOptions(
+            label=options.label_column,
+            pip=options.pip,
+            positive=options.positive,
+            negative=options.negative,
+            group=options.group,
+            block=options.block,
+        ),
+        columns=tuple(options.columns),
+        lower=tuple(options.lower),
+        held_out=None if options.held_out is None else tuple(options.held_out),
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    say(*run())

@@ -1,0 +1,80 @@
+"""``mifm compare background`` from files to files: the moments of each network's tracks."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mifm_kipoi.baselines.background import fit_background
+from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.errors import OutputError
+from mifm_kipoi.progress import Progress
+from mifm_kipoi.windows import MAX_MISMATCH_SHARE
+from mifm_kipoi.workers import set_threads
+
+SUFFIX = ".safetensors"
+"""Of the moments of the model with that label, in a folder of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BackgroundRun:
+    """On which variants to fit the moments of which networks.
+
+    Parameters
+    ----------
+    variants, fasta : Path
+        VCF or BCF file of common variants; reference genome.
+    specs : sequence of Spec
+        Networks with tracks.
+    folder : Path
+        Of the outputs, ``LABEL.safetensors``; made where it is missing.
+    machine : Machine
+    threads : int, optional
+        Threads of PyTorch; by default all cores.
+    max_mismatch_share : float
+        See :func:`mifm_kipoi.stream_windows`.
+    progress : bool, optional
+        Show progress; by default on a terminal.
+    """
+
+    variants: Path
+    fasta: Path
+    specs: Sequence[Spec]
+    folder: Path
+    machine: Machine = dataclasses.field(default_factory=Machine)
+    threads: int | None = None
+    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    progress: bool | None = None
+
+    def __call__(self) -> Iterator[str]:
+        """Fit what is not fitted yet.
+
+        Yields
+        ------
+        str
+            What was done, in words, when it is done.
+
+        Raises
+        ------
+        MIFMError
+            When an input cannot be read, a package is missing or an output cannot be written. What was done
+            is kept, and the same command goes on with it.
+        """
+        for spec in self.specs:
+            spec.check()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {self.folder}: {error.strerror or error}") from error
+        set_threads(self.threads or os.cpu_count() or 1)
+        for spec in self.specs:
+            output = self.folder / f"{spec.label}{SUFFIX}"
+            with contextlib.closing(Progress(f"variants of {spec.label}", self.progress)) as progress:
+                background = fit_background(
+                    spec, self.machine, self.variants, self.fasta, output, progress, self.max_mismatch_share
+                )
+            yield f"{output}: {len(background.mean):,} tracks over {background.count:,} variants"

@@ -1,0 +1,86 @@
+"""Which block each variant is in: regions of a BED file, or stretches of equal length."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genome import contig_key
+from mifm_kipoi.intervals import read_intervals
+
+STRETCH = 100_000
+"""Base pairs of a stretch, where no blocks are given."""
+
+Blocks = tuple[npt.NDArray[np.int64], tuple[str, ...]]
+"""The number of each variant's block, -1 outside all, and the blocks' names, ``chrom:start-end``, 1-based."""
+
+
+def stretches(chrom: pd.Series[str], pos: pd.Series[int], length: int = STRETCH) -> Blocks:
+    """Stretches of equal length, those with variants.
+
+    Parameters
+    ----------
+    chrom : pandas.Series of str, length n
+    pos : pandas.Series of int, length n
+        1-based.
+    length : int
+        In base pairs; the first stretch of a contig begins at its first base.
+
+    Returns
+    -------
+    block : numpy.ndarray of int64, shape (n,)
+    names : tuple of str
+    """
+    number = (pos.to_numpy() - 1) // length
+    block, found = pd.factorize(pd.MultiIndex.from_arrays([chrom, number]))
+    return block, tuple(f"{name}:{each * length + 1}-{(each + 1) * length}" for name, each in found)
+
+
+def blocks_of_bed(chrom: pd.Series[str], pos: pd.Series[int], path: str | os.PathLike[str]) -> Blocks:
+    """The regions of a BED file; names of contigs may differ by ``chr``.
+
+    Parameters
+    ----------
+    chrom, pos
+        As in :func:`stretches`.
+    path : path-like
+        BED file of regions that do not overlap.
+
+    Returns
+    -------
+    block : numpy.ndarray of int64, shape (n,)
+    names : tuple of str
+
+    Raises
+    ------
+    IntervalFileError
+        When the file cannot be read.
+    InputError
+        When two regions overlap, or there is none.
+    """
+    regions = sorted(read_intervals(path), key=lambda region: (contig_key(region.chrom), region.start))
+    if not regions:
+        raise InputError(f"{path} has no region; expected blocks as chrom, start, end")
+    for one, two in itertools.pairwise(regions):
+        if contig_key(one.chrom) == contig_key(two.chrom) and two.start < one.end:
+            raise InputError(
+                f"{path}: {one.chrom}:{one.start}-{one.end} and {two.chrom}:{two.start}-{two.end} overlap; "
+                "expected blocks that do not, so that each variant is in one"
+            )
+    keys = np.array([contig_key(region.chrom) for region in regions])
+    starts = np.array([region.start for region in regions])
+    ends = np.array([region.end for region in regions])
+    block = np.full(len(chrom), -1, dtype=np.int64)
+    variant_keys = chrom.map({name: contig_key(name) for name in chrom.unique()}).to_numpy()
+    pos0 = pos.to_numpy() - 1
+    for key in set(keys.tolist()) & set(variant_keys.tolist()):
+        rows, own = np.flatnonzero(variant_keys == key), np.flatnonzero(keys == key)
+        found = np.searchsorted(starts[own], pos0[rows], side="right") - 1
+        inside = (found >= 0) & (pos0[rows] < ends[own][np.maximum(found, 0)])
+        block[rows[inside]] = own[found[inside]]
+    return block, tuple(f"{region.chrom}:{region.start + 1}-{region.end}" for region in regions)

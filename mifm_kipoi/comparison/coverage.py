@@ -1,0 +1,84 @@
+"""How many variants each model scores, why not the others, and what it took."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mifm_kipoi.baselines.protocol import Absence
+from mifm_kipoi.comparison.comparison import Comparison, Model
+from mifm_kipoi.windows import Status
+
+OTHER_SCORES_ONLY = "other_scores_only"
+"""Of variants that have a score of the model, and not that which stands for it."""
+
+_REASONS = (*map(str, Status), *map(str, Absence), OTHER_SCORES_ONLY)
+
+
+def coverage(comparison: Comparison) -> pd.DataFrame:
+    """Variants with the score that stands for each model, and why the others have none.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each model: ``model, variants, scored, share``, then a column for each reason that occurs,
+        with the variants that have no score for it. ``scored`` and the reasons sum to ``variants``.
+    """
+    counts = [_reasons(comparison, model) for model in comparison.models]
+    occurring = {reason for each in counts for reason in each}
+    ordered = sorted(
+        occurring,
+        key=lambda reason: (_REASONS.index(reason) if reason in _REASONS else len(_REASONS), reason),
+    )
+    total = len(comparison.table)
+    rows = []
+    for model, each in zip(comparison.models, counts, strict=True):
+        scored = total - sum(each.values())
+        share = scored / total if total else np.nan
+        rows.append((model.label, total, scored, share, *(each.get(reason, 0) for reason in ordered)))
+    return pd.DataFrame(rows, columns=["model", "variants", "scored", "share", *ordered])
+
+
+def _reasons(comparison: Comparison, model: Model) -> dict[str, int]:
+    absent = comparison.table[model.ranking[0]].isna()
+    reasons = comparison.table.loc[absent, model.status].replace(str(Status.OK), OTHER_SCORES_ONLY)
+    return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+
+
+def scored_by_all(comparison: Comparison) -> int:
+    """Variants with the score that stands for each of the models."""
+    return int(comparison.table[list(comparison.headlines)].notna().all(axis=1).sum())
+
+
+def resources(comparison: Comparison) -> pd.DataFrame:
+    """What each model took.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model, scored, seconds, variants_per_second, peak_bytes, device``, a row for each model. The speed
+        is that of variants with a score; it and the memory are NaN where they are not known.
+    """
+    scored = coverage(comparison)["scored"].to_numpy()
+    seconds = np.array([model.seconds for model in comparison.models], dtype=np.float64)
+    peak = np.array([model.peak_bytes for model in comparison.models], dtype=np.float64)
+    speed = np.full(len(seconds), np.nan)
+    np.divide(scored, seconds, out=speed, where=seconds > 0)
+    return pd.DataFrame(
+        {
+            "model": [model.label for model in comparison.models],
+            "scored": scored,
+            "seconds": seconds,
+            "variants_per_second": speed,
+            "peak_bytes": np.where(peak > 0, peak, np.nan),
+            "device": [model.device for model in comparison.models],
+        }
+    )

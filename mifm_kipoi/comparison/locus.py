@@ -1,0 +1,116 @@
+"""A stretch of a contig that a figure shows: read from text, or chosen."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.comparison.comparison import Comparison
+from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genome import contig_key
+
+FLANK = 100_000
+"""Base pairs to either side of a variant that a locus is chosen around."""
+
+ASSOCIATION = "neg_log10_p"
+"""The column of a model that is -log10 of a p-value."""
+
+_LOCUS = re.compile(r"(\S+):([0-9][0-9,]{0,14})-([0-9][0-9,]{0,14})")
+
+_CONTIGS_SHOWN = 10
+
+Locus = tuple[str, int, int]
+"""Contig, first and last base, 1-based, both inside."""
+
+
+def parse_locus(text: str) -> Locus:
+    """Read ``chrom:start-end``, 1-based with both ends inside; commas between digits are left out.
+
+    Raises
+    ------
+    OptionError
+        When it is something else.
+    """
+    found = _LOCUS.fullmatch(text.strip())
+    if not found:
+        raise OptionError(
+            f"{text!r} is no locus; expected chrom:start-end, 1-based with both ends inside, such as "
+            "20:1,200,000-1,300,000"
+        )
+    start, end = (int(number.replace(",", "")) for number in found.groups()[1:])
+    if not 1 <= start <= end:
+        raise OptionError(
+            f"the locus {text!r} has no base; expected a start from 1 on, and an end not below it"
+        )
+    return found[1], start, end
+
+
+def locus_name(locus: Locus) -> str:
+    """The locus as text, with commas between digits."""
+    chrom, start, end = locus
+    return f"{chrom}:{start:,}-{end:,}"
+
+
+def in_locus(comparison: Comparison, locus: Locus) -> npt.NDArray[np.bool_]:
+    """Which rows lie in a locus: those whose POS does; contig names may differ by ``chr``.
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    OptionError
+        When none does; the message says where there are variants.
+    """
+    chrom, start, end = locus
+    names, pos = comparison.table["chrom"], comparison.table["pos"]
+    same = [name for name in names.unique() if contig_key(name) == contig_key(chrom)]
+    on_contig = names.isin(same)
+    rows = (on_contig & pos.between(start, end)).to_numpy(dtype=bool)
+    if rows.any():
+        return rows
+    if on_contig.any():
+        covered = pos[on_contig]
+        there = f"those of {same[0]} lie in {locus_name((same[0], covered.min(), covered.max()))}"
+    else:
+        contigs = names.unique()
+        more = ", ..." if len(contigs) > _CONTIGS_SHOWN else ""
+        there = f"they are on {', '.join(contigs[:_CONTIGS_SHOWN])}{more}" if len(contigs) else "it has none"
+    raise OptionError(f"the file has no variant in the locus {locus_name(locus)}; {there}")
+
+
+def default_locus(comparison: Comparison) -> Locus:
+    """The locus that is most worth a look.
+
+    Where a model has -log10 of p-values, 100 kb to either side of the variant with the highest of all. Else
+    the block of the variant with the highest score of the first model, or of the first model that has scores;
+    for a variant outside all blocks, 100 kb to either side of it.
+
+    Raises
+    ------
+    OptionError
+        When there is no variant.
+    """
+    if comparison.table.empty:
+        raise OptionError("the file has no variants, and so no locus")
+    associations = [
+        model.column(ASSOCIATION) for model in comparison.models if ASSOCIATION in model.declaration.columns
+    ]
+    for columns in (associations, *([name] for name in comparison.headlines)):
+        scores = comparison.table[columns].max(axis=1) if columns else pd.Series(dtype=np.float64)
+        if scores.notna().any():
+            row = int(np.nanargmax(scores.to_numpy(dtype=np.float64)))
+            return _around(comparison, row, columns is not associations)
+    return _around(comparison, 0, True)
+
+
+def _around(comparison: Comparison, row: int, whole_block: bool) -> Locus:
+    block = int(comparison.block[row])
+    if whole_block and block >= 0:
+        return parse_locus(comparison.block_names[block])
+    pos = int(comparison.table["pos"].iloc[row])
+    return str(comparison.table["chrom"].iloc[row]), max(1, pos - FLANK), pos + FLANK

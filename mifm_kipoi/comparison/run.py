@@ -1,0 +1,179 @@
+"""``mifm compare`` from files to files: each model scores, then all are put side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mifm_kipoi.baselines.protocol import Declaration, Machine, Score, needed
+from mifm_kipoi.baselines.run import BaselineRun, described_inputs
+from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.comparison.backgrounds import SUFFIX
+from mifm_kipoi.comparison.blocks import STRETCH, blocks_of_bed, stretches
+from mifm_kipoi.comparison.comparison import Comparison, Model
+from mifm_kipoi.comparison.joined import write_joined
+from mifm_kipoi.errors import InputError, OptionError, OutputError
+from mifm_kipoi.files import sha256_of, written_whole
+from mifm_kipoi.version import __version__
+from mifm_kipoi.windows import MAX_MISMATCH_SHARE
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonRun:
+    """What to compare, on which variants.
+
+    Parameters
+    ----------
+    variants, fasta : Path
+        VCF or BCF file that can be read again; reference genome.
+    specs : sequence of Spec
+    folder : Path
+        Of the outputs; made where it is missing. Models that were scored there before are not scored again.
+    blocks : Path, optional
+        BED file of blocks; by default stretches of 100 kb.
+    background : Path, optional
+        Folder with moments of tracks, ``LABEL.safetensors``.
+    locus : str, optional
+        ``chrom:start-end`` of the regional view.
+    machine : Machine
+    threads : int, optional
+        Threads of PyTorch; by default all cores.
+    max_mismatch_share : float
+        See :func:`mifm_kipoi.stream_windows`.
+    resamples, seed : int
+        Of the intervals.
+    progress : bool, optional
+        Show progress; by default on a terminal.
+    """
+
+    variants: Path
+    fasta: Path
+    specs: Sequence[Spec]
+    folder: Path
+    blocks: Path | None = None
+    background: Path | None = None
+    locus: str | None = None
+    machine: Machine = dataclasses.field(default_factory=Machine)
+    threads: int | None = None
+    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    resamples: int = 1000
+    seed: int = 1
+    progress: bool | None = None
+
+    def __call__(self) -> Iterator[str]:
+        """Score, join, measure, draw.
+
+        Yields
+        ------
+        str
+            What was done, in words, when it is done.
+
+        Raises
+        ------
+        MIFMError
+            When an input cannot be read, a package is missing, a model fails or an output cannot be written.
+            The models that were scored are kept.
+        """
+        from mifm_kipoi.comparison.locus import parse_locus
+        from mifm_kipoi.comparison.report import write_report
+
+        # What is bound to fail fails before hours of scoring.
+        needed("matplotlib", "plot")
+        for spec in self.specs:
+            spec.check()
+        if self.locus:
+            parse_locus(self.locus)
+        if not self.variants.is_file():
+            raise InputError(f"{self.variants} is no file; expected a VCF or BCF file that can be read again")
+        backgrounds = self._backgrounds()
+        inputs = described_inputs(self.variants, self.fasta)
+        models, tables = [], []
+        for spec in self.specs:
+            table = self._models / f"{spec.label}.parquet"
+            manifest = self._run(spec, table, inputs, backgrounds.get(spec.label)).apart()
+            models.append(model_of(spec, manifest))
+            tables.append(table)
+            scored = manifest["status"].get("ok", 0)
+            yield f"{spec.label}: {scored:,} of {manifest['rows']:,} variants in {manifest['seconds']:,.1f} s"
+        made_by = self._made_by(inputs)
+        written = write_joined(models, tables, self.folder, made_by)
+        comparison = self._comparison(written[0], tuple(models), made_by)
+        written += write_report(
+            comparison, self.folder, locus=self.locus, seed=self.seed, resamples=self.resamples
+        )
+        with written_whole(self.folder / "comparison.json") as temporary:
+            temporary.write_text(json.dumps(_manifest(models, made_by), indent=1) + "\n")
+        yield f"written: {', '.join(str(path) for path in written)}"
+
+    @property
+    def _models(self) -> Path:
+        folder = self.folder / "models"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+        return folder
+
+    def _run(self, spec: Spec, table: Path, inputs: dict[str, Any], background: Path | None) -> BaselineRun:
+        return BaselineRun(
+            spec, self.variants, self.fasta, table, inputs, self.machine, background, self.threads,
+            self.max_mismatch_share, self.progress,
+        )  # fmt: skip
+
+    def _backgrounds(self) -> dict[str, Path]:
+        """The moments of each model that has some."""
+        if self.background is None:
+            return {}
+        found = {
+            spec.label: path
+            for spec in self.specs
+            if (path := self.background / f"{spec.label}{SUFFIX}").exists()
+        }
+        if not found:
+            labels = ", ".join(f"{spec.label}{SUFFIX}" for spec in self.specs)
+            raise OptionError(
+                f"{self.background} holds moments of none of the models; expected one or more of {labels}, "
+                "as 'mifm compare background' writes them"
+            )
+        return found
+
+    def _made_by(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "mifm_kipoi": __version__,
+            **inputs,
+            "blocks": self.blocks and {"name": self.blocks.name, "sha256": sha256_of(self.blocks)},
+            "models": [str(spec) for spec in self.specs],
+            "resamples": self.resamples,
+            "seed": self.seed,
+        }
+
+    def _comparison(self, table: Path, models: tuple[Model, ...], made_by: dict[str, Any]) -> Comparison:
+        joined = pd.read_parquet(table)
+        if not len(joined):
+            raise InputError(f"{self.variants} has no variant; expected some to compare scores of")
+        if self.blocks:
+            block, names = blocks_of_bed(joined["chrom"], joined["pos"], self.blocks)
+            blocks_are = f"regions of {self.blocks.name}"
+        else:
+            block, names = stretches(joined["chrom"], joined["pos"])
+            blocks_are = f"stretches of {STRETCH // 1000} kb"
+        return Comparison(joined, models, block, names, blocks_are, made_by)
+
+
+def model_of(spec: Spec, manifest: dict[str, Any]) -> Model:
+    """A model of a comparison from the manifest of its run."""
+    told = manifest["declaration"]
+    scores = tuple(Score(**score) for score in told["scores"])
+    declaration = Declaration(**{**told, "scores": scores, "held_out": tuple(told["held_out"])})
+    return Model(
+        spec.label, str(spec), declaration, manifest["seconds"], manifest["peak_bytes"], manifest["device"]
+    )
+
+
+def _manifest(models: Sequence[Model], made_by: dict[str, Any]) -> dict[str, Any]:
+    return {**made_by, "models": [dataclasses.asdict(model) for model in models]}

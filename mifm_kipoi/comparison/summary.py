@@ -1,0 +1,132 @@
+"""The main numbers of a comparison in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+
+from mifm_kipoi import page
+from mifm_kipoi.comparison.coverage import scored_by_all
+from mifm_kipoi.comparison.drawing import signed
+from mifm_kipoi.comparison.overlap import ONE_PERCENT
+from mifm_kipoi.comparison.resampling import FEW_BLOCKS, MIN_BLOCKS
+from mifm_kipoi.comparison.results import Results
+
+NO_ACCURACY = (
+    "Agreement is no accuracy: models can share what they get wrong, and a model that differs from all "
+    "others can be the one that is right. Which of them finds causal variants, only known causal variants "
+    "can tell."
+)
+
+
+def summary(results: Results) -> Iterator[str]:
+    """Paragraphs: variants and coverage, agreement, the top, time and memory, and what that does not say."""
+    yield _coverage(results)
+    pairs = results.of_headlines(results.correlations)
+    if len(known := pairs.dropna(subset="spearman")):
+        yield _agreement(results, known)
+    if top := _top(results):
+        yield top
+    yield _resources(results.resources)
+    if len(pairs):
+        yield _blocks(results) + NO_ACCURACY
+
+
+def _coverage(results: Results) -> str:
+    table = results.coverage
+    models = len(table)
+    variants = len(results.comparison.table)
+    shares = page.listed(f"{row['model']} {page.percent(row['share'])} %" for _, row in table.iterrows())
+    if models == 1:
+        return f"**Variants: {variants:,}; one model.** Share of variants with a score: {shares}."
+    common = scored_by_all(results.comparison)
+    return (
+        f"**{variants:,} variants, {models} models; {common:,} variants ({page.percent(common / variants)} "
+        f"%) have a score of each model.** Share of variants with a score: {shares}."
+    )
+
+
+def correlation(row: pd.Series, kind: str, digits: int = 2) -> str:
+    """A correlation with its interval, which is left out when it is not known."""
+    low, high = row[f"{kind}_low"], row[f"{kind}_high"]
+    return page.with_interval(lambda value: signed(value, digits), row[kind], low, high)
+
+
+def _agreement(results: Results, known: pd.DataFrame) -> str:
+    ordered = known.sort_values("spearman", ascending=False, kind="stable")
+    most, least = ordered.iloc[0], ordered.iloc[-1]
+
+    def told(row: pd.Series) -> str:
+        return f"Spearman {correlation(row, 'spearman')} over {row['n']:,} variants"
+
+    if len(ordered) == 1:
+        return f"**{most['model_a']} and {most['model_b']}: {told(most)}.**"
+    first = results.comparison.models[0].label
+    with_first = ordered[(ordered["model_a"] == first) | (ordered["model_b"] == first)]
+    others = page.listed(
+        f"{row['model_b'] if row['model_a'] == first else row['model_a']} {signed(row['spearman'])}"
+        for _, row in with_first.iterrows()
+    )
+    return (
+        f"**{most['model_a']} and {most['model_b']} agree most: {told(most)}; {least['model_a']} and "
+        f"{least['model_b']} least: {told(least)}.**"
+        + (f" Spearman with {first}: {others}." if others else "")
+    )
+
+
+def _top(results: Results) -> str:
+    """How much of the first model's top is in that of the others."""
+    table = results.of_headlines(results.overlap)
+    first = results.comparison.models[0].label
+    rows = table[(table["model_a"] == first) & (table["top"] == ONE_PERCENT)]
+    if rows.empty:
+        return ""
+    shares = page.listed(f"{row['model_b']} {page.percent(row['overlap'])} %" for _, row in rows.iterrows())
+    return (
+        f"Of the 1 % of variants that {first} ranks top, among those that both score, this much is in the "
+        f"top 1 % of the others: {shares}. Chance gives 1 %."
+    )
+
+
+def _resources(table: pd.DataFrame) -> str:
+    times = page.listed(
+        f"{row['model']} {duration(row['seconds'])}{_speed(row['variants_per_second'])}"
+        for _, row in table.iterrows()
+    )
+    text = f"Time: {times}."
+    if table["peak_bytes"].notna().any():
+        highest = table.sort_values("peak_bytes", ascending=False, kind="stable").iloc[0]
+        text += f" Most memory: {highest['model']}, {memory(highest['peak_bytes'])}."
+    return text
+
+
+def _speed(per_second: float) -> str:
+    return f" ({page.digits(per_second)} variants/s)" if math.isfinite(per_second) else ""
+
+
+def _blocks(results: Results) -> str:
+    """What is to be said of the intervals where blocks are few."""
+    blocks = int(results.correlations["blocks"].max())
+    if blocks < MIN_BLOCKS:
+        return f"There are no intervals, for the variants lie in fewer than {MIN_BLOCKS} blocks. "
+    if blocks < FEW_BLOCKS:
+        return f"Intervals are over {blocks} blocks at most; with so few they are too narrow. "
+    return ""
+
+
+def duration(seconds: float) -> str:
+    """A time in the units in which one would say it."""
+    if seconds < 60:
+        return f"{page.digits(seconds)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        whole = round(seconds)
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(size: float) -> str:
+    """Bytes in a unit of a thousand million, or where that is little of a million."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

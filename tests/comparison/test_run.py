@@ -1,0 +1,158 @@
+"""``mifm compare`` from files to files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mifm_kipoi import score_variants
+from mifm_kipoi.baselines.run import BaselineRun
+from mifm_kipoi.cli import main
+from mifm_kipoi.weights import save_weights
+from tests.builders import TINY, random_network
+from tests.conftest import Run
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def inputs(example: Path, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Variants, genome, and a table with a score of every other variant."""
+    vcf, fasta = example / "variants.vcf", example / "genome.fa"
+    table = score_variants(vcf, fasta)[["chrom", "pos", "ref", "alt"]].iloc[::2]
+    path = tmp_path / "own.tsv"
+    table.assign(own=np.linspace(0, 1, len(table))).to_csv(path, sep="\t", index=False)
+    return vcf, fasta, path
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let models run in this process; the labels of those that did."""
+    ran: list[str] = []
+
+    def apart(self: BaselineRun) -> dict[str, Any]:
+        ran.append(self.spec.label)
+        return self()
+
+    monkeypatch.setattr(BaselineRun, "apart", apart)
+    return ran
+
+
+def compare(inputs: Sequence[Path], folder: Path, *arguments: str, models: Sequence[str] = ("mifm",)) -> int:
+    vcf, fasta, table = inputs
+    return main(
+        ["compare", str(vcf), str(fasta), "--models", *models, f"table:{table}:own", "-o", str(folder),
+         "--threads", "1", "--device", "cpu", "--resamples", "20", *arguments]
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("here")
+def test_one_table_of_all_scores(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert compare(inputs, folder) == 0
+    vcf, fasta, table = inputs
+    joined = pd.read_parquet(folder / "scores.parquet")
+    expected = score_variants(vcf, fasta)
+    assert joined["mifm.status"].tolist() == expected["status"].tolist()
+    np.testing.assert_allclose(joined["mifm.mifm_ref"], expected["mifm_ref"], atol=1e-6)
+    own = pd.read_csv(table, sep="\t", dtype={"chrom": str})
+    merged = joined.merge(own, how="left", on=["chrom", "pos", "ref", "alt"])
+    scored = joined["own.status"] == "ok"
+    np.testing.assert_array_equal(joined["own.own"][scored], merged["own"][scored])
+    assert 0 < scored.sum() < len(joined)
+    assert set(joined["own.status"]) > {"ok", "not_in_table"} or "not_in_table" in set(joined["own.status"])
+    coverage = pd.read_csv(folder / "coverage.tsv", sep="\t")
+    assert len(coverage)
+    told = json.loads((folder / "comparison.json").read_text())
+    assert [model["label"] for model in told["models"]] == ["mifm", "own"]
+    assert told["models"][0]["declaration"]["variant_index"] == 255
+    for name in (
+        "scores.tsv.gz",
+        "correlations.tsv",
+        "overlap.tsv",
+        "blocks.tsv",
+        "resources.tsv",
+        "report.html",
+    ):
+        assert (folder / name).stat().st_size > 0
+    page = (folder / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "<script" not in page
+
+
+def test_only_new_models_are_scored(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, own = tmp_path / "out", tmp_path / "tiny.safetensors"
+    save_weights(own, random_network(TINY), {"made_by": "a test"})
+    assert compare(inputs, folder) == 0
+    first = (folder / "models" / "mifm.parquet").stat().st_mtime_ns
+    assert compare(inputs, folder, models=["mifm", f"mifm:{own}"]) == 0
+    assert here == ["mifm", "own", "mifm", "tiny", "own"]
+    assert (folder / "models" / "mifm.parquet").stat().st_mtime_ns == first
+    assert "tiny.mifm_ref" in pd.read_parquet(folder / "scores.parquet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models", "code", "message"),
+    [
+        ([], ["sei"], 2, "'sei' in 'sei' is no kind of model"),
+        ([], ["mifm:nothing"], 1, "no weights named 'nothing'"),
+        (["--locus", "here"], ["mifm"], 2, "here"),
+        (["--background", "."], ["mifm"], 2, "holds moments of none of the models"),
+        (["--blocks", "no.bed"], ["mifm"], 1, r"no\.bed"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_errors_are_one_line(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], models: list[str], code: int, message: str,
+) -> None:  # fmt: skip
+    assert compare(inputs, tmp_path / "out", *arguments, models=models) == code
+    error = capsys.readouterr().err
+    assert message.replace("\\", "") in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_missing_package_is_said_before_anything_is_scored(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, here: list[str],
+) -> None:  # fmt: skip
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "borzoi_pytorch" else found(name, *rest),
+    )
+    assert compare(inputs, tmp_path / "out", models=["mifm", "borzoi:x"]) == 1
+    assert "pip install 'mifm-kipoi[borzoi]'" in capsys.readouterr().err
+    assert here == []
+
+
+def test_a_missing_variant_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], example: Path) -> None:
+    inputs = (tmp_path / "no.vcf", example / "genome.fa", tmp_path / "own.tsv")
+    assert compare(inputs, tmp_path / "out") == 1
+    assert "no.vcf is no file" in capsys.readouterr().err
+
+
+def test_as_a_command_with_processes_of_their_own(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, run: Run
+) -> None:
+    vcf, fasta, table = inputs
+    done = run(
+        "mifm_kipoi.cli", "compare", vcf, fasta, "--models", f"mifm,table:{table}:own", "-o", tmp_path / "out",
+        "--resamples", "10",
+    )  # fmt: skip
+    assert "mifm: " in done.stdout
+    assert "own: " in done.stdout
+    resources = pd.read_csv(tmp_path / "out" / "resources.tsv", sep="\t")
+    assert len(resources) == 2
