@@ -149,8 +149,8 @@ def test_as_a_command_with_processes_of_their_own(
 ) -> None:
     vcf, fasta, table = inputs
     done = run(
-        "mifm_kipoi.cli", "compare", vcf, fasta, "--models", f"mifm,table:{table}:own", "-o", tmp_path / "out",
-        "--resamples", "10",
+        "mifm_kipoi.cli", "compare", vcf, fasta, "--models", f"mifm,table:{table}:own",
+        "-o", tmp_path / "out", "--resamples", "10",
     )  # fmt: skip
     assert "mifm: " in done.stdout
     assert "own: " in done.stdout
