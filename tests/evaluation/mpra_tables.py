@@ -31,8 +31,8 @@ def bases(length: int, seed: int) -> str:
 
 
 def row(
-    chrom: str, pos: int, ref: str, alt: str, coefficient: object = 0.1, *, element: str = "E", barcodes: object = 50,
-    p: object = 0.5, release: str = "GRCh37",
+    chrom: str, pos: int, ref: str, alt: str, coefficient: object = 0.1, *, element: str = "E",
+    barcodes: object = 50, p: object = 0.5, release: str = "GRCh37",
 ) -> Row:  # fmt: skip
     """One row of the table."""
     return (chrom, pos, ref, alt, barcodes, 100, 120, coefficient, p, element, release)
