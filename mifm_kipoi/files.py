@@ -44,6 +44,22 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def made_folder(path: str | os.PathLike[str]) -> Path:
+    """A folder, made with those above it where it is missing.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path}: {error.strerror or error}") from error
+    return path
+
+
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what the system says while a file is written into an error that names it.

@@ -8,7 +8,10 @@ import html
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from mifm_kipoi.files import made_folder, written_whole
 
 FOLDER = "figures"
 """Where the Markdown looks for the pictures."""
@@ -180,6 +183,40 @@ def page(title: str, sections: Sequence[Section]) -> str:
         for section in sections
     )
     return _PAGE.format(title=html.escape(title), style=_STYLE, links=links, body=body)
+
+
+def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[Path]:
+    """Write the report: ``figures/*.png``, ``report.md`` and ``report.html``, which opens without a network.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists; files of these names are replaced.
+    title : str
+    sections : sequence of Section
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    OutputError
+        When one cannot be written.
+    """
+    pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
+    contents = {f"{FOLDER}/{picture.name}.png": picture.png for picture in pictures}
+    contents |= {
+        "report.md": markdown(title, sections).encode(),
+        "report.html": page(title, sections).encode(),
+    }
+    if pictures:
+        made_folder(folder / FOLDER)
+    for name, content in contents.items():
+        with written_whole(folder / name) as temporary:
+            temporary.write_bytes(content)
+    return [folder / name for name in contents]
 
 
 def _html_block(block: Block) -> str:

@@ -24,8 +24,8 @@ import safetensors.torch
 import torch
 
 from mifm_kipoi.checkpoint import read_checkpoint
-from mifm_kipoi.errors import OutputError, WeightsError
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.files import made_folder, written_whole
 from mifm_kipoi.model import MIFM, MIFMConfig
 from mifm_kipoi.version import __version__
 
@@ -299,11 +299,7 @@ def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Wei
             f"{path} does not hold the published weights: the checkpoint has sha256 {PUBLISHED_SHA256}, "
             f"this file {sha256}; give it another name with --name"
         )
-    folder = weights_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    folder = made_folder(weights_folder())
     save_weights(folder / f"{name}.safetensors", model, provenance)
     return load_weights(name)
 

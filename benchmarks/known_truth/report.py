@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.known_truth import plots
 from benchmarks.known_truth.results import Results, read, read_settings
 from mifm_kipoi import page
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.files import made_folder
 from mifm_kipoi.page import Picture, Section, Table
 
 TITLE = "Is the causal variant found? Models of many poolings where the truth is known"
@@ -43,16 +43,7 @@ def write_report(results: Path, out: Path) -> None:
         When a table lacks columns, or has arms that the table of arms lacks.
     """
     found = Results(read(results), read_settings(results))
-    sections = list(_sections(found))
-    pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
-    figures = out / page.FOLDER
-    figures.mkdir(parents=True, exist_ok=True)
-    for picture in pictures:
-        with written_whole(figures / f"{picture.name}.png") as temporary:
-            temporary.write_bytes(picture.png)
-    for name, render in (("report.md", page.markdown), ("report.html", page.page)):
-        with written_whole(out / name) as temporary:
-            temporary.write_text(render(TITLE, sections), encoding="utf-8")
+    page.write_page(made_folder(out), TITLE, list(_sections(found)))
 
 
 def _sections(found: Results) -> Iterator[Section]:

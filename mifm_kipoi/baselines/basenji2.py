@@ -10,7 +10,7 @@ import torch
 
 from mifm_kipoi.baselines import pretrained
 from mifm_kipoi.baselines.protocol import Machine
-from mifm_kipoi.baselines.sequence import About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
 from mifm_kipoi.errors import InputError, OptionError, WeightsError
 from mifm_kipoi.files import sha256_of
 
@@ -19,11 +19,6 @@ WINDOW = 16_513
 bin of the variant and the next one. The network was trained on 131,072 bp."""
 
 CITATION = "Kelley DR (2020) PLoS Comput Biol 16(7): e1008050"
-
-LEAKAGE = (
-    "trained on measured tracks of the reference genome, on nearly all of its regions; it has seen no "
-    "variants and no labels of benchmarks"
-)
 
 _PREFIX = "basenji2."
 """Beginning of all names in a checkpoint of the package's Lightning module."""
@@ -62,7 +57,7 @@ def open_basenji2(argument: str, machine: Machine) -> SequenceBaseline:
         name="Basenji2",
         scale="tracks of the human head, after softplus",
         citation=CITATION,
-        leakage=LEAKAGE,
+        leakage=TRACKS_LEAKAGE,
         weights={"weights_sha256": sha256_of(file), "parameters": parameters},
         libraries=pretrained.versions("basenji2-pytorch", "torch"),
     )

@@ -9,18 +9,13 @@ import torch
 
 from mifm_kipoi.baselines import pretrained
 from mifm_kipoi.baselines.protocol import Machine, MissingPackageError
-from mifm_kipoi.baselines.sequence import About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
 from mifm_kipoi.errors import OptionError, WeightsError
 
 WINDOW = 524_288
 """Length of the windows that Borzoi was trained on, in base pairs."""
 
 CITATION = "Linder J et al. (2025) Nat Genet 57: 949-961"
-
-LEAKAGE = (
-    "trained on measured tracks of the reference genome, on nearly all of its regions; it has seen no "
-    "variants and no labels of benchmarks"
-)
 
 _STEP = 128
 """The transformer sees one position for so many base pairs."""
@@ -58,7 +53,7 @@ def open_borzoi(argument: str, machine: Machine) -> SequenceBaseline:
         name="Borzoi",
         scale="tracks of the human head on Borzoi's squashed scale, which is not undone",
         citation=CITATION,
-        leakage=LEAKAGE,
+        leakage=TRACKS_LEAKAGE,
         weights=folder.checksums(),
         libraries=pretrained.versions("borzoi-pytorch", "torch") | folder.origin,
     )

@@ -9,7 +9,7 @@ import torch
 
 from mifm_kipoi.baselines import pretrained
 from mifm_kipoi.baselines.protocol import Machine
-from mifm_kipoi.baselines.sequence import About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
 from mifm_kipoi.errors import OptionError, WeightsError
 
 _log = logging.getLogger(__name__)
@@ -18,11 +18,6 @@ WINDOW = 196_608
 """Length of the windows that Enformer was trained on, in base pairs."""
 
 CITATION = "Avsec Z et al. (2021) Nat Methods 18: 1196-1203"
-
-LEAKAGE = (
-    "trained on measured tracks of the reference genome, on nearly all of its regions; it has seen no "
-    "variants and no labels of benchmarks"
-)
 
 _OFFICIAL = {"dim": 1536, "depth": 11, "heads": 8}
 """Sizes of the published network; those of a configuration that does not say."""
@@ -68,7 +63,7 @@ def open_enformer(argument: str, machine: Machine) -> SequenceBaseline:
             f"{'TensorFlow' if config['use_tf_gamma'] else 'PyTorch'}"
         ),
         citation=CITATION,
-        leakage=LEAKAGE,
+        leakage=TRACKS_LEAKAGE,
         weights=folder.checksums() | {"use_tf_gamma": config["use_tf_gamma"]},
         libraries=pretrained.versions("enformer-pytorch", "torch") | folder.origin,
     )

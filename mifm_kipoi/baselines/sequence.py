@@ -30,6 +30,12 @@ LONG_MAX_UNKNOWN_SHARE = 0.5
 """Largest share of N in a long window that is scored: what lies near the variant decides, and the pipelines
 of such models pad the ends of contigs themselves."""
 
+TRACKS_LEAKAGE = (
+    "trained on measured tracks of the reference genome, on nearly all of its regions; it has seen no "
+    "variants and no labels of benchmarks"
+)
+"""Of networks that were trained on the genome's tracks."""
+
 _NUMBERS_AT_ONCE = 1 << 21
 """Bases of windows, or tracks of variants, at once: little memory, and at most minutes of work on CPUs."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from mifm_kipoi.baselines.background import fit_background
 from mifm_kipoi.baselines.protocol import Machine
 from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.errors import OutputError
+from mifm_kipoi.files import made_folder
 from mifm_kipoi.progress import Progress
 from mifm_kipoi.windows import MAX_MISMATCH_SHARE
 from mifm_kipoi.workers import set_threads
@@ -66,10 +66,7 @@ class BackgroundRun:
         """
         for spec in self.specs:
             spec.check()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.folder}: {error.strerror or error}") from error
+        made_folder(self.folder)
         set_threads(self.threads or os.cpu_count() or 1)
         for spec in self.specs:
             output = self.folder / f"{spec.label}{SUFFIX}"

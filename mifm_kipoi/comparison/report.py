@@ -10,8 +10,7 @@ from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.locus import default_locus, in_locus, parse_locus
 from mifm_kipoi.comparison.results import measure, write_tables
 from mifm_kipoi.comparison.sections import sections
-from mifm_kipoi.files import writing, written_whole
-from mifm_kipoi.page import Picture
+from mifm_kipoi.files import made_folder
 
 TITLE = "Scores of variants side by side"
 
@@ -55,17 +54,5 @@ def write_report(
     in_locus(comparison, place)
     results = measure(comparison, resamples, seed)
     parts = list(sections(results, place))
-    folder = Path(folder)
-    figures = folder / page.FOLDER
-    with writing(figures):
-        figures.mkdir(parents=True, exist_ok=True)
-    written = list(write_tables(results, folder))
-    for picture in (block for section in parts for block in section.blocks if isinstance(block, Picture)):
-        written.append(figures / f"{picture.name}.png")
-        with written_whole(written[-1]) as temporary:
-            temporary.write_bytes(picture.png)
-    for name, render in (("report.md", page.markdown), ("report.html", page.page)):
-        written.append(folder / name)
-        with written_whole(written[-1]) as temporary:
-            temporary.write_text(render(TITLE, parts), encoding="utf-8")
-    return written
+    folder = made_folder(folder)
+    return [*write_tables(results, folder), *page.write_page(folder, TITLE, parts)]

@@ -17,8 +17,8 @@ from mifm_kipoi.comparison.backgrounds import SUFFIX
 from mifm_kipoi.comparison.blocks import STRETCH, blocks_of_bed, stretches
 from mifm_kipoi.comparison.comparison import Comparison, Model
 from mifm_kipoi.comparison.joined import write_joined
-from mifm_kipoi.errors import InputError, OptionError, OutputError
-from mifm_kipoi.files import sha256_of, written_whole
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.files import made_folder, sha256_of, written_whole
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import MAX_MISMATCH_SHARE
 
@@ -112,12 +112,7 @@ class ComparisonRun:
 
     @property
     def _models(self) -> Path:
-        folder = self.folder / "models"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-        return folder
+        return made_folder(self.folder / "models")
 
     def _run(self, spec: Spec, table: Path, inputs: dict[str, Any], background: Path | None) -> BaselineRun:
         return BaselineRun(

@@ -18,7 +18,7 @@ import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Machine, needed
 from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.errors import InputError, OptionError, OutputError
+from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.mpra_correlations import Options, correlate, series_of, summarise
 from mifm_kipoi.evaluation.mpra_elements import (
     Element,
@@ -29,7 +29,7 @@ from mifm_kipoi.evaluation.mpra_elements import (
 )
 from mifm_kipoi.evaluation.mpra_scores import CONTROL, Places, Source, control_scores, model_scores
 from mifm_kipoi.evaluation.mpra_table import MIN_BARCODES, Measurements, read_measurements
-from mifm_kipoi.files import sha256_of, written_whole
+from mifm_kipoi.files import made_folder, sha256_of, written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import MAX_MISMATCH_SHARE
@@ -127,10 +127,7 @@ class MPRARun:
         for spec in self.specs:
             spec.check()
         measurements = read_measurements(self.table, self.min_barcodes, self.options.max_p is not None)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.folder}: {error.strerror or error}") from error
+        made_folder(self.folder)
         set_threads(self.threads or os.cpu_count() or 1)
         evaluated = self._evaluated(measurements)
         written = [*write_tables(evaluated, self.folder), *write_report(evaluated, self.folder)]

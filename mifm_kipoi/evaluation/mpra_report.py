@@ -18,7 +18,6 @@ from mifm_kipoi.evaluation.mpra_elements import Element
 from mifm_kipoi.evaluation.mpra_scores import CONTROL, Source
 from mifm_kipoi.evaluation.mpra_statistics import FEWEST_POSITIONS
 from mifm_kipoi.evaluation.mpra_table import Kind, Measured
-from mifm_kipoi.files import written_whole
 from mifm_kipoi.genome import contig_key
 from mifm_kipoi.page import Block, Picture, Section, Table
 
@@ -39,26 +38,14 @@ def write_report(evaluated: Evaluated, folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        The two reports.
+        The figures and the two reports.
 
     Raises
     ------
     OutputError
         When a file cannot be written.
     """
-    sections = list(_sections(evaluated))
-    figures = folder / page.FOLDER
-    figures.mkdir(exist_ok=True)
-    pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
-    for picture in pictures:
-        with written_whole(figures / f"{picture.name}.png") as temporary:
-            temporary.write_bytes(picture.png)
-    written = []
-    for name, render in (("report.html", page.page), ("report.md", page.markdown)):
-        with written_whole(folder / name) as temporary:
-            temporary.write_text(render(TITLE, sections), encoding="utf-8")
-        written.append(folder / name)
-    return written
+    return page.write_page(folder, TITLE, list(_sections(evaluated)))
 
 
 def _sections(evaluated: Evaluated) -> Iterator[Section]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from mifm_kipoi.errors import OutputError
 from mifm_kipoi.evaluation import ranking_plots as plots
 from mifm_kipoi.evaluation.ranking import STRETCH
 from mifm_kipoi.evaluation.ranking_notes import Result
@@ -21,20 +20,17 @@ from mifm_kipoi.evaluation.ranking_records import (
     by_metric,
     strata_of,
 )
-from mifm_kipoi.files import written_whole
 from mifm_kipoi.page import (
-    FOLDER,
     Block,
     Picture,
     Section,
     Table,
     decimal,
     listed,
-    markdown,
-    page,
     percent,
     settings_table,
     with_interval,
+    write_page,
 )
 
 TITLE = "How well scores rank labelled variants"
@@ -58,22 +54,7 @@ def write_report(result: Result, folder: Path) -> list[Path]:
     OutputError
         When one cannot be written.
     """
-    sections = list(_sections(result))
-    pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
-    figures = folder / FOLDER
-    try:
-        figures.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {figures}: {error.strerror or error}") from error
-    files = {figures / f"{one.name}.png": one.png for one in pictures}
-    files |= {
-        folder / "report.md": markdown(TITLE, sections).encode(),
-        folder / "report.html": page(TITLE, sections).encode(),
-    }
-    for path, content in files.items():
-        with written_whole(path) as temporary:
-            temporary.write_bytes(content)
-    return list(files)
+    return write_page(folder, TITLE, list(_sections(result)))
 
 
 def _sections(result: Result) -> Iterator[Section]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.errors import OptionError, OutputError
+from mifm_kipoi.errors import OptionError
 from mifm_kipoi.evaluation.bootstrap import RESAMPLES
 from mifm_kipoi.evaluation.labels import LabelOptions, Labels, read_labels
 from mifm_kipoi.evaluation.ranking import evaluate
@@ -24,7 +24,7 @@ from mifm_kipoi.evaluation.ranking_records import (
     table,
 )
 from mifm_kipoi.evaluation.score_tables import MANIFEST, Chosen, Scores, choose_columns, read_scores
-from mifm_kipoi.files import sha256_of, writing, written_whole
+from mifm_kipoi.files import made_folder, sha256_of, writing, written_whole
 from mifm_kipoi.genome import contig_key
 from mifm_kipoi.page import decimal, with_interval
 from mifm_kipoi.version import __version__
@@ -91,10 +91,7 @@ class RankingRun:
         held_out = held_out_by_all(chosen) if self.held_out is None else _keys(self.held_out)
         found = evaluate(labels.table, scores.table, held_out, self.seed, self.resamples)
         made_by = self._made_by(labels, chosen, scores, found, held_out)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {self.folder}: {error.strerror or error}") from error
+        made_folder(self.folder)
         written = [
             self._write_table("metrics", found.measures, Measure),
             self._write_table("paired", found.differences, Difference),

@@ -154,7 +154,7 @@ def test_a_wrong_locus_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"cannot write .*figures"):
+    with pytest.raises(OutputError, match=r"cannot make the folder .*out"):
         write_report(comparison({"a": {"x": [1.0, 2.0]}}), tmp_path / "file" / "out")
 
 
