@@ -12,30 +12,10 @@ from hypothesis import strategies as st
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
 from mifm_kipoi.evaluation.bootstrap import Clusters
 from mifm_kipoi.evaluation.metrics import Curve
-
-Values = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Rows = list[tuple[float, bool]]
-
-SETTINGS = hypothesis.settings(max_examples=60, deadline=None)
+from tests.evaluation.ranked_rows import SETTINGS, Flags, Rows, Values, arrays, rows_of, with_positive
 
 
-def rows_of(largest: int, smallest: int = 1) -> st.SearchStrategy[Rows]:
-    """Scores, many of them tied, and which rows are causal."""
-    score = st.sampled_from([0.0, 0.25, 0.5, 1.0])
-    return st.lists(st.tuples(score, st.booleans()), min_size=smallest, max_size=largest)
-
-
-def with_causal(rows: Rows) -> bool:
-    return any(causal for _, causal in rows)
-
-
-def arrays(rows: Rows) -> tuple[Values, Flags]:
-    scores, causal = zip(*rows, strict=True)
-    return np.array(scores), np.array(causal)
-
-
-@hypothesis.given(data=st.data(), rows=rows_of(12).filter(with_causal))
+@hypothesis.given(data=st.data(), rows=rows_of(12).filter(with_positive))
 @SETTINGS
 def test_weights_are_repeated_rows(data: st.DataObject, rows: Rows) -> None:
     times = data.draw(st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows)))
@@ -60,7 +40,7 @@ def slow_power(rows: Rows, fdr: Fraction) -> Fraction:
 
 @hypothesis.given(
     rows=st.lists(st.tuples(st.integers(0, 8).map(float), st.booleans()), min_size=1, max_size=40).filter(
-        with_causal
+        with_positive
     ),
     fdr=st.sampled_from(["0.05", "0.1", "0.2", "0.5"]),
 )
