@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -58,6 +59,27 @@ def made_folder(path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise OutputError(f"cannot make the folder {path}: {error.strerror or error}") from error
     return path
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from a folder; nothing is left in it.
+
+    Raises
+    ------
+    OutputError
+        When another process has it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise OutputError(f"another process is writing into {folder}; wait for its end") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -44,6 +44,10 @@ class Journal:
         What earlier runs took.
     again : bool
         Whether the input can be read again, so that a run can go on.
+    advice : str
+        How a run goes on, in words.
+    began : float, optional
+        When the run began, of :func:`time.monotonic`; by default now.
     """
 
     output: Path
@@ -55,10 +59,11 @@ class Journal:
     mismatches: int = 0
     seconds: float = 0.0
     again: bool = True
+    advice: str = "go on with --resume"
+    began: float = dataclasses.field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self._first = self.records
-        self._began = time.monotonic()
         self._file: io.FileIO | None = None
 
     @property
@@ -205,7 +210,7 @@ class Journal:
     @property
     def total_seconds(self) -> float:
         """What this run and those before it took."""
-        return round(self.seconds + time.monotonic() - self._began, 2)
+        return round(self.seconds + time.monotonic() - self.began, 2)
 
     @contextlib.contextmanager
     def kept_on_error(self) -> Iterator[None]:
@@ -223,5 +228,5 @@ class Journal:
                 self.remove()
                 raise
             self._remove_unfinished()
-            kept = f"{self.statuses.total()} rows are kept in {self.partial}: go on with --resume"
+            kept = f"{self.statuses.total()} rows are kept in {self.partial}: {self.advice}"
             raise type(error)(f"{error}. {kept}") from error

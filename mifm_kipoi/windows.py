@@ -296,6 +296,27 @@ def stream_windows(
         yield windows
 
 
+def check_beginning(variants: Iterable[Variant], genome: Genome, max_mismatch_share: float) -> None:
+    """Compare the REF alleles of the first variants, as many as a chunk has, with the FASTA.
+
+    Parameters
+    ----------
+    variants : iterable of Variant
+    genome : Genome
+    max_mismatch_share : float
+        See :func:`stream_windows`.
+
+    Raises
+    ------
+    ReferenceMismatchError
+        When too many differ.
+    """
+    first = list(itertools.islice(variants, CHUNK))
+    if first:
+        alone = cut_windows(first, genome, max_unknown_share=1, window=1)
+        ReferenceCheck(genome, max_mismatch_share).add(first, alone.status)
+
+
 class ReferenceCheck:
     """Counts REF alleles that differ from the FASTA, and ends the run when they are too many.
 
@@ -306,13 +327,21 @@ class ReferenceCheck:
         See :func:`stream_windows`.
     compared, mismatches : int
         What was counted before.
+    at_least : int
+        Alleles that are compared before the share of mismatches is judged.
     """
 
     def __init__(
-        self, genome: Genome, max_mismatch_share: float, compared: int = 0, mismatches: int = 0
+        self,
+        genome: Genome,
+        max_mismatch_share: float,
+        compared: int = 0,
+        mismatches: int = 0,
+        at_least: int = 0,
     ) -> None:
         self._genome = genome
         self._max_share = max_mismatch_share
+        self._at_least = at_least
         self.compared = compared
         self.mismatches = mismatches
         self._examples: list[Variant] = []
@@ -332,7 +361,8 @@ class ReferenceCheck:
                 self.mismatches += 1
                 if len(self._examples) < 3:
                     self._examples.append(variant)
-        if self.mismatches > FEW_MISMATCHES and self.mismatches > self._max_share * self.compared:
+        too_many = self.mismatches > FEW_MISMATCHES and self.mismatches > self._max_share * self.compared
+        if too_many and self.compared >= self._at_least:
             raise ReferenceMismatchError(self._message())
 
     def _message(self) -> str:

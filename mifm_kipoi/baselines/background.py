@@ -21,9 +21,9 @@ from mifm_kipoi.files import sha256_of, written_whole
 from mifm_kipoi.genome import Genome
 from mifm_kipoi.progress import Progress
 from mifm_kipoi.scoring import read_chunks
-from mifm_kipoi.variants import VariantFile
+from mifm_kipoi.variants import VariantFile, read_variants
 from mifm_kipoi.version import __version__
-from mifm_kipoi.windows import MAX_MISMATCH_SHARE, ReferenceCheck, Status
+from mifm_kipoi.windows import CHUNK, MAX_MISMATCH_SHARE, ReferenceCheck, Status, check_beginning
 
 _KEY = "mifm_background"
 """Of the metadata in the file."""
@@ -156,7 +156,8 @@ def fit_background(
     note = output.with_name(f"{output.name}.partial")
     moments = _begin(note, identity, baseline.tracks)
     genome = Genome(fasta)
-    check = ReferenceCheck(genome, max_mismatch_share, moments.compared, moments.mismatches)
+    check_beginning(read_variants(variants), genome, max_mismatch_share)
+    check = ReferenceCheck(genome, max_mismatch_share, moments.compared, moments.mismatches, CHUNK)
     with VariantFile(variants) as file:
         for chunk in read_chunks(file, start=moments.records, at_once=baseline.at_once):
             status, effects = baseline.effects(chunk.variants, genome)

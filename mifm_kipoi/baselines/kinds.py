@@ -20,21 +20,30 @@ class Kind:
     package : str
         What must be installed beside this package, if anything; the extra of this package that brings it
         has the name of the kind.
+    tracks : bool
+        Whether it has tracks, which a background normalises.
     """
 
     place: str
     argument: str
     meaning: str
     package: str = ""
+    tracks: bool = False
 
 
 KINDS = {
     "mifm": Kind("mifm:open_mifm", "[WEIGHTS]", "MIFM, with the embedded weights or any name or path"),
     "published": Kind("mifm:open_published", "", "MIFM with the published weights"),
-    "enformer": Kind("enformer:open_enformer", "NAME_OR_FOLDER[:WINDOW]", "Enformer", "enformer_pytorch"),
-    "basenji2": Kind("basenji2:open_basenji2", "[FILE_OR_FOLDER][:WINDOW]", "Basenji2", "basenji2_pytorch"),
-    "borzoi": Kind("borzoi:open_borzoi", "NAME_OR_FOLDER[:WINDOW]", "Borzoi", "borzoi_pytorch"),
-    "kipoi": Kind("kipoi_models:open_kipoi", "MODEL[@SOURCE][:FUNCTION]", "any Kipoi model of sequence"),
+    "enformer": Kind(
+        "enformer:open_enformer", "NAME_OR_FOLDER[:WINDOW]", "Enformer", "enformer_pytorch", tracks=True
+    ),
+    "basenji2": Kind(
+        "basenji2:open_basenji2", "[FILE_OR_FOLDER][:WINDOW]", "Basenji2", "basenji2_pytorch", tracks=True
+    ),
+    "borzoi": Kind("borzoi:open_borzoi", "NAME_OR_FOLDER[:WINDOW]", "Borzoi", "borzoi_pytorch", tracks=True),
+    "kipoi": Kind(
+        "kipoi_models:open_kipoi", "MODEL[@SOURCE][:FUNCTION]", "any Kipoi model of sequence", tracks=True
+    ),
     "enformer-sad": Kind("enformer_sad:open_enformer_sad", "FILE_OR_FOLDER", "Enformer's published effects"),
     "cadd": Kind("cadd:open_cadd", "FILE", "CADD's scores of all SNVs or indels, with a tabix index"),
     "table": Kind("tables:open_table", "FILE:COLUMN", "a column of a table, TSV or Parquet"),

@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,9 +29,9 @@ from mifm_kipoi.journal import Journal
 from mifm_kipoi.progress import Progress
 from mifm_kipoi.runs import publish, read_manifest
 from mifm_kipoi.scoring import read_chunks
-from mifm_kipoi.variants import VariantFile
+from mifm_kipoi.variants import VariantFile, read_variants
 from mifm_kipoi.version import __version__
-from mifm_kipoi.windows import MAX_MISMATCH_SHARE, ReferenceCheck
+from mifm_kipoi.windows import CHUNK, MAX_MISMATCH_SHARE, ReferenceCheck, check_beginning
 from mifm_kipoi.workers import end_with_parent, set_threads
 
 
@@ -116,11 +117,12 @@ class BaselineRun:
             When an input cannot be read, or the output cannot be written. What was done is kept, and the next
             run goes on with it.
         """
+        began = time.monotonic()
         baseline = self._opened()
         if baseline.declaration.window:
             set_threads(self.threads or os.cpu_count() or 1)
         identity = self._identity(baseline.declaration)
-        journal = Journal(self.output, identity, 0)
+        journal = Journal(self.output, identity, 0, advice="the same command goes on with them", began=began)
         form = ExactParquet(baseline.declaration.columns, identity)
         with journal.locked():
             manifest = read_manifest(self.output)
@@ -156,7 +158,10 @@ class BaselineRun:
 
     def _score(self, baseline: Baseline, form: ExactParquet, journal: Journal) -> None:
         genome = Genome(self.fasta)
-        check = ReferenceCheck(genome, self.max_mismatch_share, journal.compared, journal.mismatches)
+        if baseline.declaration.window:
+            check_beginning(read_variants(self.variants), genome, self.max_mismatch_share)
+        # Runs of few variants say little of the whole file, of which the first were looked at before.
+        check = ReferenceCheck(genome, self.max_mismatch_share, journal.compared, journal.mismatches, CHUNK)
         with (
             VariantFile(self.variants) as file,
             contextlib.closing(Progress(f"variants of {self.spec.label}", self.progress)) as progress,

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from mifm_kipoi.baselines.kinds import KINDS
 from mifm_kipoi.baselines.protocol import Baseline, Machine, missing_package
@@ -32,6 +33,12 @@ class Spec:
     label: str
     kind: str
     argument: str
+
+    def files(self) -> list[Path]:
+        """The files and folders that the argument names, as far as they exist."""
+        words = self.argument.split(":")
+        paths = (Path(":".join(words[:count])) for count in range(1, len(words) + 1))
+        return [path for path in paths if path.name and path.exists()]
 
     def check(self) -> None:
         """Find out, without importing anything, whether what the baseline needs is installed.

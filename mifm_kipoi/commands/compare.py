@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_machine, positive, say, share
+from mifm_kipoi.commands.arguments import add_machine, not_negative, positive, say, share
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,9 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resamples", type=positive, default=1000, metavar="N", help="of the intervals (default: 1000)"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the intervals (default: 1)")
+    parser.add_argument(
+        "--seed", type=not_negative, default=1, metavar="N", help="of the intervals (default: 1)"
+    )
     _add_run(parser)
     parser.set_defaults(run=_compare)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genome import contig_key
-from mifm_kipoi.intervals import read_intervals
+from mifm_kipoi.intervals import Interval, read_intervals
 
 STRETCH = 100_000
 """Base pairs of a stretch, where no blocks are given."""
@@ -37,24 +38,18 @@ def stretches(chrom: pd.Series[str], pos: pd.Series[int], length: int = STRETCH)
     names : tuple of str
     """
     number = (pos.to_numpy() - 1) // length
-    block, found = pd.factorize(pd.MultiIndex.from_arrays([chrom, number]))
-    return block, tuple(f"{name}:{each * length + 1}-{(each + 1) * length}" for name, each in found)
+    block, found = pd.factorize(pd.MultiIndex.from_arrays([_keys(chrom), number]))
+    names = {contig_key(name): name for name in reversed(chrom.unique())}
+    return block, tuple(f"{names[key]}:{each * length + 1}-{(each + 1) * length}" for key, each in found)
 
 
-def blocks_of_bed(chrom: pd.Series[str], pos: pd.Series[int], path: str | os.PathLike[str]) -> Blocks:
-    """The regions of a BED file; names of contigs may differ by ``chr``.
+def _keys(chrom: pd.Series[str]) -> pd.Series[str]:
+    """The same for all names of a contig."""
+    return chrom.map({name: contig_key(name) for name in chrom.unique()})
 
-    Parameters
-    ----------
-    chrom, pos
-        As in :func:`stretches`.
-    path : path-like
-        BED file of regions that do not overlap.
 
-    Returns
-    -------
-    block : numpy.ndarray of int64, shape (n,)
-    names : tuple of str
+def read_blocks(path: str | os.PathLike[str]) -> list[Interval]:
+    """The regions of a BED file, sorted.
 
     Raises
     ------
@@ -72,11 +67,29 @@ def blocks_of_bed(chrom: pd.Series[str], pos: pd.Series[int], path: str | os.Pat
                 f"{path}: {one.chrom}:{one.start}-{one.end} and {two.chrom}:{two.start}-{two.end} overlap; "
                 "expected blocks that do not, so that each variant is in one"
             )
+    return regions
+
+
+def in_blocks(chrom: pd.Series[str], pos: pd.Series[int], regions: Sequence[Interval]) -> Blocks:
+    """Which region each variant is in; names of contigs may differ by ``chr``.
+
+    Parameters
+    ----------
+    chrom, pos
+        As in :func:`stretches`.
+    regions : sequence of Interval
+        From :func:`read_blocks`.
+
+    Returns
+    -------
+    block : numpy.ndarray of int64, shape (n,)
+    names : tuple of str
+    """
     keys = np.array([contig_key(region.chrom) for region in regions])
     starts = np.array([region.start for region in regions])
     ends = np.array([region.end for region in regions])
     block = np.full(len(chrom), -1, dtype=np.int64)
-    variant_keys = chrom.map({name: contig_key(name) for name in chrom.unique()}).to_numpy()
+    variant_keys = _keys(chrom).to_numpy()
     pos0 = pos.to_numpy() - 1
     for key in set(keys.tolist()) & set(variant_keys.tolist()):
         rows, own = np.flatnonzero(variant_keys == key), np.flatnonzero(keys == key)

@@ -10,17 +10,30 @@ from typing import Any
 
 import pandas as pd
 
+from mifm_kipoi.baselines.kinds import KINDS
 from mifm_kipoi.baselines.protocol import Declaration, Machine, Score, needed
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.comparison.backgrounds import SUFFIX
-from mifm_kipoi.comparison.blocks import STRETCH, blocks_of_bed, stretches
+from mifm_kipoi.comparison.blocks import STRETCH, in_blocks, read_blocks, stretches
 from mifm_kipoi.comparison.comparison import Comparison, Model
 from mifm_kipoi.comparison.joined import write_joined
+from mifm_kipoi.comparison.locus import parse_locus
+from mifm_kipoi.comparison.report import write_report
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.files import made_folder, sha256_of, written_whole
+from mifm_kipoi.files import locked, made_folder, sha256_of, written_whole
+from mifm_kipoi.genome import Genome
+from mifm_kipoi.runs import check_output
 from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import MAX_MISMATCH_SHARE
+
+MANIFEST = "comparison.json"
+
+OUTPUTS = (
+    MANIFEST, "scores.parquet", "scores.tsv.gz", "coverage.tsv", "correlations.tsv", "overlap.tsv",
+    "blocks.tsv", "resources.tsv", "report.md", "report.html",
+)  # fmt: skip
+"""Files that each run writes anew."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +92,29 @@ class ComparisonRun:
             When an input cannot be read, a package is missing, a model fails or an output cannot be written.
             The models that were scored are kept.
         """
-        from mifm_kipoi.comparison.locus import parse_locus
-        from mifm_kipoi.comparison.report import write_report
+        self._check()
+        with locked(made_folder(self._models)):
+            inputs = described_inputs(self.variants, self.fasta)
+            models, tables = [], []
+            for spec in self.specs:
+                table = self._table(spec)
+                manifest = self._run(spec, table, inputs).apart()
+                models.append(model_of(spec, manifest))
+                tables.append(table)
+                scored = manifest["status"].get("ok", 0)
+                seconds = f"{manifest['seconds']:,.1f} s"
+                yield f"{spec.label}: {scored:,} of {manifest['rows']:,} variants in {seconds}"
+            yield f"written: {', '.join(str(path) for path in self._put_together(models, tables, inputs))}"
 
-        # What is bound to fail fails before hours of scoring.
+    @property
+    def _models(self) -> Path:
+        return self.folder / "models"
+
+    def _table(self, spec: Spec) -> Path:
+        return self._models / f"{spec.label}.parquet"
+
+    def _check(self) -> None:
+        """Find what is bound to fail before hours of scoring."""
         needed("matplotlib", "plot")
         for spec in self.specs:
             spec.check()
@@ -90,52 +122,52 @@ class ComparisonRun:
             parse_locus(self.locus)
         if not self.variants.is_file():
             raise InputError(f"{self.variants} is no file; expected a VCF or BCF file that can be read again")
-        backgrounds = self._backgrounds()
-        inputs = described_inputs(self.variants, self.fasta)
-        models, tables = [], []
+        Genome(self.fasta)
+        if self.blocks:
+            read_blocks(self.blocks)
+        if self.background and not any(KINDS[spec.kind].tracks for spec in self.specs):
+            raise OptionError(f"none of the models has tracks that {self.background} could normalise")
+        inputs = [self.variants, self.fasta, *([self.blocks] if self.blocks else [])]
         for spec in self.specs:
-            table = self._models / f"{spec.label}.parquet"
-            manifest = self._run(spec, table, inputs, backgrounds.get(spec.label)).apart()
-            models.append(model_of(spec, manifest))
-            tables.append(table)
-            scored = manifest["status"].get("ok", 0)
-            yield f"{spec.label}: {scored:,} of {manifest['rows']:,} variants in {manifest['seconds']:,.1f} s"
+            inputs += [*spec.files(), *filter(None, [self._background(spec)])]
+        for output in (*map(self.folder.joinpath, OUTPUTS), *map(self._table, self.specs)):
+            check_output(output, inputs)
+
+    def _run(self, spec: Spec, table: Path, inputs: dict[str, Any]) -> BaselineRun:
+        return BaselineRun(
+            spec, self.variants, self.fasta, table, inputs, self.machine, self._background(spec),
+            self.threads, self.max_mismatch_share, self.progress,
+        )  # fmt: skip
+
+    def _background(self, spec: Spec) -> Path | None:
+        """The moments of a model's tracks, where it has tracks and a folder of moments is given."""
+        if self.background is None or not KINDS[spec.kind].tracks:
+            return None
+        path = self.background / f"{spec.label}{SUFFIX}"
+        if not path.exists():
+            raise OptionError(
+                f"{self.background} has no {path.name}, the moments of {spec}; have 'mifm compare "
+                "background' write them, or leave --background out: normalised and raw scores do not stand "
+                "side by side"
+            )
+        return path
+
+    def _put_together(self, models: list[Model], tables: list[Path], inputs: dict[str, Any]) -> list[Path]:
+        """Join, measure, draw; in the end the manifest, without which the folder is not complete."""
+        for name in OUTPUTS:
+            (self.folder / name).unlink(missing_ok=True)
+        for left in (path for name in OUTPUTS for path in self.folder.glob(f".{name}.*")):
+            left.unlink(missing_ok=True)
         made_by = self._made_by(inputs)
         written = write_joined(models, tables, self.folder, made_by)
         comparison = self._comparison(written[0], tuple(models), made_by)
         written += write_report(
             comparison, self.folder, locus=self.locus, seed=self.seed, resamples=self.resamples
         )
-        with written_whole(self.folder / "comparison.json") as temporary:
-            temporary.write_text(json.dumps(_manifest(models, made_by), indent=1) + "\n")
-        yield f"written: {', '.join(str(path) for path in written)}"
-
-    @property
-    def _models(self) -> Path:
-        return made_folder(self.folder / "models")
-
-    def _run(self, spec: Spec, table: Path, inputs: dict[str, Any], background: Path | None) -> BaselineRun:
-        return BaselineRun(
-            spec, self.variants, self.fasta, table, inputs, self.machine, background, self.threads,
-            self.max_mismatch_share, self.progress,
-        )  # fmt: skip
-
-    def _backgrounds(self) -> dict[str, Path]:
-        """The moments of each model that has some."""
-        if self.background is None:
-            return {}
-        found = {
-            spec.label: path
-            for spec in self.specs
-            if (path := self.background / f"{spec.label}{SUFFIX}").exists()
-        }
-        if not found:
-            labels = ", ".join(f"{spec.label}{SUFFIX}" for spec in self.specs)
-            raise OptionError(
-                f"{self.background} holds moments of none of the models; expected one or more of {labels}, "
-                "as 'mifm compare background' writes them"
-            )
-        return found
+        with written_whole(self.folder / MANIFEST) as temporary:
+            told = {**made_by, "models": [dataclasses.asdict(model) for model in models]}
+            temporary.write_text(json.dumps(told, indent=1) + "\n")
+        return [*written, self.folder / MANIFEST]
 
     def _made_by(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -152,7 +184,7 @@ class ComparisonRun:
         if not len(joined):
             raise InputError(f"{self.variants} has no variant; expected some to compare scores of")
         if self.blocks:
-            block, names = blocks_of_bed(joined["chrom"], joined["pos"], self.blocks)
+            block, names = in_blocks(joined["chrom"], joined["pos"], read_blocks(self.blocks))
             blocks_are = f"regions of {self.blocks.name}"
         else:
             block, names = stretches(joined["chrom"], joined["pos"])
@@ -168,7 +200,3 @@ def model_of(spec: Spec, manifest: dict[str, Any]) -> Model:
     return Model(
         spec.label, str(spec), declaration, manifest["seconds"], manifest["peak_bytes"], manifest["device"]
     )
-
-
-def _manifest(models: Sequence[Model], made_by: dict[str, Any]) -> dict[str, Any]:
-    return {**made_by, "models": [dataclasses.asdict(model) for model in models]}

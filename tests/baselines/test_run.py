@@ -6,6 +6,9 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 from mifm_kipoi import Genome, Variant, score_variants
 from mifm_kipoi.baselines import run as run_module
 from mifm_kipoi.baselines.mifm import MIFMBaseline
-from mifm_kipoi.baselines.run import BaselineRun, described_inputs, peak_bytes
+from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec, parse_specs
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError, WorkerError
 from mifm_kipoi.journal import Journal
@@ -162,6 +165,51 @@ def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: P
     assert make(variants=tmp_path / "wrong.vcf", max_mismatch_share=1)()["status"] == {"ref_mismatch": 21}
 
 
+@pytest.mark.parametrize("at_once", [3, 8192])
+def test_a_few_mismatches_are_no_other_build_however_many_are_scored_at_once(
+    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """6 of 800 differ, 0.75 %, all of them at the beginning."""
+    monkeypatch.setattr(MIFMBaseline, "at_once", at_once)
+    genome = Genome(example / "genome.fa")
+    contig = next(iter(genome.contigs))
+    other = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    bases = genome.fetch(contig, 599, 1399).tobytes().decode()
+    records = [
+        (contig, 600 + row, other[base] if row < 6 else base, other[other[base]])
+        for row, base in enumerate(bases)
+    ]
+    status = make(variants=write_vcf(tmp_path / "few.vcf", records))()["status"]
+    assert status["ref_mismatch"] == 6
+    assert status["ok"] > 700
+
+
+def test_time_is_with_opening(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Spec.open
+
+    def slow(self: Spec, *arguments: Any) -> Any:
+        time.sleep(0.5)
+        return opened(self, *arguments)
+
+    monkeypatch.setattr(Spec, "open", slow)
+    assert make()()["seconds"] >= 0.5
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    score, calls = MIFMBaseline.score, []
+
+    def fails(self: MIFMBaseline, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
+        calls.append(1)
+        if len(calls) == 3:
+            raise InputError("a table that is gone")
+        return score(self, variants, genome)
+
+    monkeypatch.setattr(MIFMBaseline, "score", fails)
+    with pytest.raises(InputError, match=r"a table that is gone.*: the same command goes on with them"):
+        make()()
+
+
 def test_a_background_for_what_has_no_tracks(make: Any, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="has no tracks"):
         make(background=tmp_path / "mifm.safetensors")()
@@ -194,11 +242,22 @@ def _kill() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_peak_of_this_process_alone() -> None:
-    before = peak_bytes()
-    block = np.ones(80_000_000 // 8)
-    assert block.nbytes / 2 < peak_bytes() - before + 40e6
-    assert peak_bytes() > block.nbytes
+_PEAKS = """
+import numpy as np
+from mifm_kipoi.baselines.run import peak_bytes
+before = peak_bytes()
+np.ones(160_000_000 // 8)
+print(before, peak_bytes())
+"""
+
+
+def test_peak_of_a_process_alone() -> None:
+    """A process that is started by one that holds much begins with little."""
+    held = np.ones(1_600_000_000 // 8)
+    done = subprocess.run([sys.executable, "-c", _PEAKS], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert 20e6 < before < held.nbytes / 2
+    assert 100e6 < after - before < 260e6
 
 
 def test_manifest_is_json(make: Any) -> None:

@@ -9,8 +9,18 @@ import pandas as pd
 import pybedtools
 import pytest
 
-from mifm_kipoi.comparison.blocks import blocks_of_bed, stretches
+from mifm_kipoi.comparison.blocks import Blocks, in_blocks, read_blocks, stretches
 from mifm_kipoi.errors import InputError, IntervalFileError
+
+
+def blocks_of_bed(chrom: pd.Series, pos: pd.Series, path: Path) -> Blocks:
+    return in_blocks(chrom, pos, read_blocks(path))
+
+
+def test_stretches_of_both_names_of_a_contig() -> None:
+    block, names = stretches(pd.Series(["chr1", "1", "2"]), pd.Series([5, 6, 5]), length=100)
+    assert block.tolist() == [0, 0, 1]
+    assert names == ("chr1:1-100", "2:1-100")
 
 
 def test_stretches() -> None:
