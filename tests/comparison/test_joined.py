@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -53,10 +54,11 @@ def test_all_columns_of_all_models(tmp_path: Path, batch: int, monkeypatch: pyte
         expected[f"b.{name}"] = two[name]
     pd.testing.assert_frame_equal(pd.read_parquet(parquet), expected)
     assert pq.read_schema(parquet).metadata[b"mifm_kipoi"] == b'{"seed": 1}'
-    read = pd.read_csv(tsv, sep="\t", dtype={"chrom": str})
+    read = pd.read_csv(tsv, sep="\t", dtype={"chrom": str}, quoting=csv.QUOTE_NONE)
     pd.testing.assert_frame_equal(read, expected)
     with gzip.open(tsv, "rt") as lines:
         assert next(lines) == "\t".join(expected.columns) + "\n"
+        assert next(lines).startswith("20\t1\trs0\tA\t<DEL>\t")
 
 
 def test_other_variants_are_refused(tmp_path: Path) -> None:
