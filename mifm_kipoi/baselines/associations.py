@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mifm_kipoi.baselines.looked_up import ORDERED, UNORDERED, LookedUp
-from mifm_kipoi.baselines.places import Place, find_place, one_column
+from mifm_kipoi.baselines.places import Place, Places, find_place, one_column
 from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
 from mifm_kipoi.baselines.table_files import Batch, TableFile
 from mifm_kipoi.baselines.variant_rows import RowsBuilder, VariantRows, largest, numbered
@@ -32,6 +32,13 @@ SIGNAL = ("primary", "signal", "lead_snp")
 """Names in small letters of columns that divide blocks: posteriors are of one study and one signal. In
 CAUSALdb2 it is ``primary`` and ``lead_snp`` within a block over which the PIPs of its tools sum up to 1."""
 
+TEST = "test"
+"""Name in small letters of the column in which PLINK 2 and REGENIE say of what in the model a row is: of the
+variant, or of a covariate."""
+
+ADDITIVE = "ADD"
+"""What stands there in the rows of the variant's additive effect."""
+
 _SECONDARY = {"beta": "cojo_beta", "standard_error": "cojo_se"}
 """CAUSALdb2's statistics of secondary signals, given the primary one; used where ``primary`` is 0."""
 
@@ -51,6 +58,8 @@ class _Statistics:
     place: Place
     fields: dict[str, str]
     blocks: tuple[str, ...]
+    test: str
+    """Of :data:`TEST` where only some rows count."""
 
     @classmethod
     def of(cls, path: Path) -> _Statistics:
@@ -65,12 +74,28 @@ class _Statistics:
             fields |= {f"secondary_{field}": name for field, name in _SECONDARY.items()}
         block = columns_named(table.columns, BLOCK)[:1]
         dividing = [name for aliases in (STUDY, SIGNAL) for name in columns_named(table.columns, aliases)]
-        return cls(table, find_place(table), fields, (*block, *dividing) if block else ())
+        blocks = (*block, *dividing) if block else ()
+        return cls(table, find_place(table), fields, blocks, _test_column(table))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        wanted = (*self.place.columns, *filter(None, self.fields.values()), *self.blocks)
-        return tuple(dict.fromkeys(wanted))
+        wanted = (*self.place.columns, *self.fields.values(), *self.blocks, self.test)
+        return tuple(dict.fromkeys(filter(None, wanted)))
+
+    @property
+    def chosen(self) -> str:
+        """Which rows count, in words for the formula."""
+        return f"; only rows with {self.test} {ADDITIVE}" if self.test else ""
+
+    def places(self, batch: Batch) -> Places:
+        """Where the rows lie that count; the others lie nowhere."""
+        import pyarrow.compute as pc
+
+        found = self.place.rows(batch)
+        if not self.test:
+            return found
+        counts = pc.equal(batch.text(self.test), ADDITIVE).to_numpy(zero_copy_only=False)
+        return dataclasses.replace(found, known=found.known & counts)
 
     def has(self, *fields: str) -> bool:
         return all(self.fields.get(field) for field in fields)
@@ -102,13 +127,15 @@ def open_p_values(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 
 
     Columns are found by :data:`mifm_kipoi.gwas_columns.ALIASES`, places by
     :func:`mifm_kipoi.baselines.places.find_place`. Of several rows of a variant the lowest p-value counts;
-    those of CAUSALdb2 are marginal, in secondary signals too. The table is read once; it takes 32 bytes of
-    memory for each of its variants, a few times that while it is read.
+    those of CAUSALdb2 are marginal, in secondary signals too. Where a column :data:`TEST` has several values
+    only rows with :data:`ADDITIVE` count. The table takes 32 bytes of memory for each of its variants, a few
+    times that while it is read.
 
     Raises
     ------
     InputError
-        When the table cannot be read, has no p-values, or one that is no number from 0 to 1.
+        When the table cannot be read, has no p-values, or one that is no number from 0 to 1, or has rows of
+        several tests and none is :data:`ADDITIVE`.
     """
     path = Path(argument)
     statistics = _Statistics.of(path)
@@ -119,7 +146,7 @@ def open_p_values(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 
         )
     builder = RowsBuilder(2, statistics.place.ordered, keep_largest=True)
     for batch in statistics.table.batches(statistics.columns):
-        builder.add(statistics.place.rows(batch), _p_value_scores(statistics, batch))
+        builder.add(statistics.places(batch), _p_value_scores(statistics, batch))
     return LookedUp(
         path,
         builder.done(),
@@ -136,7 +163,8 @@ def open_p_values(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 
                 Score("one_minus_p", "1 - p", ranks=False),
             ),
             alleles=ORDERED if statistics.place.ordered else UNORDERED,
-            formula="-log10(p); of several rows of a variant (traits, studies, blocks) the lowest p",
+            formula="-log10(p); of several rows of a variant (traits, studies, blocks) the lowest p"
+            + statistics.chosen,
             citation="none: summary statistics of the user",
             made_by={"file": path.name, "sha256": sha256_of(path)},
             leakage=_LEAKAGE,
@@ -156,12 +184,14 @@ def open_bayes_factors(argument: str, machine: Machine) -> LookedUp:  # noqa: AR
     of that column, the contig and all columns of :data:`STUDY` and :data:`SIGNAL`. They are shares of the
     rows that the table has of the block, each pair of alleles once.
 
-    The table is read once; it takes 32 bytes of memory a row, several times that while it is read.
+    Where a column :data:`TEST` has several values only rows with :data:`ADDITIVE` count. The table takes 32
+    bytes of memory a row, several times that while it is read.
 
     Raises
     ------
     InputError
-        When the table cannot be read, lacks columns, or has an impossible number.
+        When the table cannot be read, lacks columns, has an impossible number, or rows of several tests and
+        none is :data:`ADDITIVE`.
     """
     path = Path(argument)
     statistics = _Statistics.of(path)
@@ -177,7 +207,7 @@ def open_bayes_factors(argument: str, machine: Machine) -> LookedUp:  # noqa: AR
     blocks: dict[str, int] = {}
     for batch in statistics.table.batches(statistics.columns):
         values = np.column_stack([_log_abf(statistics, batch), _blocks(statistics, batch, blocks)])
-        builder.add(statistics.place.rows(batch), values)
+        builder.add(statistics.places(batch), values)
     rows = _with_posteriors(builder.done(), blocked=bool(statistics.blocks))
     scores = [
         Score(
@@ -199,13 +229,33 @@ def open_bayes_factors(argument: str, machine: Machine) -> LookedUp:  # noqa: AR
             alleles=ORDERED if statistics.place.ordered else UNORDERED,
             formula=(
                 "-1/2 log(1 + W/V) + 1/2 z^2 W / (V + W); of several rows of a variant (traits, studies, "
-                "blocks) the largest"
+                f"blocks) the largest{statistics.chosen}"
             ),
             citation="Wakefield J (2009) Genet Epidemiol 33: 79",
             made_by={"file": path.name, "sha256": sha256_of(path), "prior_variance": PRIOR_VARIANCE},
             leakage=_LEAKAGE,
         ),
     )
+
+
+def _test_column(table: TableFile) -> str:
+    """The column of :data:`TEST` where it has several values, else nothing."""
+    import pyarrow.compute as pc
+
+    column = one_column(table, TEST, (TEST,))
+    found: set[str] = set()
+    for batch in table.batches((column,)) if column else ():
+        found.update(pc.unique(batch.text(column)).to_pylist())
+    if len(found) < 2:
+        return ""
+    if ADDITIVE not in found:
+        some = ", ".join(sorted(found)[:8]) + (", ..." if len(found) > 8 else "")
+        raise InputError(
+            f"{table.path} has rows of several tests: {column} is one of {some}, and never {ADDITIVE}, so "
+            "that nothing tells which are of the variants; keep the rows of one, or rename the column if it "
+            "says something else"
+        )
+    return column
 
 
 def _p_value_scores(statistics: _Statistics, batch: Batch) -> Values:

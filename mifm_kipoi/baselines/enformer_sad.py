@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.baselines.looked_up import UNORDERED, LookedUp
+from mifm_kipoi.baselines.looked_up import UNORDERED, LookedUp, content_of
 from mifm_kipoi.baselines.places import Places
 from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
 from mifm_kipoi.baselines.variant_rows import Combine, Found, RowsBuilder, Values, agreed, table_contig
@@ -80,7 +80,7 @@ def open_enformer_sad(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG
             citation="Avsec Ž et al. (2021) Nat Methods 18: 1196",
             tracks=files[0].tracks,
             made_by={
-                "files": {file.path.name: file.path.stat().st_size for file in files},
+                "files": {file.path.name: content_of(file.path) for file in files},
                 "target_ids_sha256": files[0].tracks_sha256,
             },
             leakage=(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -43,11 +44,24 @@ _FILES = ("intervals_file", "fasta_file")
 """Arguments that the dataloader has to have."""
 
 _CODE = ("*.yaml", "*.yml", "*.py", "*.tsv")
-"""Files in a model's folder that say what it does."""
+"""Files beside a dataloader that say what it does."""
+
+_DOWNLOADED = "downloaded"
+"""Folder inside a model's, or that of a group of models, for what Kipoi downloads."""
+
+_PROBES = 5
+"""Windows that tell whether each gets its own numbers."""
+
+_SAME_SHARE, _ROUNDING = 1e-3, 1e-5
+"""Of the spread of a track, and of its largest number: how far equal numbers may be apart."""
+
+_LOGGERS = ("kipoi", "kipoi_utils")
 
 
 def open_kipoi(argument: str, machine: Machine) -> SequenceBaseline:
     """``kipoi:MODEL[@SOURCE][:FUNCTION]``.
+
+    Any file in the model's folder counts as a part of the model, which may read it: write outputs elsewhere.
 
     Parameters
     ----------
@@ -78,7 +92,7 @@ def open_kipoi(argument: str, machine: Machine) -> SequenceBaseline:
         citation=str(model.info.cite_as or f"Kipoi model {name}"),
         leakage=f"trained on: {model.info.trained_on or 'its model.yaml does not say'}",
         weights=_made_of(model),
-        libraries=pretrained.versions("kipoi", "kipoiseq") | {"source": source},
+        libraries=pretrained.versions("kipoi", "kipoiseq") | {"source": source, "device": reader.device},
     )
     return SequenceBaseline(reader, about)
 
@@ -98,8 +112,12 @@ class KipoiReader:
     Raises
     ------
     InputError
-        When the dataloader reads something else than windows of sequence of one length.
+        When the dataloader reads something else than windows of sequence of one length, gives them in another
+        order, or the numbers of a window depend on those beside it.
     """
+
+    device = "the model's own choice"
+    """See :class:`mifm_kipoi.baselines.sequence.Reader`."""
 
     def __init__(self, model: Any, function: str, batch_size: int) -> None:
         self._model = model
@@ -107,19 +125,29 @@ class KipoiReader:
         self._batch_size = batch_size
         self._arguments = _defaults(model)
         self.window = _window(model, self._arguments)
-        example = np.arange(self.window, dtype=np.uint8)[np.newaxis] % encoding.NO_BASE
-        self.bins, self.tracks = self._outputs(example)[0].shape[1:]
+        probes = _probes(self.window)
+        alone = np.concatenate([self._outputs(probe[np.newaxis], 1)[0] for probe in probes])
+        self.bins, self.tracks = alone.shape[1:]
+        # Fewer at once than there are, so that batches are looked at too.
+        together = np.concatenate(self._outputs(probes, min(2, batch_size)))
+        if not _agree(together.sum(axis=1), alone.sum(axis=1)):
+            raise InputError(
+                f"the Kipoi model {model.name} gives other numbers for {_PROBES} windows together than for "
+                "each alone: its dataloader returns windows in another order, or what it or the model makes "
+                f"of a window depends on the batch; expected each by itself, in the order of {_FILES[0]}"
+            )
 
     def __call__(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """See :class:`mifm_kipoi.baselines.sequence.Reader`."""
-        sums: npt.NDArray[np.float64] = np.concatenate([each.sum(axis=1) for each in self._outputs(codes)])
+        outputs = self._outputs(codes, self._batch_size)
+        sums: npt.NDArray[np.float64] = np.concatenate([each.sum(axis=1) for each in outputs])
         return sums
 
-    def _outputs(self, codes: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float64]]:
+    def _outputs(self, codes: npt.NDArray[np.uint8], batch_size: int) -> list[npt.NDArray[np.float64]]:
         """Batches of what the function makes of the model's outputs, shape (n, bins, tracks)."""
         found = []
         with tempfile.TemporaryDirectory(prefix="mifm-kipoi-") as folder:
-            for batch in self._batches(Path(folder), codes):
+            for batch in self._batches(Path(folder), codes, batch_size):
                 outputs = self._predict(batch)
                 found.append(self._logits(outputs) if self._function == "logit" else outputs)
         if sum(map(len, found)) != len(codes):
@@ -148,7 +176,7 @@ class KipoiReader:
         logits: npt.NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
         return logits
 
-    def _batches(self, folder: Path, codes: npt.NDArray[np.uint8]) -> Iterator[Any]:
+    def _batches(self, folder: Path, codes: npt.NDArray[np.uint8], batch_size: int) -> Iterator[Any]:
         """What the dataloader makes of windows."""
         # kipoiseq puts chr before names of contigs that do not begin with it.
         names = [f"chr{number}" for number in range(1, len(codes) + 1)]
@@ -159,7 +187,7 @@ class KipoiReader:
         try:
             with _quiet():
                 loader = self._model.default_dataloader(**files, **own)
-                batches = loader.batch_iter(batch_size=self._batch_size)
+                batches = loader.batch_iter(batch_size=batch_size)
             while True:
                 with _quiet():
                     batch = next(batches, None)
@@ -208,8 +236,9 @@ def _split(argument: str) -> tuple[str, str, str]:
 
 def _get_model(name: str, source: str) -> Any:
     """A model with its default dataloader."""
-    import kipoi
-    import kipoi.config
+    with _without_warnings():
+        import kipoi
+        import kipoi.config
 
     sources = kipoi.config.model_sources()
     if source not in sources:
@@ -220,7 +249,7 @@ def _get_model(name: str, source: str) -> Any:
         name = str(Path(name).resolve())
     loaded = set(sys.modules)
     try:
-        with _quiet():
+        with _quiet(), _without_warnings():
             model = kipoi.get_model(name, source)
     # Kipoi, git and the code of the model raise whatever they like.
     except Exception as error:
@@ -293,6 +322,21 @@ def _window(model: Any, defaults: dict[str, Any]) -> int:
     return int(lengths.pop())
 
 
+def _probes(window: int) -> npt.NDArray[np.uint8]:
+    """Windows that differ at every place from each other but one, so that models tell them apart."""
+    first, last = np.random.default_rng(0).integers(encoding.NO_BASE, size=(2, window), dtype=np.uint8)
+    turned = [(first + turn) % encoding.NO_BASE for turn in range(_PROBES - 1)]
+    return np.stack([*turned, last])
+
+
+def _agree(together: npt.NDArray[np.float64], alone: npt.NDArray[np.float64]) -> bool:
+    """Whether numbers of shape (n, tracks) are the same but for rounding, on the tracks that are finite."""
+    known = np.isfinite(together).all(axis=0) & np.isfinite(alone).all(axis=0)
+    together, alone = together[:, known], alone[:, known]
+    allowed = _SAME_SHARE * np.ptp(alone, axis=0) + _ROUNDING * np.abs(alone).max(axis=0)
+    return bool((np.abs(together - alone) <= allowed).all())
+
+
 def _write_windows(
     folder: Path, names: list[str], codes: npt.NDArray[np.uint8], strand: bool
 ) -> dict[str, str]:
@@ -328,16 +372,63 @@ def _as_tracks(found: Any) -> npt.NDArray[np.float64]:
 
 
 def _made_of(model: Any) -> dict[str, Any]:
-    """Checksums of a model's code and of the files among its arguments, and its other arguments."""
+    """Checksums of the files that a model and its dataloader may read, and the model's other arguments."""
     folder = Path(model.source_dir)
-    code = {path.name: sha256_of(path) for pattern in _CODE for path in sorted(folder.glob(pattern))}
+    downloads = (
+        model.source.get_model_download_dir(model.name),
+        model.source.get_dataloader_download_dir(model.name),
+    )
+    paths = [
+        *_files(folder, skipped=_DOWNLOADED),
+        *(path for each in downloads for path in _files(Path(each))),
+    ]
+    loader = Path(model.default_dataloader.source_dir)
+    paths += [path for pattern in _CODE for path in sorted(loader.glob(pattern))]
+    files = {os.path.relpath(path, folder): path for path in paths}
     arguments = {}
     for key, value in model.args.items():
         file = folder / value if isinstance(value, str) else None
-        arguments[key] = sha256_of(file) if file and file.is_file() else value
+        arguments[key] = sha256_of(file) if file and file.is_file() else _inside(value, folder)
+    made = {"files": {name: sha256_of(path) for name, path in files.items()}, "arguments": arguments}
     # As it comes back from a file of JSON.
-    made: dict[str, Any] = json.loads(json.dumps({"code": code, "arguments": arguments}, default=str))
-    return made
+    plain: dict[str, Any] = json.loads(json.dumps(made, default=str))
+    return plain
+
+
+def _files(folder: Path, skipped: str = "") -> Iterator[Path]:
+    """Files below a folder, behind links too; without hidden ones, compiled code and one folder in it."""
+    seen = set()
+    for path, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:
+            # A link led back.
+            folders.clear()
+            continue
+        seen.add(real)
+        unwanted = {"__pycache__", skipped} if Path(path) == folder else {"__pycache__"}
+        folders[:] = sorted(name for name in folders if name not in unwanted and not name.startswith("."))
+        files = (Path(path, name) for name in sorted(names) if not name.startswith("."))
+        yield from (file for file in files if file.is_file())
+
+
+def _inside(value: object, folder: Path) -> object:
+    """An argument, without the place of the model's folder."""
+    inside = isinstance(value, str) and value.startswith(f"{folder}{os.sep}")
+    return os.path.relpath(str(value), folder) if inside else value
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep Kipoi from telling of fields in models' files that it does not know."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(max(logger.level, logging.ERROR))
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager

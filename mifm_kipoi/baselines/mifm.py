@@ -67,6 +67,13 @@ class MIFMBaseline:
         return MIFMBaseline(self._options.weights[0], self._machine, share)
 
     @property
+    def device(self) -> str:
+        """The type of the device."""
+        from mifm_kipoi.inference import find_device
+
+        return find_device(self._machine.device).type
+
+    @property
     def declaration(self) -> Declaration:
         """What it says of itself."""
         window = self._weights.config.window

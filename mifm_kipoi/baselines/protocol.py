@@ -126,6 +126,10 @@ class Baseline(Protocol):
     """Variants after which a run that is killed can go on."""
 
     @property
+    def device(self) -> str:
+        """Where it computes: cpu, cuda, or in words where a model chooses for itself."""
+
+    @property
     def declaration(self) -> Declaration:
         """What it says of itself."""
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mifm_kipoi.baselines.background import read_background
-from mifm_kipoi.baselines.protocol import Baseline, Declaration, Machine
+from mifm_kipoi.baselines.protocol import Baseline, Machine
 from mifm_kipoi.baselines.sequence import SequenceBaseline
 from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.errors import OptionError, WorkerError
+from mifm_kipoi.errors import MIFMError, OptionError, WorkerError
 from mifm_kipoi.files import sha256_of, writing
 from mifm_kipoi.formats.parquet import Parquet
 from mifm_kipoi.genome import Genome
@@ -121,7 +121,7 @@ class BaselineRun:
         baseline = self._opened()
         if baseline.declaration.window:
             set_threads(self.threads or os.cpu_count() or 1)
-        identity = self._identity(baseline.declaration)
+        identity = self._identity(baseline)
         journal = Journal(self.output, identity, 0, advice="the same command goes on with them", began=began)
         form = ExactParquet(baseline.declaration.columns, identity)
         with journal.locked():
@@ -131,9 +131,15 @@ class BaselineRun:
                 journal.remove()
                 return manifest
             journal.begin(form.start(()), resume=True)
-            with journal.kept_on_error():
-                self._score(baseline, form, journal)
-                return self._finish(form, journal)
+            try:
+                with journal.kept_on_error():
+                    self._score(baseline, form, journal)
+                    return self._finish(form, journal)
+            except MIFMError:
+                # What a table is refused for is counted from its first variant on.
+                if not baseline.declaration.window:
+                    journal.remove()
+                raise
 
     def _opened(self) -> Baseline:
         baseline = self.spec.open(self.machine)
@@ -143,15 +149,13 @@ class BaselineRun:
             raise OptionError(f"{self.spec} has no tracks, but {self.background} is meant for it; remove it")
         return baseline.with_background(read_background(self.background))
 
-    def _identity(self, declaration: Declaration) -> dict[str, Any]:
+    def _identity(self, baseline: Baseline) -> dict[str, Any]:
         """What must be the same for the scores to be the same, as JSON gives it back."""
-        from mifm_kipoi.inference import find_device
-
         identity = {
             "mifm_kipoi": __version__,
-            "declaration": dataclasses.asdict(declaration),
+            "declaration": dataclasses.asdict(baseline.declaration),
             **self.inputs,
-            "device": find_device(self.machine.device).type if declaration.window else "cpu",
+            "device": baseline.device,
         }
         found: dict[str, Any] = json.loads(json.dumps(identity))
         return found

@@ -59,6 +59,9 @@ class Reader(Protocol):
     tracks: int
     """Numbers for each window."""
 
+    device: str
+    """Type of the device, or in words."""
+
     def __call__(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """What the model gives for windows.
 
@@ -120,6 +123,11 @@ class SequenceBaseline:
         long = reader.window > LONG_WINDOW
         self._max_unknown_share = LONG_MAX_UNKNOWN_SHARE if long else MAX_UNKNOWN_SHARE
         self.at_once = min(CHUNK, max(1, _NUMBERS_AT_ONCE // max(reader.window, reader.tracks)))
+
+    @property
+    def device(self) -> str:
+        """Where the model computes."""
+        return self._reader.device
 
     @property
     def tracks(self) -> int:
@@ -316,6 +324,7 @@ class TorchReader:
         self.window = window
         self.bins, self.tracks = self._sizes()
         self._device = find_device(machine.device)
+        self.device = self._device.type
         self._network.to(self._device)
         per_batch = _BASES_PER_BATCH.get(self._device.type, _BASES_PER_BATCH["cpu"])
         self._batch_size = machine.batch_size or max(1, per_batch // window)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import gzip
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.variants import BGZF_END
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,11 +62,13 @@ class TableFile:
         Raises
         ------
         InputError
-            When the file cannot be read, is empty, has but one column or a name twice.
+            When the file cannot be read, is empty, has but one column or a name twice, or is compressed with
+            bgzip and cut.
         """
         try:
             with path.open("rb") as file:
                 head = file.read(4)
+            _check_whole(path)
             if head == _PARQUET:
                 table = cls(path, _parquet_columns(path))
             else:
@@ -283,6 +287,31 @@ class Batch:
             return self.table.where(self.first + row)
         fields = ", ".join(f"{name} {self.rows.column(name)[row]}" for name in self.rows.schema.names[:4])
         return f"the row of {self.table.path} with {fields}"
+
+
+def is_bgzip(path: Path) -> bool:
+    """Whether a file is compressed with bgzip.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(18)
+    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
+
+
+def _check_whole(path: Path) -> None:
+    """Find that a bgzip file is cut at the end of a block, where it reads like a whole one."""
+    if not is_bgzip(path):
+        return
+    with path.open("rb") as file:
+        file.seek(-min(len(BGZF_END), path.stat().st_size), os.SEEK_END)
+        if file.read() != BGZF_END:
+            raise InputError(
+                f"{path} is cut short: bgzip's end-of-file mark is missing; copy or download it again"
+            )
 
 
 def _is_gzip(path: Path) -> bool:

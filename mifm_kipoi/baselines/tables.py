@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 
-from mifm_kipoi.baselines.looked_up import ORDERED, UNORDERED, LookedUp, Source
+from mifm_kipoi.baselines.looked_up import ORDERED, UNORDERED, LookedUp, Source, content_of
 from mifm_kipoi.baselines.places import find_place
 from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
 from mifm_kipoi.baselines.tabix import IndexedRows, find_index
@@ -14,6 +15,10 @@ from mifm_kipoi.baselines.table_files import TableFile
 from mifm_kipoi.baselines.variant_rows import RowsBuilder, agreed
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.files import sha256_of
+from mifm_kipoi.formats.tsv import VARIANT_COLUMNS
+
+RESERVED = (*VARIANT_COLUMNS, "status")
+"""Columns of every table of scores, whose names no score can have."""
 
 
 def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
@@ -21,7 +26,8 @@ def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - n
 
     FILE is text with tabs or commas between fields, plain or gzipped, or Parquet, with a header; lines before
     it may begin with ``##``. Its rows lie where :func:`mifm_kipoi.baselines.places.find_place` says; those
-    without a contig or a position are passed over. What
+    without a contig or a position are passed over. Contigs may differ by ``chr``, and 23 is X, 24 is Y, as
+    PLINK writes them (:func:`mifm_kipoi.baselines.variant_rows.table_contig`). What
     :data:`mifm_kipoi.baselines.table_files.MISSING` lists is no value. Rows of the same variant must have the
     same value, where they have one.
 
@@ -32,7 +38,8 @@ def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - n
     Raises
     ------
     OptionError
-        When the argument has not both parts, or COLUMN is ``status``.
+        When the argument has not both parts, or COLUMN is one of :data:`RESERVED` or has tabs, line ends or
+        other control characters.
     InputError
         When the table cannot be read, has no such column, or holds there something that is no finite number.
         What is read by region is checked when it is.
@@ -40,8 +47,16 @@ def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - n
     name, _, column = argument.rpartition(":")
     if not name or not column:
         raise OptionError(f"'table:{argument}' does not name a column; expected table:FILE:COLUMN")
-    if column == "status":
-        raise OptionError("a score cannot have the name status, as its status has; rename the column")
+    if column in RESERVED:
+        raise OptionError(
+            f"a score cannot have the name {column}, which tables of scores have for something else; rename "
+            "the column"
+        )
+    if any(unicodedata.category(character) == "Cc" for character in column):
+        raise OptionError(
+            f"the column {column!r} has a tab, a line end or another control character in its name, which "
+            "tables of scores could not be written with; rename it"
+        )
     path = Path(name)
     table = TableFile.of(path)
     if column not in table.columns:
@@ -75,5 +90,5 @@ def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - n
 
 
 def checksums_of_indexed(path: Path, index: Path) -> dict[str, str | int]:
-    """What tells an indexed file, too large for a checksum of its own, from others: size and index."""
-    return {"file": path.name, "bytes": path.stat().st_size, "index_sha256": sha256_of(index)}
+    """What tells a file and its index from others; see :func:`mifm_kipoi.baselines.looked_up.content_of`."""
+    return {"file": path.name, **content_of(path), "index_sha256": sha256_of(index)}

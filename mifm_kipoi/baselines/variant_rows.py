@@ -42,9 +42,31 @@ def largest(values: Values) -> Values:
 
 
 def table_contig(chrom: str) -> str:
-    """The same for all names of a contig: of :func:`mifm_kipoi.genome.contig_key`, X for 23 and Y for 24."""
+    """The same for all names of a contig: of :func:`mifm_kipoi.genome.contig_key`, X for 23 and Y for 24.
+
+    Summary statistics have these numbers from PLINK. Only where tables are looked up are they X and Y, in
+    tables and variants alike; a genome and blocks have contigs under their own names. PLINK's 25 (the
+    pseudoautosomal regions) and 26 (the mitochondrion) are nothing else.
+    """
     key = contig_key(chrom)
     return {"23": "X", "24": "Y"}.get(key, key)
+
+
+class Site(NamedTuple):
+    """A variant and the rows at its position, as far as they tell of which genome build they are.
+
+    Parameters
+    ----------
+    variant : Variant
+    own : str
+        What of the variant was compared, in words.
+    other : str
+        What the first of the rows has in its place where none fits; else empty.
+    """
+
+    variant: Variant
+    own: str
+    other: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,16 +79,15 @@ class Found:
         ``ok``, or why there is no value: that of the alleles alone, or one of :class:`Absence`.
     values : numpy.ndarray of float64, shape (n, k)
         NaN where there is none.
-    compared : int
-        Variants at whose position an ordered table has a row.
-    strangers : list of (Variant, str)
-        Those of them at which no row has the variant's reference base, and the reference of a row.
+    sites : list of Site
+        In the order of the variants: of an ordered table those at whose position it has a row, which fits
+        where its reference base does; of one without order the SNVs at whose position it has an SNV, which
+        fits where the pair of alleles does.
     """
 
     status: list[str]
     values: Values
-    compared: int = 0
-    strangers: list[tuple[Variant, str]] = dataclasses.field(default_factory=list)
+    sites: list[Site] = dataclasses.field(default_factory=list)
 
 
 class _Part(NamedTuple):
@@ -127,8 +148,7 @@ class VariantRows:
         places = np.array([self._place(variant) for variant in variants], dtype=np.int64)
         starts = np.searchsorted(self.place, places, side="left").tolist()
         ends = np.searchsorted(self.place, places, side="right").tolist()
-        found = Found(status, values)
-        compared = 0
+        sites: list[Site | None] = []
         for number, (variant, start, end) in enumerate(zip(variants, starts, ends, strict=True)):
             if status[number] is not Status.OK:
                 continue
@@ -137,10 +157,7 @@ class VariantRows:
                 continue
             fits = [self._fit(variant, row) for row in range(start, end)]
             best = min(fits)
-            if self.ordered:
-                compared += 1
-                if best is Fit.DIFFERENT and not self._knows(variant, start, end):
-                    found.strangers.append((variant, self.alleles[self.first[start]]))
+            sites.append(self._site(variant, start, end, best))
             if best > Fit.FLIPPED:
                 status[number] = Absence.STRAND_AMBIGUOUS if best is Fit.AMBIGUOUS else Absence.ALLELES_DIFFER
                 continue
@@ -152,7 +169,7 @@ class VariantRows:
                 status[number] = Absence.VALUE_MISSING
             else:
                 values[number] = one
-        return dataclasses.replace(found, compared=compared)
+        return Found(status, values, [site for site in sites if site is not None])
 
     def _place(self, variant: Variant) -> int:
         contig = self.contigs.get(table_contig(variant.chrom), -1)
@@ -168,6 +185,21 @@ class VariantRows:
             ordered=self.ordered,
             either_strand=self.either_strand,
         )
+
+    def _site(self, variant: Variant, start: int, end: int, best: Fit) -> Site | None:
+        """What rows tell of their genome build, None where they tell nothing."""
+        if self.ordered:
+            strange = best is Fit.DIFFERENT and not self._knows(variant, start, end)
+            other = f"reference {self.alleles[self.first[start]][:20]}" if strange else ""
+            return Site(variant, f"reference {variant.ref[:20]}", other)
+        # Of longer alleles there are many at one position, and many ways to write them.
+        if len(variant.ref) != 1 or len(variant.alt) != 1:
+            return None
+        pairs = ((self.alleles[self.first[row]], self.alleles[self.second[row]]) for row in range(start, end))
+        snvs = [f"{first}/{second}" for first, second in pairs if {first, second} <= set("ACGT")]
+        if not snvs:
+            return None
+        return Site(variant, f"{variant.ref}/{variant.alt}", "" if best <= Fit.FLIPPED else snvs[0])
 
     def _knows(self, variant: Variant, start: int, end: int) -> bool:
         """Whether a row has the reference base of a variant, or says nothing of it."""

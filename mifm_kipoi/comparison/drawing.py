@@ -36,6 +36,8 @@ STYLE = {
     "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "axes.titlelocation": "left",
     "font.family": "DejaVu Sans",
+    # Names of models, columns and contigs are no formulas.
+    "text.parse_math": False,
 }  # fmt: skip
 
 _SKEWED = 10
@@ -43,6 +45,9 @@ _SKEWED = 10
 
 _DECADES = 6
 """Most decades of a logarithmic scale."""
+
+_SMALLEST, _LARGEST = 1e-300, 1e300
+"""Lowest end of a logarithmic scale, and largest size of any end: matplotlib looks beyond the ends."""
 
 
 @contextlib.contextmanager
@@ -115,15 +120,25 @@ class Scale:
     @classmethod
     def of(cls, values: Numbers) -> Scale:
         """The scale of a score; values that are not finite are left out."""
-        values = values[np.isfinite(values)]
-        if not len(values) or values.min() == values.max():
-            middle = float(values[0]) if len(values) else 0.0
-            return cls(False, middle - 0.5, middle + 0.5)
+        values = np.clip(values[np.isfinite(values)], -_LARGEST, _LARGEST)
+        if not len(values):
+            return cls(False, -0.5, 0.5)
         low, high = float(values.min()), float(values.max())
+        # Wide enough for ticks: numbers around a large one are far apart.
+        least = 1e-12 * max(abs(low), abs(high))
+        if high - low <= least:
+            return cls(False, low - max(0.5, least), high + max(0.5, least))
         bottom, median, top = np.quantile(values, (0.001, 0.5, 0.999))
         if low < 0 or top - median <= _SKEWED * (median - bottom):
             return cls(False, low, high)
-        return cls(True, max(float(values[values > 0].min()), high / 10**_DECADES), high)
+        lowest = max(float(values[values > 0].min()), high / 10**_DECADES, _SMALLEST)
+        return cls(True, lowest, high) if lowest < high else cls(False, low, high)
+
+    @classmethod
+    def from_zero(cls, values: Numbers) -> Scale:
+        """A linear scale that begins at 0; values that are not finite are left out."""
+        highest = float(np.clip(values[np.isfinite(values)], 0, _LARGEST).max(initial=0.0))
+        return cls(False, 0.0, highest if highest > 0 else 1.0)
 
     def limited(self, values: Numbers) -> Numbers:
         """Values with those outside moved to the ends."""

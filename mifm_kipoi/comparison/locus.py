@@ -20,6 +20,8 @@ ASSOCIATION = "neg_log10_p"
 
 _LOCUS = re.compile(r"(\S+):([0-9][0-9,]{0,14})-([0-9][0-9,]{0,14})")
 
+_BLOCK = re.compile(r"(.+):(-?[0-9]+)-(-?[0-9]+)")
+
 _CONTIGS_SHOWN = 10
 
 Locus = tuple[str, int, int]
@@ -57,6 +59,8 @@ def locus_name(locus: Locus) -> str:
 def in_locus(comparison: Comparison, locus: Locus) -> npt.NDArray[np.bool_]:
     """Which rows lie in a locus: those whose POS does; contig names may differ by ``chr``.
 
+    POS 0, which VCF has for what lies before a contig's first base, is taken for that base.
+
     Returns
     -------
     numpy.ndarray of bool, shape (n,)
@@ -70,7 +74,7 @@ def in_locus(comparison: Comparison, locus: Locus) -> npt.NDArray[np.bool_]:
     names, pos = comparison.table["chrom"], comparison.table["pos"]
     same = [name for name in names.unique() if contig_key(name) == contig_key(chrom)]
     on_contig = names.isin(same)
-    rows = (on_contig & pos.between(start, end)).to_numpy(dtype=bool)
+    rows = (on_contig & pos.clip(lower=1).between(start, end)).to_numpy(dtype=bool)
     if rows.any():
         return rows
     if on_contig.any():
@@ -110,7 +114,10 @@ def default_locus(comparison: Comparison) -> Locus:
 
 def _around(comparison: Comparison, row: int, whole_block: bool) -> Locus:
     block = int(comparison.block[row])
-    if whole_block and block >= 0:
-        return parse_locus(comparison.block_names[block])
+    named = _BLOCK.fullmatch(comparison.block_names[block]) if whole_block and block >= 0 else None
+    if named:
+        # Blocks may begin before the first base.
+        start, end = (max(1, int(number)) for number in named.groups()[1:])
+        return named[1], start, end
     pos = int(comparison.table["pos"].iloc[row])
     return str(comparison.table["chrom"].iloc[row]), max(1, pos - FLANK), pos + FLANK

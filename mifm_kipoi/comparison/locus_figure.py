@@ -70,10 +70,7 @@ class Panel:
     def scale(self, rows: pd.DataFrame) -> Scale:
         """The axis for the scores of some variants."""
         values = rows[[column for _, column in self.series]].to_numpy(dtype=np.float64).ravel()
-        if not self.from_zero:
-            return Scale.of(values)
-        highest = float(values[np.isfinite(values)].max(initial=0.0))
-        return Scale(False, 0.0, highest if highest > 0 else 1.0)
+        return Scale.from_zero(values) if self.from_zero else Scale.of(values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,6 +187,8 @@ def locus_view(comparison: Comparison, locus: Locus) -> Figure:
     marks = marks_of(comparison, locus)
     marked = comparison.table.iloc[[mark.row for mark in marks]]
     chrom, start, end = locus
+    # The place before a contig's first base is 0.
+    start = min(start, int(rows["pos"].min()))
     # A locus of one base has a width, too.
     room = 0.5 + 0.01 * (end - start)
     left, right = (start - room) / 1e6, (end + room) / 1e6
@@ -241,9 +240,7 @@ def _draw_key(axes: Axes, marked: pd.DataFrame, marks: Sequence[Mark]) -> None:
             0, height, letter, transform=axes.transAxes, va="center", fontsize=8, fontweight="bold",
             color=MARKED,
         )  # fmt: skip
-        axes.text(
-            0.03, height, text, transform=axes.transAxes, va="center", fontsize=8, parse_math=False,
-        )  # fmt: skip
+        axes.text(0.03, height, text, transform=axes.transAxes, va="center", fontsize=8)
 
 
 def _short(text: str, length: int) -> str:

@@ -15,12 +15,17 @@ from mifm_kipoi.comparison.locus import Locus, locus_name
 from mifm_kipoi.comparison.locus_figure import locus_view
 from mifm_kipoi.comparison.resampling import MIN_BLOCKS
 from mifm_kipoi.comparison.results import Results
-from mifm_kipoi.comparison.summary import NO_ACCURACY, correlation, duration, memory, summary
+from mifm_kipoi.comparison.summary import (
+    NO_ACCURACY,
+    STAR,
+    correlation,
+    duration,
+    memory,
+    overlap_cell,
+    summary,
+)
 from mifm_kipoi.comparison.within_blocks import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK
 from mifm_kipoi.page import Picture, Section, Table
-
-_MOSTLY_TIED = 0.5
-"""Share of the places of a top from which on ties are pointed out."""
 
 
 def sections(results: Results, locus: Locus) -> Iterator[Section]:
@@ -123,22 +128,16 @@ def _overlap(results: Results) -> Section:
         return Section("The same variants on top", ("Too few variants have the scores of two models.",))
     rows = []
     for _, pair in table.groupby(["model_a", "model_b"], sort=False):
-        cells = {row["top"]: _overlap_cell(row) for _, row in pair.iterrows()}
+        cells = {row["top"]: overlap_cell(row) for _, row in pair.iterrows()}
         rows.append((_pair(pair.iloc[0]), f"{pair['n'].iloc[0]:,}", *(cells.get(top, "") for top in tops)))
     caption = (
         "How much of the top of one model is in the top of the other, in percent; in brackets what chance "
-        "gives. A star: ties decide more than half of the places of one of the two tops, so that the share "
-        "says little."
+        f"gives. {STAR}"
     )
     return Section(
         "The same variants on top",
         (caption, Table(("models", "variants", *(f"top {top}" for top in tops)), tuple(rows))),
     )
-
-
-def _overlap_cell(row: pd.Series) -> str:
-    star = "*" if max(row["tied_a"], row["tied_b"]) > _MOSTLY_TIED else ""
-    return f"{page.percent(row['overlap'])}{star} ({page.digits(100 * row['chance'], 2)})"
 
 
 def _blocks(results: Results) -> Section:

@@ -14,6 +14,13 @@ from mifm_kipoi.comparison.overlap import ONE_PERCENT
 from mifm_kipoi.comparison.resampling import FEW_BLOCKS, MIN_BLOCKS
 from mifm_kipoi.comparison.results import Results
 
+_MOSTLY_TIED = 0.5
+"""Share of the places of a top from which on ties are pointed out."""
+
+STAR = (
+    "A star: ties decide more than half of the places of one of the two tops, so that the share says little."
+)
+
 NO_ACCURACY = (
     "Agreement is no accuracy: models can share what they get wrong, and a model that differs from all "
     "others can be the one that is right. Which of them finds causal variants, only known causal variants "
@@ -24,9 +31,13 @@ NO_ACCURACY = (
 def summary(results: Results) -> Iterator[str]:
     """Paragraphs: variants and coverage, agreement, the top, time and memory, and what that does not say."""
     yield _coverage(results)
+    if without := _without_scores(results):
+        yield without
     pairs = results.of_headlines(results.correlations)
     if len(known := pairs.dropna(subset="spearman")):
         yield _agreement(results, known)
+    elif len(pairs):
+        yield "**No two models have a correlation;** the table of their agreement says why."
     if top := _top(results):
         yield top
     yield _resources(results.resources)
@@ -46,6 +57,17 @@ def _coverage(results: Results) -> str:
         f"**{variants:,} variants, {models} models; {common:,} variants ({page.percent(common / variants)} "
         f"%) have a score of each model.** Share of variants with a score: {shares}."
     )
+
+
+def _without_scores(results: Results) -> str:
+    """Models that score no variant, and why: the most frequent reason."""
+    table = results.coverage
+    told = []
+    for _, row in table[table["scored"] == 0].iterrows():
+        reasons = row[table.columns[4:]].astype(int)
+        reason = str(reasons.idxmax()).replace("_", " ")
+        told.append(f"{row['model']} ({reason}: {reasons.max():,} variants)")
+    return f"**No variant has a score of {page.listed(told)}.**" if told else ""
 
 
 def correlation(row: pd.Series, kind: str, digits: int = 2) -> str:
@@ -83,11 +105,22 @@ def _top(results: Results) -> str:
     rows = table[(table["model_a"] == first) & (table["top"] == ONE_PERCENT)]
     if rows.empty:
         return ""
-    shares = page.listed(f"{row['model_b']} {page.percent(row['overlap'])} %" for _, row in rows.iterrows())
+    shares = page.listed(f"{row['model_b']} {overlap_cell(row)}" for _, row in rows.iterrows())
+    star = f" {STAR}" if rows.apply(_mostly_tied, axis=1).any() else ""
     return (
-        f"Of the 1 % of variants that {first} ranks top, among those that both score, this much is in the "
-        f"top 1 % of the others: {shares}. Chance gives 1 %."
+        f"Of the 1 % of variants that {first} ranks top, among those that both score, so many percent are in "
+        f"the top 1 % of the others, in brackets what chance gives: {shares}.{star}"
     )
+
+
+def overlap_cell(row: pd.Series) -> str:
+    """An overlap in percent, a star where ties mostly decide it, and in brackets what chance gives."""
+    star = "*" if _mostly_tied(row) else ""
+    return f"{page.percent(row['overlap'])}{star} ({page.digits(100 * row['chance'], 2)})"
+
+
+def _mostly_tied(row: pd.Series) -> bool:
+    return bool(max(row["tied_a"], row["tied_b"]) > _MOSTLY_TIED)
 
 
 def _resources(table: pd.DataFrame) -> str:
@@ -110,7 +143,10 @@ def _blocks(results: Results) -> str:
     """What is to be said of the intervals where blocks are few."""
     blocks = int(results.correlations["blocks"].max())
     if blocks < MIN_BLOCKS:
-        return f"There are no intervals, for the variants lie in fewer than {MIN_BLOCKS} blocks. "
+        return (
+            f"There are no intervals, for the variants that two models score lie in fewer than {MIN_BLOCKS} "
+            "blocks. "
+        )
     if blocks < FEW_BLOCKS:
         return f"Intervals are over {blocks} blocks at most; with so few they are too narrow. "
     return ""

@@ -31,6 +31,8 @@ _STYLE: Any = {
     "ytick.labelsize": 8, "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.2,
     "axes.titlelocation": "left",
+    # Names of scores, elements and contigs are no formulas.
+    "text.parse_math": False,
 }  # fmt: skip
 
 

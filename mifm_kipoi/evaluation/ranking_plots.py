@@ -40,13 +40,19 @@ _STYLE: dict[Any, Any] = {
     "font.size": 8.5, "axes.titlesize": 9, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8,
     "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.4, "axes.titlelocation": "left",
+    # Names of scores are no formulas.
+    "text.parse_math": False,
 }  # fmt: skip
 
 
 def png(figure: Figure) -> bytes:
     """A figure as the bytes of a PNG file."""
+    import matplotlib
+
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=160, metadata={"Software": None})
+    # Some labels are made only now.
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(file, format="png", dpi=160, metadata={"Software": None})
     return file.getvalue()
 
 

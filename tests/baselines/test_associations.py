@@ -92,6 +92,60 @@ def test_the_lowest_of_several_rows_counts(tmp_path: Path) -> None:
     assert looked_up(f"pvalue:{path}", asked(2))[1]["neg_log10_p"] == pytest.approx([9, 3])
 
 
+def glm(models: dict[str, float]) -> pd.DataFrame:
+    """Rows as PLINK 2 writes them of each term of its model; effects follow from the p-values."""
+    rows = [
+        ("1", pos, f"rs{pos}", "A", "C", "C", test, 1000, np.sqrt(stats.chi2.isf(p, 1)) / 10, 0.1, p)
+        for pos in (5, 6)
+        for test, p in models.items()
+    ]
+    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "A1", "TEST", "OBS_CT", "BETA", "SE", "P"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize("name", ["TEST", "Test", "test"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_rows_of_covariates_are_not_the_variant(tmp_path: Path, name: str, order: int) -> None:
+    models = dict([("ADD", 0.01), ("AGE", 1e-30), ("SEX", 0.5), ("ADDxSEX", 1e-9)][::order])
+    table = glm(models).rename(columns={"TEST": name})
+    path = write_rows(tmp_path / "t.glm", table)
+    status, columns = looked_up(f"pvalue:{path}", asked(2))
+    assert (status, columns["neg_log10_p"]) == (["ok"] * 2, pytest.approx([2, 2]))
+    assert f"only rows with {name} ADD" in opened(f"pvalue:{path}").declaration.formula
+    # The block holds the rows of the variants alone, too.
+    path = write_rows(tmp_path / "t.glm", table.assign(block=1))
+    _, columns = looked_up(f"abf:{path}", asked(2))
+    z = stats.norm.isf(0.01 / 2)
+    assert columns["log_abf"] == pytest.approx([log_bayes_factor(np.array([z]), np.array([0.01]))[0]] * 2)
+    assert columns["abf_pip"] == pytest.approx([0.5, 0.5])
+    assert f"only rows with {name} ADD" in opened(f"abf:{path}").declaration.formula
+
+
+def test_rows_of_the_variant_are_found_far_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mifm_kipoi.baselines.table_files._BLOCK_BYTES", 256)
+    table = glm({"ADD": 0.01, "AGE": 1e-30}).sort_values("TEST", ascending=False)
+    table = pd.concat([table.iloc[:2]] * 50 + [table.iloc[2:]])
+    path = write_rows(tmp_path / "t.glm", table)
+    assert looked_up(f"pvalue:{path}", asked(2))[1]["neg_log10_p"] == pytest.approx([2, 2])
+
+
+@pytest.mark.parametrize("test", ["ADD", "DOM", ""])
+def test_rows_of_one_test_all_count(tmp_path: Path, test: str) -> None:
+    path = write_rows(tmp_path / "t.glm", glm({test: 0.01}))
+    assert looked_up(f"pvalue:{path}", asked(2))[1]["neg_log10_p"] == pytest.approx([2, 2])
+    assert "only rows" not in opened(f"pvalue:{path}").declaration.formula
+
+
+@pytest.mark.parametrize("kind", ["pvalue", "abf"])
+def test_rows_of_several_tests_without_the_additive_are_refused(tmp_path: Path, kind: str) -> None:
+    path = write_rows(tmp_path / "t.glm", glm({"DOM": 0.01, "AGE": 1e-30}))
+    with pytest.raises(InputError, match=r"TEST is one of AGE, DOM, and never ADD.*keep the rows of one"):
+        opened(f"{kind}:{path}")
+    path = write_rows(tmp_path / "t.glm", glm({f"T{number}": 0.5 for number in range(9)}))
+    with pytest.raises(InputError, match=r"one of T0, .* T7, \.\.\., and never"):
+        opened(f"{kind}:{path}")
+
+
 def test_bayes_factors_are_ratios_of_integrals(tmp_path: Path) -> None:
     beta, error = np.array([0.3, -0.05, 0.0, 0.1]), np.array([0.05, 0.05, 0.02, 0.2])
 

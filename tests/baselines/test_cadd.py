@@ -63,7 +63,7 @@ def test_declare_the_file(tmp_path: Path) -> None:
     baseline = opened(f"cadd:{write_indexed(tmp_path / 'whole.tsv.gz', all_snvs('ACGT'))}")
     made_by = baseline.declaration.made_by
     assert made_by["header"] == [BUILD]
-    assert set(made_by) == {"header", "file", "bytes", "index_sha256"}
+    assert set(made_by) == {"header", "file", "sha256", "index_sha256"}
     assert [(one.name, one.ranks) for one in baseline.declaration.scores] == [
         ("raw_score", True),
         ("phred", False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from mifm_kipoi.baselines import kipoi_models
+from mifm_kipoi.baselines.background import Background
 from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.protocol import Machine, MissingPackageError
 from mifm_kipoi.baselines.sequence import NetworkError
@@ -319,6 +321,60 @@ def test_dataloaders_that_read_something_else(
         kipoi_models.open_kipoi(argument, CPU).score(variants, genome[0])
 
 
+SILENT = OWN.replace(', "metadata": {"ranges": GenomicRanges(name, 0, len(window), str(row))}', "")
+"""A dataloader that does not say which windows it gives."""
+
+
+def test_dataloaders_that_do_not_say_what_they_read(
+    make: Make, genome: Genomes, variants: list[Variant]
+) -> None:
+    assert "GenomicRanges(name" not in SILENT
+    baseline = kipoi_models.open_kipoi(make(own=SILENT.replace("CHANGE", "")), CPU)
+    check_toy_effects(baseline, genome[0], genome[1]["1"], variants, WINDOW)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "self.rows.reverse()",
+        "self.rows = self.rows[1:] + self.rows[:1]",
+        "self.rows[1::2], self.rows[:-1:2] = self.rows[:-1:2], self.rows[1::2]",
+        "self.rows[2:] = self.rows[2:][::-1]",
+        "self.rows = sorted(self.rows, key=lambda row: row[1])",
+        "self.rows = [(n, self.rows[0][1]) for n, w in self.rows]",
+    ],
+    ids=["reversed", "shifted", "pairs exchanged", "after the first batch", "sorted", "the first for all"],
+)
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_dataloaders_that_exchange_windows(make: Make, change: str, batch_size: int) -> None:
+    """Without their ranges, their outputs tell."""
+    argument = make(own=SILENT.replace("CHANGE", change))
+    with pytest.raises(InputError, match=r"for 5 windows together than for each alone: .* in another order"):
+        kipoi_models.open_kipoi(argument, Machine("cpu", batch_size))
+
+
+def test_models_whose_outputs_depend_on_the_batch(
+    make: Make, genome: Genomes, variants: list[Variant]
+) -> None:
+    argument = make(TRACKS.replace("return", "y =") + "return y + 0.01 * y.mean(axis=0)")
+    with pytest.raises(InputError, match="makes of a window depends on the batch; expected each by itself"):
+        kipoi_models.open_kipoi(argument, CPU)
+    # Alone in its batch each window has its own numbers.
+    baseline = kipoi_models.open_kipoi(argument, Machine("cpu", 1))
+    np.testing.assert_allclose(
+        baseline.effects(variants, genome[0])[1],
+        1.01 * kipoi_models.open_kipoi(make(name="plain"), CPU).effects(variants, genome[0])[1],
+        rtol=1e-5, atol=1e-5,
+    )  # fmt: skip
+
+
+def test_rounding_is_no_dependence_on_the_batch(make: Make) -> None:
+    """Numbers of float32 that differ in their last digits by the batch, and tracks that are constant."""
+    noise = "(1 + (2e-7 if len(x) > 1 else 0))"
+    body = TRACKS.replace("return", "y =") + f"return (1e4 + np.stack([y[:, 0], 0 * y[:, 0]], 1)) * {noise}"
+    assert kipoi_models.open_kipoi(make(body), CPU).tracks == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -369,6 +425,7 @@ def test_made_by(make: Make, tmp_path: Path) -> None:
     """Other code is another model; another place is the same."""
     argument = make()
     first = kipoi_models.open_kipoi(argument, CPU).identity
+    assert {"model.py", "model.yaml"} <= set(first["files"])
     (tmp_path / "moved").mkdir()
     (tmp_path / "toy").rename(tmp_path / "moved" / "toy")
     moved = f"{tmp_path / 'moved' / 'toy'}@dir"
@@ -376,3 +433,127 @@ def test_made_by(make: Make, tmp_path: Path) -> None:
     code = tmp_path / "moved" / "toy" / "model.py"
     code.write_text(code.read_text() + "# changed\n")
     assert kipoi_models.open_kipoi(moved, CPU).identity != first
+    # Beginnings of names of files, as TensorFlow has them, are no files.
+    assert kipoi_models._inside("/a/b/downloaded/model.ckpt", Path("/a/b")) == "downloaded/model.ckpt"
+    assert [kipoi_models._inside(value, Path("/a/b")) for value in ("/a/bc", 3)] == ["/a/bc", 3]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["w.npy", "files/deep/w.npy", "linked/w.npy", "downloaded/model_files/weights/1",
+     "downloaded/dataloader_files/scale/1"],
+)  # fmt: skip
+def test_every_file_of_a_model_counts(make: Make, tmp_path: Path, name: str) -> None:
+    """The code of a model may read any of them."""
+    argument = make()
+    folder, elsewhere = tmp_path / "toy", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file.with_suffix(".npy"), np.arange(3))
+    file.with_suffix(".npy").rename(file)
+    first = kipoi_models.open_kipoi(argument, CPU).identity
+    assert name in first["files"]
+    assert kipoi_models.open_kipoi(argument, CPU).identity == first
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert kipoi_models.open_kipoi(argument, CPU).identity != first
+
+
+@pytest.mark.parametrize(
+    "name", ["__pycache__/x", "files/__pycache__/x", ".git/x", ".x", "downloaded/example_files/x"]
+)
+def test_files_that_no_model_reads_do_not_count(make: Make, tmp_path: Path, name: str) -> None:
+    argument = make()
+    first = kipoi_models.open_kipoi(argument, CPU).identity
+    file = tmp_path / "toy" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("x")
+    assert kipoi_models.open_kipoi(argument, CPU).identity == first
+
+
+def test_the_code_of_a_dataloader_elsewhere_counts(make: Make, tmp_path: Path) -> None:
+    argument = make(own=OWN.replace("CHANGE", ""))
+    (tmp_path / "shared").mkdir()
+    for name in ("dataloader.py", "dataloader.yaml"):
+        (tmp_path / "toy" / name).rename(tmp_path / "shared" / name)
+    described = tmp_path / "toy" / "model.yaml"
+    described.write_text(
+        described.read_text().replace("default_dataloader: .", "default_dataloader: ../shared")
+    )
+    first = kipoi_models.open_kipoi(argument, CPU).identity
+    code = tmp_path / "shared" / "dataloader.py"
+    code.write_text(code.read_text() + "# changed\n")
+    assert kipoi_models.open_kipoi(argument, CPU).identity != first
+
+
+def test_models_of_a_group_do_not_change_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What Kipoi downloads for one of them lies in the folder of all."""
+    group = tmp_path / "group"
+    group.mkdir()
+    (group / "model.py").write_text(
+        "import numpy as np\nfrom kipoi.model import BaseModel\n\n\nclass Toy(BaseModel):\n"
+        "    def __init__(self, weights):\n        pass\n\n"
+        "    def predict_on_batch(self, x):\n" + textwrap.indent(TRACKS, " " * 8)
+    )
+    (group / "models.tsv").write_text("model\none\ntwo\n")
+    (group / "model-template.yaml").write_text(
+        "defined_as: model.Toy\n"
+        f"args:\n  weights: downloaded/model_files/{{{{ model }}}}/w\n"
+        f"default_dataloader: {{defined_as: {SEQ}, default_args: {{auto_resize_len: {WINDOW}}}}}\n"
+        "info: {authors: [{name: nobody}], doc: a toy}\n"
+        f"schema:\n  inputs: {{name: seq, shape: '({WINDOW}, 4)', special_type: DNASeq, doc: x}}\n"
+        "  targets: {name: y, shape: '(3, )', doc: y}\n"
+    )
+    for name in ("one", "two"):
+        file = group / "downloaded" / "model_files" / name / "w"
+        file.parent.mkdir(parents=True)
+        file.write_text("first")
+    monkeypatch.setattr(kipoi.config, "_MODEL_SOURCES", dict(kipoi.config.model_sources()))
+    kipoi.config.add_source("here", kipoi.sources.LocalSource(str(tmp_path)))
+    first = [kipoi_models.open_kipoi(f"group/{name}@here", CPU).identity for name in ("one", "two")]
+    (group / "downloaded" / "model_files" / "two" / "w").write_text("other")
+    again = [kipoi_models.open_kipoi(f"group/{name}@here", CPU).identity for name in ("one", "two")]
+    assert [one == other for one, other in zip(first, again, strict=True)] == [True, False]
+
+
+def test_a_background_fitted_with_other_weights_is_refused(make: Make, tmp_path: Path) -> None:
+    """Weights that the model's own code reads decide its scores."""
+    weights = tmp_path / "toy" / "files" / "w.npy"
+    argument = make(TRACKS.replace("return ", f"return np.load({str(weights)!r}) * "))
+    weights.parent.mkdir()
+    np.save(weights, np.float64(1))
+    first = kipoi_models.open_kipoi(argument, CPU)
+    moments = Background(Path("b"), np.zeros(3), np.ones(3), 9, 0, {"model": first.identity}, "0")
+    first.with_background(moments)
+    np.save(weights, np.float64(2))
+    with pytest.raises(InputError, match=r"was made with another model than Kipoi model toy: files differ"):
+        kipoi_models.open_kipoi(argument, CPU).with_background(moments)
+
+
+def test_the_device_is_the_models_choice(make: Make) -> None:
+    baseline = kipoi_models.open_kipoi(make(), CPU)
+    libraries = baseline.declaration.made_by["libraries"]
+    assert libraries["device"] == baseline.device == "the model's own choice"
+
+
+def test_kipoi_does_not_warn_of_fields_that_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # kipoi_veff disables all loggers that there are when it is imported.
+    monkeypatch.setattr(logging.getLogger("kipoi_utils.external.related.mixins"), "disabled", False)
+    argument = make(own=OWN.replace("CHANGE", ""))
+    described = tmp_path / "toy" / "dataloader.yaml"
+    described.write_text(described.read_text() + "nosuchfield: 1\n")
+    kipoi_loggers = [logging.getLogger(name) for name in ("kipoi", "kipoi_utils")]
+    before = [logger.level for logger in kipoi_loggers]
+    caplog.set_level(logging.WARNING)
+    kipoi.get_dataloader_factory(str(tmp_path / "toy"), "dir")
+    assert "Unrecognized fields for DataLoaderDescription" in caplog.text
+    caplog.clear()
+    kipoi_models.open_kipoi(argument, CPU)
+    assert caplog.text == ""
+    with pytest.raises(InputError, match="cannot get the model"):
+        kipoi_models.open_kipoi(make(imports="raise ValueError('broken')", name="other"), CPU)
+    assert [logger.level for logger in kipoi_loggers] == before

@@ -20,6 +20,7 @@ import pytest
 from mifm_kipoi import Genome, Variant, score_variants
 from mifm_kipoi.baselines import run as run_module
 from mifm_kipoi.baselines.mifm import MIFMBaseline
+from mifm_kipoi.baselines.protocol import Machine
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec, parse_specs
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError, WorkerError
@@ -210,6 +211,25 @@ def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) 
         make()()
 
 
+def test_a_refused_table_is_refused_again(make: Any, tmp_path: Path, example: Path) -> None:
+    """What it is judged by is counted from the first variant on, so nothing of it is kept."""
+    variants = score_variants(example / "variants.vcf", example / "genome.fa")
+    other = variants[["chrom", "pos", "ref", "alt"]].assign(ref="N", alt="N", own=1.0)
+    base = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    other["ref"] = [base.get(ref[0], "A") for ref in variants["ref"]]
+    other["alt"] = [base[base[ref]] for ref in other["ref"]]
+    table = tmp_path / "other.tsv"
+    other.drop_duplicates(["chrom", "pos"]).to_csv(table, sep="\t", index=False)
+    for _ in range(2):
+        with pytest.raises(InputError, match="has other alleles than the variants"):
+            make(f"table:{table}:own")()
+        assert not list(tmp_path.glob("own.parquet*"))
+
+
+def test_device_is_told(make: Any) -> None:
+    assert make(machine=Machine("cpu"))()["device"] == "cpu"
+
+
 def test_a_background_for_what_has_no_tracks(make: Any, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="has no tracks"):
         make(background=tmp_path / "mifm.safetensors")()
@@ -244,6 +264,7 @@ def _kill() -> None:
 
 _PEAKS = """
 import numpy as np
+from mifm_kipoi.baselines.protocol import Machine
 from mifm_kipoi.baselines.run import peak_bytes
 before = peak_bytes()
 np.ones(160_000_000 // 8)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -11,8 +13,9 @@ import pandas as pd
 import pysam
 import pytest
 
+from mifm_kipoi.baselines import looked_up as looked_up_module
 from mifm_kipoi.baselines import tabix, variant_rows
-from mifm_kipoi.baselines.looked_up import FEW_STRANGERS
+from mifm_kipoi.baselines.looked_up import FEW_STRANGERS, content_of
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.variants import read_variants
@@ -288,10 +291,41 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     os.utime(f"{path}.tbi")
     with pytest.raises(InputError, match="cut short"):
         opened(f"table:{path}:value")
-    plain = write_text(tmp_path / "u.tsv.gz", table_text(*(f"1 {pos} A C {pos}" for pos in range(5000))))
-    plain.write_bytes(plain.read_bytes()[:-1000])
-    with pytest.raises(InputError, match=r"cannot read .*u\.tsv\.gz"):
-        opened(f"table:{plain}:value")
+    Path(f"{path}.tbi").unlink()
+    with pytest.raises(InputError, match=r"cut short: bgzip's end-of-file mark is missing"):
+        opened(f"table:{path}:value")
+
+
+def test_a_bgzip_file_without_an_index_is_refused_where_it_is_cut_at_the_end_of_a_block(
+    tmp_path: Path,
+) -> None:
+    text = table_text(*(f"1 {pos} A C {hash((pos,))}" for pos in range(1, 9000)))
+    path = write_indexed(tmp_path / "t.tsv.gz", text, line_skip=1)
+    Path(f"{path}.tbi").unlink()
+    assert looked_up(f"table:{path}:value", variants([("1", 8999, "A", "C")]))[0] == ["ok"]
+    content = path.read_bytes()
+    # The last two bytes of what precedes a block's subfield hold its length less one.
+    first = int.from_bytes(content[16:18], "little") + 1
+    path.write_bytes(content[:first])
+    assert 0 < len(gzip.decompress(path.read_bytes())) < len(text)
+    with pytest.raises(InputError, match=r"cut short: bgzip's end-of-file mark is missing"):
+        opened(f"table:{path}:value")
+    path.write_bytes(content[:20])
+    with pytest.raises(InputError, match="cut short"):
+        opened(f"table:{path}:value")
+
+
+def test_a_gzipped_file_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "t.tsv.gz", table_text(*(f"1 {pos} A C {pos}" for pos in range(1, 200))))
+    content = path.read_bytes() + gzip.compress(b"1\t500\tA\tC\t1\n")
+    path.write_bytes(content)
+    assert looked_up(f"table:{path}:value", variants([("1", 500, "A", "C")]))[0] == ["ok"]
+    # A cut between two members cannot be told from the end.
+    whole = len(content) - len(gzip.compress(b"1\t500\tA\tC\t1\n"))
+    for length in (2, whole // 2, whole - 9, whole - 8, whole - 1, whole + 1, whole + 12, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"cannot read .*t\.tsv\.gz"):
+            opened(f"table:{path}:value")
 
 
 def test_an_index_of_another_file_is_refused(tmp_path: Path) -> None:
@@ -309,7 +343,7 @@ def test_a_table_of_another_build_is_refused(tmp_path: Path) -> None:
     other["alt"] = [("ACGT" * 2)["ACGT".index(ref) + 1] for ref in other["ref"]]
     path = write_table(tmp_path / "t.tsv", other)
     with pytest.raises(
-        InputError, match=r"another reference base than .* most likely of another genome build"
+        InputError, match=r"other alleles than .* has reference .* most likely of another genome build"
     ):
         looked_up(f"table:{path}:value", as_variants(asked))
     # One of the same build has other alternative alleles here and there, and a few errors.
@@ -326,14 +360,79 @@ def test_strangers_are_counted_over_all_calls(tmp_path: Path) -> None:
     for part in (asked[:FEW_STRANGERS], asked[10:14]):
         score(baseline, part)
     with pytest.raises(
-        InputError, match=r"than 6 of the 10 variants .* 1:1 is A in the variants and C in the table"
+        InputError, match=r"at 6 of the 10 positions .* 1:1 has reference A in .* and reference C in the"
     ):
         score(baseline, asked[5:6])
     baseline = opened(f"table:{path}:value")
     score(baseline, asked[10:30])
     assert score(baseline, asked[:6]).status == ["alleles_differ"] * 6
-    with pytest.raises(InputError, match="than 7 of the 27"):
+    with pytest.raises(InputError, match="at 7 of the 27"):
         score(baseline, asked[6:7])
+
+
+def test_what_tells_a_file_follows_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_bytes(b"0" * 100)
+    os.utime(path, ns=(1, 1))
+    assert content_of(path) == {"sha256": hashlib.sha256(b"0" * 100).hexdigest()}
+    monkeypatch.setattr(looked_up_module, "_WHOLE_BYTES", 100)
+    assert set(content_of(path)) == {"sha256"}
+    monkeypatch.setattr(looked_up_module, "_WHOLE_BYTES", 99)
+    monkeypatch.setattr(looked_up_module, "_END_BYTES", 10)
+    found = content_of(path)
+    assert found == {"bytes": 100, "modified_ns": 1, "ends_sha256": hashlib.sha256(b"0" * 20).hexdigest()}
+    assert json.loads(json.dumps(found)) == found
+    for place, size, modified, same in [
+        (9, 100, 1, False), (90, 100, 1, False), (50, 100, 2, False), (50, 101, 1, False), (50, 100, 1, True),
+    ]:  # fmt: skip
+        path.write_bytes(b"0" * place + b"1" + b"0" * (size - place - 1))
+        os.utime(path, ns=(modified, modified))
+        assert (content_of(path) == found) is same
+    with pytest.raises(InputError, match=r"cannot read .*none"):
+        content_of(tmp_path / "none")
+
+
+def test_an_indexed_table_of_the_same_size_is_another(tmp_path: Path) -> None:
+    made_by, sizes = [], []
+    for value in (1, 2):
+        path = write_indexed(tmp_path / "t.tsv.gz", table_text(f"1 5 A C {value}"), line_skip=1)
+        made_by.append(opened(f"table:{path}:value").declaration.made_by)
+        sizes.append((path.stat().st_size, Path(f"{path}.tbi").read_bytes()))
+    assert sizes[0] == sizes[1]
+    assert made_by[0] != made_by[1]
+
+
+@pytest.mark.parametrize("pos", ["597", "597.0", " 597", "597 ", "597.", "+597"])
+@pytest.mark.parametrize("name", ["t.tsv", "indexed.tsv.gz"])
+def test_an_index_finds_positions_however_they_are_written(tmp_path: Path, pos: str, name: str) -> None:
+    text = HEADER + f"1\t590\tA\tC\t1\n1\t{pos}\tA\tC\t2\n1\t598.0\tA\tC\t3\n1\t599\tA\tC\t4\n"
+    path = tmp_path / name
+    (write_indexed(path, text, line_skip=1) if "indexed" in name else write_text(path, text))
+    asked = variants([("1", position, "A", "C") for position in (590, 596, 597, 598)])
+    status, columns = looked_up(f"table:{path}:value", asked)
+    assert status == ["ok", "not_in_table", "ok", "ok"]
+    np.testing.assert_array_equal(columns["value"], [1, np.nan, 2, 3])
+
+
+def test_positions_that_are_none_are_refused_through_an_index_too(tmp_path: Path) -> None:
+    path = write_indexed(tmp_path / "t.tsv.gz", table_text("1 5 A C 1", "1 6.5 A C 2"), line_skip=1)
+    with pytest.raises(InputError, match=r"pos is '6\.5'; expected a whole number"):
+        looked_up(f"table:{path}:value", variants([("1", 6, "A", "C")]))
+
+
+@pytest.mark.parametrize("column", ["chrom", "pos", "id", "ref", "alt", "status"])
+def test_a_score_cannot_have_the_name_of_another_column(tmp_path: Path, column: str) -> None:
+    path = write_text(tmp_path / "t.tsv", "chrom\tpos\tid\tref\talt\tstatus\n1\t5\t1\tA\tC\t1\n")
+    with pytest.raises(OptionError, match=f"a score cannot have the name {column},"):
+        opened(f"table:{path}:{column}")
+
+
+@pytest.mark.parametrize("column", ["my\tscore", "my\nscore", "my\rscore", "\x00", "score\x85"])
+def test_a_score_cannot_have_control_characters_in_its_name(tmp_path: Path, column: str) -> None:
+    table = pd.DataFrame({"chrom": ["1"], "pos": [5], "ref": ["A"], "alt": ["C"], column: [1.0]})
+    path = write_table(tmp_path / "t.parquet", table)
+    with pytest.raises(OptionError, match=r"the column '.*\\.*' has a tab, a line end or another control"):
+        opened(f"table:{path}:{column}")
 
 
 def test_declares_what_it_is_of(tmp_path: Path) -> None:
@@ -351,7 +450,7 @@ def test_declares_what_it_is_of(tmp_path: Path) -> None:
     index = Path(f"{indexed}.tbi").read_bytes()
     assert opened(f"table:{indexed}:value").declaration.made_by == {
         "file": "i.tsv.gz",
-        "bytes": indexed.stat().st_size,
+        "sha256": hashlib.sha256(indexed.read_bytes()).hexdigest(),
         "index_sha256": hashlib.sha256(index).hexdigest(),
         "column": "value",
     }
@@ -360,7 +459,6 @@ def test_declares_what_it_is_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("argument", "error", "message"), [
     ("{}", OptionError, "does not name a column"),
     ("{}:", OptionError, "does not name a column"),
-    ("{}:status", OptionError, "the name status"),
     ("{}:none", InputError, "no column 'none'; it has chrom, pos, ref, alt, value"),
     ("{}.missing:value", InputError, "cannot read .*No such file"),
 ])  # fmt: skip

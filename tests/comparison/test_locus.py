@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.locus import Locus, default_locus, in_locus, locus_name, parse_locus
-from mifm_kipoi.comparison.locus_figure import Mark, is_pip, marks_of, panels_of
+from mifm_kipoi.comparison.locus_figure import Mark, is_pip, locus_view, marks_of, panels_of
 from mifm_kipoi.errors import OptionError
 from tests.comparison.builders import comparison
 
@@ -80,6 +82,32 @@ def test_without_associations_the_default_is_the_block_of_the_highest_score() ->
     assert default_locus(found) == ("20", 2000, 3000)
     outside = comparison(scores, pos=[100, 200_000, 3000, 4000], block=[0, -1, 1, 0])
     assert default_locus(outside) == ("20", 100_000, 300_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "locus"),
+    [("1:-99-6000", ("1", 1, 6000)), ("1:-99999-0", ("1", 1, 1)), ("HLA-A*01:01:1-5", ("HLA-A*01:01", 1, 5))],
+)
+def test_a_block_may_begin_before_the_first_base(name: str, locus: Locus) -> None:
+    found = comparison({"a": {"x": [1.0, 5.0]}}, chrom=[locus[0]] * 2, pos=[2, 1], block=[0, 0])
+    found = dataclasses.replace(found, block_names=(name,))
+    assert default_locus(found) == locus
+    assert in_locus(found, locus)[1]
+
+
+@pytest.mark.parametrize("block", [None, [0, 1], [-1, -1]])
+def test_what_lies_before_the_first_base_has_a_locus(block: list[int] | None) -> None:
+    """VCF has POS 0 for it."""
+    found = comparison({"a": {"x": [9.0, 5.0]}}, pos=[0, 200_000], block=block)
+    chrom, start, end = default_locus(found)
+    assert (chrom, start) == ("20", 1)
+    assert 1 <= end <= 100_000
+    assert in_locus(found, (chrom, start, end)).tolist() == [True, False]
+    assert in_locus(found, ("20", 2, 200_000)).tolist() == [False, True]
+    axes = locus_view(found, (chrom, start, end)).axes[1]
+    low, high = axes.get_xlim()
+    assert low < 0 < high
+    assert (0, 9.0) in {tuple(place) for part in axes.collections for place in np.asarray(part.get_offsets())}
 
 
 def test_a_first_model_without_scores_leaves_the_choice_to_the_next() -> None:

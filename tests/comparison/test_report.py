@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from mifm_kipoi.baselines import protocol
@@ -20,7 +21,8 @@ from mifm_kipoi.comparison.drawing import Scale, short_count, signed, wrapped
 from mifm_kipoi.comparison.figures import correlation_matrix, rank_densities, scatter_matrix
 from mifm_kipoi.comparison.locus_figure import locus_view
 from mifm_kipoi.comparison.report import TITLE, write_report
-from mifm_kipoi.comparison.summary import duration, memory
+from mifm_kipoi.comparison.results import measure
+from mifm_kipoi.comparison.summary import duration, memory, summary
 from mifm_kipoi.errors import OptionError, OutputError
 from mifm_kipoi.page import digits
 from tests.comparison.builders import comparison, declaration, realistic
@@ -93,7 +95,8 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(written: Path) -> None:
     pictures = [address for address in page.addresses if not address.startswith("#")]
     assert len(pictures) == 4
     assert all(address.startswith("data:image/png;base64,") for address in pictures)
-    assert {address[1:] for address in page.addresses if address.startswith("#")} < set(page.ids)
+    anchors = {address[1:] for address in page.addresses if address.startswith("#")}
+    assert {"coverage", "agreement", "the-models"} <= anchors < set(page.ids)
     assert "url(" not in text
     assert len(text) < 5_000_000
     assert f"<title>{TITLE}</title>" in text
@@ -124,7 +127,9 @@ def test_the_models_are_declared(written: Path) -> None:
 
 
 def test_the_pictures_of_the_markdown_exist(written: Path) -> None:
-    for name in re.findall(r"!\[[^]]*\]\(([^)]*)\)", (written / "report.md").read_text()):
+    names = re.findall(r"!\[[^]]*\]\(([^)]*)\)", (written / "report.md").read_text())
+    assert sorted(names) == sorted(name for name in NAMES if name.endswith(".png"))
+    for name in names:
         with Image.open(written / name) as picture:
             assert picture.width >= 1280
             assert len(picture.convert("RGB").getcolors(1 << 24) or []) > 20
@@ -180,6 +185,20 @@ SMALL = {
     "outside all blocks": comparison(
         {"a": {"x": np.arange(30.0)}, "b": {"y": np.arange(30.0) ** 2}}, block=[-1] * 30
     ),
+    "one model without a score": comparison({"a": {"x": [NAN] * 4, "y": [NAN] * 4}}),
+    "one model alike in all variants": comparison({"a": {"x": [0.0] * 4}}),
+    "POS 0": comparison({"a": {"x": [9.0, 1, 2]}, "b": {"y": [1.0, 2, 3]}}, pos=[0, 0, 7]),
+    "the largest numbers": comparison(
+        {
+            "a": {"x": [-1.79e308, 1.79e308, *range(20)]},
+            "b": {"y": [1.79e308] * 22},
+            "c": {"z": [1.79e308, *np.geomspace(1e-308, 1.7e308, 21)]},
+            "d": {"neg_log10_p": [1.79e308, *range(21)]},
+        }
+    ),
+    "the smallest numbers": comparison(
+        {"a": {"x": [0.0] * 20 + [5e-324, 1.0]}, "b": {"y": [0.0] * 21 + [1e-310]}, "c": {"z": [5e-324] * 22}}
+    ),
     "zeros and tiny numbers": comparison(
         {"a": {"pip": [0.0] * 20 + [1e-300, 1.0]}, "b": {"neg_log10_p": [0.0] * 22}}
     ),
@@ -192,6 +211,75 @@ def test_small_and_odd_comparisons_have_a_report(case: str, tmp_path: Path) -> N
     text = (tmp_path / "report.md").read_text()
     assert not re.search(r"\bnan\b|\binf\b", text.replace("infinite", ""))
     assert "## A locus" in text
+
+
+def _summary(found: Comparison) -> str:
+    return "\n".join(summary(measure(found, resamples=10)))
+
+
+def test_models_without_any_score_are_named_in_the_summary() -> None:
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(2, 60))
+    found = comparison(
+        {"a": {"x": x}, "empty": {"e": [NAN] * 60, "f": x}, "c": {"y": y}, "out": {"z": [NAN] * 60}},
+        status={"out": ["value_missing"] * 40 + ["not_in_table"] * 20}, block=np.arange(60) % 6,
+    )  # fmt: skip
+    text = _summary(found)
+    wanted = "score of empty (other scores only: 60 variants); out (value missing: 40 variants).**"
+    assert f"**No variant has a {wanted}" in text
+    assert "0 variants (0.0 %) have a score of each model" in text
+    assert "**a and c: Spearman" in text
+    assert "No two models" not in text
+
+
+def test_a_single_model_without_a_score_says_so() -> None:
+    text = _summary(comparison({"a": {"x": [NAN] * 4}}))
+    assert "**Variants: 4; one model.** Share of variants with a score: a 0.0 %." in text
+    assert "**No variant has a score of a (not in table: 4 variants).**" in text
+    assert "agree" not in text.lower()
+
+
+def test_models_that_share_no_variant_say_so() -> None:
+    found = comparison({"a": {"x": [1.0, 2, NAN, NAN]}, "b": {"y": [NAN, NAN, 1, 2]}})
+    text = _summary(found)
+    assert "**No two models have a correlation;** the table of their agreement says why." in text
+    assert "No variant has a score" not in text
+    assert "the variants that two models score lie in fewer than 5 blocks" in text
+    assert list(correlations(found)["note"]) == ["fewer than 3 variants have both"]
+
+
+def test_the_summary_gives_the_chance_of_the_table_and_marks_ties(tmp_path: Path) -> None:
+    """1 % of 60 variants is one of them, which chance puts on top once in 60 times."""
+    x = np.arange(60.0)
+    y = np.r_[x[:40], [NAN] * 20]
+    found = comparison({"a": {"x": x}, "same": {"x": x**3}, "tied": {"x": x * 0}, "few": {"y": y}})
+    write_report(found, tmp_path, resamples=10)
+    text = (tmp_path / "report.md").read_text()
+    assert "in brackets what chance gives: same 100.0 (1.7); tied 1.7* (1.7). A star: ties decide" in text
+    assert "| a, tied | 60 | 16.7* (17) | 1.7* (1.7) |" in text
+    untied = _summary(comparison({"a": {"x": x}, "b": {"x": -x}}))
+    assert "in brackets what chance gives: b 0.0 (1.7)." in untied
+    assert "A star" not in untied
+
+
+def test_dollar_signs_are_no_formulas(tmp_path: Path) -> None:
+    """Where matplotlib reads one, an underscore without anything to lower is an error."""
+    names = [f"x$_$ {n}" for n in range(3)]
+    generator = np.random.default_rng(1)
+    scores = {
+        label: {name: generator.normal(size=60) for name in (*names, "neg_log10_p", "pip_$_$")}
+        for label in ("a$_$", "b$_$")
+    }
+    found = comparison(scores, chrom=["HLA$_$"] * 60)
+    write_report(found, tmp_path, resamples=10)
+    table = correlations(found, resamples=10)
+    for each in (
+        correlation_matrix(found, table), scatter_matrix(found, table), rank_densities(found),
+        locus_view(found, ("HLA$_$", 1, 100_000)),
+    ):  # fmt: skip
+        texts = [text for text in each.findobj(Text) if "$" in text.get_text()]
+        assert texts
+        assert not any(text.get_parse_math() for text in texts)
 
 
 def test_text_of_models_is_taken_literally(tmp_path: Path) -> None:
@@ -272,6 +360,13 @@ def test_ranks_that_agree_lie_on_the_diagonal_and_ties_are_spread() -> None:
         (np.r_[np.zeros(900), np.linspace(0.001, 1, 100)], True),
         (np.full(9, 3.0), False),
         (np.array([NAN, NAN]), False),
+        (np.array([-1.79e308, 0, 1.79e308]), False),
+        (np.array([0, 1.79e308]), False),
+        (np.r_[np.zeros(900), np.geomspace(1e-300, 1.79e308, 100)], True),
+        (np.array([1e20, 1e20]), False),
+        (np.r_[np.zeros(20), 1.0], False),
+        (np.r_[np.zeros(20), 5e-324], False),
+        (np.r_[np.zeros(20), 5e-324, 1e-310], False),
     ],
 )
 def test_skewed_scores_have_a_logarithmic_axis(values: np.ndarray, logarithmic: bool) -> None:
@@ -280,6 +375,7 @@ def test_skewed_scores_have_a_logarithmic_axis(values: np.ndarray, logarithmic: 
     places = scale.places(np.r_[values[~np.isnan(values)], np.inf, -np.inf])
     assert places.min() == 0
     assert places.max() == 1
+    assert scale.low < scale.high
     assert all(scale.low <= tick <= scale.high for tick in scale.ticks(3))
 
 
@@ -339,7 +435,13 @@ def test_letters_of_neighbours_do_not_overlap_and_absent_scores_are_grey() -> No
 
 def test_a_locus_of_one_base_is_drawn() -> None:
     found = comparison({"a": {"x": [1.0, 2.0]}}, pos=[5, 6])
-    assert _drawn(locus_view(found, ("20", 5, 5))).width == 1280
+    figure = locus_view(found, ("20", 5, 5))
+    axes = figure.axes[1]
+    points = {tuple(place) for part in axes.collections for place in np.asarray(part.get_offsets()).tolist()}
+    assert points == {(5e-6, 1.0)}
+    low, high = axes.get_xlim()
+    assert 4e-6 < low < 5e-6 < high < 6e-6
+    assert _drawn(figure).width == 1280
 
 
 @pytest.mark.parametrize(

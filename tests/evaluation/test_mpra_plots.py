@@ -40,6 +40,18 @@ def test_dots_are_where_the_correlations_are() -> None:
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_dollar_signs_are_no_formulas() -> None:
+    """Where matplotlib reads one, an underscore without anything to lower is an error."""
+    table = pd.DataFrame(
+        [("x$_$", "a", "a.s$_$", False, 0.5, 0.4, 0.6)],
+        columns=["element", "label", "score", "held_out", "spearman", "spearman_low", "spearman_high"],
+    )
+    assert png(correlations(table, table, "control")).startswith(b"\x89PNG")
+    element = Element("x$_$", "c$_$", 10, 15, "x$_$")
+    panel = ("a.s$_$", np.arange(5.0), False)
+    assert png(profile(element, np.arange(11, 16), [panel])).startswith(b"\x89PNG")
+
+
 def test_profiles_show_values_at_their_positions() -> None:
     positions = np.arange(11, 16)
     effects = np.array([0.5, -2.0, np.nan, 0.0, 1.0])
