@@ -204,7 +204,7 @@ def draw(parts: Sequence[Effects], score: Score) -> Figure:
         heat.set(xlim=(-0.5, length - 0.5), ylim=(encoding.NO_BASE - 0.5, -0.5))
         _set_positions(heat, start, len(bases[part]), int(width / _TICK_WIDTH) * len(bases[part]) // length)
         _mark_centre(logo, target, start, len(bases[part]))
-    heat.set_xlabel(f"position on {target.chrom}", fontsize=_FONT)
+    heat.set_xlabel(f"position on {target.chrom}", fontsize=_FONT, parse_math=False)
     top = size[1] - _TOP
     bar = figure.colorbar(image, cax=inches(_LEFT + width + 0.12, top - _BAR, 0.09, _BAR))
     bar.set_label(_LABELS[score], fontsize=_FONT)

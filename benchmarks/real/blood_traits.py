@@ -37,7 +37,7 @@ def read_rows(table: Path, fasta: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``chrom, pos, ref, alt, pip, p_value``, and ``block`` and ``place``, numbers from 0; blocks that
+        ``chrom, pos, ref, alt, pip, p_value, z``, and ``block`` and ``place``, numbers from 0; blocks that
         overlap share a place.
 
     Raises
@@ -58,7 +58,7 @@ def read_rows(table: Path, fasta: Path) -> pd.DataFrame:
         )
     found = pd.DataFrame({
         "chrom": rows["CHR"], "pos": rows["POS"], "ref": alleles["ref"], "alt": alleles["alt"],
-        "pip": rows["PP"], "p_value": rows["p.value"],
+        "pip": rows["PP"], "p_value": rows["p.value"], "z": rows["ZSCORE"],
         "block": rows.groupby(["trait", "CHR", "region"]).ngroup(),
     })[inside].reset_index(drop=True)  # fmt: skip
     found["block"] = pd.factorize(found["block"])[0]
@@ -87,7 +87,7 @@ def write_variants(rows: pd.DataFrame, vcf: Path, associations: Path) -> int:
         temporary.write_text("\n".join(lines) + "\n")
     named = rows.rename(columns={"ref": "other_allele", "alt": "effect_allele"})
     with written_whole(associations) as temporary:
-        named[["chrom", "pos", "effect_allele", "other_allele", "p_value", "block"]].to_csv(
+        named[["chrom", "pos", "effect_allele", "other_allele", "p_value", "z", "block"]].to_csv(
             temporary, sep="\t", index=False
         )
     return len(once)
@@ -107,7 +107,8 @@ class Enrichment:
     ratio : Estimate
         ``sum over blocks of the mean PIP of the first / sum of the mean PIP of all``; 1 is chance.
     p_value : float
-        Share of permutations of PIPs within blocks that give as much, one added to both counts.
+        Share of exchanges of scores between the variants of places that give as much, one added to both
+        counts.
     """
 
     score: str
@@ -131,7 +132,7 @@ def enrichment(
     Parameters
     ----------
     rows : pandas.DataFrame
-        With ``pip, block, place`` (:func:`read_rows`).
+        With ``pip, block, place`` and, where variants are in several blocks, their keys (:func:`read_rows`).
     score : numpy.ndarray of float64, shape (n,)
         NaN where there is none.
     name : str
@@ -141,40 +142,62 @@ def enrichment(
     scored = np.isfinite(score)
     size = rows[scored].groupby("block")["pip"].transform("size")
     table = rows[scored].assign(score=score[scored])[size > 1]
-    share = table.groupby("block")["score"].transform(_first, top=top).to_numpy()
     pip, block = table["pip"].to_numpy(), pd.factorize(table["block"])[0]
-    first = np.bincount(block, share * pip)
     mean = np.bincount(block, pip) / np.bincount(block)
-    place = table.groupby(block)["place"].first().to_numpy()
-    clusters = Clusters(place, seed=seed)
+    first = np.bincount(block, pip * first_shares(table["score"].to_numpy(), block, top))
+    clusters = Clusters(table.groupby(block)["place"].first().to_numpy(), seed=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         resampled = clusters.means(first) / clusters.means(mean)
+    # Blocks of several traits share variants, so scores are exchanged between the variants of a place.
+    keys = [key for key in KEYS if key in table]
+    variant = table.groupby(keys, sort=False).ngroup().to_numpy() if keys else np.arange(len(table))
+    place, values = np.empty(variant.max() + 1, np.int64), np.empty(variant.max() + 1)
+    place[variant], values[variant] = table["place"], table["score"]
     generator = np.random.default_rng(seed)
-    starts = np.argsort(block, kind="stable")
+    by_place = np.argsort(place, kind="stable")
     as_much = 0
     for _ in range(permutations):
-        shuffled = np.empty_like(pip)
-        shuffled[starts] = pip[np.lexsort((generator.random(len(pip)), block))]
-        as_much += bool((share * shuffled).sum() >= first.sum() - 1e-12)
+        shuffled = np.empty_like(values)
+        shuffled[by_place] = values[np.lexsort((generator.random(len(values)), place))]
+        drawn = (pip * first_shares(shuffled[variant], block, top)).sum()
+        as_much += bool(drawn >= first.sum() - 1e-12)
     return Enrichment(
         name, top, len(first), len(table), estimate(float(first.sum() / mean.sum()), resampled),
         (1 + as_much) / (1 + permutations),
     )  # fmt: skip
 
 
-def _first(score: pd.Series[float], top: int) -> npt.NDArray[np.float64]:
-    """The share of each variant in the mean over the first ``top``; equal scores share what is left."""
-    values = score.to_numpy()
-    top = min(top, len(values))
-    edge = np.sort(values)[-top]
-    above, tied = values > edge, values == edge
-    return np.where(above, 1.0, np.where(tied, (top - above.sum()) / tied.sum(), 0.0)) / top
+def first_shares(
+    score: npt.NDArray[np.float64], block: npt.NDArray[np.int64], top: int
+) -> npt.NDArray[np.float64]:
+    """The share of each variant in the mean over the first ``top`` of its block.
+
+    Parameters
+    ----------
+    score : numpy.ndarray of float64, shape (n,)
+    block : numpy.ndarray of int64, shape (n,)
+        From 0 on, without gaps.
+    top : int
+        All of a block that has fewer.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        They sum to 1 in each block; equal scores share what is left.
+    """
+    order = np.lexsort((-score, block))
+    size = np.bincount(block)
+    count = np.minimum(top, size)
+    edge = score[order][np.cumsum(size) - size + count - 1][block]
+    above, tied = score > edge, score == edge
+    left = count - np.bincount(block, above)
+    return np.where(above, 1.0, np.where(tied, (left / np.bincount(block, tied))[block], 0.0)) / count[block]
 
 
 def enrichments(
     rows: pd.DataFrame, scores: pd.DataFrame, columns: Sequence[str], seed: int = 1
 ) -> list[Enrichment]:
-    """Enrichment under each of several scores, a random one among them.
+    r"""Enrichment under several scores, the block's own p-values (by \|z\|) and a random score of variants.
 
     Parameters
     ----------
@@ -185,9 +208,11 @@ def enrichments(
     seed : int
     """
     merged = rows[KEYS].merge(scores[[*KEYS, *columns]], how="left", on=KEYS)
-    merged["random"] = np.random.default_rng(seed).random(len(merged))
+    merged["own p-value"] = rows["z"].abs().to_numpy()
+    variant = rows.groupby(KEYS).ngroup().to_numpy()
+    merged["random"] = np.random.default_rng(seed).random(variant.max() + 1)[variant]
     return [
         enrichment(rows, merged[column].to_numpy(np.float64), column, top, seed=seed)
-        for column in [*columns, "random"]
+        for column in [*columns, "own p-value", "random"]
         for top in TOPS
     ]

@@ -60,7 +60,7 @@ def _available(models: Sequence[str]) -> list[str]:
 
 
 def _blood_traits(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.specs import parse_specs
+    from mifm_kipoi.baselines.specs import Spec, parse_specs
     from mifm_kipoi.comparison.run import ComparisonRun
 
     folder = Path(options.out)
@@ -68,7 +68,7 @@ def _blood_traits(options: argparse.Namespace) -> None:
     vcf, associations = folder / "variants.vcf", folder / "associations.tsv"
     rows = read_rows(Path(options.table), Path(options.fasta))
     variants = write_variants(rows, vcf, associations)
-    specs = parse_specs([*_available(options.models), f"p_value=pvalue:{associations}"])
+    specs = [*parse_specs(_available(options.models)), Spec("p_value", "pvalue", str(associations))]
     run = ComparisonRun(vcf, Path(options.fasta), specs, folder / "comparison")
     for line in run():
         print(line)
@@ -77,6 +77,7 @@ def _blood_traits(options: argparse.Namespace) -> None:
     columns = [
         f"{model['label']}.{score['name']}"
         for model in told["models"]
+        if model["label"] != "p_value"
         for score in model["declaration"]["scores"]
         if score["ranks"]
     ]
@@ -115,9 +116,9 @@ def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
         "Enrichment",
         (
             f"{len(rows)} rows of {rows['block'].nunique()} blocks (regions of traits) at "
-            f"{rows['place'].nunique()} places. 1 is chance. Intervals draw places; p-values permute PIPs "
-            "within blocks. The PIPs come from the same p-values that the last model reads: its figure is "
-            "circular and only a yardstick.",
+            f"{rows['place'].nunique()} places. 1 is chance. Intervals draw places, and are too narrow with "
+            "fewer than about 20; p-values exchange scores between the variants of a place. The PIPs come "
+            "from the blocks' own p-values: their figure is circular and only a yardstick.",
             table,
         ),
     )

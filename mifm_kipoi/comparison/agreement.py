@@ -126,7 +126,9 @@ def _centred(values: Numbers) -> Numbers:
     # Halves, for the difference of the largest numbers is none.
     halves = values / 2
     halves = halves - halves.mean()
-    scaled: Numbers = halves / np.abs(halves).max()
+    largest = np.abs(halves).max()
+    # Half of the smallest number is none.
+    scaled: Numbers = halves / largest if largest else np.zeros_like(values)
     return scaled
 
 
