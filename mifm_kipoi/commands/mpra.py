@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import not_negative, positive, say, share
+from mifm_kipoi.commands.arguments import add_machine, not_negative, positive, say, share
 
 
 def add_mpra(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +46,7 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--resamples", type=positive, default=1000, metavar="N", help="(default: 1000)")
     group.add_argument("--seed", type=not_negative, default=1, metavar="N", help="(default: 1)")
     group = parser.add_argument_group("run")
-    group.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)"
-    )
-    group.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
+    add_machine(group, "threads (default: all cores)")
     group.add_argument(
         "--batch-size", type=positive, metavar="N", help="windows at once (default: what fits the model)"
     )
@@ -72,5 +69,6 @@ def _mpra(options: argparse.Namespace) -> None:
         machine=Machine(options.device, options.batch_size),
         threads=options.threads,
         max_mismatch_share=options.max_mismatch_share,
+        progress=options.progress,
     )
     say(*run())

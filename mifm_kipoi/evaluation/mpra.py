@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import gzip
 import json
@@ -28,6 +29,7 @@ from mifm_kipoi.evaluation.mpra_elements import (
     write_own_genome,
 )
 from mifm_kipoi.evaluation.mpra_scores import CONTROL, Places, Source, control_scores, model_scores
+from mifm_kipoi.evaluation.mpra_statistics import STRETCH
 from mifm_kipoi.evaluation.mpra_table import MIN_BARCODES, Measurements, read_measurements
 from mifm_kipoi.files import made_folder, sha256_of, written_whole
 from mifm_kipoi.genome import Genome
@@ -35,7 +37,8 @@ from mifm_kipoi.version import __version__
 from mifm_kipoi.windows import MAX_MISMATCH_SHARE
 from mifm_kipoi.workers import set_threads
 
-_DIGITS = "%.10g"
+# Readers of tables with tabs take quotes as they are.
+_AS_TEXT: Any = {"sep": "\t", "index": False, "float_format": "%.10g", "quoting": csv.QUOTE_NONE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,8 @@ class MPRARun:
         Threads of PyTorch; by default all cores.
     max_mismatch_share : float
         See :func:`mifm_kipoi.stream_windows`.
+    progress : bool, optional
+        Whether to show it; by default where standard error is a terminal.
     """
 
     table: Path
@@ -99,6 +104,7 @@ class MPRARun:
     machine: Machine = dataclasses.field(default_factory=Machine)
     threads: int | None = None
     max_mismatch_share: float = MAX_MISMATCH_SHARE
+    progress: bool | None = None
 
     def __post_init__(self) -> None:
         if any(spec.label == CONTROL for spec in self.specs):
@@ -141,7 +147,7 @@ class MPRARun:
             sources = [
                 source
                 for spec in self.specs
-                for source in model_scores(spec.label, spec.open(self.machine), places)
+                for source in model_scores(spec.label, spec.open(self.machine), places, self.progress)
             ]
         generator = np.random.default_rng(self.options.seed)
         sources.append(control_scores(measurements.rows, elements, generator))
@@ -184,6 +190,7 @@ class MPRARun:
             "min_barcodes": self.min_barcodes,
             "max_mismatch_share": self.max_mismatch_share,
             **dataclasses.asdict(self.options),
+            "stretch": STRETCH,
             "device": self.machine.device,
             "declarations": {
                 label: dataclasses.asdict(declaration) for label, declaration in declared.items()
@@ -202,15 +209,13 @@ def write_tables(evaluated: Evaluated, folder: Path) -> list[Path]:
         When a file cannot be written.
     """
     paths = [folder / name for name in ("scores.tsv.gz", "elements.tsv", "summary.tsv", "evaluation.json")]
-    text = score_table(evaluated.measurements, evaluated.sources).to_csv(
-        sep="\t", index=False, float_format=_DIGITS
-    )
+    text = score_table(evaluated.measurements, evaluated.sources).to_csv(**_AS_TEXT)
     with written_whole(paths[0]) as temporary:
         # Without the time, the same scores give the same file.
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
     for path, table in zip(paths[1:3], (evaluated.by_element, evaluated.summary), strict=True):
         with written_whole(path) as temporary:
-            table.to_csv(temporary, sep="\t", index=False, float_format=_DIGITS)
+            table.to_csv(temporary, **_AS_TEXT)
     with written_whole(paths[3]) as temporary:
         temporary.write_text(json.dumps(evaluated.made_by, indent=1) + "\n")
     return paths

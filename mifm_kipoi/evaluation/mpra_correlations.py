@@ -142,7 +142,7 @@ def correlate(
         A row for each element, kind, stratum and series: ``element, chrom, start, end`` (1-based, both
         inside), ``kind, stratum, question, label, score, held_out, rows, positions, unscored`` (effects
         without the score), and the measures with ``_low`` and ``_high``, 95 % intervals by a bootstrap over
-        positions.
+        stretches of positions, which are too narrow.
     """
     strata = [(ALL, np.ones(len(rows), dtype=bool))]
     if options.max_p is not None:

@@ -160,8 +160,8 @@ def as_variants(
     -------
     variants : list of Variant or None, length n
     status : list of str, length n
-        ``ok``, or why there is no variant: it is not one of those that are understood, or the base before a
-        deletion is not known.
+        ``ok``, or why there is no variant: it is not one of those that are understood, or, of
+        deletions, the base lies behind the end of the contig or the base before is not known.
     """
     by_name = {element.name: element for element in elements}
     contigs = {element.contig: genome.find_contig(element.contig) for element in elements}
@@ -180,6 +180,10 @@ def as_variants(
             status.append(Status.OK)
             continue
         contig = contigs[element.contig]
+        if contig and there > genome.contigs[contig]:
+            variants.append(None)
+            status.append(Status.POSITION_OUTSIDE_CONTIG)
+            continue
         before = _base(genome, contig, there - 1) if contig else _UNKNOWN
         known = before in "ACGT"
         variants.append(Variant(element.contig, there - 1, MISSING, before + ref, before) if known else None)

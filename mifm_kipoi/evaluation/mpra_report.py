@@ -13,10 +13,11 @@ import pandas as pd
 
 from mifm_kipoi import page
 from mifm_kipoi.evaluation import mpra_plots as plots
+from mifm_kipoi.evaluation.mpra_answer import answer, estimate
 from mifm_kipoi.evaluation.mpra_correlations import ALL, HELD_OUT, SEEN, Question
 from mifm_kipoi.evaluation.mpra_elements import Element
 from mifm_kipoi.evaluation.mpra_scores import CONTROL, Source
-from mifm_kipoi.evaluation.mpra_statistics import FEWEST_POSITIONS
+from mifm_kipoi.evaluation.mpra_statistics import FEWEST_POSITIONS, STRETCH
 from mifm_kipoi.evaluation.mpra_table import Kind, Measured
 from mifm_kipoi.genome import contig_key
 from mifm_kipoi.page import Block, Picture, Section, Table
@@ -49,7 +50,7 @@ def write_report(evaluated: Evaluated, folder: Path) -> list[Path]:
 
 
 def _sections(evaluated: Evaluated) -> Iterator[Section]:
-    yield Section("The answer", (_answer(evaluated), *_caveats(evaluated)))
+    yield Section("The answer", (answer(evaluated.by_element, evaluated.summary), *_caveats(evaluated)))
     yield _means(evaluated)
     if evaluated.by_element["held_out"].any():
         yield _held_out(evaluated)
@@ -73,55 +74,12 @@ def _significant(evaluated: Evaluated) -> str | None:
     return next((name for name in evaluated.summary["stratum"].unique() if name != ALL), None)
 
 
-def _signed(value: float) -> str:
-    # Adding 0 takes the sign off what rounds to 0.
-    return f"{round(value, 3) + 0:+.3f}" if np.isfinite(value) else ""
-
-
-def _estimate(row: pd.Series, name: str) -> str:
-    value, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
-    return page.with_interval(_signed, value, low, high)
-
-
 def _pick(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     """Rows with these values."""
     chosen = np.ones(len(table), dtype=bool)
     for name, value in values.items():
         chosen &= (table[name] == value).to_numpy()
     return table[chosen]
-
-
-def _answer(evaluated: Evaluated) -> str:
-    number = len(evaluated.elements)
-    # Of a single element there is no mean, but an interval over its positions.
-    table = evaluated.by_element if number == 1 else _pick(evaluated.summary, group=ALL)
-    rows = _pick(table, kind=Kind.SNV, stratum=ALL, question=Question.SIZE)
-    of_models, controls = rows[rows["label"] != CONTROL], rows[rows["label"] == CONTROL]
-    better = list(of_models.loc[of_models["difference_low"] > 0, "score"])
-    verdict = (
-        f"**{', '.join(better)}: the correlation with the size of measured effects is above that of the "
-        "distance to the centre of the element, by the 95 % interval of the paired difference.**"
-        if better
-        else "**No score correlates with the size of measured effects more than the distance to the centre "
-        "of the element does, by the 95 % intervals of paired differences.**"
-    )
-    above = page.listed(of_models.loc[of_models["spearman_low"] > 0, "score"]) or "none"
-    given = page.listed(of_models.loc[of_models["partial_low"] > 0, "score"]) or "none"
-    what = (
-        "Spearman's correlation"
-        if number == 1
-        else f"The mean of Spearman's correlation over {number} elements"
-    )
-    return (
-        f"{verdict} {what}: {_said(of_models)}. Controls, which know nothing of the sequence: "
-        f"{_said(controls)}. With an interval above 0: {above}; given the distance: {given}."
-    )
-
-
-def _said(rows: pd.DataFrame) -> str:
-    return page.listed(
-        f"{row['score']} {_estimate(row, 'spearman') or 'is absent'}" for _, row in rows.iterrows()
-    )
 
 
 def _caveats(evaluated: Evaluated) -> Iterator[str]:
@@ -181,7 +139,7 @@ def _means(evaluated: Evaluated) -> Section:
         if question is Question.SIZE:
             caption = (
                 f"{heading}: Spearman's correlation within each element, with 95 % intervals by a bootstrap "
-                f"over its positions, whose three exchanges go together (none below {FEWEST_POSITIONS} "
+                f"over stretches of {STRETCH} bp, which remain too narrow (none below {FEWEST_POSITIONS} "
                 "positions, and then no part in the mean). Diamonds are elements on chromosomes that the "
                 "model held out; squares are means over elements. Controls are grey."
             )
@@ -201,7 +159,7 @@ def _table(summary: pd.DataFrame, kind: Kind, stratum: str) -> Table:
             (
                 str(row["score"]),
                 page.count(row["elements"]),
-                *(_estimate(row, name) for name in ("spearman", "partial", "difference")),
+                *(estimate(row, name) for name in ("spearman", "partial", "difference")),
             )
             for _, row in part.iterrows()
         ]
@@ -225,7 +183,7 @@ def _held_out(evaluated: Evaluated) -> Section:
                 if number == 1:
                     row = _pick(by_element, question=question, score=score, held_out=held_out)
                     row = row[row["spearman"].notna()]
-                cells += [page.count(number), _estimate(row.iloc[0], "spearman") if number else ""]
+                cells += [page.count(number), estimate(row.iloc[0], "spearman") if number else ""]
             rows.append(tuple(cells))
     seen = by_element[by_element["held_out"]].drop_duplicates("element")
     names = ", ".join(
@@ -233,7 +191,8 @@ def _held_out(evaluated: Evaluated) -> Section:
     )
     text = (
         f"Elements, with their chromosomes, that lie where nothing of a model was fitted or chosen: {names}. "
-        "The interval of a single element is over its positions, that of several over elements."
+        "The interval of a single element is over stretches of its positions, and too narrow; that of "
+        "several is over elements."
     )
     header = ("score", "held out, n", "Spearman", "others, n", "Spearman")
     return Section("Held-out chromosomes", (text, Table(header, tuple(rows))))
@@ -268,7 +227,7 @@ def _profile(evaluated: Evaluated, place: int) -> Picture:
             continue
         column, name, signed = shown
         found = _pick(by_name, score=name).iloc[0]
-        title = f"{source.column(column)}   (Spearman {_estimate(found, 'spearman') or 'none'})"
+        title = f"{source.column(column)}   (Spearman {estimate(found, 'spearman') or 'none'})"
         panels.append((title, over(source.columns[column], signed), signed))
     figure = plots.profile(element, positions, panels)
     where = f"{element.chrom}:{element.start + 1:,}-{element.end:,}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from mifm_kipoi.inference import Predictor, find_device
 from mifm_kipoi.mutagenesis import Score as Effect
 from mifm_kipoi.mutagenesis import mutate
 from mifm_kipoi.mutagenesis_targets import Centre, Target
+from mifm_kipoi.progress import Progress
 from mifm_kipoi.variants import Variant
 from mifm_kipoi.windows import MAX_UNKNOWN_SHARE, WINDOW, ReferenceCheck, Status
 
@@ -100,11 +102,21 @@ class Places:
         return 1.0 if self.alone else MAX_UNKNOWN_SHARE
 
 
-def model_scores(label: str, baseline: Baseline, places: Places) -> Iterator[Source]:
+def model_scores(
+    label: str, baseline: Baseline, places: Places, show: bool | None = None
+) -> Iterator[Source]:
     """Scores of a model, and its attributions where it is a MIFM with windows of 512 bp.
 
     Where nothing is known around elements, the limit on N in windows is lifted for MIFM; other models follow
     their own rule, and those that read no sequence are asked for the positions of the table.
+
+    Parameters
+    ----------
+    label : str
+    baseline : Baseline
+    places : Places
+    show : bool, optional
+        Whether to show progress; by default where standard error is a terminal.
 
     Raises
     ------
@@ -121,15 +133,18 @@ def model_scores(label: str, baseline: Baseline, places: Places) -> Iterator[Sou
     if declaration.window is None:
         asked = _on_chromosomes(asked, places.elements)
     check = ReferenceCheck(places.genome, places.max_mismatch_share)
-    for first in range(0, len(asked), baseline.at_once):
-        part = slice(first, first + baseline.at_once)
-        scored = baseline.score(asked[part], places.genome)
-        if not places.alone:
-            check.add(scored.variants, scored.status)
-        for name, values in columns.items():
-            values[rows[part]] = scored.columns[name]
-        for row, reason in zip(rows[part], scored.status, strict=True):
-            status[row] = str(reason)
+    with contextlib.closing(Progress(f"variants of {label}", show)) as progress:
+        for first in range(0, len(asked), baseline.at_once):
+            part = slice(first, first + baseline.at_once)
+            scored = baseline.score(asked[part], places.genome)
+            if not places.alone:
+                check.add(scored.variants, scored.status)
+            for name, values in columns.items():
+                values[rows[part]] = scored.columns[name]
+            for row, reason in zip(rows[part], scored.status, strict=True):
+                status[row] = str(reason)
+            done = first + len(scored.status)
+            progress.update(done, done / len(asked))
     yield Source(label, declaration.scores, columns, status, f"{label}.status", declaration)
     if isinstance(baseline, MIFMBaseline) and declaration.window == WINDOW:
         yield _attributions(label, baseline, places)
@@ -221,12 +236,16 @@ def _exchanges(
 
 
 def control_scores(rows: pd.DataFrame, elements: Sequence[Element], generator: np.random.Generator) -> Source:
-    """Controls that know nothing of sequence."""
+    """Controls that know nothing of sequence.
+
+    Rows of elements without an exchange or deletion of one base, which have no middle, have none.
+    """
     middles = {element.name: element.middle for element in elements}
     middle = rows["element"].map(middles).to_numpy(dtype=float)
+    placed = np.isfinite(middle)
     columns = {
         DISTANCE.name: -np.abs(rows["pos"].to_numpy(dtype=float) - middle),
-        RANDOM.name: generator.uniform(size=len(rows)),
+        RANDOM.name: np.where(placed, generator.uniform(size=len(rows)), np.nan),
     }
-    status = [str(Status.OK)] * len(rows)
+    status = [str(Status.OK if known else Measured.OTHER_KIND) for known in placed]
     return Source(CONTROL, (DISTANCE, RANDOM), columns, status, f"{CONTROL}.status")

@@ -12,6 +12,9 @@ _Floats = npt.NDArray[np.float64]
 FEWEST_POSITIONS = 10
 """Positions of an element below which a correlation gets no interval."""
 
+STRETCH = 50
+"""Bases in a row that are drawn together, as neighbouring positions are alike."""
+
 _AT_ONCE = 100
 """Resamples at once: what they take stays in the cache."""
 
@@ -37,7 +40,11 @@ NOTHING = Estimate(np.nan)
 
 
 class Resamples:
-    """Draws of positions with replacement: exchanges of one base go together.
+    """Draws of stretches of positions with replacement; exchanges of one base go together.
+
+    A circular block bootstrap (Politis and Romano, 1992): of n positions in their order, the first following
+    the last, stretches that begin anywhere, until there are n; the last is cut. A stretch has as many
+    positions as lie in :data:`STRETCH` bases on average, and at most a third of them.
 
     Parameters
     ----------
@@ -51,7 +58,16 @@ class Resamples:
     def __init__(self, positions: npt.NDArray[np.int64], number: int, generator: np.random.Generator) -> None:
         found, place = np.unique(positions, return_inverse=True)
         self.size = len(found)
-        times = generator.multinomial(self.size, np.full(self.size, 1 / self.size), number)
+        span = int(found[-1] - found[0]) + 1
+        self.stretch = max(1, min(round(STRETCH * self.size / span), self.size // 3))
+        """Positions that are drawn together."""
+
+        pieces = -(-self.size // self.stretch)
+        starts = generator.integers(self.size, size=(number, pieces, 1))
+        drawn = (starts + np.arange(self.stretch)).reshape(number, pieces * self.stretch)
+        drawn = drawn[:, : self.size] % self.size
+        cells = drawn + self.size * np.arange(number)[:, None]
+        times = np.bincount(cells.ravel(), minlength=number * self.size).reshape(number, self.size)
         whole = np.ones((1, self.size), dtype=np.int64)
         self.weights: _Floats = np.concatenate([whole, times])[:, place].astype(np.float64)
         """How often each row is there, shape (1 + number, n): first the rows themselves."""

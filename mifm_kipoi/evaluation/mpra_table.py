@@ -41,6 +41,7 @@ MIN_BARCODES = 10
 """Barcodes below which Kircher et al. (2019) do not trust an effect."""
 
 _LARGEST_POS = 2**31 - 1
+_SEPARATORS = re.compile(r"[\t\r\n]")
 _ALLELE = re.compile(r"[ACGTN]+|-")
 _MISSING = ("", "na", "nan", ".")
 
@@ -106,14 +107,17 @@ def read_measurements(
     Raises
     ------
     InputError
-        When the file or a row cannot be read, a column is missing, an exchange of an element is there twice,
+        When the file or a row cannot be read, a cell holds a tab or line break, which the outputs cannot
+        hold, a column is missing, an exchange of an element is there twice,
         an element lies on two contigs, or rows are of several genome builds.
     """
     header, lines = _text(path)
+    _check_cells(header, f"{path}, header")
     places = _places(path, header, min_barcodes, need_p_values)
     read, cells = [], []
     seen: dict[tuple[object, ...], str] = {}
     for where, line in lines:
+        _check_cells(line, f"{path}, {where}")
         row = _row({name: line[index] for name, index in places.items()}, f"{path}, {where}")
         row.setdefault("element", path.name.partition(".")[0])
         key = (row["element"], row["pos"], row["ref"], row["alt"])
@@ -213,6 +217,15 @@ def _places(path: Path, header: Sequence[str], min_barcodes: int, need_p_values:
     if need_p_values and "p_value" not in found:
         raise InputError(f"{path} has no column of p-values, which --max-p needs")
     return found
+
+
+def _check_cells(cells: Sequence[str], where: str) -> None:
+    for cell in cells:
+        if _SEPARATORS.search(cell):
+            raise InputError(
+                f"{where}: the cell {cell!r} holds a tab or a line break, which cells of the output cannot; "
+                "replace it"
+            )
 
 
 def _row(cells: dict[str, str], where: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import dataclasses
+import gzip
 import hashlib
 import json
 import re
@@ -171,6 +172,22 @@ def test_means_are_over_elements(tmp_path: Path) -> None:
     assert set(controls["group"]) == {"all"}
 
 
+def test_an_element_of_the_fewest_positions_counts(tmp_path: Path) -> None:
+    rows = [
+        *all_rows("1", 100, bases(10, 1), "ten", deletions=False),
+        *all_rows("2", 100, bases(9, 2), "nine", seed=1, deletions=False),
+    ]
+    toy = source(np.random.default_rng(2).normal(size=len(rows)))
+    result = evaluated(table(tmp_path, rows), toy)
+    of_score = {"kind": "snv", "score": "toy.rank", "question": "size"}
+    ten, nine = (one(result, element=name, **of_score) for name in ("ten", "nine"))
+    assert (ten["positions"], nine["positions"]) == (10, 9)
+    assert np.isfinite([ten["spearman_low"], nine["spearman"]]).all()
+    assert np.isnan(nine["spearman_low"])
+    mean = one(summarise(result), **of_score)
+    assert (mean["elements"], mean["spearman"]) == (1, ten["spearman"])
+
+
 def test_draws_depend_on_the_seed_and_the_element_alone(tmp_path: Path) -> None:
     first, second = all_rows("1", 100, bases(30, 3), "E"), all_rows("2", 100, bases(30, 4), "F", seed=5)
     effect = np.random.default_rng(1).normal(size=len(first))
@@ -232,6 +249,7 @@ def test_nothing_is_lost(small: tuple[Path, Path, list[Row], list[str]]) -> None
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
     assert told["fasta"] is None
+    assert told["stretch"] == 50
     assert told["models"] == ["mifm=mifm"]
     assert (told["min_barcodes"], told["resamples"], told["seed"], told["max_p"]) == (10, 50, 1, 0.5)
     assert told["declarations"]["mifm"]["held_out"] == ["9", "10"]
@@ -268,7 +286,11 @@ def test_the_same_again(small: tuple[Path, Path, list[Row], list[str]], tmp_path
 def test_effects_made_of_scores_are_found_with_a_genome(tmp_path: Path) -> None:
     contig = bases(1200, 8)
     fasta = write_fasta(tmp_path / "genome.fa", {"chr9": contig})
-    rows = all_rows("9", 601, contig[600:640], "made", deletions=False)
+    rows = [
+        each
+        for place in (601, 641, 681)
+        for each in all_rows("9", place, contig[place - 1 : place + 39], f"made{place}", deletions=False)
+    ]
     path = write_table(tmp_path / "t.tsv", rows)
     mpra_run(tmp_path / "first", path, fasta=fasta)()
     scores = pd.read_csv(tmp_path / "first" / "scores.tsv.gz", sep="\t")
@@ -281,8 +303,10 @@ def test_effects_made_of_scores_are_found_with_a_genome(tmp_path: Path) -> None:
         said = mpra_run(folder, write_table(tmp_path / "made.tsv", made), fasta=fasta)()
         assert "without --fasta" not in " ".join(said)
         elements = pd.read_csv(folder / "elements.tsv", sep="\t")
-        direction = one(elements, kind="snv", score=column, question="direction")
-        assert (direction["spearman"], direction["pearson"]) == pytest.approx((sign, sign), abs=1e-9)
+        for place in (601, 641, 681):
+            of_one = {"element": f"made{place}", "kind": "snv", "score": column, "question": "direction"}
+            direction = one(elements, **of_one)
+            assert (direction["spearman"], direction["pearson"]) == pytest.approx((sign, sign), abs=1e-9)
     report = (folder / "report.md").read_text()
     assert "No genome was given" not in report
     assert "**|mifm.attribution|: the correlation with the size of measured effects is above that" in report
@@ -318,7 +342,23 @@ def test_a_model_without_scores_is_said_to_have_none(tmp_path: Path) -> None:
     mpra_run(tmp_path / "out", path, specs=[NoScores("big", "mifm", "")])()
     report = (tmp_path / "out" / "report.md").read_text()
     assert "big.rank is absent; |big.effect| is absent" in report
+    assert "There is no verdict. big.rank: no exchange that is evaluated has the score;" in report
     assert re.search(r"\| too_many_n \| 47 \|", report)
+
+
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_quotes_come_out_as_they_went_in(tmp_path: Path, separator: str) -> None:
+    notes = ('"', 'the "core"', "5'", '""', "a\\b") * 8
+    rows = all_rows("1", 100, bases(12, 1), 'E"1', deletions=False)
+    noted = [(*cells, note) for cells, note in zip(rows, notes, strict=False)]
+    if separator == ",":
+        noted = [tuple('"' + str(cell).replace('"', '""') + '"' for cell in cells) for cells in noted]
+    path = write_table(tmp_path / "t.csv", noted, (*HEADER, "note"), separator)
+    mpra_run(tmp_path / "out", path)()
+    lines = gzip.decompress((tmp_path / "out" / "scores.tsv.gz").read_bytes()).decode().splitlines()
+    place = lines[0].split("\t").index("note")
+    assert [line.split("\t")[place] for line in lines[1:]] == list(notes[: len(rows)])
+    assert (tmp_path / "out" / "elements.tsv").read_text().splitlines()[1].startswith('E"1\t1\t')
 
 
 def test_overlapping_elements_are_named(tmp_path: Path) -> None:
@@ -345,7 +385,10 @@ def test_what_cannot_be_done(tmp_path: Path) -> None:
         mpra_run(path / "out", path)()
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mifm_kipoi.progress.Progress._INTERVAL", 0)
     parser = argparse.ArgumentParser()
     add_mpra(parser)
     path = write_table(tmp_path / "t.tsv", all_rows("1", 100, bases(12, 1)))
@@ -356,10 +399,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     options = parser.parse_args(words)
     run: Callable[[argparse.Namespace], None] = options.run
     run(options)
-    assert "48 rows of 1 elements: 48 few_barcodes" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "48 rows of 1 elements: 48 few_barcodes" in told.out
+    assert told.err == ""
+    report = (out / "report.md").read_text()
+    assert "There is no verdict. a.mifm_ref: no effect of an exchange is evaluated" in report
+    assert "No score correlates" not in report
     scores = pd.read_csv(out / "scores.tsv.gz", sep="\t")
     assert scores["a.mifm_ref"].notna().sum() == 47
     assert (pd.read_csv(out / "elements.tsv", sep="\t")["rows"] == 0).all()
+    options = parser.parse_args([*words, "--progress"])
+    options.run(options)
+    assert "47 variants of a, " in capsys.readouterr().err
 
 
 @pytest.mark.reference

@@ -92,6 +92,20 @@ def test_deletions_are_anchored_on_the_base_before_in_the_genome(tmp_path: Path)
     assert status[0] == "contig_not_in_fasta"
 
 
+@pytest.mark.parametrize("last", ["C", "N"])
+def test_what_lies_behind_the_end_of_the_contig(tmp_path: Path, last: str) -> None:
+    rows = [row("chr7", pos, "A", alt) for pos in (4, 5, 6, 7) for alt in "-G"]
+    table = measured(tmp_path, rows)
+    genome = Genome(write_fasta(tmp_path / "g.fa", {"7": "GTCA" + last}))
+    variants, status = as_variants(table.rows, find_elements(table), genome)
+    # Those of exchanges are looked at when windows are cut.
+    assert status[1::2] == ["ok"] * 4
+    assert status[::2] == ["ok", "ok", "position_outside_contig", "position_outside_contig"]
+    assert variants[::2] == [
+        Variant("chr7", 3, ".", "CA", "C"), Variant("chr7", 4, ".", "AA", "A"), None, None,
+    ]  # fmt: skip
+
+
 def test_two_bases_at_one_position(tmp_path: Path) -> None:
     table = measured(tmp_path, [*ROWS, row("chr7", 11, "G", "T")])
     with pytest.raises(

@@ -229,5 +229,34 @@ def test_controls(tmp_path: Path) -> None:
     found = control_scores(table.rows, find_elements(table), np.random.default_rng(1))
     assert found.columns["distance_to_centre"].tolist() == [-4.5, -1.5, -4.5, 0]
     assert len(set(found.columns["random"])) == 4
+    assert found.status == ["ok"] * 4
     again = control_scores(table.rows, find_elements(table), np.random.default_rng(1))
     assert again.columns["random"].tolist() == found.columns["random"].tolist()
+
+
+def test_controls_of_an_element_without_a_middle(tmp_path: Path) -> None:
+    rows = [
+        row("1", 11, "A", "C"),
+        row("1", 12, "AC", "-"),
+        row("1", 80, "ACGT", "-", element="F"),
+    ]
+    table = read_measurements(write_table(tmp_path / "t.tsv", rows))
+    found = control_scores(table.rows, find_elements(table), np.random.default_rng(1))
+    assert found.status == ["ok", "ok", "not_snv_or_deletion"]
+    for values in found.columns.values():
+        assert np.isfinite(values).tolist() == [True, True, False]
+
+
+def test_progress_is_shown_when_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mifm_kipoi.progress.Progress._INTERVAL", 0)
+    found = places(tmp_path, all_rows("chr5", START, element(4), deletions=False), {"chr5": CONTIG})
+    list(model_scores("toy", Fake(None), found, True))
+    shown = capsys.readouterr().err
+    for text in ("5 variants of toy", "42%", "10 variants of toy", "83%", "12 variants of toy", "100%"):
+        assert text in shown
+    # Not on a terminal, by default.
+    for show in (False, None):
+        list(model_scores("toy", Fake(None), found, show))
+        assert capsys.readouterr().err == ""

@@ -69,15 +69,54 @@ def test_the_interval_is_that_of_plain_resampling() -> None:
     found = bootstrap_estimate(spearman(x, y, draws.weights), draws.size)
     plain = []
     for _ in range(2000):
-        rows = np.concatenate([np.arange(3 * p, 3 * p + 3) for p in random.integers(0, 80, 80)])
+        # Four stretches of a third of 80 positions, less than 50, around the end.
+        chosen = [(start + step) % 80 for start in random.integers(0, 80, 4) for step in range(26)][:80]
+        rows = np.concatenate([np.arange(3 * p, 3 * p + 3) for p in chosen])
         plain.append(scipy.stats.spearmanr(x[rows], y[rows]).statistic)
     low, high = np.percentile(plain, (2.5, 97.5))
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.03)
     assert found.value == pytest.approx(scipy.stats.spearmanr(x, y).statistic, abs=1e-9)
-    # Rows drawn one by one would seem to know more than they do.
-    alone = Resamples(np.arange(240), 2000, np.random.default_rng(4))
-    narrow = bootstrap_estimate(spearman(x, y, alone.weights), alone.size)
-    assert narrow.high - narrow.low < 0.8 * (found.high - found.low)
+
+
+@pytest.mark.parametrize(
+    ("positions", "stretch"),
+    [
+        (np.arange(600), 50),
+        (np.arange(151), 50),
+        (np.arange(149), 49),
+        (np.arange(30), 10),
+        (np.arange(2), 1),
+        # One of five bases was measured.
+        (np.arange(0, 600, 5), 10),
+        (np.array([1, 1000, 5000]), 1),
+    ],
+)
+def test_stretches_of_positions_are_drawn(positions: np.ndarray, stretch: int) -> None:
+    draws = Resamples(np.repeat(positions, 3), 300, np.random.default_rng(1))
+    assert draws.stretch == stretch
+    times = draws.weights[1:, ::3]
+    assert (times.sum(axis=1) == len(positions)).all()
+    # Counts change where a stretch begins or ends, and nowhere else.
+    pieces = -(-len(positions) // stretch)
+    changes = np.abs(times - np.roll(times, 1, axis=1)).sum(axis=1)
+    assert changes.max() <= 2 * pieces
+    assert times.mean(axis=0) == pytest.approx(np.ones(len(positions)), abs=0.35)
+
+
+def test_no_draws() -> None:
+    assert Resamples(np.array([4, 4, 9]), 0, np.random.default_rng(1)).weights.tolist() == [[1, 1, 1]]
+
+
+def test_noise_that_is_alike_at_neighbours_seldom_seems_to_correlate() -> None:
+    """Positions drawn one by one exclude 0 in half of such elements."""
+    random = np.random.default_rng(6)
+    excluded = 0
+    for _ in range(60):
+        x, y = (np.convolve(random.normal(size=309), np.ones(10), "valid") for _ in range(2))
+        draws = Resamples(np.arange(300), 200, random)
+        found = bootstrap_estimate(spearman(x, y, draws.weights), draws.size)
+        excluded += not found.low <= 0 <= found.high
+    assert excluded < 20
 
 
 def test_where_there_is_no_correlation() -> None:

@@ -166,3 +166,17 @@ def test_the_table_of_kircher(reference_data: Path) -> None:
     assert found.rows["kind"].value_counts().to_dict() == {"snv": 14_738, "deletion": 1_583}
     assert found.rows["measured"].value_counts().to_dict() == {"ok": 15_378, "few_barcodes": 943}
     assert found.rows["element"].nunique() == 10
+
+
+@pytest.mark.parametrize("letter", ["\t", "\n", "\r"])
+def test_cells_that_the_outputs_cannot_hold(tmp_path: Path, letter: str) -> None:
+    header = (*HEADER, "note")
+    rows = [(*row("1", 5, "A", "C"), "plain"), (*row("1", 6, "A", "C"), f'"a{letter}b"')]
+    path = write_table(tmp_path / "t.csv", rows, header, ",")
+    with pytest.raises(InputError, match=r"t\.csv, line 3: the cell 'a.*b' holds a tab or a line break"):
+        read_measurements(path)
+    if letter == "\n":
+        header = (*HEADER, '"no\nte"')
+        path = write_table(tmp_path / "u.csv", rows[:1], header, ",")
+        with pytest.raises(InputError, match=r"u\.csv, header: the cell .* holds a tab or a line break"):
+            read_measurements(path)
