@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import positive, say, share
+from mifm_kipoi.commands.arguments import not_negative, positive, say, share
 from mifm_kipoi.commands.mpra import add_mpra
 
 
@@ -66,7 +66,7 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("intervals")
     group.add_argument("--resamples", type=positive, default=1000, metavar="N", help="(default: 1000)")
-    group.add_argument("--seed", type=int, default=1, metavar="N", help="(default: 1)")
+    group.add_argument("--seed", type=not_negative, default=1, metavar="N", help="(default: 1)")
     parser.set_defaults(run=_ranking)
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
@@ -29,6 +30,9 @@ BLOCKS = ("block", "locus")
 
 POSITIVE, NEGATIVE = 0.9, 0.01
 """Posterior inclusion probabilities above which a variant is positive, below which it is negative."""
+
+ROUNDING = 1e-6
+"""By how much a PIP may be above 1, as sums of probabilities in single precision are."""
 
 FAILED_PIP = -1
 """Of a variant for which fine-mapping failed, as in CAUSALdb2: no value."""
@@ -97,7 +101,8 @@ class Labels:
     columns : dict of str to str
         Which column of the file each of ``label`` or ``pip``, ``group`` and ``block`` is.
     counts : dict of str to int
-        Rows of the file, and what became of them.
+        Rows of the file, and what became of them. Where there are blocks, ``blocks`` of the file, and
+        ``blocks_with_losses``: those with a variant that counts in another block.
     """
 
     table: pd.DataFrame
@@ -115,7 +120,8 @@ def read_labels(path: Path, options: LabelOptions) -> Labels:
 
     Rows without a label, or with a PIP between the limits, are left out and counted. A variant may have
     several rows: with equal labels, of which the first is kept; or with different PIPs, as of several traits
-    or studies, of which the row with the highest is kept.
+    or studies, of which the row with the highest is kept. It then counts in the block of that row alone, and
+    the blocks of its other rows are counted.
 
     Parameters
     ----------
@@ -148,6 +154,8 @@ def read_labels(path: Path, options: LabelOptions) -> Labels:
     highest_first = np.argsort(-table["value"].to_numpy(), kind="stable")
     kept = np.sort(highest_first[~key.iloc[highest_first].duplicated().to_numpy()])
     counts["repeated"] = len(table) - len(kept)
+    if "block" in table:
+        counts |= _losses(table["chrom"] + " " + table["block"], key, kept)
     table = table.iloc[kept].set_index(pd.Index(key.iloc[kept], name="variant"))
     negative, positive = options.limits if made_of_pips else (0.5, 0.5)
     labelled = table["value"].lt(negative) | table["value"].gt(positive)
@@ -195,13 +203,20 @@ def _pips(column: pd.Series, path: Path) -> pd.Series[float]:
     """0 to 1 or, where there is none, NaN."""
     found = numbers(column, path)
     found = found.mask(found == FAILED_PIP)
-    wrong = found.lt(0) | found.gt(1)
+    wrong = found.lt(0) | found.gt(1 + ROUNDING)
     if wrong.any():
         raise InputError(
             f"{place(path, wrong)} has {column[wrong].iloc[0]!r} in {column.name!r}; expected a probability "
             f"from 0 to 1, or {FAILED_PIP} where there is none"
         )
-    return found
+    return found.clip(upper=1)
+
+
+def _losses(block: pd.Series[str], key: pd.Series[str], kept: npt.NDArray[np.int64]) -> dict[str, int]:
+    """How many blocks there are, and how many have a row of a variant of which a row elsewhere is kept."""
+    counts_in = pd.Series(block.to_numpy()[kept], key.to_numpy()[kept])
+    elsewhere = key.map(counts_in).to_numpy() != block.to_numpy()
+    return {"blocks": block.nunique(), "blocks_with_losses": block[elsewhere].nunique()}
 
 
 def _names(column: pd.Series) -> pd.Series:

@@ -1,7 +1,7 @@
 """How well scores rank rows of which some are positive.
 
-Ties count by their expectation under a random order, or share a threshold, so that a constant score gives
-what chance gives. Rows may have weights: a resample of a bootstrap is a weighting of the rows.
+Ties count by their expectation under a random order, or, in curves and their areas, share a threshold. Rows
+may have weights: a resample of a bootstrap is a weighting of the rows.
 """
 
 from __future__ import annotations
@@ -171,6 +171,12 @@ class GroupedPrecision:
             mean = np.where(counts, areas * both, 0.0).sum(axis=0) / np.where(counts, both, 0.0).sum(axis=0)
         return np.asarray(mean)
 
+    def expected(self) -> float:
+        """The mean that a random order has on average; NaN without groups."""
+        if not self.sizes.size:
+            return float("nan")
+        return float(np.average(expected_average_precision(self.positives, self.sizes), weights=self.sizes))
+
     def _within(self, sums: Values) -> Values:
         """Cumulative sums that begin anew with each group."""
         before = np.concatenate([np.zeros_like(sums[:1]), sums[self._begins[1:] - 1]])
@@ -195,6 +201,29 @@ def _precision(hits: Values, chosen: Values) -> Values:
 def average_precision(score: Values, positive: Flags, weights: Values | None = None) -> float:
     """Average precision of one score (:meth:`Curve.average_precision`)."""
     return float(Curve(score, positive).average_precision(weights))
+
+
+def expected_average_precision(positives: npt.ArrayLike, rows: npt.ArrayLike) -> Values:
+    """Average precision that a random order has on average.
+
+    ``H_N / N + (P - 1) / (N - 1) (1 - H_N / N)`` with the harmonic number ``H_N = 1 + 1/2 + ... + 1/N``: the
+    row at rank k is positive with probability P/N, and then (k - 1) (P - 1) / (N - 1) of those before it are
+    on average. It is above the share of positives P/N, which a constant score has, and falls to it as N
+    grows.
+
+    Parameters
+    ----------
+    positives, rows : array_like of int
+        P from 1 to N, and N, at least 2.
+
+    Returns
+    -------
+    numpy.ndarray of float64, of the shape of both
+    """
+    good, size = np.asarray(positives), np.asarray(rows)
+    harmonic = (1 / np.arange(1, size.max() + 1)).cumsum()[size - 1]
+    found: Values = harmonic / size + (good - 1) / (size - 1) * (1 - harmonic / size)
+    return np.asarray(found)
 
 
 def auroc(score: Values, positive: Flags, weights: Values | None = None) -> float:

@@ -20,7 +20,7 @@ from mifm_kipoi.evaluation.bootstrap import (
     standard_error,
     two_sided_p,
 )
-from mifm_kipoi.evaluation.metrics import Curve, GroupedPrecision, top_k
+from mifm_kipoi.evaluation.metrics import Curve, GroupedPrecision, expected_average_precision, top_k
 from mifm_kipoi.evaluation.ranking_records import (
     ALL,
     COMMON,
@@ -84,7 +84,7 @@ def evaluate(
         has = scores.notna().to_numpy() & inside[:, None]
         own = {str(name): np.flatnonzero(one) for name, one in zip(scores.columns, has.T, strict=True)}
         common = np.flatnonzero(has.all(axis=1))
-        counts += [test.count(stratum, inside, name, rows) for name, rows in (*own.items(), (COMMON, common))]
+        counts += [test.count(stratum, inside, name, rows) for name, rows in (*own.items(), (None, common))]
         compared = test.measure(common, list(own))
         measures += compared.measures(stratum, COMMON)
         differences += compared.differences(stratum)
@@ -199,7 +199,7 @@ class _Test:
         }
         self._seed, self._resamples = seed, resamples
 
-    def count(self, stratum: str, inside: Flags, score: str, rows: Rows) -> Count:
+    def count(self, stratum: str, inside: Flags, score: str | None, rows: Rows) -> Count:
         """How many variants of a stratum have a score."""
         labelled, positives = int(inside.sum()), int(self.positive[inside].sum())
         return Count(stratum, score, labelled, positives, rows.size, int(self.positive[rows].sum()))
@@ -233,9 +233,8 @@ class _Test:
         resampled = _known(clusters.resampled(statistic), clusters.names.size)
         within = resampled_within_classes(positive, statistic, self._seed, CLASS_RESAMPLES)
         by_chromosome = next(iter(grouped.values()))
-        with np.errstate(invalid="ignore"):
-            chance = float(by_chromosome.positives.sum() / by_chromosome.sizes.sum())
-        chances = (float(positive.mean()), 0.5, chance)
+        chance = float(expected_average_precision(positive.sum(), positive.size))
+        chances = (chance, 0.5, by_chromosome.expected())
         units = (clusters.names.size, clusters.names.size, by_chromosome.sizes.size)
         found = {}
         for number, (name, (place, metric)) in enumerate(itertools.product(curves, enumerate(AREAS))):

@@ -15,8 +15,14 @@ from mifm_kipoi.page import percent
 ASSOCIATION_KINDS = ("causaldb", "abf", "pvalue")
 """Kinds of baselines that are made of the associations that fine-mapping starts from."""
 
+ANY_KINDS = ("table", "cadd", "kipoi")
+"""Kinds of baselines that may hold any score, of which no more is known than its name."""
+
 _ASSOCIATION_NAME = re.compile(
-    r"(?<![a-z])(pip|abf|p[._-]?val(ue)?|pp|finemap|susie|paintor|caviarbf|polyfun|posterior)s?(?![a-z])",
+    r"(?<![a-z])(pip|abf|pp|finemap|susie|paintor|caviarbf|polyfun|posterior)s?(?![a-z])"
+    # Short words, of which a number would make others: p300, z2.
+    r"|(?<![a-z0-9])(z([ ._-]?score)?|((neg|minus|[mn])?[ ._-]?log(10)?[ ._-]?)?p([ ._-]?val(ue)?)?"
+    r"|(l|ln|log(10)?)?[ ._-]?bf|bayes[ ._-]?factor)s?(?![a-z0-9])",
     re.IGNORECASE,
 )
 
@@ -60,26 +66,38 @@ class Result:
 
     @property
     def associations(self) -> tuple[str, ...]:
-        """Scores that are made of associations, by the kind of their model, or else by their name."""
+        """Scores that are made of associations, by the kind of their model or by their name."""
         return tuple(name for name in self.chosen.columns if self._of_associations(name))
 
     def _of_associations(self, column: str) -> bool:
         source = self.chosen.source(column)
-        if source and source.kind:
-            return source.kind in ASSOCIATION_KINDS
-        return bool(_ASSOCIATION_NAME.search(column))
+        kind = source.kind if source else ""
+        if kind and kind not in ANY_KINDS:
+            return kind in ASSOCIATION_KINDS
+        name = column.removeprefix(f"{source.label}.") if source else column
+        of_labels = name.lower() == self.labels.columns.get("pip", "").lower()
+        return of_labels or bool(_ASSOCIATION_NAME.search(column))
 
     def _circular(self) -> list[str]:
-        if not (self.labels.made_of_pips and self.associations):
+        if not self.labels.made_of_pips:
             return []
-        return [
-            f"circular: the labels are made of PIPs, and {_listed(self.associations)} of the same kind of "
-            "evidence; that they find each other says nothing of how well either finds causal variants"
-        ]
+        notes = []
+        if self.associations:
+            notes.append(
+                f"circular: the labels are made of PIPs, and {_listed(self.associations)} of the same kind "
+                "of evidence; that they find each other says nothing of how well either finds causal variants"
+            )
+        others = tuple(name for name in self.chosen.columns if name not in self.associations)
+        if others and self.made_by["scores"]["sha256"] == self.made_by["labels"]["sha256"]:
+            notes.append(
+                f"circular, unless added from elsewhere: {_listed(others)} of the table that has the PIPs of "
+                "the labels; results of one fine-mapping find each other"
+            )
+        return notes
 
     def _rows(self) -> list[str]:
         notes = []
-        for common in (one for one in self.found.counts if one.score == COMMON):
+        for common in (one for one in self.found.counts if one.score is None):
             where = _WORDS[common.stratum]
             positives, size = common.scored_positives, common.scored
             if positives in (0, size):
@@ -91,7 +109,7 @@ class Result:
                 notes.append(
                     f"only {positives} positive variants{where} that all scores have: intervals are rough"
                 )
-        common = self.found.count(COMMON)
+        common = self.found.count(None)
         if common.scored < _LITTLE * common.labelled:
             least = min((self.found.count(name) for name in self.chosen.columns), key=lambda one: one.scored)
             notes.append(
@@ -123,6 +141,14 @@ class Result:
             notes.append(
                 f"{self.labels.counts['repeated']:,} rows of labels are of a variant that has another row; "
                 "the highest PIP of each variant counts"
+            )
+        losses = self.labels.counts.get("blocks_with_losses", 0)
+        if losses:
+            notes.append(
+                f"{losses:,} of {self.labels.counts['blocks']:,} blocks lack variants that have rows in "
+                "several blocks, for each counts in one alone, that of its "
+                f"{'highest PIP' if self.labels.made_of_pips else 'first row'}: such blocks are easier or "
+                "harder than they are as a whole"
             )
         return notes
 

@@ -42,7 +42,7 @@ class Measure:
     value, low, high : float
         With its 95 % interval; NaN where that is not known.
     chance : float
-        What a score has that is the same for all rows.
+        What a random order of the rows has on average.
     standard_error : float
         Under resamples of single rows within each class; NaN for top-1.
     standard_error_chromosomes : float
@@ -100,10 +100,10 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Count:
-    """Labelled variants of a stratum that have a score; the score :data:`COMMON` stands for all at once."""
+    """Labelled variants of a stratum that have a score; None stands for those that have all scores."""
 
     stratum: str
-    score: str
+    score: str | None
     labelled: int
     positives: int
     scored: int
@@ -142,8 +142,8 @@ class Evaluation:
         """The measures of a set of rows, and of a stratum."""
         return tuple(one for one in self.measures if one.rows == rows and stratum in (None, one.stratum))
 
-    def count(self, score: str, stratum: str = ALL) -> Count:
-        """How many variants have a score."""
+    def count(self, score: str | None, stratum: str = ALL) -> Count:
+        """How many variants have a score, or all scores where it is None."""
         return next(one for one in self.counts if (one.score, one.stratum) == (score, stratum))
 
 

@@ -76,7 +76,7 @@ def _sections(result: Result) -> Iterator[Section]:
 
 _COMPARED = (
     "On the variants that all scores have, so that the numbers of a table can be compared with each other. "
-    "In brackets 95 % intervals; chance is what a score gives that is the same for all variants."
+    "In brackets 95 % intervals; chance is what a random order of the variants gives on average."
 )
 _APART = (
     "Each score on the labelled variants that it has, whatever the others have. The variants differ from "
@@ -133,7 +133,7 @@ def _pictures(result: Result, order: list[str]) -> Iterator[Picture]:
     measures, curves = result.found.of(COMMON), result.found.curves
     caption = (
         "All metrics with their 95 % intervals, on the variants that all scores have. A grey stroke is what "
-        "chance gives."
+        "a random order gives on average."
     )
     yield Picture("overview", plots.png(plots.overview(measures, order)), caption)
     shown = order[: len(plots.COLOURS)]
@@ -177,12 +177,12 @@ def _difference(one: Difference, turned: bool) -> str:
 
 def _coverage(result: Result) -> Section:
     rows = []
-    for name in (*result.chosen.columns, COMMON):
+    for name in (*result.chosen.columns, None):
         one = result.found.count(name)
-        absent = result.scores.absent.get(name, {})
+        absent = result.scores.absent[name] if name is not None else {}
         rows.append(
             (
-                "all scores" if name == COMMON else name,
+                "all scores" if name is None else name,
                 f"{one.scored:,} ({percent(one.scored / one.labelled)} %)",
                 f"{one.scored_positives:,} ({percent(one.scored_positives / one.positives)} %)",
                 listed(f"{count:,} {reason}" for reason, count in absent.items()),
@@ -252,8 +252,9 @@ def _method(result: Result) -> Section:
     return Section(
         "How it was measured",
         (
-            "**AUPRC** is average precision as scikit-learn defines it; **AUROC** counts ties half. Their "
-            "chance is the share of positives, and 0.5.",
+            "**AUPRC** is average precision as scikit-learn defines it; **AUROC** counts ties half. "
+            "Chance is what a random order gives on average: of AUROC 0.5; of AUPRC more than the share of "
+            "positives, which a constant score has, and the more so the fewer variants there are.",
             "**AUPRC by chromosome**, the metric of TraitGym, is the mean of the chromosomes' average "
             "precisions, weighted by their numbers of variants. Chromosomes without a positive or without a "
             "negative variant, for which it would be 0 or 1 whatever the score, are left out "

@@ -204,9 +204,10 @@ def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = Fa
         key = variant_keys(part)
         turned.update(key[key.isin(exchanged)])
         labelled = part[part.index.isin(labels.table["row"]) if of_labels else key.isin(wanted)]
-        values = {name: numbers(labelled[name], path) for name in chosen.columns}
-        kept.append(labelled.assign(**values, variant=key[labelled.index]))
-    found = pd.concat(kept).drop(columns=list(VARIANT))
+        own = labelled.drop(columns=list(VARIANT))
+        own[list(chosen.columns)] = pd.DataFrame({one: numbers(own[one], path) for one in chosen.columns})
+        kept.append(own.set_index(pd.Index(key[labelled.index])))
+    found = pd.concat(kept)
     found = _once(found, chosen.columns, path)
     missing = ~wanted.isin(found.index)
     at_fault = exchanged[missing].isin(turned).sum()
@@ -226,15 +227,18 @@ def _exchanged(table: pd.DataFrame) -> pd.Index:
 
 
 def _once(found: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
-    """Each variant once, as the index; rows of one variant may be there several times when they agree."""
-    found = found.drop_duplicates(["variant", *columns])
-    repeated = found["variant"].duplicated(keep=False)
+    """Each variant of the index once; it may have several rows when they agree."""
+    values = found[list(columns)].reset_index(drop=True)
+    # By numbers, for columns may have any name.
+    alike = pd.concat([found.index.to_frame(index=False), values], axis=1, ignore_index=True)
+    found = found[~alike.duplicated().to_numpy()]
+    repeated = found.index.duplicated(keep=False)
     if repeated.any():
         raise InputError(
-            f"{path} has several rows of {found['variant'][repeated].iloc[0]} with different scores; "
-            "expected one score for each variant"
+            f"{path} has several rows of {found.index[repeated][0]} with different scores; expected one "
+            "score for each variant"
         )
-    return found.set_index("variant")
+    return found
 
 
 def _reasons(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +25,9 @@ ROW = "row"
 
 _AT_ONCE = 1 << 17
 """Rows of a part."""
+
+_LIMIT = 1 << 31
+"""Positions are below it, as in VCF and BAM; above stand numbers such as ``inf`` and ``1e300``."""
 
 _MISSING = (".",)
 """What stands for no value, beside what pandas takes for it: nothing, NA, NaN, null ..."""
@@ -45,7 +51,7 @@ def read_parts(path: Path, columns: Collection[str] | None = None) -> Iterator[p
     ----------
     path : Path
         Parquet where the name ends in ``.parquet``; else text, compressed where it ends in ``.gz``, with
-        commas where it has ``.csv``, else with tabs.
+        commas where it has ``.csv``, else with tabs. Quotes have a meaning beside commas alone.
     columns : collection of str, optional
         Those that are read beside :data:`VARIANT`; all by default.
 
@@ -54,12 +60,12 @@ def read_parts(path: Path, columns: Collection[str] | None = None) -> Iterator[p
     pandas.DataFrame
         At least one, with all rows of the file counted by its index ``row``. ``chrom`` by
         :func:`mifm_kipoi.genome.contig_key`, ``pos`` as int64 (1-based), alleles in upper case; in text all
-        else is str or missing.
+        else is str or missing. Lines of text in which nothing of what is read stands are left out.
 
     Raises
     ------
     InputError
-        When the file cannot be read, lacks a column, or a row has no variant.
+        When the file cannot be read, lacks a column, has two of one name, or a row has no variant.
     """
     reader = _parquet_parts if path.name.endswith(".parquet") else _text_parts
     # Damaged files raise many things inside of pandas, pyarrow and zlib.
@@ -85,10 +91,21 @@ def _comma(path: Path) -> bool:
 
 
 def _text_parts(path: Path, columns: Collection[str] | None) -> Iterator[pd.DataFrame]:
+    compression: Literal["gzip"] | None = "gzip" if path.name.endswith(".gz") else None
+    # A quote that begins a field with tabs around it would swallow all lines up to the next quote.
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if _comma(path) else csv.QUOTE_NONE
+    separator = "," if _comma(path) else "\t"
+    header = pd.read_csv(
+        path, sep=separator, quoting=quoting, compression=compression, header=None, nrows=1, dtype=str,
+        na_filter=False, skip_blank_lines=False,
+    )  # fmt: skip
+    names = header.iloc[0].tolist()
+    _check_names(names, path)
+    _variant_columns(names, path)
     with pd.read_csv(
-        path, sep="," if _comma(path) else "\t", dtype=str, na_values=list(_MISSING), index_col=False,
-        iterator=True, usecols=None if columns is None else lambda name: _wanted(name, columns),
-        compression="gzip" if path.name.endswith(".gz") else None,
+        path, sep=separator, quoting=quoting, compression=compression, dtype=str, na_values=list(_MISSING),
+        index_col=False, iterator=True, skip_blank_lines=False,
+        usecols=None if columns is None else lambda name: _wanted(name, columns),
     ) as reader:  # fmt: skip
         first = 2
         while True:
@@ -101,7 +118,25 @@ def _text_parts(path: Path, columns: Collection[str] | None) -> Iterator[pd.Data
                     return
             part.index = pd.RangeIndex(first, first + len(part), name=ROW)
             first += len(part)
-            yield part
+            yield part[~_blank(part)]
+
+
+def _blank(part: pd.DataFrame) -> pd.Series[bool]:
+    """Lines without anything, or with white space alone, which pandas would skip without counting them."""
+    found = part.iloc[:, 1:].isna().all(axis=1)
+    first = part.iloc[:, 0][found]
+    found[found] = first.isna() | first.str.isspace().eq(True)
+    return found
+
+
+def _check_names(names: Iterable[str], path: Path) -> None:
+    """No two columns have one name, by which pandas would give one of them another."""
+    twice = [name for name, times in Counter(names).items() if times > 1 and name]
+    if twice:
+        raise InputError(
+            f"{path} has several columns {', '.join(map(repr, twice))}; expected each name once, for it is "
+            "not known which of them is meant"
+        )
 
 
 def _wanted(name: str, columns: Collection[str]) -> bool:
@@ -114,6 +149,7 @@ def _parquet_parts(path: Path, columns: Collection[str] | None) -> Iterator[pd.D
 
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
+        _check_names(schema.names, path)
         names = [name for name in schema.names if columns is None or _wanted(name, columns)]
         first = 1
         for batch in file.iter_batches(_AT_ONCE, columns=names):
@@ -141,10 +177,12 @@ def _checked(part: pd.DataFrame, path: Path) -> pd.DataFrame:
     chrom = part["chrom"].astype(str)
     keys = {name: contig_key(name) for name in chrom.unique()}
     position = pd.to_numeric(part["pos"], errors="coerce").to_numpy(np.float64)
-    wrong = ~((position >= 1) & (position == np.floor(position)))
+    wrong = ~((position >= 1) & (position < _LIMIT) & (position == np.floor(position)))
     if wrong.any():
         found = part["pos"].to_numpy()[wrong][0]
-        raise InputError(f"{place(path, wrong, part.index)} has pos {found!r}; expected 1, 2, 3 ...")
+        raise InputError(
+            f"{place(path, wrong, part.index)} has pos {found!r}; expected 1, 2, 3 ... below {_LIMIT}"
+        )
     return part.assign(
         chrom=chrom.map(keys).astype(str),
         pos=position.astype(np.int64),
@@ -157,9 +195,12 @@ def _variant_columns(names: Iterable[str], path: Path) -> dict[str, str]:
     """What the columns of the variants are renamed to."""
     names, chosen = list(names), {}
     for wanted in VARIANT:
-        fitting = [name for name in names if name == wanted] or [
-            name for name in names if _plain(name) == wanted
-        ]
+        fitting = [name for name in names if _plain(name) == wanted]
+        if len(fitting) > 1:
+            raise InputError(
+                f"{path} has the columns {', '.join(map(repr, fitting))}; expected a single one that can be "
+                f"{wanted!r}: rename or remove the others"
+            )
         if not fitting:
             raise InputError(
                 f"{path} has no column {wanted!r}; expected {', '.join(VARIANT)} in {_form(path)}, found: "

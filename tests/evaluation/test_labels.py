@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mifm_kipoi.errors import InputError, OptionError
@@ -115,13 +117,41 @@ def test_pips_make_labels(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found.counts == {
         "rows": 13, "without_label": 3, "repeated": 3, "between_limits": 3, "positive": 2, "negative": 2,
+        "blocks": 3, "blocks_with_losses": 2,
     }  # fmt: skip
     wider = read_labels(path, LabelOptions(pip="pip", positive=0.4, negative=0.02))
     assert wider.table["pos"].tolist() == [1, 2, 3, 4, 6, 7, 8]
     assert wider.table["positive"].tolist() == [True, True, False, False, False, True, True]
 
 
-@pytest.mark.parametrize("pip", ["1.5", "-0.5", "-2", "high"])
+def test_blocks_that_lack_variants_are_counted(tmp_path: Path) -> None:
+    """Names of blocks are of a chromosome; a row outside of all blocks takes a variant from one as well."""
+    text = """
+    chrom pos ref alt pip  block
+    1     1   A   C   0.95 a
+    1     1   A   C   0.2  b
+    1     1   A   C   0.1  b
+    1     2   A   C   0    c
+    2     2   A   C   0.99 .
+    2     2   A   C   0.1  a
+    2     3   A   C   0.5  c
+    2     3   A   C   0.4  c
+    2     3   A   C   0.4  .
+    """
+    counts = read_labels(write(tmp_path / "l.tsv", text), LabelOptions(pip="pip")).counts
+    assert (counts["blocks"], counts["blocks_with_losses"]) == (5, 2)
+
+
+def test_a_pip_a_little_above_1_is_1(tmp_path: Path) -> None:
+    """As of sums in single precision."""
+    text = "chrom pos ref alt pip\n1 1 A C 1.0000005\n1 2 A C 0\n1 3 A C 1"
+    path = write(tmp_path / "l.tsv", text)
+    assert read_labels(path, LabelOptions(pip="pip")).table["positive"].tolist() == [True, False, True]
+    with pytest.raises(InputError, match="0 positive and 1 negative"):
+        read_labels(path, LabelOptions(pip="pip", positive=1))
+
+
+@pytest.mark.parametrize("pip", ["1.5", "1.00001", "-0.5", "-2", "high"])
 def test_a_pip_that_is_none_is_refused(tmp_path: Path, pip: str) -> None:
     path = write(tmp_path / "l.tsv", f"chrom pos ref alt pip\n1 1 A C 0.99\n1 2 A C {pip}")
     with pytest.raises(InputError, match=rf"l\.tsv, line 3, has '{pip}' in 'pip'; expected a"):
@@ -183,6 +213,21 @@ def test_options_that_exclude_each_other() -> None:
     [
         ("chrom pos ref alt\n1 0 A C", r"t\.tsv, line 2, has pos '0'; expected 1, 2, 3"),
         ("chrom pos ref alt\n1 1 A C\n1 1.5 A C", "line 3, has pos '1.5'"),
+        (
+            "chrom pos ref alt\n1 1 A C\n1 inf A C",
+            "line 3, has pos 'inf'; expected 1, 2, 3 .* below 2147483648",
+        ),
+        ("chrom pos ref alt\n1 2147483648 A C", "line 2, has pos '2147483648'"),
+        ("chrom pos ref alt\n1 1e300 A C", "line 2, has pos '1e300'"),
+        (
+            "chrom pos ref alt x x y y\n1 1 A C 0 1 0 1",
+            "has several columns 'x', 'y'; expected each name once",
+        ),
+        (
+            "chrom pos POS ref alt\n1 1 2 A C",
+            "has the columns 'pos', 'POS'; expected a single one that can be",
+        ),
+        ("#CHROM chrom pos ref alt\n1 1 2 A C", "has the columns '#CHROM', 'chrom'"),
         ("chrom pos ref alt\n1 x A C", "line 2, has pos 'x'"),
         ("chrom pos ref alt\n1 1 A C\n1 2 A .", "line 3, has no alt"),
         ("chrom pos ref alt\n1 1 A C\n_EMPTY_ 2 A C", "line 3, has no chrom"),
@@ -196,6 +241,55 @@ def test_tables_that_are_damaged(tmp_path: Path, text: str, message: str) -> Non
     path = write(tmp_path / "t.tsv", text)
     with pytest.raises(InputError, match=message):
         list(read_parts(path))
+
+
+def test_no_column_that_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.tsv", "a b\n1 2")
+    with pytest.raises(InputError, match=r"has no column 'chrom'; .* found: a, b"):
+        list(read_parts(path, {"x"}))
+
+
+def test_the_largest_position(tmp_path: Path) -> None:
+    (part,) = read_parts(write(tmp_path / "t.tsv", "chrom pos ref alt\n1 2147483647 A C"))
+    assert part["pos"].tolist() == [2147483647]
+
+
+def test_two_columns_of_one_name_in_parquet(tmp_path: Path) -> None:
+    names = ["chrom", "pos", "ref", "alt", "x", "x"]
+    columns = [pa.array([one]) for one in ("1", 1, "A", "C", 0.5, 0.7)]
+    pq.write_table(pa.Table.from_arrays(columns, names=names), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"t\.parquet has several columns 'x'; expected each name once"):
+        list(read_parts(tmp_path / "t.parquet", {"x"}))
+
+
+def test_quotes_mean_nothing_between_tabs(tmp_path: Path) -> None:
+    """Two fields that begin with one would swallow the lines between them."""
+    lines = [
+        f'1\t{number}\tA\tC\t"{number}' if number in (3, 8) else f"1\t{number}\tA\tC\tx"
+        for number in range(1, 13)
+    ]
+    (tmp_path / "t.tsv").write_text("chrom\tpos\tref\talt\tname\n" + "\n".join(lines) + "\n")
+    (part,) = read_parts(tmp_path / "t.tsv", {"name"})
+    assert part["pos"].tolist() == list(range(1, 13))
+    assert part["name"].tolist()[2] == '"3'
+    (tmp_path / "t.csv").write_text('chrom,pos,ref,alt,name\n"1",2,A,C,"a, b"\n')
+    (part,) = read_parts(tmp_path / "t.csv")
+    assert part["name"].tolist() == ["a, b"]
+
+
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_blank_lines_are_counted_and_left_out(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / ("t.tsv" if separator == "\t" else "t.csv")
+    text = "chrom pos ref alt label\n\n1 1 A C 1\n1 2 A C 0\n\n~\n1 3 A C 1\n1 x A C 0\n\n"
+    path.write_text(text.replace(" ", separator).replace("~", "  "))
+    for columns in ({"label"}, set(), None):
+        with pytest.raises(InputError, match="line 8, has pos 'x'"):
+            list(read_parts(path, columns))
+    path.write_text(path.read_text().replace("x", "4"))
+    (part,) = read_parts(path, {"label"})
+    assert part.index.tolist() == [3, 4, 7, 8]
+    assert part["pos"].tolist() == [1, 2, 3, 4]
+    assert read_labels(path, LabelOptions()).counts["rows"] == 4
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:

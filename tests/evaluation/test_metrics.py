@@ -12,7 +12,14 @@ import pandas as pd
 import pytest
 from hypothesis import strategies as st
 
-from mifm_kipoi.evaluation.metrics import Curve, GroupedPrecision, auroc, average_precision, top_k
+from mifm_kipoi.evaluation.metrics import (
+    Curve,
+    GroupedPrecision,
+    auroc,
+    average_precision,
+    expected_average_precision,
+    top_k,
+)
 from tests.evaluation.ranked_rows import SETTINGS, Flags, Rows, Values, arrays, rows_of, with_positive
 
 CASES = {
@@ -198,6 +205,7 @@ def test_no_chromosome_with_both_classes() -> None:
     grouped = GroupedPrecision(np.arange(4.0), np.array([True, True, False, False]), np.array([0, 0, 1, 1]))
     assert np.isnan(grouped.mean())
     assert np.isnan(grouped.mean(np.ones((4, 3)))).tolist() == [True] * 3
+    assert np.isnan(grouped.expected())
 
 
 @hypothesis.given(data=st.data(), rows=rows_of(14, 4))
@@ -215,6 +223,36 @@ def test_the_mean_of_groups_is_that_of_single_curves(data: st.DataObject, rows: 
             size += good + bad
     found = float(GroupedPrecision(score, positive, group).mean(weights))
     assert found == pytest.approx(total / size if size else np.nan, rel=1e-12, nan_ok=True)
+
+
+def mean_over_all_orders(size: int, positives: int) -> float:
+    """Average precision of a perfectly sorted score, over all places of the positive rows."""
+    every = [
+        sum(Fraction(hit, place) for hit, place in enumerate(places, 1)) / positives
+        for places in itertools.combinations(range(1, size + 1), positives)
+    ]
+    return float(sum(every) / len(every))
+
+
+def test_what_a_random_order_has_on_average() -> None:
+    cases = [(size, positives) for size in range(2, 9) for positives in range(1, size + 1)]
+    sizes, positives = map(np.array, zip(*cases, strict=True))
+    expected = [mean_over_all_orders(*case) for case in cases]
+    assert expected_average_precision(positives, sizes).tolist() == pytest.approx(expected, abs=1e-12)
+    assert float(expected_average_precision(3, 7)) == pytest.approx(mean_over_all_orders(7, 3))
+    assert float(expected_average_precision(10_000, 1_000_000)) == pytest.approx(0.01, abs=2e-5)
+
+
+def test_what_a_random_order_has_on_average_by_chromosome() -> None:
+    """The third and fourth lack a class and do not count."""
+    group = np.repeat(np.arange(4), [5, 8, 6, 2])
+    positive = np.isin(np.arange(21), [0, 5, 6, 7, 19, 20])
+    grouped = GroupedPrecision(np.zeros(21), positive, group)
+    expected = (5 * mean_over_all_orders(5, 1) + 8 * mean_over_all_orders(8, 3)) / 13
+    assert grouped.expected() == pytest.approx(expected, abs=1e-12)
+    generator = np.random.default_rng(4)
+    drawn = [float(GroupedPrecision(generator.random(21), positive, group).mean()) for _ in range(4000)]
+    assert np.mean(drawn) == pytest.approx(expected, abs=0.015)
 
 
 def slow_top_k(rows: Rows, k: int) -> Fraction:

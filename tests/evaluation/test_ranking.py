@@ -14,12 +14,18 @@ import pytest
 
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.evaluation.labels import LabelOptions, read_labels
-from mifm_kipoi.evaluation.metrics import auroc, average_precision
+from mifm_kipoi.evaluation.labels import LabelOptions, Labels, read_labels
+from mifm_kipoi.evaluation.metrics import (
+    GroupedPrecision,
+    auroc,
+    average_precision,
+    expected_average_precision,
+)
 from mifm_kipoi.evaluation.ranking import clusters_of, evaluate
+from mifm_kipoi.evaluation.ranking_notes import Result
 from mifm_kipoi.evaluation.ranking_records import COMMON, OWN, Evaluation, Measure
 from mifm_kipoi.evaluation.ranking_run import RankingRun
-from mifm_kipoi.evaluation.score_tables import choose_columns, read_scores
+from mifm_kipoi.evaluation.score_tables import Chosen, Scores, Source, choose_columns, read_scores
 
 RESAMPLES = 60
 
@@ -87,14 +93,24 @@ def test_each_metric_is_that_of_its_rows(
     own = labels[inside].assign(score=table[score][inside])
     values, positive = own["score"].to_numpy(), own["positive"].to_numpy()
     expected = {
-        "auprc": (average_precision(values, positive), positive.mean()),
+        "auprc": (
+            average_precision(values, positive),
+            float(expected_average_precision(positive.sum(), positive.size)),
+        ),
         "auroc": (auroc(values, positive), 0.5),
     }
     each = [
-        (len(part), average_precision(part["score"].to_numpy(), part["positive"].to_numpy()))
+        (
+            len(part),
+            average_precision(part["score"].to_numpy(), part["positive"].to_numpy()),
+            float(expected_average_precision(part["positive"].sum(), len(part))),
+        )
         for _, part in own.groupby("chrom")
     ]
-    expected["auprc_by_chromosome"] = sum(n * area for n, area in each) / len(own), positive.mean()
+    expected["auprc_by_chromosome"] = (
+        sum(size * area for size, area, _ in each) / len(own),
+        sum(size * chance for size, _, chance in each) / len(own),
+    )
     hits, chances = [], []
     for _, part in own.groupby("group"):
         if part["positive"].any() and not part["positive"].all():
@@ -114,10 +130,31 @@ def test_each_metric_is_that_of_its_rows(
     assert not [one for one in found.measures if one.metric == "top_1_block"]
 
 
-def test_a_constant_gives_chance(found: Evaluation) -> None:
+def test_a_constant_gives_chance_or_the_share_of_positives(found: Evaluation) -> None:
     for one in found.measures:
-        if one.score == "same":
+        if one.score == "same" and one.metric == "auprc":
+            assert one.value == pytest.approx(one.positives / one.variants, abs=1e-12)
+        elif one.score == "same" and one.metric != "auprc_by_chromosome":
             assert one.value == pytest.approx(one.chance, abs=1e-12)
+
+
+def test_random_scores_give_chance() -> None:
+    """In few rows more than the share of positives: 22 chromosomes of 15 rows, a tenth of them positive."""
+    generator = np.random.default_rng(3)
+    labels = pd.DataFrame({"chrom": np.repeat([str(n) for n in range(22)], 15), "pos": range(330)})
+    labels["positive"] = np.arange(330) % 10 == 0
+    noise = pd.DataFrame({f"s{number}": generator.normal(size=330) for number in range(150)})
+    measures = evaluate(labels, noise[["s0"]], resamples=2).of(COMMON)
+    (one,) = (one for one in measures if one.metric == "auprc_by_chromosome")
+    assert one.positives / one.variants == pytest.approx(0.1)
+    group = labels["chrom"].astype(int).to_numpy()
+    values = [
+        float(GroupedPrecision(noise[name].to_numpy(), labels["positive"].to_numpy(), group).mean())
+        for name in noise
+    ]
+    error = np.std(values, ddof=1) / len(values) ** 0.5
+    assert one.chance == pytest.approx(np.mean(values), abs=3 * error)
+    assert one.chance > 0.1 + 3 * error
 
 
 def test_the_interval_is_that_of_groups_drawn_as_a_whole(labels: pd.DataFrame, table: pd.DataFrame) -> None:
@@ -188,6 +225,63 @@ def test_standard_errors(labels: pd.DataFrame, table: pd.DataFrame) -> None:
     assert np.isnan(measure(found, "all", COMMON, "bad", "top_1_group").standard_error)
 
 
+def test_the_standard_error_over_chromosomes_of_unequal_sizes() -> None:
+    """Whole chromosomes drawn in plain Python, each with the weight of its rows."""
+    generator = np.random.default_rng(15)
+    sizes = [200, 60, 30, 12, 8]
+    labels = pd.DataFrame({"chrom": np.repeat(list("12345"), sizes), "pos": range(sum(sizes))})
+    labels["positive"] = generator.uniform(size=len(labels)) < 0.2
+    labels.loc[labels.groupby("chrom").head(1).index, "positive"] = True
+    labels.loc[labels.groupby("chrom").tail(1).index, "positive"] = False
+    score = pd.DataFrame({"s": generator.normal(size=len(labels)) + labels["positive"]})
+    found = evaluate(labels, score, resamples=4000)
+    error = measure(found, "all", COMMON, "s", "auprc_by_chromosome").standard_error_chromosomes
+    areas = [
+        average_precision(score["s"][own].to_numpy(), labels["positive"][own].to_numpy())
+        for own in (labels["chrom"] == chrom for chrom in "12345")
+    ]
+    means = []
+    for _ in range(4000):
+        drawn = generator.integers(0, 5, 5)
+        means.append(sum(sizes[one] * areas[one] for one in drawn) / sum(sizes[one] for one in drawn))
+    assert error == pytest.approx(np.std(means, ddof=1), rel=0.05)
+    # That of equal weights is another.
+    assert np.std(areas) / 5**0.5 != pytest.approx(error, rel=0.5)
+
+
+def test_a_group_of_two_blocks_is_drawn_with_that_of_its_positive() -> None:
+    """The positive row is the second of each group; blocks of positives are hit, or missed, together."""
+    labels = pd.DataFrame(
+        {
+            "chrom": "1", "pos": range(1, 25), "positive": np.arange(24) % 2 == 1,
+            "group": [f"g{row // 2}" for row in range(24)],
+            # Negatives in blocks of their own, positives in four blocks of three.
+            "block": [f"p{row // 6}" if row % 2 else f"n{row}" for row in range(24)],
+        }
+    )  # fmt: skip
+    hit = np.repeat([1.0, 0.0, 1.0, 0.0], 3)
+    score = np.zeros(24)
+    score[1::2], score[::2] = hit, 1 - hit
+    found = evaluate(labels, pd.DataFrame({"s": score}), resamples=500, seed=5)
+    one = measure(found, "all", COMMON, "s", "top_1_group")
+    clusters = pd.factorize(labels["chrom"] + " " + labels["block"])[0]
+    count = clusters.max() + 1
+    means = []
+    for times in np.random.default_rng(5).multinomial(count, np.full(count, 1 / count), 500):
+        drawn = times[clusters[1::2]]
+        if drawn.sum():
+            means.append((drawn * hit).sum() / drawn.sum())
+    assert [one.low, one.high] == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=1e-12)
+    wrong = times_of_first_rows(clusters, hit, count)
+    assert [one.low, one.high] != pytest.approx(wrong, abs=0.02)
+
+
+def times_of_first_rows(clusters: np.ndarray, hit: np.ndarray, count: int) -> list[float]:
+    """The interval if groups were drawn with their first rows."""
+    drawn = np.random.default_rng(5).multinomial(count, np.full(count, 1 / count), 500)[:, clusters[::2]]
+    return np.quantile((drawn @ hit) / drawn.sum(axis=1), [0.025, 0.975]).tolist()
+
+
 def test_what_is_resampled_as_a_whole() -> None:
     labels = pd.DataFrame(
         {
@@ -239,7 +333,7 @@ def test_strata_without_a_class_have_no_numbers(labels: pd.DataFrame, table: pd.
     found = evaluate(labels, table, held_out=("22",), resamples=RESAMPLES)
     assert {one.stratum for one in found.measures} == {"all", "others"}
     assert found.count("good", "held out").labelled == 0
-    assert found.count(COMMON).scored == table.notna().all(axis=1).sum()
+    assert found.count(None).scored == table.notna().all(axis=1).sum()
     assert found.count("good").scored_positives == (table["good"].notna() & labels["positive"]).sum()
 
 
@@ -437,6 +531,36 @@ def test_labels_may_hold_the_scores(tmp_path: Path) -> None:
         columns=("s",),
     )
     assert found["pip_limits"] == {"positive_above": 0.9, "negative_below": 0.01}
+    (note,) = (note for note in found["notes"] if note.startswith("circular"))
+    assert note.startswith("circular, unless added from elsewhere: s is of the table that has the PIPs")
+
+
+@pytest.mark.parametrize("name", ["common", "own", "variant", "self", "row", "group", "positive", "value"])
+def test_scores_may_have_any_name(tmp_path: Path, labels: pd.DataFrame, name: str) -> None:
+    table = scores(labels)
+    columns = labels[["chrom", "pos", "ref", "alt"]].assign(other=table["bad"])
+    columns[name] = table["good"]
+    columns.to_csv(tmp_path / "s.tsv", sep="\t", index=False)
+    truth = write_labels(tmp_path / "l.tsv", labels)
+    found = run(tmp_path / "s.tsv", truth, tmp_path / "out", columns=(name, "other"))
+    scored = {row["score"]: row["scored"] for row in found["strata"]}
+    assert scored == {name: table["good"].notna().sum(), "other": 400, None: table["good"].notna().sum()}
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert re.search(rf"^\| {name} \| {scored[name]} .*\| \d+ no value \|$", report, re.MULTILINE)
+    assert re.search(r"^\| other \| 400 \(100", report, re.MULTILINE)
+
+
+def test_blocks_that_lack_variants_are_told(tmp_path: Path, labels: pd.DataFrame) -> None:
+    pip = labels["positive"] * 0.95
+    both = pd.concat([labels.assign(pip=pip, block="a"), labels[:7].assign(pip=0.0, block="b")])
+    truth = write_labels(tmp_path / "l.tsv", both, pip=both["pip"], block=both["block"])
+    options = {"label_options": LabelOptions(pip="pip"), "columns": ("net.first",)}
+    found = run(write_comparison(tmp_path / "c", labels), truth, tmp_path / "out", **options)
+    lost = labels["chrom"][:7].nunique()
+    assert found["counts"]["labels"]["blocks_with_losses"] == lost
+    (note,) = (note for note in found["notes"] if "blocks lack variants" in note)
+    assert note.startswith(f"{lost} of {4 + lost} blocks lack variants")
+    assert "that of its highest PIP" in note
 
 
 def test_circular_scores_are_named(tmp_path: Path, labels: pd.DataFrame) -> None:
@@ -454,6 +578,26 @@ def test_circular_scores_are_named(tmp_path: Path, labels: pd.DataFrame) -> None
     columns = {"lower": ("P_value",), "columns": ("pipeline",), "label_options": LabelOptions(pip="pip")}
     (note,) = (one for one in run(path, truth, tmp_path / "out", **columns)["notes"] if "circular" in one)
     assert "P_value is of" in note
+
+
+CIRCULAR = ["p", "P", "p_value", "pval", "z", "Z", "zscore", "z_score", "bf", "lbf", "log10bf", "log10_bf",
+            "neg_log10_p", "mlog10p", "susie_pip", "PIP2", "posterior", "P.value", "my_pips"]  # fmt: skip
+OTHERWISE = ["pipeline", "phred", "p300", "np", "raw_score", "zebra", "bfx", "chip", "deltaz2", "step"]
+
+
+@pytest.mark.parametrize("kind", ["table:f.tsv", "cadd:f.gz", "kipoi:model", "mifm"])
+def test_names_tell_what_is_circular(kind: str) -> None:
+    """Of models that may hold anything; a network is none, whatever its score is called."""
+    names = [*CIRCULAR, *OTHERWISE, "causality"]
+    columns = tuple(f"x.{name}" for name in names)
+    source = Source("x", kind.partition(":")[0], "a model", columns, (), "")
+    chosen = Chosen(columns, frozenset(), (), (source,))
+    labels = Labels(pd.DataFrame(), {"pip": "Causality"}, {})
+    nothing = Scores(pd.DataFrame(), {}, 0, 0, 0)
+    found = Evaluation((), (), (), {}, "blocks", 1, 1)
+    result = Result(labels, chosen, nothing, found, (), False, {})
+    expected = [] if kind == "mifm" else [f"x.{name}" for name in [*CIRCULAR, "causality"]]
+    assert list(result.associations) == expected
 
 
 def test_what_makes_numbers_rough_is_told(tmp_path: Path) -> None:
@@ -524,6 +668,7 @@ def test_a_manifest_that_is_none(tmp_path: Path, labels: pd.DataFrame, content: 
         ["--labels", "l.tsv", "-o", "out", "--pip", "a", "--label-column", "b"],
         ["--labels", "l.tsv", "-o", "out", "--pip", "a", "--positive", "1.5"],
         ["--labels", "l.tsv", "-o", "out", "--resamples", "0"],
+        ["--labels", "l.tsv", "-o", "out", "--seed", "-1"],
     ],
 )
 def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
