@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import os
 import sys
 import textwrap
@@ -214,8 +215,10 @@ def test_logits_of_certain_outputs(make: Make, genome: Genomes, variants: list[V
 
 @pytest.mark.parametrize("function", ["diff", "logit"])
 def test_functions_are_those_of_kipoi_veff(
-    make: Make, genome: Genomes, variants: list[Variant], function: str
+    monkeypatch: pytest.MonkeyPatch, make: Make, genome: Genomes, variants: list[Variant], function: str
 ) -> None:
+    # Imported for the first time, it would disable all loggers that there are.
+    monkeypatch.setattr(logging.config, "fileConfig", lambda *_: None)
     scores = pytest.importorskip("kipoi_veff.scores")
     _, effects = kipoi_models.open_kipoi(f"{make(PROBABILITY)}:{function}", CPU).effects(variants, genome[0])
     pairs = [slice_windows(genome[1]["1"], variant, WINDOW) for variant in variants]
@@ -539,10 +542,8 @@ def test_the_device_is_the_models_choice(make: Make) -> None:
 
 
 def test_kipoi_does_not_warn_of_fields_that_it_does_not_know(
-    monkeypatch: pytest.MonkeyPatch, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # kipoi_veff disables all loggers that there are when it is imported.
-    monkeypatch.setattr(logging.getLogger("kipoi_utils.external.related.mixins"), "disabled", False)
     argument = make(own=OWN.replace("CHANGE", ""))
     described = tmp_path / "toy" / "dataloader.yaml"
     described.write_text(described.read_text() + "nosuchfield: 1\n")
