@@ -43,7 +43,7 @@ class Journal:
     seconds : float
         What earlier runs took.
     again : bool
-        Whether the input can be read again, so that a run can go on.
+        Whether a run can go on after an error, as it cannot where the input can be read only once.
     advice : str
         How a run goes on, in words.
     began : float, optional

@@ -21,7 +21,7 @@ from mifm_kipoi.baselines.background import read_background
 from mifm_kipoi.baselines.protocol import Baseline, Machine
 from mifm_kipoi.baselines.sequence import SequenceBaseline
 from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.errors import MIFMError, OptionError, WorkerError
+from mifm_kipoi.errors import OptionError, WorkerError
 from mifm_kipoi.files import sha256_of, writing
 from mifm_kipoi.formats.parquet import Parquet
 from mifm_kipoi.genome import Genome
@@ -114,15 +114,18 @@ class BaselineRun:
         Raises
         ------
         MIFMError
-            When an input cannot be read, or the output cannot be written. What was done is kept, and the next
-            run goes on with it.
+            When an input cannot be read, or the output cannot be written. What a network scored is kept, and
+            the next run goes on with it.
         """
         began = time.monotonic()
         baseline = self._opened()
         if baseline.declaration.window:
             set_threads(self.threads or os.cpu_count() or 1)
         identity = self._identity(baseline)
-        journal = Journal(self.output, identity, 0, advice="the same command goes on with them", began=began)
+        # What a table is refused for is counted from its first variant on, so nothing is kept of it.
+        again = bool(baseline.declaration.window)
+        advice = "the same command goes on with them"
+        journal = Journal(self.output, identity, 0, again=again, advice=advice, began=began)
         form = ExactParquet(baseline.declaration.columns, identity)
         with journal.locked():
             manifest = read_manifest(self.output)
@@ -131,15 +134,9 @@ class BaselineRun:
                 journal.remove()
                 return manifest
             journal.begin(form.start(()), resume=True)
-            try:
-                with journal.kept_on_error():
-                    self._score(baseline, form, journal)
-                    return self._finish(form, journal)
-            except MIFMError:
-                # What a table is refused for is counted from its first variant on.
-                if not baseline.declaration.window:
-                    journal.remove()
-                raise
+            with journal.kept_on_error():
+                self._score(baseline, form, journal)
+                return self._finish(form, journal)
 
     def _opened(self) -> Baseline:
         baseline = self.spec.open(self.machine)

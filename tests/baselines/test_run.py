@@ -19,6 +19,7 @@ import pytest
 
 from mifm_kipoi import Genome, Variant, score_variants
 from mifm_kipoi.baselines import run as run_module
+from mifm_kipoi.baselines.looked_up import LookedUp
 from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.protocol import Machine
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
@@ -211,8 +212,12 @@ def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) 
         make()()
 
 
-def test_a_refused_table_is_refused_again(make: Any, tmp_path: Path, example: Path) -> None:
+@pytest.mark.parametrize("at_once", [3, 8192])
+def test_a_refused_table_is_refused_again(
+    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """What it is judged by is counted from the first variant on, so nothing of it is kept."""
+    monkeypatch.setattr(LookedUp, "at_once", at_once)
     variants = score_variants(example / "variants.vcf", example / "genome.fa")
     other = variants[["chrom", "pos", "ref", "alt"]].assign(ref="N", alt="N", own=1.0)
     base = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -221,8 +226,9 @@ def test_a_refused_table_is_refused_again(make: Any, tmp_path: Path, example: Pa
     table = tmp_path / "other.tsv"
     other.drop_duplicates(["chrom", "pos"]).to_csv(table, sep="\t", index=False)
     for _ in range(2):
-        with pytest.raises(InputError, match="has other alleles than the variants"):
+        with pytest.raises(InputError, match="has other alleles than the variants") as refused:
             make(f"table:{table}:own")()
+        assert "are kept" not in str(refused.value)
         assert not list(tmp_path.glob("own.parquet*"))
 
 
