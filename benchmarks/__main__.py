@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.known_truth import command as known_truth
 from benchmarks.real import command as real
-from mifm_kipoi.guard import guarded
+from mifm_kipoi.support.guard import guarded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

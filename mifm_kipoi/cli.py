@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from mifm_kipoi.commands import compare, evaluate, kipoi, mutagenesis, score, weights
-from mifm_kipoi.guard import guarded
+from mifm_kipoi.support.guard import guarded
 from mifm_kipoi.version import __version__
 
 _COMMANDS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mifm_kipoi.model import MIFM, MIFMConfig
+from mifm_kipoi.network.model import MIFM, MIFMConfig
 
 TINY = MIFMConfig(
     window=64, stem_channels=4, stem_kernel=5, tower_channels=(6, 6), dilations=(2,), head_channels=8

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mifm_kipoi.guard import guarded
+from mifm_kipoi.support.guard import guarded
 from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, run
 
 

@@ -18,9 +18,9 @@ import yaml
 
 import mifm_kipoi
 from mifm_kipoi.errors import MIFMError, OutputError
-from mifm_kipoi.files import writing
-from mifm_kipoi.weights import EMBEDDED, PUBLISHED, Weights, load_weights
-from mifm_kipoi.windows import VARIANT_INDEX, WINDOW
+from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
+from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
+from mifm_kipoi.support.files import writing
 
 CARD = "README.md"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from mifm_kipoi.model import MIFMConfig
-from training.distil import DistilConfig
-from training.ensemble import EnsembleConfig
+from mifm_kipoi.network.model import MIFMConfig
+from training.data.prepare import DataConfig
+from training.distillation.distil import DistilConfig
 from training.export import ExportConfig
-from training.finetune import FinetuneConfig
-from training.fit_config import FitConfig
-from training.prepare import DataConfig
+from training.fitting.config import FitConfig
+from training.fitting.ensemble import EnsembleConfig
+from training.fitting.finetune import FinetuneConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mifm_kipoi.errors import InputError, MIFMError
-from mifm_kipoi.files import sha256_of, written_whole
-from mifm_kipoi.genome import Genome
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.network.weights import load_weights
+from mifm_kipoi.support.files import sha256_of, written_whole
 from mifm_kipoi.version import __version__
-from mifm_kipoi.weights import load_weights
-from training import distil
 from training.configuration import ConfigurationError, differences, to_plain
-from training.dataset import MANIFEST, DataSet, read_dataset, write_dataset
-from training.ensemble import REPORT, fit_ensemble
+from training.data.dataset import MANIFEST, DataSet, read_dataset, write_dataset
+from training.data.prepare import prepare
+from training.data.report import render
+from training.distillation import distil
 from training.export import export
-from training.fit import WEIGHTS as MEMBER
-from training.fit_config import PLACE
-from training.prepare import prepare
-from training.report import render
+from training.fitting.config import PLACE
+from training.fitting.ensemble import REPORT, fit_ensemble
+from training.fitting.fit import WEIGHTS as MEMBER
 
 if TYPE_CHECKING:
     from training.recipe import Recipe

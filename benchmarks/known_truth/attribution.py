@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.known_truth.rule import CAUSAL_MOTIFS, COFACTOR, FREE, REACH, Motif
-from mifm_kipoi.encoding import codes
-from mifm_kipoi.genome import Genome
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.sequence.encoding import codes
 
 FAR = 20
 """Base pairs between a position of the background and every motif that counts, at least."""

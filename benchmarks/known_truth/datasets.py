@@ -21,8 +21,8 @@ from benchmarks.known_truth.simulate import (
 )
 from benchmarks.known_truth.sizes import Simulation
 from benchmarks.known_truth.steps import BenchmarkError, once, run_module
-from mifm_kipoi.files import sha256_of
-from training.dataset import DataSet, Split, read_dataset, write_dataset
+from mifm_kipoi.support.files import sha256_of
+from training.data.dataset import DataSet, Split, read_dataset, write_dataset
 
 
 def fasta_of(name: DataName, simulated: Path) -> Path:

@@ -14,8 +14,8 @@ from benchmarks.known_truth.arms import Arm
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import BenchmarkError, write_table
-from mifm_kipoi.evaluation.bootstrap import Clusters, Estimate
-from mifm_kipoi.evaluation.metrics import Curve, top_k
+from mifm_kipoi.statistics.bootstrap import Clusters, Estimate
+from mifm_kipoi.statistics.ranking import Curve, top_k
 
 Values = npt.NDArray[np.float64]
 

@@ -24,15 +24,15 @@ from benchmarks.known_truth.report import write_report
 from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
 from benchmarks.known_truth.sizes import DISCOVERY, Size
-from mifm_kipoi.files import sha256_of, writing, written_whole
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.variants import read_variants
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.variants import read_variants
+from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW, cut_windows
+from mifm_kipoi.support.files import sha256_of, writing, written_whole
 from mifm_kipoi.version import __version__
-from mifm_kipoi.windows import VARIANT_INDEX, WINDOW, cut_windows
 from training.configuration import read_configuration, to_plain
-from training.distil import WEIGHTS as STUDENT
-from training.fit import LOG as FIT_LOG
-from training.fit import WEIGHTS as MEMBER
+from training.distillation.distil import WEIGHTS as STUDENT
+from training.fitting.fit import LOG as FIT_LOG
+from training.fitting.fit import WEIGHTS as MEMBER
 from training.recipe import Recipe
 
 Values = npt.NDArray[np.float64]

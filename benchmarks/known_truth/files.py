@@ -14,7 +14,7 @@ from benchmarks.known_truth.loci import Drawn
 from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.rule import FREE, MOTIFS
 from benchmarks.known_truth.sizes import DISCOVERY, REFERENCE_PANEL, Simulation
-from mifm_kipoi.encoding import BASES
+from mifm_kipoi.sequence.encoding import BASES
 
 CREDIBLE_SET_COLUMNS = (
     "chr", "bp", "rsid", "maf", "ea", "nea", "beta", "se", "p", "zscore", "cojo_beta", "cojo_se", "cojo_p",

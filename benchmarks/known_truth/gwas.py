@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from benchmarks.known_truth.sizes import Simulation
-from mifm_kipoi.bayes_factors import log_bayes_factor
+from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 
 GENOME_WIDE = 5e-8
 """A signal's lead variant has a p-value below this."""

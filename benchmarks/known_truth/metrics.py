@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.evaluation.bootstrap import Clusters, estimate
-from mifm_kipoi.evaluation.metrics import Curve
+from mifm_kipoi.statistics.bootstrap import Clusters, estimate
+from mifm_kipoi.statistics.ranking import Curve
 
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -18,15 +18,15 @@ from benchmarks.known_truth.arms import TRAINED, Arm
 from benchmarks.known_truth.datasets import fasta_of
 from benchmarks.known_truth.evaluate import Scored, Test
 from benchmarks.known_truth.sizes import Size
-from mifm_kipoi.files import sha256_of
+from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration
-from training.distil import WEIGHTS as STUDENT
-from training.finetune import WEIGHTS as FINETUNED
-from training.fit import EPOCHS
-from training.fit import LOG as FIT_LOG
-from training.fit import WEIGHTS as MEMBER
-from training.predictions import mean_logits
+from training.distillation.distil import WEIGHTS as STUDENT
+from training.fitting.finetune import WEIGHTS as FINETUNED
+from training.fitting.fit import EPOCHS
+from training.fitting.fit import LOG as FIT_LOG
+from training.fitting.fit import WEIGHTS as MEMBER
+from training.fitting.predictions import mean_logits
 from training.recipe import Recipe
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmarks.known_truth import plots
 from benchmarks.known_truth.results import Results, read, read_settings
-from mifm_kipoi import page
-from mifm_kipoi.files import made_folder
-from mifm_kipoi.page import Picture, Section, Table
+from mifm_kipoi.reports import page
+from mifm_kipoi.reports.page import Picture, Section, Table
+from mifm_kipoi.support.files import made_folder
 
 TITLE = "Is the causal variant found? Models of many poolings where the truth is known"
 

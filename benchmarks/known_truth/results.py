@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.known_truth import plots
-from mifm_kipoi import page
+from mifm_kipoi.reports import page
 
 COLUMNS = {
     "arms": (

@@ -13,7 +13,7 @@ import enum
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.encoding import BASES, NO_BASE
+from mifm_kipoi.sequence.encoding import BASES, NO_BASE
 
 REACH = 60
 """Base pairs on either side of a variant within which co-factor and repressor count."""
@@ -93,7 +93,7 @@ def classify(sequence: Codes, positions: npt.NDArray[np.int64]) -> list[Kind]:
     Parameters
     ----------
     sequence : numpy.ndarray of uint8, shape (length,)
-        Codes of the reference (:func:`mifm_kipoi.encoding.codes`).
+        Codes of the reference (:func:`mifm_kipoi.sequence.encoding.codes`).
     positions : numpy.ndarray of int64, shape (n,)
         0-based positions of the variants.
 

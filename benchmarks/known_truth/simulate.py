@@ -21,10 +21,10 @@ from benchmarks.known_truth import files, sequences, tracks
 from benchmarks.known_truth.loci import draw_contig
 from benchmarks.known_truth.phenotypes import Phenotypes
 from benchmarks.known_truth.sizes import Simulation
-from mifm_kipoi.encoding import BASES
-from mifm_kipoi.files import sha256_of
-from mifm_kipoi.progress import Progress
-from training import associations
+from mifm_kipoi.genetics import associations
+from mifm_kipoi.sequence.encoding import BASES
+from mifm_kipoi.support.files import sha256_of
+from mifm_kipoi.support.progress import Progress
 
 FASTA, MASKED_FASTA = "genome.fa", "genome.masked.fa"
 VARIANTS = "variants.vcf.gz"

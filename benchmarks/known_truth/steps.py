@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.errors import MIFMError
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.support.files import written_whole
 from training.configuration import differences
 
 DONE = "made_of.json"

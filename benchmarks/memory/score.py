@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mifm_kipoi import MIFM, Genome, MIFMConfig, __version__
-from mifm_kipoi.weights import save_weights
+from mifm_kipoi.network.weights import save_weights
 
 SMALL = MIFMConfig(
     stem_channels=2, stem_kernel=3, tower_channels=(2, 2, 2, 2), tower_kernel=3, dilations=(), head_channels=2

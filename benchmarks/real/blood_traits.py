@@ -17,9 +17,9 @@ import pandas as pd
 
 from mifm_kipoi import Genome
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.evaluation.bootstrap import Clusters, Estimate, estimate
-from mifm_kipoi.files import written_whole
-from mifm_kipoi.windows import VARIANT_INDEX, WINDOW
+from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
+from mifm_kipoi.statistics.bootstrap import Clusters, Estimate, estimate
+from mifm_kipoi.support.files import written_whole
 
 KEYS = ["chrom", "pos", "ref", "alt"]
 

@@ -13,10 +13,10 @@ import pandas as pd
 
 from benchmarks.real.blood_traits import Enrichment, enrichments, read_rows, write_variants
 from mifm_kipoi.errors import WeightsError
-from mifm_kipoi.files import sha256_of, written_whole
-from mifm_kipoi.page import Section, Table, decimal, markdown, with_interval
+from mifm_kipoi.network.weights import PUBLISHED, find_weights
+from mifm_kipoi.reports.page import Section, Table, decimal, markdown, with_interval
+from mifm_kipoi.support.files import sha256_of, written_whole
 from mifm_kipoi.version import __version__
-from mifm_kipoi.weights import PUBLISHED, find_weights
 
 
 def add(commands: Any) -> None:
@@ -126,7 +126,7 @@ def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
 
 def _kircher(options: argparse.Namespace) -> None:
     from mifm_kipoi.baselines.specs import parse_specs
-    from mifm_kipoi.evaluation.mpra import MPRARun
+    from mifm_kipoi.evaluation.mpra.run import MPRARun
 
     run = MPRARun(
         table=Path(options.table),

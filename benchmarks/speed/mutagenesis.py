@@ -22,19 +22,11 @@ import numpy as np
 import torch
 
 from benchmarks.speed import measuring
-from mifm_kipoi import (
-    Genome,
-    Interval,
-    Predictor,
-    cut_interval_windows,
-    cut_windows,
-    encoding,
-    load_model,
-    one_hot,
-)
-from mifm_kipoi.mutagenesis import exchange_logits, mutate
-from mifm_kipoi.mutagenesis_targets import Centre, interval_targets
-from mifm_kipoi.windows import VARIANT_INDEX, WINDOW
+from mifm_kipoi import Genome, Interval, Predictor, cut_interval_windows, cut_windows, load_model, one_hot
+from mifm_kipoi.mutagenesis.mutate import exchange_logits, mutate
+from mifm_kipoi.mutagenesis.targets import Centre, interval_targets
+from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, Split
+from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, Split
 
 _BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 
@@ -127,7 +127,7 @@ def _letters(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.object_]:
 
 
 def _dataset(variants: pd.DataFrame, generator: np.random.Generator) -> DataSet:
-    """Tables as :mod:`training.dataset` has them."""
+    """Tables as :mod:`training.data.dataset` has them."""
     number = variants.groupby(["contig", "bag"], sort=False).ngroup()
     variants = variants.assign(
         bag=number,

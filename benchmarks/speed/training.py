@@ -39,13 +39,13 @@ from torch.utils.data import DataLoader
 from benchmarks.memory.score import peak_bytes
 from benchmarks.speed import measuring, synthetic
 from mifm_kipoi import MIFM, VARIANT_INDEX, WINDOW, Genome, MIFMConfig, __version__
-from training.allocation import keep_freed_memory
-from training.batches import Epoch, Sampler
-from training.dataset import DataSet, Split, read_dataset, write_dataset
-from training.fit import fit
-from training.fit_config import FitConfig
-from training.objective import ObjectiveConfig
-from training.windows_on_device import GenomeTensor
+from training.data.dataset import DataSet, Split, read_dataset, write_dataset
+from training.fitting.allocation import keep_freed_memory
+from training.fitting.config import FitConfig
+from training.fitting.fit import fit
+from training.mil.batches import Epoch, Sampler
+from training.mil.genome_tensor import GenomeTensor
+from training.mil.objective import ObjectiveConfig
 
 MEMBER = MIFMConfig(channels=5, dropout=0.5)
 

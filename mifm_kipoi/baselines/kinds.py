@@ -35,20 +35,39 @@ KINDS = {
     "mifm": Kind("mifm:open_mifm", "[WEIGHTS]", "MIFM, with the embedded weights or any name or path"),
     "published": Kind("mifm:open_published", "", "MIFM with the published weights"),
     "enformer": Kind(
-        "enformer:open_enformer", "NAME_OR_FOLDER[:WINDOW]", "Enformer", "enformer_pytorch", tracks=True
+        "networks.enformer:open_enformer",
+        "NAME_OR_FOLDER[:WINDOW]",
+        "Enformer",
+        "enformer_pytorch",
+        tracks=True,
     ),
     "basenji2": Kind(
-        "basenji2:open_basenji2", "[FILE_OR_FOLDER][:WINDOW]", "Basenji2", "basenji2_pytorch", tracks=True
+        "networks.basenji2:open_basenji2",
+        "[FILE_OR_FOLDER][:WINDOW]",
+        "Basenji2",
+        "basenji2_pytorch",
+        tracks=True,
     ),
-    "borzoi": Kind("borzoi:open_borzoi", "NAME_OR_FOLDER[:WINDOW]", "Borzoi", "borzoi_pytorch", tracks=True),
+    "borzoi": Kind(
+        "networks.borzoi:open_borzoi", "NAME_OR_FOLDER[:WINDOW]", "Borzoi", "borzoi_pytorch", tracks=True
+    ),
     "kipoi": Kind(
-        "kipoi_models:open_kipoi", "MODEL[@SOURCE][:FUNCTION]", "any Kipoi model of sequence", tracks=True
+        "networks.kipoi_models:open_kipoi",
+        "MODEL[@SOURCE][:FUNCTION]",
+        "any Kipoi model of sequence",
+        tracks=True,
     ),
-    "enformer-sad": Kind("enformer_sad:open_enformer_sad", "FILE_OR_FOLDER", "Enformer's published effects"),
-    "cadd": Kind("cadd:open_cadd", "FILE", "CADD's scores of all SNVs or indels, with a tabix index"),
-    "table": Kind("tables:open_table", "FILE:COLUMN", "a column of a table, TSV or Parquet"),
-    "pvalue": Kind("associations:open_p_values", "FILE", "1 - p of summary statistics"),
-    "abf": Kind("associations:open_bayes_factors", "FILE", "Wakefield's Bayes factors of summary statistics"),
-    "causaldb": Kind("finemapping:open_causaldb", "FILE[:TOOL]", "PIPs of CAUSALdb2's fine-mapping tools"),
+    "enformer-sad": Kind(
+        "tables.enformer_sad:open_enformer_sad", "FILE_OR_FOLDER", "Enformer's published effects"
+    ),
+    "cadd": Kind("tables.cadd:open_cadd", "FILE", "CADD's scores of all SNVs or indels, with a tabix index"),
+    "table": Kind("tables.columns:open_table", "FILE:COLUMN", "a column of a table, TSV or Parquet"),
+    "pvalue": Kind("tables.associations:open_p_values", "FILE", "1 - p of summary statistics"),
+    "abf": Kind(
+        "tables.associations:open_bayes_factors", "FILE", "Wakefield's Bayes factors of summary statistics"
+    ),
+    "causaldb": Kind(
+        "tables.finemapping:open_causaldb", "FILE[:TOOL]", "PIPs of CAUSALdb2's fine-mapping tools"
+    ),
 }
 """Kinds of baselines by name."""

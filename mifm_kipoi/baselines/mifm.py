@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.scores import SCORES
-from mifm_kipoi.scoring import ScoredVariants, Scorer, ScoringOptions
-from mifm_kipoi.variants import Variant
-from mifm_kipoi.weights import EMBEDDED, PUBLISHED, Weights, load_weights
-from mifm_kipoi.windows import CHUNK, MAX_UNKNOWN_SHARE, variant_index
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
+from mifm_kipoi.scoring.scorer import ScoredVariants, Scorer, ScoringOptions
+from mifm_kipoi.scoring.scores import SCORES
+from mifm_kipoi.sequence.windows import CHUNK, MAX_UNKNOWN_SHARE, variant_index
 
 CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
 
@@ -69,7 +69,7 @@ class MIFMBaseline:
     @property
     def device(self) -> str:
         """The type of the device."""
-        from mifm_kipoi.inference import find_device
+        from mifm_kipoi.network.inference import find_device
 
         return find_device(self._machine.device).type
 

@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from mifm_kipoi.errors import MIFMError
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.scoring import ScoredVariants
-from mifm_kipoi.variants import Variant
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.scoring.scorer import ScoredVariants
 
 
 class Absence(enum.StrEnum):

@@ -17,22 +17,22 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mifm_kipoi.baselines.background import read_background
+from mifm_kipoi.baselines.networks.background import read_background
+from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
 from mifm_kipoi.baselines.protocol import Baseline, Machine
-from mifm_kipoi.baselines.sequence import SequenceBaseline
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.errors import OptionError, WorkerError
-from mifm_kipoi.files import sha256_of, writing
-from mifm_kipoi.formats.parquet import Parquet
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.journal import Journal
-from mifm_kipoi.progress import Progress
-from mifm_kipoi.runs import publish, read_manifest
-from mifm_kipoi.scoring import read_chunks
-from mifm_kipoi.variants import VariantFile, read_variants
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.variants import VariantFile, read_variants
+from mifm_kipoi.scoring.formats.parquet import Parquet
+from mifm_kipoi.scoring.journal import Journal
+from mifm_kipoi.scoring.run import publish, read_manifest
+from mifm_kipoi.scoring.scorer import read_chunks
+from mifm_kipoi.scoring.workers import end_with_parent, set_threads
+from mifm_kipoi.sequence.windows import CHUNK, MAX_MISMATCH_SHARE, ReferenceCheck, check_beginning
+from mifm_kipoi.support.files import sha256_of, writing
+from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
-from mifm_kipoi.windows import CHUNK, MAX_MISMATCH_SHARE, ReferenceCheck, check_beginning
-from mifm_kipoi.workers import end_with_parent, set_threads
 
 
 class ExactParquet(Parquet):
@@ -56,7 +56,7 @@ class BaselineRun:
         Names and checksums of the variants and the genome (:func:`described_inputs`).
     machine : Machine
     background : Path, optional
-        Moments of the tracks, for a network (:mod:`mifm_kipoi.baselines.background`).
+        Moments of the tracks, for a network (:mod:`mifm_kipoi.baselines.networks.background`).
     threads : int, optional
         Threads of PyTorch; by default all cores.
     max_mismatch_share : float

@@ -39,7 +39,7 @@ def shard(text: str) -> tuple[int, int]:
 
 def add_limits(group: argparse._ActionsContainer) -> None:
     """``--max-unknown-share`` and ``--max-mismatch-share``."""
-    # The numbers of mifm_kipoi.windows, which takes long to import.
+    # The numbers of mifm_kipoi.sequence.windows, which takes long to import.
     group.add_argument(
         "--max-unknown-share", type=share, default=0.1, metavar="SHARE",
         help="largest share of N in a window that is scored (default: 0.1)",

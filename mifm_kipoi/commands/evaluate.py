@@ -71,8 +71,8 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
 
 
 def _ranking(options: argparse.Namespace) -> None:
-    from mifm_kipoi.evaluation.labels import LabelOptions
-    from mifm_kipoi.evaluation.ranking_run import RankingRun
+    from mifm_kipoi.evaluation.ranking.labels import LabelOptions
+    from mifm_kipoi.evaluation.ranking.run import RankingRun
 
     run = RankingRun(
         scores=Path(options.scores),

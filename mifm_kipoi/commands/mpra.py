@@ -56,8 +56,8 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
 def _mpra(options: argparse.Namespace) -> None:
     from mifm_kipoi.baselines.protocol import Machine
     from mifm_kipoi.baselines.specs import parse_specs
-    from mifm_kipoi.evaluation.mpra import MPRARun
-    from mifm_kipoi.evaluation.mpra_correlations import Options
+    from mifm_kipoi.evaluation.mpra.correlations import Options
+    from mifm_kipoi.evaluation.mpra.run import MPRARun
 
     run = MPRARun(
         table=Path(options.table),

@@ -58,7 +58,7 @@ def _mutagenesis(options: argparse.Namespace) -> None:
     if options.flank is not None and options.vcf is None:
         options.fail("--flank goes with --vcf; a BED file says itself which bases to exchange")
 
-    from mifm_kipoi import mutagenesis_run
+    from mifm_kipoi.mutagenesis import run as mutagenesis_run
 
     fields = (field.name for field in dataclasses.fields(mutagenesis_run.Request))
     say(*mutagenesis_run.run(mutagenesis_run.Request(**{name: getattr(options, name) for name in fields})))

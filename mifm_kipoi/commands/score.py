@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.commands.arguments import add_limits, add_machine, not_negative, positive, say, shard
-from mifm_kipoi.precisions import FULL, PRECISIONS
+from mifm_kipoi.network.precisions import FULL, PRECISIONS
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +67,8 @@ def add_merge(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    from mifm_kipoi.runs import ScoringRun
-    from mifm_kipoi.scoring import ScoringOptions
+    from mifm_kipoi.scoring.run import ScoringRun
+    from mifm_kipoi.scoring.scorer import ScoringOptions
 
     run = ScoringRun(
         variants=options.variants,
@@ -96,7 +96,7 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _merge(options: argparse.Namespace) -> None:
-    from mifm_kipoi.merging import merge
+    from mifm_kipoi.scoring.merge import merge
 
     say(*_summary(merge([Path(part) for part in options.parts], Path(options.output)), options.output))
 

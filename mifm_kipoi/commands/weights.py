@@ -29,7 +29,7 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
 
 
 def _weights_list(_: argparse.Namespace) -> None:
-    from mifm_kipoi import weights
+    from mifm_kipoi.network import weights
 
     for name in weights.list_weights():
         say(f"{name}\t{weights.find_weights(name)}")
@@ -38,7 +38,7 @@ def _weights_list(_: argparse.Namespace) -> None:
 
 
 def _weights_show(options: argparse.Namespace) -> None:
-    from mifm_kipoi import weights
+    from mifm_kipoi.network import weights
 
     found = weights.load_weights(options.name)
     parameters = sum(parameter.numel() for parameter in found.model().parameters())
@@ -53,21 +53,21 @@ def _weights_show(options: argparse.Namespace) -> None:
 
 
 def _weights_import(options: argparse.Namespace) -> None:
-    from mifm_kipoi import weights
+    from mifm_kipoi.network import weights
 
     found = weights.import_weights(options.path, options.name)
     say(f"installed {found.name} as {found.path}")
 
 
 def _weights_fetch(_: argparse.Namespace) -> None:
-    from mifm_kipoi import weights
+    from mifm_kipoi.network import weights
 
     found = weights.fetch_published()
     say(f"installed {found.name} as {found.path}")
 
 
 def _weights_verify(options: argparse.Namespace) -> None:
-    from mifm_kipoi import weights
+    from mifm_kipoi.network import weights
 
     for name in options.names or weights.list_weights():
         say(f"{name}\tok\tsha256 {weights.verify_weights(name).sha256}")

@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mifm_kipoi.baselines.background import fit_background
+from mifm_kipoi.baselines.networks.background import fit_background
 from mifm_kipoi.baselines.protocol import Machine
 from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.files import made_folder
-from mifm_kipoi.progress import Progress
-from mifm_kipoi.windows import MAX_MISMATCH_SHARE
-from mifm_kipoi.workers import set_threads
+from mifm_kipoi.scoring.workers import set_threads
+from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE
+from mifm_kipoi.support.files import made_folder
+from mifm_kipoi.support.progress import Progress
 
 SUFFIX = ".safetensors"
 """Of the moments of the model with that label, in a folder of them."""

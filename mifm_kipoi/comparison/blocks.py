@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genome import contig_key
-from mifm_kipoi.intervals import Interval, read_intervals
+from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.intervals import Interval, read_intervals
 
 STRETCH = 100_000
 """Base pairs of a stretch, where no blocks are given."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Absence
 from mifm_kipoi.comparison.comparison import Comparison, Model
-from mifm_kipoi.windows import Status
+from mifm_kipoi.sequence.windows import Status
 
 OTHER_SCORES_ONLY = "other_scores_only"
 """Of variants that have a score of the model, and not that which stands for it."""

@@ -12,7 +12,7 @@ from Bio import bgzf
 
 from mifm_kipoi.comparison.comparison import VARIANT_COLUMNS, Model
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.support.files import written_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,7 +17,7 @@ from mifm_kipoi.comparison.comparison import VARIANT_COLUMNS, Comparison, Model
 from mifm_kipoi.comparison.drawing import MARKED, SERIES, WIDTH, Scale, short_count, styled, wrapped
 from mifm_kipoi.comparison.locus import ASSOCIATION, Locus, in_locus
 from mifm_kipoi.comparison.resampling import Numbers
-from mifm_kipoi.variants import MISSING
+from mifm_kipoi.genomics.variants import MISSING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mifm_kipoi import page
 from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.locus import default_locus, in_locus, parse_locus
 from mifm_kipoi.comparison.results import measure, write_tables
 from mifm_kipoi.comparison.sections import sections
-from mifm_kipoi.files import made_folder
+from mifm_kipoi.reports import page
+from mifm_kipoi.support.files import made_folder
 
 TITLE = "Scores of variants side by side"
 

@@ -13,7 +13,7 @@ from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.coverage import coverage, resources
 from mifm_kipoi.comparison.overlap import overlaps
 from mifm_kipoi.comparison.within_blocks import block_agreement
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.support.files import written_whole
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,11 +21,11 @@ from mifm_kipoi.comparison.joined import write_joined
 from mifm_kipoi.comparison.locus import parse_locus
 from mifm_kipoi.comparison.report import write_report
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.files import locked, made_folder, sha256_of, written_whole
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.runs import check_output
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.scoring.run import check_output
+from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE
+from mifm_kipoi.support.files import locked, made_folder, sha256_of, written_whole
 from mifm_kipoi.version import __version__
-from mifm_kipoi.windows import MAX_MISMATCH_SHARE
 
 MANIFEST = "comparison.json"
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from mifm_kipoi import page
 from mifm_kipoi.comparison.comparison import Model
 from mifm_kipoi.comparison.drawing import png
 from mifm_kipoi.comparison.figures import MOST_MODELS, correlation_matrix, rank_densities, scatter_matrix
@@ -25,7 +24,8 @@ from mifm_kipoi.comparison.summary import (
     summary,
 )
 from mifm_kipoi.comparison.within_blocks import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK
-from mifm_kipoi.page import Picture, Section, Table
+from mifm_kipoi.reports import page
+from mifm_kipoi.reports.page import Picture, Section, Table
 
 
 def sections(results: Results, locus: Locus) -> Iterator[Section]:

@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from kipoi.metadata import GenomicRanges
 
-from mifm_kipoi import encoding
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.intervals import Regions, read_intervals
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.intervals import Regions, read_intervals
+from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
-from mifm_kipoi.variants import read_variants
-from mifm_kipoi.windows import (
+from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.windows import (
     MAX_MISMATCH_SHARE,
     MAX_UNKNOWN_SHARE,
     VARIANT_INDEX,

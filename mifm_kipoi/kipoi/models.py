@@ -9,10 +9,10 @@ import kipoi.model
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi import scores
-from mifm_kipoi.inference import Predictor, find_device
 from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
-from mifm_kipoi.weights import EMBEDDED, load_weights
+from mifm_kipoi.network.inference import Predictor, find_device
+from mifm_kipoi.network.weights import EMBEDDED, load_weights
+from mifm_kipoi.scoring import scores
 
 _EXPECTED = Path(__file__).parent / "example"
 

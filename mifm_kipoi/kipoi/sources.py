@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from mifm_kipoi.errors import MIFMError
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.support.files import written_whole
 
 GROUP = Path(__file__).parent / "group"
 """Folder of the group MIFM, a local model source."""

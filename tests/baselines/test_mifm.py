@@ -10,7 +10,7 @@ import pytest
 from mifm_kipoi import Genome, read_variants, score_variants
 from mifm_kipoi.baselines.mifm import open_mifm
 from mifm_kipoi.baselines.protocol import Machine
-from mifm_kipoi.weights import save_weights
+from mifm_kipoi.network.weights import save_weights
 from tests.builders import TINY, random_network
 
 

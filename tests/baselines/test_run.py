@@ -19,15 +19,15 @@ import pytest
 
 from mifm_kipoi import Genome, Variant, score_variants
 from mifm_kipoi.baselines import run as run_module
-from mifm_kipoi.baselines.looked_up import LookedUp
 from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.protocol import Machine
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec, parse_specs
+from mifm_kipoi.baselines.tables.looked_up import LookedUp
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError, WorkerError
-from mifm_kipoi.journal import Journal
-from mifm_kipoi.runs import read_manifest
-from mifm_kipoi.scoring import ScoredVariants
+from mifm_kipoi.scoring.journal import Journal
+from mifm_kipoi.scoring.run import read_manifest
+from mifm_kipoi.scoring.scorer import ScoredVariants
 from tests.builders import write_vcf
 
 

@@ -10,7 +10,7 @@ from benchmarks.speed import synthetic
 from benchmarks.speed import training as benchmark
 from mifm_kipoi import Genome, Variant, cut_windows
 from tests.conftest import Run
-from training.dataset import Split
+from training.data.dataset import Split
 
 TINY = synthetic.SHAPES["tiny"]
 

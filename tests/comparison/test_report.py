@@ -24,7 +24,7 @@ from mifm_kipoi.comparison.report import TITLE, write_report
 from mifm_kipoi.comparison.results import measure
 from mifm_kipoi.comparison.summary import duration, memory, summary
 from mifm_kipoi.errors import OptionError, OutputError
-from mifm_kipoi.page import digits
+from mifm_kipoi.reports.page import digits
 from tests.comparison.builders import comparison, declaration, realistic
 
 NAN = float("nan")

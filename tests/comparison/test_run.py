@@ -14,8 +14,8 @@ import pytest
 from mifm_kipoi import score_variants
 from mifm_kipoi.baselines.run import BaselineRun
 from mifm_kipoi.cli import main
-from mifm_kipoi.files import locked, made_folder
-from mifm_kipoi.weights import save_weights
+from mifm_kipoi.network.weights import save_weights
+from mifm_kipoi.support.files import locked, made_folder
 from tests.builders import TINY, random_network
 from tests.conftest import Run
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.builders import TINY
-from tests.training.bags import Planted, plant
-from training.ensemble import Ensemble, EnsembleConfig, fit_ensemble
-from training.fit_config import FitConfig
-from training.objective import ObjectiveConfig
+from tests.training.bag_tables import Planted, plant
+from training.fitting.config import FitConfig
+from training.fitting.ensemble import Ensemble, EnsembleConfig, fit_ensemble
+from training.mil.objective import ObjectiveConfig
 
 MEMBER = dataclasses.replace(TINY, channels=5, stem_channels=8, stem_kernel=9)
 

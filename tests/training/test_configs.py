@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.model import MIFM, MIFMConfig
-from mifm_kipoi.weights import load_weights
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.weights import load_weights
 from training.configuration import SHIPPED, read_configuration, to_plain
 from training.recipe import Recipe
 

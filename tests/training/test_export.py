@@ -7,8 +7,8 @@ import pytest
 
 from mifm_kipoi import Genome, Predictor, cut_windows, read_variants, variant_scores
 from mifm_kipoi.errors import OutputError
-from mifm_kipoi.model import MIFMConfig
-from mifm_kipoi.weights import Weights, load_weights, save_weights
+from mifm_kipoi.network.model import MIFMConfig
+from mifm_kipoi.network.weights import Weights, load_weights, save_weights
 from tests.builders import TINY, random_network
 from tests.conftest import Run
 from tests.kipoi.predictions import SCORES, arguments, predictions

@@ -7,29 +7,29 @@ import pandas as pd
 import pytest
 
 import mifm_kipoi
-from mifm_kipoi.inference import Predictor
-from mifm_kipoi.model import MIFMConfig
-from mifm_kipoi.scores import variant_scores
-from mifm_kipoi.variants import read_variants
-from mifm_kipoi.weights import load_weights
-from mifm_kipoi.windows import cut_windows
+from mifm_kipoi.genomics.variants import read_variants
+from mifm_kipoi.network.inference import Predictor
+from mifm_kipoi.network.model import MIFMConfig
+from mifm_kipoi.network.weights import load_weights
+from mifm_kipoi.scoring.scores import variant_scores
+from mifm_kipoi.sequence.windows import cut_windows
 from tests.builders import write_fasta, write_vcf
 from tests.conftest import Run
 from tests.kipoi.predictions import predictions
 from training.configuration import ConfigurationError, read_configuration
-from training.credible_sets import CredibleSetsConfig
-from training.distil import DistilConfig
-from training.distil_bags import BagDistilConfig
-from training.distil_sequence import SequenceDistilConfig
-from training.ensemble import EnsembleConfig
+from training.data.credible_sets import CredibleSetsConfig
+from training.data.negatives import NegativesConfig
+from training.data.prepare import DataConfig
+from training.data.splits import SplitsConfig
+from training.distillation.bags import BagDistilConfig
+from training.distillation.distil import DistilConfig
+from training.distillation.sequence import SequenceDistilConfig
 from training.export import ExportConfig
-from training.fit_config import FitConfig
-from training.negatives import NegativesConfig
-from training.objective import ObjectiveConfig
-from training.prepare import DataConfig
+from training.fitting.config import FitConfig
+from training.fitting.ensemble import EnsembleConfig
+from training.mil.objective import ObjectiveConfig
 from training.recipe import Recipe
 from training.run import COMPLETE, STEPS, SUMMARY, RunError, lines, run
-from training.splits import SplitsConfig
 
 SMALL = MIFMConfig(
     stem_channels=4, stem_kernel=5, tower_channels=(4, 4, 4, 4), dilations=(2,), head_channels=8

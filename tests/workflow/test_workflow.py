@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from mifm_kipoi.runs import ScoringRun
-from mifm_kipoi.scoring import score_variants
+from mifm_kipoi.scoring.run import ScoringRun
+from mifm_kipoi.scoring.scorer import score_variants
 from tests.builders import write_vcf
 from tests.conftest import ROOT
 from tests.tables import assert_same_rows, read_table
@@ -152,7 +152,7 @@ import os, signal, sys, time
 from pathlib import Path
 from mifm_kipoi import scoring
 from mifm_kipoi.cli import main
-from mifm_kipoi.journal import Journal
+from mifm_kipoi.scoring.journal import Journal
 
 HOW = "{how}"
 FOLDER = Path(__file__).parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
-from mifm_kipoi.genome import Genome
+from mifm_kipoi.genomics.genome import Genome
 from training.configuration import ConfigurationError, read_configuration
 from training.recipe import Recipe
 

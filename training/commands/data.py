@@ -7,11 +7,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.files import written_whole
+from mifm_kipoi.support.files import written_whole
 from training.commands.arguments import add_recipe, read_recipe
-from training.dataset import MANIFEST, write_dataset
-from training.prepare import prepare
-from training.report import render
+from training.data.dataset import MANIFEST, write_dataset
+from training.data.prepare import prepare
+from training.data.report import render
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mifm_kipoi.encoding import codes
-from mifm_kipoi.files import written_whole
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.inference import find_device
-from mifm_kipoi.weights import Weights, load_weights, save_weights
-from training.allocation import keep_freed_memory
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.network.inference import find_device
+from mifm_kipoi.network.weights import Weights, load_weights, save_weights
+from mifm_kipoi.sequence.encoding import codes
+from mifm_kipoi.support.files import written_whole
 from training.commands.arguments import add_recipe, read_fasta, read_recipe
 from training.configuration import ConfigurationError, to_plain
-from training.dataset import read_dataset
-from training.distil import WEIGHTS, DistilConfig, described_start, distil_bags
-from training.distil_bags import LOG
-from training.distil_sequence import LogLine, SequenceDistilConfig, distil_on_sequence
-from training.fidelity import fidelity, sha256_of
+from training.data.dataset import read_dataset
+from training.distillation.bags import LOG
+from training.distillation.distil import WEIGHTS, DistilConfig, described_start, distil_bags
+from training.distillation.fidelity import fidelity, sha256_of
+from training.distillation.sequence import LogLine, SequenceDistilConfig, distil_on_sequence
+from training.fitting.allocation import keep_freed_memory
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands

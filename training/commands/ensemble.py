@@ -7,10 +7,10 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from training.allocation import keep_freed_memory
 from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
-from training.dataset import read_dataset
-from training.ensemble import REPORT, fit_ensemble
+from training.data.dataset import read_dataset
+from training.fitting.allocation import keep_freed_memory
+from training.fitting.ensemble import REPORT, fit_ensemble
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands

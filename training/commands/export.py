@@ -6,7 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.weights import load_weights
+from mifm_kipoi.network.weights import load_weights
 from training.commands.arguments import add_recipe, read_recipe
 from training.export import export
 

@@ -7,9 +7,9 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.genome import Genome
-from mifm_kipoi.weights import load_weights
-from training.fidelity import fidelity
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.network.weights import load_weights
+from training.distillation.fidelity import fidelity
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands

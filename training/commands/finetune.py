@@ -6,11 +6,11 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.weights import load_weights
-from training.allocation import keep_freed_memory
+from mifm_kipoi.network.weights import load_weights
 from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
-from training.dataset import read_dataset
-from training.finetune import REPORT, WEIGHTS, finetune, lines
+from training.data.dataset import read_dataset
+from training.fitting.allocation import keep_freed_memory
+from training.fitting.finetune import REPORT, WEIGHTS, finetune, lines
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands

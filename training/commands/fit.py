@@ -7,10 +7,10 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from training.allocation import keep_freed_memory
 from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
-from training.dataset import read_dataset
-from training.fit import WEIGHTS, fit, is_another_rank
+from training.data.dataset import read_dataset
+from training.fitting.allocation import keep_freed_memory
+from training.fitting.fit import WEIGHTS, fit, is_another_rank
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands

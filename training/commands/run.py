@@ -6,8 +6,8 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
-from training.allocation import keep_freed_memory
 from training.commands.arguments import add_recipe, read_recipe
+from training.fitting.allocation import keep_freed_memory
 from training.run import STEPS, SUMMARY, lines, run
 
 if TYPE_CHECKING:

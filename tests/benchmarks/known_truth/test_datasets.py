@@ -23,12 +23,12 @@ from benchmarks.known_truth.simulate import MANIFEST, TRUTH
 from benchmarks.known_truth.sizes import Simulation
 from benchmarks.known_truth.steps import BenchmarkError
 from mifm_kipoi import read_variants
-from tests.training import bags
-from tests.training.bags import Variant
+from tests.training import bag_tables as bags
+from tests.training.bag_tables import Variant
 from training.configuration import read_configuration
-from training.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, read_dataset, write_dataset
+from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, read_dataset, write_dataset
+from training.data.splits import assign_splits
 from training.recipe import Recipe
-from training.splits import assign_splits
 
 PLACES = ["chrom", "pos", "ref", "alt", "id"]
 STATISTICS = ["bag", "p_value", "z", "pip", "log_bf"]

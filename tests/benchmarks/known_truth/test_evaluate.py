@@ -15,8 +15,8 @@ from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_r
 from benchmarks.known_truth.metrics import power_at_fdr
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import write_table
-from mifm_kipoi.evaluation.bootstrap import Clusters
-from mifm_kipoi.evaluation.metrics import Curve, top_k
+from mifm_kipoi.statistics.bootstrap import Clusters
+from mifm_kipoi.statistics.ranking import Curve, top_k
 
 Values = npt.NDArray[np.float64]
 

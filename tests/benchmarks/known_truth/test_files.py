@@ -27,10 +27,17 @@ from benchmarks.known_truth.sequences import Locus
 from benchmarks.known_truth.simulate import held_out, simulate
 from benchmarks.known_truth.sizes import Simulation
 from mifm_kipoi import Genome, cut_windows, read_variants
-from mifm_kipoi.windows import Status
+from mifm_kipoi.sequence.windows import Status
 from tests.benchmarks.known_truth.conftest import CAUSAL, COFACTOR, REPRESSOR, SMALL, slow_kinds
-from training.credible_sets import KEPT, NO_BAYES_FACTOR, NO_PIP, READ, CredibleSetsConfig, read_credible_sets
-from training.splits import SplitsConfig, assign_splits, check_no_overlap
+from training.data.credible_sets import (
+    KEPT,
+    NO_BAYES_FACTOR,
+    NO_PIP,
+    READ,
+    CredibleSetsConfig,
+    read_credible_sets,
+)
+from training.data.splits import SplitsConfig, assign_splits, check_no_overlap
 
 TINY = Simulation(
     genealogies=6,

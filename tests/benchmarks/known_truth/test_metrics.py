@@ -10,9 +10,9 @@ import pytest
 from hypothesis import strategies as st
 
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
-from mifm_kipoi.evaluation.bootstrap import Clusters
-from mifm_kipoi.evaluation.metrics import Curve
-from tests.evaluation.ranked_rows import SETTINGS, Flags, Rows, Values, arrays, rows_of, with_positive
+from mifm_kipoi.statistics.bootstrap import Clusters
+from mifm_kipoi.statistics.ranking import Curve
+from tests.evaluation.ranking.ranked_rows import SETTINGS, Flags, Rows, Values, arrays, rows_of, with_positive
 
 
 @hypothesis.given(data=st.data(), rows=rows_of(12).filter(with_positive))

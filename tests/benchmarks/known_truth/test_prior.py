@@ -13,8 +13,8 @@ from scipy.special import expit, softmax
 
 from benchmarks.known_truth.metrics import calibration, calibration_error
 from benchmarks.known_truth.prior import Prior, fit_prior, uniform_pips
-from mifm_kipoi.evaluation.bootstrap import Clusters
-from mifm_kipoi.evaluation.metrics import top_k
+from mifm_kipoi.statistics.bootstrap import Clusters
+from mifm_kipoi.statistics.ranking import top_k
 
 Values = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.known_truth import rule
 from benchmarks.known_truth.rule import Kind
-from mifm_kipoi.encoding import NO_BASE
+from mifm_kipoi.sequence.encoding import NO_BASE
 from tests.benchmarks.known_truth.conftest import CAUSAL, COFACTOR, REPRESSOR, slow_kinds
 
 MOTIF, WITH_COFACTOR, WITH_REPRESSOR = "TGACGGTCAGCTGA", "TTGCAGAATGCGGT", "GGCATGCTGGTCAA"

@@ -1,0 +1,1 @@
+"""Sequence networks that MIFM is compared with."""

@@ -1,0 +1,1 @@
+"""Scores of variants that are looked up in tables."""

@@ -1,0 +1,71 @@
+"""CADD's precomputed scores, read by region from the files that its authors publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.tables.columns import checksums_of_indexed
+from mifm_kipoi.baselines.tables.looked_up import LookedUp
+from mifm_kipoi.baselines.tables.places import find_place
+from mifm_kipoi.baselines.tables.tabix import IndexedRows, find_index
+from mifm_kipoi.baselines.tables.variant_rows import agreed
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.tables import TableFile
+
+_COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
+
+
+def open_cadd(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+    """``cadd:FILE``: a file of CADD such as ``whole_genome_SNVs.tsv.gz``, with its index ``.tbi``.
+
+    The variants must be of the genome build of the file, which its first line names.
+
+    Raises
+    ------
+    InputError
+        When the file is none of CADD, cannot be read, or has no index.
+    """
+    path = Path(argument)
+    table = TableFile.of(path)
+    columns = {name.removeprefix("#"): name for name in table.columns}
+    missing = [name for name in _COLUMNS if name not in columns]
+    if missing:
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. Expected a file "
+            f"of CADD, with the columns {', '.join(_COLUMNS)}"
+        )
+    index = find_index(path)
+    if index is None:
+        raise InputError(
+            f"{path} has no index, or is not compressed with bgzip; download {path.name}.tbi too, or make it "
+            f"with: tabix -s1 -b2 -e2 {path.name}"
+        )
+    source = IndexedRows(
+        table, index, find_place(table), (columns["RawScore"], columns["PHRED"]), either_strand=False
+    )
+    return LookedUp(
+        path,
+        source,
+        agreed,
+        Declaration(
+            name="CADD",
+            scores=(
+                Score("raw_score", "RawScore of CADD, a log odds of being simulated rather than fixed"),
+                Score(
+                    "phred", "PHRED of CADD: the rank of the raw score among all SNVs, rounded", ranks=False
+                ),
+            ),
+            alleles="reference to alternative allele, of the forward strand",
+            formula="the scores of the file's row",
+            citation=(
+                "Schubach M et al. (2024) Nucleic Acids Res 52: D1143; Kircher M et al. (2014) Nat Genet 46: "
+                "310"
+            ),
+            made_by={**checksums_of_indexed(path, index), "header": list(table.comments)},
+            leakage=(
+                "fitted to simulated against fixed human-derived variants of all chromosomes, on annotations "
+                "that include conservation and population frequencies; to no GWAS"
+            ),
+        ),
+    )

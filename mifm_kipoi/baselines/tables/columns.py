@@ -1,0 +1,95 @@
+"""Any column of numbers of any table of variants as a score."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp, Source, content_of
+from mifm_kipoi.baselines.tables.places import find_place
+from mifm_kipoi.baselines.tables.tabix import IndexedRows, find_index
+from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, agreed
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.tables import TableFile
+from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS
+from mifm_kipoi.support.files import sha256_of
+
+RESERVED = (*VARIANT_COLUMNS, "status")
+"""Columns of every table of scores, whose names no score can have."""
+
+
+def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+    """``table:FILE:COLUMN``: the numbers of a column, as they stand.
+
+    FILE is text with tabs or commas between fields, plain or gzipped, or Parquet, with a header; lines before
+    it may begin with ``##``. Its rows lie where :func:`mifm_kipoi.baselines.tables.places.find_place` says;
+    those
+    without a contig or a position are passed over. Contigs may differ by ``chr``, and 23 is X, 24 is Y, as
+    PLINK writes them (:func:`mifm_kipoi.baselines.tables.variant_rows.table_contig`). What
+    :data:`mifm_kipoi.genomics.tables.MISSING` lists is no value. Rows of the same variant must have the
+    same value, where they have one.
+
+    A table that is compressed with bgzip and has an index of tabix beside it is read by region, in constant
+    memory. Any other is read once, and takes 24 bytes of memory a row (twice that while it is read) and
+    the texts of its different alleles.
+
+    Raises
+    ------
+    OptionError
+        When the argument has not both parts, or COLUMN is one of :data:`RESERVED` or has tabs, line ends or
+        other control characters.
+    InputError
+        When the table cannot be read, has no such column, or holds there something that is no finite number.
+        What is read by region is checked when it is.
+    """
+    name, _, column = argument.rpartition(":")
+    if not name or not column:
+        raise OptionError(f"'table:{argument}' does not name a column; expected table:FILE:COLUMN")
+    if column in RESERVED:
+        raise OptionError(
+            f"a score cannot have the name {column}, which tables of scores have for something else; rename "
+            "the column"
+        )
+    if any(unicodedata.category(character) == "Cc" for character in column):
+        raise OptionError(
+            f"the column {column!r} has a tab, a line end or another control character in its name, which "
+            "tables of scores could not be written with; rename it"
+        )
+    path = Path(name)
+    table = TableFile.of(path)
+    if column not in table.columns:
+        raise InputError(f"{path} has no column {column!r}; it has {', '.join(table.columns)}")
+    place = find_place(table)
+    index = find_index(path)
+    source: Source
+    if index is not None and not place.name:
+        source = IndexedRows(table, index, place, (column,))
+        made_by = checksums_of_indexed(path, index)
+    else:
+        builder = RowsBuilder(1, place.ordered)
+        for batch in table.batches((*place.columns, *({column} - set(place.columns)))):
+            builder.add(place.rows(batch), batch.finite(column)[:, np.newaxis])
+        source = builder.done()
+        made_by = {"file": path.name, "sha256": sha256_of(path)}
+    return LookedUp(
+        path,
+        source,
+        agreed,
+        Declaration(
+            name=f"column {column} of {path.name}",
+            scores=(Score(column, f"the column {column} of the table, as it stands"),),
+            alleles=ORDERED if place.ordered else UNORDERED,
+            formula="the value of the table's row; rows of one variant agree",
+            citation="none: a table of the user",
+            made_by={**made_by, "column": column},
+            leakage="not known of a table of the user",
+        ),
+    )
+
+
+def checksums_of_indexed(path: Path, index: Path) -> dict[str, str | int]:
+    """What identifies a file and its index: names, sizes and checksums."""
+    return {"file": path.name, **content_of(path), "index_sha256": sha256_of(index)}

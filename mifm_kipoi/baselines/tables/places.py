@@ -1,0 +1,165 @@
+"""Where the rows of a table lie, and with which alleles: the columns, by their names, and what they hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.columns import ALIASES, columns_named
+from mifm_kipoi.genomics.tables import Batch, TableFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REF = ("ref", "reference", "reference_allele", "ref_allele")
+ALT = ("alt", "alternate", "alternative", "alternate_allele", "alternative_allele", "alt_allele")
+"""Names in small letters of the columns of an ordered pair of alleles."""
+
+OTHER = (*ALIASES["other_allele"], "allele2")
+"""Of the second allele of a pair without an order, where it does not matter which one has the effect."""
+
+_NAME = r"^(?P<chrom>.+?)[:_](?P<pos>[0-9]{1,9})[:_](?P<first>[A-Za-z]+)[:_](?P<second>[A-Za-z]+)$"
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """The columns that say where a row lies.
+
+    Parameters
+    ----------
+    ordered : bool
+        Whether the first allele is the reference; see :func:`mifm_kipoi.genetics.alleles.allele_fit`.
+    chrom, pos : str
+        Empty where only ``name`` says it. ``pos`` is 1-based.
+    first, second : str
+        Of the alleles; empty where ``name`` holds them.
+    name : str
+        Holds ``chrom:pos_ref_alt``, with ``:`` or ``_`` between the parts; empty where it is not needed.
+    """
+
+    ordered: bool
+    chrom: str = ""
+    pos: str = ""
+    first: str = ""
+    second: str = ""
+    name: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that are needed."""
+        return tuple(filter(None, (self.chrom, self.pos, self.first, self.second, self.name)))
+
+    def rows(self, batch: Batch) -> Places:
+        """The places of some rows.
+
+        Raises
+        ------
+        InputError
+            When a position is no whole number, or a name is not as it should be or contradicts the columns.
+        """
+        import pyarrow.compute as pc
+
+        if not self.name:
+            chrom, first, second = (batch.text(name) for name in (self.chrom, self.first, self.second))
+            pos, there = batch.positions(self.pos)
+        else:
+            parts = pc.extract_regex(batch.text(self.name), _NAME)
+            unreadable = parts.is_null().to_numpy(zero_copy_only=False)
+            batch.refuse(unreadable, self.name, "chrom:pos_ref_alt, as no other columns hold the alleles")
+            chrom, first, second = (parts.field(name) for name in ("chrom", "first", "second"))
+            pos, there = parts.field("pos").cast("int64").to_numpy(), np.ones(len(batch), dtype=bool)
+            if self.pos:
+                chrom = batch.text(self.chrom)
+                own, there = batch.positions(self.pos)
+                batch.refuse(there & (own != pos), self.name, f"the position in the column {self.pos}")
+        there &= pc.not_equal(chrom, "").to_numpy(zero_copy_only=False)
+        return Places(chrom, pos, first, second, there)
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where rows lie.
+
+    Parameters
+    ----------
+    chrom, first, second : pyarrow.StringArray, length n
+    pos : numpy.ndarray of int64, shape (n,)
+        1-based.
+    known : numpy.ndarray of bool, shape (n,)
+        Where there are a contig and a position; the other rows lie nowhere.
+    """
+
+    chrom: pa.StringArray
+    pos: npt.NDArray[np.int64]
+    first: pa.StringArray
+    second: pa.StringArray
+    known: npt.NDArray[np.bool_]
+
+
+def find_place(table: TableFile) -> Place:
+    """The columns that say where the rows of a table lie, by their names in any case.
+
+    ``chrom`` and ``pos`` are found by :data:`mifm_kipoi.genomics.columns.ALIASES`. The alleles are, of these
+    the
+    first that the table has, an ordered pair (:data:`REF`, :data:`ALT`), one without order (``effect_allele``
+    of the aliases and :data:`OTHER`), or the ordered pair in an identifier such as ``chrom:pos_ref_alt``,
+    ``chrom:pos:ref:alt`` or ``chrom_pos_ref_alt``.
+
+    Raises
+    ------
+    InputError
+        When there are no such columns, or several could be one of them.
+    """
+    ref, alt = one_column(table, "ref", REF), one_column(table, "alt", ALT)
+    chrom, pos = one_column(table, "chrom", ALIASES["chrom"]), one_column(table, "pos", ALIASES["pos"])
+    if ref and alt and chrom and pos:
+        return Place(True, chrom, pos, ref, alt)
+    effect, other = (
+        one_column(table, "effect_allele", ALIASES["effect_allele"]),
+        one_column(table, "other_allele", OTHER),
+    )
+    if effect and other and chrom and pos:
+        return Place(False, chrom, pos, effect, other)
+    name = _name(table)
+    if name:
+        return Place(True, chrom if pos else "", pos if chrom else "", name=name)
+    raise InputError(
+        f"{table.path} does not say where its rows lie: its columns are {', '.join(table.columns)}; expected "
+        "chrom, pos, ref, alt, or chrom, pos, effect_allele, other_allele (or other usual names of these), "
+        f"or identifiers of the form chrom:pos_ref_alt in one of {', '.join(ALIASES['id'])}"
+    )
+
+
+def one_column(table: TableFile, field: str, aliases: Sequence[str]) -> str:
+    """The column of a table that has one of the names, empty where there is none.
+
+    Raises
+    ------
+    InputError
+        When several could be it.
+    """
+    found = columns_named(table.columns, aliases)
+    if len(found) > 1:
+        raise InputError(
+            f"{table.path}: each of the columns {', '.join(found)} could be {field}; rename or remove all "
+            "but one"
+        )
+    return found[0] if found else ""
+
+
+def _name(table: TableFile) -> str:
+    """The first column of identifiers whose first row has alleles, or nothing."""
+    import pyarrow.compute as pc
+
+    columns = columns_named(table.columns, ALIASES["id"])
+    for batch in table.batches(columns) if columns else ():
+        fitting = [
+            name for name in columns if pc.match_substring_regex(batch.text(name)[:1], _NAME)[0].as_py()
+        ]
+        return fitting[0] if fitting else ""
+    return ""

@@ -1,0 +1,1 @@
+"""Scores against effects measured by massively parallel reporter assays."""

@@ -1,0 +1,282 @@
+"""Tables of correlations: of each element with each score, and their means over elements."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.evaluation.mpra.elements import Element
+from mifm_kipoi.evaluation.mpra.scores import CONTROL, DISTANCE, Source
+from mifm_kipoi.evaluation.mpra.table import Kind, Measured
+from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.statistics.correlation import (
+    FEWEST_POSITIONS,
+    NOTHING,
+    Estimate,
+    Resamples,
+    bootstrap_estimate,
+    mean_estimate,
+    partial,
+    pearson,
+    spearman,
+)
+
+MEASURES = ("spearman", "pearson", "partial", "difference")
+"""Estimates of a table; the last two are Spearman's correlation given the distance to the centre, and its
+difference to that of the distance."""
+
+ALL = "all"
+"""The stratum of all effects, and the group of all elements."""
+
+HELD_OUT, SEEN = "held_out", "not_held_out"
+"""Groups of elements by whether the model's chromosomes that nothing was fitted on hold them."""
+
+_FEWEST_ROWS = 3
+_DISTANCE = f"{CONTROL}.{DISTANCE.name}"
+
+
+class Question(enum.StrEnum):
+    """What a score is held against."""
+
+    SIZE = "size"
+    """The size of the measured effect."""
+
+    DIRECTION = "direction"
+    """The measured effect with its sign."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Numbers that are held against measured effects.
+
+    Parameters
+    ----------
+    label : str
+        Of the model.
+    name : str
+        Of the column, between bars where its size is taken.
+    question : Question
+    values : numpy.ndarray of float64, shape (n,)
+    held_out : frozenset of str
+        Chromosomes (:func:`mifm_kipoi.genomics.genome.contig_key`) that nothing of the model was fitted or
+        chosen on.
+    """
+
+    label: str
+    name: str
+    question: Question
+    values: npt.NDArray[np.float64]
+    held_out: frozenset[str] = frozenset()
+
+
+def series_of(sources: Sequence[Source]) -> list[Series]:
+    """What is evaluated of scores.
+
+    With the size of effects it is those that rank, and the sizes of those with a sign; with the direction of
+    effects, those with a sign. A size that is a score already is not there twice.
+    """
+    return [each for source in sources for each in _series_of(source)]
+
+
+def _series_of(source: Source) -> Iterator[Series]:
+    declared = source.declaration.held_out if source.declaration else ()
+    held_out = frozenset(contig_key(chrom) for chrom in declared)
+    sizes = []
+    for score in source.scores:
+        name, values = source.column(score.name), source.columns[score.name]
+        if score.ranks and not score.signed:
+            sizes.append(values)
+            yield Series(source.label, name, Question.SIZE, values, held_out)
+    for score in (score for score in source.scores if score.signed):
+        name, values = source.column(score.name), source.columns[score.name]
+        yield Series(source.label, name, Question.DIRECTION, values, held_out)
+        size = np.abs(values)
+        scored = bool(np.isfinite(size).any())
+        if not (scored and any(np.array_equal(size, known, equal_nan=True) for known in sizes)):
+            yield Series(source.label, f"|{name}|", Question.SIZE, size, held_out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How intervals and strata are made.
+
+    Parameters
+    ----------
+    resamples, seed : int
+    max_p : float, optional
+        Effects with at most this p-value are a stratum of their own.
+    """
+
+    resamples: int = 1000
+    seed: int = 1
+    max_p: float | None = None
+
+    @property
+    def significant(self) -> str:
+        """Name of the stratum."""
+        return f"p<={self.max_p:g}" if self.max_p is not None else ""
+
+
+def correlate(
+    rows: pd.DataFrame, elements: Sequence[Element], series: Sequence[Series], options: Options
+) -> pd.DataFrame:
+    """Correlations within each element.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame, n rows
+        :attr:`mifm_kipoi.evaluation.mpra.table.Measurements.rows`.
+    elements : sequence of Element
+    series : sequence of Series
+        Those of the controls among them.
+    options : Options
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each element, kind, stratum and series: ``element, chrom, start, end`` (1-based, both
+        inside), ``kind, stratum, question, label, score, held_out, rows, positions, unscored`` (effects
+        without the score), and the measures with ``_low`` and ``_high``, 95 % intervals by a bootstrap over
+        stretches of positions, which are too narrow.
+    """
+    strata = [(ALL, np.ones(len(rows), dtype=bool))]
+    if options.max_p is not None:
+        strata.append((options.significant, rows["p_value"].to_numpy() <= options.max_p))
+    distance = next(each for each in series if each.name == _DISTANCE)
+    evaluated = (rows["measured"] == Measured.OK).to_numpy()
+    found = []
+    for element in elements:
+        inside = evaluated & (rows["element"] == element.name).to_numpy()
+        for kind in (Kind.SNV, Kind.DELETION):
+            of_kind = inside & (rows["kind"] == kind).to_numpy()
+            for stratum, chosen in strata:
+                which = np.flatnonzero(of_kind & chosen)
+                about = {
+                    "element": element.name, "chrom": element.chrom, "start": element.start + 1,
+                    "end": element.end, "kind": str(kind), "stratum": stratum,
+                }  # fmt: skip
+                seed = (options.seed, *_numbers(f"{element.name}\t{kind}\t{stratum}"))
+                part = _Part(rows, which, distance.values, options.resamples, seed)
+                found += [about | _about(each, element) | part.row(each) for each in series]
+    return pd.DataFrame(found)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """A seed of a name, so that an element has the same draws whatever else is in the table."""
+    return tuple(hashlib.sha256(text.encode()).digest()[:8])
+
+
+def _about(series: Series, element: Element) -> dict[str, object]:
+    return {
+        "question": str(series.question),
+        "label": series.label,
+        "score": series.name,
+        "held_out": contig_key(element.chrom) in series.held_out,
+    }
+
+
+class _Part:
+    """Effects of one element, kind and stratum; rows with the same scores missing share their draws."""
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        which: npt.NDArray[np.intp],
+        distance: npt.NDArray[np.float64],
+        resamples: int,
+        seed: tuple[int, ...],
+    ) -> None:
+        part = rows.iloc[which]
+        self._which = which
+        self._effects = part["coefficient"].to_numpy(dtype=float)
+        self._positions = part["pos"].to_numpy(dtype=np.int64)
+        self._distance = distance[which]
+        self._number, self._seed = resamples, seed
+        self._draws: dict[bytes, tuple[Resamples, npt.NDArray[np.float64]]] = {}
+
+    def row(self, series: Series) -> dict[str, object]:
+        """Counts and estimates of one series."""
+        values = series.values[self._which]
+        scored = np.isfinite(values)
+        counts: dict[str, object] = {
+            "rows": int(scored.sum()),
+            "positions": len(np.unique(self._positions[scored])),
+            "unscored": int((~scored).sum()),
+        }
+        estimates = dict.fromkeys(MEASURES, NOTHING)
+        if scored.sum() >= _FEWEST_ROWS:
+            estimates |= self._estimates(series, values[scored], scored)
+        for name, estimate in estimates.items():
+            counts |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        return counts
+
+    def _estimates(
+        self, series: Series, values: npt.NDArray[np.float64], scored: npt.NDArray[np.bool_]
+    ) -> dict[str, Estimate]:
+        draws, control = self._drawn(scored)
+        effects = self._effects[scored]
+        if series.question is Question.SIZE:
+            effects = np.abs(effects)
+        ranks = spearman(effects, values, draws.weights)
+        found = {
+            "spearman": bootstrap_estimate(ranks, draws.size),
+            "pearson": bootstrap_estimate(pearson(effects, values, draws.weights), draws.size),
+        }
+        if series.question is Question.SIZE and series.name != _DISTANCE:
+            shared = spearman(values, self._distance[scored], draws.weights)
+            found["partial"] = bootstrap_estimate(partial(ranks, control, shared), draws.size)
+            found["difference"] = bootstrap_estimate(ranks - control, draws.size)
+        return found
+
+    def _drawn(self, scored: npt.NDArray[np.bool_]) -> tuple[Resamples, npt.NDArray[np.float64]]:
+        """Draws of the rows with scores, and the control's correlation with the size of their effects."""
+        key = scored.tobytes()
+        if key not in self._draws:
+            positions = self._positions[scored]
+            few = len(np.unique(positions)) < FEWEST_POSITIONS
+            draws = Resamples(positions, 0 if few else self._number, np.random.default_rng(self._seed))
+            sizes = np.abs(self._effects[scored])
+            self._draws[key] = draws, spearman(sizes, self._distance[scored], draws.weights)
+        return self._draws[key]
+
+
+def summarise(by_element: pd.DataFrame) -> pd.DataFrame:
+    """Means over elements, each of them one unit.
+
+    Parameters
+    ----------
+    by_element : pandas.DataFrame
+        From :func:`correlate`. Elements with fewer positions than intervals need are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each kind, stratum, series and group of elements (:data:`ALL`, and for models that held out
+        chromosomes :data:`HELD_OUT` and :data:`SEEN`): ``kind, stratum, question, label, score, group,
+        elements``, and the measures with ``_low`` and ``_high``, Student's 95 % intervals over elements, cut
+        at the largest values that are possible.
+    """
+    keys = ["kind", "stratum", "question", "label", "score"]
+    found = []
+    for key, whole in by_element.groupby(keys, sort=False):
+        part = whole[whole["positions"] >= FEWEST_POSITIONS]
+        groups = {ALL: part}
+        if part["held_out"].any():
+            groups |= {HELD_OUT: part[part["held_out"]], SEEN: part[~part["held_out"]]}
+        for group, members in groups.items():
+            row = dict(zip(keys, key, strict=True))
+            row |= {"group": group, "elements": int(members["spearman"].notna().sum())}
+            for name in MEASURES:
+                estimate = mean_estimate(members[name].to_numpy(dtype=float))
+                # Of few elements, Student's interval can reach beyond what is possible.
+                most = 2 if name == "difference" else 1
+                low, high = (float(np.clip(end, -most, most)) for end in (estimate.low, estimate.high))
+                row |= {name: estimate.value, f"{name}_low": low, f"{name}_high": high}
+            found.append(row)
+    return pd.DataFrame(found)

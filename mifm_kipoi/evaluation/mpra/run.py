@@ -1,0 +1,261 @@
+"""``mifm evaluate mpra`` from files to files: scores held against saturation mutagenesis."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.baselines.protocol import Machine, needed
+from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.evaluation.mpra.correlations import Options, correlate, series_of, summarise
+from mifm_kipoi.evaluation.mpra.elements import (
+    Element,
+    find_elements,
+    own_sequences,
+    unknown_shares,
+    write_own_genome,
+)
+from mifm_kipoi.evaluation.mpra.scores import CONTROL, Places, Source, control_scores, model_scores
+from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.scoring.workers import set_threads
+from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE
+from mifm_kipoi.statistics.correlation import STRETCH
+from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
+from mifm_kipoi.version import __version__
+
+# Readers of tables with tabs take quotes as they are.
+_AS_TEXT: Any = {"sep": "\t", "index": False, "float_format": "%.10g", "quoting": csv.QUOTE_NONE}
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """What an evaluation found; the report is made of it.
+
+    Parameters
+    ----------
+    measurements : Measurements
+    elements : list of Element
+        On the contigs of the genome that was read, or of their own sequences.
+    sources : list of Source
+    by_element, summary : pandas.DataFrame
+        From :func:`mifm_kipoi.evaluation.mpra.correlations.correlate` and ``summarise``.
+    unknown : numpy.ndarray of float64, optional
+        Share of N in the window of each base, where only elements themselves were read.
+    made_by : dict of plain JSON types
+        Version, inputs and their checksums, options, declarations of models.
+    """
+
+    measurements: Measurements
+    elements: list[Element]
+    sources: list[Source]
+    by_element: pd.DataFrame
+    summary: pd.DataFrame
+    unknown: npt.NDArray[np.float64] | None
+    made_by: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class MPRARun:
+    """What to evaluate, and where to write it.
+
+    Parameters
+    ----------
+    table : Path
+        Of measured effects (:func:`mifm_kipoi.evaluation.mpra.table.read_measurements`).
+    folder : Path
+        Of the outputs; made where it is missing.
+    specs : sequence of Spec
+        Models.
+    fasta : Path, optional
+        Genome of the table's release; without it windows hold the element alone, and N around it.
+    min_barcodes : int
+        Effects of fewer barcodes are not evaluated.
+    options : Options
+        Of the correlations.
+    machine : Machine
+    threads : int, optional
+        Threads of PyTorch; by default all cores.
+    max_mismatch_share : float
+        See :func:`mifm_kipoi.stream_windows`.
+    progress : bool, optional
+        Whether to show it; by default where standard error is a terminal.
+    """
+
+    table: Path
+    folder: Path
+    specs: Sequence[Spec]
+    fasta: Path | None = None
+    min_barcodes: int = MIN_BARCODES
+    options: Options = dataclasses.field(default_factory=Options)
+    machine: Machine = dataclasses.field(default_factory=Machine)
+    threads: int | None = None
+    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        if any(spec.label == CONTROL for spec in self.specs):
+            raise OptionError(
+                f"a model has the label {CONTROL!r}, which is that of the controls; name it anew"
+            )
+
+    def __call__(self) -> list[str]:
+        """Read, score, correlate, draw, write.
+
+        Returns
+        -------
+        list of str
+            What was done, in words.
+
+        Raises
+        ------
+        MIFMError
+            When an input cannot be read, a package is missing, or an output cannot be written.
+        """
+        from mifm_kipoi.evaluation.mpra.report import write_report
+
+        # What is bound to fail fails before anything is scored.
+        needed("matplotlib", "plot")
+        needed("scipy.stats", "evaluation")
+        for spec in self.specs:
+            spec.check()
+        measurements = read_measurements(self.table, self.min_barcodes, self.options.max_p is not None)
+        made_folder(self.folder)
+        set_threads(self.threads or os.cpu_count() or 1)
+        evaluated = self._evaluated(measurements)
+        written = [*write_tables(evaluated, self.folder), *write_report(evaluated, self.folder)]
+        return [*_said(evaluated), f"written: {', '.join(str(path) for path in written)}"]
+
+    def _evaluated(self, measurements: Measurements) -> Evaluated:
+        elements = find_elements(measurements)
+        if not elements:
+            raise InputError(f"{self.table} has no SNV and no deletion of one base; expected some")
+        with self._placed(measurements, elements) as (places, sequences):
+            sources = [
+                source
+                for spec in self.specs
+                for source in model_scores(spec.label, spec.open(self.machine), places, self.progress)
+            ]
+        generator = np.random.default_rng(self.options.seed)
+        sources.append(control_scores(measurements.rows, elements, generator))
+        by_element = correlate(measurements.rows, elements, series_of(sources), self.options)
+        return Evaluated(
+            measurements,
+            list(places.elements),
+            sources,
+            by_element,
+            summarise(by_element),
+            unknown_shares(sequences) if sequences else None,
+            self._made_by(sources),
+        )
+
+    @contextlib.contextmanager
+    def _placed(
+        self, measurements: Measurements, elements: list[Element]
+    ) -> Iterator[tuple[Places, list[str]]]:
+        """Where rows are scored, and the elements' own sequences where that is there."""
+        if self.fasta is not None:
+            genome = Genome(self.fasta)
+            yield Places(measurements.rows, elements, genome, False, self.max_mismatch_share), []
+            return
+        sequences = own_sequences(measurements, elements)
+        with tempfile.TemporaryDirectory(prefix="mifm-mpra-") as folder:
+            path = Path(folder) / "elements.fa"
+            placed = write_own_genome(elements, sequences, path)
+            genome = Genome(path)
+            yield Places(measurements.rows, placed, genome, True, self.max_mismatch_share), sequences
+
+    def _made_by(self, sources: Sequence[Source]) -> dict[str, Any]:
+        inputs = {"table": self.table, "fasta": self.fasta}
+        declared = {source.label: source.declaration for source in sources if source.declaration}
+        return {
+            "mifm_kipoi": __version__,
+            **{
+                name: path and {"name": path.name, "sha256": sha256_of(path)} for name, path in inputs.items()
+            },
+            "models": [str(spec) for spec in self.specs],
+            "min_barcodes": self.min_barcodes,
+            "max_mismatch_share": self.max_mismatch_share,
+            **dataclasses.asdict(self.options),
+            "stretch": STRETCH,
+            "device": self.machine.device,
+            "declarations": {
+                label: dataclasses.asdict(declaration) for label, declaration in declared.items()
+            },
+        }
+
+
+def write_tables(evaluated: Evaluated, folder: Path) -> list[Path]:
+    """Write ``scores.tsv.gz``, ``elements.tsv``, ``summary.tsv`` and ``evaluation.json``.
+
+    Raises
+    ------
+    InputError
+        When a column of the table has the name of a column of scores.
+    OutputError
+        When a file cannot be written.
+    """
+    paths = [folder / name for name in ("scores.tsv.gz", "elements.tsv", "summary.tsv", "evaluation.json")]
+    text = score_table(evaluated.measurements, evaluated.sources).to_csv(**_AS_TEXT)
+    with written_whole(paths[0]) as temporary:
+        # Without the time, the same scores give the same file.
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+    for path, table in zip(paths[1:3], (evaluated.by_element, evaluated.summary), strict=True):
+        with written_whole(path) as temporary:
+            table.to_csv(temporary, **_AS_TEXT)
+    with written_whole(paths[3]) as temporary:
+        temporary.write_text(json.dumps(evaluated.made_by, indent=1) + "\n")
+    return paths
+
+
+def score_table(measurements: Measurements, sources: Sequence[Source]) -> pd.DataFrame:
+    """All rows of the table as they were, then ``kind``, ``measured`` and the scores with their statuses.
+
+    Raises
+    ------
+    InputError
+        When a column of the table has the name of one that follows.
+    """
+    columns: dict[str, Any] = {name: measurements.rows[name] for name in ("kind", "measured")}
+    for source in sources:
+        columns |= {source.column(name): values for name, values in source.columns.items()}
+        columns[source.status_column] = source.status
+    taken = sorted(set(columns) & set(measurements.original.columns))
+    if taken:
+        raise InputError(
+            f"{measurements.path} has columns that the output would have twice: {', '.join(taken)}; "
+            "rename them"
+        )
+    return pd.concat([measurements.original, pd.DataFrame(columns)], axis=1)
+
+
+def _said(evaluated: Evaluated) -> list[str]:
+    rows = evaluated.measurements.rows
+    counts = rows["measured"].value_counts()
+    lines = [
+        f"{len(rows):,} rows of {len(evaluated.elements)} elements: "
+        + ", ".join(f"{number:,} {reason}" for reason, number in counts.items())
+    ]
+    for source in evaluated.sources[:-1]:
+        reasons = pd.Series(source.status).value_counts()
+        names = ", ".join(source.column(score.name) for score in source.scores)
+        lines.append(f"{names}: " + ", ".join(f"{number:,} {reason}" for reason, number in reasons.items()))
+    if evaluated.unknown is not None:
+        lines.append(
+            "without --fasta the elements alone were read, and N around them: these are other scores than "
+            "those in the genome"
+        )
+    return lines

@@ -1,0 +1,251 @@
+"""Scores of the exchanges of elements: of models, of MIFM's attributions, and of controls."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.baselines.mifm import MIFMBaseline
+from mifm_kipoi.baselines.protocol import Baseline, Declaration, Score
+from mifm_kipoi.evaluation.mpra.elements import Element, as_variants
+from mifm_kipoi.evaluation.mpra.table import Kind, Measured
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.mutagenesis.mutate import Score as Effect
+from mifm_kipoi.mutagenesis.mutate import mutate
+from mifm_kipoi.mutagenesis.targets import Centre, Target
+from mifm_kipoi.network.inference import Predictor, find_device
+from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.windows import MAX_UNKNOWN_SHARE, WINDOW, ReferenceCheck, Status
+from mifm_kipoi.support.progress import Progress
+
+CONTROL = "control"
+"""Label of the controls, which no model may have."""
+
+ATTRIBUTION = Score(
+    "attribution",
+    "change of the logit of a window that is not centred on the exchange, but on the element, or on the "
+    "nearest of the windows that are tiled over it",
+    ranks=False,
+    signed=True,
+)
+
+DISTANCE = Score("distance_to_centre", "minus the distance from the middle of the element, in bases")
+RANDOM = Score("random", "a uniform random number")
+
+NOT_AN_EXCHANGE = "not_an_exchange"
+"""Status of attributions of deletions: they exchange bases."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Scores of one model, or one control, for all rows.
+
+    Parameters
+    ----------
+    label : str
+    scores : tuple of Score
+    columns : dict of str to numpy.ndarray of float64, shape (n,)
+        By name of the score; NaN where there is none.
+    status : list of str, length n
+        ``ok``, or why there is no score.
+    status_column : str
+        The name of the statuses in tables.
+    declaration : Declaration, optional
+        None for controls.
+    """
+
+    label: str
+    scores: tuple[Score, ...]
+    columns: dict[str, npt.NDArray[np.float64]]
+    status: list[str]
+    status_column: str
+    declaration: Declaration | None = None
+
+    def column(self, name: str) -> str:
+        """Name of a score in tables."""
+        return f"{self.label}.{name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where all rows are scored.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame, n rows
+        :attr:`mifm_kipoi.evaluation.mpra.table.Measurements.rows`.
+    elements : sequence of Element
+    genome : Genome
+        Holds the contigs of the elements.
+    alone : bool
+        Whether it holds nothing around them.
+    max_mismatch_share : float
+        See :func:`mifm_kipoi.stream_windows`.
+    """
+
+    rows: pd.DataFrame
+    elements: Sequence[Element]
+    genome: Genome
+    alone: bool
+    max_mismatch_share: float
+
+    @property
+    def max_unknown_share(self) -> float:
+        """Share of N in windows that MIFM may read: any where nothing is known around elements."""
+        return 1.0 if self.alone else MAX_UNKNOWN_SHARE
+
+
+def model_scores(
+    label: str, baseline: Baseline, places: Places, show: bool | None = None
+) -> Iterator[Source]:
+    """Scores of a model, and its attributions where it is a MIFM with windows of 512 bp.
+
+    Where nothing is known around elements, the limit on N in windows is lifted for MIFM; other models follow
+    their own rule, and those that read no sequence are asked for the positions of the table.
+
+    Parameters
+    ----------
+    label : str
+    baseline : Baseline
+    places : Places
+    show : bool, optional
+        Whether to show progress; by default where standard error is a terminal.
+
+    Raises
+    ------
+    ReferenceMismatchError
+        When too many bases of the table differ from the genome.
+    """
+    if isinstance(baseline, MIFMBaseline) and places.alone:
+        baseline = baseline.with_max_unknown_share(places.max_unknown_share)
+    declaration = baseline.declaration
+    columns = {name: np.full(len(places.rows), np.nan) for name in declaration.columns}
+    variants, status = as_variants(places.rows, places.elements, places.genome)
+    rows = [row for row, variant in enumerate(variants) if variant is not None]
+    asked = [variant for variant in variants if variant is not None]
+    if declaration.window is None:
+        asked = _on_chromosomes(asked, places.elements)
+    check = ReferenceCheck(places.genome, places.max_mismatch_share)
+    with contextlib.closing(Progress(f"variants of {label}", show)) as progress:
+        for first in range(0, len(asked), baseline.at_once):
+            part = slice(first, first + baseline.at_once)
+            scored = baseline.score(asked[part], places.genome)
+            if not places.alone:
+                check.add(scored.variants, scored.status)
+            for name, values in columns.items():
+                values[rows[part]] = scored.columns[name]
+            for row, reason in zip(rows[part], scored.status, strict=True):
+                status[row] = str(reason)
+            done = first + len(scored.status)
+            progress.update(done, done / len(asked))
+    yield Source(label, declaration.scores, columns, status, f"{label}.status", declaration)
+    if isinstance(baseline, MIFMBaseline) and declaration.window == WINDOW:
+        yield _attributions(label, baseline, places)
+
+
+def _on_chromosomes(variants: Sequence[Variant], elements: Sequence[Element]) -> list[Variant]:
+    """Variants as they are on the contigs of the table."""
+    by_contig = {element.contig: element for element in elements}
+    return [
+        dataclasses.replace(
+            variant,
+            chrom=by_contig[variant.chrom].chrom,
+            pos=variant.pos + by_contig[variant.chrom].offset,
+        )
+        for variant in variants
+    ]
+
+
+def tiles(length: int, reach: int) -> list[tuple[int, int, int]]:
+    """Stretches of an element, each with the centre of the window in which its bases are exchanged.
+
+    Parameters
+    ----------
+    length : int
+        Of the element.
+    reach : int
+        How many bases from its centre a window reads on either side.
+
+    Returns
+    -------
+    list of (int, int, int)
+        First base, the one behind the last, and the centre, from 0: as few stretches as ``reach`` allows,
+        of lengths as equal as can be.
+    """
+    number = -(-length // (2 * reach + 1))
+    bounds = [length * index // number for index in range(number + 1)]
+    return [(start, end, start + (end - start - 1) // 2) for start, end in itertools.pairwise(bounds)]
+
+
+def _attributions(label: str, baseline: MIFMBaseline, places: Places) -> Source:
+    changes, reasons = _exchanges(baseline, places)
+    rows = places.rows[["element", "pos", "ref", "alt", "kind", "measured"]]
+    values = np.full(len(rows), np.nan)
+    status: list[str] = []
+    for row, (name, pos, ref, alt, kind, measured) in enumerate(rows.itertuples(index=False)):
+        reason = str(measured)
+        if measured not in (Measured.OTHER_KIND, Measured.NON_ACGT):
+            reason = NOT_AN_EXCHANGE if kind == Kind.DELETION else reasons[name, pos]
+            if reason == Status.OK and (name, pos, ref, alt) not in changes:
+                reason = str(Status.REF_MISMATCH)
+            elif reason == Status.OK:
+                values[row] = changes[name, pos, ref, alt]
+        status.append(reason)
+    column = f"{label}.{ATTRIBUTION.name}_status"
+    return Source(label, (ATTRIBUTION,), {ATTRIBUTION.name: values}, status, column, baseline.declaration)
+
+
+def _exchanges(
+    baseline: MIFMBaseline, places: Places
+) -> tuple[dict[tuple[str, int, str, str], float], dict[tuple[str, int], str]]:
+    """Changes of the logit by element, 1-based position, REF and ALT; statuses by element and position."""
+    device = find_device(baseline.machine.device)
+    predictor = Predictor(baseline.weights.model().to(device), baseline.machine.batch_size)
+    read_from, read_to = predictor.network.receptive_field
+    centre = baseline.weights.config.variant_index
+    reach = min(centre - read_from, read_to - 1 - centre)
+    targets = [
+        Target(number, element.name, element.contig, low + start, low + end, low + middle, Status.OK)
+        for number, element in enumerate(places.elements)
+        for low in (element.start - element.offset,)
+        for start, end, middle in tiles(len(element), reach)
+    ]
+    changes: dict[tuple[str, int, str, str], float] = {}
+    reasons: dict[tuple[str, int], str] = {}
+    for effects in mutate(targets, places.genome, predictor, Centre.VARIANT, places.max_unknown_share):
+        target = effects.target
+        element = places.elements[target.number]
+        # Where the whole window has no score, there are no positions.
+        span = range(target.start + element.offset + 1, target.end + element.offset + 1)
+        statuses = effects.status or [target.status] * len(span)
+        reasons |= {(element.name, pos): str(reason) for pos, reason in zip(span, statuses, strict=True)}
+        bases = effects.ref.tobytes().decode()
+        for pos, base, found in zip(span, bases, effects.scores()[Effect.LOGIT].tolist(), strict=False):
+            changes |= {
+                (element.name, pos, base, alt): change
+                for alt, change in zip(encoding.BASES, found, strict=True)
+            }
+    return changes, reasons
+
+
+def control_scores(rows: pd.DataFrame, elements: Sequence[Element], generator: np.random.Generator) -> Source:
+    """Controls that know nothing of sequence.
+
+    Rows of elements without an exchange or deletion of one base, which have no middle, have none.
+    """
+    middles = {element.name: element.middle for element in elements}
+    middle = rows["element"].map(middles).to_numpy(dtype=float)
+    placed = np.isfinite(middle)
+    columns = {
+        DISTANCE.name: -np.abs(rows["pos"].to_numpy(dtype=float) - middle),
+        RANDOM.name: np.where(placed, generator.uniform(size=len(rows)), np.nan),
+    }
+    status = [str(Status.OK if known else Measured.OTHER_KIND) for known in placed]
+    return Source(CONTROL, (DISTANCE, RANDOM), columns, status, f"{CONTROL}.status")

@@ -1,0 +1,1 @@
+"""Scores against labels: how well causal variants rank."""

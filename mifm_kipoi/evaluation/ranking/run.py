@@ -1,0 +1,194 @@
+"""``mifm evaluate ranking`` from files to files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.errors import OptionError
+from mifm_kipoi.evaluation.ranking.evaluate import evaluate
+from mifm_kipoi.evaluation.ranking.labels import LabelOptions, Labels, read_labels
+from mifm_kipoi.evaluation.ranking.notes import Result
+from mifm_kipoi.evaluation.ranking.records import (
+    ALL,
+    COMMON,
+    METRICS,
+    Difference,
+    Evaluation,
+    Measure,
+    by_metric,
+    table,
+)
+from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores, choose_columns, read_scores
+from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.reports.page import decimal, with_interval
+from mifm_kipoi.statistics.bootstrap import RESAMPLES
+from mifm_kipoi.support.files import made_folder, sha256_of, writing, written_whole
+from mifm_kipoi.version import __version__
+
+
+@dataclasses.dataclass(frozen=True)
+class RankingRun:
+    """What to evaluate.
+
+    Parameters
+    ----------
+    scores, labels : Path
+        Tables; they may be the same.
+    folder : Path
+        Of the outputs; made where it is missing.
+    label_options : LabelOptions
+    columns, lower : tuple of str
+        See :func:`mifm_kipoi.evaluation.ranking.score_tables.choose_columns`.
+    held_out : tuple of str, optional
+        Chromosomes to look at apart; by default those that all models held out that declare some.
+    resamples, seed : int
+        Of the bootstrap.
+    """
+
+    scores: Path
+    labels: Path
+    folder: Path
+    label_options: LabelOptions = dataclasses.field(default_factory=LabelOptions)
+    columns: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
+    held_out: tuple[str, ...] | None = None
+    resamples: int = RESAMPLES
+    seed: int = 1
+
+    def __call__(self) -> list[str]:
+        """Read, measure and write.
+
+        The folder gets ``metrics.tsv``, ``paired.tsv``, ``report.html``, ``report.md``, ``figures/`` and,
+        last, ``evaluation.json``.
+
+        Returns
+        -------
+        list of str
+            What was found, and the files, for people.
+
+        Raises
+        ------
+        MIFMError
+            When an option is impossible, an input cannot be read, matplotlib is not installed or an output
+            cannot be written.
+        """
+        _need_matplotlib()
+        from mifm_kipoi.evaluation.ranking.report import write_report
+
+        labels = read_labels(self.labels, self.label_options)
+        chosen = choose_columns(self.scores, self.columns, self.lower)
+        same = self.scores.resolve() == self.labels.resolve()
+        column = labels.columns.get("pip") or labels.columns["label"]
+        if same and column in chosen.columns:
+            raise OptionError(
+                f"{column!r} makes the labels and is named as a score too; leave it out of the scores"
+            )
+        scores = read_scores(self.scores, chosen, labels, of_labels=same)
+        held_out = held_out_by_all(chosen) if self.held_out is None else _keys(self.held_out)
+        found = evaluate(labels.table, scores.table, held_out, self.seed, self.resamples)
+        made_by = self._made_by(labels, chosen, scores, found, held_out)
+        made_folder(self.folder)
+        written = [
+            self._write_table("metrics", found.measures, Measure),
+            self._write_table("paired", found.differences, Difference),
+        ]
+        result = Result(labels, chosen, scores, found, held_out, self.held_out is not None, made_by)
+        written += write_report(result, self.folder)
+        written.append(self._write_manifest({**made_by, "notes": result.notes}))
+        return [*_summary(found), *result.notes, f"written: {', '.join(str(path) for path in written)}"]
+
+    def _made_by(
+        self, labels: Labels, chosen: Chosen, scores: Scores, found: Evaluation, held_out: Sequence[str]
+    ) -> dict[str, Any]:
+        manifest = self.scores.parent / MANIFEST
+        negative, positive = self.label_options.limits
+        return {
+            "mifm_kipoi": __version__,
+            "scores": _described(self.scores),
+            "comparison": _described(manifest) if chosen.sources else None,
+            "labels": _described(self.labels),
+            "columns": labels.columns,
+            "pip_limits": {"positive_above": positive, "negative_below": negative}
+            if labels.made_of_pips
+            else None,
+            "evaluated": list(chosen.columns),
+            "lower_is_better": sorted(chosen.lower),
+            "held_out": list(held_out),
+            "resampled": found.resampled,
+            "clusters": found.clusters,
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "counts": {
+                "labels": labels.counts,
+                "rows_of_scores": scores.rows,
+                "labels_without_row_of_scores": scores.not_found,
+                "of_these_exchanged_alleles": scores.exchanged,
+                "without_score": scores.absent,
+            },
+            "strata": [dataclasses.asdict(one) for one in found.counts],
+        }
+
+    def _write_table(
+        self,
+        name: str,
+        records: Sequence[Measure] | Sequence[Difference],
+        kind: type[Measure | Difference],
+    ) -> Path:
+        path = self.folder / f"{name}.tsv"
+        with written_whole(path) as temporary, writing(path):
+            table(records, kind).to_csv(temporary, sep="\t", index=False)
+        return path
+
+    def _write_manifest(self, manifest: dict[str, Any]) -> Path:
+        path = self.folder / "evaluation.json"
+        with written_whole(path) as temporary, writing(path):
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        return path
+
+
+def held_out_by_all(chosen: Chosen) -> tuple[str, ...]:
+    """The chromosomes that each model held out, of those models that declare some."""
+    declared = [source.held_out for source in chosen.sources if source.held_out]
+    if not declared:
+        return ()
+    return tuple(chrom for chrom in declared[0] if all(chrom in others for others in declared))
+
+
+def _keys(chroms: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(contig_key(chrom) for chrom in chroms))
+
+
+def _described(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": sha256_of(path)}
+
+
+def _need_matplotlib() -> None:
+    """Find out before the computation."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        from mifm_kipoi.baselines.protocol import missing_package
+
+        raise missing_package("matplotlib", "plot") from error
+
+
+def _summary(found: Evaluation) -> list[str]:
+    """The metrics of the rows that all scores have as lines of text."""
+    measures = found.of(COMMON, ALL)
+    if not measures:
+        return []
+    groups = by_metric(measures)
+    rows = [["score", *(METRICS[metric] for metric in groups)]]
+    rows += [
+        [ones[0].score, *(with_interval(decimal, one.value, one.low, one.high) for one in ones)]
+        for ones in zip(*groups.values(), strict=True)
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        f"{measures[0].variants:,} variants that all scores have, {measures[0].positives:,} positive:",
+        *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
+    ]

@@ -1,0 +1,268 @@
+"""Scores of labelled variants, and what the models say of themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.evaluation.ranking.labels import Labels
+from mifm_kipoi.evaluation.ranking.variant_tables import (
+    VARIANT,
+    column_names,
+    numbers,
+    read_parts,
+    variant_keys,
+)
+from mifm_kipoi.genomics.genome import contig_key
+
+MANIFEST = "comparison.json"
+"""What ``mifm compare`` writes beside the table of scores."""
+
+STATUS = "status"
+"""Of a model's columns that which says why a variant has no score."""
+
+NOT_IN_TABLE = "no row of the variant"
+"""Why a labelled variant has no score when the table of scores lacks it."""
+
+NO_VALUE = "no value"
+"""Why it has none when the table has an empty field, and no status."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A model of a comparison, as it declared itself.
+
+    Parameters
+    ----------
+    label : str
+        Begins the names of its columns.
+    kind : str
+        Of :data:`mifm_kipoi.baselines.kinds.KINDS`.
+    name : str
+    ranking : tuple of str
+        Its columns in which higher is more likely causal.
+    held_out : tuple of str
+        Chromosomes, by :func:`mifm_kipoi.genomics.genome.contig_key`.
+    leakage : str
+    """
+
+    label: str
+    kind: str
+    name: str
+    ranking: tuple[str, ...]
+    held_out: tuple[str, ...]
+    leakage: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The columns that are evaluated.
+
+    Parameters
+    ----------
+    columns : tuple of str
+    lower : frozenset of str
+        Those in which lower is more likely causal.
+    undeclared : tuple of str
+        Those that were asked for although their model says that they do not rank.
+    sources : tuple of Source
+        The models of these columns that declared themselves.
+    """
+
+    columns: tuple[str, ...]
+    lower: frozenset[str]
+    undeclared: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+    def source(self, column: str) -> Source | None:
+        """The model of a column, where it declared itself."""
+        return next((one for one in self.sources if column.startswith(f"{one.label}.")), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Scores of labelled variants.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row for each labelled variant, in their order; float64, higher is more likely causal, NaN where
+        there is no score.
+    absent : dict of str to (dict of str to int)
+        Of each column, how many labelled variants have no score, by the reason.
+    rows : int
+        Of the file of scores.
+    not_found : int
+        Labelled variants without a row.
+    exchanged : int
+        Those of them that have a row with REF and ALT exchanged.
+    """
+
+    table: pd.DataFrame
+    absent: dict[str, dict[str, int]]
+    rows: int
+    not_found: int
+    exchanged: int
+
+
+def read_sources(scores: Path) -> tuple[Source, ...]:
+    """The models that ``comparison.json`` beside a table of scores tells of; none where it is missing.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    path = scores.parent / MANIFEST
+    if not path.is_file():
+        return ()
+    try:
+        told = json.loads(path.read_text())
+        return tuple(_source(model) for model in told["models"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} does not say of models what 'mifm compare' does ({type(error).__name__}: {error}); "
+            "expected the file that it wrote together with the scores"
+        ) from error
+
+
+def _source(model: dict[str, Any]) -> Source:
+    label, told = str(model["label"]), model["declaration"]
+    return Source(
+        label=label,
+        kind=str(model.get("spec", "")).partition("=")[2].partition(":")[0],
+        name=str(told["name"]),
+        ranking=tuple(f"{label}.{score['name']}" for score in told["scores"] if score["ranks"]),
+        held_out=tuple(contig_key(str(chrom)) for chrom in told["held_out"]),
+        leakage=str(told["leakage"]),
+    )
+
+
+def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -> Chosen:
+    """Decide which columns of a table are evaluated.
+
+    Parameters
+    ----------
+    scores : Path
+    columns : sequence of str
+        In which higher is more likely causal; when empty, those that the models of a comparison say rank.
+    lower : sequence of str
+        In which lower is more likely causal.
+
+    Raises
+    ------
+    InputError
+        When the table or its manifest cannot be read.
+    OptionError
+        When a column is not there, or is named as both, or none is known to rank.
+    """
+    names = column_names(scores)
+    sources = tuple(one for one in read_sources(scores) if any(n.startswith(f"{one.label}.") for n in names))
+    both = set(columns) & set(lower)
+    if both:
+        raise OptionError(f"{', '.join(sorted(both))} cannot be in --scores and in --lower; name each once")
+    for name in (*columns, *lower):
+        if name not in names or name in VARIANT:
+            raise OptionError(f"{scores} has no scores {name!r}; its columns are {', '.join(names)}")
+    declared = [name for source in sources for name in source.ranking if name in names]
+    chosen = tuple(dict.fromkeys((*(columns or declared), *lower)))
+    if not chosen:
+        raise OptionError(
+            f"nothing says which columns of {scores} rank variants, as {MANIFEST} of 'mifm compare' would; "
+            f"name them with --scores, or with --lower where lower is more likely causal: {', '.join(names)}"
+        )
+    own = tuple(one for one in sources if any(name.startswith(f"{one.label}.") for name in chosen))
+    told = [name for name in columns if any(name.startswith(f"{one.label}.") for one in own)]
+    return Chosen(chosen, frozenset(lower), tuple(name for name in told if name not in declared), own)
+
+
+def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = False) -> Scores:
+    """Find the scores of labelled variants: those with the same contig, position, REF and ALT.
+
+    Parameters
+    ----------
+    path : Path
+    chosen : Chosen
+    labels : Labels
+    of_labels : bool
+        The file is that of the labels: of a variant with several rows the one counts that its label is of.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be read, no labelled variant is in it, or rows of one have different scores.
+    """
+    wanted = labels.table.index
+    exchanged = _exchanged(labels.table)
+    status = {f"{one.label}.{STATUS}" for one in chosen.sources}
+    kept, rows = [], 0
+    turned: set[str] = set()
+    for part in read_parts(path, {*chosen.columns, *status}):
+        rows += len(part)
+        key = variant_keys(part)
+        turned.update(key[key.isin(exchanged)])
+        labelled = part[part.index.isin(labels.table["row"]) if of_labels else key.isin(wanted)]
+        own = labelled.drop(columns=list(VARIANT))
+        own[list(chosen.columns)] = pd.DataFrame({one: numbers(own[one], path) for one in chosen.columns})
+        kept.append(own.set_index(pd.Index(key[labelled.index])))
+    found = pd.concat(kept)
+    found = _once(found, chosen.columns, path)
+    missing = ~wanted.isin(found.index)
+    at_fault = exchanged[missing].isin(turned).sum()
+    if missing.all():
+        raise InputError(_none_found(path, labels, int(at_fault)))
+    table = found.reindex(wanted)
+    reasons = {name: _reasons(table, name, chosen.source(name), missing) for name in chosen.columns}
+    signed = table[list(chosen.columns)].astype(np.float64)
+    signed[list(chosen.lower)] *= -1
+    return Scores(signed, reasons, rows, int(missing.sum()), int(at_fault))
+
+
+def _exchanged(table: pd.DataFrame) -> pd.Index:
+    """The keys of variants with REF and ALT exchanged."""
+    turned = table.assign(ref=table["alt"], alt=table["ref"])
+    return pd.Index(variant_keys(turned))
+
+
+def _once(found: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
+    """Each variant of the index once; it may have several rows when they agree."""
+    values = found[list(columns)].reset_index(drop=True)
+    # By numbers, for columns may have any name.
+    alike = pd.concat([found.index.to_frame(index=False), values], axis=1, ignore_index=True)
+    found = found[~alike.duplicated().to_numpy()]
+    repeated = found.index.duplicated(keep=False)
+    if repeated.any():
+        raise InputError(
+            f"{path} has several rows of {found.index[repeated][0]} with different scores; expected one "
+            "score for each variant"
+        )
+    return found
+
+
+def _reasons(
+    table: pd.DataFrame, column: str, source: Source | None, missing: npt.NDArray[np.bool_]
+) -> dict[str, int]:
+    without = table[column].isna().to_numpy() & ~missing
+    status = f"{source.label}.{STATUS}" if source else ""
+    told = table[status] if status in table else pd.Series(NO_VALUE, table.index)
+    counts = told[without].fillna(NO_VALUE).astype(str).value_counts()
+    reasons = {str(reason): int(count) for reason, count in counts.items()}
+    return reasons | ({NOT_IN_TABLE: int(missing.sum())} if missing.any() else {})
+
+
+def _none_found(path: Path, labels: Labels, exchanged: int) -> str:
+    first = labels.table.index[0]
+    hint = (
+        f"{exchanged} are there with REF and ALT exchanged"
+        if exchanged
+        else "both must be of one genome build, with 1-based positions and alleles of the forward strand"
+    )
+    return f"{path} has none of the {len(labels.table)} labelled variants, such as {first}; {hint}"

@@ -1,0 +1,1 @@
+"""Associations, alleles, genotypes, clumps and LD blocks."""

@@ -1,0 +1,1 @@
+"""Files of genomes, variants, intervals and tables: read, checked and streamed."""

@@ -1,0 +1,368 @@
+"""Variants, and reading them from VCF and BCF files."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gzip
+import hashlib
+import io
+import itertools
+import os
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from mifm_kipoi.errors import MIFMError, VariantFileError
+from mifm_kipoi.genomics import bcf
+from mifm_kipoi.genomics.htslib import as_vcf
+from mifm_kipoi.genomics.intervals import Regions
+
+MISSING = "."
+
+_FIRST_COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+
+_LARGEST_POS = 2**31 - 1
+"""The largest position that BCF can hold, too."""
+
+STANDARD_INPUT = "-"
+
+_BEGINNING = 1 << 16
+"""Bytes that tell what a file is: at least one block of a bgzip file."""
+
+_BGZF_HEAD = 18
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends a bgzip file."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """One alternative allele of one record.
+
+    Parameters
+    ----------
+    chrom : str
+        Contig, named as in the variant file.
+    pos : int
+        1-based position of the first base of ``ref``.
+    id : str
+        Identifier, ``.`` where there is none.
+    ref, alt : str
+        Alleles in upper case; ``alt`` is ``.`` where the record has none, and can be a symbol such
+        as ``<DEL>``, ``*`` or a breakend.
+    """
+
+    chrom: str
+    pos: int
+    id: str
+    ref: str
+    alt: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a variant file.
+
+    Parameters
+    ----------
+    variants : tuple of Variant
+        One per alternative allele, in their order; one with ``alt`` ``.`` where there is none.
+    line : bytes
+        The record as in a VCF file, without the line's end; empty unless it was asked for.
+    """
+
+    variants: tuple[Variant, ...]
+    line: bytes
+
+
+_SEQUENCE = re.compile(r"[A-Z]+", re.IGNORECASE)
+
+
+def _upper(allele: str) -> str:
+    """Upper case for bases; symbols such as ``<DEL:ME>`` and breakends stay as they are."""
+    return allele.upper() if _SEQUENCE.fullmatch(allele) else allele
+
+
+def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) -> Iterator[Variant]:
+    """Stream a VCF (plain, gzip or bgzip) or BCF file, one variant per alternative allele.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; it is read once from start to end, so it needs no index and no order.
+    regions : Regions, optional
+        Keep only variants whose reference allele overlaps one of these.
+
+    Yields
+    ------
+    Variant
+        In the order of the file; a record without alternative allele gives one with ``alt`` ``.``.
+
+    Raises
+    ------
+    VariantFileError
+        When the file is missing, no VCF or BCF, truncated, or holds a record that cannot be read;
+        the message names the last record that could.
+    """
+    with VariantFile(path) as file:
+        for record in file:
+            if regions is None or in_regions(record, regions):
+                yield from record.variants
+
+
+def in_regions(record: Record, regions: Regions) -> bool:
+    """Whether the reference allele of a record overlaps any region."""
+    variant = record.variants[0]
+    return regions.overlap(variant.chrom, variant.pos - 1, variant.pos - 1 + len(variant.ref))
+
+
+class VariantFile:
+    """The records of a VCF (plain, gzip or bgzip) or BCF file, read once from start to end.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; ``-`` is standard input.
+    lines : bool
+        Keep the text of the records.
+
+    Raises
+    ------
+    VariantFileError
+        When the file is missing, no VCF or BCF, or truncated; while reading, also when it holds a
+        record that cannot be read: the message names the last record that could.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], lines: bool = False) -> None:
+        self.path = Path(path)
+        self._lines = lines
+        self._last = "before the first record"
+        self._open = contextlib.ExitStack()
+        try:
+            with self._explained():
+                self._source = self._open.enter_context(_open_bytes(self.path))
+                self.header, self._records = self._open_records()
+        except MIFMError:
+            self.close()
+            raise
+
+    @property
+    def sha256(self) -> str | None:
+        """Checksum of the bytes read so far of what can be read only once; None for a file."""
+        return self._source.raw.digest.hexdigest() if isinstance(self._source.raw, _Stream) else None
+
+    def __enter__(self) -> VariantFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._open.close()
+
+    @property
+    def share_read(self) -> float:
+        """Share of the file's bytes read so far; 0 where that is not known."""
+        try:
+            return self._source.tell() / max(self.path.stat().st_size, 1)
+        except OSError:
+            return 0.0
+
+    def __iter__(self) -> Iterator[Record]:
+        with self._explained():
+            for chrom, pos, name, bases, alts, line in self._records:
+                ref = _upper(bases) or MISSING
+                yield Record(
+                    tuple(
+                        Variant(chrom, pos, name or MISSING, ref, _upper(alt) or MISSING)
+                        for alt in alts or (MISSING,)
+                    ),
+                    line,
+                )
+                self._last = f"after {chrom}:{pos}"
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except MIFMError:
+            raise
+        # Damaged bytes are ValueError here, and gzip and zlib have errors of their own.
+        except Exception as error:
+            raise VariantFileError(
+                f"cannot read {self.path} {self._last}: {error}; expected a complete VCF or BCF file, "
+                "which 'bcftools view' would read without an error"
+            ) from error
+
+    def _open_records(self) -> tuple[list[bytes], Iterator[_Fields]]:
+        """The header's lines, the last that of the columns, and the records that follow."""
+        source = self._source
+        head = _beginning(source)
+        gzipped = head[:2] == BGZF_END[:2]
+        is_bcf = (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == bcf.MAGIC
+        header: list[bytes] = []
+        lines: Iterator[bytes] = itertools.repeat(b"")
+        if is_bcf and self._lines:
+            header, lines, source = self._bcf_text()
+        content = self._open.enter_context(gzip.GzipFile(fileobj=source)) if gzipped else source
+        if is_bcf:
+            records = zip(bcf.read_bcf(content), lines, strict=self._lines)
+            return header, ((*fields, line) for fields, line in records)
+        return _vcf_records(content, self._lines)
+
+    def _bcf_text(self) -> tuple[list[bytes], Iterator[bytes], io.BufferedReader]:
+        """BCF as text, header and records, which htslib makes of files with names, and the file itself."""
+        path, source = self.path, self._source
+        if isinstance(self._source.raw, _Stream):
+            file = self._open.enter_context(
+                tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 - the stack is one
+            )
+            shutil.copyfileobj(self._source, file)
+            file.flush()
+            path = Path(file.name)
+            source = self._open.enter_context(path.open("rb"))
+        lines = (line.rstrip(b"\n") for line in self._open.enter_context(as_vcf(path)))
+        header = []
+        for line in lines:
+            header.append(line)
+            if line.startswith(_FIRST_COLUMNS):
+                break
+        return header, lines, source
+
+
+_Fields = tuple[str, int, str, str, Sequence[str], bytes]
+"""CHROM, POS, ID, REF and the alternative alleles, as in the file, and the record's line."""
+
+
+class _Stream(io.RawIOBase):
+    """What can be read only once, such as standard input; notices a bgzip stream that is cut."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        super().__init__()
+        self._source = source
+        self._head = b""
+        self._tail = b""
+        self._pending = b""
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def beginning(self) -> bytes:
+        """The first bytes, which are still to be read."""
+        while len(self._pending) < _BEGINNING and (found := self._source.read(_BEGINNING)):
+            self._pending += found
+        return self._pending
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._pending:
+            self._pending = self._source.read(len(buffer))
+        found, self._pending = self._pending[: len(buffer)], self._pending[len(buffer) :]
+        buffer[: len(found)] = found
+        self.digest.update(found)
+        if len(self._head) < _BGZF_HEAD:
+            self._head += found[:_BGZF_HEAD]
+        self._tail = (self._tail + found)[-len(BGZF_END) :]
+        if not found and _is_bgzip(self._head) and self._tail != BGZF_END:
+            raise ValueError("it is truncated: bgzip's end-of-file mark is missing")
+        return len(found)
+
+
+def _beginning(source: io.BufferedReader) -> bytes:
+    """The first bytes of a file or stream, which are still to be read."""
+    if isinstance(source.raw, _Stream):
+        return source.raw.beginning()
+    head = source.read(_BEGINNING)
+    source.seek(0)
+    return head
+
+
+@contextlib.contextmanager
+def _open_bytes(path: Path) -> Iterator[io.BufferedReader]:
+    """A file, or a pipe or standard input, which can be read only once."""
+    if str(path) == STANDARD_INPUT:
+        yield io.BufferedReader(_Stream(sys.stdin.buffer))  # type: ignore[type-var,unused-ignore]
+    elif path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("rb") as file:
+            yield io.BufferedReader(_Stream(file))
+    else:
+        _check_complete(path)
+        with path.open("rb") as file:
+            yield file
+
+
+def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Iterator[_Fields]]:
+    """Read VCF as text: the first five columns, and no more than that the others are there."""
+    header: list[bytes] = []
+    numbered = enumerate(lines, start=1)
+    for number, line in numbered:
+        text = line.rstrip(b"\r\n")
+        if number == 1 and not text.startswith(b"##fileformat=VCF"):
+            raise ValueError(f"it begins with {text[:20]!r}, not with '##fileformat=VCF'")
+        if text:
+            header.append(text)
+        if text.startswith(_FIRST_COLUMNS):
+            columns = _count_columns(text, number)
+            filled = ((number, line) for number, line in numbered if line.strip(b"\r\n"))
+            return header, (_vcf_record(line, number, columns, keep) for number, line in filled)
+        if text and not text.startswith(b"##"):
+            raise ValueError(f"line {number} is no header line, and '#CHROM, POS ... INFO' has not come yet")
+    raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
+
+
+def _count_columns(line: bytes, number: int) -> int:
+    """Columns of the header's last line, in which a lost line end would hide the first record."""
+    more = line.removeprefix(_FIRST_COLUMNS).split(b"\t")
+    if more[0] or more[1:2] not in ([], [b"FORMAT"]):
+        found = b"\t".join(more)[:20]
+        raise ValueError(f"line {number} goes on behind INFO with {found!r}, not with FORMAT and the samples")
+    samples = more[2:]
+    if len(set(samples)) < len(samples):
+        raise ValueError(f"line {number} names a sample twice, or a line end is missing")
+    return line.count(b"\t") + 1
+
+
+def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
+    found = line.count(b"\t") + 1
+    without_samples = found == _FIRST_COLUMNS.count(b"\t") + 1
+    # Records without INFO occur in real files; one without an end of its line as well is cut.
+    without_info = found == _FIRST_COLUMNS.count(b"\t") and line.endswith(b"\n")
+    if found < columns and not without_samples and not without_info:
+        raise ValueError(f"line {number} has {found} columns instead of {columns}")
+    # Where a line end is lost, the next record stands in columns that nobody reads.
+    if found > columns and line.split(b"\t", columns)[columns].strip():
+        raise ValueError(f"line {number} has {found} columns instead of {columns}; is a line end missing?")
+    fields = line.split(b"\t", 5)[:5]
+    chrom, pos, name, ref, alts = (field.decode(errors="surrogateescape") for field in fields)
+    if not chrom:
+        raise ValueError(f"line {number} has no CHROM")
+    if not (pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POS):
+        raise ValueError(f"POS of line {number} is {pos!r}, not a number from 0 to {_LARGEST_POS}")
+    return chrom, int(pos), name, ref, alts.split(","), line.rstrip(b"\r\n") if keep else b""
+
+
+def _is_bgzip(head: bytes) -> bool:
+    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
+
+
+def _check_complete(path: Path) -> None:
+    """Find what htslib passes over: a missing file's reason, and a bgzip file cut at a block's end."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_BGZF_HEAD)
+            if _is_bgzip(head):
+                file.seek(max(path.stat().st_size - len(BGZF_END), 0))
+                if file.read() != BGZF_END:
+                    raise VariantFileError(
+                        f"{path} is truncated: bgzip's end-of-file mark is missing; copy or download it again"
+                    )
+    except OSError as error:
+        raise VariantFileError(f"cannot read the variant file {path}: {error.strerror or error}") from error
+    if not head:
+        raise VariantFileError(f"{path} is empty; expected a VCF or BCF file")

@@ -1,0 +1,1 @@
+"""The bridges to kipoi_veff and kipoi-veff2."""

@@ -1,0 +1,1 @@
+"""Saturation mutagenesis: each base of a window or region substituted."""

@@ -1,0 +1,308 @@
+"""Saturation mutagenesis: the logits of windows in which each base is exchanged for each other.
+
+There are two questions, and :class:`Centre` names them. What in the sequence supports the score of one
+variant? Then the window stays where it is and each of its bases is exchanged. Which scores have all SNVs
+of a region? Then each position gets a window of its own, with itself at the centre.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.intervals import Interval
+from mifm_kipoi.mutagenesis.targets import Centre, Target
+from mifm_kipoi.network.inference import Predictor, exactly
+from mifm_kipoi.scoring.scores import probability
+from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.windows import MAX_UNKNOWN_SHARE, VARIANT_INDEX, WINDOW, Status, cut_interval_windows
+
+SCORES = ("mifm_logit_ref", "mifm_logit_alt", "mifm_logit_delta", "mifm_ref", "mifm_alt", "mifm_delta")
+"""Names of what an exchange has, in the order of every output."""
+
+EXCHANGES = len(encoding.BASES) - 1
+
+_WINDOWS = 16
+"""Windows whose bases are exchanged at once: their activations take about 4 MB."""
+
+_EXCHANGES_AT_ONCE = 1024
+
+_POSITIONS = 1024
+"""Positions of a region that are scored at once, each in its own window."""
+
+
+class Score(enum.StrEnum):
+    """The effect that plots and tracks show."""
+
+    LOGIT = "mifm_logit_delta"
+    PROBABILITY = "mifm_delta"
+
+
+MAIN_SCORE = {Centre.VARIANT: Score.LOGIT, Centre.POSITION: Score.PROBABILITY}
+"""Logits add up what the parts of a window contribute; an SNV's score is a probability."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Effects:
+    """The exchanges at consecutive positions of a target.
+
+    Parameters
+    ----------
+    target : Target
+        Its status is final: where it is not ok, there are no positions.
+    start : int
+        The first position, 0-based.
+    ref : numpy.ndarray of uint8, shape (length,)
+        Bases of the FASTA, upper-case ASCII.
+    status : list of Status, length ``length``
+        Why a position has effects, or has none.
+    ref_logit : numpy.ndarray of float32, shape (length,)
+        Logit of the unchanged window: the same everywhere in a target whose centre is a variant; NaN
+        where it has none.
+    alt_logit : numpy.ndarray of float32, shape (length, 4)
+        Logits with A, C, G, T at the position; NaN at the base that stands there, and where the
+        status is not ok.
+    """
+
+    target: Target
+    start: int
+    ref: npt.NDArray[np.uint8]
+    status: list[Status]
+    ref_logit: npt.NDArray[np.float32]
+    alt_logit: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ref)
+
+    def scores(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Everything in :data:`SCORES`.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray of float32, shape (length, 4)
+            ``ref_logit`` and ``mifm_ref``, of the unchanged window, have no channels: (length,).
+        """
+        ref, alt = probability(self.ref_logit), probability(self.alt_logit)
+        found = (
+            self.ref_logit,
+            self.alt_logit,
+            self.alt_logit - self.ref_logit[:, None],
+            ref,
+            alt,
+            alt - ref[:, None],
+        )
+        return dict(zip(SCORES, found, strict=True))
+
+
+def mean_effect(effects: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Mean of the three exchanges of each position: (length, 4) -> (length,); NaN where there are none."""
+    has_any = ~np.isnan(effects).all(axis=1)
+    found = np.full(len(effects), np.nan, dtype=np.float32)
+    found[has_any] = np.nanmean(effects[has_any], axis=1)
+    return found
+
+
+def strongest_effect(effects: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The effect of largest size of each position, with its sign: (length, 4) -> (length,)."""
+    strongest = np.nan_to_num(np.abs(effects), nan=-1).argmax(axis=1)
+    found: npt.NDArray[np.float32] = effects[np.arange(len(effects)), strongest]
+    return found
+
+
+def exchange_logits(
+    predictor: Predictor, windows: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Logits of windows with one base exchanged, for each base and each other that it can be.
+
+    Equal to cutting every changed window and evaluating the network on it, but for rounding (about 1e-5):
+    a window is evaluated once, and then what each exchange reaches.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    windows : numpy.ndarray of uint8, shape (n, window)
+        Codes, from :func:`mifm_kipoi.cut_interval_windows` for instance.
+    where : numpy.ndarray of bool, shape (n, window), optional
+        Positions to exchange; all by default.
+
+    Returns
+    -------
+    ref_logit : numpy.ndarray of float32, shape (n,)
+        Of the windows as they are.
+    alt_logit : numpy.ndarray of float32, shape (n, window, 4)
+        With A, C, G, T at each position; NaN at the base that stands there, at every position without
+        a base, and where ``where`` is false.
+
+    Raises
+    ------
+    ValueError
+        When the windows have another length than the network's.
+    """
+    ref_logit = np.full(len(windows), np.nan, dtype=np.float32)
+    alt_logit = np.full((*windows.shape, encoding.NO_BASE), np.nan, dtype=np.float32)
+    for first in range(0, len(windows), _WINDOWS):
+        part = slice(first, first + _WINDOWS)
+        codes = np.ascontiguousarray(windows[part])
+        chosen = codes != encoding.NO_BASE
+        if where is not None:
+            chosen &= where[part]
+        rows, indices = np.nonzero(chosen)
+        others = (codes[rows, indices][:, None] + np.arange(1, EXCHANGES + 1)) % encoding.NO_BASE
+        exchanges = (np.repeat(rows, EXCHANGES), np.repeat(indices, EXCHANGES), others.ravel())
+        ref_logit[part], alt_logit[part][exchanges] = _exchange(predictor, codes, *exchanges)
+    return ref_logit, alt_logit
+
+
+def _exchange(
+    predictor: Predictor,
+    codes: npt.NDArray[np.uint8],
+    rows: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
+    bases: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Logits of windows, shape (n,), and of exchanges in them, shape (m,)."""
+    network = predictor.network
+    with exactly():
+        levels = network.levels(predictor.one_hot(torch.from_numpy(codes)))
+        logits = network.read_out(levels[-1])
+        ref = logits.float().cpu().numpy()
+        alt = ref[rows]
+        start, end = network.receptive_field
+        read = (indices >= start) & (indices < end)
+        if network.config.channels > encoding.NO_BASE:
+            # The variant token hides the base at the centre.
+            read &= indices != network.config.variant_index
+        kinds = torch.eye(encoding.NO_BASE, network.config.channels).to(logits)
+        numbers = np.flatnonzero(read)
+        for low in range(0, numbers.size, _EXCHANGES_AT_ONCE):
+            part = numbers[low : low + _EXCHANGES_AT_ONCE]
+            at, where, what = (
+                torch.from_numpy(values[part]).to(logits.device) for values in (rows, indices, bases)
+            )
+            found = network.read_out(network.exchange_anywhere(levels, at, where, kinds[what]))
+            alt[part] = found.float().cpu().numpy()
+    return ref, alt
+
+
+def mutate(
+    targets: Iterable[Target],
+    genome: Genome,
+    predictor: Predictor,
+    centre: Centre,
+    max_unknown_share: float = MAX_UNKNOWN_SHARE,
+) -> Iterator[Effects]:
+    """Exchange every base of targets for every other, in their order and in constant memory.
+
+    Parameters
+    ----------
+    targets : iterable of Target
+        From :mod:`mifm_kipoi.mutagenesis.targets`, made for the same ``centre``.
+    genome : Genome
+    predictor : Predictor
+        Of a network with windows of 512 bases.
+    centre : Centre
+        What is at index 255 of the window.
+    max_unknown_share : float
+        See :func:`mifm_kipoi.cut_windows`.
+
+    Yields
+    ------
+    Effects
+        For ``Centre.VARIANT`` one of each target; for ``Centre.POSITION`` one or more that follow each
+        other. A target without a score has one without positions.
+    """
+    if centre is Centre.VARIANT:
+        rest = iter(targets)
+        while batch := list(itertools.islice(rest, _WINDOWS)):
+            yield from _around_variants(batch, genome, predictor, max_unknown_share)
+        return
+    for target in targets:
+        if target.status is not Status.OK:
+            yield _nothing(target)
+            continue
+        for start in range(target.start, target.end, _POSITIONS):
+            end = min(start + _POSITIONS, target.end)
+            yield _around_positions(target, start, end, genome, predictor, max_unknown_share)
+
+
+def _nothing(target: Target) -> Effects:
+    return Effects(
+        target,
+        target.start,
+        np.empty(0, np.uint8),
+        [],
+        np.empty(0, np.float32),
+        np.empty((0, encoding.NO_BASE), np.float32),
+    )
+
+
+def _fetch(target: Target, start: int, end: int, genome: Genome) -> npt.NDArray[np.uint8]:
+    contig = genome.find_contig(target.chrom)
+    assert contig is not None, "a target that is ok lies on a contig of the FASTA"
+    return genome.fetch(contig, start, end)
+
+
+def _around_variants(
+    targets: list[Target], genome: Genome, predictor: Predictor, max_unknown_share: float
+) -> Iterator[Effects]:
+    """One window for each target."""
+    centres = [target.start if target.centre is None else target.centre for target in targets]
+    bases = [
+        Interval(target.chrom, centre, centre + 1, target.id)
+        for target, centre in zip(targets, centres, strict=True)
+    ]
+    windows, status = cut_interval_windows(bases, genome, max_unknown_share)
+    targets = [
+        dataclasses.replace(target, status=reason) if target.status is Status.OK else target
+        for target, reason in zip(targets, status, strict=True)
+    ]
+    scored = [row for row, target in enumerate(targets) if target.status is Status.OK]
+    where = np.zeros((len(scored), WINDOW), dtype=bool)
+    spans = []
+    for row, number in enumerate(scored):
+        offset = centres[number] - VARIANT_INDEX
+        spans.append(slice(targets[number].start - offset, targets[number].end - offset))
+        where[row, spans[-1]] = True
+    ref_logit, alt_logit = exchange_logits(predictor, windows[scored], where)
+    rows = iter(range(len(scored)))
+    for target in targets:
+        if target.status is not Status.OK:
+            yield _nothing(target)
+            continue
+        row = next(rows)
+        ref = _fetch(target, target.start, target.end, genome)
+        known = (encoding.codes(ref) != encoding.NO_BASE).tolist()
+        reasons = [Status.OK if base else Status.NON_ACGT_ALLELE for base in known]
+        logits = np.full(len(ref), ref_logit[row], dtype=np.float32)
+        yield Effects(target, target.start, ref, reasons, logits, alt_logit[row, spans[row]])
+
+
+def _around_positions(
+    target: Target, start: int, end: int, genome: Genome, predictor: Predictor, max_unknown_share: float
+) -> Effects:
+    """One window for each position."""
+    bases = _fetch(target, start, end, genome)
+    codes = encoding.codes(bases)
+    positions = [Interval(target.chrom, pos, pos + 1, target.id) for pos in range(start, end)]
+    windows, status = cut_interval_windows(positions, genome, max_unknown_share)
+    for row in np.flatnonzero(codes == encoding.NO_BASE):
+        status[row] = Status.NON_ACGT_ALLELE
+    scored = np.array([row for row, reason in enumerate(status) if reason is Status.OK], dtype=np.intp)
+    others = (codes[scored][:, None] + np.arange(1, EXCHANGES + 1)) % encoding.NO_BASE
+    # The three exchanges of a position follow each other, so that they share the reference window.
+    ref = np.repeat(windows[scored], EXCHANGES, axis=0)
+    alt = ref.copy()
+    alt[:, VARIANT_INDEX] = others.ravel()
+    found_ref, found_alt = predictor.variant_logits(ref, alt)
+    ref_logit = np.full(len(bases), np.nan, dtype=np.float32)
+    ref_logit[scored] = found_ref[::EXCHANGES]
+    alt_logit = np.full((len(bases), encoding.NO_BASE), np.nan, dtype=np.float32)
+    alt_logit[np.repeat(scored, EXCHANGES), others.ravel()] = found_alt
+    return Effects(target, start, bases, status, ref_logit, alt_logit)

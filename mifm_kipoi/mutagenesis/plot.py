@@ -1,0 +1,317 @@
+"""Figures of saturation mutagenesis: a logo of the sequence above a heat map of all exchanges."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mifm_kipoi.errors import OutputError
+from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, Score, mean_effect
+from mifm_kipoi.mutagenesis.targets import Centre, Target
+from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.windows import Status
+from mifm_kipoi.support.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+MAX_LENGTH = 2048
+"""Positions of a figure; more would not fit a page."""
+
+LINE_LENGTH = 128
+"""Most positions side by side; longer regions go on below."""
+
+BASE_COLOURS = {"A": "#109648", "C": "#255c99", "G": "#f7a832", "T": "#d62839"}
+"""The usual colours of sequence logos."""
+
+_FONT = 7
+"""Points: what journals ask for."""
+
+# Inches.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.62, 0.7, 0.38, 0.2
+_LOGO, _GAP, _HEAT = 0.8, 0.03, 0.44
+_LINE = _LOGO + _GAP + _HEAT + 0.32
+_BAR = _LOGO + _GAP + _HEAT
+_MOST_WIDTH = 7.2 - _LEFT - _RIGHT
+"""With it a figure is as wide as two columns of a page."""
+_LEAST_WIDTH = 2.2
+_BASE_WIDTH = 0.16
+_TICK_WIDTH = 0.65
+
+_LETTER = 0.068
+"""Width of a letter of the title, on average."""
+
+_SHORTEST_NAME = 8
+
+_LABELS = {
+    Score.LOGIT: "change of the logit",
+    Score.PROBABILITY: "change of the MIFM score",
+}
+
+
+class Figures:
+    """A sink that draws a figure of each target: ``OUT.png``, or ``OUT.1.png`` and so on for several.
+
+    Parameters
+    ----------
+    path : Path
+        Its suffix names the format.
+    centre : Centre
+    stack : contextlib.ExitStack
+        Holds the figures until all are complete.
+    """
+
+    def __init__(self, path: Path, centre: Centre, stack: contextlib.ExitStack) -> None:
+        self._path = path
+        self._score = MAIN_SCORE[centre]
+        self._stack = stack
+        self._parts: list[Effects] = []
+        self._first: Figure | None = None
+        self._first_number = 0
+        self.count = 0
+
+    def add(self, effects: Effects) -> None:
+        """Collect the parts of a target, and draw it when the next one comes.
+
+        Raises
+        ------
+        OutputError
+            When a region is too long for a figure.
+        """
+        target = effects.target
+        if target.status is not Status.OK:
+            return
+        if target.end - target.start > MAX_LENGTH:
+            raise OutputError(
+                f"cannot plot {target.name}: it has {target.end - target.start} positions, expected at most "
+                f"{MAX_LENGTH}; plot a shorter region, or leave --plot out"
+            )
+        if self._parts and self._parts[0].target.number != target.number:
+            self._draw()
+        self._parts.append(effects)
+
+    def finish(self) -> None:
+        """Draw the last target."""
+        if self._parts:
+            self._draw()
+        if self._first is not None:
+            self._save(self._first, self._path)
+
+    def _draw(self) -> None:
+        figure = draw(self._parts, self._score)
+        number = self._parts[0].target.number
+        self._parts = []
+        self.count += 1
+        if self.count == 1:
+            self._first, self._first_number = figure, number
+            return
+        if self._first is not None:
+            self._save(self._first, self._numbered(self._first_number))
+            self._first = None
+        self._save(figure, self._numbered(number))
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
+
+    def _save(self, figure: Figure, path: Path) -> None:
+        temporary = self._stack.enter_context(written_whole(path))
+        figure.savefig(temporary, format=path.suffix[1:], dpi=300)
+
+
+@contextlib.contextmanager
+def drawn(path: str | os.PathLike[str], centre: Centre) -> Iterator[Figures]:
+    """Figures, which get their names when all are complete.
+
+    Raises
+    ------
+    OutputError
+        When the suffix is not one of :data:`SUFFIXES`, or matplotlib is not installed.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise OutputError(
+            f"cannot plot to {path}: its name ends in {path.suffix!r}; expected .png, .svg or .pdf"
+        )
+    try:
+        import matplotlib  # noqa: F401 - found now, not after the computation
+    except ImportError as error:
+        raise OutputError(
+            "matplotlib, which draws the plot, is not installed; install it with "
+            "pip install 'mifm-kipoi[plot]', or leave --plot out"
+        ) from error
+    with contextlib.ExitStack() as stack:
+        figures = Figures(path, centre, stack)
+        yield figures
+        figures.finish()
+
+
+def draw(parts: Sequence[Effects], score: Score) -> Figure:
+    """A figure of one target.
+
+    The logo's letters are the reference bases, as high as minus the mean effect of their three
+    exchanges: a letter above the line supports the score, one below it, upside down, opposes it. The
+    heat map shows each exchange; a dot marks the base that stands there.
+
+    Parameters
+    ----------
+    parts : sequence of Effects
+        Of one target, in their order, all of its positions.
+    score : Score
+        Which effect to show.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        For each line of up to 128 positions an axes with the logo and one with the heat map; then the
+        colour bar.
+    """
+    from matplotlib.figure import Figure
+
+    target = parts[0].target
+    bases = b"".join(part.ref.tobytes() for part in parts).decode()
+    effects = np.concatenate([part.scores()[score] for part in parts])
+    importance = -mean_effect(effects)
+    lines = math.ceil(len(bases) / LINE_LENGTH)
+    length = math.ceil(len(bases) / lines)
+    width = min(max(_BASE_WIDTH * length, _LEAST_WIDTH), _MOST_WIDTH)
+    size = (_LEFT + width + _RIGHT, _TOP + lines * _LINE + _BOTTOM)
+    figure = Figure(figsize=size)
+    # Places in inches, so that letters and labels are of one size whatever the length of the region.
+    inches = functools.partial(_add_axes, figure)
+    bound = np.nanmax(np.abs(effects), initial=0) or 1.0
+    low, high = _limits(importance)
+    for number in range(lines):
+        part = slice(number * length, (number + 1) * length)
+        below = size[1] - _TOP - number * _LINE - _LOGO
+        start = target.start + number * length
+        logo = inches(_LEFT, below, width, _LOGO)
+        _draw_logo(logo, bases[part], importance[part])
+        logo.set(xlim=(-0.5, length - 0.5), ylim=(low, high))
+        heat = inches(_LEFT, below - _GAP - _HEAT, width, _HEAT)
+        image = _draw_heat(heat, bases[part], effects[part], bound)
+        heat.set(xlim=(-0.5, length - 0.5), ylim=(encoding.NO_BASE - 0.5, -0.5))
+        _set_positions(heat, start, len(bases[part]), int(width / _TICK_WIDTH) * len(bases[part]) // length)
+        _mark_centre(logo, target, start, len(bases[part]))
+    heat.set_xlabel(f"position on {target.chrom}", fontsize=_FONT, parse_math=False)
+    top = size[1] - _TOP
+    bar = figure.colorbar(image, cax=inches(_LEFT + width + 0.12, top - _BAR, 0.09, _BAR))
+    bar.set_label(_LABELS[score], fontsize=_FONT)
+    bar.ax.tick_params(labelsize=_FONT - 1, width=0.5, length=2)
+    bar.outline.set_linewidth(0.5)
+    title = _title(target, width + _RIGHT)
+    figure.text(_LEFT / size[0], 1 - 0.09 / size[1], title, fontsize=_FONT + 1, va="top")
+    figure.text(1 - 0.12 / size[0], 0.06 / size[1], _key(target), fontsize=_FONT - 1, ha="right")
+    return figure
+
+
+def _add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    all_width, all_height = figure.get_size_inches()
+    return figure.add_axes((left / all_width, bottom / all_height, width / all_width, height / all_height))
+
+
+def _limits(importance: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Of the logo: from the lowest to the highest letter, the line at 0 included."""
+    low = float(np.nanmin(importance, initial=0))
+    high = float(np.nanmax(importance, initial=0))
+    room = 0.04 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _title(target: Target, width: float) -> str:
+    """The name, shortened where it does not fit into inches, and the place."""
+    place = f"{target.chrom}:{target.start + 1:,}-{target.end:,}"
+    longest = max(int(width / _LETTER) - len(place) - 3, _SHORTEST_NAME)
+    name = target.id if len(target.id) <= longest else f"{target.id[: longest - 1]}…"
+    return place if name == "." else f"{name}   {place}"
+
+
+def _key(target: Target) -> str:
+    return (
+        "dot: reference base"
+        if target.centre is None
+        else "dot: reference base; triangle: centre of the window"
+    )
+
+
+@functools.cache
+def _glyph(base: str) -> Any:
+    """The outline of a letter, in the unit square."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    path = TextPath((0, 0), base, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold"))
+    box = path.get_extents()
+    return path.transformed(Affine2D().translate(-box.x0, -box.y0).scale(1 / box.width, 1 / box.height))
+
+
+def _draw_logo(axes: Axes, bases: str, importance: npt.NDArray[np.float32]) -> None:
+    """One letter per position that has effects."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.transforms import Affine2D
+
+    for place, (base, height) in enumerate(zip(bases, importance.tolist(), strict=True)):
+        if math.isnan(height):
+            continue
+        shape = Affine2D().scale(0.92, height).translate(place - 0.46, 0)
+        axes.add_patch(PathPatch(_glyph(base).transformed(shape), facecolor=BASE_COLOURS[base], linewidth=0))
+    axes.axhline(0, color="black", linewidth=0.5)
+    axes.set_ylabel("importance", fontsize=_FONT)
+    axes.locator_params(axis="y", nbins=4, min_n_ticks=3)
+    axes.tick_params(axis="y", labelsize=_FONT - 1, width=0.5, length=2)
+    axes.tick_params(axis="x", bottom=False, labelbottom=False)
+    for side in ("top", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_linewidth(0.5)
+
+
+def _draw_heat(axes: Axes, bases: str, effects: npt.NDArray[np.float32], bound: float) -> AxesImage:
+    """Cells of the exchanges; a dot in those of the reference bases; grey where there is nothing."""
+    import matplotlib
+
+    colours = matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.85")
+    cells = effects.T.copy()
+    known = [
+        (place, encoding.BASES.index(base)) for place, base in enumerate(bases) if base in encoding.BASES
+    ]
+    known = [(place, row) for place, row in known if not np.isnan(cells[:, place]).all()]
+    for place, row in known:
+        cells[row, place] = 0
+    image = axes.imshow(cells, cmap=colours, vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
+    if known:
+        axes.plot(*zip(*known, strict=True), ".", color="0.25", markersize=2.0, markeredgewidth=0)
+    axes.set_yticks(range(encoding.NO_BASE), list(encoding.BASES))
+    axes.tick_params(axis="y", labelsize=_FONT - 1, length=0, pad=2)
+    for spine in axes.spines.values():
+        spine.set_linewidth(0.5)
+    return image
+
+
+def _set_positions(axes: Axes, start: int, length: int, most: int) -> None:
+    """Ticks at round 1-based positions."""
+    steps = (factor * 10**power for power in range(9) for factor in (1, 2, 5))
+    step = next(step for step in steps if length <= step * max(most, 1))
+    positions = range(-(-(start + 1) // step) * step, start + length + 1, step)
+    axes.set_xticks([pos - 1 - start for pos in positions], [f"{pos:,}" for pos in positions])
+    axes.tick_params(axis="x", labelsize=_FONT - 1, width=0.5, length=2)
+
+
+def _mark_centre(axes: Axes, target: Target, start: int, length: int) -> None:
+    """A triangle above the base at index 255 of the window."""
+    if target.centre is not None and start <= target.centre < start + length:
+        place = target.centre - start
+        axes.plot(
+            place, 1.03, "v", transform=axes.get_xaxis_transform(), color="black", markersize=4, clip_on=False
+        )

@@ -1,0 +1,1 @@
+"""The MIFM network: its definition, weights and inference."""

@@ -1,0 +1,219 @@
+"""Run a network over windows, and over pairs of reference and alternative windows, in batches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from mifm_kipoi.errors import OptionError
+from mifm_kipoi.network.model import MIFM
+from mifm_kipoi.network.partial import PartialNetwork
+from mifm_kipoi.network.precisions import FULL, PRECISIONS
+from mifm_kipoi.sequence import encoding
+
+_BATCH = 256
+"""Windows, or pairs of windows, at once: on CPUs, more leave the cache and fewer waste time on calls."""
+
+
+class Predictor:
+    """A network made ready for inference.
+
+    Windows come in one of two forms: codes, uint8 of shape (n, window), from
+    :func:`mifm_kipoi.cut_windows`; or one-hot, floating point of shape (n, channels, window), in which
+    a window whose first value is NaN stands for one that cannot be scored. One-hot windows are read
+    fastest when their memory is laid out as (n, window, channels). A network with the variant token is given
+    it at the variant's index, unless one-hot windows have the fifth channel already.
+
+    Parameters
+    ----------
+    model : MIFM
+        On any device; it is left as it came, and its values are taken as they are now.
+    batch_size : int, optional
+        Windows, or pairs of windows, at once.
+    precision : str
+        A key of :data:`mifm_kipoi.network.precisions.PRECISIONS`: the format of activations. The two short
+        ones are for GPUs; what they cost is in docs/scoring.md.
+    """
+
+    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = FULL) -> None:
+        self._batch_size = batch_size or _BATCH
+        kind = PRECISIONS[precision]
+        self._network = PartialNetwork(model, getattr(torch, kind) if kind else None)
+        self._like = model.head.weight.detach()
+        self._index, self._window = model.config.variant_index, model.config.window
+        bases = torch.eye(encoding.NO_BASE + 1, model.config.channels)
+        bases[encoding.NO_BASE] = 0
+        self._bases = bases.to(self._like)
+
+    @property
+    def window(self) -> int:
+        """Length of the network's windows in base pairs."""
+        return self._window
+
+    @property
+    def network(self) -> PartialNetwork:
+        """The network, for computations on its levels."""
+        return self._network
+
+    def logits(self, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
+        """Logits of windows.
+
+        Parameters
+        ----------
+        windows : numpy.ndarray
+            In either form.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n,)
+            NaN for windows that cannot be scored.
+
+        Raises
+        ------
+        ValueError
+            When the windows have another shape than the network's.
+        """
+        found = np.full(len(windows), np.nan, dtype=np.float32)
+        with exactly():
+            for rows in _batches(_scorable(windows), self._batch_size):
+                levels = self._network.levels(self.one_hot(_tensor(windows[rows])))
+                found[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
+        return found
+
+    def variant_logits(
+        self,
+        ref: npt.NDArray[np.uint8 | np.floating],
+        alt: npt.NDArray[np.uint8 | np.floating],
+        index: int | None = None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits of the reference and the alternative windows of variants.
+
+        Equal to two calls of :meth:`logits` but for rounding, and faster: where the windows differ in
+        the variant's base alone, only what that base reaches is computed again, and the reference
+        window of neighbours that share one is computed once.
+
+        Parameters
+        ----------
+        ref, alt : numpy.ndarray
+            In either form, both in the same.
+        index : int, optional
+            0-based position of the variant's base in the windows, that of the network by default.
+
+        Returns
+        -------
+        ref_logit, alt_logit : numpy.ndarray of float32, shape (n,)
+            NaN where either window cannot be scored.
+
+        Raises
+        ------
+        ValueError
+            When the windows have another shape than the network's, or the two differ.
+        """
+        if ref.shape != alt.shape or ref.dtype != alt.dtype:
+            raise ValueError(
+                f"ref is {ref.dtype} of shape {ref.shape} and alt {alt.dtype} of {alt.shape}; "
+                "expected two of a kind"
+            )
+        index = self._index if index is None else index
+        found = np.full((2, len(ref)), np.nan, dtype=np.float32)
+        with exactly():
+            for rows in _batches(_scorable(ref, alt), self._batch_size):
+                found[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]), index)
+        return found[0], found[1]
+
+    def _pair_logits(self, ref: torch.Tensor, alt: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
+        """Shape (2, n)."""
+        differs = (ref != alt).view(*ref.shape[:2], -1).any(2)
+        differs[:, index] = False
+        exchanged = ~differs.any(1)
+        first = torch.ones(len(ref), dtype=torch.bool)
+        first[1:] = (ref[1:] != ref[:-1]).flatten(1).any(1)
+        owner = first.cumsum(0) - 1
+        one_by_one = bool(exchanged.all() and first.all())
+        whole = ref if one_by_one else torch.cat([ref[first], alt[~exchanged]])
+        levels = self._network.levels(self.one_hot(whole, index))
+        bins = [levels[-1]]
+        if exchanged.any():
+            bases = self.one_hot(alt[exchanged], index)[:, index]
+            rows = None if one_by_one else owner[exchanged].to(bases.device)
+            bins.append(self._network.exchange(levels, index, bases, rows))
+        logits = self._network.read_out(torch.cat(bins)).float().cpu()
+        found = torch.empty(2, len(ref))
+        refs = int(first.sum())
+        found[0] = logits[:refs][owner]
+        found[1, ~exchanged] = logits[refs : len(whole)]
+        found[1, exchanged] = logits[len(whole) :]
+        return found.numpy()
+
+    def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
+        """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
+        windows = windows.to(self._like.device)
+        wanted = self._bases.shape[1]
+        if windows.dim() == 3:
+            channels = windows.to(self._like.dtype)
+            if channels.shape[2] == wanted or channels.shape[2] != encoding.NO_BASE:
+                return channels
+            channels = F.pad(channels, (0, wanted - encoding.NO_BASE))
+        else:
+            channels = F.embedding(windows.int(), self._bases)
+        if wanted > encoding.NO_BASE:
+            channels[:, self._index if index is None else index] = channels.new_tensor([0, 0, 0, 0, 1])
+        return channels
+
+
+def logits(model: MIFM, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
+    """Logits of windows under a model; see :meth:`Predictor.logits`."""
+    return Predictor(model).logits(windows)
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """A device of PyTorch; ``auto`` is a GPU where there is one.
+
+    Raises
+    ------
+    OptionError
+        When there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    # PyTorch has an exception of its own for each way in which a device can be missing.
+    except Exception as error:
+        raise OptionError(f"no device {name!r}: {error}; expected cpu, cuda or auto") from error
+
+
+@contextlib.contextmanager
+def exactly() -> Iterator[None]:
+    """No gradients, and no TensorFloat-32 in place of float32 on GPUs."""
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
+
+
+def _scorable(*windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.intp]:
+    """Rows without NaN in the first value."""
+    scorable = np.ones(len(windows[0]), dtype=bool)
+    for each in windows:
+        if each.dtype != np.uint8 and each.size:
+            scorable &= ~np.isnan(each[:, 0, 0])
+    return np.flatnonzero(scorable)
+
+
+def _batches(rows: npt.NDArray[np.intp], size: int) -> Iterator[npt.NDArray[np.intp] | slice]:
+    """Batches of rows, as slices where they follow each other, which takes no copy."""
+    for start in range(0, rows.size, size):
+        batch = rows[start : start + size]
+        consecutive = batch[-1] - batch[0] == batch.size - 1
+        yield slice(batch[0], batch[-1] + 1) if consecutive else batch
+
+
+def _tensor(windows: npt.NDArray[np.uint8 | np.floating]) -> torch.Tensor:
+    """Codes (n, window) as they are; one-hot (n, channels, window) as (n, window, channels)."""
+    if windows.dtype != np.uint8:
+        windows = windows.swapaxes(1, 2)
+    return torch.from_numpy(np.require(windows, requirements=("C", "W")))

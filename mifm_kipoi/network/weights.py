@@ -1,0 +1,337 @@
+"""Named weights: embedded, published, imported ones, or a file; their checksums and provenance.
+
+A weights file is safetensors, which holds numbers and text and nothing that could be executed. Its
+metadata says what made it: the network's configuration, the provenance and a checksum of the tensors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import safetensors
+import safetensors.torch
+import torch
+
+from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.network.checkpoint import read_checkpoint
+from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.support.files import made_folder, written_whole
+from mifm_kipoi.version import __version__
+
+EMBEDDED = "embedded"
+PUBLISHED = "published"
+
+FORMAT = "mifm-weights/1"
+
+PUBLISHED_COMMIT = "e3e0a56254439e8f20c1baa839f65f0c1494ffdc"
+PUBLISHED_URL = (
+    "https://raw.githubusercontent.com/HealthML/multiple-instance-fine-mapping/"
+    f"{PUBLISHED_COMMIT}/checkpoints/a7a0q7ar.ckpt"
+)
+PUBLISHED_SHA256 = "de14420eed5fbaa7477a5ed94e6d785033899fee1b8a34cb59feb5edc4afe842"
+PUBLISHED_BYTES = 150_455
+
+TENSORS_SHA256 = {
+    EMBEDDED: "7e08a39643e0fdd1c0c4caa7c271aea4c0a67a80ff446aff9b8fc5c92a4c546f",
+    PUBLISHED: "95726764d035766c2a4ea5a2b959d31cfadbf0e861503bff17a90c8fa27c7ccd",
+}
+"""Checksums (:func:`tensors_sha256`) of the weights whose names promise particular numbers."""
+
+_EMBEDDED_PATH = Path(__file__).parent / "embedded.safetensors"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MAX_BYTES = 1 << 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Weights read from a file and checked.
+
+    Parameters
+    ----------
+    name : str
+        The name or path that was asked for.
+    path : Path
+        The file.
+    config : MIFMConfig
+        Sizes of the network.
+    state : mapping of str to torch.Tensor
+        Parameters and buffers, as ``MIFM(config).load_state_dict`` takes them.
+    provenance : mapping
+        What made the file: plain JSON types.
+    sha256 : str
+        Checksum of the tensors (:func:`tensors_sha256`).
+    """
+
+    name: str
+    path: Path
+    config: MIFMConfig
+    state: Mapping[str, torch.Tensor]
+    provenance: Mapping[str, Any]
+    sha256: str
+
+    def model(self) -> MIFM:
+        """A network with these weights, in evaluation mode, on the CPU."""
+        model = MIFM(self.config)
+        model.load_state_dict(dict(self.state))
+        return model.eval()
+
+
+def weights_folder() -> Path:
+    """The folder of the user's imported and fetched weights."""
+    return Path(platformdirs.user_data_path("mifm-kipoi")) / "weights"
+
+
+def list_weights() -> list[str]:
+    """Names that can be loaded now, ``embedded`` first."""
+    return [EMBEDDED, *sorted(path.stem for path in weights_folder().glob("*.safetensors"))]
+
+
+def find_weights(name: str | os.PathLike[str]) -> Path:
+    """The file of named weights, or of a path.
+
+    Raises
+    ------
+    WeightsError
+        When there is none; the message says how to get it.
+    """
+    text = os.fspath(name)
+    if text == EMBEDDED:
+        return _EMBEDDED_PATH
+    if text.endswith(".safetensors") or os.sep in text:
+        path = Path(text)
+        if not path.is_file():
+            raise WeightsError(f"there is no weights file {path}")
+        return path
+    path = weights_folder() / f"{text}.safetensors"
+    if _NAME.fullmatch(text) and path.is_file():
+        return path
+    if text == PUBLISHED:
+        raise WeightsError(
+            "the published weights are not installed: their file states no licence and is not redistributed "
+            f"here. Run 'mifm weights fetch published' to download it, or, without internet, {_BY_HAND}"
+        )
+    raise WeightsError(
+        f"there are no weights named {text!r}; known are {', '.join(list_weights())}, or give the path of a "
+        ".safetensors file"
+    )
+
+
+_BY_HAND = (
+    f"bring {PUBLISHED_URL} (sha256 {PUBLISHED_SHA256}) here by other means and run "
+    "'mifm weights import a7a0q7ar.ckpt'"
+)
+
+
+def load_weights(name: str | os.PathLike[str] = EMBEDDED) -> Weights:
+    """Read weights and check them against their own checksum.
+
+    Parameters
+    ----------
+    name : str or path-like
+        ``embedded``, ``published``, the name of imported weights, or the path of a file.
+
+    Raises
+    ------
+    WeightsError
+        When they are missing, damaged, or not those of a MIFM network.
+    """
+    path = find_weights(name)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"cannot read the weights file {path}: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path} is not a MIFM weights file: its format is {metadata.get('format')!r}, "
+            f"expected {FORMAT!r}"
+        )
+    try:
+        config = MIFMConfig.from_dict(json.loads(metadata["config"]))
+        provenance = json.loads(metadata["provenance"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise WeightsError(f"the weights file {path} is damaged: {error}") from error
+    if not isinstance(provenance, dict):
+        raise WeightsError(f"the weights file {path} is damaged: its provenance is no object of JSON")
+    if {key: tensor.shape for key, tensor in state.items()} != _shapes(config):
+        raise WeightsError(f"the weights file {path} is damaged: its tensors do not fit its configuration")
+    sha256 = tensors_sha256(state)
+    if sha256 != metadata.get("tensors_sha256"):
+        raise WeightsError(
+            f"the weights file {path} is damaged: its tensors have another checksum than it states"
+        )
+    return Weights(os.fspath(name), path, config, state, provenance, sha256)
+
+
+def _shapes(config: MIFMConfig) -> dict[str, torch.Size] | None:
+    """Shapes of a network's tensors, without taking their memory; None where none can be so large."""
+    try:
+        with torch.device("meta"):
+            return {key: tensor.shape for key, tensor in MIFM(config).state_dict().items()}
+    # PyTorch has several errors for sizes that no tensor can have.
+    except (RuntimeError, OverflowError, TypeError, ValueError):
+        return None
+
+
+def verify_weights(name: str | os.PathLike[str]) -> Weights:
+    """Read weights, checked against their own checksum and, for the two known names, the pinned one.
+
+    Raises
+    ------
+    WeightsError
+        When they are missing, damaged or not what their name promises.
+    """
+    weights = load_weights(name)
+    if weights.sha256 != TENSORS_SHA256.get(weights.name, weights.sha256):
+        raise WeightsError(
+            f"{weights.path} does not hold the {weights.name} weights: its tensors have sha256 "
+            f"{weights.sha256}, expected {TENSORS_SHA256[weights.name]}"
+        )
+    return weights
+
+
+def load_model(name: str | os.PathLike[str] = EMBEDDED) -> MIFM:
+    """A network with named weights, in evaluation mode, on the CPU; see :func:`load_weights`."""
+    return load_weights(name).model()
+
+
+def tensors_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """Checksum of tensors: their names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        values = state[name].detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {values.dtype.str} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[str, Any]) -> None:
+    """Write a model's weights; the file gets its name only when it is complete.
+
+    Parameters
+    ----------
+    path : path-like
+        Name of the file, ending in ``.safetensors``.
+    model : MIFM
+    provenance : mapping of plain JSON types
+        What made the weights; the version of this package is added.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(model.config.to_dict()),
+        "provenance": json.dumps({"mifm_kipoi": __version__, **provenance}),
+        "tensors_sha256": tensors_sha256(state),
+    }
+    with written_whole(path) as temporary:
+        safetensors.torch.save_file(state, temporary, metadata=metadata)
+
+
+def file_sha256(path: Path) -> str:
+    """Checksum of a file's bytes.
+
+    Raises
+    ------
+    WeightsError
+        When it cannot be read, or is too large to hold weights.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise WeightsError(f"{path} has {path.stat().st_size} bytes, too many for weights")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Weights:
+    """Install weights in the user's folder.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.safetensors`` file of this package, or a checkpoint of the authors, which is read
+        without executing its pickle.
+    name : str, optional
+        Name to install under; the file's name without its ending by default, and ``published``
+        for the published checkpoint.
+
+    Raises
+    ------
+    WeightsError
+        When the file cannot be read, is unsafe, or the name is not allowed.
+    """
+    path = Path(path)
+    sha256 = file_sha256(path)
+    if path.suffix == ".safetensors":
+        weights = load_weights(path.resolve())
+        model = weights.model()
+        provenance = dict(weights.provenance)
+        name = name or path.stem
+    else:
+        model = MIFM()
+        model.load_state_dict(read_checkpoint(path))
+        provenance = {"source": {"file": path.name, "sha256": sha256}}
+        if sha256 == PUBLISHED_SHA256:
+            provenance["source"].update(
+                url=PUBLISHED_URL, citation="Rakowski & Lippert, PLoS Genet 22(6): e1012208"
+            )
+            name = name or PUBLISHED
+        name = name or path.stem
+    if name == EMBEDDED or not _NAME.fullmatch(name):
+        raise WeightsError(
+            f"weights cannot be named {name!r}; use letters, digits, '.', '_' and '-', and not 'embedded'"
+        )
+    if name == PUBLISHED and tensors_sha256(model.state_dict()) != TENSORS_SHA256[PUBLISHED]:
+        raise WeightsError(
+            f"{path} does not hold the published weights: the checkpoint has sha256 {PUBLISHED_SHA256}, "
+            f"this file {sha256}; give it another name with --name"
+        )
+    folder = made_folder(weights_folder())
+    save_weights(folder / f"{name}.safetensors", model, provenance)
+    return load_weights(name)
+
+
+def fetch_published(url: str = PUBLISHED_URL, timeout: float = 30.0) -> Weights:
+    """Download the published checkpoint from its pinned commit, check it and install it.
+
+    Parameters
+    ----------
+    url : str
+        Where to download from.
+    timeout : float
+        Seconds to wait for the server.
+
+    Raises
+    ------
+    WeightsError
+        When it cannot be downloaded, in which case the message says how to import it by hand, or
+        when its checksum is not the published one.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 - a fixed https address
+            content = response.read(PUBLISHED_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise WeightsError(f"cannot download {url}: {reason}. Without internet, {_BY_HAND}") from error
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != PUBLISHED_SHA256:
+        raise WeightsError(
+            f"what {url} gave has sha256 {sha256}; expected {PUBLISHED_SHA256}; nothing was installed"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "a7a0q7ar.ckpt"
+        checkpoint.write_bytes(content)
+        return import_weights(checkpoint)

@@ -1,0 +1,1 @@
+"""Variants to scores, and files of variants to files of scores."""

@@ -1,0 +1,168 @@
+"""The records of the input with the scores in INFO: VCF, plain and compressed with bgzip, and BCF."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mifm_kipoi.errors import FormatError, OptionError, OutputError
+from mifm_kipoi.genomics.htslib import is_sorted, quiet
+from mifm_kipoi.genomics.vcf_text import declare_all, put_definitions, put_info, split_record
+from mifm_kipoi.scoring.formats.tsv import Bgzipped, OutputFormat
+from mifm_kipoi.scoring.scorer import AVERAGED, LOGITS, Chunk, ScoredVariants
+from mifm_kipoi.scoring.scores import SCORES
+from mifm_kipoi.sequence.windows import Status
+
+_STATUS_TAG = b"MIFM_STATUS"
+
+
+def info_tag(column: str) -> str:
+    """The INFO tag of a column; letters that a tag cannot have become ``_``."""
+    names = (*(f"{name}_{AVERAGED}" for name in SCORES), *SCORES)
+    score = next(name for name in names if column == name or column.startswith(f"{name}_"))
+    return score.upper() + re.sub(r"[^A-Za-z0-9_.]", "_", column[len(score) :])
+
+
+class Vcf(OutputFormat):
+    """The records of the input with the scores in INFO, one value per ALT; nothing else changes.
+
+    INFO holds the scores and the status, not the logits.
+    """
+
+    needs_lines = True
+
+    def __init__(
+        self, columns: Sequence[str], provenance: dict[str, Any], drop_samples: bool = False
+    ) -> None:
+        columns = [name for name in columns if not name.startswith(LOGITS)]
+        super().__init__(columns, provenance, drop_samples)
+        self._score_tags = [info_tag(name).encode() for name in columns]
+        self._tags = {*self._score_tags, _STATUS_TAG}
+        if len(set(self._score_tags)) < len(columns):
+            raise OptionError(f"the columns {', '.join(columns)} are not told apart as INFO tags")
+
+    def _head(self, header: Sequence[bytes]) -> bytes:
+        """The header of the input with our lines at its end; older definitions of our tags go."""
+        lines = [
+            b"##INFO=<ID=" + tag + f',Number=A,Type=Float,Description="MIFM: {name} of the ALT">'.encode()
+            for tag, name in zip(self._score_tags, self.columns, strict=True)
+        ]
+        meaning = b',Number=A,Type=String,Description="Why the ALT has scores (ok) or has none">'
+        lines.append(b"##INFO=<ID=" + _STATUS_TAG + meaning)
+        lines.append(b"##mifm_kipoi=" + json.dumps(self.provenance).encode())
+        *lines, columns = put_definitions(header, self._tags, lines, replaced=(b"##mifm_kipoi=",))
+        return b"\n".join([*lines, b"\t".join(self._kept(columns))]) + b"\n"
+
+    def _kept(self, line: bytes) -> list[bytes]:
+        fields = split_record(line)
+        return fields[:8] if self.drop_samples else fields
+
+    def _body(self, chunk: Chunk, scored: ScoredVariants) -> bytes:
+        """The records, their INFO completed; older values of our tags go."""
+        numbers = [[text.encode() for text in values] for values in self._numbers(scored, ".")]
+        lines = []
+        row = 0
+        for record in chunk.records:
+            rows = slice(row, row + len(record.variants))
+            row = rows.stop
+            reasons = scored.status[rows]
+            entries = [_STATUS_TAG + b"=" + ",".join(reasons).encode()]
+            if Status.OK in reasons:
+                values = (b",".join(column[rows]) for column in numbers)
+                entries[:0] = [tag + b"=" + text for tag, text in zip(self._score_tags, values, strict=True)]
+            fields = self._kept(record.line)
+            fields[7] = put_info(fields[7], self._tags, entries)
+            lines.append(b"\t".join(fields) + b"\n")
+        return b"".join(lines)
+
+    def _is_header(self, row: int, line: bytes) -> bool:  # noqa: ARG002
+        return line.startswith(b"#")
+
+
+class BgzippedVcf(Bgzipped, Vcf):
+    """VCF, compressed with bgzip and indexed."""
+
+    _layout: ClassVar[dict[str, Any]] = {"preset": "vcf"}
+
+
+class Bcf(Vcf):
+    """BCF, made of VCF by bcftools, and indexed."""
+
+    def finish(self, grown: Path) -> tuple[Path, Path | None]:
+        """Convert the VCF.
+
+        Raises
+        ------
+        FormatError
+            When BCF cannot hold a record.
+        OutputError
+            When the file cannot be written.
+        """
+        finished = Path(f"{grown}.bcf")
+        declared = Path(f"{grown}.declared.vcf")
+        expected = declare_all(grown, declared)
+        try:
+            _bcftools("view", "--no-version", "-Ob", "-o", str(finished), str(declared))
+        except OutputError as error:
+            # bcftools says the same of a full disk and of a record that it cannot write.
+            try:
+                _bcftools("view", "--no-version", "-Ou", "-o", os.devnull, str(declared))
+            except OutputError as again:
+                raise FormatError(f"a record cannot be written as BCF ({again})") from again
+            raise OutputError(f"cannot write {finished}: {error}; is the disk full?") from error
+        declared.unlink()
+        count = _bcftools("query", "-f", "\n", str(finished), catch_stdout=True).count("\n")
+        if count != expected:
+            raise FormatError(f"only {count} of {expected} records can be written as BCF")
+        return finished, self._index(finished)
+
+    def _index(self, finished: Path) -> Path | None:
+        try:
+            _bcftools("index", "--csi", "--force", str(finished))
+        except OutputError as error:
+            with self._opened(finished) as lines:
+                if is_sorted(line for line in lines if not line.startswith(b"#")):
+                    raise OutputError(f"cannot index {finished}: {error}") from error
+            return None
+        return Path(f"{finished}.csi")
+
+    def merge(self, parts: Sequence[Path], grown: Path) -> tuple[Path, Path | None]:
+        """Join the parts as they are where their headers are the same, for text has fewer digits."""
+        finished = Path(f"{grown}.bcf")
+        try:
+            _bcftools("concat", "--naive", "-o", str(finished), *map(str, parts))
+        except OutputError:
+            return super().merge(parts, grown)
+        return finished, self._index(finished)
+
+    @contextlib.contextmanager
+    def _opened(self, part: Path) -> Iterator[Iterable[bytes]]:
+        with tempfile.NamedTemporaryFile(suffix=".vcf") as file:
+            _bcftools("view", "--no-version", "-Ov", "-o", file.name, str(part))
+            yield file
+
+
+def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
+    """Run a command of bcftools; what it prints, where that is asked for.
+
+    Raises
+    ------
+    OutputError
+        When it fails.
+    """
+    from pysam import bcftools
+    from pysam.utils import SamtoolsError
+
+    try:
+        with quiet():
+            found: str = getattr(bcftools, command)(*arguments, catch_stdout=catch_stdout)
+    except SamtoolsError as error:
+        reason = str(error).rpartition("stderr=")[2].replace("\\n", " ").strip(" '")
+        raise OutputError(f"bcftools {command}: {reason}") from error
+    return found

@@ -1,0 +1,118 @@
+"""Join the outputs of the parts of one scoring run."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.scoring.formats import find_format
+from mifm_kipoi.scoring.journal import Journal
+from mifm_kipoi.scoring.run import IDENTITY, check_output, publish, read_manifest
+from mifm_kipoi.scoring.run import provenance as provenance_of
+from mifm_kipoi.support.files import sha256_of, writing
+
+
+def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
+    """Join the outputs of ``mifm score --shard`` as one run would have written them.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        The outputs of all parts, in any order, their manifests beside them.
+    output : Path
+        The file of all rows, of the format of the parts.
+
+    Returns
+    -------
+    dict of plain JSON types
+        The manifest of the whole.
+
+    Raises
+    ------
+    InputError
+        When a part is missing, there twice, damaged, or of another run: other weights, options or inputs.
+    OptionError
+        When the parts or the output have different formats.
+    """
+    form = find_format(output)
+    check_output(output, parts)
+    for part in parts:
+        if find_format(part) is not form:
+            raise OptionError(f"{part} has another format than {output}; expected the same ending")
+    manifests = {part: _checked_manifest(part) for part in set(parts)}
+    ordered = sorted(parts, key=lambda part: tuple(manifests[part]["shard"]))
+    _check_whole(ordered, manifests)
+    first = manifests[ordered[0]]
+    written = form(first["columns"], provenance_of(first))
+    journal = Journal(output, {}, 0, again=False)
+    with journal.locked():
+        if journal.note.exists():
+            raise InputError(f"{journal.partial} is of a run that did not end; delete {journal.note} first")
+        try:
+            with writing(output):
+                finished, index = written.merge(ordered, journal.partial)
+            manifest = _joined_manifest([manifests[part] for part in ordered])
+            publish(finished, index, output, manifest)
+        finally:
+            journal.remove()
+    return manifest
+
+
+def _checked_manifest(part: Path) -> dict[str, Any]:
+    """The manifest of a part that is as its run wrote it."""
+    manifest = read_manifest(part)
+    try:
+        shard, sha256 = manifest["shard"], manifest["output"]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{part} has no manifest {part.name}.json that can be read; it is written by 'mifm score'"
+        ) from error
+    if not shard:
+        raise InputError(f"{part} is no part of a run, but the whole of one; nothing to join")
+    if sha256_of(part) != sha256:
+        raise InputError(f"{part} is not as its manifest says (another sha256); score this part again")
+    return manifest
+
+
+def _check_whole(ordered: Sequence[Path], manifests: dict[Path, dict[str, Any]]) -> None:
+    """Every part of one run, once."""
+    first = manifests[ordered[0]]
+    for part in ordered[1:]:
+        differing = [key for key in IDENTITY if key != "shard" and manifests[part].get(key) != first.get(key)]
+        if differing:
+            raise InputError(f"{part} and {ordered[0]} were made with different {', '.join(differing)}")
+    counts = collections.Counter(tuple(manifests[part]["shard"]) for part in ordered)
+    parts = first["shard"][1]
+    if others := sorted({total for _, total in counts} - {parts}):
+        raise InputError(f"the parts are of runs of {parts} and of {others[0]} parts; expected one run")
+    missing = [str(number) for number in range(1, parts + 1) if (number, parts) not in counts]
+    if missing:
+        raise InputError(f"missing: part {', '.join(missing)} of {parts}")
+    if twice := [part for part, _ in counts if counts[part, parts] > 1]:
+        raise InputError(f"part {twice[0]} of {parts} is there {counts[twice[0], parts]} times")
+    for left, right in itertools.pairwise(ordered):
+        if manifests[left]["records"][1] != manifests[right]["records"][0]:
+            raise InputError(f"{right} does not begin with the record at which {left} ends")
+
+
+def _joined_manifest(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    statuses: collections.Counter[str] = collections.Counter()
+    for manifest in manifests:
+        statuses.update(manifest["status"])
+    seconds = sum(manifest["seconds"] for manifest in manifests)
+    rows = statuses.total()
+    return {
+        **manifests[0],
+        "shard": None,
+        "records": [manifests[0]["records"][0], manifests[-1]["records"][1]],
+        "rows": rows,
+        "status": dict(statuses.most_common()),
+        "seconds": round(seconds, 2),
+        "rows_per_second": round(rows / max(seconds, 0.01), 1),
+        "finished": max(manifest["finished"] for manifest in manifests),
+        "parts": [manifest["output"] for manifest in manifests],
+    }

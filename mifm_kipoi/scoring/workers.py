@@ -1,0 +1,107 @@
+"""Score runs of records in this process, or in worker processes side by side."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import concurrent.futures.process
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from mifm_kipoi.errors import WorkerError
+from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.scoring.scorer import Chunk, ScoredVariants, Scorer
+
+
+def score_chunks(
+    chunks: Iterable[Chunk], make_scorer: Callable[[], Scorer], workers: int = 0, threads: int | None = None
+) -> Iterator[tuple[Chunk, ScoredVariants]]:
+    """Score runs of records, in their order.
+
+    Parameters
+    ----------
+    chunks : iterable of Chunk
+    make_scorer : callable
+        Makes a Scorer; sent to the worker processes, where there are any.
+    workers : int
+        Processes that score side by side; 0 scores in this one.
+    threads : int, optional
+        Threads of PyTorch in each process.
+    """
+    if workers == 0:
+        if threads:
+            set_threads(threads)
+        scorer = make_scorer()
+        for chunk in chunks:
+            yield chunk, scorer(chunk.variants)
+        return
+    context = multiprocessing.get_context("spawn")
+    with (
+        _explained_workers(),
+        concurrent.futures.ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=(make_scorer, threads or 1)
+        ) as pool,
+    ):
+        waiting: collections.deque[tuple[Chunk, concurrent.futures.Future[ScoredVariants]]] = (
+            collections.deque()
+        )
+        try:
+            for chunk in chunks:
+                waiting.append((chunk, pool.submit(_work, chunk.variants)))
+                # One run more than there are workers, so that none waits for this process.
+                if len(waiting) > workers + 1:
+                    first, scored = waiting.popleft()
+                    yield first, scored.result()
+            while waiting:
+                first, scored = waiting.popleft()
+                yield first, scored.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _explained_workers() -> Iterator[None]:
+    try:
+        yield
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process was killed, most likely for the memory that it took; use fewer --workers"
+        ) from error
+
+
+def set_threads(threads: int) -> None:
+    """Set the threads of PyTorch in this process."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+_worker: Scorer | None = None
+
+
+def _start_worker(make_scorer: Callable[[], Scorer], threads: int) -> None:
+    global _worker  # noqa: PLW0603 - the state of a worker process
+    end_with_parent()
+    set_threads(threads)
+    _worker = make_scorer()
+
+
+def end_with_parent() -> None:
+    """Let this process not outlive the one that it works for, which may be killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
+def _work(variants: list[Variant]) -> ScoredVariants:
+    assert _worker is not None
+    return _worker(variants)

@@ -1,0 +1,1 @@
+"""Bases to numbers, and variants to windows of sequence."""

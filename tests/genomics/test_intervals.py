@@ -1,0 +1,215 @@
+"""BED files, interval by interval and merged into regions."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mifm_kipoi.errors import IntervalFileError
+from mifm_kipoi.genomics.intervals import Interval, Regions, read_intervals
+
+needs_bedtools = pytest.mark.skipif(shutil.which("bedtools") is None, reason="bedtools is not installed")
+
+
+def bed(folder: Path, text: str, name: str = "x.bed") -> Path:
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+class TestReadIntervals:
+    """read_intervals: one Interval per line."""
+
+    TEXT = "chr2\t700\t701\tn\t0\t+\nchr1\t10\t20\nchr1\t10\t20\nchr1\t-5\t507\tedge\n"
+    INTERVALS = [  # noqa: RUF012 - never changed
+        Interval("chr2", 700, 701, "n"),
+        Interval("chr1", 10, 20, "."),
+        Interval("chr1", 10, 20, "."),
+        Interval("chr1", -5, 507, "edge"),
+    ]
+
+    @pytest.mark.parametrize("name", ["x.bed", "x.bed.gz", "gzipped.gz.bed"])
+    def test_in_the_order_of_the_file(self, tmp_path: Path, name: str) -> None:
+        path = bed(tmp_path, self.TEXT, name)
+        if name.startswith("gzipped"):
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        assert list(read_intervals(path)) == self.INTERVALS
+
+    def test_the_path_can_be_a_string(self, tmp_path: Path) -> None:
+        assert list(read_intervals(str(bed(tmp_path, self.TEXT)))) == self.INTERVALS
+
+    def test_comments_track_lines_blank_lines_and_windows_line_ends(self, tmp_path: Path) -> None:
+        head = "# made by hand\ntrack name=windows\nbrowser position chr1:1-100\n\n"
+        text = head + self.TEXT.replace("chr1\t10", "#chr1\t1\t2\n \nchr1\t10", 1)
+        assert list(read_intervals(bed(tmp_path, text.replace("\n", "\r\n")))) == self.INTERVALS
+
+    def test_no_line_end_at_the_end(self, tmp_path: Path) -> None:
+        assert list(read_intervals(bed(tmp_path, self.TEXT.rstrip("\n")))) == self.INTERVALS
+
+    def test_an_empty_file_has_no_intervals(self, tmp_path: Path) -> None:
+        assert list(read_intervals(bed(tmp_path, ""))) == []
+
+    def test_an_id_that_is_not_utf8_survives(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.bed"
+        path.write_bytes(b"1\t10\t20\tsite\xe9\n")
+        (interval,) = read_intervals(path)
+        assert interval.id.encode(errors="surrogateescape") == b"site\xe9"
+
+    @pytest.mark.parametrize(
+        ("line", "match"),
+        [
+            (
+                "chr1 10 20",
+                r"line 3 of .*x\.bed is not BED \(it has 1 columns\); expected chrom, start and end",
+            ),
+            ("chr1\t10", r"line 3 of .* \(it has 2 columns\)"),
+            ("chr1\tten\t20", r"line 3 of .*'ten'"),
+            ("chr1\t10\t20.5", r"line 3 of .*'20\.5'"),
+            ("chr1\t20\t10", "line 3 of .*start 20 is not before its end 10"),
+            ("chr1\t1_0\t20", r"line 3 of .*'1_0' is not a whole number"),
+            ("chr1\t10\t+20", r"line 3 of .*'\+20'"),
+            ("chr1\t 10\t20", "line 3 of .*' 10'"),
+            ("chr1\t\u0661\t20", "line 3 of .*'\u0661'"),
+            ("chr1\t10\t2147483648", "line 3 of .*'2147483648' is not a whole number up to 2147483647"),
+            ("chr1\t10\t" + "9" * 5000, "line 3 of .*'9{30}' is not a whole number"),
+            ("chr1\t20\t20", "line 3 of .*start 20 is not before its end 20"),
+        ],
+    )
+    def test_a_line_that_is_not_bed(self, tmp_path: Path, line: str, match: str) -> None:
+        path = bed(tmp_path, f"# comment\nchr1\t1\t2\n{line}\nchr1\t3\t4\n")
+        intervals = read_intervals(path)
+        assert next(intervals) == Interval("chr1", 1, 2, ".")
+        with pytest.raises(IntervalFileError, match=match):
+            next(intervals)
+
+    def test_gzip_cut_to_its_first_byte(self, tmp_path: Path) -> None:
+        """The byte is a separator of records, which Python counts among the blanks."""
+        path = tmp_path / "x.bed.gz"
+        path.write_bytes(b"\x1f")
+        with pytest.raises(IntervalFileError, match=r"line 1 of .* is not BED \(it has 1 columns\)"):
+            list(read_intervals(path))
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(IntervalFileError, match=r"cannot read the BED file .*No such file"):
+            list(read_intervals(tmp_path / "x.bed"))
+
+    def test_truncated_gzip(self, tmp_path: Path) -> None:
+        path = bed(tmp_path, self.TEXT, "x.bed.gz")
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(IntervalFileError, match=r"cannot read the BED file .*end-of-stream"):
+            list(read_intervals(path))
+
+
+@needs_bedtools
+class TestRegions:
+    """Regions: merged, half-open, sought by contig."""
+
+    def test_boundaries(self, tmp_path: Path) -> None:
+        regions = Regions(bed(tmp_path, "1\t100\t110\n1\t200\t201\n"))
+        expected = {
+            (99, 100): False,
+            (100, 101): True,
+            (109, 110): True,
+            (110, 111): False,
+            (90, 100): False,
+            (90, 101): True,
+            (109, 300): True,
+            (110, 200): False,
+            (150, 160): False,
+            (200, 201): True,
+            (201, 202): False,
+            (0, 10_000): True,
+        }
+        assert {span: regions.overlap("1", *span) for span in expected} == expected
+
+    def test_unsorted_nested_and_adjoining_intervals_merge(self, tmp_path: Path) -> None:
+        """[10, 20) + [15, 30) + [12, 14) + [30, 40) make [10, 40); [41, 50) stays apart."""
+        regions = Regions(bed(tmp_path, "1\t41\t50\n1\t15\t30\n1\t30\t40\n1\t10\t20\n1\t12\t14\n"))
+        covered = [position for position in range(60) if regions.overlap("1", position, position + 1)]
+        assert covered == [*range(10, 40), *range(41, 50)]
+        assert regions.cover("1", 10, 40)
+        assert not regions.cover("1", 10, 41)
+        assert not regions.cover("1", 9, 12)
+        assert not regions.cover("1", 39, 42)
+        assert regions.cover("1", 41, 50)
+        assert not regions.cover("1", 0, 5)
+        assert not regions.cover("1", 55, 58)
+
+    def test_contigs_are_apart(self, tmp_path: Path) -> None:
+        regions = Regions(bed(tmp_path, "2\t100\t110\n10\t200\t210\n"))
+        assert regions.overlap("2", 105, 106)
+        assert not regions.overlap("10", 105, 106)
+        assert not regions.overlap("1", 105, 106)
+        assert not regions.cover("1", 105, 106)
+
+    @pytest.mark.parametrize(
+        ("in_file", "sought", "found"),
+        [
+            ("chr1", "1", True),
+            ("1", "chr1", True),
+            ("chrM", "MT", True),
+            ("MT", "chrM", True),
+            ("M", "chrMT", True),
+            ("chr1", "chr11", False),
+            ("Chr1", "1", False),
+        ],
+    )
+    def test_names_of_contigs(self, tmp_path: Path, in_file: str, sought: str, found: bool) -> None:
+        regions = Regions(bed(tmp_path, f"{in_file}\t100\t110\n"))
+        assert regions.overlap(sought, 105, 106) is found
+        assert regions.cover(sought, 105, 106) is found
+
+    def test_gzip_comments_and_further_columns(self, tmp_path: Path) -> None:
+        text = "# comment\ntrack name=x\nchr1\t10\t20\tname\t0\t+\n"
+        regions = Regions(bed(tmp_path, text, "x.bed.gz"))
+        assert regions.overlap("chr1", 19, 20)
+        assert not regions.overlap("chr1", 20, 21)
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(IntervalFileError, match=r"there is no BED file .*x\.bed"):
+            Regions(tmp_path / "x.bed")
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(IntervalFileError, match="there is no BED file"):
+            Regions(tmp_path)
+
+    @pytest.mark.parametrize("text", ["", "# nothing but a comment\n"])
+    def test_empty(self, tmp_path: Path, text: str) -> None:
+        with pytest.raises(IntervalFileError, match="holds no interval; expected BED lines"):
+            Regions(bed(tmp_path, text))
+
+    @pytest.mark.parametrize(
+        ("text", "match"),
+        [
+            ("chr1\t10\t20\nchr1\t30\n", r"line 2 of .* \(it has 2 columns\)"),
+            ("chr1 10 20\n", r"line 1 of .* \(it has 1 columns\)"),
+            ("chr1\t20\t10\n", "line 1 of .*start 20 is not before its end 10"),
+            ("chr1\tten\t20\n", "line 1 of .*'ten' is not a whole number"),
+            ("chr1\t10\t20x\n", "line 1 of .*'20x' is not a whole number"),
+            ("chr1\t-5\t20\n", "cannot read the BED file"),
+        ],
+    )
+    def test_malformed(self, tmp_path: Path, text: str, match: str) -> None:
+        path = bed(tmp_path, text)
+        with pytest.raises(IntervalFileError, match=match) as caught:
+            Regions(path)
+        assert str(path) in str(caught.value)
+
+    def test_gzip_cut_behind_a_line(self, tmp_path: Path) -> None:
+        """The text that is left is whole lines, which bedtools takes for all of the file."""
+        lines = "".join(f"1\t{start}\t{start + 5}\n" for start in range(0, 100_000, 10))
+        path = bed(tmp_path, lines, "x.bed.gz")
+        path.write_bytes(path.read_bytes()[:-8])
+        with pytest.raises(IntervalFileError, match=r"cannot read the BED file .*end-of-stream"):
+            Regions(path)
+
+
+def test_regions_without_bedtools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    with pytest.raises(
+        IntervalFileError, match="bedtools, which reads BED files, is not installed; install it"
+    ):
+        Regions(bed(tmp_path, "1\t10\t20\n"))

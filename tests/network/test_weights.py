@@ -1,0 +1,314 @@
+import hashlib
+import http.server
+import json
+import pickle
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from mifm_kipoi.errors import OutputError, WeightsError
+from mifm_kipoi.network import weights
+from mifm_kipoi.network.model import MIFM, MIFMConfig
+from tests.builders import TINY, random_network
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's data folder, empty."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return weights.weights_folder()
+
+
+def saved(path: Path, network: MIFM | None = None) -> Path:
+    weights.save_weights(path, network or random_network(TINY), {"made": "by a test"})
+    return path
+
+
+def test_the_folder_is_under_the_users_data(tmp_path: Path, folder: Path) -> None:
+    assert folder == tmp_path / "data" / "mifm-kipoi" / "weights"
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    network = random_network(TINY)
+    loaded = weights.load_weights(saved(tmp_path / "own.safetensors", network))
+    assert loaded.config == TINY
+    assert loaded.provenance["made"] == "by a test"
+    assert loaded.provenance["mifm_kipoi"] == weights.__version__
+    assert loaded.sha256 == weights.tensors_sha256(network.state_dict())
+    x = torch.rand(3, 4, 64)
+    assert torch.equal(loaded.model()(x), network(x))
+    assert not loaded.model().training
+
+
+def test_embedded_weights_are_what_their_checksum_says() -> None:
+    embedded = weights.verify_weights("embedded")
+    assert embedded.config == MIFMConfig()
+    assert embedded.sha256 == weights.TENSORS_SHA256["embedded"]
+    assert embedded.provenance["teacher"]["tensors_sha256"] == weights.TENSORS_SHA256["published"]
+
+
+def test_saving_leaves_no_half_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_state: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        saved(tmp_path / "own.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_tensor_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path / "own.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="another checksum"):
+        weights.load_weights(path)
+
+
+def test_a_truncated_file_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path / "own.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="cannot read the weights file"):
+        weights.load_weights(path)
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(WeightsError, match="expected 'mifm-weights/1'"):
+        weights.load_weights(path)
+
+
+def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    state = {"a": torch.zeros(2)}
+    metadata = {
+        "format": weights.FORMAT,
+        "config": json.dumps(TINY.to_dict()),
+        "provenance": "{}",
+        "tensors_sha256": weights.tensors_sha256(state),
+    }
+    safetensors.torch.save_file(state, path, metadata=metadata)
+    with pytest.raises(WeightsError, match="its tensors do not fit its configuration"):
+        weights.load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "match"),
+    [
+        ("config", "[1]", r"a model configuration is '\[1\]'; expected an object"),
+        ("config", "7", "a model configuration is '7'"),
+        ("config", "{", "is damaged: Expecting"),
+        ("config", "[" * 100_000, "is damaged: maximum recursion depth"),
+        ("config", '{"head_channels": 100000000000}', "its tensors do not fit its configuration"),
+        ("config", '{"head_channels": 1' + "0" * 30 + "}", "its tensors do not fit its configuration"),
+        ("provenance", "[]", "its provenance is no object"),
+    ],
+)
+def test_damaged_metadata(tmp_path: Path, entry: str, text: str, match: str) -> None:
+    """Sizes that no memory holds are refused without being tried."""
+    path = saved(tmp_path / "own.safetensors")
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    safetensors.torch.save_file(random_network(TINY).state_dict(), path, {**metadata, entry: text})
+    with pytest.raises(WeightsError, match=match):
+        weights.load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "no weights named 'nothing'; known are embedded"),
+        ("../../etc/none", "there is no weights file"),
+        ("no.safetensors", "there is no weights file no.safetensors"),
+        ("published", "mifm weights fetch published.*mifm weights import a7a0q7ar.ckpt"),
+    ],
+)
+def test_unknown_names(name: str, message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        weights.load_weights(name)
+
+
+def test_import_of_own_weights(tmp_path: Path) -> None:
+    path = saved(tmp_path / "mine.safetensors")
+    assert weights.import_weights(path).name == "mine"
+    assert weights.import_weights(path, "other").provenance["made"] == "by a test"
+    assert weights.list_weights() == ["embedded", "mine", "other"]
+    assert weights.load_weights("mine").sha256 == weights.load_weights(path).sha256
+
+
+@pytest.mark.parametrize("name", ["embedded", "../up", "", ".hidden", "a/b"])
+def test_import_under_a_forbidden_name(tmp_path: Path, name: str, folder: Path) -> None:
+    path = saved(tmp_path / "mine.safetensors")
+    if name == "":
+        path = path.rename(tmp_path / "a b.safetensors")
+    with pytest.raises(WeightsError, match="cannot be named"):
+        weights.import_weights(path, name or None)
+    assert not folder.exists()
+
+
+def test_other_weights_cannot_take_the_published_name(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="does not hold the published weights"):
+        weights.import_weights(saved(tmp_path / "mine.safetensors"), "published")
+
+
+def test_verify_notices_other_weights_under_a_known_name(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    saved(folder / "published.safetensors")
+    with pytest.raises(WeightsError, match="does not hold the published weights"):
+        weights.verify_weights("published")
+
+
+class Malicious:
+    """An object whose unpickling makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+class Exploiting:
+    """One that calls a name that a careless list might allow."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return eval, (f"open({self.name!r}, 'w')",)
+
+
+def checkpoint(path: Path, content: object) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(content, protocol=2))
+    return path
+
+
+def test_a_malicious_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    for content in (Malicious(made), {"state_dict": [Malicious(made)]}, Exploiting(str(made))):
+        path = checkpoint(tmp_path / "evil.ckpt", content)
+        with pytest.raises(WeightsError, match="it asks to run"):
+            weights.import_weights(path)
+        assert not made.exists()
+    pickle.loads(pickle.dumps(Malicious(made)))
+    assert made.exists(), "the pickle would have made the file"
+
+
+@pytest.mark.parametrize(
+    "module", ["os", "posix", "builtins", "torch", "torch._utils", "torch.nn.modules.conv"]
+)
+def test_names_of_allowed_modules_are_refused_too(tmp_path: Path, module: str) -> None:
+    name = {"os": "system", "posix": "system", "builtins": "exec"}.get(module, "load")
+    path = tmp_path / "evil.ckpt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", f"c{module}\n{name}\n(S'x'\ntR.".encode())
+    with pytest.raises(WeightsError, match=f"it asks to run {module}.{name}"):
+        weights.import_weights(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04rubbish"])
+def test_a_file_that_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "some.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"refused to read .*some.ckpt"):
+        weights.import_weights(path)
+
+
+@pytest.mark.parametrize("opcode", [b"r\xff\xff\xff\x7f", b"p2147483647\n"])
+def test_a_pickle_that_would_take_all_memory(tmp_path: Path, opcode: bytes) -> None:
+    """Python's unpickler makes room for as many objects as the highest number says."""
+    path = tmp_path / "large.ckpt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02]" + opcode + b".")
+    with pytest.raises(WeightsError, match="it gives an object the number 2147483647, and holds fewer bytes"):
+        weights.import_weights(path)
+
+
+def test_a_harmless_pickle_that_is_no_network(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="the root is not a module"):
+        weights.import_weights(checkpoint(tmp_path / "some.ckpt", {"a": 1}))
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"cannot read .*none.ckpt"):
+        weights.import_weights(tmp_path / "none.ckpt")
+
+
+@pytest.mark.reference
+def test_the_published_checkpoint_is_imported(reference_data: Path) -> None:
+    found = weights.import_weights(reference_data / "published" / "a7a0q7ar.ckpt")
+    assert (found.name, found.config) == ("published", MIFMConfig())
+    assert found.provenance["source"]["sha256"] == weights.PUBLISHED_SHA256
+    assert weights.verify_weights("published").sha256 == found.sha256
+    assert weights.import_weights(found.path, "copy").sha256 == found.sha256
+
+
+@pytest.mark.reference
+def test_a_damaged_checkpoint_never_becomes_published(
+    reference_data: Path, tmp_path: Path, folder: Path
+) -> None:
+    content = (reference_data / "published" / "a7a0q7ar.ckpt").read_bytes()
+    path = tmp_path / "a7a0q7ar.ckpt"
+    for size in (1000, 40_000, 149_000):
+        path.write_bytes(content[:size])
+        with pytest.raises(WeightsError, match="refused to read"):
+            weights.import_weights(path)
+    assert not (folder / "published.safetensors").exists()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server on the loopback and the folder that it serves."""
+    served = tmp_path / "served"
+    served.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(served))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}", served
+        web.shutdown()
+
+
+@pytest.mark.reference
+def test_fetch_checks_converts_and_installs(server: tuple[str, Path], reference_data: Path) -> None:
+    url, served = server
+    shutil.copy(reference_data / "published" / "a7a0q7ar.ckpt", served)
+    found = weights.fetch_published(f"{url}/a7a0q7ar.ckpt")
+    assert (found.name, found.sha256) == ("published", weights.TENSORS_SHA256["published"])
+
+
+@pytest.mark.parametrize("content", [b"something else", b"x" * 1_000_000])
+def test_fetch_refuses_other_content(server: tuple[str, Path], content: bytes, folder: Path) -> None:
+    url, served = server
+    (served / "a7a0q7ar.ckpt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"expected de14420e.*nothing was installed"):
+        weights.fetch_published(f"{url}/a7a0q7ar.ckpt")
+    assert not folder.exists()
+
+
+def test_fetch_offline_says_how_to_import_by_hand(server: tuple[str, Path]) -> None:
+    for url in (f"{server[0]}/absent.ckpt", "http://127.0.0.1:9/a7a0q7ar.ckpt"):
+        with pytest.raises(WeightsError, match=r"cannot download.*run 'mifm weights import a7a0q7ar.ckpt'"):
+            weights.fetch_published(url)
+
+
+def test_the_pinned_address_names_the_commit() -> None:
+    assert weights.PUBLISHED_URL.startswith("https://")
+    assert weights.PUBLISHED_COMMIT in weights.PUBLISHED_URL
+    assert len(bytes.fromhex(weights.PUBLISHED_SHA256)) == hashlib.sha256().digest_size

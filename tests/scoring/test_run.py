@@ -1,0 +1,819 @@
+"""Runs of ``mifm score``: every format read back, shards, and going on after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pysam
+import pytest
+
+from mifm_kipoi.cli import main
+from mifm_kipoi.errors import (
+    FormatError,
+    InputError,
+    OptionError,
+    OutputError,
+    ReferenceMismatchError,
+    VariantFileError,
+)
+from mifm_kipoi.network.weights import save_weights
+from mifm_kipoi.scoring import journal as journal_module
+from mifm_kipoi.scoring import scorer as scoring
+from mifm_kipoi.scoring.journal import Journal
+from mifm_kipoi.scoring.merge import merge
+from mifm_kipoi.scoring.run import ScoringRun
+from mifm_kipoi.scoring.scorer import score_variants
+from tests.builders import random_network, write_fasta, write_vcf
+from tests.tables import assert_same_rows, read_table
+
+FORMATS = ["tsv", "tsv.gz", "vcf", "vcf.gz", "bcf", "parquet"]
+
+needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    bases = "".join(random.Random(1).choices("ACGT", k=4000))
+    return write_fasta(tmp_path_factory.mktemp("genome") / "genome.fa", {"1": bases, "2": bases[::-1]})
+
+
+@pytest.fixture(scope="module")
+def vcf(fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sorted, with samples, several ALTs, indels, symbols and records without ALT."""
+    generator = random.Random(2)
+    with pysam.FastaFile(str(fasta)) as file:
+        bases = {name: file.fetch(name) for name in file.references}
+    lines = ["##fileformat=VCFv4.2", *(f"##contig=<ID={name},length=4000>" for name in bases)]
+    lines += [
+        '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+        '##INFO=<ID=MIFM_REF,Number=1,Type=Float,Description="of an older version">',
+        '##INFO=<ID=DB,Number=0,Type=Flag,Description="In a data base">',
+        '##ALT=<ID=DEL,Description="Deletion">',
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\tS2",
+    ]
+    for name, text in bases.items():
+        for number, pos in enumerate(range(300, 3700, 40)):
+            ref = text[pos - 1 : pos - 1 + generator.choice([1, 1, 1, 3])]
+            other = "ACGT"[("ACGT".index(ref[0]) + 1) % 4]
+            alt = [other, f"{other},{ref}TT", "<DEL>", ".", f"*,{other}", ref[0] + other][number % 6]
+            if alt == ref:
+                alt = f"{ref}A"
+            info = ["DP=7;MIFM_REF=0.5", "DB", "."][number % 3]
+            lines.append(f"{name}\t{pos}\trs{pos}\t{ref}\t{alt}\t9\tPASS\t{info}\tGT\t0/1\t1/1")
+    path = tmp_path_factory.mktemp("variants") / "variants.vcf"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "CHUNK", 20)
+
+
+@pytest.fixture(scope="module")
+def expected(vcf: Path, fasta: Path) -> pd.DataFrame:
+    return score_variants(vcf, fasta)
+
+
+def base_at_600(fasta: Path) -> str:
+    """The base at position 600 of contig 1."""
+    with pysam.FastaFile(str(fasta)) as file:
+        return str(file.fetch("1", 599, 600))
+
+
+class TestFormats:
+    @pytest.mark.parametrize("suffix", FORMATS)
+    def test_every_format_holds_every_row(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str
+    ) -> None:
+        out = tmp_path / f"out.{suffix}"
+        manifest = ScoringRun(str(vcf), fasta, out)()
+        assert_same_rows(read_table(out), expected)
+        assert manifest["rows"] == len(expected)
+        assert manifest["status"] == expected["status"].value_counts().to_dict()
+        assert manifest["records"] == [0, 170]
+        assert json.loads(Path(f"{out}.json").read_text()) == manifest
+        assert {path.name for path in tmp_path.iterdir()} - {manifest["index"]} == {
+            out.name,
+            f"{out.name}.json",
+        }
+
+    @pytest.mark.parametrize(("suffix", "index"), [("tsv.gz", "tbi"), ("vcf.gz", "tbi"), ("bcf", "csi")])
+    def test_an_index_finds_rows(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str, index: str
+    ) -> None:
+        out = tmp_path / f"out.{suffix}"
+        assert ScoringRun(str(vcf), fasta, out)()["index"] == f"out.{suffix}.{index}"
+        inside = expected[(expected["chrom"] == "2") & expected["pos"].between(1000, 1400)]
+        if suffix == "tsv.gz":
+            with pysam.TabixFile(str(out)) as file:
+                found = [int(line.split("\t")[1]) for line in file.fetch("2", 999, 1400)]
+            assert found == inside["pos"].tolist()
+        else:
+            with pysam.VariantFile(str(out)) as records:
+                positions = [record.pos for record in records.fetch("2", 999, 1400)]
+            assert positions == inside["pos"].unique().tolist()
+
+    @pytest.mark.parametrize("suffix", ["tsv.gz", "vcf.gz", "bcf"])
+    def test_unsorted_variants_are_kept_in_their_order_without_an_index(
+        self, tmp_path: Path, fasta: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pysam.FastaFile(str(fasta)) as file:
+            bases = file.fetch("1")
+        records = [("1", pos, bases[pos - 1], "<DEL>") for pos in (900, 300, 600)]
+        vcf = write_vcf(tmp_path / "x.vcf", records)
+        out = tmp_path / f"out.{suffix}"
+        assert main(["score", str(vcf), str(fasta), "-o", str(out)]) == 0
+        assert "not indexed, since the variants are not sorted" in capsys.readouterr().out
+        assert read_table(out)["pos"].tolist() == [900, 300, 600]
+
+    def test_vcf_keeps_all_else_as_it_is(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        out = tmp_path / "out.vcf"
+        ScoringRun(str(vcf), fasta, out)()
+        before, after = vcf.read_text().splitlines(), out.read_text().splitlines()
+        ours = re.compile(r"##mifm_kipoi=|##INFO=<ID=MIFM_")
+        kept = [line for line in after if not ours.match(line)]
+        assert len(kept) == len([line for line in before if not ours.match(line)])
+        for old, new in zip((line for line in before if not ours.match(line)), kept, strict=True):
+            if old.startswith("#"):
+                assert new == old
+                continue
+            old_fields, new_fields = old.split("\t"), new.split("\t")
+            assert new_fields[:7] + new_fields[8:] == old_fields[:7] + old_fields[8:]
+            others = [entry for entry in new_fields[7].split(";") if not entry.startswith("MIFM_")]
+            assert others == [e for e in old_fields[7].split(";") if e != "." and not e.startswith("MIFM_")]
+            assert new_fields[7].count("MIFM_REF=") <= 1
+
+    def test_samples_can_be_dropped(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame
+    ) -> None:
+        out = tmp_path / "out.vcf.gz"
+        ScoringRun(str(vcf), fasta, out, drop_samples=True)()
+        with pysam.VariantFile(str(out)) as file:
+            assert list(file.header.samples) == []
+        assert_same_rows(read_table(out), expected)
+
+    @needs_bcftools
+    @pytest.mark.parametrize("suffix", ["vcf.gz", "bcf"])
+    def test_bcftools_reads_the_output_without_complaint(
+        self, tmp_path: Path, vcf: Path, fasta: Path, suffix: str
+    ) -> None:
+        out = tmp_path / f"out.{suffix}"
+        ScoringRun(str(vcf), fasta, out)()
+        command = ["bcftools", "query", "-f", "%POS %INFO/MIFM_REF %INFO/MIFM_STATUS\n", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        assert len(done.stdout.splitlines()) == 170
+
+    @needs_bcftools
+    def test_bcf_in(self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame) -> None:
+        """BCF and gzip in, and standard input, give what the plain file gives."""
+        bcf = tmp_path / "in.bcf"
+        subprocess.run(["bcftools", "view", "-Ob", "-o", bcf, vcf], check=True, capture_output=True)
+        for name in ("out.vcf", "out.tsv"):
+            ScoringRun(str(bcf), fasta, tmp_path / name)()
+            assert_same_rows(read_table(tmp_path / name), expected)
+
+    def test_the_provenance_is_in_the_file(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        for name in ("out.vcf", "out.parquet"):
+            ScoringRun(str(vcf), fasta, tmp_path / name)()
+        text = (tmp_path / "out.vcf").read_text()
+        in_vcf = json.loads(next(line for line in text.splitlines() if line.startswith("##mifm_kipoi="))[13:])
+        in_parquet = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"mifm_kipoi"])
+        assert in_vcf == in_parquet
+        assert in_vcf["weights"][0]["name"] == "embedded"
+        assert len(in_vcf["fasta"]["sha256"]) == 64
+
+    def test_an_unknown_format(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        with pytest.raises(OptionError, match=r"out.csv ends in no known format; expected one of .tsv,"):
+            ScoringRun(str(vcf), fasta, tmp_path / "out.csv")
+
+    def test_weights_that_are_the_same_as_tags(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        for name in ("a-b", "a_b"):
+            save_weights(tmp_path / f"{name}.safetensors", random_network(), {})
+        weights = tuple(str(tmp_path / f"{name}.safetensors") for name in ("a-b", "a_b"))
+        with pytest.raises(OptionError, match="not told apart as INFO tags"):
+            ScoringRun(str(vcf), fasta, tmp_path / "x.vcf", scoring.ScoringOptions(weights=weights))()
+
+
+class TestStandardInput:
+    @pytest.mark.parametrize("kind", ["plain", "bgzip", "bcf"])
+    def test_is_read(self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, kind: str) -> None:
+        source = vcf
+        if kind != "plain":
+            if shutil.which("bcftools") is None:
+                pytest.skip("bcftools is not installed")
+            source = tmp_path / "in"
+            letter = {"bgzip": "z", "bcf": "b"}[kind]
+            subprocess.run(["bcftools", "view", f"-O{letter}", "-o", source, vcf], check=True)
+        out = tmp_path / "out.tsv"
+        command = [sys.executable, "-m", "mifm_kipoi.cli", "score", "-", fasta, "-o", out]
+        with source.open("rb") as file:
+            done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert_same_rows(read_table(out), expected)
+        assert json.loads(Path(f"{out}.json").read_text())["variants"]["sha256"]
+
+    def test_a_cut_stream_is_an_error(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        """Cut at the end of a bgzip block, where gzip itself notices nothing."""
+        packed = tmp_path / "in.gz"
+        pysam.tabix_compress(str(vcf), str(packed))
+        out = tmp_path / "out.tsv"
+        command = [sys.executable, "-m", "mifm_kipoi.cli", "score", "-", fasta, "-o", out]
+        done = subprocess.run(command, input=packed.read_bytes()[:-28], capture_output=True, check=False)
+        assert done.returncode == 1
+        assert b"bgzip's end-of-file mark is missing" in done.stderr
+        assert not out.exists()
+
+    @pytest.mark.parametrize("options", [{"resume": True}, {"shard": (1, 2)}])
+    def test_cannot_be_read_twice(self, tmp_path: Path, fasta: Path, options: dict[str, Any]) -> None:
+        with pytest.raises(OptionError, match="- is no file that can be read again"):
+            ScoringRun("-", fasta, tmp_path / "out.tsv", **options)
+
+
+class Killed(BaseException):
+    """Ends a run in the middle, as a signal would, without any clean-up of ours."""
+
+
+class TestResume:
+    @pytest.fixture
+    def whole(self, tmp_path: Path, vcf: Path, fasta: Path, request: pytest.FixtureRequest) -> Path:
+        out = tmp_path / "whole" / f"out.{request.param}"
+        out.parent.mkdir()
+        ScoringRun(str(vcf), fasta, out)()
+        return out
+
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    @pytest.mark.parametrize("step", ["before", "half", "after"])
+    def test_goes_on_to_the_same_bytes(
+        self, tmp_path: Path, vcf: Path, fasta: Path, whole: Path, step: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Ended again and again while a run of records is written: before, in the middle, after."""
+        out = tmp_path / whole.name
+        append = Journal.append
+
+        def ended(self: Journal, content: bytes, records: int, *counts: Any) -> None:
+            if self.records == ended.last:  # type: ignore[attr-defined]
+                ended.last = None  # type: ignore[attr-defined]
+                if step == "half":
+                    assert self._file is not None
+                    self._file.write(content[: len(content) // 2])
+                    self._file.flush()
+                if step == "after":
+                    append(self, content, records, *counts)
+                raise Killed
+            if ended.last is None:  # type: ignore[attr-defined]
+                ended.last = records  # type: ignore[attr-defined]
+            append(self, content, records, *counts)
+
+        ended.last = 0  # type: ignore[attr-defined]
+        monkeypatch.setattr(Journal, "append", ended)
+        for attempt in range(100):
+            try:
+                ScoringRun(str(vcf), fasta, out, resume=attempt > 0)()
+            except Killed:
+                assert not out.exists()
+                continue
+            break
+        assert attempt > 3
+        assert out.read_bytes() == whole.read_bytes()
+        assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(
+            path.name for path in whole.parent.iterdir()
+        )
+
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    @pytest.mark.parametrize("older", [False, True])
+    def test_goes_on_after_an_end_while_finishing(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        whole: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        older: bool,
+    ) -> None:
+        """Ended at each renaming of the last steps, where scores of other weights stand already or none."""
+        out = tmp_path / whole.name
+        if older:
+            weights = tmp_path / "older.safetensors"
+            save_weights(weights, random_network(), {})
+            options = scoring.ScoringOptions(weights=(str(weights),))
+            ScoringRun(str(vcf), fasta, out, options)()
+        replace = Path.replace
+        for step in range(4):
+            calls = iter(range(100))
+
+            def ended(self: Path, target: Path, step: int = step, calls: Iterator[int] = calls) -> Path:
+                if ".partial.json" not in str(target) and next(calls) == step:
+                    raise Killed
+                return replace(self, target)
+
+            monkeypatch.setattr(Path, "replace", ended)
+            try:
+                ScoringRun(str(vcf), fasta, out, resume=True)()
+            except Killed:
+                monkeypatch.setattr(Path, "replace", replace)
+                assert older or not out.exists()
+                continue
+            break
+        assert step > 0
+        monkeypatch.setattr(Path, "replace", replace)
+        assert out.read_bytes() == whole.read_bytes()
+
+    def test_a_finished_run_is_left_as_it_is(
+        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "out.tsv"
+        manifest = ScoringRun(str(vcf), fasta, out)()
+        monkeypatch.setattr(ScoringRun, "_score", None)
+        assert ScoringRun(str(vcf), fasta, out, resume=True)() == manifest
+
+    @pytest.mark.parametrize("damage", ["cut", "no index"])
+    def test_a_finished_run_that_was_damaged_is_done_again(
+        self, tmp_path: Path, vcf: Path, fasta: Path, damage: str
+    ) -> None:
+        out = tmp_path / "out.tsv.gz"
+        ScoringRun(str(vcf), fasta, out)()
+        whole = out.read_bytes()
+        if damage == "cut":
+            out.write_bytes(whole[:2000])
+        else:
+            Path(f"{out}.tbi").unlink()
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        assert out.read_bytes() == whole
+        assert Path(f"{out}.tbi").exists()
+
+    @pytest.fixture
+    def begun(self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The output of a run that was ended after three runs of records."""
+        out = tmp_path / "out.tsv"
+        append = Journal.append
+
+        def ended(self: Journal, content: bytes, records: int, *counts: Any) -> None:
+            if records > 40:
+                raise Killed
+            append(self, content, records, *counts)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "append", ended)
+            with pytest.raises(Killed):
+                ScoringRun(str(vcf), fasta, out)()
+        return out
+
+    def test_what_is_left_is_not_overwritten(self, begun: Path, vcf: Path, fasta: Path) -> None:
+        with pytest.raises(InputError, match=r"left from a run that did not end; add --resume"):
+            ScoringRun(str(vcf), fasta, begun)()
+        Path(f"{begun}.partial.json").unlink()
+        ScoringRun(str(vcf), fasta, begun)()
+
+    def test_other_options_or_inputs_are_refused(
+        self, tmp_path: Path, begun: Path, vcf: Path, fasta: Path
+    ) -> None:
+        other = tmp_path / "other.vcf"
+        other.write_text(vcf.read_text().replace("rs300", "rs301"))
+        with pytest.raises(InputError, match="begun with other variants; go on with the same"):
+            ScoringRun(str(other), fasta, begun, resume=True)()
+        options = scoring.ScoringOptions(shift=1)
+        with pytest.raises(InputError, match="begun with other options"):
+            ScoringRun(str(vcf), fasta, begun, options, resume=True)()
+
+    @pytest.mark.parametrize("note", ["", "{}", "[]", '{"identity": 1}', "\\"])
+    def test_a_damaged_note(self, begun: Path, vcf: Path, fasta: Path, note: str) -> None:
+        Path(f"{begun}.partial.json").write_text(note)
+        with pytest.raises(
+            InputError, match=r"out.tsv.partial.json cannot be read .*delete .* to start again"
+        ):
+            ScoringRun(str(vcf), fasta, begun, resume=True)()
+
+    def test_a_lost_file(self, begun: Path, vcf: Path, fasta: Path) -> None:
+        Path(f"{begun}.partial").unlink()
+        with pytest.raises(InputError, match="is shorter than its note says"):
+            ScoringRun(str(vcf), fasta, begun, resume=True)()
+
+    def test_an_error_keeps_what_is_done(
+        self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame
+    ) -> None:
+        """A record that cannot be read, mended before the run goes on, is another input."""
+        lines = vcf.read_text().splitlines()
+        broken = tmp_path / "broken.vcf"
+        broken.write_text("\n".join([*lines[:100], "1\tx\t.\tA\tC\t.\t.\t."]) + "\n")
+        out = tmp_path / "out.tsv"
+        with pytest.raises(
+            VariantFileError, match=r"POS of line 101 is 'x'.*rows are kept in .*: go on with --resume"
+        ):
+            ScoringRun(str(broken), fasta, out)()
+        assert not out.exists()
+        assert Path(f"{out}.partial").exists()
+
+    def test_an_error_at_once_leaves_nothing(self, tmp_path: Path, vcf: Path) -> None:
+        wrong = write_fasta(tmp_path / "wrong.fa", {"1": "A" * 4000, "2": "A" * 4000})
+        with pytest.raises(ReferenceMismatchError, match="REF alleles differ"):
+            ScoringRun(str(vcf), wrong, tmp_path / "out.tsv")()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.fa", "wrong.fa.fai"]
+
+    def test_a_full_disk(
+        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "out.tsv"
+        count = iter(range(100))
+
+        def full(descriptor: int) -> None:
+            if next(count) == 4:
+                raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(journal_module.os, "fsync", full)
+            message = r"cannot write .*out.tsv.partial: No space left on device. (\d+) rows are kept"
+            with pytest.raises(OutputError, match=message) as error:
+                ScoringRun(str(vcf), fasta, out)()
+        kept = json.loads(Path(f"{out}.partial.json").read_text())["statuses"]
+        found = re.search(message, str(error.value))
+        assert found
+        assert int(found[1]) == sum(kept.values()) > 0
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        ScoringRun(str(vcf), fasta, tmp_path / "whole.tsv")()
+        assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+
+    @pytest.mark.parametrize("whole", FORMATS, indirect=True)
+    def test_a_disk_that_is_full_while_the_output_is_finished(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        whole: Path,
+        expected: pd.DataFrame,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """No file may grow beyond 600 bytes then, so that every write of the last steps fails."""
+        out = tmp_path / whole.name
+        finish = ScoringRun._finish
+
+        def full(self: ScoringRun, *arguments: Any) -> dict[str, Any]:
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+            try:
+                return finish(self, *arguments)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ScoringRun, "_finish", full)
+            message = rf"cannot (write|index) .*{len(expected)} rows are kept in .*: go on with --resume"
+            with pytest.raises(OutputError, match=message):
+                ScoringRun(str(vcf), fasta, out)()
+        assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+            f"{out.name}.partial",
+            f"{out.name}.partial.json",
+        }
+        ScoringRun(str(vcf), fasta, out, resume=True)()
+        assert out.read_bytes() == whole.read_bytes()
+
+    def test_a_worker_that_is_killed(
+        self,
+        tmp_path: Path,
+        vcf: Path,
+        fasta: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        out, whole = tmp_path / "out.tsv.gz", tmp_path / "whole.tsv.gz"
+        append = Journal.append
+
+        def killing(self: Journal, content: bytes, records: int, *counts: Any) -> None:
+            append(self, content, records, *counts)
+            if records == killing.at:  # type: ignore[attr-defined]
+                worker = multiprocessing.active_children()[0]
+                worker.kill()
+                worker.join()
+
+        monkeypatch.setattr(scoring, "CHUNK", 5)
+        monkeypatch.setattr(Journal, "append", killing)
+        command = ["score", str(vcf), str(fasta), "--workers", "2", "-o"]
+        killing.at = 60  # type: ignore[attr-defined]
+        assert main([*command, str(out)]) == 1
+        message = r"mifm: error: a worker process was killed.* (\d+) rows are kept in .*: go on with --resume"
+        found = re.search(message, capsys.readouterr().err)
+        assert found
+        assert int(found[1]) >= 60
+        assert not out.exists()
+        killing.at = None  # type: ignore[attr-defined]
+        assert main([*command, str(out), "--resume"]) == 0
+        assert main([*command, str(whole)]) == 0
+        assert out.read_bytes() == whole.read_bytes()
+
+    @pytest.mark.parametrize("resume", [False, True])
+    def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path, resume: bool) -> None:
+        """The second leaves the files of the first alone, also where an older output is finished."""
+        out = tmp_path / "out.tsv"
+        ScoringRun(str(vcf), fasta, out)()
+        first = Journal(out, {}, 0)
+        with first.locked():
+            first.begin(b"head", resume=False)
+            with pytest.raises(OutputError, match="another process is writing"):
+                ScoringRun(str(vcf), fasta, out, resume=resume)()
+            assert first.partial.read_bytes() == b"head"
+            assert first.note.exists()
+
+
+class TestRefusals:
+    """What is refused before anything is scored."""
+
+    def test_an_output_that_is_an_input(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        copy = tmp_path / "in.vcf"
+        shutil.copy(vcf, copy)
+        (tmp_path / "link.vcf").symlink_to(copy)
+        for name in ("in.vcf", "link.vcf"):
+            with pytest.raises(OptionError, match="would replace the input"):
+                ScoringRun(str(copy), fasta, tmp_path / name)
+        assert copy.read_bytes() == vcf.read_bytes()
+
+    @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.json", "out.tsv.partial.json"])
+    def test_a_folder_where_a_file_is_to_be(self, tmp_path: Path, vcf: Path, fasta: Path, name: str) -> None:
+        (tmp_path / name).mkdir()
+        with pytest.raises(OptionError, match=f"{name} exists and is no regular file"):
+            ScoringRun(str(vcf), fasta, tmp_path / "out.tsv")
+
+    def test_a_name_that_is_a_suffix(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        with pytest.raises(OptionError, match="ends in no known format"):
+            ScoringRun(str(vcf), fasta, tmp_path / ".tsv")
+
+    @pytest.mark.parametrize("options", [{"resume": True}, {"shard": (1, 2)}])
+    def test_variants_that_are_not_there(self, tmp_path: Path, fasta: Path, options: dict[str, Any]) -> None:
+        with pytest.raises(VariantFileError, match="No such file"):
+            ScoringRun(str(tmp_path / "none.vcf"), fasta, tmp_path / "out.tsv", **options)()
+
+    def test_columns_of_one_name(self) -> None:
+        with pytest.raises(OptionError, match="not told apart by their names"):
+            scoring.ScoringOptions(weights=("averaged_x", "x"), reverse_complement=True)
+
+    def test_usage_errors_exit_with_2(
+        self, tmp_path: Path, vcf: Path, fasta: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["score", str(vcf), str(fasta), "-o", str(tmp_path / "out.csv")]) == 2
+        assert "mifm: error: the name out.csv ends in no known format" in capsys.readouterr().err
+
+
+class TestBcf:
+    """BCF holds only what its header declares."""
+
+    def test_what_the_input_does_not_declare(self, tmp_path: Path, fasta: Path) -> None:
+        base = base_at_600(fasta)
+        lines = [
+            "##fileformat=VCFv4.2",
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
+            f"1\t600\ta\t{base}\t<DEL>\t.\tlow\tXX=1,2;YY\tGT:ZZ\t0/1:7",
+            f"1\t600\tb\t{base}\t<DEL>\t.\t.",
+        ]
+        vcf = tmp_path / "x.vcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        out = tmp_path / "out.bcf"
+        assert ScoringRun(str(vcf), fasta, out)()["rows"] == 2
+        with pysam.VariantFile(str(out)) as records:
+            first, second = records
+        assert (first.id, list(first.filter), first.info["XX"]) == ("a", ["low"], ("1", "2"))
+        assert (second.id, second.info["MIFM_STATUS"]) == ("b", ("symbolic_alt",))
+
+    def test_a_record_that_bcf_cannot_hold(self, tmp_path: Path, fasta: Path) -> None:
+        """Its genotype is no number. Nothing that was scored is lost, and nothing is promised of --resume."""
+        base = base_at_600(fasta)
+        lines = [
+            "##fileformat=VCFv4.2",
+            '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1",
+            f"1\t600\ta\t{base}\t<DEL>\t.\t.\t.\tGT\t0/1",
+            f"1\t600\tb\t{base}\t<DEL>\t.\t.\t.\tGT\tx/y",
+        ]
+        vcf, out = tmp_path / "x.vcf", tmp_path / "out.bcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        for resume in (False, True):
+            message = (
+                r"a record cannot be written as BCF \(bcftools view: Error: VCF parse error\); --resume "
+                r"would end here again. All 2 rows are in .*out.bcf.partial, a whole VCF file: rename it, or "
+                r"score again into another format$"
+            )
+            with pytest.raises(FormatError, match=message):
+                ScoringRun(str(vcf), fasta, out, resume=resume)()
+            assert sorted(path.name for path in tmp_path.glob("out*")) == [
+                "out.bcf.partial",
+                "out.bcf.partial.json",
+            ]
+        ScoringRun(str(vcf), fasta, tmp_path / "other.vcf")()
+        assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
+
+    @needs_bcftools
+    @pytest.mark.parametrize("kind", ["b", "u"])
+    @pytest.mark.parametrize("suffix", ["vcf", "bcf"])
+    def test_text_that_is_not_utf8_stays_as_it_is(
+        self, tmp_path: Path, fasta: Path, kind: str, suffix: str
+    ) -> None:
+        """Latin-1 in an identifier and in INFO, from BCF that is compressed and that is not."""
+        base = base_at_600(fasta)
+        alt = "ACGT".replace(base, "")[0]
+        header = (
+            "##fileformat=VCFv4.2\n##contig=<ID=1>\n"
+            '##INFO=<ID=NOTE,Number=1,Type=String,Description="Bemerkung f\xfcr Menschen">\n'
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        )
+        record = f"1\t600\tZ\xfcrich\t{base}\t{alt}\t.\t.\tNOTE=caf\xe9"
+        (tmp_path / "in.vcf").write_bytes(f"{header}{record}\n".encode("latin-1"))
+        command = ["bcftools", "view", f"-O{kind}", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf"]
+        subprocess.run(command, check=True, capture_output=True)
+        out = tmp_path / f"out.{suffix}"
+        assert ScoringRun(str(tmp_path / "in.bcf"), fasta, out)()["status"] == {"ok": 1}
+        text = subprocess.run(["bcftools", "view", out], check=True, capture_output=True).stdout
+        assert "f\xfcr Menschen".encode("latin-1") in text
+        assert f"{record};MIFM_REF=".encode("latin-1") in text
+
+    def test_merged_numbers_are_those_of_the_parts(self, tmp_path: Path, parts: Path) -> None:
+        """Bit by bit: they do not go through text."""
+        merge([parts / f"{part}.bcf" for part in (1, 2, 3)], tmp_path / "out.bcf")
+        found, expected = [], []
+        for path, values in [(tmp_path / "out.bcf", found)] + [
+            (parts / f"{part}.bcf", expected) for part in (1, 2, 3)
+        ]:
+            with pysam.VariantFile(str(path)) as records:
+                values += [record.info.get("MIFM_REF") for record in records]
+        assert found == expected
+
+
+def test_workers_end_with_the_process_that_they_work_for(tmp_path: Path, vcf: Path, fasta: Path) -> None:
+    """Killed by the kernel, it cannot end them."""
+    command = [*KILLED_RUN, vcf, fasta, "-o", tmp_path / "out.tsv", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        workers: list[int] = []
+        while process.poll() is None and len(workers) < 2:
+            workers = children(process.pid)
+        process.kill()
+    end = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert workers
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def children(process: int) -> list[int]:
+    """Process numbers of the workers of a process."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = status.read_text()
+            command = status.with_name("cmdline").read_bytes()
+            if int(text.rpartition(")")[2].split()[1]) == process and b"spawn_main" in command:
+                found.append(int(status.parent.name))
+    return found
+
+
+SMALL_CHUNKS = """
+import sys
+from mifm_kipoi import scoring
+scoring.CHUNK = 5
+from mifm_kipoi.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+KILLED_RUN = [sys.executable, "-c", SMALL_CHUNKS, "score"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["tsv.gz", "vcf.gz"])
+def test_sigkill_at_any_moment(tmp_path: Path, vcf: Path, fasta: Path, suffix: str) -> None:
+    """Killed by the kernel after ever more records, and resumed: the same bytes."""
+
+    def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
+        command = [*KILLED_RUN, vcf, fasta, "-o", out, "--threads", "1", *options]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    whole = tmp_path / f"whole.{suffix}"
+    with start(whole) as process:
+        assert process.wait() == 0
+    out, generator = tmp_path / f"out.{suffix}", random.Random(int(os.environ.get("MIFM_KILL_SEED", "0")))
+    note, kills = Path(f"{out}.partial.json"), 0
+    for aim in (10, 60, 130, 10_000):
+        records = 0
+        with start(out, "--resume") as process:
+            while process.poll() is None:
+                # The note comes and goes while it is looked at.
+                with contextlib.suppress(FileNotFoundError):
+                    records = json.loads(note.read_text())["records"]
+                if records >= aim:
+                    time.sleep(generator.random() / 100)
+                    process.send_signal(signal.SIGKILL)
+                    kills += 1
+                    break
+            assert process.wait() in (0, -signal.SIGKILL), process.stderr and process.stderr.read()
+    assert kills > 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert not note.exists()
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory, vcf: Path, fasta: Path) -> Path:
+    """Outputs of three parts in every format."""
+    folder = tmp_path_factory.mktemp("parts")
+    for suffix in FORMATS:
+        for part in (1, 2, 3):
+            ScoringRun(str(vcf), fasta, folder / f"{part}.{suffix}", shard=(part, 3))()
+    return folder
+
+
+class TestMerge:
+    @pytest.mark.parametrize("suffix", FORMATS)
+    def test_is_the_whole_run(
+        self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str
+    ) -> None:
+        merged, whole = tmp_path / f"merged.{suffix}", tmp_path / f"whole.{suffix}"
+        manifest = merge([parts / f"{part}.{suffix}" for part in (3, 1, 2)], merged)
+        alone = ScoringRun(str(vcf), fasta, whole)()
+        assert_same_rows(read_table(merged), expected)
+        assert manifest["rows"] == len(expected)
+        for key in ("records", "status", "weights", "variants", "shard", "columns"):
+            assert manifest[key] == alone[key], key
+        assert (manifest["index"] is None) == (alone["index"] is None)
+        if suffix == "vcf":
+            headers = [
+                [line for line in path.read_text().splitlines() if line.startswith("#")]
+                for path in (merged, whole)
+            ]
+            assert headers[0] == headers[1]
+        assert {path.name for path in tmp_path.glob("merged*")} - {manifest["index"]} == {
+            merged.name,
+            f"{merged.name}.json",
+        }
+
+    def test_gaps_and_overlaps(self, tmp_path: Path, parts: Path) -> None:
+        out = tmp_path / "out.tsv"
+        with pytest.raises(InputError, match="missing: part 2 of 3"):
+            merge([parts / "1.tsv", parts / "3.tsv"], out)
+        with pytest.raises(InputError, match="part 1 of 3 is there 2 times"):
+            merge([parts / f"{part}.tsv" for part in (1, 1, 2, 3)], out)
+        assert not list(tmp_path.iterdir())
+
+    def test_other_formats(self, tmp_path: Path, parts: Path) -> None:
+        with pytest.raises(OptionError, match=r"1.vcf has another format than"):
+            merge([parts / "1.vcf"], tmp_path / "out.tsv")
+
+    def test_parts_of_other_runs(self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path) -> None:
+        weights = tmp_path / "other.safetensors"
+        save_weights(weights, random_network(), {})
+        other = tmp_path / "other.tsv"
+        options = scoring.ScoringOptions(weights=(str(weights),))
+        ScoringRun(str(vcf), fasta, other, options, shard=(2, 3))()
+        with pytest.raises(InputError, match="were made with different weights"):
+            merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
+        ScoringRun(str(vcf), fasta, other, shard=(2, 4))()
+        with pytest.raises(InputError, match="the parts are of runs of 3 and of 4 parts"):
+            merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
+
+    def test_what_is_no_part(self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path) -> None:
+        whole = tmp_path / "whole.tsv"
+        ScoringRun(str(vcf), fasta, whole)()
+        with pytest.raises(InputError, match="is no part of a run"):
+            merge([whole], tmp_path / "out.tsv")
+        shutil.copy(parts / "1.tsv", tmp_path / "alone.tsv")
+        with pytest.raises(InputError, match=r"alone.tsv has no manifest alone.tsv.json"):
+            merge([tmp_path / "alone.tsv"], tmp_path / "out.tsv")
+
+    def test_files_of_others_are_left_alone(self, tmp_path: Path, parts: Path) -> None:
+        notes = tmp_path / "out.tsv.partial_notes.txt"
+        notes.write_text("mine")
+        merge([parts / f"{part}.tsv" for part in (1, 2, 3)], tmp_path / "out.tsv")
+        assert notes.exists()
+        Path(tmp_path / "other.tsv.partial.json").write_text("{}")
+        with pytest.raises(InputError, match="is of a run that did not end"):
+            merge([parts / f"{part}.tsv" for part in (1, 2, 3)], tmp_path / "other.tsv")
+        with pytest.raises(OptionError, match="would replace the input"):
+            merge([parts / f"{part}.tsv" for part in (1, 2, 3)], parts / "1.tsv")
+
+    def test_a_part_that_was_changed(self, tmp_path: Path, parts: Path) -> None:
+        for name in ("1.tsv", "1.tsv.json"):
+            shutil.copy(parts / name, tmp_path / name)
+        (tmp_path / "1.tsv").write_text("chrom\n")
+        with pytest.raises(InputError, match="is not as its manifest says"):
+            merge([tmp_path / "1.tsv"], tmp_path / "out.tsv")
+
+    def test_more_parts_than_records(self, tmp_path: Path, fasta: Path) -> None:
+        base = base_at_600(fasta)
+        vcf = write_vcf(tmp_path / "one.vcf", [("1", 600, base, "<DEL>")])
+        paths = [tmp_path / f"{part}.vcf.gz" for part in (1, 2, 3)]
+        for part, path in enumerate(paths, start=1):
+            ScoringRun(str(vcf), fasta, path, shard=(part, 3))()
+        assert merge(paths, tmp_path / "out.vcf.gz")["rows"] == 1
+        with gzip.open(tmp_path / "out.vcf.gz", "rt") as file:
+            assert sum(not line.startswith("#") for line in file) == 1

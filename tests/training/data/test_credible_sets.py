@@ -1,0 +1,231 @@
+"""Tables of credible sets, against rows written and counted by hand."""
+
+import gzip
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from training.configuration import ConfigurationError, read_configuration
+from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
+
+CAUSALDB2 = (
+    "chr,bp,rsid,maf,ea,nea,beta,se,p,zscore,cojo_beta,cojo_se,cojo_p,abf,finemap,paintor,caviarbf,susie,"
+    "polyfun_finemap,polyfun_susie,meta_id,block_id,tool,lead_snp,primary"
+)
+
+PLAIN = {
+    "chrom": "chrom", "pos": "pos", "effect_allele": "ea", "other_allele": "oa", "block": "block",
+    "p_value": "p",
+}  # fmt: skip
+
+
+def causaldb2_row(**other: str) -> str:
+    values = {
+        "chr": "19", "bp": "100", "rsid": "rs1", "maf": "0.2", "ea": "C", "nea": "T", "beta": "0.3",
+        "se": "0.1", "p": "0.0027", "zscore": "3.0", "abf": "0.5", "susie": "0.25", "finemap": "0.75",
+        "meta_id": "GD1", "block_id": "7", "tool": "1", "lead_snp": "rs1", "primary": "1",
+    }  # fmt: skip
+    values |= other
+    return ",".join(values.get(name, "") for name in CAUSALDB2.split(","))
+
+
+def read(path: Path, text: str | bytes, counts: Counter[str] | None = None, **config: Any) -> pd.DataFrame:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return pd.concat(read_credible_sets(CredibleSetsConfig(str(path), **config), counts), ignore_index=True)
+
+
+def plain(tmp_path: Path, *rows: str, counts: Counter[str] | None = None, **config: Any) -> pd.DataFrame:
+    text = "\n".join(["chrom\tpos\tea\toa\tblock\tp", *(row.replace(" ", "\t") for row in rows)]) + "\n"
+    columns = {**PLAIN, **config.pop("columns", {})}
+    return read(tmp_path / "table.tsv", text, counts, format="table", columns=columns, **config)
+
+
+def test_causaldb2_rows_become_associations(tmp_path):
+    rows = [
+        causaldb2_row(),
+        causaldb2_row(primary="0", cojo_beta="-0.4", cojo_se="0.2", cojo_p="0.0455", susie="-1"),
+        causaldb2_row(primary="0", cojo_beta="-0.4", rsid=".", ea="ca", nea="c", p="0"),
+    ]
+    counts: Counter[str] = Counter()
+    found = read(tmp_path / "sets.csv", "\n".join([CAUSALDB2, *rows]), counts)
+    assert list(found.columns) == list(ASSOCIATION_COLUMNS)
+    assert found["signal"].tolist() == ["primary", "secondary", "secondary"]
+    # Of the secondary rows only the first has all statistics given the primary signal.
+    assert found["p_value"].tolist() == [0.0027, 0.0455, 0.0]
+    assert found["z"].tolist() == [3.0, -2.0, 3.0]
+    assert found["pip"].tolist() == pytest.approx([0.25, np.nan, 0.25], nan_ok=True)
+    assert found["id"].tolist() == ["rs1", "rs1", "."]
+    assert found["effect_allele"].tolist() == ["C", "C", "CA"]
+    assert found["study"].unique().tolist() == ["GD1"]
+    assert found["block"].unique().tolist() == ["7"]
+    # Wakefield with V = 0.01 and 0.04, W = 0.04: 1/2 ln(V/(V+W)) + z^2/2 W/(V+W).
+    expected = [0.5 * math.log(0.2) + 4.5 * 0.8, 0.5 * math.log(0.5) + 2 * 0.5]
+    assert found["log_bf"].tolist() == pytest.approx([*expected, expected[0]], rel=1e-6)
+    assert counts == {
+        "read": 3, "kept": 3, "kept_without_pip": 1, "kept_without_log_bf": 0, "kept_with_p_value_0": 1,
+    }  # fmt: skip
+
+
+def test_another_tool_gives_the_pip(tmp_path):
+    found = read(tmp_path / "sets.csv", f"{CAUSALDB2}\n{causaldb2_row()}\n", columns={"pip": "finemap"})
+    assert found["pip"].tolist() == [0.75]
+
+
+def test_alleles_in_an_identifier_and_a_block_of_several_columns(tmp_path):
+    text = (
+        "SNP,region,trait,ZSCORE,MAF\nchr2:30_A_GT,4,MCV,-4,0.5\nnonsense,4,MCV,1,0.5\n2:31_A_G,4,HGB,,0.5\n"
+    )
+    counts: Counter[str] = Counter()
+    found = read(
+        tmp_path / "table.csv",
+        text,
+        counts,
+        format="table",
+        columns={"variant": "SNP", "block": "trait,region", "study": "trait", "z": "ZSCORE", "maf": "MAF"},
+        sample_size=100,
+    )
+    places = ["chrom", "pos", "other_allele", "effect_allele", "block", "study", "signal"]
+    assert found[places].values.tolist() == [
+        ["chr2", 30, "A", "GT", "MCV:4", "MCV", "all"],
+        ["2", 31, "A", "G", "HGB:4", "HGB", "all"],
+    ]
+    # V = 1 / (2 * 100 * 0.5 * 0.5) = 0.02, so that W / (V + W) = 2/3.
+    assert found["log_bf"].tolist() == pytest.approx(
+        [0.5 * math.log(1 / 3) + 8 * 2 / 3, np.nan], rel=1e-6, nan_ok=True
+    )
+    assert found["p_value"].isna().all()
+    assert counts["unreadable_variant"] == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("NA 5 A G b 0.1", "missing_chromosome"),
+        ("1 0 A G b 0.1", "impossible_position"),
+        ("1 5.5 A G b 0.1", "impossible_position"),
+        ("1 . A G b 0.1", "impossible_position"),
+        ("1 x A G b 0.1", "not_a_number"),
+        ("1 5 <DEL> G b 0.1", "impossible_allele"),
+        ("1 5 A - b 0.1", "impossible_allele"),
+        ("1 5 A a b 0.1", "same_alleles"),
+        ("1 5 A G NA 0.1", "missing_block"),
+        ("1 5 A G b 1.5", "impossible_p_value"),
+        ("1 5 A G b -0.1", "impossible_p_value"),
+        ("1 5 A G b low", "not_a_number"),
+    ],
+)
+def test_impossible_rows_are_refused_counted_and_named(tmp_path, caplog, row, reason):
+    good = ["1 7 A G b 0.1", "1 8.0 A G b NA", "1 9 A G b 1e-400"]
+    counts: Counter[str] = Counter()
+    found = plain(tmp_path, good[0], row, *good[1:], counts=counts)
+    assert found["pos"].tolist() == [7, 8, 9]
+    assert found["p_value"].tolist() == pytest.approx([0.1, np.nan, 0.0], nan_ok=True)
+    assert {name for name in counts if not name.startswith(("read", "kept"))} == {reason}
+    assert (counts["read"], counts["kept"], counts[reason]) == (4, 3, 1)
+    assert f"line 3 is refused as {reason}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "kept"), [("pip", "1.00001 1.1 -1 -0.5", 2), ("standard_error", "0.1 0 -1 inf", 1)]
+)
+def test_impossible_pips_and_standard_errors_are_refused(tmp_path, field, values, kept):
+    rows = [
+        f"1 {place} A G b {value}" for place, value in enumerate([*values.split(), "0.5", "0.5"], start=1)
+    ]
+    found = plain(tmp_path, *rows, columns={field: "p", "p_value": ""})
+    assert len(found) == kept + 2
+    assert not (found["pip"] > 1).any()
+
+
+def test_the_study_is_the_file_or_as_configured(tmp_path):
+    assert plain(tmp_path, "1 5 A G b 0.1")["study"].tolist() == ["table.tsv"]
+    assert plain(tmp_path, "1 5 A G b 0.1", study="mine")["study"].tolist() == ["mine"]
+
+
+def test_an_infinite_z_is_not_known(tmp_path):
+    found = plain(tmp_path, "1 5 A G b inf", columns={"z": "p", "p_value": ""})
+    assert found[["z", "log_bf"]].isna().all(axis=None)
+
+
+def test_the_size_of_chunks_does_not_matter(tmp_path):
+    rows = [causaldb2_row(bp=str(1 + number % 40), p=f"0.{number + 1:03d}") for number in range(500)]
+    rows[123] = causaldb2_row(bp="0")
+    path = tmp_path / "sets.csv.gz"
+    path.write_bytes(gzip.compress("\n".join([CAUSALDB2, *rows]).encode()))
+    results = []
+    for size in (400, 3000, 1 << 20):
+        counts: Counter[str] = Counter()
+        chunks = list(read_credible_sets(CredibleSetsConfig(str(path)), counts, block_bytes=size))
+        results.append((len(chunks), counts, pd.concat(chunks, ignore_index=True)))
+    assert results[0][0] > results[1][0] > results[2][0] == 1
+    for _, counts, found in results[1:]:
+        assert counts == results[0][1]
+        pd.testing.assert_frame_equal(found, results[0][2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "begins with ''; expected a header of columns"),
+        (b"one\n1\n", "expected a header of columns with tabs or commas"),
+        (b"chrom\tpos\tpos\n", "more than one column pos"),
+        (b"chrom\tpos\tea\toa\tp\n1\t5\tA\tG\t0.1\n", "has no column block; it has chrom, pos, ea, oa, p"),
+        (b"chrom\tpos\tea\toa\tblock\tp\n", "has a header and no rows"),
+        (
+            b"chrom\tpos\tea\toa\tblock\tp\n1\t5\tA\tG\tb\t0.1\n1\t5\tA\tG\n",
+            r"table.tsv has a malformed line: line 3: Expected 6 columns, got 4",
+        ),
+        (b"chrom\tpos\tea\toa\tblock\tp\n1\t5\tA\tG\t\xff\t0.1\n", "malformed line: .*invalid UTF8"),
+        (b"chrom\tpos\tea\toa\tblock\tp\n1\t5\tN\tG\tb\t0.1\n", "1 of 1 rows .*impossible_allele"),
+        (gzip.compress(b"chrom\tpos\tea\toa\tblock\tp\n" + b"1\t5\tA\tG\tb\t0.1\n" * 99)[:-9], "cannot read"),
+    ],
+)
+def test_unusable_files_are_errors_that_say_what_was_found(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "table.tsv", text, format="table", columns=PLAIN)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent.tsv: No such file"):
+        list(read_credible_sets(CredibleSetsConfig(str(tmp_path / "absent.tsv"))))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("{path: a, columns: {p: P}}", "columns has p; known are chrom, pos"),
+        (
+            "{path: a, format: table, columns: {chrom: C}}",
+            "no column for pos, effect_allele, other_allele, block",
+        ),
+        ("{path: a, sample_size: 0}", "sample_size is 0"),
+        (
+            "{path: a, format: table, columns: {variant: v, block: b}, variant: '{chrom}{what}'}",
+            "each of chrom",
+        ),
+    ],
+)
+def test_impossible_configurations_are_refused(tmp_path, config, message):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(config)
+    with pytest.raises(ConfigurationError, match=message):
+        read_configuration(path, CredibleSetsConfig)
+
+
+@pytest.mark.reference
+def test_the_real_causaldb2_extract(reference_data):
+    # Counted with awk: NR>1 10,393 rows; $25==1 6,097; $18==-1 439; six different $21.
+    counts: Counter[str] = Counter()
+    path = reference_data / "data" / "finemapping" / "causaldb2_AD.csv.gz"
+    found = pd.concat(read_credible_sets(CredibleSetsConfig(str(path)), counts))
+    assert (counts["read"], counts["kept"], counts["kept_without_pip"]) == (10393, 10393, 439)
+    assert found["signal"].value_counts().to_dict() == {"primary": 6097, "secondary": 4296}
+    assert found["study"].nunique() == 6
+    assert found["log_bf"].notna().all()

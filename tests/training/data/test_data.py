@@ -1,0 +1,266 @@
+"""Data sets of whole recipes, against counts by hand and by awk."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from mifm_kipoi.errors import InputError
+from tests.builders import write_fasta
+from training.__main__ import main
+from training.configuration import ConfigurationError, read_configuration
+from training.data.dataset import read_dataset
+from training.data.prepare import prepare
+from training.recipe import Recipe
+
+HEADER = "SNP\tblock\tstudy\tprimary\tp\tz"
+COLUMNS = {
+    "variant": "SNP",
+    "block": "block",
+    "study": "study",
+    "primary": "primary",
+    "p_value": "p",
+    "z": "z",
+}
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A recipe with three blocks; REF of ``ACGT`` again and again is A at 401, 405 ..., C at 402 ..."""
+    contig = "ACGT" * 1000
+    fasta = write_fasta(tmp_path / "genome.fa", {"1": contig, "2": contig, "11": contig})
+    rows = [
+        # Block a, primary: two variants, the first in both studies; secondary: one.
+        "1:401_A_G a s 1 0.01 2.6",
+        "1:401_A_G a t 1 0.001 3.3",
+        "1:405_A_T a s 1 0.5 0.7",
+        "1:402_C_T a s 0 0.2 1.3",
+        # Block b: two variants, on the held-out contig.
+        "11:801_A_C b s 1 0.01 2.6",
+        "11:802_C_A b s 1 0.02 2.3",
+        # Block c: two variants, of which the FASTA lacks one.
+        "2:401_A_G c s 1 0.01 2.6",
+        "2:401_C_G c s 1 0.02 2.3",
+        # A contig that the FASTA lacks, and a row that cannot be.
+        "3:401_A_G d s 1 0.01 2.6",
+        "2:402_C_G c s 1 1.7 2.6",
+    ]
+    (tmp_path / "table.tsv").write_text("\n".join([HEADER, *(row.replace(" ", "\t") for row in rows)]) + "\n")
+    # Near the first variant of block a: itself, two common ones, a rare one; one that is too far.
+    records = ["401 A G 0.2", "410 C G 0.3", "411 G A 0.04", "412 T A 0.001", "700 T A 0.2"]
+    vcf = "##fileformat=VCFv4.2\n##contig=<ID=1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    for record in records:
+        pos, ref, alt, frequency = record.split()
+        vcf += f"1\t{pos}\tn{pos}\t{ref}\t{alt}\t.\t.\tAF={frequency}\n"
+    (tmp_path / "common.vcf").write_text(vcf)
+    recipe = {
+        "fasta": str(fasta),
+        "data": {
+            "credible_sets": {"path": str(tmp_path / "table.tsv"), "format": "table", "columns": COLUMNS},
+            "negatives": {"vcf": [str(tmp_path / "common.vcf")]},
+            "splits": {"validation": ["11"], "test": []},
+            "min_bag_size": 2,
+        },
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def test_a_small_data_set_is_what_was_worked_out_by_hand(small, tmp_path):
+    out = tmp_path / "out" / "set"
+    assert main(["data", "--config", str(small), "--out", str(out)]) == 0
+    found = read_dataset(out)
+    assert found.bags.drop(columns="bag").values.tolist() == [
+        ["a", "primary", 1, "train", "1", 2, 2],
+        ["b", "primary", 1, "validation", "11", 2, 1],
+        ["1:410:C:G", "all", 0, "train", "1", 1, 0],
+        ["1:411:G:A", "all", 0, "train", "1", 1, 0],
+    ]
+    assert found.instances[["bag", "pos", "ref", "alt", "id"]].values.tolist() == [
+        [0, 401, "A", "G", "."],
+        [0, 405, "A", "T", "."],
+        [1, 801, "A", "C", "."],
+        [1, 802, "C", "A", "."],
+        [2, 410, "C", "G", "n410"],
+        [3, 411, "G", "A", "n411"],
+    ]
+    assert found.instances["p_value"].tolist()[:4] == [0.001, 0.5, 0.01, 0.02]
+    manifest = found.manifest
+    report = manifest["report"]
+    assert manifest["reference"] == "checked"
+    assert [Path(entry["path"]).name for entry in manifest["inputs"]] == [
+        "genome.fa",
+        "table.tsv",
+        "common.vcf",
+    ]
+    assert manifest["configuration"]["data"]["min_bag_size"] == 2
+    assert report["source"] == {
+        "impossible_p_value": 1, "read": 10, "kept": 9,
+        "kept_without_pip": 9, "kept_without_log_bf": 9, "kept_with_p_value_0": 0,
+    }  # fmt: skip
+    assert report["variants"]["orientation"] == {"ok": 6, "ref_mismatch": 1, "contig_not_in_fasta": 1}
+    assert report["variants"]["contigs_not_in_fasta"] == ["3"]
+    assert report["filters"] == {
+        "positive_bags_before": {"primary": 4, "secondary": 1},
+        "positive_instances_before": 6,
+        "instances_over_the_border_of_a_split": 0,
+        "empty_bags": 1,
+        "bags_smaller_than_min_bag_size": 2,
+        "instances_of_these": 2,
+        "positive_bags_after": {"primary": 2},
+        "bags_in_several_splits": {"positive": 0, "negative": 0},
+    }
+    assert report["negatives"]["kept"] == 2
+    assert report["bags"]["per_split_and_label"] == [
+        {"split": "train", "label": 0, "bags": 2, "instances": 2},
+        {"split": "train", "label": 1, "bags": 1, "instances": 2},
+        {"split": "validation", "label": 1, "bags": 1, "instances": 2},
+    ]
+    text = (out / "report.md").read_text()
+    assert "| impossible p value | 1 |" in text
+    assert "| primary | 4 | 2 | 2 |" in text
+    assert "Contigs that the FASTA lacks: 3" in text
+
+
+def test_windows_over_the_border_of_a_split_count_before_the_size(small):
+    # Its windows reach from 145 to 660 (0-based, half-open: [145, 661)), so both instances of block a go.
+    setting = "data.splits.test=['1:500-4000']"
+    message = "no positive bag has 3 instances or more: .*'instances_over_the_border_of_a_split': 3,"
+    with pytest.raises(InputError, match=message):
+        prepare(read_configuration(small, Recipe, [setting, "data.min_bag_size=3"]))
+    made = prepare(read_configuration(small, Recipe, [setting, "data.min_bag_size=1", "data.negatives=null"]))
+    assert made.bags["block"].tolist() == ["c", "b"]
+    assert made.manifest["report"]["filters"]["instances_over_the_border_of_a_split"] == 3
+
+
+def test_a_bag_in_two_splits_is_left_out(small, tmp_path):
+    table = tmp_path / "table.tsv"
+    table.write_text(table.read_text() + "1:2001_A_G\ta\ts\t1\t0.5\t0.7\n")
+    made = prepare(
+        read_configuration(small, Recipe, ["data.splits.test=['1:1000-4000']", "data.negatives=null"])
+    )
+    assert made.bags["block"].tolist() == ["b"]
+    assert made.manifest["report"]["filters"]["bags_in_several_splits"] == {"positive": 1, "negative": 0}
+
+
+@pytest.mark.parametrize("given", ["neither", "both"])
+def test_one_source_of_positives_is_needed(small, given):
+    settings = ["data.credible_sets=null"]
+    if given == "both":
+        settings = ["data.summary_statistics={path: table.tsv, ld_blocks: {path: table.tsv}}"]
+    with pytest.raises(ConfigurationError, match=f"data has {given} of credible_sets and .*; expected one"):
+        prepare(read_configuration(small, Recipe, settings))
+
+
+def test_errors_are_one_line_and_codes(small, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["data", "--config", str(small), "--set", "data.min_bag_size=50", "--out", out]) == 1
+    assert "error: no positive bag has 50 instances" in capsys.readouterr().err
+    assert not Path(out).exists()
+    with pytest.raises(SystemExit, match="2"):
+        main(["data", "--config", str(small)])
+    with pytest.raises(SystemExit, match="0"):
+        main(["data", "--help"])
+    assert 'block: "trait,CHR,region"' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_rows_of_the_same_variants(tmp_path):
+    """Rows of the same 5,000 variants need no more memory, be they 200,000 or 800,000."""
+    block = "".join(f"1:{pos}_A_G\tb{pos % 50}\ts\t1\t0.01\t2.5\n" for pos in range(1, 5001))
+    code = """
+import resource, sys
+from training.data.bags import make_bags
+from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
+import json
+columns = json.loads(sys.argv[2])
+config = CredibleSetsConfig(sys.argv[1], "table", columns)
+made = make_bags(read_credible_sets(config, block_bytes=1 << 20), None, buffer=1 << 16)
+print(len(made.instances), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    peaks = []
+    for times in (40, 160):
+        path = tmp_path / "big.tsv"
+        with path.open("w") as file:
+            file.write(HEADER + "\n")
+            for _ in range(times):
+                file.write(block)
+        command = [sys.executable, "-c", code, str(path), json.dumps(COLUMNS)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+        instances, peak = map(int, done.stdout.split())
+        assert instances == 5000
+        peaks.append(peak / 1024)
+    # 600,000 rows more, of about 100 bytes each were they kept, are 60 MB.
+    assert peaks[1] - peaks[0] < 30
+
+
+@pytest.mark.reference
+def test_the_real_causaldb2_extract(reference_data, tmp_path):
+    # Counted with awk, keys $22" "$25 (bag) and $1" "$2" "lo" "hi (variant, alleles sorted as text):
+    # 67 primary and 17 secondary bags of 7,172 instances; with 10 or more 48 and 17, of 7,096; larger than
+    # 127 eight, the largest 2,041; 6,595 variants; 8,216 with $21 (study) in the key, so 10,393 - 8,216 =
+    # 2,177 rows repeat their study, and 8,216 - 7,172 = 1,044 unite studies.
+    source = reference_data / "data" / "finemapping" / "causaldb2_AD.csv.gz"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"data": {"credible_sets": {"path": str(source)}}}))
+    made = prepare(read_configuration(recipe, Recipe))
+    report = made.manifest["report"]
+    assert report["variants"] == {
+        "rows": 10393, "rows_repeated_within_study": 2177, "rows_united_over_studies": 1044,
+        "studies": 6, "blocks": 67, "variants": 6595,
+    }  # fmt: skip
+    assert report["filters"]["positive_bags_before"] == {"primary": 67, "secondary": 17}
+    assert report["filters"]["positive_instances_before"] == 7172
+    assert report["filters"]["positive_bags_after"] == {"primary": 48, "secondary": 17}
+    assert report["bags"]["positive_bags_larger_than_127"] == 8
+    assert made.bags["size"].sum() == 7096
+    assert made.bags["size"].max() == 2041
+    assert made.manifest["reference"] == "not checked"
+    # rs429358, the first row of the table: a p-value of 2.6e-124 in one study, in others a lower one or none.
+    lead = made.instances[(made.instances["chrom"] == "19") & (made.instances["pos"] == 45411941)]
+    assert lead["id"].unique().tolist() == ["rs429358"]
+
+
+@pytest.mark.reference
+def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
+    # Counted with awk: rows with $4=="1" && $5+256<=9876492, or $4=="20" && $5+256<=2000000, are 291 in 14
+    # blocks ($4, $7 region, trait) and 40 in 4; of ten rows or more ten on contig 1 and one on 20. Their
+    # names begin with chr:pos and REF, which the FASTA has; all twelve p-values of 0 are in the table.
+    fasta = tmp_path / "genome.fa.gz"
+    for ending in ("", ".fai", ".gzi"):
+        source = reference_data / "data" / "genome" / f"GRCh37.mini.fa.gz{ending}"
+        Path(f"{fasta}{ending}").symlink_to(source)
+    table = reference_data / "data" / "finemapping" / "ukb_blood_traits.finemap.tsv.gz"
+    columns = {
+        "variant": "SNP", "chrom": "CHR", "pos": "POS", "pip": "PP", "p_value": "p.value", "z": "ZSCORE",
+        "study": "trait", "block": "trait,CHR,region",
+    }  # fmt: skip
+    recipe = {
+        "fasta": str(fasta),
+        "data": {
+            "credible_sets": {"path": str(table), "format": "table", "columns": columns},
+            "splits": {"validation": [], "test": ["20"]},
+        },
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    made = prepare(read_configuration(path, Recipe))
+    report = made.manifest["report"]
+    assert report["source"]["kept_with_p_value_0"] == 12
+    assert report["filters"]["positive_bags_before"] == {"all": 2175}
+    assert report["filters"]["positive_instances_before"] == 291 + 40
+    assert report["filters"]["empty_bags"] == 2175 - 18
+    assert made.bags["chrom"].value_counts().to_dict() == {"1": 10, "20": 1}
+    assert made.bags["split"].tolist() == ["train"] * 10 + ["test"]
+    rows = pd.read_csv(table, sep="\t", dtype={"CHR": str})
+    names = made.instances["chrom"] + ":" + made.instances["pos"].astype(str)
+    names += "_" + made.instances["ref"] + "_" + made.instances["alt"]
+    as_in_table = names.isin(set(rows["SNP"]))
+    # REF of the table is that of the FASTA, but for indels of which the FASTA has both alleles.
+    assert (made.instances.loc[~as_in_table, ["ref", "alt"]].map(len).max(axis=1) > 1).all()
+    assert (~as_in_table).sum() <= report["variants"]["variants_with_both_alleles_in_fasta"]

@@ -1,0 +1,319 @@
+import collections
+import gzip
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from bed_reader import to_bed
+from scipy.stats import norm
+
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genetics.ld_blocks import LDBlocks
+from mifm_kipoi.genomics.text_tables import TableError, TextTable
+from training.data.summary_statistics import (
+    ClumpingConfig,
+    LDBlocksConfig,
+    SummaryStatisticsConfig,
+    SummaryStatisticsError,
+    find_columns,
+    read_summary_statistics,
+)
+
+BLOCKS = "chr\tstart\tstop\tpop\n1\t0\t100\tAFR\n1\t0\t100\tEUR\n1\t100\t200\tEUR\n2\t50\t80\tEUR\n"
+HEADER = (
+    "chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta\tstandard_error\t"
+    "effect_allele_frequency\tp_value\tvariant_id\trsid\n"
+)
+
+
+def write(path: Path, text: str) -> str:
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return str(path)
+
+
+def configure(folder: Path, text: str, name: str = "gwas.tsv", **options: Any) -> SummaryStatisticsConfig:
+    blocks = LDBlocksConfig(write(folder / "blocks.tsv", BLOCKS))
+    return SummaryStatisticsConfig(write(folder / name, text), **({"ld_blocks": blocks} | options))
+
+
+def read(config: SummaryStatisticsConfig, rows: int = 1000) -> tuple[pd.DataFrame, dict[str, int]]:
+    counts: collections.Counter[str] = collections.Counter()
+    parts = list(read_summary_statistics(config, counts, rows))
+    for part in parts:
+        assert {name: str(kind) for name, kind in part.dtypes.items()} == ASSOCIATION_COLUMNS
+        assert part["chrom"].nunique() == 1
+    return pd.concat(parts, ignore_index=True), dict(counts)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+@pytest.mark.parametrize("name", ["gwas.tsv", "gwas.tsv.gz"])
+def test_gwas_ssf(tmp_path: Path, name: str, rows: int) -> None:
+    lines = [
+        "1\t100\ta\tG\t0.3\t0.05\t0.1\t2e-9\t1_100_G_A\trs1",
+        "1\t101\tA\tG\t0.3\t0.05\t0.1\t2e-9\t1_101_G_A\t#NA",
+        "chr1\t7\tAT\tG\t#NA\tNA\t0.1\t1e-5\t#NA\trs2",
+        "1\t9\tA\tG\t0.3\t0.05\t0.1\t1.1e-5\t.\trs3",
+        "",
+        "1\t9\tA\tG\t0.3\t0.05\t0.1\tNA\t.\trs3",
+        "1\t9\tA\tG\t0.3\t0.05\t0.1\t-0.1\t.\trs3",
+        "1\t9\tA\tG\t0.3\t0.05\t0.1\t1.1\t.\trs3",
+        "1\t#NA\tA\tG\t0.3\t0.05\t0.1\t1e-7\t.\trs3",
+        "1\t0\tA\tG\t0.3\t0.05\t0.1\t1e-7\t.\trs3",
+        "1\t9\tNA\tG\t0.3\t0.05\t0.1\t1e-7\t.\trs3",
+        "1\t9\tA\t<DEL>\t0.3\t0.05\t0.1\t1e-7\t.\trs3",
+        "1\t9\tA\ta\t0.3\t0.05\t0.1\t1e-7\t.\trs3",
+        "1\t9\tA\tG\tinf\t0.05\t0.1\t1e-7\t.\trs3",
+        "1\t9\tA\tG\t0.3\t0\t0.1\t1e-7\t.\trs3",
+        "1\t100\tG\tA\t-0.3\t0.06\t0.1\t5e-7\t.\trs1",
+        "2\t50\tA\tG\t0.3\t0.05\t0.1\t1e-9\t.\trs5",
+        "2\t51\tA\tG\t0.3\t0.05\t0.1\t6e-8\t.\trs6",
+        "23\t51\tA\tG\t0.3\t0.05\t0.1\t1e-9\t.\trs6",
+    ]
+    config = configure(tmp_path, HEADER + "\n".join(lines) + "\n", name)
+    found, counts = read(config, rows)
+    columns = ["chrom", "pos", "effect_allele", "other_allele", "id", "p_value", "block", "signal", "study"]
+    assert found[columns].to_numpy().tolist() == [
+        ["1", 100, "A", "G", "rs1", 2e-9, "2", "all", name],
+        ["1", 101, "A", "G", ".", 2e-9, "3", "all", name],
+        ["chr1", 7, "AT", "G", "rs2", 1e-5, "2", "all", name],
+    ]
+    # z = 0.3 / 0.05; with W = 0.04 and V = 0.0025: -1/2 log(1 + 16) + 1/2 * 36 * 0.04 / 0.0425.
+    log_bf = -0.5 * math.log(17) + 18 * 16 / 17
+    np.testing.assert_allclose(found["z"], [6, 6, np.nan], rtol=1e-6)
+    np.testing.assert_allclose(found["log_bf"], [log_bf, log_bf, np.nan], rtol=1e-6)
+    assert found["pip"].isna().all()
+    assert counts == {
+        "p-value above member_p_value": 1,
+        "p-value missing": 1,
+        "p-value out of range": 2,
+        "place missing": 1,
+        "position out of range": 1,
+        "allele missing": 1,
+        "allele is not of A, C, G and T": 1,
+        "alleles are the same": 1,
+        "effect out of range": 1,
+        "standard error out of range": 1,
+        "repeated variant": 1,
+        "outside the LD blocks": 2,
+        "block without a lead variant": 1,
+    }
+    assert len(found) + sum(counts.values()) == sum(map(bool, lines))
+
+
+def test_what_a_table_lacks_follows_from_the_p_value(tmp_path: Path) -> None:
+    ratios = "CHR BP A1 A2 OR SE P\n 1 5 A G 0.5 0.1 1e-9\n 1  6 A G 2 NA 1e-9\n 1 7 A G 1 NA 1e-9\n"
+    found, _ = read(configure(tmp_path, ratios))
+    z = norm.isf(5e-10)
+    assert found["z"].tolist() == pytest.approx([math.log(0.5) / 0.1, z, 0])
+    # The Wald test of log(2) with that p-value has a standard error of log(2) / z.
+    variance = (math.log(2) / z) ** 2
+    log_bf = 0.5 * math.log(variance / (variance + 0.04)) + 0.5 * z**2 * 0.04 / (variance + 0.04)
+    assert found["log_bf"][1] == pytest.approx(log_bf)
+    assert np.isnan(found["log_bf"][2])
+    scores = "CHR,BP,A1,A2,Z,P\n1,5,A,G,-6,1e-9\n1,6,A,G,,1e-9\n"
+    np.testing.assert_allclose(read(configure(tmp_path, scores))[0]["z"], [-6, np.nan])
+
+
+def test_p_values_that_are_too_small_for_a_number(tmp_path: Path) -> None:
+    text = "CHR\tBP\tEA\tNEA\thazard_ratio\tneg_log_10_p_value\n1\t5\tA\tG\t0.9\t400\n1\t6\tA\tG\t1.1\t4.9\n"
+    found, counts = read(configure(tmp_path, text))
+    assert found["p_value"].tolist() == [0]
+    assert norm.logsf(-found["z"][0]) == pytest.approx(-400 * math.log(10) - math.log(2))
+    assert counts == {"p-value above member_p_value": 1}
+    zero, _ = read(configure(tmp_path, "CHR\tBP\tEA\tNEA\tBETA\tP\n1\t5\tA\tG\t0.9\t0\n"))
+    assert np.isnan(zero["z"][0])
+
+
+BOLT = ["SNP", "CHR", "BP", "GENPOS", "ALLELE1", "ALLELE0", "BETA", "SE", "P_LINREG", "P_BOLT_LMM"]
+
+
+@pytest.mark.parametrize(
+    ("header", "named", "message"),
+    [
+        (BOLT, {}, "no column for p_value among SNP, CHR"),
+        (BOLT, {"p_value": "P"}, "no column P, which the configuration names"),
+        (["CHR", "BP", "allele1", "allele2", "P"], {}, "no column for other_allele"),
+        (["SNP", "P"], {}, "no column for chrom, pos, effect_allele, other_allele among"),
+        (["CHR", "BP", "EA", "A1", "A2", "P"], {}, "each of the columns EA, A1 could be effect_allele"),
+        (["CHR", "BP", "A1", "A2", "P", "pval"], {}, "each of the columns P, pval could be p_value"),
+    ],
+)
+def test_columns_that_are_missing_or_ambiguous(
+    header: list[str], named: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SummaryStatisticsError, match=message):
+        find_columns(header, named, "table")
+
+
+def test_columns_that_are_found() -> None:
+    place = {"chrom": "CHR", "pos": "BP"}
+    assert find_columns(BOLT, {"p_value": "P_BOLT_LMM"}, "table") == place | {
+        "effect_allele": "ALLELE1",
+        "other_allele": "ALLELE0",
+        "beta": "BETA",
+        "standard_error": "SE",
+        "p_value": "P_BOLT_LMM",
+        "id": "SNP",
+    }
+    # What is named is not what its alias says, and the better of two measures is taken.
+    header = ["CHR", "BP", "allele1", "allele0", "or", "beta", "P", "mlogp", "variant_id", "rsid"]
+    named = {"effect_allele": "allele0", "other_allele": "allele1", "id": "variant_id"}
+    expected = place | named | {"beta": "beta", "p_value": "P"}
+    assert find_columns(header, named, "table") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty; expected a header"),
+        ("CHR\tBP\tP\tP\n", "more than one column P"),
+        ("CHR\tBP\tA1\tA2\tP\n\n1\t5\tA\tG\n", r"line 3 of .*gwas\.tsv has 4 fields; expected 5"),
+        ("CHR BP A1 A2 P\n1 5 A G 1e-9\n1 5 A G 1e-9 1\n", "line 3 of .* has 6 fields; expected 5"),
+        ('CHR,BP,A1,A2,P\n1,5,"A,C",G,1e-9,1\n', "line 2 of .* has 6 fields; expected 5"),
+        ("CHR BP A1 A2 P\n1 5 A G 1e-9\n1 5 A G low\n", "line 3 of .*: p_value is 'low'; expected a number"),
+        ("CHR BP A1 A2 P\n1 5 A G 0.1\n1 x A G 1e-9\n", "line 3 of .*: pos is 'x'; expected a number"),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 100])
+def test_malformed_lines_are_named(tmp_path: Path, text: str, message: str, rows: int) -> None:
+    with pytest.raises(TableError, match=message):
+        read(configure(tmp_path, text), rows)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    config = configure(tmp_path, "CHR BP A1 A2 P\n" + "1 5 A G 1e-9\n" * 1000, "gwas.gz")
+    path = Path(config.path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(TableError, match=r"cannot read .*gwas\.gz"):
+        read(config)
+    path.write_bytes(b"CHR BP A1 A2 P\n1 5 \xff G 1e-9\n")
+    with pytest.raises(TableError, match=r"cannot read .*gwas\.gz"):
+        read(config)
+    path.unlink()
+    with pytest.raises(TableError, match=r"cannot read .*gwas\.gz"):
+        read(config)
+
+
+@pytest.mark.parametrize("rows", ["", "1 5 A G 1e-7\n", "1 5 A G 0.5\n"])
+def test_a_table_without_lead_variants(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(SummaryStatisticsError, match=r"no variant of .* has a p-value up to 5e-08"):
+        read(configure(tmp_path, f"CHR BP A1 A2 P\n{rows}"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "expected one of ld_blocks and clumping"),
+        ({"ld_blocks": LDBlocksConfig("b"), "clumping": ClumpingConfig(("g",))}, "expected one of"),
+        ({"lead_p_value": 1e-3}, r"lead_p_value is 0\.001 and member_p_value 1e-05"),
+        ({"lead_p_value": 0.0}, r"lead_p_value is 0\.0 and"),
+        ({"ld_blocks": LDBlocksConfig("b"), "columns": {"P": "x"}}, "columns has P; known are chrom, pos"),
+    ],
+)
+def test_configurations_that_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SummaryStatisticsConfig("table", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"genotypes": ()}, "genotypes is empty"),
+        ({"r2": 1.0}, r"r2 is 1\.0"),
+        ({"r2": math.nan}, "r2 is nan"),
+        ({"kb": 0.0}, r"kb is 0\.0"),
+        ({"kb": math.inf}, "kb is inf"),
+    ],
+)
+def test_clumping_that_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ClumpingConfig(**({"genotypes": ("g",)} | options))
+
+
+def test_ld_blocks(tmp_path: Path) -> None:
+    path = write(tmp_path / "blocks.tsv", BLOCKS)
+    chrom = pd.Series(["1", "chr1", "1", "1", "1", "2", "2", "2", "2", "3"])
+    pos = pd.Series([1, 100, 101, 200, 201, 50, 51, 80, 81, 60])
+    assert LDBlocks(path, "EUR").of(chrom, pos).tolist() == [2, 2, 3, 3, 0, 0, 4, 4, 0, 0]
+    assert LDBlocks(path, "AFR").of(chrom, pos).tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BLOCKS, "has no population 'ASN'; it has AFR, EUR"),
+        ("chr\tstart\tstop\tpop\n", "has no population 'ASN'; it has "),
+        ("chr\tstart\tend\tpop\n", "has no column stop; expected chr, start, stop, pop"),
+        ("chr\tstart\tstop\tpop\n1\t5\tx\tASN\n", "line 2 of .*: stop is 'x'"),
+        ("chr\tstart\tstop\tpop\n1\t5\t5\tASN\n", "line 2 of .*: the block is empty or overlaps"),
+        ("chr\tstart\tstop\tpop\n1\t5\t9\tASN\n1\t8\t12\tASN\n", "line 3 of .* overlaps another one of ASN"),
+    ],
+)
+def test_ld_blocks_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        LDBlocks(write(tmp_path / "blocks.tsv", text), "ASN")
+
+
+def test_clumps(tmp_path: Path) -> None:
+    # Variants at 10, 20 and 30 are in perfect LD; the one at 40 is independent of them.
+    genotypes = np.array([[0, 0, 0, 0], [0, 0, 0, 2], [2, 2, 2, 0], [2, 2, 2, 2]], dtype="float32")
+    properties = {
+        "chromosome": ["1"] * 4,
+        "bp_position": [10, 20, 30, 40],
+        "allele_1": ["A"] * 4,
+        "allele_2": ["G"] * 4,
+    }
+    to_bed(tmp_path / "g.bed", genotypes, properties=properties)
+    rows = ["10 A G 1e-7", "20 G A 1e-9", "30 A G 2e-5", "40 A G 1e-6", "50 A G 1e-9"]
+    text = "CHR BP A1 A2 P\n" + "".join(f"chr1 {row}\n" for row in rows)
+    config = configure(
+        tmp_path, text, ld_blocks=None, clumping=ClumpingConfig((str(tmp_path / "g"),)), study="mine"
+    )
+    found, counts = read(config)
+    assert found[["pos", "block", "study"]].to_numpy().tolist() == [
+        [20, "chr1:20:A:G", "mine"],
+        [10, "chr1:20:A:G", "mine"],
+    ]
+    assert counts == {"p-value above member_p_value": 1, "not in the genotypes": 1, "in no clump": 1}
+
+
+@pytest.mark.reference
+def test_the_blocks_of_causaldb2(reference_data: Path) -> None:
+    folder = reference_data / "data" / "finemapping"
+    table = TextTable.of(folder / "causaldb2_AD.csv.gz")
+    found = pd.concat(table.chunks(["chr", "bp", "block_id"], 5000))
+    blocks = LDBlocks(str(folder / "causaldb_ld_blocks.txt"), "EUR")
+    assert len(found) == 10_393
+    numbers = blocks.of(found["chr"], found["bp"].astype(int))
+    assert numbers.tolist() == found["block_id"].astype(int).tolist()
+
+
+@pytest.mark.reference
+def test_a_real_table_of_bolt(reference_data: Path) -> None:
+    folder = reference_data / "data"
+    path = str(folder / "genotypes/eur1000G_subset/bolt.sumstats.txt.gz")
+    config = SummaryStatisticsConfig(
+        path,
+        columns={"p_value": "P_BOLT_LMM"},
+        ld_blocks=LDBlocksConfig(str(folder / "finemapping/causaldb_ld_blocks.txt")),
+    )
+    found, counts = read(config, 10_000)
+    # The oracle reads the file at once and pairs every variant with every block of its chromosome.
+    table = pd.read_csv(path, sep="\t", usecols=["CHR", "BP", "P_BOLT_LMM"])
+    low = table[table["P_BOLT_LMM"] <= 1e-5]
+    blocks = pd.read_csv(folder / "finemapping/causaldb_ld_blocks.txt", sep="\t")
+    blocks["block"] = range(1, len(blocks) + 1)
+    pairs = low.merge(blocks[blocks["pop"] == "EUR"], left_on="CHR", right_on="chr")
+    pairs = pairs[(pairs["start"] < pairs["BP"]) & (pairs["BP"] <= pairs["stop"])]
+    expected = pairs[pairs.groupby("block")["P_BOLT_LMM"].transform("min") <= 5e-8]
+    assert (
+        found.groupby("block").size().rename(index=int).to_dict()
+        == expected.groupby("block").size().to_dict()
+    )
+    assert found["p_value"].sum() == pytest.approx(expected["P_BOLT_LMM"].sum())
+    assert found["block"].nunique() == 10
+    assert counts["p-value above member_p_value"] == len(table) - len(low)
+    assert len(found) + sum(counts.values()) == len(table)

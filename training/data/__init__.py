@@ -1,0 +1,1 @@
+"""Tables of associations to validated bags on disk."""

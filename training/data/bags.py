@@ -1,0 +1,298 @@
+"""From associations to bags: variants united over studies, in memory bounded by what is different."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.orientation import Orientation, check_mismatches, count, orient
+from mifm_kipoi.genomics.genome import Genome
+from training.data.dataset import INSTANCE_COLUMNS
+
+SIGNALS = ("primary", "secondary", "all")
+
+MAX_MISMATCH_SHARE = 0.1
+"""Share of variants without an allele of the FASTA that is taken for errors of single rows. Of the variants
+of another build about half have one, by chance."""
+
+_BUFFER = 1 << 20
+"""Rows that are collected before they are united: about 100 MB."""
+
+_POS_BITS = 40
+_ALLELE_BITS = _STUDY_BITS = 32
+"""Where two numbers are kept as one, the lower bits are those of the position, allele or study."""
+
+_KEY = ("bag", "place", "alleles")
+_Rows: TypeAlias = dict[str, npt.NDArray[Any]]
+"""Columns of numbers, equally long."""
+
+_NUMBERS = ("p_value", "z", "pip", "log_bf")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bags:
+    """Bags without splits.
+
+    Parameters
+    ----------
+    bags : pandas.DataFrame
+        ``bag``, ``block``, ``signal``, ``chrom``, ``studies``.
+    instances : pandas.DataFrame
+        See :data:`training.data.dataset.INSTANCE_COLUMNS`, in its order.
+    variants : pandas.DataFrame
+        ``chrom``, ``pos``, ``ref``, ``alt`` of all variants that could be oriented, each once.
+    counts : dict
+        Rows, studies, blocks, variants, and how the variants were oriented.
+    """
+
+    bags: pd.DataFrame
+    instances: pd.DataFrame
+    variants: pd.DataFrame
+    counts: dict[str, Any]
+
+
+def make_bags(
+    associations: Iterable[pd.DataFrame],
+    genome: Genome | None,
+    max_mismatch_share: float = MAX_MISMATCH_SHARE,
+    buffer: int = _BUFFER,
+) -> Bags:
+    """Unite associations into bags, one for each block and signal.
+
+    A variant is known by its contig, position and pair of alleles, never by its identifier. Of the rows of
+    a variant in a bag that with the lowest p-value (then the z furthest from 0, then the first) gives
+    p-value, z, log Bayes factor and identifier; the PIP is the largest of all. ``z`` is turned to be that
+    of ``alt``.
+
+    Parameters
+    ----------
+    associations : iterable of pandas.DataFrame
+        See :data:`mifm_kipoi.genetics.associations.ASSOCIATION_COLUMNS`.
+    genome : Genome, optional
+        Tells which allele is ``ref``, the other allele where it has both; variants that it lacks, or whose
+        window has too many N, are left out.
+        Without one ``ref`` is the other allele and ``alt`` the effect allele, of the row that counts.
+    max_mismatch_share : float
+        See :func:`mifm_kipoi.genetics.orientation.check_mismatches`.
+    buffer : int
+        Rows that are collected before they are united.
+
+    Raises
+    ------
+    InputError
+        When there is no row, or a block has variants of several contigs.
+    ReferenceMismatchError
+        When the variants are of another build than the FASTA.
+    """
+    union = _Union(buffer)
+    for chunk in associations:
+        union.add(chunk)
+    union.unite()
+    return union.bags(genome, max_mismatch_share)
+
+
+class _Names:
+    """Numbers for texts, by first appearance."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def encode(self, texts: pd.Series[str]) -> npt.NDArray[np.int64]:
+        codes, found = pd.factorize(texts)
+        numbers = [self.numbers.setdefault(str(text), len(self.numbers)) for text in found]
+        return np.array(numbers, dtype=np.int64)[codes] if numbers else codes.astype(np.int64)
+
+    def texts(self) -> npt.NDArray[np.object_]:
+        return np.array(list(self.numbers), dtype=object)
+
+
+class _Union:
+    """Rows united by bag and variant."""
+
+    def __init__(self, buffer: int) -> None:
+        self._limit = buffer
+        self._chroms, self._blocks, self._studies, self._alleles = (_Names() for _ in range(4))
+        self._united: _Rows | None = None
+        self._ids = pa.array([], pa.large_string())
+        self._parts: list[tuple[_Rows, pa.Array]] = []
+        self._waiting = 0
+        self._of_studies = np.empty(0, dtype=np.int64)
+        self._rows = self._repeated = 0
+
+    def add(self, chunk: pd.DataFrame) -> None:
+        """Collect rows."""
+        effect, other = (self._alleles.encode(chunk[name]) for name in ("effect_allele", "other_allele"))
+        block, chrom = self._blocks.encode(chunk["block"]), self._chroms.encode(chunk["chrom"])
+        signal = np.array([SIGNALS.index(name) for name in chunk["signal"].unique()], dtype=np.int64)
+        rows: _Rows = {
+            "bag": block * len(SIGNALS) + signal[pd.factorize(chunk["signal"])[0]],
+            "place": chrom << _POS_BITS | chunk["pos"].to_numpy(np.int64),
+            "alleles": np.minimum(effect, other) << _ALLELE_BITS | np.maximum(effect, other),
+            "effect_first": effect < other,
+            "study": self._studies.encode(chunk["study"]),
+            **{name: chunk[name].to_numpy(INSTANCE_COLUMNS[name]) for name in _NUMBERS},
+        }
+        self._parts.append((rows, pa.array(chunk["id"], pa.large_string(), from_pandas=True)))
+        self._rows += len(chunk)
+        self._waiting += len(chunk)
+        united = 0 if self._united is None else len(self._united["bag"])
+        if self._waiting >= max(self._limit, united // 2):
+            self.unite()
+
+    def unite(self) -> None:
+        """Unite what is collected with what was united before."""
+        if not self._parts:
+            return
+        parts = [rows for rows, _ in self._parts]
+        studies = [pd.unique(rows["bag"] << _STUDY_BITS | rows["study"]) for rows in parts]
+        self._of_studies = pd.unique(np.concatenate([self._of_studies, *studies]))
+        before = [] if self._united is None else [self._united]
+        ids = pa.concat_arrays([self._ids, *(part for _, part in self._parts)])
+        self._parts, self._united, self._waiting = [], None, 0
+        rows = {name: np.concatenate([part[name] for part in (*before, *parts)]) for name in parts[0]}
+        del parts, before
+        # Stable: in a group the order is that of the table, whatever the chunks were.
+        order = np.lexsort(tuple(rows[name] for name in reversed(_KEY)))
+        first = np.zeros(len(order), dtype=bool)
+        for name in _KEY:
+            values = rows[name][order]
+            first[1:] |= values[1:] != values[:-1]
+        first[:1] = True
+        group = np.cumsum(first) - 1
+        starts = np.flatnonzero(first)
+        study = rows["study"][order]
+        self._repeated += int(np.count_nonzero(~first[1:] & (study[1:] == study[:-1])))
+        last = np.append(starts[1:], len(order)) - 1
+        pip = np.fmax.reduceat(rows["pip"][order], starts)
+        p_value, size = rows["p_value"][order], np.abs(rows["z"][order])
+        ranks = np.lexsort((-_known(size, -1), _known(p_value, 2), group))
+        # Ranked within groups, which keep their places.
+        best = order[ranks[starts]]
+        self._united = {name: values[best] for name, values in rows.items()}
+        self._united |= {"pip": pip, "study": study[last]}
+        self._ids = ids.take(pa.array(best))
+
+    def bags(self, genome: Genome | None, max_mismatch_share: float) -> Bags:
+        """The bags of what is united."""
+        if self._united is None or not len(self._united["bag"]):
+            raise InputError("there are no associations to make bags of; expected rows of credible sets")
+        rows = self._united
+        places, pairs, which = _unique(rows["place"], rows["alleles"])
+        chroms, alleles = self._chroms.texts(), self._alleles.texts()
+        contig, pos = places >> _POS_BITS, places & ((1 << _POS_BITS) - 1)
+        first, second = pairs >> _ALLELE_BITS, pairs & ((1 << _ALLELE_BITS) - 1)
+        self._check_contigs(rows["bag"], contig[which])
+        variants = pd.DataFrame(
+            {"chrom": chroms[contig], "pos": pos, "first": alleles[first], "second": alleles[second]}
+        )
+        counts = self._counts(len(which), len(variants))
+        if genome is None:
+            kept = np.ones(len(which), dtype=bool)
+            second_is_ref = rows["effect_first"]
+            variants = variants.rename(columns={"first": "ref", "second": "alt"})
+        else:
+            found, both = orient(variants, genome)
+            check_mismatches(variants, found, genome, max_mismatch_share)
+            counts |= {
+                "orientation": dict(count(found)),
+                "variants_with_both_alleles_in_fasta": int(both.sum()),
+            }
+            counts["contigs_not_in_fasta"] = [name for name in chroms if genome.find_contig(name) is None]
+            usable, turned = found <= Orientation.SECOND, found == Orientation.SECOND
+            # Where the FASTA has both alleles, as the table has it, in all bags alike.
+            stated = np.flatnonzero(both[which])[::-1]
+            turned[which[stated]] = rows["effect_first"][stated]
+            kept, second_is_ref = usable[which], turned[which]
+            variants = pd.DataFrame(
+                {
+                    "chrom": variants["chrom"],
+                    "pos": pos,
+                    "ref": variants["second"].where(turned, variants["first"]),
+                    "alt": variants["first"].where(turned, variants["second"]),
+                }
+            )[usable].reset_index(drop=True)
+        ref = np.where(second_is_ref, second[which], first[which])
+        alt = np.where(second_is_ref, first[which], second[which])
+        # By the texts of the alleles: their numbers depend on the order of the table.
+        rank = np.argsort(np.argsort(alleles))
+        z = np.where(rows["effect_first"] == second_is_ref, rows["z"], -rows["z"])
+        keys = (rank[alt], rank[ref], pos[which], -_known(np.abs(z), -1), rows["p_value"], rows["bag"])
+        order = np.lexsort(keys)
+        order = order[kept[order]]
+        instances = pd.DataFrame(
+            {
+                "bag": rows["bag"][order],
+                "chrom": chroms[contig[which[order]]],
+                "pos": pos[which[order]],
+                "ref": alleles[ref[order]],
+                "alt": alleles[alt[order]],
+                "id": self._ids.take(pa.array(order)).to_pandas(),
+                **{name: rows[name][order] for name in _NUMBERS},
+                "z": z[order],
+            }
+        ).astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)]
+        bags = self._bags(np.unique(rows["bag"]), instances)
+        return Bags(bags, instances, variants, counts)
+
+    def _bags(self, numbers: npt.NDArray[np.int64], instances: pd.DataFrame) -> pd.DataFrame:
+        """All bags, those without instances too."""
+        studies = pd.Series(self._of_studies >> _STUDY_BITS).value_counts()
+        chroms = instances.groupby("bag")["chrom"].first()
+        return pd.DataFrame(
+            {
+                "bag": numbers,
+                "block": self._blocks.texts()[numbers // len(SIGNALS)],
+                "signal": np.array(SIGNALS, dtype=object)[numbers % len(SIGNALS)],
+                "chrom": chroms.reindex(numbers).to_numpy(),
+                "studies": studies.reindex(numbers).to_numpy(),
+            }
+        )
+
+    def _counts(self, united: int, variants: int) -> dict[str, Any]:
+        return {
+            "rows": self._rows,
+            "rows_repeated_within_study": self._repeated,
+            "rows_united_over_studies": self._rows - self._repeated - united,
+            "studies": len(self._studies.numbers),
+            "blocks": len(self._blocks.numbers),
+            "variants": variants,
+        }
+
+    def _check_contigs(self, bags: npt.NDArray[np.int64], contigs: npt.NDArray[np.int64]) -> None:
+        """A block is a stretch of one contig."""
+        blocks = bags // len(SIGNALS)
+        low = np.full(len(self._blocks.numbers), len(self._chroms.numbers))
+        high = np.full(len(low), -1)
+        np.minimum.at(low, blocks, contigs)
+        np.maximum.at(high, blocks, contigs)
+        several = np.flatnonzero(low < high)
+        if len(several):
+            block, chroms = several[0], self._chroms.texts()
+            raise InputError(
+                f"block {self._blocks.texts()[block]!r} has variants of the contigs {chroms[low[block]]} "
+                f"and {chroms[high[block]]} ({len(several)} such blocks); expected a stretch of one contig. "
+                "Name all columns that make a block, such as block: trait,chrom,region"
+            )
+
+
+def _known(values: npt.NDArray[np.floating], instead: float) -> npt.NDArray[np.floating]:
+    return np.where(np.isnan(values), instead, values)
+
+
+def _unique(
+    places: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pairs of numbers, each once, and where each of the given ones is among them."""
+    order = np.lexsort((pairs, places))
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(places[order]) != 0) | (np.diff(pairs[order]) != 0)
+    which = np.empty(len(order), dtype=np.int64)
+    which[order] = np.cumsum(new) - 1
+    return places[order][new], pairs[order][new], which

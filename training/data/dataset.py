@@ -1,0 +1,197 @@
+"""A data set on disk: bags of variants in Parquet files, and a manifest of what made them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.support.files import sha256_of, written_whole
+
+BAGS = "bags.parquet"
+INSTANCES = "instances.parquet"
+MANIFEST = "manifest.json"
+
+BAG_COLUMNS = {
+    "bag": "int64",
+    "block": "str",
+    "signal": "str",
+    "label": "int8",
+    "split": "str",
+    "chrom": "str",
+    "size": "int64",
+    "studies": "int64",
+}
+"""One row per bag. ``bag`` counts from 0 in the order of the rows; ``block`` is the LD block or locus,
+``signal`` one of primary, secondary and all, ``label`` 1 for positive bags and 0 for negative ones,
+``split`` one of :class:`Split`, ``size`` the number of instances, ``studies`` how many studies united."""
+
+INSTANCE_COLUMNS = {
+    "bag": "int64",
+    "chrom": "str",
+    "pos": "int64",
+    "ref": "str",
+    "alt": "str",
+    "id": "str",
+    "p_value": "float64",
+    "z": "float32",
+    "pip": "float32",
+    "log_bf": "float32",
+}
+"""One row per variant of a bag, in the order of bags and in each bag by rising p-value (then falling |z|,
+then pos, ref, alt; those without a p-value last). ``pos`` is 1-based; ``pip`` the posterior probability of
+a fine-mapping tool, ``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor for an effect;
+the numbers are NaN where unknown."""
+
+
+class Split(enum.StrEnum):
+    """What a bag is for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class DataSetError(MIFMError):
+    """A data set that cannot be read or written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """Bags of variants.
+
+    Parameters
+    ----------
+    bags : pandas.DataFrame
+        See :data:`BAG_COLUMNS`.
+    instances : pandas.DataFrame
+        See :data:`INSTANCE_COLUMNS`.
+    manifest : mapping of plain JSON types
+        What made it: version, configuration, checksums of the inputs, counts.
+    """
+
+    bags: pd.DataFrame
+    instances: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        _check_columns("bags", self.bags, BAG_COLUMNS)
+        _check_columns("instances", self.instances, INSTANCE_COLUMNS)
+        sizes = self.instances.groupby("bag").size().reindex(self.bags["bag"], fill_value=0)
+        if self.bags["bag"].tolist() != list(range(len(self.bags))) or not (
+            self.instances["bag"].is_monotonic_increasing
+        ):
+            raise DataSetError("bags are not numbered from 0 in the order of their rows")
+        if sizes.tolist() != self.bags["size"].tolist() or sizes.sum() != len(self.instances):
+            raise DataSetError("the sizes of the bags differ from their instances")
+
+    def part(self, split: Split) -> DataSet:
+        """The bags of one split, numbered anew from 0."""
+        bags = self.bags[self.bags["split"] == split.value]
+        kept = self.instances["bag"].isin(bags["bag"])
+        numbers = pd.Series(range(len(bags)), index=bags["bag"].to_numpy(), dtype="int64")
+        instances = self.instances[kept].assign(bag=lambda rows: rows["bag"].map(numbers))
+        return DataSet(
+            bags.assign(bag=numbers.to_numpy()).reset_index(drop=True),
+            instances.astype({"bag": "int64"}).reset_index(drop=True),
+            self.manifest,
+        )
+
+    def checksums(self) -> dict[str, str]:
+        """Checksums of the values of the two tables."""
+        return {"bags": _checksum(self.bags), "instances": _checksum(self.instances)}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Of each split that has any: positive and negative bags, and their instances."""
+        found = {}
+        for split in Split:
+            bags = self.bags[self.bags["split"] == split.value]
+            positive = bags["label"] == 1
+            if len(bags):
+                found[split.value] = {
+                    "positive_bags": int(positive.sum()),
+                    "negative_bags": int((~positive).sum()),
+                    "positive_instances": int(bags["size"][positive].sum()),
+                    "negative_instances": int(bags["size"][~positive].sum()),
+                }
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What provenance says of it: checksums, counts, and the manifest but for its longer parts.
+
+        Of the files that are read only their names, since weights are passed on.
+        """
+        made = {key: value for key, value in self.manifest.items() if key not in ("report", "tables")}
+        paths = [Path(entry["path"]) for entry in made.get("inputs", ())]
+        names = {str(path): path.name for path in paths}
+        names |= {str(path.with_suffix("")): path.with_suffix("").name for path in paths}
+        return {**self.checksums(), "counts": self.counts(), "manifest": _renamed(made, names)}
+
+
+def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
+    """Write a data set into a folder, which is made where missing; the manifest comes last.
+
+    Raises
+    ------
+    OutputError
+        When a file cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name, table in ((BAGS, dataset.bags), (INSTANCES, dataset.instances)):
+        with written_whole(folder / name) as path:
+            table.to_parquet(path, index=False)
+    tables = {name: sha256_of(folder / name) for name in (BAGS, INSTANCES)}
+    with written_whole(folder / MANIFEST) as path:
+        path.write_text(json.dumps({**dataset.manifest, "tables": tables}, indent=1) + "\n")
+
+
+def read_dataset(folder: str | os.PathLike[str]) -> DataSet:
+    """Read a data set that :func:`write_dataset` wrote.
+
+    Raises
+    ------
+    DataSetError
+        When a file is missing, is not the one that the manifest was written for, or lacks a column.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        tables = manifest["tables"]
+        for name in (BAGS, INSTANCES):
+            if tables[name] != sha256_of(folder / name):
+                raise DataSetError(f"{folder / name} was changed after {MANIFEST} was written; make it again")
+        return DataSet(pd.read_parquet(folder / BAGS), pd.read_parquet(folder / INSTANCES), manifest)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataSetError(
+            f"cannot read the data set {folder}: {error}; expected a folder made by 'python -m training data'"
+        ) from error
+
+
+def _checksum(table: pd.DataFrame) -> str:
+    return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()
+
+
+def _renamed(values: Any, names: Mapping[str, str]) -> Any:
+    """Plain JSON types with other texts."""
+    if isinstance(values, Mapping):
+        return {key: _renamed(value, names) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_renamed(value, names) for value in values]
+    return names.get(values, values) if isinstance(values, str) else values
+
+
+def _check_columns(name: str, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    if list(table.columns) != list(columns):
+        raise DataSetError(
+            f"the columns of {name} are {', '.join(map(str, table.columns))}; expected {', '.join(columns)}"
+        )

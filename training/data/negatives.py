@@ -1,0 +1,262 @@
+"""Negatives: common variants near positives that are not associated themselves."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Iterator
+
+import pandas as pd
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.genome import Genome, contig_key
+from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
+from mifm_kipoi.genomics.vcf_text import MISSING, split_record
+from mifm_kipoi.sequence.windows import (
+    CHUNK,
+    MAX_MISMATCH_SHARE,
+    ReferenceCheck,
+    Status,
+    allele_status,
+    cut_windows,
+)
+
+log = logging.getLogger(__name__)
+
+NEGATIVE_COLUMNS = {"chrom": "str", "pos": "int64", "ref": "str", "alt": "str", "id": "str"}
+"""One row per negative, in the order of the files; ``chrom`` is named as among the positives, ``pos`` is
+1-based, ``id`` is ``.`` where unknown."""
+
+READ, KEPT = "read", "kept"
+TOO_FAR = "too_far"
+FILTERED = "filtered"
+NO_FREQUENCY = "no_frequency"
+RARE = "rare"
+IS_POSITIVE = "is_positive"
+AT_POSITIVE = "at_position_of_positive"
+AT_NEGATIVE = "at_position_of_negative"
+
+_PASSED = (b"PASS", MISSING, b"")
+
+_LOG_EVERY = 10_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class NegativesConfig:
+    """Where negatives come from.
+
+    Parameters
+    ----------
+    vcf : tuple of str
+        VCF (plain, gzip or bgzip) or BCF files with allele frequencies, such as one per chromosome; they
+        are read from start to end, so they need no index.
+    frequency : str
+        INFO tag with one frequency per ALT, such as AF or EUR_AF; or two tags, the count of each ALT and
+        the number of alleles, such as AC/AN.
+    min_maf : float
+        Smallest frequency of the rarer allele: the smaller of that of ALT and one minus it.
+    max_distance : int
+        Largest difference to the position of a positive in base pairs.
+    max_mismatch_share : float
+        When more than five REF alleles, and more than this share of those compared, differ from the
+        FASTA, the files are taken for those of another genome build; 1 turns the check off.
+    """
+
+    vcf: tuple[str, ...]
+    frequency: str = "AF"
+    min_maf: float = 0.01
+    max_distance: int = 128
+    max_mismatch_share: float = MAX_MISMATCH_SHARE
+
+    def __post_init__(self) -> None:
+        if not self.vcf:
+            raise ValueError("vcf is empty; expected the VCF files to take negatives from")
+        if not 1 <= len(self.frequency.split("/")) <= 2 or not all(self.frequency.split("/")):
+            raise ValueError(f"frequency is {self.frequency!r}; expected an INFO tag, or two such as AC/AN")
+        if not 0 <= self.min_maf <= 0.5:
+            raise ValueError(f"min_maf is {self.min_maf}; expected a frequency from 0 to 0.5")
+        if self.max_distance < 1:
+            raise ValueError(f"max_distance is {self.max_distance}; expected 1 or more base pairs")
+        if not 0 <= self.max_mismatch_share <= 1:
+            raise ValueError(f"max_mismatch_share is {self.max_mismatch_share}; expected a share")
+
+
+def find_negatives(
+    config: NegativesConfig, positives: pd.DataFrame, genome: Genome | None = None
+) -> tuple[pd.DataFrame, Counter[str]]:
+    """Common variants near positives, read from VCF files in bounded memory.
+
+    The network sees of a variant the reference window and where its centre is. So no negative is at the
+    position of a positive, whatever its alleles, and at each position there is but one negative, the first.
+
+    Parameters
+    ----------
+    config : NegativesConfig
+    positives : pandas.DataFrame
+        With ``chrom``, ``pos`` (1-based), ``ref`` and ``alt``; contig names may be aliases of those in the
+        files (:func:`mifm_kipoi.genomics.genome.contig_aliases`).
+    genome : Genome, optional
+        Where given, REF must be its bases, and at most a tenth of a window N.
+
+    Returns
+    -------
+    negatives : pandas.DataFrame
+        See :data:`NEGATIVE_COLUMNS`.
+    counts : collections.Counter
+        ALT alleles: those ``read``, those ``kept``, and the others under the first reason that holds:
+        ``too_far`` from any positive, ``filtered`` (FILTER is neither PASS nor missing), a
+        :class:`mifm_kipoi.sequence.windows.Status` that the alleles alone have, ``no_frequency`` (or one
+        that is not a number from 0 to 1, or not one per ALT), ``rare``, ``is_positive``,
+        ``at_position_of_positive``, a :class:`mifm_kipoi.sequence.windows.Status` of the window,
+        ``at_position_of_negative``.
+
+    Raises
+    ------
+    VariantFileError
+        When a file cannot be read.
+    ReferenceMismatchError
+        When REF differs from the FASTA more often than ``max_mismatch_share`` allows.
+    InputError
+        When there is no negative at all.
+    """
+    places = _Positives(positives)
+    counts: Counter[str] = Counter()
+    parts: list[pd.DataFrame] = []
+    taken: set[tuple[str, int]] = set()
+    check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_share)
+    candidates = _candidates(config, places, counts)
+    while chunk := list(itertools.islice(candidates, CHUNK)):
+        kept = []
+        for variant, status in zip(chunk, _window_status(chunk, genome, check), strict=True):
+            key = (variant.chrom, variant.pos)
+            reason = AT_NEGATIVE if status is Status.OK and key in taken else status.value
+            if reason == Status.OK:
+                taken.add(key)
+                kept.append((variant.chrom, variant.pos, variant.ref, variant.alt, variant.id))
+            counts[KEPT if reason == Status.OK else reason] += 1
+        parts.append(pd.DataFrame(kept, columns=list(NEGATIVE_COLUMNS)).astype(NEGATIVE_COLUMNS))
+    log.info("negatives: %s", _told(counts))
+    if not counts[KEPT]:
+        raise InputError(
+            f"no negative is left of {', '.join(config.vcf)} ({_told(counts)}); expected variants with "
+            f"INFO/{config.frequency}, within {config.max_distance} bp of positives, of the same genome build"
+        )
+    return pd.concat(parts, ignore_index=True), counts
+
+
+class _Positives:
+    """Where positives are, and which alleles they have.
+
+    Parameters
+    ----------
+    positives : pandas.DataFrame
+        See :func:`find_negatives`.
+    """
+
+    def __init__(self, positives: pd.DataFrame) -> None:
+        chroms = {chrom: contig_key(chrom) for chrom in positives["chrom"].unique()}
+        self.names = {key: chrom for chrom, key in reversed(chroms.items())}
+        self._positions: dict[str, list[int]] = {}
+        self._alleles: dict[str, list[tuple[str, str]]] = {}
+        for key, rows in positives.groupby(positives["chrom"].map(chroms)):
+            ordered = rows.sort_values("pos")
+            self._positions[self.names[key]] = ordered["pos"].tolist()
+            self._alleles[self.names[key]] = list(zip(ordered["ref"], ordered["alt"], strict=True))
+
+    def near(self, chrom: str, pos: int, distance: int) -> bool:
+        """Whether a positive of the contig, named as the positives name it, is at most this far away."""
+        positions = self._positions[chrom]
+        index = bisect.bisect_left(positions, pos - distance)
+        return index < len(positions) and positions[index] <= pos + distance
+
+    def at(self, chrom: str, variant: Variant) -> str | None:
+        """Whether a variant of the contig is a positive, or at the position of one."""
+        positions = self._positions[chrom]
+        first, last = (side(positions, variant.pos) for side in (bisect.bisect_left, bisect.bisect_right))
+        if first == last:
+            return None
+        alleles = {variant.ref, variant.alt}
+        same = any(set(pair) == alleles for pair in self._alleles[chrom][first:last])
+        return IS_POSITIVE if same else AT_POSITIVE
+
+
+def _candidates(config: NegativesConfig, places: _Positives, counts: Counter[str]) -> Iterator[Variant]:
+    """Variants that pass all that needs no FASTA, on contigs named as the positives name them."""
+    names: dict[str, str | None] = {}
+    for path in config.vcf:
+        with VariantFile(path, lines=True) as file:
+            for number, record in enumerate(file, start=1):
+                if number % _LOG_EVERY == 0:
+                    log.info("%s: %d records", path, number)
+                first = record.variants[0]
+                counts[READ] += len(record.variants)
+                if first.chrom not in names:
+                    names[first.chrom] = places.names.get(contig_key(first.chrom))
+                chrom = names[first.chrom]
+                if chrom is None or not places.near(chrom, first.pos, config.max_distance):
+                    counts[TOO_FAR] += len(record.variants)
+                else:
+                    yield from _common(record, chrom, config, places, counts)
+
+
+def _common(
+    record: Record, chrom: str, config: NegativesConfig, places: _Positives, counts: Counter[str]
+) -> Iterator[Variant]:
+    """The common alleles of a record which are no positives."""
+    fields = split_record(record.line)
+    filtered = fields[6] not in _PASSED
+    frequencies = _frequencies(fields[7], config.frequency, len(record.variants))
+    for variant, frequency in zip(record.variants, frequencies, strict=True):
+        status = allele_status(variant)
+        if filtered:
+            reason: str | None = FILTERED
+        elif status is not Status.OK:
+            reason = status.value
+        elif frequency is None:
+            reason = NO_FREQUENCY
+        elif not config.min_maf <= frequency <= 1 - config.min_maf:
+            reason = RARE
+        else:
+            reason = places.at(chrom, variant)
+        if reason is None:
+            yield dataclasses.replace(variant, chrom=chrom)
+        else:
+            counts[reason] += 1
+
+
+def _frequencies(info: bytes, tags: str, alts: int) -> list[float | None]:
+    """The frequency of each ALT; None where INFO does not tell it."""
+    entries = dict(entry.partition(b"=")[::2] for entry in info.split(b";"))
+    tag, _, number_tag = tags.partition("/")
+    values = [_number(value) for value in entries.get(tag.encode(), b"").split(b",")]
+    if len(values) != alts:
+        return [None] * alts
+    if number_tag:
+        number = _number(entries.get(number_tag.encode(), b""))
+        values = [value / number if value is not None and number else None for value in values]
+    return [value if value is not None and 0 <= value <= 1 else None for value in values]
+
+
+def _number(text: bytes) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _window_status(
+    variants: list[Variant], genome: Genome | None, check: ReferenceCheck | None
+) -> list[Status]:
+    """What the FASTA says of variants; all are ok without one."""
+    if genome is None or check is None:
+        return [Status.OK] * len(variants)
+    status = cut_windows(variants, genome).status
+    check.add(variants, status)
+    return status
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in counts.items()) or "nothing was read"

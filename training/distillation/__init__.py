@@ -1,0 +1,1 @@
+"""Distil several teachers into one student, and measure how faithful it is."""

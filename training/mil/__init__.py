@@ -1,0 +1,1 @@
+"""Multiple instance learning: bags, poolings, objectives and batches."""

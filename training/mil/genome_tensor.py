@@ -1,0 +1,226 @@
+"""Windows cut where the network computes: the genome as one tensor, a batch as offsets into it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from mifm_kipoi.errors import ReferenceMismatchError
+from mifm_kipoi.genomics.genome import Genome, contig_aliases
+from mifm_kipoi.sequence.encoding import BASES, NO_BASE, codes
+from training.data.dataset import DataSetError
+
+_TOKEN = NO_BASE + 1
+"""The code of the variant token, in windows only."""
+
+_EXAMPLES = 3
+"""Variants that an error names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GenomeTensor:
+    """Contigs one after the other, with no base before, between and behind them.
+
+    Parameters
+    ----------
+    codes : torch.Tensor of uint8, shape (length,)
+        See :func:`mifm_kipoi.sequence.encoding.codes`.
+    starts, lengths : mapping of str to int
+        Of every contig: the offset of its first base, and its bases.
+    margin : int
+        Codes of no base on either side of every contig: what a window may reach over its end.
+    """
+
+    codes: torch.Tensor
+    starts: Mapping[str, int]
+    lengths: Mapping[str, int]
+    margin: int
+    _one_hot: torch.Tensor = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # On the device once, or every cut would wait for it to get there.
+        object.__setattr__(self, "_one_hot", _BOTH_STRANDS.to(self.codes.device))
+
+    @classmethod
+    def read(cls, genome: Genome, chroms: Iterable[str], margin: int) -> GenomeTensor:
+        """Read contigs into memory, one byte a base.
+
+        Parameters
+        ----------
+        genome : Genome
+        chroms : iterable of str
+            The contigs to read, in any of the names of :func:`mifm_kipoi.genomics.genome.contig_aliases`.
+        margin : int
+            At least the length of a window and the largest shift.
+
+        Raises
+        ------
+        DataSetError
+            When the FASTA has no such contig.
+        GenomeError
+            When the FASTA is damaged.
+        """
+        contigs = []
+        for chrom in sorted(set(chroms)):
+            contig = genome.find_contig(chrom)
+            if contig is None:
+                raise DataSetError(
+                    f"the data set has variants on {chrom!r}, which {genome.path} has not; it has "
+                    f"{', '.join(genome.contigs)}: name the FASTA that the data set was made with"
+                )
+            if contig not in contigs:
+                contigs.append(contig)
+        lengths = {contig: genome.contigs[contig] for contig in contigs}
+        starts, end = {}, margin
+        for contig, length in lengths.items():
+            starts[contig] = end
+            end += length + margin
+        sequence = np.full(end, NO_BASE, dtype=np.uint8)
+        for contig, start in starts.items():
+            sequence[start : start + lengths[contig]] = codes(genome.fetch(contig, 0, lengths[contig]))
+        return cls(torch.from_numpy(sequence), starts, lengths, margin)
+
+    def to(self, device: torch.device | str) -> GenomeTensor:
+        """The same genome on another device."""
+        return dataclasses.replace(self, codes=self.codes.to(device))
+
+    def offsets(self, instances: pd.DataFrame) -> torch.Tensor:
+        """Where in the tensor the first base of every variant's REF lies.
+
+        Parameters
+        ----------
+        instances : pandas.DataFrame, n rows
+            ``chrom``, ``pos`` (1-based) and ``ref`` of :data:`training.data.dataset.INSTANCE_COLUMNS`.
+
+        Returns
+        -------
+        torch.Tensor of int64, shape (n,)
+            On the device of the genome.
+
+        Raises
+        ------
+        DataSetError
+            When a contig is not in the tensor, or a variant lies outside its contig.
+        ReferenceMismatchError
+            When any REF differs from the genome.
+        """
+        contigs = {chrom: self._contig(chrom) for chrom in instances["chrom"].unique().tolist()}
+        names = instances["chrom"].map(contigs)
+        pos = instances["pos"].to_numpy(np.int64)
+        outside = (pos < 1) | (pos > names.map(self.lengths).to_numpy(np.int64))
+        if outside.any():
+            raise DataSetError(
+                f"{outside.sum()} of {len(instances)} variants lie outside their contig, such as "
+                f"{_examples(instances[outside])}; name the FASTA that the data set was made with"
+            )
+        found = names.map(self.starts).to_numpy(np.int64) + pos - 1
+        self._check_reference(instances, found)
+        return torch.from_numpy(found).to(self.codes.device)
+
+    def cut(
+        self,
+        offsets: torch.Tensor,
+        window: int,
+        shifts: torch.Tensor | None = None,
+        reverse: torch.Tensor | None = None,
+        token: bool = False,
+    ) -> torch.Tensor:
+        """One-hot windows, of either strand, with the variant's base in the middle or shifted.
+
+        The variant's base lies at index ``window // 2 - 1 - shift``, 255 of 512 without a shift, on the
+        other strand as on this one: with a positive shift the window lies further downstream, as its own
+        strand is read.
+
+        Parameters
+        ----------
+        offsets : torch.Tensor of int64, shape (n,)
+            From :meth:`offsets`.
+        window : int
+            Length in base pairs; with the largest shift it is no more than :attr:`margin`.
+        shifts : torch.Tensor of int64, shape (n,), optional
+            None for none.
+        reverse : torch.Tensor of bool, shape (n,), optional
+            Which windows are those of the other strand; None for none.
+        token : bool
+            Replace the variant's base by the variant token, a fifth channel.
+
+        Returns
+        -------
+        torch.Tensor of float32, shape (n, 4 or 5, window)
+            As :func:`mifm_kipoi.sequence.encoding.one_hot` and
+            :func:`~mifm_kipoi.sequence.encoding.with_variant_token` give
+            them; the channels of a base lie side by side in memory, which convolutions read fastest.
+
+        Raises
+        ------
+        ValueError
+            When the window is longer than the margin.
+        """
+        if window > self.margin:
+            raise ValueError(f"windows have {window} bp; expected at most the margin, {self.margin}")
+        index = window // 2 - 1
+        steps = torch.arange(-index, window - index, device=offsets.device).unsqueeze(0)
+        if shifts is not None:
+            steps = steps + shifts.unsqueeze(1)
+        if reverse is not None:
+            steps = torch.where(reverse.unsqueeze(1), -steps, steps)
+        found = self.codes[offsets.unsqueeze(1) + steps].int()
+        if token:
+            places = index - shifts if shifts is not None else torch.full_like(offsets, index)
+            found.scatter_(1, places.unsqueeze(1), _TOKEN)
+        if reverse is not None:
+            found += reverse.unsqueeze(1).int() * len(_ONE_HOT)
+        table = self._one_hot[:, : NO_BASE + token]
+        return table.index_select(0, found.view(-1)).view(*found.shape, -1).transpose(1, 2)
+
+    def _contig(self, chrom: str) -> str:
+        for name in contig_aliases(chrom):
+            if name in self.starts:
+                return name
+        raise DataSetError(
+            f"the data set has variants on {chrom!r}; the genome in memory has {', '.join(self.starts)}"
+        )
+
+    def _check_reference(self, instances: pd.DataFrame, first: npt.NDArray[np.int64]) -> None:
+        """Compare every base of every REF with the genome."""
+        refs = instances["ref"].tolist()
+        sizes = np.fromiter(map(len, refs), dtype=np.int64, count=len(refs))
+        expected = torch.from_numpy(codes(np.frombuffer("".join(refs).encode(), dtype=np.uint8)))
+        rows = np.repeat(np.arange(sizes.size), sizes)
+        places = np.arange(rows.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[rows]
+        # A long REF at the very end of the tensor could reach past it; there is no base in any case.
+        held = torch.from_numpy(np.minimum(places, self.codes.numel() - 1)).to(self.codes.device)
+        wrong = (self.codes[held].cpu() != expected).numpy()
+        differs = np.unique(rows[wrong])
+        if differs.size or not sizes.all():
+            differs = differs if differs.size else np.flatnonzero(sizes == 0)
+            raise ReferenceMismatchError(
+                f"REF of {differs.size} of {sizes.size} variants differs from the FASTA, such as "
+                f"{_examples(instances.iloc[differs])}; name the FASTA that the data set was made with, or "
+                "make the data set with this one"
+            )
+
+
+def _examples(instances: pd.DataFrame) -> str:
+    rows = instances[["chrom", "pos", "ref", "alt"]].head(_EXAMPLES).itertuples(index=False)
+    return "; ".join(f"{row.chrom}:{row.pos} {row.ref}>{row.alt}" for row in rows)
+
+
+def _one_hot(order: str) -> torch.Tensor:
+    """One row per code: A, C, G, T in their channels of ``order``, no base, and the variant token."""
+    rows = torch.zeros(_TOKEN + 1, len(order) + 1)
+    for code, base in enumerate(BASES):
+        rows[code, order.index(base)] = 1
+    rows[_TOKEN, len(order)] = 1
+    return rows
+
+
+_ONE_HOT = _one_hot(BASES)
+
+_BOTH_STRANDS = torch.cat([_ONE_HOT, _one_hot(BASES[::-1])])
+"""Of this strand, then of the other: the complement of ACGT is TGCA."""

@@ -1,0 +1,233 @@
+"""From instance logits to the loss of bags."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - the field's name
+
+from training.configuration import check_least
+from training.mil import pooling
+from training.mil.layout import BagLayout
+
+PoolingName = Literal[
+    "max", "log_sum_exp", "generalised_mean", "isr", "noisy_or", "top_k_mean",
+    "gated_attention", "additive_attention", "single_effect", "susie_em",
+]  # fmt: skip
+
+_ATTENTION = ("gated_attention", "additive_attention")
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveConfig:
+    """The loss.
+
+    Parameters
+    ----------
+    pooling : str
+        How a bag's score is made of those of its instances; see :mod:`training.mil.pooling`.
+    sharpness : float
+        ``r`` of ``log_sum_exp`` and ``generalised_mean``.
+    top_k : int
+        ``k`` of ``top_k_mean``.
+    hidden : int
+        Hidden units of the attention poolings.
+    null : bool
+        Whether ``single_effect`` leaves room for positive bags without a causal instance, the default:
+        where the Bayes factors are weak, the label is not believed. Without it a positive bag holds one for
+        certain, however weak they are.
+    class_weight : str
+        ``balanced``: the positive and the negative bags of a batch weigh the same in total; ``none``: each
+        bag weighs the same.
+
+    Raises
+    ------
+    ValueError
+        When a value is impossible.
+    """
+
+    pooling: PoolingName = "single_effect"
+    sharpness: float = 5.0
+    top_k: int = 3
+    hidden: int = 32
+    null: bool = True
+    class_weight: Literal["balanced", "none"] = "balanced"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sharpness < math.inf:
+            raise ValueError(f"sharpness is {self.sharpness}; expected a positive number")
+        check_least(self, top_k=1, hidden=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Instances:
+    """What the loss sees of the instances of some bags.
+
+    Parameters
+    ----------
+    logits : torch.Tensor, shape (n,)
+    features : torch.Tensor, shape (n, d), optional
+        What the linear head of the network reads; the attention poolings need it.
+    log_bf, pip : torch.Tensor, shape (n,), optional
+        Columns of :data:`training.data.dataset.INSTANCE_COLUMNS`; ``single_effect`` needs the first,
+        ``susie_em`` the second. Those of negative bags are not looked at.
+    """
+
+    logits: torch.Tensor
+    features: torch.Tensor | None = None
+    log_bf: torch.Tensor | None = None
+    pip: torch.Tensor | None = None
+
+
+class Objective(nn.Module):
+    """The loss of bags, and their logits.
+
+    Poolings that give a bag a logit are trained with its cross-entropy. ``single_effect`` is trained with
+    minus the log-likelihood of a positive bag's summary statistics, which falls below 0 where the Bayes
+    factors are large. ``susie_em`` is trained by expectation maximisation, with PIPs for Bayes factors
+    (:func:`training.mil.pooling.effect_probabilities`, :func:`training.mil.pooling.expected_log_prior`). The
+    prior of
+    both has a null, none causal, that fixes the scale of the logits: a softmax over the bag alone does not
+    change with a number added to its logits, and negatives would push them down without end. A negative bag
+    is the null in both, so its loss is the cross-entropy of ISR.
+
+    Parameters
+    ----------
+    config : ObjectiveConfig
+    feature_size : int
+        Size of the features; read by the attention poolings, which alone have parameters.
+    """
+
+    def __init__(self, config: ObjectiveConfig | None = None, feature_size: int = 64) -> None:
+        super().__init__()
+        self.config = config = config or ObjectiveConfig()
+        if config.pooling in _ATTENTION:
+            self.attention = pooling.GatedAttention(feature_size, config.hidden)
+        if config.pooling == "additive_attention":
+            self.log_slope = nn.Parameter(torch.zeros(()))
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the loss reads the features."""
+        return self.config.pooling in _ATTENTION
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns of the data set that every instance of a positive bag must have."""
+        return {"single_effect": ("log_bf",), "susie_em": ("pip",)}.get(self.config.pooling, ())
+
+    def bag_logits(self, instances: Instances, layout: BagLayout) -> torch.Tensor:  # noqa: PLR0911 - one each
+        """Log odds that a bag holds a causal variant: (count,).
+
+        For ``single_effect`` and ``susie_em`` those of :func:`training.mil.pooling.isr`, for the evidence of
+        a GWAS is no part of what the network predicts.
+        """
+        config, logits = self.config, instances.logits
+        match config.pooling:
+            case "max":
+                return pooling.max_pooling(logits, layout)
+            case "log_sum_exp":
+                return pooling.log_sum_exp(logits, layout, config.sharpness)
+            case "generalised_mean":
+                return pooling.generalised_mean(logits, layout, config.sharpness)
+            case "noisy_or":
+                return pooling.noisy_or(logits, layout)
+            case "top_k_mean":
+                return pooling.top_k_mean(logits, layout, config.top_k)
+            case "gated_attention" | "additive_attention":
+                return self._attended(instances, layout)
+            case _:
+                return pooling.isr(logits, layout)
+
+    def forward(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
+        """Mean loss of bags, weighted.
+
+        Parameters
+        ----------
+        instances : Instances
+        layout : BagLayout
+        labels : torch.Tensor of floating point, shape (count,)
+            1 for positive bags, 0 for negative ones.
+
+        Returns
+        -------
+        torch.Tensor, shape ()
+            NaN when an instance of a positive bag lacks a number that the loss needs.
+
+        Raises
+        ------
+        ValueError
+            When no instance has one.
+        """
+        return (self.bag_losses(instances, layout, labels) * self.weights(labels)).sum()
+
+    def weights(self, labels: torch.Tensor) -> torch.Tensor:
+        """Weights of bags, which sum to 1: (count,)."""
+        weights = torch.ones_like(labels)
+        if self.config.class_weight == "balanced":
+            weights = torch.where(
+                labels > 0, 1 / labels.sum().clamp_min(1), 1 / (1 - labels).sum().clamp_min(1)
+            )
+        return weights / weights.sum()
+
+    def bag_losses(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
+        """Loss of each bag: (count,)."""
+        if self.config.pooling in ("single_effect", "susie_em"):
+            return -self._log_likelihood(instances, layout, labels)
+        logits = self.bag_logits(instances, layout)
+        return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    def _log_likelihood(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
+        logits = instances.logits
+        none = F.logsigmoid(-pooling.isr(logits, layout))
+        if self.config.pooling == "susie_em":
+            pip = _of_positives("pip", instances.pip, layout, labels)
+            weights = pooling.posterior(logits, pooling.effect_probabilities(pip, layout), layout)
+            found = pooling.expected_log_prior(logits, weights, layout)
+        else:
+            log_bf = _of_positives("log_bf", instances.log_bf, layout, labels)
+            found = pooling.single_effect(logits, log_bf, layout, self.config.null)
+            if not self.config.null:  # the softmax over the bag times the prior that one is causal
+                found = found + F.logsigmoid(pooling.isr(logits, layout))
+        return torch.where(labels > 0, found, none)
+
+    def _attended(self, instances: Instances, layout: BagLayout) -> torch.Tensor:
+        if instances.features is None:
+            raise ValueError(f"{self.config.pooling} needs the features of the instances; none were given")
+        scores = self.attention(instances.features)
+        if self.config.pooling == "gated_attention":
+            return pooling.attention(instances.logits, scores, layout)
+        return pooling.additive_attention(instances.logits, scores, self.log_slope.exp(), layout)
+
+
+def initial_bias(name: PoolingName, mean_bag_size: float) -> float:
+    """The instance logit from which training starts, so that a bag of mean size starts near a logit of 0.
+
+    Noisy-or, ISR and the losses built on it add the instances of a bag up: from logits of 0 every larger
+    bag would begin as a certain positive, with a gradient close to none. The others start at 0.
+
+    Parameters
+    ----------
+    name : str
+    mean_bag_size : float
+        Instances of a positive bag, on average.
+    """
+    if name in ("isr", "single_effect", "susie_em"):
+        return -math.log(mean_bag_size)
+    if name == "noisy_or":
+        # 1 - (1 - p)^n = 1/2
+        return math.log(math.expm1(math.log(2) / mean_bag_size))
+    return 0.0
+
+
+def _of_positives(
+    name: str, values: torch.Tensor | None, layout: BagLayout, labels: torch.Tensor
+) -> torch.Tensor:
+    """The numbers of instances, 0 for those of negative bags."""
+    if values is None:
+        raise ValueError(f"the loss needs {name} of the instances, which was not given")
+    return torch.where(labels[layout.bag] > 0, values, torch.zeros_like(values))
