@@ -46,3 +46,7 @@ class WorkerError(MIFMError):
 
 class OptionError(MIFMError):
     """An option with an impossible value, or options that exclude each other."""
+
+
+class MissingPackageError(MIFMError):
+    """An optional package that is not installed."""

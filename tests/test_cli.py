@@ -48,7 +48,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["mutagenesis", "genome.fa", "--bed", "r.bed", "-o", "out.h5", "--flank", "5"],
         ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--flank", "-1"],
         ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--centre", "middle"],
-        ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--max-unknown-share", "2"],
+        ["mutagenesis", "genome.fa", "--vcf", "v.vcf", "-o", "out.h5", "--max-n-fraction", "2"],
     ],
 )
 def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

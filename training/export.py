@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 
 import mifm_kipoi
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.errors import MIFMError, OutputError
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
 from mifm_kipoi.support.files import writing
 
 CARD = "README.md"

@@ -182,7 +182,7 @@ def _kinds(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
     for one in scored:
         top = pd.Series(one.score).groupby(test.bag).transform("max").to_numpy()
         first = (one.score == top) & holds
-        share = 1 / np.maximum(pd.Series(first).groupby(test.bag).transform("sum").to_numpy(), 1)
+        fraction = 1 / np.maximum(pd.Series(first).groupby(test.bag).transform("sum").to_numpy(), 1)
         total = int(test.bags["causal"].sum())
         for kind in Kind:
             of_kind = kinds == kind.value
@@ -194,7 +194,7 @@ def _kinds(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
             rows.append(
                 {
                     "arm": one.arm.name, "kind": kind.value, "count": int(of_kind.sum()),
-                    "first_share": float(share[first & of_kind].sum() / total),
+                    "first_share": float(fraction[first & of_kind].sum() / total),
                     "median_logit": middle, "q25": low, "q75": high,
                 }
             )  # fmt: skip

@@ -24,9 +24,10 @@ from benchmarks.known_truth.report import write_report
 from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
 from benchmarks.known_truth.sizes import DISCOVERY, Size
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW, cut_windows
+from mifm_kipoi.sequence.windows import cut_windows
 from mifm_kipoi.support.files import sha256_of, writing, written_whole
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration, to_plain

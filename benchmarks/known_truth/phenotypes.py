@@ -50,8 +50,8 @@ class Phenotypes:
         """Of each sample: ``FID, IID, age, sex`` (1 male, 2 female), ``trait_K`` and ``case_K`` (1 or 0)."""
         simulation = self._simulation
         generator = np.random.default_rng([simulation.seed, 3])
-        share = simulation.heritability
-        scale = np.sqrt(share) / np.maximum(self._values[DISCOVERY].std(axis=1), 1e-12)
+        fraction = simulation.heritability
+        scale = np.sqrt(fraction) / np.maximum(self._values[DISCOVERY].std(axis=1), 1e-12)
         centre = self._values[DISCOVERY].mean(axis=1)
         threshold = stats.norm.isf(PREVALENCE)
         found = {}
@@ -62,7 +62,7 @@ class Phenotypes:
             columns: dict[str, object] = {"FID": ids, "IID": ids, "age": age, "sex": sex}
             for trait in range(simulation.redraws):
                 genetic = (values[trait] - centre[trait]) * scale[trait]
-                liability = genetic + np.sqrt(1 - share) * generator.standard_normal(count)
+                liability = genetic + np.sqrt(1 - fraction) * generator.standard_normal(count)
                 fixed = AGE_EFFECT * (age - 55) / 8.9 + SEX_EFFECT * (sex == 1)
                 columns[f"trait_{trait + 1}"] = np.round(liability + fixed, 6)
                 columns[f"case_{trait + 1}"] = (liability > threshold).astype(int)

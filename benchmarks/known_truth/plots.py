@@ -352,10 +352,10 @@ def decoys(arms: Arms, table: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, 1 + with_logits, squeeze=False, width_ratios=(3, 2)[: 1 + with_logits])[0]
     heat = panels[0]
     heat.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), share in np.ndenumerate(shares.to_numpy(dtype=float)):
-        if math.isfinite(share):
-            text = f"{100 * share:.0f}" if share == 0 or share >= 0.095 else f"{100 * share:.1f}"
-            colour = "white" if share > 0.55 else "0.15"
+    for (row, column), fraction in np.ndenumerate(shares.to_numpy(dtype=float)):
+        if math.isfinite(fraction):
+            text = f"{100 * fraction:.0f}" if fraction == 0 or fraction >= 0.095 else f"{100 * fraction:.1f}"
+            colour = "white" if fraction > 0.55 else "0.15"
             heat.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
     names = list(KINDS.values())
     heat.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")

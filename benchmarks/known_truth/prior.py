@@ -73,8 +73,8 @@ def fit_prior(logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Pri
         odds = parameters[1] * logits + parameters[0]
         own = bags.log_sum(odds)
         evidence = np.logaddexp(bags.log_sum(odds + log_bf), none)
-        share = float(np.clip(expit(own).mean(), 1e-300, 1 - 1e-16))
-        held = _PSEUDO_BAGS * (np.log(share) + np.log1p(-share))
+        fraction = float(np.clip(expit(own).mean(), 1e-300, 1 - 1e-16))
+        held = _PSEUDO_BAGS * (np.log(fraction) + np.log1p(-fraction))
         return -float((evidence - np.logaddexp(own, 0.0)).sum() + held)
 
     start = [-float(np.log(bags.sizes.mean())), 1.0]

@@ -191,8 +191,8 @@ def _decoys(found: Results, table: pd.DataFrame) -> Section:
     for arm in dict.fromkeys((found.arms.best, "max", "lowest_p")):
         shares = table[(table["arm"] == arm) & (table["kind"] != "causal")].set_index("kind")["first_share"]
         if arm is not None and shares.sum() > 0:
-            share = f"{page.percent(shares.max())} % of bags"
-            sentences.append(f"{found.arms.labels[arm]}: {plots.KINDS[shares.idxmax()]} ({share}).")
+            fraction = f"{page.percent(shares.max())} % of bags"
+            sentences.append(f"{found.arms.labels[arm]}: {plots.KINDS[shares.idxmax()]} ({fraction}).")
     finding = f"Most frequent wrong choice. {' '.join(sentences)}" if sentences else ""
     picture = Picture("decoys", plots.png(plots.decoys(found.arms, table)), caption, finding)
     return Section("What is mistaken for causal", (picture,))

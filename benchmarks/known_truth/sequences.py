@@ -99,7 +99,10 @@ def make_locus(
         if len(chosen) < causal:
             continue
         sequence = background(simulation.length, generator)
-        counts = [causal, *(round(share * len(positions)) for share in simulation.decoy_shares.values())]
+        counts = [
+            causal,
+            *(round(fraction * len(positions)) for fraction in simulation.decoy_shares.values()),
+        ]
         wanted = list(
             itertools.chain.from_iterable(
                 [kind] * count

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi import Genome
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
 from mifm_kipoi.statistics.bootstrap import Clusters, Estimate, estimate
 from mifm_kipoi.support.files import written_whole
 

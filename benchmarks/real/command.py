@@ -73,10 +73,10 @@ def _blood_traits(options: argparse.Namespace) -> None:
     for line in run():
         print(line)
     scores = pd.read_parquet(folder / "comparison" / "scores.parquet")
-    told = json.loads((folder / "comparison" / "comparison.json").read_text())
+    manifest = json.loads((folder / "comparison" / "comparison.json").read_text())
     columns = [
         f"{model['label']}.{score['name']}"
-        for model in told["models"]
+        for model in manifest["models"]
         if model["label"] != "p_value"
         for score in model["declaration"]["scores"]
         if score["ranks"]

@@ -27,11 +27,11 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from benchmarks.speed import measuring
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.partial import PartialNetwork
 from mifm_kipoi.network.weights import load_model
 from mifm_kipoi.sequence.encoding import BASES
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
 
 Way = Callable[[], np.ndarray]
 Inputs = tuple[torch.Tensor, ...]

@@ -53,8 +53,8 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
             "score": lambda: mifm("score", *common, "-o", str(folder / "scores.parquet")),
         }
         seconds, _ = measuring.median_seconds(ways, options.repeats)
-        told = json.loads((out / "comparison.json").read_text())
-        own = {model["label"]: model["seconds"] for model in told["models"]}
+        manifest = json.loads((out / "comparison.json").read_text())
+        own = {model["label"]: model["seconds"] for model in manifest["models"]}
         return {
             "variants": len(pd.read_parquet(out / "scores.parquet", columns=["pos"])),
             "compare_s": round(seconds["compare"], 1),

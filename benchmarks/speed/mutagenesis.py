@@ -23,10 +23,10 @@ import torch
 
 from benchmarks.speed import measuring
 from mifm_kipoi import Genome, Interval, Predictor, cut_interval_windows, cut_windows, load_model, one_hot
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.mutagenesis.mutate import exchange_logits, mutate
 from mifm_kipoi.mutagenesis.targets import Centre, interval_targets
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
 from mifm_kipoi.scoring.scorer import ScoredVariants, Scorer, ScoringOptions
 from mifm_kipoi.scoring.scores import SCORES
-from mifm_kipoi.sequence.windows import CHUNK, MAX_UNKNOWN_SHARE, variant_index
+from mifm_kipoi.sequence.windows import variant_index
 
 CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
 
@@ -34,22 +35,22 @@ class MIFMBaseline:
     ----------
     weights : str
         Name or path (:func:`mifm_kipoi.load_weights`).
-    machine : Machine
-    max_unknown_share : float
+    compute : Machine
+    max_n_fraction : float
         See :func:`mifm_kipoi.cut_windows`.
     """
 
-    at_once = CHUNK
+    chunk_size = CHUNK
 
     def __init__(
         self,
         weights: str = EMBEDDED,
-        machine: Machine | None = None,
-        max_unknown_share: float = MAX_UNKNOWN_SHARE,
+        compute: ComputeOptions | None = None,
+        max_n_fraction: float = MAX_N_FRACTION,
     ) -> None:
-        self._options = ScoringOptions(weights=(weights,), max_unknown_share=max_unknown_share)
+        self._options = ScoringOptions(weights=(weights,), max_n_fraction=max_n_fraction)
         self._weights = load_weights(weights)
-        self._machine = machine or Machine()
+        self._machine = compute or ComputeOptions()
         self._scorer: tuple[Genome, Scorer] | None = None
 
     @property
@@ -58,13 +59,13 @@ class MIFMBaseline:
         return self._weights
 
     @property
-    def machine(self) -> Machine:
+    def compute(self) -> ComputeOptions:
         """Where it computes."""
         return self._machine
 
-    def with_max_unknown_share(self, share: float) -> MIFMBaseline:
+    def with_max_n_fraction(self, fraction: float) -> MIFMBaseline:
         """The same with another limit on N in windows."""
-        return MIFMBaseline(self._options.weights[0], self._machine, share)
+        return MIFMBaseline(self._options.weights[0], self._machine, fraction)
 
     @property
     def device(self) -> str:
@@ -77,8 +78,8 @@ class MIFMBaseline:
     def declaration(self) -> Declaration:
         """What it says of itself."""
         window = self._weights.config.window
-        share = self._options.max_unknown_share
-        limit = {} if share == MAX_UNKNOWN_SHARE else {"max_unknown_share": share}
+        fraction = self._options.max_n_fraction
+        limit = {} if fraction == MAX_N_FRACTION else {"max_n_fraction": fraction}
         shipped = self._weights.name in (EMBEDDED, PUBLISHED)
         return Declaration(
             name=f"MIFM ({self._options.labels[0]})",
@@ -111,12 +112,12 @@ class MIFMBaseline:
         )
 
 
-def open_mifm(argument: str, machine: Machine) -> MIFMBaseline:
+def open_mifm(argument: str, compute: ComputeOptions) -> MIFMBaseline:
     """``mifm[:WEIGHTS]``."""
-    return MIFMBaseline(argument or EMBEDDED, machine)
+    return MIFMBaseline(argument or EMBEDDED, compute)
 
 
-def open_published(argument: str, machine: Machine) -> MIFMBaseline:
+def open_published(argument: str, compute: ComputeOptions) -> MIFMBaseline:
     """``published``."""
     assert not argument
-    return MIFMBaseline(PUBLISHED, machine)
+    return MIFMBaseline(PUBLISHED, compute)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import importlib
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, Protocol
 
-from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.scorer import ScoredVariants
 
 
-class Absence(enum.StrEnum):
+class LookupStatus(enum.StrEnum):
     """Why a variant has no score, beside the reasons of :class:`mifm_kipoi.Status`."""
 
     NOT_IN_TABLE = "not_in_table"
@@ -104,7 +101,7 @@ class Declaration:
 
 
 @dataclasses.dataclass(frozen=True)
-class Machine:
+class ComputeOptions:
     """Where and how a baseline computes; decides no score.
 
     Parameters
@@ -122,7 +119,7 @@ class Machine:
 class Baseline(Protocol):
     """A source of scores."""
 
-    at_once: int
+    chunk_size: int
     """Variants after which a run that is killed can go on."""
 
     @property
@@ -145,39 +142,5 @@ class Baseline(Protocol):
         -------
         ScoredVariants
             A row for each variant, in their order: the columns of the declaration as float64, NaN where there
-            is no score, and ``ok`` or the reason why not (:class:`mifm_kipoi.Status`, :class:`Absence`).
+            is no score, and ``ok`` or the reason why not (:class:`mifm_kipoi.Status`, :class:`LookupStatus`).
         """
-
-
-class MissingPackageError(MIFMError):
-    """A package that a baseline needs and that is not installed."""
-
-
-def needed(package: str, extra: str) -> ModuleType:
-    """Import a package that only some baselines need.
-
-    Parameters
-    ----------
-    package : str
-        What is imported.
-    extra : str
-        The extra of this package that brings it.
-
-    Raises
-    ------
-    MissingPackageError
-        When it is not installed; the message is the command that installs it.
-    """
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != package.split(".", maxsplit=1)[0]:
-            raise
-        raise missing_package(package, extra) from error
-
-
-def missing_package(package: str, extra: str) -> MissingPackageError:
-    """The error that says how a package is installed."""
-    return MissingPackageError(
-        f"the package {package} is not installed; install it with: pip install 'mifm-kipoi[{extra}]'"
-    )

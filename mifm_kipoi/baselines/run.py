@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 
 from mifm_kipoi.baselines.networks.background import read_background
 from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
-from mifm_kipoi.baselines.protocol import Baseline, Machine
+from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
 from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION
 from mifm_kipoi.errors import OptionError, WorkerError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
@@ -29,7 +30,7 @@ from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.run import publish, read_manifest
 from mifm_kipoi.scoring.scorer import read_chunks
 from mifm_kipoi.scoring.workers import end_with_parent, set_threads
-from mifm_kipoi.sequence.windows import CHUNK, MAX_MISMATCH_SHARE, ReferenceCheck, check_beginning
+from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
 from mifm_kipoi.support.files import sha256_of, writing
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
@@ -54,12 +55,12 @@ class BaselineRun:
         Parquet file: ``chrom, pos, id, ref, alt``, the scores, ``status``, a row for each variant.
     inputs : dict of plain JSON types
         Names and checksums of the variants and the genome (:func:`described_inputs`).
-    machine : Machine
+    compute : Machine
     background : Path, optional
         Moments of the tracks, for a network (:mod:`mifm_kipoi.baselines.networks.background`).
     threads : int, optional
         Threads of PyTorch; by default all cores.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     progress : bool, optional
         Show progress; by default on a terminal.
@@ -70,10 +71,10 @@ class BaselineRun:
     fasta: Path
     output: Path
     inputs: dict[str, Any]
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
     background: Path | None = None
     threads: int | None = None
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     progress: bool | None = None
 
     def apart(self) -> dict[str, Any]:
@@ -139,7 +140,7 @@ class BaselineRun:
                 return self._finish(form, journal)
 
     def _opened(self) -> Baseline:
-        baseline = self.spec.open(self.machine)
+        baseline = self.spec.open(self.compute)
         if self.background is None:
             return baseline
         if not isinstance(baseline, SequenceBaseline):
@@ -160,15 +161,17 @@ class BaselineRun:
     def _score(self, baseline: Baseline, form: ExactParquet, journal: Journal) -> None:
         genome = Genome(self.fasta)
         if baseline.declaration.window:
-            check_beginning(read_variants(self.variants), genome, self.max_mismatch_share)
+            check_beginning(read_variants(self.variants), genome, self.max_mismatch_fraction)
         # Runs of few variants say little of the whole file, of which the first were looked at before.
-        check = ReferenceCheck(genome, self.max_mismatch_share, journal.compared, journal.mismatches, CHUNK)
+        check = ReferenceCheck(
+            genome, self.max_mismatch_fraction, journal.compared, journal.mismatches, CHUNK
+        )
         with (
             VariantFile(self.variants) as file,
             contextlib.closing(Progress(f"variants of {self.spec.label}", self.progress)) as progress,
         ):
             rows = 0
-            for chunk in read_chunks(file, start=journal.records, at_once=baseline.at_once):
+            for chunk in read_chunks(file, start=journal.records, chunk_size=baseline.chunk_size):
                 scored = baseline.score(chunk.variants, genome)
                 check.add(scored.variants, scored.status)
                 content = form.encode(chunk, scored)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mifm_kipoi.baselines.kinds import KINDS
-from mifm_kipoi.baselines.protocol import Baseline, Machine, missing_package
+from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
 from mifm_kipoi.errors import OptionError
+from mifm_kipoi.support.packages import missing_package
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
@@ -52,7 +53,7 @@ class Spec:
         if package and importlib.util.find_spec(package) is None:
             raise missing_package(package, self.kind)
 
-    def open(self, machine: Machine | None = None) -> Baseline:
+    def open(self, compute: ComputeOptions | None = None) -> Baseline:
         """Read what the baseline needs, such as its weights.
 
         Raises
@@ -62,7 +63,7 @@ class Spec:
         """
         module, function = KINDS[self.kind].place.split(":")
         found = importlib.import_module(f"mifm_kipoi.baselines.{module}")
-        baseline: Baseline = getattr(found, function)(self.argument, machine or Machine())
+        baseline: Baseline = getattr(found, function)(self.argument, compute or ComputeOptions())
         return baseline
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ def not_negative(text: str) -> int:
     return value
 
 
-def share(text: str) -> float:
+def fraction(text: str) -> float:
     """0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
@@ -38,14 +38,14 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def add_limits(group: argparse._ActionsContainer) -> None:
-    """``--max-unknown-share`` and ``--max-mismatch-share``."""
+    """``--max-n-fraction`` and ``--max-mismatch-fraction``."""
     # The numbers of mifm_kipoi.sequence.windows, which takes long to import.
     group.add_argument(
-        "--max-unknown-share", type=share, default=0.1, metavar="SHARE",
+        "--max-n-fraction", type=fraction, default=0.1, metavar="FRACTION",
         help="largest share of N in a window that is scored (default: 0.1)",
     )  # fmt: skip
     group.add_argument(
-        "--max-mismatch-share", type=share, default=0.01, metavar="SHARE",
+        "--max-mismatch-fraction", type=fraction, default=0.01, metavar="FRACTION",
         help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
     )  # fmt: skip
 

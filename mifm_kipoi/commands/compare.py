@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_machine, not_negative, positive, say, share
+from mifm_kipoi.commands.arguments import add_machine, fraction, not_negative, positive, say
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +70,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=positive, metavar="N", help="windows at once (default: what fits the model)"
     )
     group.add_argument(
-        "--max-mismatch-share", type=share, default=0.01, metavar="SHARE",
+        "--max-mismatch-fraction", type=fraction, default=0.01, metavar="FRACTION",
         help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def _form(name: str, argument: str) -> str:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.protocol import Machine
+    from mifm_kipoi.baselines.protocol import ComputeOptions
     from mifm_kipoi.baselines.specs import parse_specs
     from mifm_kipoi.comparison.run import ComparisonRun
 
@@ -101,9 +101,9 @@ def _compare(options: argparse.Namespace) -> None:
         blocks=options.blocks and Path(options.blocks),
         background=options.background and Path(options.background),
         locus=options.locus,
-        machine=Machine(options.device, options.batch_size),
+        compute=ComputeOptions(options.device, options.batch_size),
         threads=options.threads,
-        max_mismatch_share=options.max_mismatch_share,
+        max_mismatch_fraction=options.max_mismatch_fraction,
         resamples=options.resamples,
         seed=options.seed,
         progress=options.progress,
@@ -113,7 +113,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _background(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.protocol import Machine
+    from mifm_kipoi.baselines.protocol import ComputeOptions
     from mifm_kipoi.baselines.specs import parse_specs
     from mifm_kipoi.comparison.backgrounds import BackgroundRun
 
@@ -122,9 +122,9 @@ def _background(options: argparse.Namespace) -> None:
         fasta=Path(options.fasta),
         specs=parse_specs(options.models),
         folder=Path(options.output),
-        machine=Machine(options.device, options.batch_size),
+        compute=ComputeOptions(options.device, options.batch_size),
         threads=options.threads,
-        max_mismatch_share=options.max_mismatch_share,
+        max_mismatch_fraction=options.max_mismatch_fraction,
         progress=options.progress,
     )
     for line in run():

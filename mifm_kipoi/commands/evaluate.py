@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import not_negative, positive, say, share
+from mifm_kipoi.commands.arguments import fraction, not_negative, positive, say
 from mifm_kipoi.commands.mpra import add_mpra
 
 
@@ -39,10 +39,10 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--pip", metavar="COLUMN", help="make labels of posterior inclusion probabilities")
     group.add_argument(
-        "--positive", type=share, metavar="PIP", help="positive are PIPs above it (default: 0.9)"
+        "--positive", type=fraction, metavar="PIP", help="positive are PIPs above it (default: 0.9)"
     )
     group.add_argument(
-        "--negative", type=share, metavar="PIP", help="negative are PIPs below it (default: 0.01)"
+        "--negative", type=fraction, metavar="PIP", help="negative are PIPs below it (default: 0.01)"
     )
     group.add_argument(
         "--group", metavar="COLUMN", help="matched groups (default: match_group, where there is one)"

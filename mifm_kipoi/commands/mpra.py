@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_machine, not_negative, positive, say, share
+from mifm_kipoi.commands.arguments import add_machine, fraction, not_negative, positive, say
 
 
 def add_mpra(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +36,10 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
         help="effects of fewer barcodes are not evaluated (default: 10)",
     )  # fmt: skip
     group.add_argument(
-        "--max-p", type=share, metavar="P", help="look at effects with at most this p-value apart, too"
+        "--max-p", type=fraction, metavar="P", help="look at effects with at most this p-value apart, too"
     )
     group.add_argument(
-        "--max-mismatch-share", type=share, default=0.01, metavar="SHARE",
+        "--max-mismatch-fraction", type=fraction, default=0.01, metavar="FRACTION",
         help="largest share of Ref that may differ from the genome (default: 0.01; 1: any)",
     )  # fmt: skip
     group = parser.add_argument_group("intervals")
@@ -54,7 +54,7 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
 
 
 def _mpra(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.protocol import Machine
+    from mifm_kipoi.baselines.protocol import ComputeOptions
     from mifm_kipoi.baselines.specs import parse_specs
     from mifm_kipoi.evaluation.mpra.correlations import Options
     from mifm_kipoi.evaluation.mpra.run import MPRARun
@@ -66,9 +66,9 @@ def _mpra(options: argparse.Namespace) -> None:
         fasta=options.fasta and Path(options.fasta),
         min_barcodes=options.min_barcodes,
         options=Options(options.resamples, options.seed, options.max_p),
-        machine=Machine(options.device, options.batch_size),
+        compute=ComputeOptions(options.device, options.batch_size),
         threads=options.threads,
-        max_mismatch_share=options.max_mismatch_share,
+        max_mismatch_fraction=options.max_mismatch_fraction,
         progress=options.progress,
     )
     say(*run())

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mifm_kipoi.baselines.networks.background import fit_background
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION
 from mifm_kipoi.scoring.workers import set_threads
-from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE
 from mifm_kipoi.support.files import made_folder
 from mifm_kipoi.support.progress import Progress
 
@@ -32,10 +32,10 @@ class BackgroundRun:
         Networks with tracks.
     folder : Path
         Of the outputs, ``LABEL.safetensors``; made where it is missing.
-    machine : Machine
+    compute : Machine
     threads : int, optional
         Threads of PyTorch; by default all cores.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     progress : bool, optional
         Show progress; by default on a terminal.
@@ -45,9 +45,9 @@ class BackgroundRun:
     fasta: Path
     specs: Sequence[Spec]
     folder: Path
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
     threads: int | None = None
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     progress: bool | None = None
 
     def __call__(self) -> Iterator[str]:
@@ -72,6 +72,12 @@ class BackgroundRun:
             output = self.folder / f"{spec.label}{SUFFIX}"
             with contextlib.closing(Progress(f"variants of {spec.label}", self.progress)) as progress:
                 background = fit_background(
-                    spec, self.machine, self.variants, self.fasta, output, progress, self.max_mismatch_share
+                    spec,
+                    self.compute,
+                    self.variants,
+                    self.fasta,
+                    output,
+                    progress,
+                    self.max_mismatch_fraction,
                 )
             yield f"{output}: {len(background.mean):,} tracks over {background.count:,} variants"

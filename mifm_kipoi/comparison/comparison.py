@@ -91,6 +91,6 @@ class Comparison:
         return tuple(column for model in self.models for column in model.ranking)
 
     @property
-    def headlines(self) -> tuple[str, ...]:
+    def primary_scores(self) -> tuple[str, ...]:
         """The column that stands for each model."""
         return tuple(model.ranking[0] for model in self.models)

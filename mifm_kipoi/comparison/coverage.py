@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mifm_kipoi.baselines.protocol import Absence
+from mifm_kipoi.baselines.protocol import LookupStatus
 from mifm_kipoi.comparison.comparison import Comparison, Model
-from mifm_kipoi.sequence.windows import Status
+from mifm_kipoi.conventions import Status
 
 OTHER_SCORES_ONLY = "other_scores_only"
 """Of variants that have a score of the model, and not that which stands for it."""
 
-_REASONS = (*map(str, Status), *map(str, Absence), OTHER_SCORES_ONLY)
+_REASONS = (*map(str, Status), *map(str, LookupStatus), OTHER_SCORES_ONLY)
 
 
 def coverage(comparison: Comparison) -> pd.DataFrame:
@@ -38,8 +38,8 @@ def coverage(comparison: Comparison) -> pd.DataFrame:
     rows = []
     for model, each in zip(comparison.models, counts, strict=True):
         scored = total - sum(each.values())
-        share = scored / total if total else np.nan
-        rows.append((model.label, total, scored, share, *(each.get(reason, 0) for reason in ordered)))
+        fraction = scored / total if total else np.nan
+        rows.append((model.label, total, scored, fraction, *(each.get(reason, 0) for reason in ordered)))
     return pd.DataFrame(rows, columns=["model", "variants", "scored", "share", *ordered])
 
 
@@ -51,7 +51,7 @@ def _reasons(comparison: Comparison, model: Model) -> dict[str, int]:
 
 def scored_by_all(comparison: Comparison) -> int:
     """Variants with the score that stands for each of the models."""
-    return int(comparison.table[list(comparison.headlines)].notna().all(axis=1).sum())
+    return int(comparison.table[list(comparison.primary_scores)].notna().all(axis=1).sum())
 
 
 def resources(comparison: Comparison) -> pd.DataFrame:

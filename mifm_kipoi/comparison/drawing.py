@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import needed
 from mifm_kipoi.comparison.resampling import Numbers
+from mifm_kipoi.support.packages import needed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

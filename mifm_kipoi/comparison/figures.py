@@ -64,7 +64,7 @@ def scatter_matrix(comparison: Comparison, correlations: pd.DataFrame) -> Figure
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
-    names = comparison.headlines[:MOST_MODELS]
+    names = comparison.primary_scores[:MOST_MODELS]
     labels = [model.label for model in comparison.models[:MOST_MODELS]]
     scales = [Scale.of(_values(comparison, name)) for name in names]
     places = [
@@ -190,7 +190,7 @@ def rank_densities(comparison: Comparison) -> Figure:
     """Ranks by the first model and by each other one: density of variants, relative to unrelated ranks."""
     from matplotlib.figure import Figure
 
-    first, *others = comparison.headlines
+    first, *others = comparison.primary_scores
     labels = [model.label for model in comparison.models]
     columns = min(max(len(others), 3), 4)
     lines = math.ceil(len(others) / columns)

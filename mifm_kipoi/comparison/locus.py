@@ -104,7 +104,7 @@ def default_locus(comparison: Comparison) -> Locus:
     associations = [
         model.column(ASSOCIATION) for model in comparison.models if ASSOCIATION in model.declaration.columns
     ]
-    for columns in (associations, *([name] for name in comparison.headlines)):
+    for columns in (associations, *([name] for name in comparison.primary_scores)):
         scores = comparison.table[columns].max(axis=1) if columns else pd.Series(dtype=np.float64)
         if scores.notna().any():
             row = int(np.nanargmax(scores.to_numpy(dtype=np.float64)))

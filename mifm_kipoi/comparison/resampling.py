@@ -68,9 +68,9 @@ def draw_weights(blocks: int, resamples: int, seed: int) -> Iterator[Numbers]:
         Each row sums to ``blocks``.
     """
     generator = np.random.default_rng(seed)
-    at_once = max(1, _MOST_WEIGHTS // blocks)
-    for start in range(0, resamples, at_once):
-        size = min(at_once, resamples - start)
+    chunk_size = max(1, _MOST_WEIGHTS // blocks)
+    for start in range(0, resamples, chunk_size):
+        size = min(chunk_size, resamples - start)
         yield generator.multinomial(blocks, np.full(blocks, 1 / blocks), size=size).astype(np.float64)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.baselines.kinds import KINDS
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score, needed
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.comparison.backgrounds import SUFFIX
@@ -20,11 +20,12 @@ from mifm_kipoi.comparison.comparison import Comparison, Model
 from mifm_kipoi.comparison.joined import write_joined
 from mifm_kipoi.comparison.locus import parse_locus
 from mifm_kipoi.comparison.report import write_report
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.run import check_output
-from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE
 from mifm_kipoi.support.files import locked, made_folder, sha256_of, written_whole
+from mifm_kipoi.support.packages import needed
 from mifm_kipoi.version import __version__
 
 MANIFEST = "comparison.json"
@@ -53,10 +54,10 @@ class ComparisonRun:
         Folder with moments of tracks, ``LABEL.safetensors``.
     locus : str, optional
         ``chrom:start-end`` of the regional view.
-    machine : Machine
+    compute : Machine
     threads : int, optional
         Threads of PyTorch; by default all cores.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     resamples, seed : int
         Of the intervals.
@@ -71,9 +72,9 @@ class ComparisonRun:
     blocks: Path | None = None
     background: Path | None = None
     locus: str | None = None
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
     threads: int | None = None
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     resamples: int = 1000
     seed: int = 1
     progress: bool | None = None
@@ -135,8 +136,8 @@ class ComparisonRun:
 
     def _run(self, spec: Spec, table: Path, inputs: dict[str, Any]) -> BaselineRun:
         return BaselineRun(
-            spec, self.variants, self.fasta, table, inputs, self.machine, self._background(spec),
-            self.threads, self.max_mismatch_share, self.progress,
+            spec, self.variants, self.fasta, table, inputs, self.compute, self._background(spec),
+            self.threads, self.max_mismatch_fraction, self.progress,
         )  # fmt: skip
 
     def _background(self, spec: Spec) -> Path | None:
@@ -165,8 +166,8 @@ class ComparisonRun:
             comparison, self.folder, locus=self.locus, seed=self.seed, resamples=self.resamples
         )
         with written_whole(self.folder / MANIFEST) as temporary:
-            told = {**made_by, "models": [dataclasses.asdict(model) for model in models]}
-            temporary.write_text(json.dumps(told, indent=1) + "\n")
+            manifest = {**made_by, "models": [dataclasses.asdict(model) for model in models]}
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         return [*written, self.folder / MANIFEST]
 
     def _made_by(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -194,9 +195,9 @@ class ComparisonRun:
 
 def model_of(spec: Spec, manifest: dict[str, Any]) -> Model:
     """A model of a comparison from the manifest of its run."""
-    told = manifest["declaration"]
-    scores = tuple(Score(**score) for score in told["scores"])
-    declaration = Declaration(**{**told, "scores": scores, "held_out": tuple(told["held_out"])})
+    declared = manifest["declaration"]
+    scores = tuple(Score(**score) for score in declared["scores"])
+    declaration = Declaration(**{**declared, "scores": scores, "held_out": tuple(declared["held_out"])})
     return Model(
         spec.label, str(spec), declaration, manifest["seconds"], manifest["peak_bytes"], manifest["device"]
     )

@@ -208,26 +208,28 @@ def _models(results: Results) -> Iterator[str | Table]:
 
 def _said(model: Model) -> Iterator[tuple[str, str]]:
     """What a model declares, as names and values."""
-    told = model.declaration
-    yield "is", told.name
+    declaration = model.declaration
+    yield "is", declaration.name
     yield "asked for as", model.spec
     headline = model.ranking[0]
-    for score in told.scores:
+    for score in declaration.scores:
         column = model.column(score.name)
         kind = ("stands for the model" if column == headline else "ranks") if score.ranks else "does not rank"
         yield column, f"{score.meaning} ({kind}{', has a direction' if score.signed else ''})"
-    if told.window is not None:
+    if declaration.window is not None:
         at = (
-            "" if told.variant_index is None else f", the allele from 0-based index {told.variant_index:,} on"
+            ""
+            if declaration.variant_index is None
+            else f", the allele from 0-based index {declaration.variant_index:,} on"
         )
-        yield "window", f"{told.window:,} bp{at}"
-    yield "alleles", told.alleles
-    yield "formula", told.formula
-    yield "outputs", "" if told.tracks is None else f"{told.tracks:,}"
-    yield "citation", told.citation
-    yield "held-out chromosomes", ", ".join(told.held_out)
-    yield "labels it may know", told.leakage
-    yield from page.settings_rows(told.made_by)
+        yield "window", f"{declaration.window:,} bp{at}"
+    yield "alleles", declaration.alleles
+    yield "formula", declaration.formula
+    yield "outputs", "" if declaration.tracks is None else f"{declaration.tracks:,}"
+    yield "citation", declaration.citation
+    yield "held-out chromosomes", ", ".join(declaration.held_out)
+    yield "labels it may know", declaration.leakage
+    yield from page.settings_rows(declaration.made_by)
 
 
 def _how_to_read(results: Results) -> Iterator[str]:

@@ -62,12 +62,12 @@ def _coverage(results: Results) -> str:
 def _without_scores(results: Results) -> str:
     """Models that score no variant, and why: the most frequent reason."""
     table = results.coverage
-    told = []
+    sentences = []
     for _, row in table[table["scored"] == 0].iterrows():
         reasons = row[table.columns[4:]].astype(int)
         reason = str(reasons.idxmax()).replace("_", " ")
-        told.append(f"{row['model']} ({reason}: {reasons.max():,} variants)")
-    return f"**No variant has a score of {page.listed(told)}.**" if told else ""
+        sentences.append(f"{row['model']} ({reason}: {reasons.max():,} variants)")
+    return f"**No variant has a score of {page.listed(sentences)}.**" if sentences else ""
 
 
 def correlation(row: pd.Series, kind: str, digits: int = 2) -> str:
@@ -80,11 +80,11 @@ def _agreement(results: Results, known: pd.DataFrame) -> str:
     ordered = known.sort_values("spearman", ascending=False, kind="stable")
     most, least = ordered.iloc[0], ordered.iloc[-1]
 
-    def told(row: pd.Series) -> str:
+    def sentences(row: pd.Series) -> str:
         return f"Spearman {correlation(row, 'spearman')} over {row['n']:,} variants"
 
     if len(ordered) == 1:
-        return f"**{most['model_a']} and {most['model_b']}: {told(most)}.**"
+        return f"**{most['model_a']} and {most['model_b']}: {sentences(most)}.**"
     first = results.comparison.models[0].label
     with_first = ordered[(ordered["model_a"] == first) | (ordered["model_b"] == first)]
     others = page.listed(
@@ -92,8 +92,8 @@ def _agreement(results: Results, known: pd.DataFrame) -> str:
         for _, row in with_first.iterrows()
     )
     return (
-        f"**{most['model_a']} and {most['model_b']} agree most: {told(most)}; {least['model_a']} and "
-        f"{least['model_b']} least: {told(least)}.**"
+        f"**{most['model_a']} and {most['model_b']} agree most: {sentences(most)}; {least['model_a']} and "
+        f"{least['model_b']} least: {sentences(least)}.**"
         + (f" Spearman with {first}: {others}." if others else "")
     )
 

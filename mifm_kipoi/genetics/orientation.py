@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.conventions import FEW_MISMATCHES, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import FEW_MISMATCHES, MAX_UNKNOWN_SHARE, VARIANT_INDEX, WINDOW, Status
 
 _ROWS = 1 << 15
 """Variants whose windows are looked at together: 16 MiB of bases."""
@@ -78,7 +78,7 @@ def _orient_on(
         Orientation.REF_MISMATCH,
     ).astype(np.int8)
     usable = np.flatnonzero(found <= Orientation.SECOND)
-    unknown = _unknown_share(pos[usable], contig, genome) > MAX_UNKNOWN_SHARE
+    unknown = _unknown_share(pos[usable], contig, genome) > MAX_N_FRACTION
     found[usable[unknown]] = Orientation.TOO_MANY_N
     return found, first & second
 
@@ -112,7 +112,7 @@ def check_mismatches(
     raise ReferenceMismatchError(
         f"{mismatches} of {compared} variants have no allele that is in {genome.path} at their position: "
         f"{examples}. Expected at most {max_share:.1%}: the table is most likely of another genome build. "
-        "Use the FASTA of its build, or allow a larger share with data.max_mismatch_share"
+        "Use the FASTA of its build, or allow a larger share with data.max_mismatch_fraction"
     )
 
 
@@ -141,11 +141,11 @@ def _match(
 
 def _unknown_share(pos: npt.NDArray[np.int64], contig: str, genome: Genome) -> npt.NDArray[np.float64]:
     """The share of N, and of what is past the contig's ends, in the reference windows."""
-    share = np.zeros(len(pos))
+    fraction = np.zeros(len(pos))
     for rows in _parts(np.arange(len(pos)), WINDOW):
         windows = genome.fetch_windows(contig, pos[rows] - 1 - VARIANT_INDEX, WINDOW)
-        share[rows] = (encoding.codes(windows) == encoding.NO_BASE).mean(axis=1)
-    return share
+        fraction[rows] = (encoding.codes(windows) == encoding.NO_BASE).mean(axis=1)
+    return fraction
 
 
 def _parts(rows: npt.NDArray[np.int64], length: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -19,21 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from kipoi.metadata import GenomicRanges
 
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions, read_intervals
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import (
-    MAX_MISMATCH_SHARE,
-    MAX_UNKNOWN_SHARE,
-    VARIANT_INDEX,
-    WINDOW,
-    Status,
-    VariantWindows,
-    cut_interval_windows,
-    stream_windows,
-)
+from mifm_kipoi.sequence.windows import VariantWindows, cut_interval_windows, stream_windows
 
 _HERE = Path(__file__).parent
 _EXAMPLE = _HERE / "example"
@@ -123,9 +115,9 @@ class VariantDataloader(_StreamingDataloader):
         Reference genome, plain or bgzip.
     regions_file : str, optional
         BED file; only variants that overlap its regions are scored.
-    max_unknown_share : float
+    max_n_fraction : float
         Largest share of N in a window that is scored.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         Largest share of REF alleles that may differ from the FASTA; 1 turns the check off.
     """
 
@@ -134,22 +126,22 @@ class VariantDataloader(_StreamingDataloader):
         vcf_file: str,
         fasta_file: str,
         regions_file: str | None = None,
-        max_unknown_share: float = MAX_UNKNOWN_SHARE,
-        max_mismatch_share: float = MAX_MISMATCH_SHARE,
+        max_n_fraction: float = MAX_N_FRACTION,
+        max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
     ) -> None:
         mend_hdf5_writer()
         self.vcf_file = _absolute(vcf_file)
         self.genome = Genome(_absolute(fasta_file))
         self.regions = Regions(_absolute(regions_file)) if regions_file else None
-        self.max_unknown_share = float(max_unknown_share)
-        self.max_mismatch_share = float(max_mismatch_share)
+        self.max_n_fraction = float(max_n_fraction)
+        self.max_mismatch_fraction = float(max_mismatch_fraction)
 
     def _batches(self, batch_size: int) -> Iterator[Batch]:
         chunks = stream_windows(
             read_variants(self.vcf_file, self.regions),
             self.genome,
-            self.max_unknown_share,
-            self.max_mismatch_share,
+            self.max_n_fraction,
+            self.max_mismatch_fraction,
         )
         for chunk in chunks:
             for start in range(0, len(chunk), batch_size):
@@ -198,25 +190,23 @@ class IntervalDataloader(_StreamingDataloader):
         BED file of three or more columns; the fourth, where there is one, becomes the id.
     fasta_file : str
         Reference genome, plain or bgzip.
-    max_unknown_share : float
+    max_n_fraction : float
         Largest share of N in a window that is scored.
     """
 
     # kipoi_veff writes the windows that it wants to the file of this argument.
     postprocessing = {"variant_effects": types.SimpleNamespace(bed_input=["intervals_file"])}  # noqa: RUF012
 
-    def __init__(
-        self, intervals_file: str, fasta_file: str, max_unknown_share: float = MAX_UNKNOWN_SHARE
-    ) -> None:
+    def __init__(self, intervals_file: str, fasta_file: str, max_n_fraction: float = MAX_N_FRACTION) -> None:
         mend_hdf5_writer()
         self.intervals_file = _absolute(intervals_file)
         self.genome = Genome(_absolute(fasta_file))
-        self.max_unknown_share = float(max_unknown_share)
+        self.max_n_fraction = float(max_n_fraction)
 
     def _batches(self, batch_size: int) -> Iterator[Batch]:
         intervals = read_intervals(self.intervals_file)
         while batch := list(itertools.islice(intervals, batch_size)):
-            codes, status = cut_interval_windows(batch, self.genome, self.max_unknown_share)
+            codes, status = cut_interval_windows(batch, self.genome, self.max_n_fraction)
             centre = np.array(
                 [interval.start + (interval.end - interval.start - 1) // 2 for interval in batch]
             )

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.mutagenesis.mutate import SCORES, Effects
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.network.weights import Weights
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import Status
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.version import __version__
 

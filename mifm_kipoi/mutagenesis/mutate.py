@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mifm_kipoi.conventions import MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.network.inference import Predictor, exactly
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import MAX_UNKNOWN_SHARE, VARIANT_INDEX, WINDOW, Status, cut_interval_windows
+from mifm_kipoi.sequence.windows import cut_interval_windows
 
 SCORES = ("mifm_logit_ref", "mifm_logit_alt", "mifm_logit_delta", "mifm_ref", "mifm_alt", "mifm_delta")
 """Names of what an exchange has, in the order of every output."""
@@ -196,7 +197,7 @@ def mutate(
     genome: Genome,
     predictor: Predictor,
     centre: Centre,
-    max_unknown_share: float = MAX_UNKNOWN_SHARE,
+    max_n_fraction: float = MAX_N_FRACTION,
 ) -> Iterator[Effects]:
     """Exchange every base of targets for every other, in their order and in constant memory.
 
@@ -209,7 +210,7 @@ def mutate(
         Of a network with windows of 512 bases.
     centre : Centre
         What is at index 255 of the window.
-    max_unknown_share : float
+    max_n_fraction : float
         See :func:`mifm_kipoi.cut_windows`.
 
     Yields
@@ -221,7 +222,7 @@ def mutate(
     if centre is Centre.VARIANT:
         rest = iter(targets)
         while batch := list(itertools.islice(rest, _WINDOWS)):
-            yield from _around_variants(batch, genome, predictor, max_unknown_share)
+            yield from _around_variants(batch, genome, predictor, max_n_fraction)
         return
     for target in targets:
         if target.status is not Status.OK:
@@ -229,7 +230,7 @@ def mutate(
             continue
         for start in range(target.start, target.end, _POSITIONS):
             end = min(start + _POSITIONS, target.end)
-            yield _around_positions(target, start, end, genome, predictor, max_unknown_share)
+            yield _around_positions(target, start, end, genome, predictor, max_n_fraction)
 
 
 def _nothing(target: Target) -> Effects:
@@ -250,7 +251,7 @@ def _fetch(target: Target, start: int, end: int, genome: Genome) -> npt.NDArray[
 
 
 def _around_variants(
-    targets: list[Target], genome: Genome, predictor: Predictor, max_unknown_share: float
+    targets: list[Target], genome: Genome, predictor: Predictor, max_n_fraction: float
 ) -> Iterator[Effects]:
     """One window for each target."""
     centres = [target.start if target.centre is None else target.centre for target in targets]
@@ -258,7 +259,7 @@ def _around_variants(
         Interval(target.chrom, centre, centre + 1, target.id)
         for target, centre in zip(targets, centres, strict=True)
     ]
-    windows, status = cut_interval_windows(bases, genome, max_unknown_share)
+    windows, status = cut_interval_windows(bases, genome, max_n_fraction)
     targets = [
         dataclasses.replace(target, status=reason) if target.status is Status.OK else target
         for target, reason in zip(targets, status, strict=True)
@@ -285,13 +286,13 @@ def _around_variants(
 
 
 def _around_positions(
-    target: Target, start: int, end: int, genome: Genome, predictor: Predictor, max_unknown_share: float
+    target: Target, start: int, end: int, genome: Genome, predictor: Predictor, max_n_fraction: float
 ) -> Effects:
     """One window for each position."""
     bases = _fetch(target, start, end, genome)
     codes = encoding.codes(bases)
     positions = [Interval(target.chrom, pos, pos + 1, target.id) for pos in range(start, end)]
-    windows, status = cut_interval_windows(positions, genome, max_unknown_share)
+    windows, status = cut_interval_windows(positions, genome, max_n_fraction)
     for row in np.flatnonzero(codes == encoding.NO_BASE):
         status[row] = Status.NON_ACGT_ALLELE
     scored = np.array([row for row, reason in enumerate(status) if reason is Status.OK], dtype=np.intp)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, Score, mean_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import Status
 from mifm_kipoi.support.files import written_whole
 
 if TYPE_CHECKING:

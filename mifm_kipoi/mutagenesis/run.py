@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, WINDOW
 from mifm_kipoi.errors import WeightsError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import read_intervals
@@ -22,7 +23,6 @@ from mifm_kipoi.mutagenesis.mutate import Effects, mutate
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, record_of, variant_targets
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.network.weights import load_weights
-from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE, MAX_UNKNOWN_SHARE, WINDOW
 from mifm_kipoi.support.progress import Progress
 
 _Path = str | os.PathLike[str]
@@ -47,7 +47,7 @@ class Request:
         What the names of the tracks begin with.
     weights : str or path-like
         See :func:`mifm_kipoi.load_weights`.
-    max_unknown_share, max_mismatch_share : float
+    max_n_fraction, max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     device : str
         A PyTorch device; ``auto`` takes a GPU where there is one.
@@ -66,8 +66,8 @@ class Request:
     plot: _Path | None = None
     bigwig: _Path | None = None
     weights: _Path = "embedded"
-    max_unknown_share: float = MAX_UNKNOWN_SHARE
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_n_fraction: float = MAX_N_FRACTION
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     device: str = "auto"
     threads: int | None = None
     progress: bool | None = None
@@ -112,7 +112,7 @@ def run(request: Request) -> list[str]:
             genome,
             Predictor(weights.model().to(device)),
             request.centre,
-            request.max_unknown_share,
+            request.max_n_fraction,
         )
         counts = mutagenesis_files.write(_shown(stream, request, genome), sinks)
     lines = [f"{counts.regions} regions, {counts.positions} positions, {counts.exchanges} exchanges"]
@@ -129,8 +129,8 @@ def _targets(request: Request, genome: Genome) -> Iterator[Target]:
         genome,
         request.centre,
         request.flank,
-        request.max_unknown_share,
-        request.max_mismatch_share,
+        request.max_n_fraction,
+        request.max_mismatch_fraction,
     )
 
 

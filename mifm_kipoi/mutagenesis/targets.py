@@ -7,17 +7,11 @@ import enum
 import itertools
 from collections.abc import Iterable, Iterator
 
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.sequence.windows import (
-    MAX_MISMATCH_SHARE,
-    MAX_UNKNOWN_SHARE,
-    VARIANT_INDEX,
-    WINDOW,
-    Status,
-    stream_windows,
-)
+from mifm_kipoi.sequence.windows import stream_windows
 
 
 class Centre(enum.StrEnum):
@@ -101,8 +95,8 @@ def variant_targets(
     genome: Genome,
     centre: Centre,
     flank: int | None = None,
-    max_unknown_share: float = MAX_UNKNOWN_SHARE,
-    max_mismatch_share: float = MAX_MISMATCH_SHARE,
+    max_n_fraction: float = MAX_N_FRACTION,
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
 ) -> Iterator[Target]:
     """Targets of the records of a variant file.
 
@@ -118,7 +112,7 @@ def variant_targets(
     flank : int, optional
         Bases to exchange on either side of REF; by default the whole window for ``Centre.VARIANT``,
         none for ``Centre.POSITION``.
-    max_unknown_share, max_mismatch_share : float
+    max_n_fraction, max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
 
     Yields
@@ -133,7 +127,7 @@ def variant_targets(
     """
     rows = (
         row
-        for chunk in stream_windows(variants, genome, max_unknown_share, max_mismatch_share)
+        for chunk in stream_windows(variants, genome, max_n_fraction, max_mismatch_fraction)
         for row in zip(chunk.variants, chunk.status, strict=True)
     )
     records = itertools.groupby(rows, lambda row: record_of(row[0]))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, mean_effect, strongest_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
-from mifm_kipoi.sequence.windows import Status
 from mifm_kipoi.support.files import written_whole
 
 TRACKS = {

@@ -133,7 +133,7 @@ class ScoringRun:
 
         options = dataclasses.asdict(self.options)
         # These two decide no number.
-        del options["weights"], options["max_mismatch_share"]
+        del options["weights"], options["max_mismatch_fraction"]
         named = [
             {"name": label, "tensors_sha256": each.sha256}
             for label, each in zip(self.options.labels, weights, strict=True)
@@ -184,7 +184,9 @@ class ScoringRun:
         end: int | None,
     ) -> None:
         regions = Regions(self.regions) if self.regions else None
-        check = ReferenceCheck(genome, self.options.max_mismatch_share, journal.compared, journal.mismatches)
+        check = ReferenceCheck(
+            genome, self.options.max_mismatch_fraction, journal.compared, journal.mismatches
+        )
         make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size, weights)
         with contextlib.closing(Progress("variants", self.progress)) as progress:
             rows, first = 0, journal.records
@@ -194,8 +196,8 @@ class ScoringRun:
                 content = form.encode(chunk, scored)
                 journal.append(content, chunk.read, scored.status, check.compared, check.mismatches)
                 rows += len(scored)
-                share = (chunk.read - first) / (end - first) if end and end > first else file.share_read
-                progress.update(rows, share)
+                fraction = (chunk.read - first) / (end - first) if end and end > first else file.share_read
+                progress.update(rows, fraction)
 
     def _finish(self, form: OutputFormat, journal: Journal, start: int, file: VariantFile) -> dict[str, Any]:
         """Give the output, its index and its manifest their names."""
@@ -208,7 +210,7 @@ class ScoringRun:
             "rows": rows,
             "status": dict(journal.statuses.most_common()),
             "columns": list(form.columns),
-            "max_mismatch_share": self.options.max_mismatch_share,
+            "max_mismatch_fraction": self.options.max_mismatch_fraction,
             "threads": self._threads,
             "workers": self.workers,
             "batch_size": self.batch_size,

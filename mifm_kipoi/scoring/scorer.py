@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
@@ -20,17 +21,7 @@ from mifm_kipoi.network.precisions import FULL, PRECISIONS
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.scoring.scores import SCORES, variant_scores
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import (
-    CHUNK,
-    MAX_MISMATCH_SHARE,
-    MAX_UNKNOWN_SHARE,
-    VARIANT_INDEX,
-    WINDOW,
-    ReferenceCheck,
-    Status,
-    VariantWindows,
-    cut_windows,
-)
+from mifm_kipoi.sequence.windows import ReferenceCheck, VariantWindows, cut_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +48,7 @@ class ScoringOptions:
         Average over both strands too.
     shift : int
         Average over windows that are shifted by up to this many bases to either side too.
-    max_unknown_share, max_mismatch_share : float
+    max_n_fraction, max_mismatch_fraction : float
         See :func:`mifm_kipoi.cut_windows` and :func:`mifm_kipoi.stream_windows`.
     precision : str
         ``fp32``, or on a GPU ``bf16`` or ``fp16``; see :class:`mifm_kipoi.Predictor`.
@@ -71,8 +62,8 @@ class ScoringOptions:
     weights: tuple[str, ...] = (EMBEDDED,)
     reverse_complement: bool = False
     shift: int = 0
-    max_unknown_share: float = MAX_UNKNOWN_SHARE
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_n_fraction: float = MAX_N_FRACTION
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     precision: str = FULL
 
     def __post_init__(self) -> None:
@@ -84,7 +75,7 @@ class ScoringOptions:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
-        for name in ("max_unknown_share", "max_mismatch_share"):
+        for name in ("max_n_fraction", "max_mismatch_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
 
@@ -187,7 +178,7 @@ class Scorer:
         """Scores of variants; each has its row."""
         options = self._options
         margin = options.shift + options.reverse_complement
-        windows = cut_windows(variants, self._genome, options.max_unknown_share, margin)
+        windows = cut_windows(variants, self._genome, options.max_n_fraction, margin)
         rows = [row for row, reason in enumerate(windows.status) if reason is Status.OK]
         columns = {}
         for name, values in zip(options.columns, self._numbers(windows, rows), strict=True):
@@ -259,7 +250,7 @@ def read_chunks(
     regions: Regions | None = None,
     start: int = 0,
     end: int | None = None,
-    at_once: int | None = None,
+    chunk_size: int | None = None,
 ) -> Iterator[Chunk]:
     """Runs of records with some thousand variants each; where they end depends on the file alone.
 
@@ -270,7 +261,7 @@ def read_chunks(
         Keep only records whose reference allele overlaps one of these.
     start, end : int
         First record and the one behind the last, counted from 0 in the file.
-    at_once : int, optional
+    chunk_size : int, optional
         Variants after which a run ends.
     """
     records: list[Record] = []
@@ -280,7 +271,7 @@ def read_chunks(
             records.append(record)
             variants += len(record.variants)
             size += len(record.line)
-            if variants >= (at_once or CHUNK) or size >= _CHUNK_BYTES:
+            if variants >= (chunk_size or CHUNK) or size >= _CHUNK_BYTES:
                 yield Chunk(number, records)
                 records, variants, size = [], 0, 0
     yield Chunk(number, records)
@@ -324,7 +315,7 @@ def iter_scores(
     options = options or ScoringOptions()
     genome = Genome(fasta)
     scorer = Scorer(genome, options, device, batch_size)
-    check = ReferenceCheck(genome, options.max_mismatch_share)
+    check = ReferenceCheck(genome, options.max_mismatch_fraction)
     with VariantFile(variants) as file:
         for chunk in read_chunks(file, Regions(regions) if regions else None):
             scored = scorer(chunk.variants)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,48 +10,22 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import (
+    CHUNK,
+    FEW_MISMATCHES,
+    MAX_MISMATCH_FRACTION,
+    MAX_N_FRACTION,
+    VARIANT_INDEX,
+    WINDOW,
+    Status,
+)
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.genomics.variants import MISSING, Variant
 from mifm_kipoi.sequence import encoding
 
-WINDOW = 512
-"""Length of a window in base pairs."""
-
-VARIANT_INDEX = 255
-"""0-based index in the window of the first base of the variant's allele."""
-
-MAX_UNKNOWN_SHARE = 0.1
-"""Largest share of N in a window that is scored. With a tenth of a window replaced by N, scores of the
-published model keep a Spearman correlation of 0.98 with those of the full window; with a quarter 0.87,
-with a half 0.28 (docs/conventions.md)."""
-
-FEW_MISMATCHES = 5
-"""REF alleles that may differ from the FASTA in any file, however small."""
-
-MAX_MISMATCH_SHARE = 0.01
-"""Share of REF alleles that may differ from the FASTA, beyond the few."""
-
-CHUNK = 8192
-"""Variants whose windows are cut at once."""
-
 _BASES = re.compile(r"[ACGT]+")
-
-
-class Status(enum.StrEnum):
-    """Why a variant has a score, or has none."""
-
-    OK = "ok"
-    MISSING_ALT = "missing_alt"
-    SPANNING_DELETION = "spanning_deletion"
-    SYMBOLIC_ALT = "symbolic_alt"
-    BREAKEND = "breakend"
-    NON_ACGT_ALLELE = "non_acgt_allele"
-    CONTIG_NOT_IN_FASTA = "contig_not_in_fasta"
-    POSITION_OUTSIDE_CONTIG = "position_outside_contig"
-    REF_MISMATCH = "ref_mismatch"
-    TOO_MANY_N = "too_many_n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +78,7 @@ def allele_status(variant: Variant) -> Status:
 def cut_windows(
     variants: Sequence[Variant],
     genome: Genome,
-    max_unknown_share: float = MAX_UNKNOWN_SHARE,
+    max_n_fraction: float = MAX_N_FRACTION,
     margin: int = 0,
     window: int = WINDOW,
 ) -> VariantWindows:
@@ -121,7 +94,7 @@ def cut_windows(
     ----------
     variants : sequence of Variant, length n
     genome : Genome
-    max_unknown_share : float
+    max_n_fraction : float
         A variant whose reference or alternative window has a larger share of N than this has no
         windows.
     margin : int
@@ -150,7 +123,7 @@ def cut_windows(
         status[row] = Status.REF_MISMATCH
     for row in sorted(set(scored).difference(single)):
         status[row] = _write_allele(variants[row], contigs[row], genome, alt[row], index)
-    _refuse_unknown(status, (ref, alt), max_unknown_share, margin)
+    _refuse_unknown(status, (ref, alt), max_n_fraction, margin)
     return VariantWindows(variants, status, ref, alt)
 
 
@@ -215,13 +188,13 @@ def _write_allele(
 
 
 def _refuse_unknown(
-    status: list[Status], windows: Sequence[npt.NDArray[np.uint8]], max_unknown_share: float, margin: int = 0
+    status: list[Status], windows: Sequence[npt.NDArray[np.uint8]], max_n_fraction: float, margin: int = 0
 ) -> None:
     """Mark the rows with too many N in any window, and blank the windows of all rows without a score."""
     window = windows[0].shape[1] - 2 * margin
     inner = (codes[:, margin : margin + window] for codes in windows)
     unknown = np.max([np.count_nonzero(codes == encoding.NO_BASE, axis=1) for codes in inner], axis=0)
-    for row in np.flatnonzero(unknown / window > max_unknown_share):
+    for row in np.flatnonzero(unknown / window > max_n_fraction):
         if status[row] is Status.OK:
             status[row] = Status.TOO_MANY_N
     blank = [row for row, reason in enumerate(status) if reason is not Status.OK]
@@ -230,7 +203,7 @@ def _refuse_unknown(
 
 
 def cut_interval_windows(
-    intervals: Sequence[Interval], genome: Genome, max_unknown_share: float = MAX_UNKNOWN_SHARE
+    intervals: Sequence[Interval], genome: Genome, max_n_fraction: float = MAX_N_FRACTION
 ) -> tuple[npt.NDArray[np.uint8], list[Status]]:
     """Cut one window per interval, the interval's centre at index 255.
 
@@ -241,7 +214,7 @@ def cut_interval_windows(
     ----------
     intervals : sequence of Interval, length n
     genome : Genome
-    max_unknown_share : float
+    max_n_fraction : float
         See :func:`cut_windows`.
 
     Returns
@@ -256,15 +229,15 @@ def cut_interval_windows(
     )
     contigs = _locate([interval.chrom for interval in intervals], centres, centres + 1, genome, status)
     windows = _cut(contigs, centres - VARIANT_INDEX, genome, status)
-    _refuse_unknown(status, (windows,), max_unknown_share)
+    _refuse_unknown(status, (windows,), max_n_fraction)
     return windows, status
 
 
 def stream_windows(
     variants: Iterable[Variant],
     genome: Genome,
-    max_unknown_share: float = MAX_UNKNOWN_SHARE,
-    max_mismatch_share: float = MAX_MISMATCH_SHARE,
+    max_n_fraction: float = MAX_N_FRACTION,
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
 ) -> Iterator[VariantWindows]:
     """Cut the windows of any number of variants, in chunks and in constant memory.
 
@@ -272,9 +245,9 @@ def stream_windows(
     ----------
     variants : iterable of Variant
     genome : Genome
-    max_unknown_share : float
+    max_n_fraction : float
         See :func:`cut_windows`.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         When more than five REF alleles, and more than this share of those seen so far, differ from
         the FASTA, the run ends; 1 turns the check off.
 
@@ -288,22 +261,22 @@ def stream_windows(
     ReferenceMismatchError
         When too many REF alleles differ. The check runs before a chunk is handed out.
     """
-    check = ReferenceCheck(genome, max_mismatch_share)
+    check = ReferenceCheck(genome, max_mismatch_fraction)
     rest = iter(variants)
     while chunk := list(itertools.islice(rest, CHUNK)):
-        windows = cut_windows(chunk, genome, max_unknown_share)
+        windows = cut_windows(chunk, genome, max_n_fraction)
         check.add(windows.variants, windows.status)
         yield windows
 
 
-def check_beginning(variants: Iterable[Variant], genome: Genome, max_mismatch_share: float) -> None:
+def check_beginning(variants: Iterable[Variant], genome: Genome, max_mismatch_fraction: float) -> None:
     """Compare the REF alleles of the first variants, as many as a chunk has, with the FASTA.
 
     Parameters
     ----------
     variants : iterable of Variant
     genome : Genome
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`stream_windows`.
 
     Raises
@@ -313,8 +286,8 @@ def check_beginning(variants: Iterable[Variant], genome: Genome, max_mismatch_sh
     """
     first = list(itertools.islice(variants, CHUNK))
     if first:
-        alone = cut_windows(first, genome, max_unknown_share=1, window=1)
-        ReferenceCheck(genome, max_mismatch_share).add(first, alone.status)
+        alone = cut_windows(first, genome, max_n_fraction=1, window=1)
+        ReferenceCheck(genome, max_mismatch_fraction).add(first, alone.status)
 
 
 class ReferenceCheck:
@@ -323,7 +296,7 @@ class ReferenceCheck:
     Parameters
     ----------
     genome : Genome
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`stream_windows`.
     compared, mismatches : int
         What was counted before.
@@ -334,13 +307,13 @@ class ReferenceCheck:
     def __init__(
         self,
         genome: Genome,
-        max_mismatch_share: float,
+        max_mismatch_fraction: float,
         compared: int = 0,
         mismatches: int = 0,
         at_least: int = 0,
     ) -> None:
         self._genome = genome
-        self._max_share = max_mismatch_share
+        self._max_share = max_mismatch_fraction
         self._at_least = at_least
         self.compared = compared
         self.mismatches = mismatches
@@ -375,8 +348,8 @@ class ReferenceCheck:
             f"{examples}. "
             f"Expected at most {self._max_share:.1%}: the variants are most likely of another genome build, "
             "or REF and ALT are exchanged. Use the FASTA of the variants' build (or fix REF with bcftools "
-            "norm --check-ref), or allow a larger share with max_mismatch_share, the option "
-            "--max-mismatch-share (1 turns the check off)"
+            "norm --check-ref), or allow a larger share with max_mismatch_fraction, the option "
+            "--max-mismatch-fraction (1 turns the check off)"
         )
 
     def _in_fasta(self, variant: Variant) -> str:

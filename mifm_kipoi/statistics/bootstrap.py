@@ -14,7 +14,7 @@ Statistic = Callable[[Values], Values]
 
 RESAMPLES = 1000
 
-_AT_ONCE = 1 << 17
+_CHUNK_SIZE = 1 << 17
 """Weights in memory at once: 1 MiB, what caches hold."""
 
 
@@ -55,8 +55,10 @@ class Clusters:
 
     def resampled(self, statistic: Statistic) -> Values:
         """A statistic under each resample: shape (resamples,), or (m, resamples)."""
-        at_once = max(_AT_ONCE // max(self.index.size, 1), 1)
-        parts = (self.weights[start : start + at_once] for start in range(0, len(self.weights), at_once))
+        chunk_size = max(_CHUNK_SIZE // max(self.index.size, 1), 1)
+        parts = (
+            self.weights[start : start + chunk_size] for start in range(0, len(self.weights), chunk_size)
+        )
         drawn = (np.ascontiguousarray(part.T).take(self.index, axis=0) for part in parts)
         return np.concatenate([statistic(weights) for weights in drawn], axis=-1)
 
@@ -106,9 +108,9 @@ def resampled_within_classes(
     classes = [rows for rows in (np.flatnonzero(positive), np.flatnonzero(~positive)) if rows.size]
 
     def batches() -> Iterator[Values]:
-        at_once = max(_AT_ONCE // positive.size, 1)
-        for start in range(0, resamples, at_once):
-            weights = np.empty((min(at_once, resamples - start), positive.size))
+        chunk_size = max(_CHUNK_SIZE // positive.size, 1)
+        for start in range(0, resamples, chunk_size):
+            weights = np.empty((min(chunk_size, resamples - start), positive.size))
             for one in weights:
                 for rows in classes:
                     drawn = generator.integers(0, rows.size, rows.size)

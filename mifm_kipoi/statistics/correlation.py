@@ -15,7 +15,7 @@ FEWEST_POSITIONS = 10
 STRETCH = 50
 """Bases in a row that are drawn together, as neighbouring positions are alike."""
 
-_AT_ONCE = 100
+_CHUNK_SIZE = 100
 """Resamples at once: what they take stays in the cache."""
 
 _SAME = 1e-12
@@ -104,14 +104,14 @@ def spearman(x: _Floats, y: _Floats, weights: _Floats) -> _Floats:
     if len(x) == 0:
         return np.full(len(weights), np.nan)
     found = np.empty(len(weights))
-    for first in range(0, len(weights), _AT_ONCE):
-        part = weights[first : first + _AT_ONCE]
+    for first in range(0, len(weights), _CHUNK_SIZE):
+        part = weights[first : first + _CHUNK_SIZE]
         ranks_x, ranks_y = centred_ranks(x, part), centred_ranks(y, part)
         product, square_x, square_y = (
             np.einsum("mn,mn,mn->m", part, a, b)
             for a, b in ((ranks_x, ranks_y), (ranks_x, ranks_x), (ranks_y, ranks_y))
         )
-        found[first : first + _AT_ONCE] = _ratio(product, square_x, square_y, 0)
+        found[first : first + _CHUNK_SIZE] = _ratio(product, square_x, square_y, 0)
     return found
 
 
@@ -187,7 +187,7 @@ def mean_estimate(values: _Floats) -> Estimate:
     values : numpy.ndarray of float64, shape (n,)
         NaN is left out; a single unit has no interval.
     """
-    from mifm_kipoi.baselines.protocol import needed
+    from mifm_kipoi.support.packages import needed
 
     values = values[np.isfinite(values)]
     if not len(values):

@@ -30,7 +30,7 @@ class Progress:
         """Whether anything is shown."""
         return self._show
 
-    def update(self, count: int, share: float = 0.0) -> None:
+    def update(self, count: int, fraction: float = 0.0) -> None:
         """Say that ``count`` are done since the start, and which share of the work that is, if known."""
         now = time.monotonic()
         if not self._show or now - self._shown < self._INTERVAL:
@@ -38,8 +38,8 @@ class Progress:
         self._shown = now
         seconds = now - self._began
         text = f"{count:,} {self._what}, {count / seconds:,.0f}/s"
-        if 0 < share <= 1:
-            text += f", {share:.0%}, {duration(seconds * (1 - share) / share)} left"
+        if 0 < fraction <= 1:
+            text += f", {fraction:.0%}, {duration(seconds * (1 - fraction) / fraction)} left"
         self._write(text)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mifm_kipoi import Genome, read_variants, score_variants
 from mifm_kipoi.baselines.mifm import open_mifm
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.network.weights import save_weights
 from tests.builders import TINY, random_network
 
@@ -17,7 +17,7 @@ from tests.builders import TINY, random_network
 def test_same_numbers_as_scoring(example: Path) -> None:
     vcf, fasta = example / "variants.vcf", example / "genome.fa"
     expected = score_variants(vcf, fasta)
-    baseline = open_mifm("", Machine(device="cpu"))
+    baseline = open_mifm("", ComputeOptions(device="cpu"))
     scored = baseline.score(list(read_variants(vcf)), Genome(fasta))
     assert list(scored.status) == expected["status"].tolist()
     assert set(scored.columns) == set(baseline.declaration.columns)
@@ -28,24 +28,27 @@ def test_same_numbers_as_scoring(example: Path) -> None:
 
 
 def test_declares_the_window_and_the_index() -> None:
-    told = open_mifm("", Machine()).declaration
-    assert (told.window, told.variant_index) == (512, 255)
-    assert told.held_out == ("9", "10")
-    assert "CAUSALdb2" in told.leakage
-    assert [score.name for score in told.scores if score.ranks] == ["mifm_ref", "mifm_abs_delta"]
-    assert [score.name for score in told.scores if score.signed] == ["mifm_delta"]
+    declaration = open_mifm("", ComputeOptions()).declaration
+    assert (declaration.window, declaration.variant_index) == (512, 255)
+    assert declaration.held_out == ("9", "10")
+    assert "CAUSALdb2" in declaration.leakage
+    assert [score.name for score in declaration.scores if score.ranks] == ["mifm_ref", "mifm_abs_delta"]
+    assert [score.name for score in declaration.scores if score.signed] == ["mifm_delta"]
 
 
 def test_own_weights_have_no_known_held_out_chromosomes(tmp_path: Path) -> None:
     path = tmp_path / "own.safetensors"
     save_weights(path, random_network(TINY), {"made_by": "a test"})
-    told = open_mifm(str(path), Machine()).declaration
-    assert (told.window, told.variant_index) == (64, 31)
-    assert told.held_out == ()
-    assert "your own" in told.leakage
-    assert told.made_by["tensors_sha256"] != open_mifm("", Machine()).declaration.made_by["tensors_sha256"]
+    declaration = open_mifm(str(path), ComputeOptions()).declaration
+    assert (declaration.window, declaration.variant_index) == (64, 31)
+    assert declaration.held_out == ()
+    assert "your own" in declaration.leakage
+    assert (
+        declaration.made_by["tensors_sha256"]
+        != open_mifm("", ComputeOptions()).declaration.made_by["tensors_sha256"]
+    )
 
 
 def test_unknown_weights() -> None:
     with pytest.raises(Exception, match="no weights named 'nothing'"):
-        open_mifm("nothing", Machine())
+        open_mifm("nothing", ComputeOptions())

@@ -20,7 +20,7 @@ import pytest
 from mifm_kipoi import Genome, Variant, score_variants
 from mifm_kipoi.baselines import run as run_module
 from mifm_kipoi.baselines.mifm import MIFMBaseline
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec, parse_specs
 from mifm_kipoi.baselines.tables.looked_up import LookedUp
@@ -164,15 +164,15 @@ def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: P
     run = make(variants=write_vcf(tmp_path / "wrong.vcf", records))
     with pytest.raises(ReferenceMismatchError, match="another genome build"):
         run()
-    assert make(variants=tmp_path / "wrong.vcf", max_mismatch_share=1)()["status"] == {"ref_mismatch": 21}
+    assert make(variants=tmp_path / "wrong.vcf", max_mismatch_fraction=1)()["status"] == {"ref_mismatch": 21}
 
 
-@pytest.mark.parametrize("at_once", [3, 8192])
+@pytest.mark.parametrize("chunk_size", [3, 8192])
 def test_a_few_mismatches_are_no_other_build_however_many_are_scored_at_once(
-    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int
 ) -> None:
     """6 of 800 differ, 0.75 %, all of them at the beginning."""
-    monkeypatch.setattr(MIFMBaseline, "at_once", at_once)
+    monkeypatch.setattr(MIFMBaseline, "at_once", chunk_size)
     genome = Genome(example / "genome.fa")
     contig = next(iter(genome.contigs))
     other = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -212,12 +212,12 @@ def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) 
         make()()
 
 
-@pytest.mark.parametrize("at_once", [3, 8192])
+@pytest.mark.parametrize("chunk_size", [3, 8192])
 def test_a_refused_table_is_refused_again(
-    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int
 ) -> None:
     """What it is judged by is counted from the first variant on, so nothing of it is kept."""
-    monkeypatch.setattr(LookedUp, "at_once", at_once)
+    monkeypatch.setattr(LookedUp, "at_once", chunk_size)
     variants = score_variants(example / "variants.vcf", example / "genome.fa")
     other = variants[["chrom", "pos", "ref", "alt"]].assign(ref="N", alt="N", own=1.0)
     base = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -233,7 +233,7 @@ def test_a_refused_table_is_refused_again(
 
 
 def test_device_is_told(make: Any) -> None:
-    assert make(machine=Machine("cpu"))()["device"] == "cpu"
+    assert make(compute=ComputeOptions("cpu"))()["device"] == "cpu"
 
 
 def test_a_background_for_what_has_no_tracks(make: Any, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import importlib.util
 import pytest
 
 from mifm_kipoi.baselines.kinds import KINDS
-from mifm_kipoi.baselines.protocol import MissingPackageError, needed
 from mifm_kipoi.baselines.specs import Spec, parse_specs
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.errors import MissingPackageError, OptionError
+from mifm_kipoi.support.packages import needed
 
 
 @pytest.mark.parametrize(

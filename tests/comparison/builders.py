@@ -99,8 +99,8 @@ def realistic(size: int = 29_000, seed: int = 4) -> Comparison:
         own: npt.NDArray[np.float64] = generator.normal(size=size)
         return weight * shared + float(np.sqrt(1 - weight**2)) * own
 
-    def without(values: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.float64]:
-        return np.where(generator.random(size) < share, np.nan, values)
+    def without(values: npt.NDArray[np.float64], fraction: float) -> npt.NDArray[np.float64]:
+        return np.where(generator.random(size) < fraction, np.nan, values)
 
     mifm = 1 / (1 + np.exp(-(1.5 * mixed(0.8) - 1)))
     published = np.clip(mifm + 0.08 * generator.normal(size=size), 1e-4, 1 - 1e-4)

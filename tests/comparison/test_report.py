@@ -13,7 +13,6 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from mifm_kipoi.baselines import protocol
 from mifm_kipoi.comparison import drawing
 from mifm_kipoi.comparison.agreement import correlations
 from mifm_kipoi.comparison.comparison import Comparison
@@ -23,7 +22,7 @@ from mifm_kipoi.comparison.locus_figure import locus_view
 from mifm_kipoi.comparison.report import TITLE, write_report
 from mifm_kipoi.comparison.results import measure
 from mifm_kipoi.comparison.summary import duration, memory, summary
-from mifm_kipoi.errors import OptionError, OutputError
+from mifm_kipoi.errors import MissingPackageError, OptionError, OutputError
 from mifm_kipoi.reports.page import digits
 from tests.comparison.builders import comparison, declaration, realistic
 
@@ -59,7 +58,7 @@ def test_the_tables_hold_what_was_measured(written: Path, real: Comparison) -> N
     numbers = wanted.select_dtypes("number").columns
     np.testing.assert_allclose(pair[numbers], wanted[numbers], rtol=6e-10)
     coverage = pd.read_csv(written / "coverage.tsv", sep="\t")
-    assert list(coverage["scored"]) == [int(real.table[name].notna().sum()) for name in real.headlines]
+    assert list(coverage["scored"]) == [int(real.table[name].notna().sum()) for name in real.primary_scores]
     assert set(pd.read_csv(written / "overlap.tsv", sep="\t")["top"]) == {"10", "100", "1000", "1 %"}
     assert len(pd.read_csv(written / "blocks.tsv", sep="\t")) == len(pair)
     assert (written / "resources.tsv").read_text().splitlines()[5].split("\t")[4] == ""
@@ -106,7 +105,7 @@ def test_the_first_section_has_the_main_numbers(written: Path, real: Comparison)
     text = (written / "report.md").read_text()
     first = text.split("## ")[1]
     assert first.startswith("Summary\n")
-    common = int(real.table[list(real.headlines)].notna().all(axis=1).sum())
+    common = int(real.table[list(real.primary_scores)].notna().all(axis=1).sum())
     assert f"**3,000 variants, 7 models; {common:,} variants" in first
     assert "mifm and published agree most: Spearman 0.9" in first
     assert "enformer 2 h 15 min" in first
@@ -167,10 +166,10 @@ def test_without_matplotlib_the_error_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def missing(package: str, extra: str) -> None:
-        raise protocol.MissingPackageError(f"{package} of {extra}")
+        raise MissingPackageError(f"{package} of {extra}")
 
     monkeypatch.setattr(drawing, "needed", missing)
-    with pytest.raises(protocol.MissingPackageError, match="matplotlib of plot"):
+    with pytest.raises(MissingPackageError, match="matplotlib of plot"):
         write_report(comparison({"a": {"x": [1.0, 2.0]}}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -72,9 +72,9 @@ def test_one_table_of_all_scores(inputs: tuple[Path, Path, Path], tmp_path: Path
     assert coverage["scored"].to_dict() == {
         "mifm": (expected["status"] == "ok").sum(), "own": scored.sum(),
     }  # fmt: skip
-    told = json.loads((folder / "comparison.json").read_text())
-    assert [model["label"] for model in told["models"]] == ["mifm", "own"]
-    assert told["models"][0]["declaration"]["variant_index"] == 255
+    manifest = json.loads((folder / "comparison.json").read_text())
+    assert [model["label"] for model in manifest["models"]] == ["mifm", "own"]
+    assert manifest["models"][0]["declaration"]["variant_index"] == 255
     for name in (
         "scores.tsv.gz",
         "correlations.tsv",

@@ -147,12 +147,12 @@ def test_a_site_fits_where_one_of_its_variants_does(tmp_path: Path) -> None:
     path = write_pairs(tmp_path / "t.tsv", held)
     asked = [dataclasses.replace(row, alt=alt) for row in held for alt in "ACGT" if alt != row.ref]
     fitting = {(row.pos, row.alt) for row in held}
-    for at_once in (1, 7, len(asked)):
+    for chunk_size in (1, 7, len(asked)):
         baseline = opened(f"pvalue:{path}")
         status = [
             reason
-            for start in range(0, len(asked), at_once)
-            for reason in score(baseline, asked[start : start + at_once]).status
+            for start in range(0, len(asked), chunk_size)
+            for reason in score(baseline, asked[start : start + chunk_size]).status
         ]
         assert all(
             reason == "ok" for row, reason in zip(asked, status, strict=True) if (row.pos, row.alt) in fitting
@@ -199,8 +199,8 @@ def test_the_judgement_does_not_depend_on_how_variants_are_divided(
         rows = [f"1\t{row.pos}\t{ref}\tC\t1\n" for row, ref in zip(asked, refs, strict=True)]
         text = "chrom\tpos\tref\talt\tvalue\n" + "".join(rows)
         spec = f"table:{write_text(tmp_path / 't.tsv', text)}:value"
-    for at_once in (1, 9, 150, 200, 250, 400):
+    for chunk_size in (1, 9, 150, 200, 250, 400):
         baseline = opened(spec)
-        parts = [asked[start : start + at_once] for start in range(0, 400, at_once)]
+        parts = [asked[start : start + chunk_size] for start in range(0, 400, chunk_size)]
         with pytest.raises(InputError, match=f"of the ({refused}) positions") if refused else nullcontext():
             [score(baseline, part) for part in parts]

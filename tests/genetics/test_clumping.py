@@ -68,14 +68,14 @@ def slow_r2(one: list[float], two: list[float], male: list[bool]) -> float:
     total = sum(known.values()) + 2 * double
     best, r2 = -np.inf, np.nan
     for start in (0.0, 0.01, 0.4, 0.6, 0.99, 1.0):
-        share = start
+        fraction = start
         for _ in range(600):
             f = {
-                key: (number + double * (share if key[0] == key[1] else 1 - share)) / max(total, 1)
+                key: (number + double * (fraction if key[0] == key[1] else 1 - fraction)) / max(total, 1)
                 for key, number in known.items()
             }
             cis, trans = f[0, 0] * f[1, 1], f[0, 1] * f[1, 0]
-            share = cis / (cis + trans) if cis + trans else share
+            fraction = cis / (cis + trans) if cis + trans else fraction
         likelihood = double * np.log(cis + trans) if double else 0.0
         likelihood += sum(number * np.log(f[key]) for key, number in known.items() if number)
         if likelihood > best + 1e-9:

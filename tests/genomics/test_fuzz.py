@@ -63,9 +63,9 @@ def genome(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Case = Callable[[random.Random, Path], None]
 
 
-def fuzz(kind: str, share: float, folder: Path, case: Case) -> None:
+def fuzz(kind: str, fraction: float, folder: Path, case: Case) -> None:
     """Run numbered cases for a share of the time, at least three."""
-    end = time.monotonic() + share * SECONDS
+    end = time.monotonic() + fraction * SECONDS
     number = FIRST
     while number < FIRST + 3 or (time.monotonic() < end and number < FIRST + CASES):
         place = folder / f"case{number}"

@@ -338,12 +338,12 @@ class TestErrors:
         assert text(genome, "a", 299_000, 300_000) == bases[299_000:]
 
     @needs_bgzip
-    @pytest.mark.parametrize("share", [0.5, 1.0])
-    def test_cut_bgzip(self, tmp_path: Path, share: float) -> None:
+    @pytest.mark.parametrize("fraction", [0.5, 1.0])
+    def test_cut_bgzip(self, tmp_path: Path, fraction: float) -> None:
         """Cut inside a block, and before the mark at the end."""
         path = compress(write_fasta(tmp_path / "x.fa", {"a": random_bases(300_000)}))
         content = path.read_bytes()[:-28]
-        path.write_bytes(content[: int(share * len(content))])
+        path.write_bytes(content[: int(fraction * len(content))])
         for _ in range(2):
             with pytest.raises(GenomeError, match="cannot index the FASTA file"):
                 Genome(path)

@@ -93,14 +93,14 @@ def test_rows_without_a_window_are_nan(genome: tuple[Path, str], tmp_path: Path)
 def test_limits_are_passed_on(genome: tuple[Path, str], tmp_path: Path) -> None:
     fasta, sequence = genome
     edge = write_vcf(tmp_path / "edge.vcf", snvs(sequence, range(10, 11)))
-    for share, status in ((0.1, "too_many_n"), (0.5, "ok")):
-        (batch,) = VariantDataloader(str(edge), str(fasta), max_unknown_share=share).batch_iter()
+    for fraction, status in ((0.1, "too_many_n"), (0.5, "ok")):
+        (batch,) = VariantDataloader(str(edge), str(fasta), max_n_fraction=fraction).batch_iter()
         assert batch["metadata"]["variant"]["status"].tolist() == [status]
     wrong = [("1", pos, other(ref), ref) for _, pos, ref, _ in snvs(sequence, range(1000, 1020))]
     moved = str(write_vcf(tmp_path / "moved.vcf", wrong))
     with pytest.raises(ReferenceMismatchError, match="20 of 20 REF alleles differ"):
         list(VariantDataloader(moved, str(fasta)).batch_iter())
-    (batch,) = VariantDataloader(moved, str(fasta), max_mismatch_share=1).batch_iter()
+    (batch,) = VariantDataloader(moved, str(fasta), max_mismatch_fraction=1).batch_iter()
     assert set(batch["metadata"]["variant"]["status"]) == {"ref_mismatch"}
 
 
@@ -129,7 +129,7 @@ def test_intervals_are_centred_at_index_255(genome: tuple[Path, str], tmp_path: 
     bed.write_text(
         "1\t1000\t1001\tone\n1\t745\t1257\tall\n1\t999\t1003\teven\n1\t999\t1002\todd\nchr1\t-5\t507\tstart\n"
     )
-    (batch,) = IntervalDataloader(str(bed), str(fasta), max_unknown_share=0.5).batch_iter()
+    (batch,) = IntervalDataloader(str(bed), str(fasta), max_n_fraction=0.5).batch_iter()
     assert [decoded(window) for window in batch["inputs"]] == [
         *[sequence[745:1257]] * 4,
         "N" * 5 + sequence[:507],

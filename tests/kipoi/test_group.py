@@ -193,7 +193,7 @@ def test_predict_refuses_another_build(run: Run, root: Path, example: Path, tmp_
     assert done.returncode == 1
     assert "another genome build" in done.stderr
     assert not out.exists()
-    run(*command, "--dataloader_args", arguments(example, moved, max_mismatch_share=1), cwd=root)
+    run(*command, "--dataloader_args", arguments(example, moved, max_mismatch_fraction=1), cwd=root)
     assert (predictions(out)["status"] == "ref_mismatch").sum() > 5
 
 

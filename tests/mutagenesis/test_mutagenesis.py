@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import (
     IntervalFileError,
     OptionError,
@@ -43,7 +44,7 @@ from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring.scores import probability, variant_scores
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import Status, cut_windows
+from mifm_kipoi.sequence.windows import cut_windows
 from tests.builders import TINY, random_network, write_fasta, write_vcf
 
 TOLERANCE = 1e-5
@@ -76,9 +77,11 @@ def network() -> MIFM:
     return load_weights().model()
 
 
-def effects_of(target: Target, genome: Genome, network: MIFM, centre: Centre, share: float = 0.1) -> Effects:
+def effects_of(
+    target: Target, genome: Genome, network: MIFM, centre: Centre, fraction: float = 0.1
+) -> Effects:
     """All parts of one target, put together."""
-    parts = list(mutate([target], genome, Predictor(network), centre, share))
+    parts = list(mutate([target], genome, Predictor(network), centre, fraction))
     assert parts[0].start == parts[0].target.start
     return Effects(
         parts[0].target,
@@ -91,10 +94,10 @@ def effects_of(target: Target, genome: Genome, network: MIFM, centre: Centre, sh
 
 
 def interval_effects(
-    place: tuple[str, int, int], genome: Genome, network: MIFM, centre: Centre, share: float = 0.1
+    place: tuple[str, int, int], genome: Genome, network: MIFM, centre: Centre, fraction: float = 0.1
 ) -> Effects:
     (target,) = interval_targets([Interval(*place, "name")], genome, centre)
-    return effects_of(target, genome, network, centre, share)
+    return effects_of(target, genome, network, centre, fraction)
 
 
 def window_text(contig: str, centre: int) -> str:
@@ -144,7 +147,7 @@ class TestEffects:
     def test_around_an_interval_they_are_those_of_every_changed_window(
         self, place: tuple[str, int, int], genome: Genome, network: MIFM
     ) -> None:
-        found = interval_effects(place, genome, network, Centre.VARIANT, share=1.0)
+        found = interval_effects(place, genome, network, Centre.VARIANT, fraction=1.0)
         contig, start, end = genome.find_contig(place[0]), *place[1:]
         ref, alt = expected_effects(network, contig, start, end, start + (end - start - 1) // 2)
         np.testing.assert_allclose(found.ref_logit, ref, atol=TOLERANCE, rtol=0)
@@ -154,7 +157,7 @@ class TestEffects:
     def test_around_positions_they_are_those_of_every_changed_window(
         self, place: tuple[str, int, int], genome: Genome, network: MIFM
     ) -> None:
-        found = interval_effects(place, genome, network, Centre.POSITION, share=1.0)
+        found = interval_effects(place, genome, network, Centre.POSITION, fraction=1.0)
         ref, alt = expected_effects(network, genome.find_contig(place[0]), *place[1:], None)
         np.testing.assert_allclose(found.ref_logit, ref, atol=TOLERANCE, rtol=0)
         np.testing.assert_allclose(found.alt_logit, alt, atol=TOLERANCE, rtol=0)
@@ -162,7 +165,7 @@ class TestEffects:
     def test_of_a_whole_window_over_the_contigs_start(self, genome: Genome, network: MIFM) -> None:
         """Only bases that exist are exchanged."""
         (target,) = variant_targets(
-            [Variant("1", 231, "v", CONTIGS["1"][230], "N")], genome, Centre.VARIANT, max_unknown_share=1.0
+            [Variant("1", 231, "v", CONTIGS["1"][230], "N")], genome, Centre.VARIANT, max_n_fraction=1.0
         )
         assert target.status is Status.NON_ACGT_ALLELE
         alt = "A" if CONTIGS["1"][230] != "A" else "C"

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OptionError, ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
@@ -28,7 +29,7 @@ from mifm_kipoi.scoring.scorer import (
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import Status, cut_windows
+from mifm_kipoi.sequence.windows import cut_windows
 from tests.builders import TINY, random_network, write_fasta, write_vcf
 
 
@@ -218,7 +219,7 @@ def test_another_build_ends_the_run(tmp_path: Path) -> None:
     vcf = write_vcf(tmp_path / "x.vcf", [("1", pos, "C", "G") for pos in range(600, 610)])
     with pytest.raises(ReferenceMismatchError, match="10 of 10 REF alleles differ"):
         list(iter_scores(vcf, fasta))
-    scored = list(iter_scores(vcf, fasta, ScoringOptions(max_mismatch_share=1)))
+    scored = list(iter_scores(vcf, fasta, ScoringOptions(max_mismatch_fraction=1)))
     assert scored[0].status == [Status.REF_MISMATCH] * 10
 
 
@@ -230,8 +231,8 @@ def test_another_build_ends_the_run(tmp_path: Path) -> None:
         ({"weights": ("x/a.safetensors", "y/a.safetensors")}, "are not told apart by their names"),
         ({"shift": -1}, "shift is -1; expected 0 to 255"),
         ({"shift": 256}, "shift is 256"),
-        ({"max_unknown_share": 1.5}, "max_unknown_share is 1.5; expected a share"),
-        ({"max_mismatch_share": -0.1}, "max_mismatch_share is -0.1"),
+        ({"max_n_fraction": 1.5}, "max_n_fraction is 1.5; expected a share"),
+        ({"max_mismatch_fraction": -0.1}, "max_mismatch_fraction is -0.1"),
         ({"precision": "fp8"}, "precision is 'fp8'; expected one of fp32, bf16, fp16"),
     ],
 )

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
-from mifm_kipoi.sequence.windows import Status, cut_windows
+from mifm_kipoi.sequence.windows import cut_windows
 from tests.builders import write_fasta, write_vcf
 
 pytestmark = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")

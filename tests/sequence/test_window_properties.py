@@ -10,11 +10,12 @@ import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import Status, cut_interval_windows, cut_windows, stream_windows
+from mifm_kipoi.sequence.windows import cut_interval_windows, cut_windows, stream_windows
 from tests.builders import vcf_text, write_fasta
 
 Contigs = dict[str, str]
@@ -122,14 +123,14 @@ def slow_windows(variant: Variant, contig: str) -> tuple[str, str]:
     return ref, alt
 
 
-def slow_row(variant: Variant, contigs: Contigs, share: float) -> tuple[str, str, str]:
+def slow_row(variant: Variant, contigs: Contigs, fraction: float) -> tuple[str, str, str]:
     """Status and windows of one variant; windows of N where there are none."""
     contig = contig_of(contigs, variant.chrom)
     status = slow_reason(variant, contig)
     if status == "ok":
         assert contig is not None
         ref, alt = slow_windows(variant, contig)
-        if max(ref.count("N"), alt.count("N")) <= share * 512:
+        if max(ref.count("N"), alt.count("N")) <= fraction * 512:
             return "ok", ref, alt
         status = "too_many_n"
     return status, "N" * 512, "N" * 512
@@ -161,20 +162,20 @@ def text(codes: np.ndarray) -> str:
 @given(
     drawn=genomes_and_records(),
     line=st.sampled_from([1, 7, 60, 5000]),
-    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    fraction=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
 )
 def test_windows_are_those_of_the_slow_implementation(
-    drawn: tuple[Contigs, list[Variant]], line: int, share: float
+    drawn: tuple[Contigs, list[Variant]], line: int, fraction: float
 ) -> None:
     contigs, variants = drawn
     with tempfile.TemporaryDirectory() as folder:
         genome = Genome(write_fasta(Path(folder) / "genome.fa", contigs, line))
-        found = cut_windows(variants, genome, share)
+        found = cut_windows(variants, genome, fraction)
     assert len(found) == len(variants)
     rows = zip(found.status, map(text, found.ref), map(text, found.alt), strict=True)
     for variant, row in zip(variants, rows, strict=True):
         event(row[0])
-        assert row == slow_row(variant, contigs, share)
+        assert row == slow_row(variant, contigs, fraction)
 
 
 @FAST
@@ -187,7 +188,7 @@ def test_files_and_streams_lose_nothing(drawn: tuple[Contigs, list[Variant]]) ->
         genome = Genome(write_fasta(Path(folder) / "genome.fa", contigs))
         vcf = Path(folder) / "variants.vcf"
         vcf.write_text(vcf_text(written, {"1": 1500}))
-        chunks = list(stream_windows(read_variants(vcf), genome, max_mismatch_share=1.0))
+        chunks = list(stream_windows(read_variants(vcf), genome, max_mismatch_fraction=1.0))
     assert len(chunks) == min(len(variants), 1)
     for chunk in chunks:
         found = [(variant.chrom, variant.pos, variant.ref, variant.alt) for variant in chunk.variants]

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.sequence import windows as windows_module
 from mifm_kipoi.sequence.windows import (
-    Status,
     VariantWindows,
     allele_status,
     cut_interval_windows,
@@ -92,7 +92,7 @@ class TestCutWindows:
     )
     @pytest.mark.parametrize("chrom", ["1", "chr1", "chr2", "2"])
     def test_literals(self, genome: Genome, chrom: str, ref: str, alt: str, alt_window: str) -> None:
-        windows = cut_one(genome, snv(chrom, 301, ref, alt), max_unknown_share=0.5)
+        windows = cut_one(genome, snv(chrom, 301, ref, alt), max_n_fraction=0.5)
         assert windows == (Status.OK, self.REF_WINDOW, alt_window)
 
     def test_the_base_at_index_255(self, genome: Genome) -> None:
@@ -109,21 +109,21 @@ class TestCutWindows:
     def test_first_base_of_a_contig(self, genome: Genome) -> None:
         first, rest = LEFT[0], LEFT[1:257]
         alt = "A" if first != "A" else "C"
-        windows = cut_one(genome, snv("1", 1, first, alt), max_unknown_share=0.5)
+        windows = cut_one(genome, snv("1", 1, first, alt), max_n_fraction=0.5)
         assert windows == (Status.OK, "N" * 255 + first + rest, "N" * 255 + alt + rest)
 
     def test_last_base_of_a_contig(self, genome: Genome) -> None:
         before = (LEFT + "GATTAC")[-255:]
-        windows = cut_one(genome, snv("end", 307, "A", "C"), max_unknown_share=0.5)
+        windows = cut_one(genome, snv("end", 307, "A", "C"), max_n_fraction=0.5)
         assert windows == (Status.OK, before + "A" + "N" * 256, before + "C" + "N" * 256)
 
     def test_deletion_of_the_end_of_a_contig(self, genome: Genome) -> None:
-        windows = cut_one(genome, snv("end", 301, REF, "G"), max_unknown_share=0.5)
+        windows = cut_one(genome, snv("end", 301, REF, "G"), max_n_fraction=0.5)
         assert windows == (Status.OK, LEFT[45:] + REF + "N" * 250, LEFT[45:] + "G" + "N" * 256)
 
     def test_insertion_at_the_end_of_a_contig(self, genome: Genome) -> None:
         before = (LEFT + "GATTAC")[-255:]
-        windows = cut_one(genome, snv("end", 307, "A", "ATT"), max_unknown_share=0.5)
+        windows = cut_one(genome, snv("end", 307, "A", "ATT"), max_n_fraction=0.5)
         assert windows == (Status.OK, before + "A" + "N" * 256, before + "ATT" + "N" * 254)
 
     def test_codes_that_are_no_base_count_as_n(self, genome: Genome) -> None:
@@ -269,7 +269,7 @@ class TestUnknownShare:
         assert cut_windows([snv("1", 601, "G", "GTTTT")], genome).status == [Status.TOO_MANY_N]
 
     @pytest.mark.parametrize(
-        ("unknown", "share", "status"),
+        ("unknown", "fraction", "status"),
         [
             (0, 0.0, Status.OK),
             (1, 0.0, Status.TOO_MANY_N),
@@ -280,12 +280,12 @@ class TestUnknownShare:
             (255, 1.0, Status.OK),
         ],
     )
-    def test_another_share(self, make, unknown: int, share: float, status: Status) -> None:
+    def test_another_share(self, make, unknown: int, fraction: float, status: Status) -> None:
         genome = make(unknown)
-        assert cut_windows([snv("1", 601, "G", "T")], genome, max_unknown_share=share).status == [status]
-        (streamed,) = stream_windows([snv("1", 601, "G", "T")], genome, max_unknown_share=share)
+        assert cut_windows([snv("1", 601, "G", "T")], genome, max_n_fraction=fraction).status == [status]
+        (streamed,) = stream_windows([snv("1", 601, "G", "T")], genome, max_n_fraction=fraction)
         assert streamed.status == [status]
-        _, of_interval = cut_interval_windows([Interval("1", 600, 601, ".")], genome, max_unknown_share=share)
+        _, of_interval = cut_interval_windows([Interval("1", 600, 601, ".")], genome, max_n_fraction=fraction)
         assert of_interval == [status]
 
     def test_short_contigs(self, tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ class TestReferenceCheck:
             "1:306 has REF C, the FASTA A. Expected at most 1.0%",
             "another genome build, or REF and ALT are exchanged",
             "Use the FASTA of the variants' build (or fix REF with bcftools norm --check-ref)",
-            "max_mismatch_share, the option --max-mismatch-share (1 turns the check off)",
+            "max_mismatch_fraction, the option --max-mismatch-fraction (1 turns the check off)",
         ):
             assert part in message
 
@@ -373,17 +373,17 @@ class TestReferenceCheck:
         else:
             assert self.statuses(stream_windows(variants, genome)).count(Status.REF_MISMATCH) == 10
 
-    @pytest.mark.parametrize(("share", "ends"), [(0.0, True), (0.29, True), (0.3, False), (1.0, False)])
-    def test_another_share(self, genome: Genome, share: float, ends: bool) -> None:
+    @pytest.mark.parametrize(("fraction", "ends"), [(0.0, True), (0.29, True), (0.3, False), (1.0, False)])
+    def test_another_share(self, genome: Genome, fraction: float, ends: bool) -> None:
         variants = self.variants([True] * 14 + [False] * 6)
         if ends:
             with pytest.raises(ReferenceMismatchError, match="6 of 20 REF alleles differ"):
-                list(stream_windows(variants, genome, max_mismatch_share=share))
+                list(stream_windows(variants, genome, max_mismatch_fraction=fraction))
         else:
-            assert len(self.statuses(stream_windows(variants, genome, max_mismatch_share=share))) == 20
+            assert len(self.statuses(stream_windows(variants, genome, max_mismatch_fraction=fraction))) == 20
 
     def test_one_turns_the_check_off(self, genome: Genome) -> None:
-        chunks = stream_windows(self.variants([False] * 100), genome, max_mismatch_share=1.0)
+        chunks = stream_windows(self.variants([False] * 100), genome, max_mismatch_fraction=1.0)
         assert self.statuses(chunks) == [Status.REF_MISMATCH] * 100
 
     def test_only_compared_alleles_count(self, genome: Genome) -> None:

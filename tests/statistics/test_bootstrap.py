@@ -89,8 +89,8 @@ def test_resamples_are_those_of_plain_python(monkeypatch: pytest.MonkeyPatch) ->
     def total(weights: bootstrap.Values) -> bootstrap.Values:
         return np.stack([values @ weights, weights.sum(axis=0)])
 
-    for at_once in (1, 40 * 10, 1 << 20):
-        monkeypatch.setattr(bootstrap, "_AT_ONCE", at_once)
+    for chunk_size in (1, 40 * 10, 1 << 20):
+        monkeypatch.setattr(bootstrap, "_AT_ONCE", chunk_size)
         found = clusters.resampled(total)
         assert found.shape == (2, 57)
         assert found[0].tolist() == pytest.approx(expected)

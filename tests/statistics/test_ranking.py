@@ -37,10 +37,10 @@ CASES = {
 
 
 def case(name: str, seed: int) -> tuple[Values, Flags, Values]:
-    size, decimals, share = CASES[name]
+    size, decimals, fraction = CASES[name]
     generator = np.random.default_rng([seed, size])
     score = np.round(generator.normal(size=size), decimals)
-    positive = generator.uniform(size=size) < share
+    positive = generator.uniform(size=size) < fraction
     positive[:2] = [True, False]
     if name == "infinite scores":
         score[generator.uniform(size=size) < 0.2] = 1e300

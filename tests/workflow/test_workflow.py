@@ -134,9 +134,9 @@ def test_two_files_in_four_shards(
     run.config["options"]["batch_size"] = 64
     run.config["mifm"] = "another"
     assert "Nothing to be done" in run.snakemake()
-    run.config["options"]["max_unknown_share"] = 0.2
+    run.config["options"]["max_n_fraction"] = 0.2
     assert jobs(run.snakemake("--dry-run")) == {"check": 1, "score": 8, "merge": 2, "all": 1}
-    del run.config["options"]["max_unknown_share"]
+    del run.config["options"]["max_n_fraction"]
     other.write_bytes(gzip.compress("".join(text[:-21]).encode()))
     assert jobs(run.snakemake("--dry-run")) == {"score": 4, "merge": 1, "all": 1}
 
@@ -255,8 +255,8 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
         format="bcf",
         shards=3,
         options={
-            "max_mismatch_share": 0.5,
-            "max_unknown_share": 0.25,
+            "max_mismatch_fraction": 0.5,
+            "max_n_fraction": 0.25,
             "reverse_complement": True,
             "shift": 2,
             "drop_samples": True,
@@ -266,7 +266,7 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
     )
     said = run.snakemake("--dry-run", "--printshellcmds", "--set-threads", "score=2")
     scoring = (
-        f"--weights embedded '{weights}' --max-mismatch-share 0.5 --max-unknown-share 0.25 --shift 2 "
+        f"--weights embedded '{weights}' --max-mismatch-fraction 0.5 --max-n-fraction 0.25 --shift 2 "
         f"--reverse-complement --drop-samples --regions {example / 'intervals.bed'}"
     )
     assert (
@@ -302,7 +302,7 @@ def test_what_is_wrong_for_all_is_found_first(folder: MakeFolder) -> None:
     ("config", "message"),
     [
         ({"shardz": 3}, "unknown key shardz; expected mifm, fasta, variants, output, format"),
-        ({"options": {"threads": 2}}, "options: unknown key threads; expected max_mismatch_share"),
+        ({"options": {"threads": 2}}, "options: unknown key threads; expected max_mismatch_fraction"),
         ({"shards": 0}, "shards: 0 is less than the minimum of 1"),
         ({"format": "csv"}, "format: 'csv' is not one of ['tsv', "),
         ({"variants": {"a/b": "x.vcf"}}, "variants: 'a/b' does not match"),

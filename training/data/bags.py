@@ -18,7 +18,7 @@ from training.data.dataset import INSTANCE_COLUMNS
 
 SIGNALS = ("primary", "secondary", "all")
 
-MAX_MISMATCH_SHARE = 0.1
+MAX_MISMATCH_FRACTION = 0.1
 """Share of variants without an allele of the FASTA that is taken for errors of single rows. Of the variants
 of another build about half have one, by chance."""
 
@@ -61,7 +61,7 @@ class Bags:
 def make_bags(
     associations: Iterable[pd.DataFrame],
     genome: Genome | None,
-    max_mismatch_share: float = MAX_MISMATCH_SHARE,
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
     buffer: int = _BUFFER,
 ) -> Bags:
     """Unite associations into bags, one for each block and signal.
@@ -79,7 +79,7 @@ def make_bags(
         Tells which allele is ``ref``, the other allele where it has both; variants that it lacks, or whose
         window has too many N, are left out.
         Without one ``ref`` is the other allele and ``alt`` the effect allele, of the row that counts.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.genetics.orientation.check_mismatches`.
     buffer : int
         Rows that are collected before they are united.
@@ -95,7 +95,7 @@ def make_bags(
     for chunk in associations:
         union.add(chunk)
     union.unite()
-    return union.bags(genome, max_mismatch_share)
+    return union.bags(genome, max_mismatch_fraction)
 
 
 class _Names:
@@ -179,7 +179,7 @@ class _Union:
         self._united |= {"pip": pip, "study": study[last]}
         self._ids = ids.take(pa.array(best))
 
-    def bags(self, genome: Genome | None, max_mismatch_share: float) -> Bags:
+    def bags(self, genome: Genome | None, max_mismatch_fraction: float) -> Bags:
         """The bags of what is united."""
         if self._united is None or not len(self._united["bag"]):
             raise InputError("there are no associations to make bags of; expected rows of credible sets")
@@ -199,7 +199,7 @@ class _Union:
             variants = variants.rename(columns={"first": "ref", "second": "alt"})
         else:
             found, both = orient(variants, genome)
-            check_mismatches(variants, found, genome, max_mismatch_share)
+            check_mismatches(variants, found, genome, max_mismatch_fraction)
             counts |= {
                 "orientation": dict(count(found)),
                 "variants_with_both_alleles_in_fasta": int(both.sum()),

@@ -127,7 +127,7 @@ class CredibleSetsConfig:
 def read_credible_sets(
     config: CredibleSetsConfig,
     counts: collections.Counter[str] | None = None,
-    told: Callable[[int, float], None] | None = None,
+    on_progress: Callable[[int, float], None] | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[pd.DataFrame]:
     """Associations of a table of credible sets, a part at a time.
@@ -144,7 +144,7 @@ def read_credible_sets(
         ``same_alleles``, ``impossible_signal``, ``impossible_p_value``, ``impossible_pip``,
         ``impossible_standard_error``. Among those kept: ``kept_without_pip``, ``kept_without_log_bf``,
         ``kept_with_p_value_0`` (too small for a float).
-    told : callable, optional
+    on_progress : callable, optional
         See :func:`training.data.text_stream.stream_columns`.
     block_bytes : int
         The same.
@@ -171,7 +171,7 @@ def read_credible_sets(
             f"{config.path} has no column {', '.join(absent)}; it has {', '.join(header)}. Name its columns "
             "in data.credible_sets.columns"
         )
-    for batch in stream_columns(config.path, wanted, block_bytes, told):
+    for batch in stream_columns(config.path, wanted, block_bytes, on_progress):
         yield _Part(config, named, batch, counts).associations()
     if not counts[READ]:
         raise InputError(f"{config.path} has a header and no rows; expected rows of credible sets")

@@ -11,18 +11,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome, contig_key
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, split_record
-from mifm_kipoi.sequence.windows import (
-    CHUNK,
-    MAX_MISMATCH_SHARE,
-    ReferenceCheck,
-    Status,
-    allele_status,
-    cut_windows,
-)
+from mifm_kipoi.sequence.windows import ReferenceCheck, allele_status, cut_windows
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +54,7 @@ class NegativesConfig:
         Smallest frequency of the rarer allele: the smaller of that of ALT and one minus it.
     max_distance : int
         Largest difference to the position of a positive in base pairs.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         When more than five REF alleles, and more than this share of those compared, differ from the
         FASTA, the files are taken for those of another genome build; 1 turns the check off.
     """
@@ -69,7 +63,7 @@ class NegativesConfig:
     frequency: str = "AF"
     min_maf: float = 0.01
     max_distance: int = 128
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
 
     def __post_init__(self) -> None:
         if not self.vcf:
@@ -80,8 +74,8 @@ class NegativesConfig:
             raise ValueError(f"min_maf is {self.min_maf}; expected a frequency from 0 to 0.5")
         if self.max_distance < 1:
             raise ValueError(f"max_distance is {self.max_distance}; expected 1 or more base pairs")
-        if not 0 <= self.max_mismatch_share <= 1:
-            raise ValueError(f"max_mismatch_share is {self.max_mismatch_share}; expected a share")
+        if not 0 <= self.max_mismatch_fraction <= 1:
+            raise ValueError(f"max_mismatch_fraction is {self.max_mismatch_fraction}; expected a share")
 
 
 def find_negatives(
@@ -108,9 +102,9 @@ def find_negatives(
     counts : collections.Counter
         ALT alleles: those ``read``, those ``kept``, and the others under the first reason that holds:
         ``too_far`` from any positive, ``filtered`` (FILTER is neither PASS nor missing), a
-        :class:`mifm_kipoi.sequence.windows.Status` that the alleles alone have, ``no_frequency`` (or one
+        :class:`mifm_kipoi.Status` that the alleles alone have, ``no_frequency`` (or one
         that is not a number from 0 to 1, or not one per ALT), ``rare``, ``is_positive``,
-        ``at_position_of_positive``, a :class:`mifm_kipoi.sequence.windows.Status` of the window,
+        ``at_position_of_positive``, a :class:`mifm_kipoi.Status` of the window,
         ``at_position_of_negative``.
 
     Raises
@@ -118,7 +112,7 @@ def find_negatives(
     VariantFileError
         When a file cannot be read.
     ReferenceMismatchError
-        When REF differs from the FASTA more often than ``max_mismatch_share`` allows.
+        When REF differs from the FASTA more often than ``max_mismatch_fraction`` allows.
     InputError
         When there is no negative at all.
     """
@@ -126,7 +120,7 @@ def find_negatives(
     counts: Counter[str] = Counter()
     parts: list[pd.DataFrame] = []
     taken: set[tuple[str, int]] = set()
-    check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_share)
+    check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_fraction)
     candidates = _candidates(config, places, counts)
     while chunk := list(itertools.islice(candidates, CHUNK)):
         kept = []

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.conventions import WINDOW
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome, contig_key
-from mifm_kipoi.sequence.windows import WINDOW
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
 from training.configuration import ConfigurationError, check_least, to_plain
-from training.data.bags import MAX_MISMATCH_SHARE, Bags, make_bags
+from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
 from training.data.negatives import NegativesConfig, find_negatives
@@ -57,7 +57,7 @@ class DataConfig:
     splits : SplitsConfig
     min_bag_size : int
         Positive bags with fewer instances, after signals are apart and all filters, are left out.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         When more than five variants, and more than this share of those on the FASTA, have no allele that
         it has, the table is taken for one of another genome build; 1 turns the check off.
     """
@@ -67,12 +67,14 @@ class DataConfig:
     negatives: NegativesConfig | None = None
     splits: SplitsConfig = dataclasses.field(default_factory=SplitsConfig)
     min_bag_size: int = 10
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
 
     def __post_init__(self) -> None:
         check_least(self, min_bag_size=1)
-        if not 0 <= self.max_mismatch_share <= 1:
-            raise ValueError(f"max_mismatch_share is {self.max_mismatch_share}; expected a share from 0 to 1")
+        if not 0 <= self.max_mismatch_fraction <= 1:
+            raise ValueError(
+                f"max_mismatch_fraction is {self.max_mismatch_fraction}; expected a share from 0 to 1"
+            )
 
 
 def prepare(recipe: Recipe) -> DataSet:
@@ -108,7 +110,7 @@ def prepare(recipe: Recipe) -> DataSet:
     # Before hours of work on the tables.
     inputs = _inputs(config, recipe.fasta)
     associations = _associations(config, counts)
-    made = make_bags(associations, genome, config.max_mismatch_share)
+    made = make_bags(associations, genome, config.max_mismatch_fraction)
     report: dict[str, Any] = {"source": dict(counts), "variants": made.counts}
     bags, instances = _positives(made, config, report)
     if config.negatives is not None:

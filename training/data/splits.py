@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.conventions import WINDOW
 from mifm_kipoi.genomics.genome import contig_key
-from mifm_kipoi.sequence.windows import WINDOW
 from training.data.dataset import DataSetError, Split
 
 log = logging.getLogger(__name__)

@@ -63,7 +63,7 @@ def stream_columns(
     path: str | os.PathLike[str],
     columns: Collection[str],
     block_bytes: int = BLOCK_BYTES,
-    told: Callable[[int, float], None] | None = None,
+    on_progress: Callable[[int, float], None] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Columns of a table with a header as text, null where :data:`MISSING`; blank lines are passed over.
 
@@ -75,7 +75,7 @@ def stream_columns(
         Columns of the header.
     block_bytes : int
         Bytes of text that are parsed at once; a line must fit.
-    told : callable, optional
+    on_progress : callable, optional
         Is given the rows so far and the share of the file's bytes that is read, after each batch.
 
     Raises
@@ -110,8 +110,8 @@ def stream_columns(
             for batch in reader:
                 yield batch
                 rows += batch.num_rows
-                if told is not None:
-                    told(rows, raw.tell() / size)
+                if on_progress is not None:
+                    on_progress(rows, raw.tell() / size)
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):
             return

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
@@ -18,7 +19,7 @@ from mifm_kipoi.network.inference import logits
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence.encoding import NO_BASE, codes, one_hot
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW, Status, stream_windows
+from mifm_kipoi.sequence.windows import stream_windows
 
 STRIDE = 128
 """Base pairs from one window of a tiled contig to the next."""

@@ -152,20 +152,20 @@ class Sampler:
     @property
     def steps(self) -> int:
         """Batches of an epoch in each process."""
-        share = -(-int(self.labels.sum()) // self.world)
-        return -(-share // self.bags_per_batch)
+        fraction = -(-int(self.labels.sum()) // self.world)
+        return -(-fraction // self.bags_per_batch)
 
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch, on the CPU; epochs count from 0."""
         common = np.random.default_rng([self.seed, number])
         order = common.permutation(np.flatnonzero(self.labels == 1))
-        share = -(-order.size // self.world)
-        order = np.resize(order, share * self.world)
+        fraction = -(-order.size // self.world)
+        order = np.resize(order, fraction * self.world)
         negatives = self._negatives(order.size * self.negatives_per_bag, common)
         own = slice(self.rank, None, self.world)
         order, negatives = order[own], negatives.reshape(order.size, self.negatives_per_bag)[own]
         bags, bag_counts = [], []
-        for start in range(0, share, self.bags_per_batch):
+        for start in range(0, fraction, self.bags_per_batch):
             chosen = slice(start, start + self.bags_per_batch)
             bags += [order[chosen], negatives[chosen].ravel()]
             bag_counts.append(bags[-2].size + bags[-1].size)

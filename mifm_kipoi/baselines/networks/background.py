@@ -14,13 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.scoring.scorer import read_chunks
-from mifm_kipoi.sequence.windows import CHUNK, MAX_MISMATCH_SHARE, ReferenceCheck, Status, check_beginning
+from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
 from mifm_kipoi.support.files import sha256_of, written_whole
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
@@ -100,12 +101,12 @@ class _Moments:
 
 def fit_background(
     spec: Spec,
-    machine: Machine,
+    compute: ComputeOptions,
     variants: str | os.PathLike[str],
     fasta: str | os.PathLike[str],
     output: str | os.PathLike[str],
     progress: Progress | None = None,
-    max_mismatch_share: float = MAX_MISMATCH_SHARE,
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
 ) -> Background:
     """Measure how the effects of a model are spread over the variants of a file.
 
@@ -116,7 +117,7 @@ def fit_background(
     ----------
     spec : Spec
         Of a sequence network.
-    machine : Machine
+    compute : Machine
     variants : path-like
         VCF (plain, gzip, bgzip) or BCF file of common variants.
     fasta : path-like
@@ -124,7 +125,7 @@ def fit_background(
     output : path-like
         File to write, safetensors.
     progress : Progress, optional
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.sequence.windows.stream_windows`.
 
     Returns
@@ -140,7 +141,7 @@ def fit_background(
     MIFMError
         When a file cannot be read or written, or too many REF alleles differ from the FASTA.
     """
-    baseline = spec.open(machine)
+    baseline = spec.open(compute)
     if not isinstance(baseline, SequenceBaseline):
         raise OptionError(f"{spec} is no sequence network with tracks, so that it has no background")
     identity = {
@@ -156,10 +157,10 @@ def fit_background(
     note = output.with_name(f"{output.name}.partial")
     moments = _begin(note, identity, baseline.tracks)
     genome = Genome(fasta)
-    check_beginning(read_variants(variants), genome, max_mismatch_share)
-    check = ReferenceCheck(genome, max_mismatch_share, moments.compared, moments.mismatches, CHUNK)
+    check_beginning(read_variants(variants), genome, max_mismatch_fraction)
+    check = ReferenceCheck(genome, max_mismatch_fraction, moments.compared, moments.mismatches, CHUNK)
     with VariantFile(variants) as file:
-        for chunk in read_chunks(file, start=moments.records, at_once=baseline.at_once):
+        for chunk in read_chunks(file, start=moments.records, chunk_size=baseline.chunk_size):
             status, effects = baseline.effects(chunk.variants, genome)
             check.add(chunk.variants, status)
             scored = np.array([reason is Status.OK for reason in status], dtype=bool)

@@ -10,7 +10,7 @@ import torch
 
 from mifm_kipoi.baselines.networks import pretrained
 from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import InputError, OptionError, WeightsError
 from mifm_kipoi.support.files import sha256_of
 
@@ -26,7 +26,7 @@ _PREFIX = "basenji2."
 _PARAMETERS = "params.json"
 
 
-def open_basenji2(argument: str, machine: Machine) -> SequenceBaseline:
+def open_basenji2(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     """``basenji2[:FILE_OR_FOLDER][:WINDOW]``.
 
     Parameters
@@ -36,7 +36,7 @@ def open_basenji2(argument: str, machine: Machine) -> SequenceBaseline:
         folder of ``params.json``, whose section ``model`` says the architecture, and ``model.safetensors`` or
         ``model.pth``; without either, what the package downloads. And the length of the windows in base
         pairs.
-    machine : Machine
+    compute : Machine
 
     Raises
     ------
@@ -61,7 +61,7 @@ def open_basenji2(argument: str, machine: Machine) -> SequenceBaseline:
         weights={"weights_sha256": sha256_of(file), "parameters": parameters},
         libraries=pretrained.versions("basenji2-pytorch", "torch"),
     )
-    return SequenceBaseline(TorchReader(network, _forward, window, machine), about)
+    return SequenceBaseline(TorchReader(network, _forward, window, compute), about)
 
 
 def _split(argument: str) -> tuple[str, int]:

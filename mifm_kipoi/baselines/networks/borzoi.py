@@ -9,8 +9,8 @@ import torch
 
 from mifm_kipoi.baselines.networks import pretrained
 from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
-from mifm_kipoi.baselines.protocol import Machine, MissingPackageError
-from mifm_kipoi.errors import OptionError, WeightsError
+from mifm_kipoi.baselines.protocol import ComputeOptions
+from mifm_kipoi.errors import MissingPackageError, OptionError, WeightsError
 
 WINDOW = 524_288
 """Length of the windows that Borzoi was trained on, in base pairs."""
@@ -21,7 +21,7 @@ _STEP = 128
 """The transformer sees one position for so many base pairs."""
 
 
-def open_borzoi(argument: str, machine: Machine) -> SequenceBaseline:
+def open_borzoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     """``borzoi:NAME_OR_FOLDER[:WINDOW]``.
 
     Parameters
@@ -29,7 +29,7 @@ def open_borzoi(argument: str, machine: Machine) -> SequenceBaseline:
     argument : str
         Folder with ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, or a name of Hugging
         Face's hub; and the length of the windows in base pairs.
-    machine : Machine
+    compute : Machine
 
     Raises
     ------
@@ -57,7 +57,7 @@ def open_borzoi(argument: str, machine: Machine) -> SequenceBaseline:
         weights=folder.checksums(),
         libraries=pretrained.versions("borzoi-pytorch", "torch") | folder.origin,
     )
-    return SequenceBaseline(TorchReader(network, _forward, window, machine), about)
+    return SequenceBaseline(TorchReader(network, _forward, window, compute), about)
 
 
 def _load_network(folder: pretrained.Folder, config: dict[str, Any]) -> torch.nn.Module:

@@ -9,7 +9,7 @@ import torch
 
 from mifm_kipoi.baselines.networks import pretrained
 from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import OptionError, WeightsError
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _TF_POSITIONS = 1536
 _HEAD = "human"
 
 
-def open_enformer(argument: str, machine: Machine) -> SequenceBaseline:
+def open_enformer(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     """``enformer:NAME_OR_FOLDER[:WINDOW]``.
 
     Parameters
@@ -36,7 +36,7 @@ def open_enformer(argument: str, machine: Machine) -> SequenceBaseline:
     argument : str
         Folder with ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, or a name of Hugging
         Face's hub; and the length of the windows in base pairs.
-    machine : Machine
+    compute : Machine
 
     Raises
     ------
@@ -67,7 +67,7 @@ def open_enformer(argument: str, machine: Machine) -> SequenceBaseline:
         weights=folder.checksums() | {"use_tf_gamma": config["use_tf_gamma"]},
         libraries=pretrained.versions("enformer-pytorch", "torch") | folder.origin,
     )
-    return SequenceBaseline(TorchReader(network, _forward, window, machine), about)
+    return SequenceBaseline(TorchReader(network, _forward, window, compute), about)
 
 
 def uses_tf_features(config: dict[str, Any]) -> bool:

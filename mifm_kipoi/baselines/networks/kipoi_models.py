@@ -19,8 +19,8 @@ from typing import Any
 from mifm_kipoi.baselines.networks import pretrained
 from mifm_kipoi.baselines.networks.kipoi_reader import FUNCTIONS, KipoiReader, quiet
 from mifm_kipoi.baselines.networks.sequence import About, SequenceBaseline
-from mifm_kipoi.baselines.protocol import Machine, MissingPackageError
-from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.baselines.protocol import ComputeOptions
+from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
 from mifm_kipoi.support.files import sha256_of
 
 _BATCH = 64
@@ -35,7 +35,7 @@ _DOWNLOADED = "downloaded"
 _LOGGERS = ("kipoi", "kipoi_utils")
 
 
-def open_kipoi(argument: str, machine: Machine) -> SequenceBaseline:
+def open_kipoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     """``kipoi:MODEL[@SOURCE][:FUNCTION]``.
 
     Any file in the model's folder counts as a part of the model, which may read it: write outputs elsewhere.
@@ -45,7 +45,7 @@ def open_kipoi(argument: str, machine: Machine) -> SequenceBaseline:
     argument : str
         Name of the model in a source of Kipoi's configuration, ``kipoi`` by default; with the source ``dir``
         its folder. The function is a key of :data:`mifm_kipoi.baselines.networks.kipoi_reader.FUNCTIONS`.
-    machine : Machine
+    compute : Machine
         The number of windows at once; the device is the model's own choice.
 
     Raises
@@ -61,7 +61,7 @@ def open_kipoi(argument: str, machine: Machine) -> SequenceBaseline:
     """
     name, source, function = _split(argument)
     model = _get_model(name, source)
-    reader = KipoiReader(model, function, machine.batch_size or _BATCH)
+    reader = KipoiReader(model, function, compute.batch_size or _BATCH)
     name = Path(model.source_dir).name if source == "dir" else name
     about = About(
         name=f"Kipoi model {name}",

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from mifm_kipoi.baselines.protocol import needed
 from mifm_kipoi.errors import InputError, OptionError, WeightsError
 from mifm_kipoi.support.files import sha256_of
+from mifm_kipoi.support.packages import needed
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files of weights in a folder of Hugging Face, in order of preference."""
@@ -27,7 +27,7 @@ _SHOWN = 3
 
 
 def imported(package: str, extra: str) -> ModuleType:
-    """Import a package of :func:`mifm_kipoi.baselines.protocol.needed`, its own warnings left out.
+    """Import a package of :func:`mifm_kipoi.support.packages.needed`, its own warnings left out.
 
     Parameters
     ----------

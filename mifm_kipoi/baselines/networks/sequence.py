@@ -11,21 +11,15 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION, Status
 from mifm_kipoi.errors import InputError, MIFMError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.inference import exactly, find_device
 from mifm_kipoi.scoring.scorer import ScoredVariants
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import (
-    CHUNK,
-    MAX_UNKNOWN_SHARE,
-    Status,
-    VariantWindows,
-    cut_windows,
-    variant_index,
-)
+from mifm_kipoi.sequence.windows import VariantWindows, cut_windows, variant_index
 
 if TYPE_CHECKING:
     from mifm_kipoi.baselines.networks.background import Background
@@ -128,8 +122,8 @@ class SequenceBaseline:
         self._about = about
         self._background = background
         long = reader.window > LONG_WINDOW
-        self._max_unknown_share = LONG_MAX_UNKNOWN_SHARE if long else MAX_UNKNOWN_SHARE
-        self.at_once = min(CHUNK, max(1, _NUMBERS_AT_ONCE // max(reader.window, reader.tracks)))
+        self._max_n_fraction = LONG_MAX_UNKNOWN_SHARE if long else MAX_N_FRACTION
+        self.chunk_size = min(CHUNK, max(1, _NUMBERS_AT_ONCE // max(reader.window, reader.tracks)))
 
     @property
     def device(self) -> str:
@@ -169,7 +163,7 @@ class SequenceBaseline:
             scores=tuple(scores),
             alleles=(
                 "reference and alternative window; the left flank is kept; at most "
-                f"{self._max_unknown_share:.0%} of either is N"
+                f"{self._max_n_fraction:.0%} of either is N"
             ),
             formula=(
                 f"effect on a track: {number} of the alternative window, less that of the reference window; "
@@ -267,9 +261,9 @@ class SequenceBaseline:
         self, variants: Sequence[Variant], genome: Genome
     ) -> Iterator[tuple[list[Status], npt.NDArray[np.intp], npt.NDArray[np.float32]]]:
         """Runs of variants small enough for memory: statuses, rows with effects, their effects."""
-        for start in range(0, len(variants), self.at_once):
-            piece = variants[start : start + self.at_once]
-            windows = cut_windows(piece, genome, self._max_unknown_share, window=self._reader.window)
+        for start in range(0, len(variants), self.chunk_size):
+            piece = variants[start : start + self.chunk_size]
+            windows = cut_windows(piece, genome, self._max_n_fraction, window=self._reader.window)
             rows = np.flatnonzero([reason is Status.OK for reason in windows.status])
             yield windows.status, start + rows, self._effects(windows, rows, genome)
 
@@ -311,7 +305,7 @@ class TorchReader:
         for N, to (n, bins, tracks) or (n, tracks).
     window : int
         Length of the windows in base pairs.
-    machine : Machine
+    compute : Machine
 
     Raises
     ------
@@ -324,17 +318,17 @@ class TorchReader:
         network: torch.nn.Module,
         forward: Callable[[torch.nn.Module, torch.Tensor], torch.Tensor],
         window: int,
-        machine: Machine,
+        compute: ComputeOptions,
     ) -> None:
         self._network = network.eval()
         self._forward = forward
         self.window = window
         self.bins, self.tracks = self._sizes()
-        self._device = find_device(machine.device)
+        self._device = find_device(compute.device)
         self.device = self._device.type
         self._network.to(self._device)
         per_batch = _BASES_PER_BATCH.get(self._device.type, _BASES_PER_BATCH["cpu"])
-        self._batch_size = machine.batch_size or max(1, per_batch // window)
+        self._batch_size = compute.batch_size or max(1, per_batch // window)
         self._bases = torch.eye(encoding.NO_BASE + 1, encoding.NO_BASE, device=self._device)
 
     def _sizes(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.places import Place, Places, find_place, one_column
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, VariantRows, largest, numbered
@@ -122,7 +122,7 @@ class _Statistics:
         return np.where(np.isfinite(own), own, self.numbers(batch, "z"))
 
 
-def open_p_values(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing to compute on
+def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
     """``pvalue:FILE``: p-values of summary statistics.
 
     Columns are found by :data:`mifm_kipoi.genomics.columns.ALIASES`, places by
@@ -173,7 +173,7 @@ def open_p_values(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 
     )
 
 
-def open_bayes_factors(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing to compute on
+def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
     """``abf:FILE``: Wakefield's approximate Bayes factors of summary statistics.
 
     z is beta (or the logarithm of a ratio) over its standard error, else the column z; the variance is the
@@ -333,9 +333,9 @@ def _with_posteriors(rows: VariantRows, blocked: bool) -> VariantRows:
     counted = _changes(block[used], rows.place[used], rows.first[used], rows.second[used])
     number = np.cumsum(new_block) - 1
     highest = np.maximum.reduceat(log_abf[used], np.flatnonzero(new_block)) if used.size else np.empty(0)
-    share = np.exp(log_abf[used] - highest[number])
+    fraction = np.exp(log_abf[used] - highest[number])
     pip = np.full(len(log_abf), np.nan)
-    pip[used] = share / np.bincount(number, share * counted, len(highest))[number]
+    pip[used] = fraction / np.bincount(number, fraction * counted, len(highest))[number]
     return dataclasses.replace(rows, values=np.column_stack([log_abf, pip]))
 
 

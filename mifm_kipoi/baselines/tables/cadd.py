@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.tables.columns import checksums_of_indexed
 from mifm_kipoi.baselines.tables.looked_up import LookedUp
 from mifm_kipoi.baselines.tables.places import find_place
@@ -16,7 +16,7 @@ from mifm_kipoi.genomics.tables import TableFile
 _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
 
 
-def open_cadd(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
     """``cadd:FILE``: a file of CADD such as ``whole_genome_SNVs.tsv.gz``, with its index ``.tbi``.
 
     The variants must be of the genome build of the file, which its first line names.

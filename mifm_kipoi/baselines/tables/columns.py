@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp, Source, content_of
 from mifm_kipoi.baselines.tables.places import find_place
 from mifm_kipoi.baselines.tables.tabix import IndexedRows, find_index
@@ -21,7 +21,7 @@ RESERVED = (*VARIANT_COLUMNS, "status")
 """Columns of every table of scores, whose names no score can have."""
 
 
-def open_table(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
     """``table:FILE:COLUMN``: the numbers of a column, as they stand.
 
     FILE is text with tabs or commas between fields, plain or gzipped, or Parquet, with a header; lines before

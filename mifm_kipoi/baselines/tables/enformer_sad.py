@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp, content_of
 from mifm_kipoi.baselines.tables.places import Places
 from mifm_kipoi.baselines.tables.variant_rows import Combine, Found, RowsBuilder, Values, agreed, table_contig
@@ -32,7 +32,7 @@ _CACHE_BYTES = 1 << 26
 """Bytes of chunks that HDF5 keeps, so that neighbouring rows are not decompressed anew."""
 
 
-def open_enformer_sad(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+def open_enformer_sad(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
     """``enformer-sad:FILE_OR_FOLDER``: Enformer's published effects of 1000 Genomes variants, in HDF5.
 
     The files, one for each chromosome of GRCh37, are called such as ``1000G.MAF_threshold=0.005.10.h5``; a

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.places import Place
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, Values, largest
@@ -25,7 +25,7 @@ _ROUNDING = 1e-6
 """By so much a PIP may be above one."""
 
 
-def open_causaldb(argument: str, machine: Machine) -> LookedUp:  # noqa: ARG001 - nothing is computed
+def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
     """``causaldb:FILE[:TOOL]``: PIPs of one of :data:`TOOLS`, or of each.
 
     FILE has the columns of CAUSALdb2, with tabs or commas between them, plain or gzipped. Of several rows of

@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 
 from mifm_kipoi.baselines.protocol import Declaration
 from mifm_kipoi.baselines.tables.variant_rows import Combine, Found, Site
+from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.scorer import ScoredVariants
-from mifm_kipoi.sequence.windows import CHUNK
 from mifm_kipoi.support.files import sha256_of
 
 FEW_STRANGERS = 5
@@ -56,7 +56,7 @@ class LookedUp:
     declaration : Declaration
     """
 
-    at_once = CHUNK
+    chunk_size = CHUNK
     device = "cpu"
 
     def __init__(self, path: Path, source: Source, combine: Combine, declaration: Declaration) -> None:

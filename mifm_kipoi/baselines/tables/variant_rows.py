@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.baselines.protocol import Absence
+from mifm_kipoi.baselines.protocol import LookupStatus
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.genetics.alleles import Fit, allele_fit
 from mifm_kipoi.genomics.genome import contig_key
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.sequence.windows import Status, allele_status
+from mifm_kipoi.sequence.windows import allele_status
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +77,7 @@ class Found:
     Parameters
     ----------
     status : list of str, length n
-        ``ok``, or why there is no value: that of the alleles alone, or one of :class:`Absence`.
+        ``ok``, or why there is no value: that of the alleles alone, or one of :class:`LookupStatus`.
     values : numpy.ndarray of float64, shape (n, k)
         NaN where there is none.
     sites : list of Site
@@ -153,20 +154,22 @@ class VariantRows:
             if status[number] is not Status.OK:
                 continue
             if start == end:
-                status[number] = Absence.NOT_IN_TABLE
+                status[number] = LookupStatus.NOT_IN_TABLE
                 continue
             fits = [self._fit(variant, row) for row in range(start, end)]
             best = min(fits)
             sites.append(self._site(variant, start, end, best))
             if best > Fit.FLIPPED:
-                status[number] = Absence.STRAND_AMBIGUOUS if best is Fit.AMBIGUOUS else Absence.ALLELES_DIFFER
+                status[number] = (
+                    LookupStatus.STRAND_AMBIGUOUS if best is Fit.AMBIGUOUS else LookupStatus.ALLELES_DIFFER
+                )
                 continue
             rows = [row for row, fit in enumerate(fits, start) if fit is best]
             one = combine(self.values[rows])
             if one is None:
-                status[number] = Absence.CONFLICTING_ROWS
+                status[number] = LookupStatus.CONFLICTING_ROWS
             elif np.isnan(one).all():
-                status[number] = Absence.VALUE_MISSING
+                status[number] = LookupStatus.VALUE_MISSING
             else:
                 values[number] = one
         return Found(status, values, [site for site in sites if site is not None])

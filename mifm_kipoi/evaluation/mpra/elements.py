@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured, Measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import MISSING, Variant
-from mifm_kipoi.sequence.windows import WINDOW, Status, variant_index
+from mifm_kipoi.sequence.windows import variant_index
 from mifm_kipoi.support.files import writing
 
 LONGEST = 100_000

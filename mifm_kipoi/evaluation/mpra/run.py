@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.baselines.protocol import Machine, needed
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.mpra.correlations import Options, correlate, series_of, summarise
 from mifm_kipoi.evaluation.mpra.elements import (
@@ -32,9 +33,9 @@ from mifm_kipoi.evaluation.mpra.scores import CONTROL, Places, Source, control_s
 from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.workers import set_threads
-from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE
 from mifm_kipoi.statistics.correlation import STRETCH
 from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
+from mifm_kipoi.support.packages import needed
 from mifm_kipoi.version import __version__
 
 # Readers of tables with tabs take quotes as they are.
@@ -86,10 +87,10 @@ class MPRARun:
         Effects of fewer barcodes are not evaluated.
     options : Options
         Of the correlations.
-    machine : Machine
+    compute : Machine
     threads : int, optional
         Threads of PyTorch; by default all cores.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     progress : bool, optional
         Whether to show it; by default where standard error is a terminal.
@@ -101,9 +102,9 @@ class MPRARun:
     fasta: Path | None = None
     min_barcodes: int = MIN_BARCODES
     options: Options = dataclasses.field(default_factory=Options)
-    machine: Machine = dataclasses.field(default_factory=Machine)
+    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
     threads: int | None = None
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -147,7 +148,7 @@ class MPRARun:
             sources = [
                 source
                 for spec in self.specs
-                for source in model_scores(spec.label, spec.open(self.machine), places, self.progress)
+                for source in model_scores(spec.label, spec.open(self.compute), places, self.progress)
             ]
         generator = np.random.default_rng(self.options.seed)
         sources.append(control_scores(measurements.rows, elements, generator))
@@ -169,14 +170,14 @@ class MPRARun:
         """Where rows are scored, and the elements' own sequences where that is there."""
         if self.fasta is not None:
             genome = Genome(self.fasta)
-            yield Places(measurements.rows, elements, genome, False, self.max_mismatch_share), []
+            yield Places(measurements.rows, elements, genome, False, self.max_mismatch_fraction), []
             return
         sequences = own_sequences(measurements, elements)
         with tempfile.TemporaryDirectory(prefix="mifm-mpra-") as folder:
             path = Path(folder) / "elements.fa"
             placed = write_own_genome(elements, sequences, path)
             genome = Genome(path)
-            yield Places(measurements.rows, placed, genome, True, self.max_mismatch_share), sequences
+            yield Places(measurements.rows, placed, genome, True, self.max_mismatch_fraction), sequences
 
     def _made_by(self, sources: Sequence[Source]) -> dict[str, Any]:
         inputs = {"table": self.table, "fasta": self.fasta}
@@ -188,10 +189,10 @@ class MPRARun:
             },
             "models": [str(spec) for spec in self.specs],
             "min_barcodes": self.min_barcodes,
-            "max_mismatch_share": self.max_mismatch_share,
+            "max_mismatch_fraction": self.max_mismatch_fraction,
             **dataclasses.asdict(self.options),
             "stretch": STRETCH,
-            "device": self.machine.device,
+            "device": self.compute.device,
             "declarations": {
                 label: dataclasses.asdict(declaration) for label, declaration in declared.items()
             },

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.protocol import Baseline, Declaration, Score
+from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.evaluation.mpra.elements import Element, as_variants
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.genome import Genome
@@ -22,7 +23,7 @@ from mifm_kipoi.mutagenesis.mutate import mutate
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import MAX_UNKNOWN_SHARE, WINDOW, ReferenceCheck, Status
+from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.progress import Progress
 
 CONTROL = "control"
@@ -86,7 +87,7 @@ class Places:
         Holds the contigs of the elements.
     alone : bool
         Whether it holds nothing around them.
-    max_mismatch_share : float
+    max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     """
 
@@ -94,12 +95,12 @@ class Places:
     elements: Sequence[Element]
     genome: Genome
     alone: bool
-    max_mismatch_share: float
+    max_mismatch_fraction: float
 
     @property
-    def max_unknown_share(self) -> float:
+    def max_n_fraction(self) -> float:
         """Share of N in windows that MIFM may read: any where nothing is known around elements."""
-        return 1.0 if self.alone else MAX_UNKNOWN_SHARE
+        return 1.0 if self.alone else MAX_N_FRACTION
 
 
 def model_scores(
@@ -124,7 +125,7 @@ def model_scores(
         When too many bases of the table differ from the genome.
     """
     if isinstance(baseline, MIFMBaseline) and places.alone:
-        baseline = baseline.with_max_unknown_share(places.max_unknown_share)
+        baseline = baseline.with_max_n_fraction(places.max_n_fraction)
     declaration = baseline.declaration
     columns = {name: np.full(len(places.rows), np.nan) for name in declaration.columns}
     variants, status = as_variants(places.rows, places.elements, places.genome)
@@ -132,10 +133,10 @@ def model_scores(
     asked = [variant for variant in variants if variant is not None]
     if declaration.window is None:
         asked = _on_chromosomes(asked, places.elements)
-    check = ReferenceCheck(places.genome, places.max_mismatch_share)
+    check = ReferenceCheck(places.genome, places.max_mismatch_fraction)
     with contextlib.closing(Progress(f"variants of {label}", show)) as progress:
-        for first in range(0, len(asked), baseline.at_once):
-            part = slice(first, first + baseline.at_once)
+        for first in range(0, len(asked), baseline.chunk_size):
+            part = slice(first, first + baseline.chunk_size)
             scored = baseline.score(asked[part], places.genome)
             if not places.alone:
                 check.add(scored.variants, scored.status)
@@ -206,8 +207,8 @@ def _exchanges(
     baseline: MIFMBaseline, places: Places
 ) -> tuple[dict[tuple[str, int, str, str], float], dict[tuple[str, int], str]]:
     """Changes of the logit by element, 1-based position, REF and ALT; statuses by element and position."""
-    device = find_device(baseline.machine.device)
-    predictor = Predictor(baseline.weights.model().to(device), baseline.machine.batch_size)
+    device = find_device(baseline.compute.device)
+    predictor = Predictor(baseline.weights.model().to(device), baseline.compute.batch_size)
     read_from, read_to = predictor.network.receptive_field
     centre = baseline.weights.config.variant_index
     reach = min(centre - read_from, read_to - 1 - centre)
@@ -219,7 +220,7 @@ def _exchanges(
     ]
     changes: dict[tuple[str, int, str, str], float] = {}
     reasons: dict[tuple[str, int], str] = {}
-    for effects in mutate(targets, places.genome, predictor, Centre.VARIANT, places.max_unknown_share):
+    for effects in mutate(targets, places.genome, predictor, Centre.VARIANT, places.max_n_fraction):
         target = effects.target
         element = places.elements[target.number]
         # Where the whole window has no score, there are no positions.

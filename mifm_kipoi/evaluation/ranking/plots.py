@@ -123,8 +123,8 @@ def precision_recall(
         recall, precision = curve.points()
         axes.step(np.append(0, recall), np.append(precision[0], precision), where="pre", **style)
 
-    def chance(axes: Axes, share: float) -> None:
-        axes.axhline(share, color="0.45", linestyle=":", linewidth=1)
+    def chance(axes: Axes, fraction: float) -> None:
+        axes.axhline(fraction, color="0.45", linestyle=":", linewidth=1)
 
     return _curves(curves, measures, order, "auprc", ("recall", "precision"), draw, chance)
 

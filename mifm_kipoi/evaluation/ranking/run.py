@@ -171,7 +171,7 @@ def _need_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
-        from mifm_kipoi.baselines.protocol import missing_package
+        from mifm_kipoi.support.packages import missing_package
 
         raise missing_package("matplotlib", "plot") from error
 

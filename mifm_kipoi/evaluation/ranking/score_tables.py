@@ -125,8 +125,8 @@ def read_sources(scores: Path) -> tuple[Source, ...]:
     if not path.is_file():
         return ()
     try:
-        told = json.loads(path.read_text())
-        return tuple(_source(model) for model in told["models"])
+        manifest = json.loads(path.read_text())
+        return tuple(_source(model) for model in manifest["models"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} does not say of models what 'mifm compare' does ({type(error).__name__}: {error}); "
@@ -135,14 +135,14 @@ def read_sources(scores: Path) -> tuple[Source, ...]:
 
 
 def _source(model: dict[str, Any]) -> Source:
-    label, told = str(model["label"]), model["declaration"]
+    label, declared = str(model["label"]), model["declaration"]
     return Source(
         label=label,
         kind=str(model.get("spec", "")).partition("=")[2].partition(":")[0],
-        name=str(told["name"]),
-        ranking=tuple(f"{label}.{score['name']}" for score in told["scores"] if score["ranks"]),
-        held_out=tuple(contig_key(str(chrom)) for chrom in told["held_out"]),
-        leakage=str(told["leakage"]),
+        name=str(declared["name"]),
+        ranking=tuple(f"{label}.{score['name']}" for score in declared["scores"] if score["ranks"]),
+        held_out=tuple(contig_key(str(chrom)) for chrom in declared["held_out"]),
+        leakage=str(declared["leakage"]),
     )
 
 
@@ -180,8 +180,8 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
             f"name them with --scores, or with --lower where lower is more likely causal: {', '.join(names)}"
         )
     own = tuple(one for one in sources if any(name.startswith(f"{one.label}.") for name in chosen))
-    told = [name for name in columns if any(name.startswith(f"{one.label}.") for one in own)]
-    return Chosen(chosen, frozenset(lower), tuple(name for name in told if name not in declared), own)
+    owned = [name for name in columns if any(name.startswith(f"{one.label}.") for one in own)]
+    return Chosen(chosen, frozenset(lower), tuple(name for name in owned if name not in declared), own)
 
 
 def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = False) -> Scores:
@@ -252,8 +252,8 @@ def _reasons(
 ) -> dict[str, int]:
     without = table[column].isna().to_numpy() & ~missing
     status = f"{source.label}.{STATUS}" if source else ""
-    told = table[status] if status in table else pd.Series(NO_VALUE, table.index)
-    counts = told[without].fillna(NO_VALUE).astype(str).value_counts()
+    texts = table[status] if status in table else pd.Series(NO_VALUE, table.index)
+    counts = texts[without].fillna(NO_VALUE).astype(str).value_counts()
     reasons = {str(reason): int(count) for reason, count in counts.items()}
     return reasons | ({NOT_IN_TABLE: int(missing.sum())} if missing.any() else {})
 

@@ -23,7 +23,7 @@ VARIANT = ("chrom", "pos", "ref", "alt")
 ROW = "row"
 """Name of the index: the line of a text file, or the row of a Parquet file, from 1."""
 
-_AT_ONCE = 1 << 17
+_CHUNK_SIZE = 1 << 17
 """Rows of a part."""
 
 _LIMIT = 1 << 31
@@ -113,7 +113,7 @@ def _text_parts(path: Path, columns: Collection[str] | None) -> Iterator[pd.Data
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 try:
-                    part = reader.read(_AT_ONCE)
+                    part = reader.read(_CHUNK_SIZE)
                 except StopIteration:
                     return
             part.index = pd.RangeIndex(first, first + len(part), name=ROW)
@@ -152,7 +152,7 @@ def _parquet_parts(path: Path, columns: Collection[str] | None) -> Iterator[pd.D
         _check_names(schema.names, path)
         names = [name for name in schema.names if columns is None or _wanted(name, columns)]
         first = 1
-        for batch in file.iter_batches(_AT_ONCE, columns=names):
+        for batch in file.iter_batches(_CHUNK_SIZE, columns=names):
             part = batch.to_pandas()
             part.index = pd.RangeIndex(first, first + len(part), name=ROW)
             first += len(part)

@@ -15,9 +15,9 @@ from typing import IO, Any
 import cyvcf2
 from Bio import bgzf
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.genomics.vcf_text import MISSING, put_definitions, put_info, split_record
 from mifm_kipoi.kipoi.bridges.shared import STATUS, Reason
-from mifm_kipoi.sequence.windows import Status
 
 Allele = tuple[bytes, bytes, bytes, bytes]
 """CHROM, POS, REF and ALT as in a VCF file, alleles in upper case."""

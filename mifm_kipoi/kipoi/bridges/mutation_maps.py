@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval, read_intervals
 from mifm_kipoi.genomics.variants import read_variants
@@ -23,7 +24,7 @@ from mifm_kipoi.kipoi import compatibility
 from mifm_kipoi.kipoi.bridges import shared as bridge
 from mifm_kipoi.kipoi.bridges.shared import BridgeError, DataloaderArguments, Reason
 from mifm_kipoi.kipoi.dataloaders import IntervalDataloader
-from mifm_kipoi.sequence.windows import WINDOW, Status, cut_interval_windows, stream_windows
+from mifm_kipoi.sequence.windows import cut_interval_windows, stream_windows
 from mifm_kipoi.support.files import written_whole
 
 REGIONS = (".vcf", ".vcf.gz", ".bed")
@@ -121,7 +122,7 @@ def _make(engine: Callable[..., Any], model: Any, dataloader: Any, **options: An
         else:
             variants = Path(options["vcf_fpath"])
             options["vcf_fpath"] = str(folder / "snvs.vcf")
-            _write_positions(variants, genome, folder / "snvs.vcf", arguments.max_mismatch_share)
+            _write_positions(variants, genome, folder / "snvs.vcf", arguments.max_mismatch_fraction)
         return engine(model, dataloader, **options)
 
 
@@ -132,15 +133,15 @@ def _write_windows(bed: Path, genome: Genome, path: Path) -> None:
         for region in read_intervals(bed)
         for start in range(region.start, region.end, WINDOW)
     ]
-    _, status = cut_interval_windows(tiles, genome, max_unknown_share=0.0)
+    _, status = cut_interval_windows(tiles, genome, max_n_fraction=0.0)
     mapped = [tile for tile, reason in zip(tiles, status, strict=True) if reason is Status.OK]
     _report([f"{tile.chrom}:{tile.start + 1}-{tile.end}" for tile in mapped], status)
     path.write_text("".join(f"{tile.chrom}\t{tile.start}\t{tile.end}\t{tile.id}\n" for tile in mapped))
 
 
-def _write_positions(vcf: Path, genome: Genome, path: Path, max_mismatch_share: float) -> None:
+def _write_positions(vcf: Path, genome: Genome, path: Path, max_mismatch_fraction: float) -> None:
     """Write the SNVs of a VCF file that can be mapped, the ALTs of a position in one record."""
-    chunks = stream_windows(read_variants(vcf), genome, 0.0, max_mismatch_share)
+    chunks = stream_windows(read_variants(vcf), genome, 0.0, max_mismatch_fraction)
     selected = list(bridge.snvs(chunks))
     mapped = []
     for _, alleles in itertools.groupby(

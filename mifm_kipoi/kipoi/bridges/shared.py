@@ -20,11 +20,12 @@ from typing import Any
 import kipoi.config
 import kipoi.sources
 
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, Status
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genomics.genome import Genome, contig_aliases
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.kipoi.sources import GROUP
-from mifm_kipoi.sequence.windows import MAX_MISMATCH_SHARE, MAX_UNKNOWN_SHARE, Status, VariantWindows
+from mifm_kipoi.sequence.windows import VariantWindows
 
 MODELS = ("MIFM", "MIFM/published")
 """Names of the models that the bridges know; each stands for its sequence model."""
@@ -92,13 +93,13 @@ class DataloaderArguments:
     ----------
     fasta_file : str
         Reference genome.
-    max_unknown_share, max_mismatch_share : float
+    max_n_fraction, max_mismatch_fraction : float
         See :func:`mifm_kipoi.sequence.windows.stream_windows`.
     """
 
     fasta_file: str
-    max_unknown_share: float = MAX_UNKNOWN_SHARE
-    max_mismatch_share: float = MAX_MISMATCH_SHARE
+    max_n_fraction: float = MAX_N_FRACTION
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
 
     @classmethod
     def read(cls, given: dict[str, Any] | None) -> DataloaderArguments:

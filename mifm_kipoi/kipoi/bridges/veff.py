@@ -11,8 +11,8 @@ model can be named with the ``--source`` that has it. It differs from kipoi_veff
 - Each ALT that makes an SNV is scored, not the first alone. Everything else has no score:
   ``MIFM_STATUS`` is ``not_an_snv``, or the status that ``kipoi predict`` gives.
 - REF is compared with the FASTA, and the run ends when more than a few differ, as that of
-  ``kipoi predict`` does; kipoi_veff writes the VCF's REF into the window. ``max_mismatch_share`` and
-  ``max_unknown_share`` among the ``--dataloader_args`` set the limits.
+  ``kipoi predict`` does; kipoi_veff writes the VCF's REF into the window. ``max_mismatch_fraction`` and
+  ``max_n_fraction`` among the ``--dataloader_args`` set the limits.
 - With ``--restriction_bed``, an SNV is scored when its window of 512 bp, ``[pos - 256, pos + 256)``
   cut at the contig's ends, lies within one region (regions that touch are one); kipoi_veff moves the
   window away from the variant, for which MIFM has no score.
@@ -29,6 +29,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Variant, read_variants
@@ -38,7 +39,7 @@ from mifm_kipoi.kipoi.bridges import shared as bridge
 from mifm_kipoi.kipoi.bridges.annotation import AnnotatedVcf, open_vcf
 from mifm_kipoi.kipoi.bridges.shared import BridgeError, DataloaderArguments, Reason, Unsupported
 from mifm_kipoi.kipoi.models import SequenceModel
-from mifm_kipoi.sequence.windows import VARIANT_INDEX, WINDOW, Status, stream_windows
+from mifm_kipoi.sequence.windows import stream_windows
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
@@ -196,15 +197,13 @@ def _score_variants(
     model.name = _short_name(model)
     genome = Genome(options.fasta_file)
     chunks = stream_windows(
-        read_variants(input_vcf), genome, options.max_unknown_share, options.max_mismatch_share
+        read_variants(input_vcf), genome, options.max_n_fraction, options.max_mismatch_fraction
     )
     refuse = None if restriction_bed is None else _Restriction(Regions(restriction_bed), genome)
     with bridge.temporary_folder() as folder:
         vcf = folder / "snvs.vcf"
         reasons = bridge.write_snvs(bridge.snvs(chunks, refuse), genome, vcf)
-        engine |= {
-            "dl_args": {"fasta_file": str(genome.path), "max_unknown_share": options.max_unknown_share}
-        }
+        engine |= {"dl_args": {"fasta_file": str(genome.path), "max_n_fraction": options.max_n_fraction}}
         if output_vcf is None:
             _run_engine(model, vcf, reasons, engine, list(output_writers))
         else:

@@ -10,7 +10,7 @@
   MIFM the left one), ``window_over_contig_end`` (where kipoi-veff2 fails), or the status that
   ``kipoi predict`` gives.
 - REF is compared with the FASTA, and the run ends when more than a few differ, as that of
-  ``kipoi predict`` does; ``--max-mismatch-share`` and ``--max-unknown-share`` set the limits.
+  ``kipoi predict`` does; ``--max-mismatch-fraction`` and ``--max-n-fraction`` set the limits.
 - Contigs are found with and without ``chr``; lower-case bases of the FASTA count as bases.
 - A score that does not exist is an error; kipoi-veff2 takes ``diff`` instead.
 - The output gets its name when it is complete; ``--debug`` shows tracebacks.
@@ -27,19 +27,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.kipoi.bridges import shared as bridge
 from mifm_kipoi.kipoi.bridges.shared import STATUS, BridgeError, Reason, Unsupported
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import (
-    MAX_MISMATCH_SHARE,
-    MAX_UNKNOWN_SHARE,
-    VARIANT_INDEX,
-    WINDOW,
-    Status,
-    stream_windows,
-)
+from mifm_kipoi.sequence.windows import stream_windows
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
@@ -95,8 +89,8 @@ def _command() -> Any:
     variant_centered.score_variants = score
     command = cli.score_variants
     for name, default in (
-        ("max-mismatch-share", MAX_MISMATCH_SHARE),
-        ("max-unknown-share", MAX_UNKNOWN_SHARE),
+        ("max-mismatch-fraction", MAX_MISMATCH_FRACTION),
+        ("max-n-fraction", MAX_N_FRACTION),
     ):
         text = f"See 'kipoi predict' of MIFM (default {default})."
         option = click.Option(
@@ -152,7 +146,7 @@ def _score(
     columns : sequence of str
         Names of the columns that the engine writes.
     **shares : float
-        ``max_unknown_share`` and ``max_mismatch_share`` of
+        ``max_n_fraction`` and ``max_mismatch_fraction`` of
         :func:`mifm_kipoi.sequence.windows.stream_windows`.
     """
     genome = Genome(fasta)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS, OutputFormat
 from mifm_kipoi.scoring.scorer import Chunk, ScoredVariants
-from mifm_kipoi.sequence.windows import CHUNK
 
 _ROW_GROUP = 1 << 17
 

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 from Bio import bgzf
 
+from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.htslib import is_sorted, quiet
 from mifm_kipoi.genomics.variants import BGZF_END
 from mifm_kipoi.scoring.scorer import Chunk, ScoredVariants
-from mifm_kipoi.sequence.windows import CHUNK
 
 VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 

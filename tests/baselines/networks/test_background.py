@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.networks.background import fit_background, read_background
 from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
@@ -60,9 +60,9 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Given:
     ]
     vcf = write_vcf(tmp_path / "common.vcf", records)
     baseline = baseline_of(Convolutions(), WINDOW)
-    baseline.at_once = 10
+    baseline.chunk_size = 10
     given = Given(tmp_path, vcf, genome.path, baseline)
-    monkeypatch.setattr(Spec, "open", lambda spec, machine: given.baseline)
+    monkeypatch.setattr(Spec, "open", lambda spec, compute: given.baseline)
     return given
 
 
@@ -197,18 +197,18 @@ def test_another_build_is_noticed(given: Given) -> None:
     write_vcf(given.vcf, records)
     with pytest.raises(ReferenceMismatchError, match="REF alleles differ"):
         given.fit()
-    assert given.fit(max_mismatch_share=1.0).left_out > 10
+    assert given.fit(max_mismatch_fraction=1.0).left_out > 10
 
 
 def test_progress_and_other_models(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     progress = Progress("variants", show=False)
-    monkeypatch.setattr(progress, "update", lambda count, share: seen.append(count))
+    monkeypatch.setattr(progress, "update", lambda count, fraction: seen.append(count))
     given.fit(progress=progress)
     assert seen[0] == 10
     assert seen == sorted(seen)
     assert seen[-1] == len(list(read_variants(given.vcf)))
-    monkeypatch.setattr(Spec, "open", lambda spec, machine: MIFMBaseline(machine=Machine("cpu")))
+    monkeypatch.setattr(Spec, "open", lambda spec, compute: MIFMBaseline(compute=ComputeOptions("cpu")))
     with pytest.raises(OptionError, match="toy=enformer:toy is no sequence network"):
         given.fit("other")
 

@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from mifm_kipoi.baselines.networks import basenji2
-from mifm_kipoi.baselines.protocol import MissingPackageError
-from mifm_kipoi.errors import InputError, OptionError, WeightsError
+from mifm_kipoi.errors import InputError, MissingPackageError, OptionError, WeightsError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.files import sha256_of
 from tests.baselines.networks.toy_networks import (

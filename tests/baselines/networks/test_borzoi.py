@@ -13,8 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mifm_kipoi.baselines.networks import borzoi
-from mifm_kipoi.baselines.protocol import MissingPackageError
-from mifm_kipoi.errors import OptionError, WeightsError
+from mifm_kipoi.errors import MissingPackageError, OptionError, WeightsError
 from mifm_kipoi.genomics.genome import Genome
 from tests.baselines.networks.toy_networks import (
     CPU,

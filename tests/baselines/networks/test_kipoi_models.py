@@ -19,8 +19,8 @@ from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.networks import kipoi_models
 from mifm_kipoi.baselines.networks.background import Background
 from mifm_kipoi.baselines.networks.sequence import NetworkError
-from mifm_kipoi.baselines.protocol import Machine, MissingPackageError
-from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.baselines.protocol import ComputeOptions
+from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.kipoi.sources import GROUP
@@ -232,7 +232,7 @@ def test_functions_are_those_of_kipoi_veff(
 
 def test_batches_do_not_matter(make: Make, genome: Genomes, variants: list[Variant]) -> None:
     argument = make()
-    found = [kipoi_models.open_kipoi(argument, Machine("cpu", size)) for size in (1, 4, 1_000)]
+    found = [kipoi_models.open_kipoi(argument, ComputeOptions("cpu", size)) for size in (1, 4, 1_000)]
     effects = [baseline.effects(variants, genome[0])[1] for baseline in found]
     np.testing.assert_allclose(effects[0], effects[1], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(effects[0], effects[2], rtol=1e-6, atol=1e-6)
@@ -247,7 +247,7 @@ def test_equals_mifm(monkeypatch: pytest.MonkeyPatch, genome: Genomes, named: bo
     bases = genome[1]["1"]
     variants = some_variants(bases, range(1_000, 1_030))
     variants += [Variant("1", 30, ".", bases[29], "A" if bases[29] != "A" else "C")]
-    mifm = MIFMBaseline(machine=CPU).score(variants, genome[0])
+    mifm = MIFMBaseline(compute=CPU).score(variants, genome[0])
     found = kipoi_models.open_kipoi(argument, CPU).score(variants, genome[0])
     assert list(found.status) == list(mifm.status)
     assert found.status[-1] == "too_many_n"
@@ -353,7 +353,7 @@ def test_dataloaders_that_exchange_windows(make: Make, change: str, batch_size: 
     """Without their ranges, their outputs tell."""
     argument = make(own=SILENT.replace("CHANGE", change))
     with pytest.raises(InputError, match=r"for 5 windows together than for each alone: .* in another order"):
-        kipoi_models.open_kipoi(argument, Machine("cpu", batch_size))
+        kipoi_models.open_kipoi(argument, ComputeOptions("cpu", batch_size))
 
 
 def test_models_whose_outputs_depend_on_the_batch(
@@ -363,7 +363,7 @@ def test_models_whose_outputs_depend_on_the_batch(
     with pytest.raises(InputError, match="makes of a window depends on the batch; expected each by itself"):
         kipoi_models.open_kipoi(argument, CPU)
     # Alone in its batch each window has its own numbers.
-    baseline = kipoi_models.open_kipoi(argument, Machine("cpu", 1))
+    baseline = kipoi_models.open_kipoi(argument, ComputeOptions("cpu", 1))
     np.testing.assert_allclose(
         baseline.effects(variants, genome[0])[1],
         1.01 * kipoi_models.open_kipoi(make(name="plain"), CPU).effects(variants, genome[0])[1],

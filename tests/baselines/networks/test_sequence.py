@@ -10,7 +10,7 @@ import torch
 
 from mifm_kipoi.baselines.networks.background import Background
 from mifm_kipoi.baselines.networks.sequence import NetworkError, SequenceBaseline, TorchReader
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
@@ -94,11 +94,11 @@ def test_effects_are_alternative_less_reference(tmp_path: Path) -> None:
 def test_batches_do_not_matter(genome: tuple[Genome, dict[str, str]]) -> None:
     variants = some_variants(genome[1]["1"], range(700, 760))
     network = Convolutions()
-    whole = baseline_of(network, WINDOW, Machine("cpu", 1_000)).effects(variants, genome[0])[1]
+    whole = baseline_of(network, WINDOW, ComputeOptions("cpu", 1_000)).effects(variants, genome[0])[1]
     scale = float(np.abs(whole).max())
-    for size, at_once in ((1, 1_000), (7, 1_000), (64, 5), (3, 1)):
-        baseline = baseline_of(network, WINDOW, Machine("cpu", size))
-        baseline.at_once = at_once
+    for size, chunk_size in ((1, 1_000), (7, 1_000), (64, 5), (3, 1)):
+        baseline = baseline_of(network, WINDOW, ComputeOptions("cpu", size))
+        baseline.chunk_size = chunk_size
         status, effects = baseline.effects(variants, genome[0])
         assert status == ["ok"] * len(variants)
         np.testing.assert_allclose(effects, whole, rtol=1e-6, atol=2e-5 * scale)
@@ -173,10 +173,10 @@ def snv(bases: str, pos: int) -> Variant:
     return Variant("1", pos, ".", bases[pos - 1], "A" if bases[pos - 1] != "A" else "C")
 
 
-@pytest.mark.parametrize(("window", "share", "text"), [(10_000, 0.1, "10%"), (10_002, 0.5, "50%")])
-def test_windows_with_n(tmp_path: Path, window: int, share: float, text: str) -> None:
+@pytest.mark.parametrize(("window", "fraction", "text"), [(10_000, 0.1, "10%"), (10_002, 0.5, "50%")])
+def test_windows_with_n(tmp_path: Path, window: int, fraction: float, text: str) -> None:
     """Windows of more than 10,000 bp may be half N, shorter ones a tenth."""
-    allowed = int(window * share)
+    allowed = int(window * fraction)
     for unknown, expected in ((allowed, "ok"), (allowed + 1, "too_many_n")):
         left = unknown // 2
         bases = "N" * left + random_bases(window - unknown) + "N" * (unknown - left)
@@ -306,14 +306,14 @@ def test_windows_that_a_network_cannot_read() -> None:
     with pytest.raises(OptionError, match="leave the network no bin"):
         TorchReader(torch.nn.Identity(), lambda net, windows: windows[:, 9:], 8, CPU)
     with pytest.raises(OptionError, match="no device 'abacus'"):
-        toy_baseline(WINDOW, Machine("abacus"))
+        toy_baseline(WINDOW, ComputeOptions("abacus"))
 
 
 @pytest.mark.parametrize(
-    ("window", "tracks", "at_once"),
+    ("window", "tracks", "chunk_size"),
     [(512, 1, 4_096), (16_513, 5_313, 127), (196_608, 5_313, 10), (524_288, 7_611, 4), (1_000, 21_907, 95)],
 )
-def test_a_killed_run_loses_little(window: int, tracks: int, at_once: int) -> None:
+def test_a_killed_run_loses_little(window: int, tracks: int, chunk_size: int) -> None:
     reader = Counting()
     reader.window, reader.tracks = window, tracks
-    assert SequenceBaseline(reader, about()).at_once == at_once
+    assert SequenceBaseline(reader, about()).chunk_size == chunk_size

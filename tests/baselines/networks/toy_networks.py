@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from mifm_kipoi.baselines.networks.sequence import About, SequenceBaseline, TorchReader
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.sequence import windows
 from tests.builders import write_fasta
 
-CPU = Machine("cpu")
-ONE_BY_ONE = Machine("cpu", 1)
+CPU = ComputeOptions("cpu")
+ONE_BY_ONE = ComputeOptions("cpu", 1)
 """The order of sums depends on the size of a batch, and networks of many layers carry the difference far."""
 
 TRACKS = 3
@@ -147,14 +147,14 @@ def about(name: str = "Toy") -> About:
     return About(name, "weighted bases", "nobody", "", {"weights_sha256": "0"}, {"torch": "any"})
 
 
-def toy_baseline(window: int, machine: Machine = CPU) -> SequenceBaseline:
+def toy_baseline(window: int, compute: ComputeOptions = CPU) -> SequenceBaseline:
     """A baseline around :class:`Toy`."""
-    return baseline_of(Toy(window), window, machine)
+    return baseline_of(Toy(window), window, compute)
 
 
-def baseline_of(network: torch.nn.Module, window: int, machine: Machine = CPU) -> SequenceBaseline:
+def baseline_of(network: torch.nn.Module, window: int, compute: ComputeOptions = CPU) -> SequenceBaseline:
     """A baseline around a network that reads (n, window, 4)."""
-    return SequenceBaseline(TorchReader(network, lambda net, x: net(x), window, machine), about())
+    return SequenceBaseline(TorchReader(network, lambda net, x: net(x), window, compute), about())
 
 
 class Convolutions(torch.nn.Module):

@@ -10,11 +10,11 @@ import pytest
 from benchmarks.known_truth import rule
 from benchmarks.known_truth.attribution import FAR, effects_by_motif
 from mifm_kipoi import Genome, Variant
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.mutagenesis.files import written
 from mifm_kipoi.mutagenesis.mutate import Effects
 from mifm_kipoi.mutagenesis.targets import Centre, variant_targets
 from mifm_kipoi.sequence.encoding import BASES, codes
-from mifm_kipoi.sequence.windows import Status
 from tests.benchmarks.known_truth.conftest import CAUSAL, COFACTOR
 from tests.builders import write_fasta
 

@@ -27,7 +27,7 @@ from benchmarks.known_truth.sequences import Locus
 from benchmarks.known_truth.simulate import held_out, simulate
 from benchmarks.known_truth.sizes import Simulation
 from mifm_kipoi import Genome, cut_windows, read_variants
-from mifm_kipoi.sequence.windows import Status
+from mifm_kipoi.conventions import Status
 from tests.benchmarks.known_truth.conftest import CAUSAL, COFACTOR, REPRESSOR, SMALL, slow_kinds
 from training.data.credible_sets import (
     KEPT,
@@ -169,7 +169,7 @@ def test_the_rule_on_windows_of_the_files_gives_the_truth(
 ) -> None:
     """By the rule, and by plain Python on the windows as text; a base beside variants has another truth."""
     variants = list(read_variants(small / "variants.vcf.gz"))
-    windows = cut_windows(variants, Genome(fasta), max_unknown_share=0.6)
+    windows = cut_windows(variants, Genome(fasta), max_n_fraction=0.6)
     assert set(windows.status) == {Status.OK}
     found = np.array([kind.value for kind in rule.classify_windows(windows.ref, 255)])
     assert truth["causal"].sum() > 25

@@ -52,8 +52,8 @@ def slow_log_likelihood(prior: Prior, bags: Sequence[Bag]) -> float:
         with_one = sum(one * factor for one, factor in zip(odds, factors, strict=True))
         found += math.log((sum(factors) / len(factors) + with_one) / (1 + sum(odds)))
         shares.append(sum(odds) / (1 + sum(odds)))
-    share = sum(shares) / len(shares)
-    return found + 5 * (math.log(share) + math.log(1 - share))
+    fraction = sum(shares) / len(shares)
+    return found + 5 * (math.log(fraction) + math.log(1 - fraction))
 
 
 @hypothesis.given(bags=bags_of)

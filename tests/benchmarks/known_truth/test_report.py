@@ -48,8 +48,8 @@ OTHERS = {
     "power": [("noisy_or", 0.05, 0.8), ("noisy_or", 0.2, 0.9)],
     "learning_curves": [("noisy_or", 1, epoch, 500 * epoch, 0.5, 0.6, 0.3 * epoch) for epoch in (1, 2, 3)],
     "kinds": [
-        ("noisy_or", kind, 9, share, -number, -number - 1, 1 - number)
-        for number, (kind, share) in enumerate(zip(KINDS, (0.9681, 0.004, 0.0279, 0, 0, 0), strict=True))
+        ("noisy_or", kind, 9, fraction, -number, -number - 1, 1 - number)
+        for number, (kind, fraction) in enumerate(zip(KINDS, (0.9681, 0.004, 0.0279, 0, 0, 0), strict=True))
     ],
     "attribution": [
         ("noisy_or", "causal_1", offset, base, int(base != "N"), 0.1 if base == "N" else 3, 0.05)

@@ -87,8 +87,8 @@ def test_the_shares_of_decoys() -> None:
     locus = sequences.make_locus(simulation, SPARSE, 2, np.random.default_rng(4))
     counts = {name: locus.kinds.count(Kind(name)) for name in ("causal", *shares)}
     assert counts.pop("causal") == 2
-    for name, share in shares.items():
-        assert 0 <= counts[name] - round(share * 200) <= 1, name
+    for name, fraction in shares.items():
+        assert 0 <= counts[name] - round(fraction * 200) <= 1, name
 
 
 def test_decoys_of_all_kinds_become_fewer_where_there_is_no_room() -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from mifm_kipoi.baselines.protocol import Declaration, Machine, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
 from mifm_kipoi.baselines.specs import Spec, parse_specs
 from mifm_kipoi.commands.mpra import add_mpra
 from mifm_kipoi.errors import InputError, OptionError, OutputError
@@ -205,7 +205,7 @@ def test_draws_depend_on_the_seed_and_the_element_alone(tmp_path: Path) -> None:
 
 def mpra_run(folder: Path, path: Path, **options: object) -> MPRARun:
     given = {"specs": parse_specs(["mifm"]), "options": Options(resamples=50), "threads": 1}
-    return MPRARun(table=path, folder=folder, machine=Machine("cpu"), **(given | options))  # type: ignore[arg-type]
+    return MPRARun(table=path, folder=folder, compute=ComputeOptions("cpu"), **(given | options))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -243,17 +243,22 @@ def test_nothing_is_lost(small: tuple[Path, Path, list[Row], list[str]]) -> None
         "mifm.mifm_ref", "mifm.mifm_abs_delta", "mifm.mifm_delta", "mifm.attribution", "|mifm.attribution|",
         "control.distance_to_centre", "control.random",
     }  # fmt: skip
-    told = json.loads((out / "evaluation.json").read_text())
-    assert told["table"] == {
+    manifest = json.loads((out / "evaluation.json").read_text())
+    assert manifest["table"] == {
         "name": "table.tsv.gz",
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
-    assert told["fasta"] is None
-    assert told["stretch"] == 50
-    assert told["models"] == ["mifm=mifm"]
-    assert (told["min_barcodes"], told["resamples"], told["seed"], told["max_p"]) == (10, 50, 1, 0.5)
-    assert told["declarations"]["mifm"]["held_out"] == ["9", "10"]
-    assert told["declarations"]["mifm"]["made_by"]["max_unknown_share"] == 1.0
+    assert manifest["fasta"] is None
+    assert manifest["stretch"] == 50
+    assert manifest["models"] == ["mifm=mifm"]
+    assert (
+        manifest["min_barcodes"],
+        manifest["resamples"],
+        manifest["seed"],
+        manifest["max_p"],
+    ) == (10, 50, 1, 0.5)
+    assert manifest["declarations"]["mifm"]["held_out"] == ["9", "10"]
+    assert manifest["declarations"]["mifm"]["made_by"]["max_n_fraction"] == 1.0
 
 
 def test_the_report(small: tuple[Path, Path, list[Row], list[str]]) -> None:
@@ -318,7 +323,7 @@ def test_effects_made_of_scores_are_found_with_a_genome(tmp_path: Path) -> None:
 class NoScores(Spec):
     """A model that scores nothing."""
 
-    at_once = 100
+    chunk_size = 100
 
     @property
     def declaration(self) -> Declaration:
@@ -327,7 +332,7 @@ class NoScores(Spec):
     def check(self) -> None:
         """Needs nothing."""
 
-    def open(self, machine: Machine | None = None) -> NoScores:  # type: ignore[override]
+    def open(self, compute: ComputeOptions | None = None) -> NoScores:  # type: ignore[override]
         return self
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
@@ -399,9 +404,9 @@ def test_the_command(
     options = parser.parse_args(words)
     run: Callable[[argparse.Namespace], None] = options.run
     run(options)
-    told = capsys.readouterr()
-    assert "48 rows of 1 elements: 48 few_barcodes" in told.out
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert "48 rows of 1 elements: 48 few_barcodes" in printed.out
+    assert printed.err == ""
     report = (out / "report.md").read_text()
     assert "There is no verdict. a.mifm_ref: no effect of an exchange is evaluated" in report
     assert "No score correlates" not in report

@@ -36,14 +36,16 @@ def element(length: int) -> str:
     return CONTIG[START - 1 : START - 1 + length]
 
 
-def places(folder: Path, rows: Sequence[Row], contigs: dict[str, str] | None, share: float = 0.01) -> Places:
+def places(
+    folder: Path, rows: Sequence[Row], contigs: dict[str, str] | None, fraction: float = 0.01
+) -> Places:
     """With a genome, or with the elements alone."""
     table = read_measurements(write_table(folder / "t.tsv", rows))
     elements = find_elements(table)
     if contigs is not None:
-        return Places(table.rows, elements, Genome(write_fasta(folder / "g.fa", contigs)), False, share)
+        return Places(table.rows, elements, Genome(write_fasta(folder / "g.fa", contigs)), False, fraction)
     placed = write_own_genome(elements, own_sequences(table, elements), folder / "own.fa")
-    return Places(table.rows, placed, Genome(folder / "own.fa"), True, share)
+    return Places(table.rows, placed, Genome(folder / "own.fa"), True, fraction)
 
 
 def scored(found: Places, baseline: Baseline | None = None) -> list[Source]:
@@ -75,7 +77,7 @@ def test_elements_alone_are_scored_as_with_n_around_them(tmp_path: Path) -> None
     alone = "".join(base if START + place in known else "N" for place, base in enumerate(own))
     lonely = scored(places(tmp_path, rows, None))
     around = places(tmp_path, rows, {"chr5": "N" * (START - 1) + alone + "N" * 900})
-    limit = MIFMBaseline(max_unknown_share=1.0)
+    limit = MIFMBaseline(max_n_fraction=1.0)
     expected = scored(Places(around.rows, around.elements, around.genome, True, 0.01), limit)
     for found, wanted in zip(lonely, expected, strict=True):
         assert found.scores == wanted.scores
@@ -148,7 +150,7 @@ def test_another_genome_ends_the_run(tmp_path: Path) -> None:
     shifted = {"chr5": "A" + CONTIG}
     with pytest.raises(ReferenceMismatchError, match="REF alleles differ from"):
         scored(places(tmp_path, rows, shifted))
-    assert "ref_mismatch" in scored(places(tmp_path, rows, shifted, share=1.0))[0].status
+    assert "ref_mismatch" in scored(places(tmp_path, rows, shifted, fraction=1.0))[0].status
 
 
 def test_a_contig_that_is_not_there(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_a_contig_that_is_not_there(tmp_path: Path) -> None:
 class Fake:
     """Scores that tell what was asked for."""
 
-    at_once = 5
+    chunk_size = 5
 
     def __init__(self, window: int | None) -> None:
         self.asked: list[Variant] = []
@@ -169,7 +171,7 @@ class Fake:
         )
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
-        assert len(variants) <= self.at_once
+        assert len(variants) <= self.chunk_size
         self.asked += variants
         number = np.array([float(variant.pos) for variant in variants])
         status = ["too_many_n" if variant.alt == "A" else "ok" for variant in variants]

@@ -317,8 +317,8 @@ def test_parts_are_the_whole(tmp_path: Path, name: str, monkeypatch: pytest.Monk
         table.to_csv(tmp_path / name, sep="\t", index=False)
     else:
         table.to_parquet(tmp_path / name)
-    for at_once in (1, 3, 7, 100):
-        monkeypatch.setattr(variant_tables, "_AT_ONCE", at_once)
+    for chunk_size in (1, 3, 7, 100):
+        monkeypatch.setattr(variant_tables, "_AT_ONCE", chunk_size)
         parts = list(read_parts(tmp_path / name, {"x"}))
         whole = pd.concat(parts)
         assert whole["pos"].tolist() == table["pos"].tolist()

@@ -365,8 +365,8 @@ def write_comparison(folder: Path, labels: pd.DataFrame, **held_out: list[str]) 
         columns[f"{label}.signed"] = -table[name]
         columns[f"{label}.status"] = np.where(missing, "too_many_n", "ok")
         spec = f"{label}={'mifm:weights' if label == 'net' else 'causaldb:file'}"
-        told = declaration({"first": True, "signed": False}, held_out.get(label, []))
-        models.append({"label": label, "spec": spec, "declaration": told})
+        declared = declaration({"first": True, "signed": False}, held_out.get(label, []))
+        models.append({"label": label, "spec": spec, "declaration": declared})
     folder.mkdir(exist_ok=True)
     path = folder / "scores.parquet"
     columns.to_parquet(path)
@@ -608,13 +608,13 @@ def test_what_makes_numbers_rough_is_told(tmp_path: Path) -> None:
     table.loc[:30, "pips.first"] = np.nan
     table.to_parquet(path)
     notes = run(path, truth, tmp_path / "out", columns=("net.first", "pips.signed", "pips.first"))["notes"]
-    told = " | ".join(notes)
-    assert re.search(r"only [1-6] positive variants that all scores have: intervals are rough", told)
+    text = " | ".join(notes)
+    assert re.search(r"only [1-6] positive variants that all scores have: intervals are rough", text)
     assert re.search(
-        r"only \d\d\.\d % of the labelled variants have all scores; pips\.first has the fewest", told
+        r"only \d\d\.\d % of the labelled variants have all scores; pips\.first has the fewest", text
     )
-    assert re.search(r"only \d blocks to resample", told)
-    assert "pips.signed is not meant to rank variants" in told
+    assert re.search(r"only \d blocks to resample", text)
+    assert "pips.signed is not meant to rank variants" in text
 
 
 def test_scores_without_common_rows(tmp_path: Path, labels: pd.DataFrame) -> None:

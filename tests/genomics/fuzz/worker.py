@@ -111,7 +111,7 @@ def _variants(path: Path, genome: Path) -> list[tuple[str, int, str, str]]:
     from mifm_kipoi.sequence.windows import stream_windows
 
     variants = list(read_variants(path))
-    chunks = list(stream_windows(variants, Genome(genome), max_mismatch_share=1.0))
+    chunks = list(stream_windows(variants, Genome(genome), max_mismatch_fraction=1.0))
     assert [variant for chunk in chunks for variant in chunk.variants] == variants
     return [(variant.chrom, variant.pos, variant.ref, variant.alt) for variant in variants]
 
@@ -150,7 +150,7 @@ def _genome(path: Path, block: int, vcf: Path) -> dict[str, bytes]:
         genome = module.Genome(path)
         contigs = {name: genome.fetch(name, 0, size).tobytes() for name, size in genome.contigs.items()}
         variants = list(read_variants(vcf))
-        chunks = stream_windows(variants, genome, max_mismatch_share=1.0)
+        chunks = stream_windows(variants, genome, max_mismatch_fraction=1.0)
         assert sum(len(chunk) for chunk in chunks) == len(variants)
     finally:
         module._BLOCK = 1 << 16

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.kipoi.bridges import shared as bridge
 from mifm_kipoi.kipoi.bridges.shared import BridgeError, DataloaderArguments, Unsupported
-from mifm_kipoi.sequence.windows import Status, stream_windows
+from mifm_kipoi.sequence.windows import stream_windows
 from mifm_kipoi.support.files import written_whole
 from tests.builders import write_fasta
 from tests.conftest import Run
@@ -127,15 +128,15 @@ def test_regions_cover(tmp_path: Path, start: int, end: int, covered: bool) -> N
 
 
 def test_dataloader_arguments() -> None:
-    assert DataloaderArguments.read({"fasta_file": "a.fa", "max_mismatch_share": 1}) == DataloaderArguments(
-        "a.fa", max_mismatch_share=1.0
-    )
+    assert DataloaderArguments.read(
+        {"fasta_file": "a.fa", "max_mismatch_fraction": 1}
+    ) == DataloaderArguments("a.fa", max_mismatch_fraction=1.0)
     with pytest.raises(BridgeError, match="--dataloader_args lack the genome"):
         DataloaderArguments.read({})
     with pytest.raises(BridgeError, match="--dataloader_args do not know fasta; expected"):
         DataloaderArguments.read({"fasta_file": "a.fa", "fasta": "b.fa"})
     with pytest.raises(BridgeError, match="could not convert string to float: 'half'; expected numbers"):
-        DataloaderArguments.read({"fasta_file": "a.fa", "max_unknown_share": "half"})
+        DataloaderArguments.read({"fasta_file": "a.fa", "max_n_fraction": "half"})
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:

@@ -59,9 +59,9 @@ def bcftools(*arguments: str | Path) -> str:
 def test_scores_are_those_of_predict(score: Score, run: Run, example: Path, tmp_path: Path) -> None:
     vcf, out = example / "variants.vcf", tmp_path / "out.vcf"
     # Half of the window at either end of a contig is N.
-    done = score(vcf, "-o", out, "-s", *ENGINE_SCORES, max_unknown_share=0.5)
+    done = score(vcf, "-o", out, "-s", *ENGINE_SCORES, max_n_fraction=0.5)
     table = annotated(out)
-    predicted = predict(run, vcf, example / "genome.fa", tmp_path / "out.tsv", max_unknown_share=0.5)
+    predicted = predict(run, vcf, example / "genome.fa", tmp_path / "out.tsv", max_n_fraction=0.5)
     scored = check_agreement(table, predicted)
     at_ends = table[table["pos"].isin([1, 6000]) & (table["chrom"] == "1")]
     assert at_ends["status"].tolist() == ["ok", "ok"]
@@ -227,7 +227,7 @@ def test_another_genome_build_is_an_error(score: Score, example: Path, tmp_path:
     assert "REF alleles differ from" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "in.vcf"]
-    score(vcf, "-o", out, max_mismatch_share=1.0)
+    score(vcf, "-o", out, max_mismatch_fraction=1.0)
     statuses = annotated(out)["status"].tolist()
     assert statuses.count("ref_mismatch") > 5
     assert len(records(out)) == len(records(vcf))
@@ -283,7 +283,7 @@ def test_dataloader_arguments_are_checked(run: Run, example: Path, arguments: st
     done = run(VEFF, "score_variants", "MIFM", *options, check=False)
     assert done.returncode == 1
     assert "kipoi-veff: error: --dataloader_args " in done.stderr
-    assert "with any of fasta_file, max_unknown_share, max_mismatch_share" in done.stderr
+    assert "with any of fasta_file, max_n_fraction, max_mismatch_fraction" in done.stderr
 
 
 def test_debug_shows_the_traceback(run: Run, example: Path) -> None:

@@ -35,9 +35,9 @@ def table(path: Path, model: str = "MIFM") -> pd.DataFrame:
 
 def test_scores_are_those_of_predict(run: Run, example: Path, tmp_path: Path) -> None:
     vcf, fasta, out = example / "variants.vcf", example / "genome.fa", tmp_path / "out.tsv"
-    run(VEFF2, vcf, fasta, out, "-m", "MIFM", *ALL_SCORES, "--max-unknown-share", "0.5")
+    run(VEFF2, vcf, fasta, out, "-m", "MIFM", *ALL_SCORES, "--max-n-fraction", "0.5")
     found = table(out)
-    predicted = predict(run, vcf, fasta, tmp_path / "predicted.tsv", max_unknown_share=0.5)
+    predicted = predict(run, vcf, fasta, tmp_path / "predicted.tsv", max_n_fraction=0.5)
     assert check_agreement(found, predicted) > 25
     assert found["DIFF"].abs().min() > 1e-4
     over = found[found["status"] == "window_over_contig_end"]
@@ -87,7 +87,7 @@ def test_another_genome_build_is_an_error(run: Run, example: Path, tmp_path: Pat
     assert done.stderr.startswith("kipoi-veff2: error: ")
     assert "REF alleles differ from" in done.stderr
     assert not out.exists()
-    run(VEFF2, *command, "--max-mismatch-share", "1")
+    run(VEFF2, *command, "--max-mismatch-fraction", "1")
     assert (table(out)["status"] == "ref_mismatch").sum() > 5
 
 

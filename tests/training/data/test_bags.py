@@ -208,5 +208,5 @@ def test_another_genome_build_is_noticed(genome):
     ]
     with pytest.raises(ReferenceMismatchError, match=r"7 of 60 variants .*1:321 [CG]/[CG]"):
         make_bags([associations(*rows)], genome)
-    made = make_bags([associations(*rows)], genome, max_mismatch_share=0.12)
+    made = make_bags([associations(*rows)], genome, max_mismatch_fraction=0.12)
     assert made.counts["orientation"] == {"ok": 53, "ref_mismatch": 7}

@@ -132,9 +132,9 @@ def test_another_genome_build_is_an_error(tmp_path: Path) -> None:
     rows: list[Row] = [("1", pos, "AG"[pos % 2], "C", ".", "AF=0.5") for pos in range(900, 920)]
     vcf = write(tmp_path / "a.vcf", rows)
     positives = positives_at(("1", 899, "A", "C"))
-    with pytest.raises(ReferenceMismatchError, match=r"10 of 20 REF alleles differ .*max_mismatch_share"):
+    with pytest.raises(ReferenceMismatchError, match=r"10 of 20 REF alleles differ .*max_mismatch_fraction"):
         find_negatives(NegativesConfig((vcf,)), positives, genome)
-    _, counts = find_negatives(NegativesConfig((vcf,), max_mismatch_share=1), positives, genome)
+    _, counts = find_negatives(NegativesConfig((vcf,), max_mismatch_fraction=1), positives, genome)
     assert counts == {"read": 20, "ref_mismatch": 10, "kept": 10}
 
 
@@ -157,7 +157,7 @@ def test_files_without_any_negative_are_an_error(tmp_path: Path) -> None:
         ("{vcf: [a], frequency: AC/}", "expected an INFO tag"),
         ("{vcf: [a], min_maf: 0.6}", "min_maf is 0.6"),
         ("{vcf: [a], max_distance: 0}", "max_distance is 0"),
-        ("{vcf: [a], max_mismatch_share: 2}", "max_mismatch_share is 2"),
+        ("{vcf: [a], max_mismatch_fraction: 2}", "max_mismatch_fraction is 2"),
     ],
 )
 def test_configurations_that_are_refused(tmp_path: Path, text: str, message: str) -> None:

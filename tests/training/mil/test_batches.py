@@ -106,17 +106,17 @@ def test_processes_share_the_bags(world: int) -> None:
         for rank in range(world)
     ]
     shares = [sampler.epoch(2) for sampler in samplers]
-    share = -(-5 // world)
+    fraction = -(-5 // world)
     for sampler, epoch in zip(samplers, shares, strict=True):
         assert_sound(epoch, data, 127)
-        assert len(epoch) == sampler.steps == -(-share // 2)
-        assert epoch.whole.labels.sum() == share
+        assert len(epoch) == sampler.steps == -(-fraction // 2)
+        assert epoch.whole.labels.sum() == fraction
     positives = [bag for epoch in shares for bag in bags_of(epoch) if bag < 5]
     assert set(positives) == {0, 1, 2, 3, 4}
-    assert len(positives) == share * world
+    assert len(positives) == fraction * world
     order = [bag for bag in bags_of(whole) if bag < 5]
     assert [bag for bag in bags_of(shares[1]) if bag < 5] == [
-        order[place % 5] for place in range(1, share * world, world)
+        order[place % 5] for place in range(1, fraction * world, world)
     ]
     if world == 2:
         negatives = [bag for epoch in shares for bag in bags_of(epoch) if bag >= 5]

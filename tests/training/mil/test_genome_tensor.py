@@ -137,7 +137,7 @@ def test_windows_are_those_of_the_package(genome: Genome) -> None:
     instances = table(genome, sites)
     tensor = GenomeTensor.read(genome, instances["chrom"], margin=512)
     variants = [Variant("chr" + row.chrom, row.pos, ".", row.ref, row.alt) for row in instances.itertuples()]
-    windows = cut_windows(variants, genome, max_unknown_share=1.0)
+    windows = cut_windows(variants, genome, max_n_fraction=1.0)
     scored = windows.ref.min(1) < NO_BASE
     assert scored.sum() >= 4
     predictor = Predictor(random_network(MIFMConfig(channels=5)))

@@ -1,0 +1,40 @@
+"""What the whole package agrees on: the window, statuses of variants, limits and columns."""
+
+from __future__ import annotations
+
+import enum
+
+WINDOW = 512
+"""Length of a window in base pairs."""
+
+VARIANT_INDEX = 255
+"""0-based index in the window of the first base of the variant's allele."""
+
+MAX_N_FRACTION = 0.1
+"""Largest fraction of N in a window that is scored. With a tenth of a window replaced by N, scores of the
+published model keep a Spearman correlation of 0.98 with those of the full window; with a quarter 0.87,
+with a half 0.28 (docs/conventions.md)."""
+
+FEW_MISMATCHES = 5
+"""REF alleles that may differ from the FASTA in any file, however small."""
+
+MAX_MISMATCH_FRACTION = 0.01
+"""Fraction of REF alleles that may differ from the FASTA, beyond the few."""
+
+CHUNK = 8192
+"""Variants that are read, cut and scored together."""
+
+
+class Status(enum.StrEnum):
+    """Why a variant has a score, or has none."""
+
+    OK = "ok"
+    MISSING_ALT = "missing_alt"
+    SPANNING_DELETION = "spanning_deletion"
+    SYMBOLIC_ALT = "symbolic_alt"
+    BREAKEND = "breakend"
+    NON_ACGT_ALLELE = "non_acgt_allele"
+    CONTIG_NOT_IN_FASTA = "contig_not_in_fasta"
+    POSITION_OUTSIDE_CONTIG = "position_outside_contig"
+    REF_MISMATCH = "ref_mismatch"
+    TOO_MANY_N = "too_many_n"
