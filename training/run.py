@@ -149,7 +149,7 @@ class _Steps:
             self._say("data", COMPLETE)
             return dataset
         began = time.monotonic()
-        made = prepare(recipe)
+        made = prepare(recipe.fasta, recipe.data)
         write_dataset(folder, made)
         with written_whole(folder / "report.md") as path:
             path.write_text(render(made.manifest))

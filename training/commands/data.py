@@ -61,7 +61,8 @@ def add(commands: Commands) -> None:
 
 
 def _data(options: argparse.Namespace) -> None:
-    dataset = prepare(read_recipe(options))
+    recipe = read_recipe(options)
+    dataset = prepare(recipe.fasta, recipe.data)
     out = Path(options.out)
     write_dataset(out, dataset)
     with written_whole(out / REPORT) as path:

@@ -8,7 +8,7 @@ import logging
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,6 @@ from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
 from training.data.negatives import NegativesConfig, find_negatives
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
 from training.data.summary_statistics import SummaryStatisticsConfig, read_summary_statistics
-
-if TYPE_CHECKING:
-    from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -77,13 +74,14 @@ class DataConfig:
             )
 
 
-def prepare(recipe: Recipe) -> DataSet:
-    """Make a data set of a recipe's tables.
+def prepare(fasta: str, config: DataConfig) -> DataSet:
+    """Make a data set from tables.
 
     Parameters
     ----------
-    recipe : Recipe
-        Its ``fasta`` and ``data``. With a FASTA every variant is checked against it.
+    fasta : str
+        Reference genome, against which every variant is checked; empty for none.
+    config : DataConfig
 
     Returns
     -------
@@ -98,17 +96,16 @@ def prepare(recipe: Recipe) -> DataSet:
     MIFMError
         When an input cannot be read, or no positive bag is left.
     """
-    config = recipe.data
     if (config.credible_sets is None) == (config.summary_statistics is None):
         given = "both" if config.credible_sets else "neither"
         raise ConfigurationError(
             f"data has {given} of credible_sets and summary_statistics; expected one of them, such as "
             "data: {credible_sets: {path: credible_set.txt.gz}}"
         )
-    genome = Genome(recipe.fasta) if recipe.fasta else None
+    genome = Genome(fasta) if fasta else None
     counts: collections.Counter[str] = collections.Counter()
     # Before hours of work on the tables.
-    inputs = _inputs(config, recipe.fasta)
+    inputs = _inputs(config, fasta)
     associations = _associations(config, counts)
     made = make_bags(associations, genome, config.max_mismatch_fraction)
     report: dict[str, Any] = {"source": dict(counts), "variants": made.counts}
@@ -127,7 +124,7 @@ def prepare(recipe: Recipe) -> DataSet:
             "python": platform.python_version(),
             **{name: version(name) for name in ("numpy", "pandas", "pyarrow")},
         },
-        "configuration": {"fasta": recipe.fasta, "data": to_plain(config)},
+        "configuration": {"fasta": fasta, "data": to_plain(config)},
         "inputs": [{"path": path, "sha256": checksum} for path, checksum in inputs.items()],
         "reference": REFERENCE if genome else NO_REFERENCE,
         "report": report,

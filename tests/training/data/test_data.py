@@ -28,6 +28,10 @@ COLUMNS = {
 }
 
 
+def prepare_recipe(recipe):
+    return prepare(recipe.fasta, recipe.data)
+
+
 @pytest.fixture
 def small(tmp_path):
     """A recipe with three blocks; REF of ``ACGT`` again and again is A at 401, 405 ..., C at 402 ..."""
@@ -132,8 +136,10 @@ def test_windows_over_the_border_of_a_split_count_before_the_size(small):
     setting = "data.splits.test=['1:500-4000']"
     message = "no positive bag has 3 instances or more: .*'instances_over_the_border_of_a_split': 3,"
     with pytest.raises(InputError, match=message):
-        prepare(read_configuration(small, Recipe, [setting, "data.min_bag_size=3"]))
-    made = prepare(read_configuration(small, Recipe, [setting, "data.min_bag_size=1", "data.negatives=null"]))
+        prepare_recipe(read_configuration(small, Recipe, [setting, "data.min_bag_size=3"]))
+    made = prepare_recipe(
+        read_configuration(small, Recipe, [setting, "data.min_bag_size=1", "data.negatives=null"])
+    )
     assert made.bags["block"].tolist() == ["c", "b"]
     assert made.manifest["report"]["filters"]["instances_over_the_border_of_a_split"] == 3
 
@@ -141,7 +147,7 @@ def test_windows_over_the_border_of_a_split_count_before_the_size(small):
 def test_a_bag_in_two_splits_is_left_out(small, tmp_path):
     table = tmp_path / "table.tsv"
     table.write_text(table.read_text() + "1:2001_A_G\ta\ts\t1\t0.5\t0.7\n")
-    made = prepare(
+    made = prepare_recipe(
         read_configuration(small, Recipe, ["data.splits.test=['1:1000-4000']", "data.negatives=null"])
     )
     assert made.bags["block"].tolist() == ["b"]
@@ -154,7 +160,7 @@ def test_one_source_of_positives_is_needed(small, given):
     if given == "both":
         settings = ["data.summary_statistics={path: table.tsv, ld_blocks: {path: table.tsv}}"]
     with pytest.raises(ConfigurationError, match=f"data has {given} of credible_sets and .*; expected one"):
-        prepare(read_configuration(small, Recipe, settings))
+        prepare_recipe(read_configuration(small, Recipe, settings))
 
 
 def test_errors_are_one_line_and_codes(small, tmp_path, capsys):
@@ -208,7 +214,7 @@ def test_the_real_causaldb2_extract(reference_data, tmp_path):
     source = reference_data / "data" / "finemapping" / "causaldb2_AD.csv.gz"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"data": {"credible_sets": {"path": str(source)}}}))
-    made = prepare(read_configuration(recipe, Recipe))
+    made = prepare_recipe(read_configuration(recipe, Recipe))
     report = made.manifest["report"]
     assert report["variants"] == {
         "rows": 10393, "rows_repeated_within_study": 2177, "rows_united_over_studies": 1044,
@@ -249,7 +255,7 @@ def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
     }
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
-    made = prepare(read_configuration(path, Recipe))
+    made = prepare_recipe(read_configuration(path, Recipe))
     report = made.manifest["report"]
     assert report["source"]["kept_with_p_value_0"] == 12
     assert report["filters"]["positive_bags_before"] == {"all": 2175}
