@@ -11,7 +11,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < 
 .PHONY: demo test veff workflow lint lock system clean
 
 # Score, rank and plot the packaged example, or with VCF=... FASTA=... your own variants.
-demo: $(VENV)/installed system
+demo: $(VENV)/installed
 	@$(BIN)/mifm demo $(VCF) $(FASTA)
 
 # All tests.
@@ -50,14 +50,14 @@ $(WORKFLOW_VENV)/installed: workflow/requirements.txt workflow/constraints.txt
 	$(WORKFLOW_VENV)/bin/python -m pip install --quiet --constraint workflow/constraints.txt --requirement workflow/requirements.txt
 	@touch $@
 
-# Programs that no Python package brings: bedtools reads BED files, bcftools and tabix are oracles of the tests.
+# Programs that no Python package brings, for the tests: bedtools reads BED files, bcftools and tabix are oracles.
 system:
 	@missing=; for program in bedtools bcftools tabix; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
 	else \
-		echo "Not installed:$$missing. Needed for regions in BED files and for some tests. Install with"; \
+		echo "Not installed:$$missing. Needed by some tests (bedtools also for regions in BED files). Install with"; \
 		echo "  sudo apt-get install$$missing    or    conda install -c bioconda$$missing"; \
 	fi
 

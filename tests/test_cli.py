@@ -98,6 +98,9 @@ def test_weights_list_show_import_verify(tmp_path: Path, capsys: pytest.CaptureF
     shown = dict(line.split("\t", 1) for line in capsys.readouterr().out.splitlines() if "\t" in line)
     assert int(shown["parameters"]) == sum(p.numel() for p in random_network(TINY).parameters())
     assert '"window": 64' in shown["configuration"]
+    assert shown["licence"] == "none stated"
+    assert main(["weights", "show", "embedded"]) == 0
+    assert "The authors state no licence for their checkpoint" in capsys.readouterr().out
     assert main(["weights", "verify"]) == 0
     assert [line.split("\t")[:2] for line in capsys.readouterr().out.splitlines()] == [
         ["embedded", "ok"],

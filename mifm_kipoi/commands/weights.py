@@ -49,6 +49,7 @@ def _weights_show(options: argparse.Namespace) -> None:
         f"tensors sha256\t{found.sha256}",
         f"configuration\t{json.dumps(found.config.to_dict())}",
         f"provenance\t{json.dumps(found.provenance, indent=2)}",
+        f"licence\t{' '.join(found.licence.split())}",
     )
 
 

@@ -48,7 +48,11 @@ TENSORS_SHA256 = {
 }
 """Checksums (:func:`tensors_sha256`) of the weights whose names promise particular numbers."""
 
+NO_LICENCE = "none stated"
+"""What is said of weights whose provenance names no licence, such as the published ones."""
+
 _EMBEDDED_PATH = Path(__file__).parent / "embedded.safetensors"
+_EMBEDDED_LICENCE = _EMBEDDED_PATH.with_name("embedded.LICENCE.txt")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_BYTES = 1 << 30
 
@@ -79,6 +83,13 @@ class Weights:
     state: Mapping[str, torch.Tensor]
     provenance: Mapping[str, Any]
     sha256: str
+
+    @property
+    def licence(self) -> str:
+        """The licence of the weights: the note beside the embedded ones, or what their provenance states."""
+        if self.path == _EMBEDDED_PATH:
+            return _EMBEDDED_LICENCE.read_text()
+        return str(self.provenance.get("licence", NO_LICENCE))
 
     def model(self) -> MIFM:
         """A network with these weights, in evaluation mode, on the CPU."""

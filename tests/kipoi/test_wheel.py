@@ -44,10 +44,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
+    assert "License-File: LICENSE\n" in metadata
+    assert "License-File: mifm_kipoi/network/embedded.LICENCE.txt\n" in metadata
     group = "mifm_kipoi/kipoi/group/MIFM"
     for folder in (group, f"{group}/sequence", f"{group}/published", f"{group}/published/sequence"):
         assert {f"{folder}/{name}" for name in ("model.yaml", "dataloader.yaml", "dataloader.py")} <= names
     assert {
+        "mifm_kipoi/network/embedded.LICENCE.txt",
         "mifm_kipoi/network/embedded.safetensors",
         "mifm_kipoi/py.typed",
         "training/configs/embedded.yaml",
