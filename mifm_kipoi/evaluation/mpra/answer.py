@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mifm_kipoi.evaluation.mpra.correlations import ALL, Question
-from mifm_kipoi.evaluation.mpra.scores import CONTROL
+from mifm_kipoi.evaluation.mpra.records import ALL, CONTROL, Question
 from mifm_kipoi.evaluation.mpra.table import Kind
 from mifm_kipoi.reports import page
 from mifm_kipoi.statistics.correlation import FEWEST_POSITIONS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import hashlib
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.evaluation.mpra.elements import Element
-from mifm_kipoi.evaluation.mpra.scores import CONTROL, DISTANCE, Source
+from mifm_kipoi.evaluation.mpra.records import (
+    ALL,
+    CONTROL,
+    DISTANCE,
+    HELD_OUT,
+    SEEN,
+    Question,
+    Series,
+    Source,
+)
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.genome import contig_key
 from mifm_kipoi.statistics.correlation import (
@@ -31,48 +39,8 @@ MEASURES = ("spearman", "pearson", "partial", "difference")
 """Estimates of a table; the last two are Spearman's correlation given the distance to the centre, and its
 difference to that of the distance."""
 
-ALL = "all"
-"""The stratum of all effects, and the group of all elements."""
-
-HELD_OUT, SEEN = "held_out", "not_held_out"
-"""Groups of elements by whether the model's chromosomes that nothing was fitted on hold them."""
-
 _FEWEST_ROWS = 3
 _DISTANCE = f"{CONTROL}.{DISTANCE.name}"
-
-
-class Question(enum.StrEnum):
-    """What a score is held against."""
-
-    SIZE = "size"
-    """The size of the measured effect."""
-
-    DIRECTION = "direction"
-    """The measured effect with its sign."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Series:
-    """Numbers that are held against measured effects.
-
-    Parameters
-    ----------
-    label : str
-        Of the model.
-    name : str
-        Of the column, between bars where its size is taken.
-    question : Question
-    values : numpy.ndarray of float64, shape (n,)
-    held_out : frozenset of str
-        Chromosomes (:func:`mifm_kipoi.genomics.genome.contig_key`) that nothing of the model was fitted or
-        chosen on.
-    """
-
-    label: str
-    name: str
-    question: Question
-    values: npt.NDArray[np.float64]
-    held_out: frozenset[str] = frozenset()
 
 
 def series_of(sources: Sequence[Source]) -> list[Series]:

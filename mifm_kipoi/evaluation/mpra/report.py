@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +12,21 @@ import pandas as pd
 
 from mifm_kipoi.evaluation.mpra import plots
 from mifm_kipoi.evaluation.mpra.answer import answer, estimate
-from mifm_kipoi.evaluation.mpra.correlations import ALL, HELD_OUT, SEEN, Question
 from mifm_kipoi.evaluation.mpra.elements import Element
-from mifm_kipoi.evaluation.mpra.scores import CONTROL, Source
+from mifm_kipoi.evaluation.mpra.records import (
+    ALL,
+    CONTROL,
+    HELD_OUT,
+    SEEN,
+    Evaluated,
+    Question,
+    Source,
+)
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.genome import contig_key
 from mifm_kipoi.reports import page
 from mifm_kipoi.reports.page import Block, Picture, Section, Table
 from mifm_kipoi.statistics.correlation import FEWEST_POSITIONS, STRETCH
-
-if TYPE_CHECKING:
-    from mifm_kipoi.evaluation.mpra.run import Evaluated
 
 TITLE = "Scores and the measured effects of single bases in regulatory elements"
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import ComputeOptions
@@ -29,7 +28,8 @@ from mifm_kipoi.evaluation.mpra.elements import (
     unknown_shares,
     write_own_genome,
 )
-from mifm_kipoi.evaluation.mpra.scores import CONTROL, Places, Source, control_scores, model_scores
+from mifm_kipoi.evaluation.mpra.records import CONTROL, Evaluated, Source
+from mifm_kipoi.evaluation.mpra.scores import Places, control_scores, model_scores
 from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.workers import set_threads
@@ -40,33 +40,6 @@ from mifm_kipoi.version import __version__
 
 # Readers of tables with tabs take quotes as they are.
 _AS_TEXT: Any = {"sep": "\t", "index": False, "float_format": "%.10g", "quoting": csv.QUOTE_NONE}
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluated:
-    """What an evaluation found; the report is made of it.
-
-    Parameters
-    ----------
-    measurements : Measurements
-    elements : list of Element
-        On the contigs of the genome that was read, or of their own sequences.
-    sources : list of Source
-    by_element, summary : pandas.DataFrame
-        From :func:`mifm_kipoi.evaluation.mpra.correlations.correlate` and ``summarise``.
-    unknown : numpy.ndarray of float64, optional
-        Share of N in the window of each base, where only elements themselves were read.
-    made_by : dict of plain JSON types
-        Version, inputs and their checksums, options, declarations of models.
-    """
-
-    measurements: Measurements
-    elements: list[Element]
-    sources: list[Source]
-    by_element: pd.DataFrame
-    summary: pd.DataFrame
-    unknown: npt.NDArray[np.float64] | None
-    made_by: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +99,7 @@ class MPRARun:
         MIFMError
             When an input cannot be read, a package is missing, or an output cannot be written.
         """
+        # Imports Matplotlib, which is optional.
         from mifm_kipoi.evaluation.mpra.report import write_report
 
         # What is bound to fail fails before anything is scored.

@@ -8,13 +8,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.mifm import MIFMBaseline
-from mifm_kipoi.baselines.protocol import Baseline, Declaration, Score
+from mifm_kipoi.baselines.protocol import Baseline, Score
 from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.evaluation.mpra.elements import Element, as_variants
+from mifm_kipoi.evaluation.mpra.records import CONTROL, DISTANCE, Source
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
@@ -26,9 +26,6 @@ from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.progress import Progress
 
-CONTROL = "control"
-"""Label of the controls, which no model may have."""
-
 ATTRIBUTION = Score(
     "attribution",
     "change of the logit of a window that is not centred on the exchange, but on the element, or on the "
@@ -37,41 +34,10 @@ ATTRIBUTION = Score(
     signed=True,
 )
 
-DISTANCE = Score("distance_to_centre", "minus the distance from the middle of the element, in bases")
 RANDOM = Score("random", "a uniform random number")
 
 NOT_AN_EXCHANGE = "not_an_exchange"
 """Status of attributions of deletions: they exchange bases."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """Scores of one model, or one control, for all rows.
-
-    Parameters
-    ----------
-    label : str
-    scores : tuple of Score
-    columns : dict of str to numpy.ndarray of float64, shape (n,)
-        By name of the score; NaN where there is none.
-    status : list of str, length n
-        ``ok``, or why there is no score.
-    status_column : str
-        The name of the statuses in tables.
-    declaration : Declaration, optional
-        None for controls.
-    """
-
-    label: str
-    scores: tuple[Score, ...]
-    columns: dict[str, npt.NDArray[np.float64]]
-    status: list[str]
-    status_column: str
-    declaration: Declaration | None = None
-
-    def column(self, name: str) -> str:
-        """Name of a score in tables."""
-        return f"{self.label}.{name}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,8 +23,9 @@ from mifm_kipoi.commands.mpra import add_mpra
 from mifm_kipoi.errors import InputError, OptionError, OutputError
 from mifm_kipoi.evaluation.mpra.correlations import Options, correlate, series_of, summarise
 from mifm_kipoi.evaluation.mpra.elements import find_elements
+from mifm_kipoi.evaluation.mpra.records import Source
 from mifm_kipoi.evaluation.mpra.run import MPRARun
-from mifm_kipoi.evaluation.mpra.scores import Source, control_scores
+from mifm_kipoi.evaluation.mpra.scores import control_scores
 from mifm_kipoi.evaluation.mpra.table import Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant

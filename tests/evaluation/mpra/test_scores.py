@@ -13,7 +13,8 @@ from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.protocol import Baseline, Declaration, Score
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.evaluation.mpra.elements import find_elements, own_sequences, write_own_genome
-from mifm_kipoi.evaluation.mpra.scores import Places, Source, control_scores, model_scores, tiles
+from mifm_kipoi.evaluation.mpra.records import Source
+from mifm_kipoi.evaluation.mpra.scores import Places, control_scores, model_scores, tiles
 from mifm_kipoi.evaluation.mpra.table import read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
