@@ -17,6 +17,7 @@ from typing import Any
 
 from mifm_kipoi.errors import FormatError, InputError, MIFMError, OutputError
 from mifm_kipoi.support.files import writing, written_whole
+from mifm_kipoi.support.provenance import differences
 
 
 @dataclasses.dataclass
@@ -145,17 +146,17 @@ class Journal:
         again = f"delete {self.note} to start again"
         try:
             noted = json.loads(self.note.read_text())
-            found = dict(noted["identity"])
+            identity = dict(noted["identity"])
             self.statuses = collections.Counter(noted["statuses"])
             self.records, self.size = int(noted["records"]), int(noted["size"])
             self.compared, self.mismatches = int(noted["compared"]), int(noted["mismatches"])
             self.seconds = float(noted["seconds"])
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(f"{self.note} cannot be read ({error!r}); {again}") from error
-        differing = [key for key in self.identity if found.get(key) != self.identity[key]]
-        if differing:
+        if changed := differences(identity, self.identity):
             raise InputError(
-                f"{self.partial} was begun with other {', '.join(differing)}; go on with the same, or {again}"
+                f"{self.partial} is of another run: {'; '.join(changed)}; go on with the same inputs and "
+                f"options, or {again}"
             )
         if self.partial.stat().st_size < self.size:
             raise InputError(f"{self.partial} is shorter than its note says; {again}")

@@ -14,6 +14,7 @@ from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.run import IDENTITY, check_output, publish, read_manifest
 from mifm_kipoi.scoring.run import provenance as provenance_of
 from mifm_kipoi.support.files import sha256_of, writing
+from mifm_kipoi.support.provenance import differences
 
 
 def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
@@ -82,9 +83,12 @@ def _check_whole(ordered: Sequence[Path], manifests: dict[Path, dict[str, Any]])
     """Every part of one run, once."""
     first = manifests[ordered[0]]
     for part in ordered[1:]:
-        differing = [key for key in IDENTITY if key != "shard" and manifests[part].get(key) != first.get(key)]
-        if differing:
-            raise InputError(f"{part} and {ordered[0]} were made with different {', '.join(differing)}")
+        of_first, of_part = (
+            {key: manifest.get(key) for key in IDENTITY if key != "shard"}
+            for manifest in (first, manifests[part])
+        )
+        if changed := differences(of_first, of_part):
+            raise InputError(f"{part} is of another run than {ordered[0]}: {'; '.join(changed)}")
     counts = collections.Counter(tuple(manifests[part]["shard"]) for part in ordered)
     parts = first["shard"][1]
     if others := sorted({total for _, total in counts} - {parts}):

@@ -22,8 +22,9 @@ from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, read_chunks
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
-from mifm_kipoi.support.files import sha256_of, writing, written_whole
+from mifm_kipoi.support.files import writing, written_whole
 from mifm_kipoi.support.progress import Progress
+from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
 IDENTITY = (
@@ -138,17 +139,14 @@ class ScoringRun:
             {"name": label, "tensors_sha256": each.sha256}
             for label, each in zip(self.options.labels, weights, strict=True)
         ]
-        readable = Path(self.variants).is_file()
+        path = Path(self.variants)
         return {
             "mifm_kipoi": __version__,
             "weights": named,
             "options": options,
-            "variants": {
-                "name": Path(self.variants).name,
-                "sha256": sha256_of(self.variants) if readable else None,
-            },
-            "fasta": {"name": self.fasta.name, "sha256": sha256_of(self.fasta)},
-            "regions": self.regions and {"name": self.regions.name, "sha256": sha256_of(self.regions)},
+            "variants": described(path) if path.is_file() else {"name": path.name, "sha256": None},
+            "fasta": described(self.fasta),
+            "regions": self.regions and described(self.regions),
             "drop_samples": self.drop_samples,
             "shard": self.shard and list(self.shard),
             "device": find_device(self.device).type,
@@ -159,10 +157,10 @@ class ScoringRun:
         if not (self.resume and self.output.exists()):
             return None
         manifest = read_manifest(self.output)
-        if any(manifest.get(key) != value for key, value in journal.identity.items()):
+        if differences({key: manifest.get(key) for key in journal.identity}, journal.identity):
             return None
         index = manifest.get("index")
-        complete = manifest.get("output") == _described(self.output, self.output)
+        complete = manifest.get("output") == described(self.output)
         return manifest if complete and (not index or self.output.with_name(index).exists()) else None
 
     def _range(self) -> tuple[int, int | None]:
@@ -233,7 +231,7 @@ def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str
     OutputError
         When a file cannot be written.
     """
-    manifest["output"] = _described(finished, output)
+    manifest["output"] = {**described(finished), "name": output.name}
     manifest["index"] = index and output.name + index.suffix
     with writing(output):
         # Older files go first, so that none stands beside the manifest of another.
@@ -244,10 +242,6 @@ def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str
         if index:
             index.replace(f"{output}{index.suffix}")
         finished.replace(output)
-
-
-def _described(file: Path, output: Path) -> dict[str, str]:
-    return {"name": output.name, "sha256": sha256_of(file)}
 
 
 def check_output(output: Path, inputs: Sequence[Path]) -> None:

@@ -151,7 +151,7 @@ def test_does_not_go_on_with_other_variants(
     other = tmp_path / "other.vcf"
     lines = (example / "variants.vcf").read_text().splitlines(keepends=True)
     other.write_text("".join(lines[:-1]))
-    with pytest.raises(InputError, match="was begun with other variants"):
+    with pytest.raises(InputError, match="of another run: variants"):
         make(variants=other)()
 
 

@@ -389,10 +389,13 @@ class TestResume:
     ) -> None:
         other = tmp_path / "other.vcf"
         other.write_text(vcf.read_text().replace("rs300", "rs301"))
-        with pytest.raises(InputError, match="begun with other variants; go on with the same"):
+        with pytest.raises(
+            InputError,
+            match=r"of another run: variants was variants\.vcf and is other\.vcf; go on with the same",
+        ):
             ScoringRun(str(other), fasta, begun, resume=True)()
         options = scoring.ScoringOptions(shift=1)
-        with pytest.raises(InputError, match="begun with other options"):
+        with pytest.raises(InputError, match=r"of another run: options\.shift was 0 and is"):
             ScoringRun(str(vcf), fasta, begun, options, resume=True)()
 
     @pytest.mark.parametrize("note", ["", "{}", "[]", '{"identity": 1}', "\\"])
@@ -775,7 +778,7 @@ class TestMerge:
         other = tmp_path / "other.tsv"
         options = scoring.ScoringOptions(weights=(str(weights),))
         ScoringRun(str(vcf), fasta, other, options, shard=(2, 3))()
-        with pytest.raises(InputError, match="were made with different weights"):
+        with pytest.raises(InputError, match=r"weights\[0\]\.name was embedded and is other"):
             merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
         ScoringRun(str(vcf), fasta, other, shard=(2, 4))()
         with pytest.raises(InputError, match="the parts are of runs of 3 and of 4 parts"):
