@@ -1,1 +1,1 @@
-"""Associations, alleles, genotypes, clumps and LD blocks."""
+"""Genetic association data: rows of studies, alleles, genotypes, clumps and LD blocks."""

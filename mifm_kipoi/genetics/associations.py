@@ -1,4 +1,4 @@
-"""Associated variants, the form in which every source of positives is handed on."""
+"""Rows of a study: the form in which every source of associated variants is handed on."""
 
 from __future__ import annotations
 
@@ -16,5 +16,7 @@ ASSOCIATION_COLUMNS = {
     "signal": "str",
     "study": "str",
 }
-"""One row per variant, study, block and signal; ``pos`` is 1-based, alleles are upper case, ``id`` is ``.``
-and numbers are NaN where unknown. ``signal`` is primary, secondary or all."""
+"""One row per variant, study, block and signal: names and pandas types of the columns. ``pos`` is 1-based;
+alleles are in upper case; ``z`` is that of the effect allele; ``pip`` is a posterior inclusion probability;
+``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor; ``block`` the LD block or locus;
+``signal`` primary, secondary or all. An unknown ``id`` is ``.``, an unknown number NaN."""

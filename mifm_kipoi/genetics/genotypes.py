@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.errors import InputError
 
 MISSING = -127
-"""Genotype of a sample that has none."""
+"""The genotype of a sample whose genotype is missing."""
 
 _BIM = ["chrom", "id", "morgans", "pos", "allele1", "allele2"]
 _FAM = ["family", "sample", "father", "mother", "sex", "phenotype"]
@@ -32,23 +32,24 @@ _TEXT: dict[str, Any] = {
 }
 
 
-class GenotypeError(MIFMError):
-    """PLINK files that are missing, damaged or do not fit each other."""
+class GenotypeError(InputError):
+    """PLINK files that are missing, damaged or do not belong together."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Fileset:
-    """One PLINK fileset, checked.
+    """One PLINK fileset that :func:`open_fileset` has checked.
 
     Parameters
     ----------
     prefix : str
         Path without ``.bed``, ``.bim`` and ``.fam``.
     samples, variants : int
-        Rows of the ``.fam`` and of the ``.bim`` file.
+        Numbers of rows of the ``.fam`` and of the ``.bim`` file.
     founders : numpy.ndarray of int64, shape (founders,)
-        Rows of the ``.fam`` file whose parents are both ``0``.
+        0-based rows of the ``.fam`` file whose parents are both ``0``.
     male : numpy.ndarray of bool, shape (founders,)
+        Which founders have sex 1.
     """
 
     prefix: str
@@ -59,32 +60,37 @@ class Fileset:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int8]]]:
-        """Give a function from 0-based rows of the ``.bim`` file to the founders' genotypes.
+        """Open the ``.bed`` file and give a function that reads the founders' genotypes.
 
-        Genotypes are copies of the ``.bim`` file's first allele, int8, shape (rows, founders): 0, 1, 2
-        or :data:`MISSING`. Only the rows asked for are read from the disk.
+        It takes 0-based rows of the ``.bim`` file and returns copies of that file's first allele, int8,
+        shape (rows, founders): 0, 1, 2 or :data:`MISSING`. Only the rows asked for are read from the disk.
         """
         with bed_reader.open_bed(
             f"{self.prefix}.bed", iid_count=self.samples, sid_count=self.variants, num_threads=1
         ) as bed:
 
             def read(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
-                found: npt.NDArray[np.int8] = bed.read(
+                genotypes: npt.NDArray[np.int8] = bed.read(
                     index=(self.founders, rows), dtype="int8", order="F", num_threads=1
                 )
-                return found.T
+                return genotypes.T
 
             yield read
 
 
 def open_fileset(prefix: str | os.PathLike[str]) -> Fileset:
-    """Check that three PLINK files exist and fit each other.
+    """Check that the three files of a PLINK fileset exist and belong together.
+
+    Parameters
+    ----------
+    prefix : path-like
+        Path without ``.bed``, ``.bim`` and ``.fam``.
 
     Raises
     ------
     GenotypeError
-        When one cannot be read, there are no founders, or the ``.bed`` file is not in PLINK's
-        variant-major format or is of another size than the others tell.
+        When a file cannot be read, there are no founders, or the ``.bed`` file is not in PLINK's
+        variant-major format or does not have the size that follows from the other two.
     """
     prefix = os.fspath(prefix)
     fam = _read_fam(f"{prefix}.fam")
@@ -115,7 +121,17 @@ def open_fileset(prefix: str | os.PathLike[str]) -> Fileset:
 
 
 def bim_chunks(prefix: str) -> Iterator[pd.DataFrame]:
-    """The variants of a fileset: chrom, id, pos (1-based), allele1, allele2; the index counts from 0.
+    """Read the variants of a fileset, a chunk at a time.
+
+    Parameters
+    ----------
+    prefix : str
+        Path without ``.bim``.
+
+    Yields
+    ------
+    pandas.DataFrame
+        chrom, id, pos (1-based), allele1, allele2; the index is the 0-based row of the file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Blocks of linkage disequilibrium, which hardly correlate with each other."""
+"""LD blocks: regions of a genome between which there is hardly any linkage disequilibrium."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ COLUMNS = ("chr", "start", "stop", "pop")
 
 
 class LDBlocks:
-    """The blocks of one population.
+    """The LD blocks of one population.
 
-    A block is named by its row in the table from 1, all populations counted, as CAUSALdb2 does. It is
-    0-based and half-open: it holds the variants with ``start < pos <= stop``, so that one at the common
-    end of two blocks belongs to the first.
+    A block is named by its row in the table, counted from 1 over all populations, as CAUSALdb2 does. It is
+    0-based and half-open: it holds the variants with ``start < pos <= stop``, so that a variant at the
+    border of two blocks belongs to the first.
 
     Parameters
     ----------
     path : str
-        Table with :data:`COLUMNS`.
+        Table with the columns :data:`COLUMNS`.
     population : str
-        Only rows of this ``pop`` are used.
+        Value of ``pop`` in the rows that are used, such as EUR.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class LDBlocks:
         bad = ~(chosen["start"] < chosen["stop"]) | (chosen["start"] < before)
         if bad.any():
             raise TableError(
-                f"line {bad.idxmax()} of {path}: the block is empty or overlaps another one of {population}"
+                f"line {bad.idxmax()} of {path}: the block is empty or overlaps another block of {population}"
             )
         self._blocks = {
             chrom: (rows["start"].to_numpy(), rows["stop"].to_numpy(), rows["number"].to_numpy())
@@ -59,13 +59,26 @@ class LDBlocks:
         }
 
     def of(self, chrom: pd.Series, pos: pd.Series) -> npt.NDArray[np.int64]:
-        """The numbers of the blocks of variants (pos 1-based), shape (n,); 0 where there is none."""
-        found = np.zeros(len(chrom), dtype=np.int64)
+        """Find the block of each variant.
+
+        Parameters
+        ----------
+        chrom : pandas.Series of str, shape (n,)
+            Chromosomes, with or without ``chr``.
+        pos : pandas.Series of int, shape (n,)
+            1-based positions.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (n,)
+            Numbers of the blocks; 0 for a variant outside all blocks.
+        """
+        numbers_of = np.zeros(len(chrom), dtype=np.int64)
         names = bare_names(chrom).to_numpy()
         for name, (start, stop, number) in self._blocks.items():
             rows = np.flatnonzero(names == name)
-            places = pos.to_numpy()[rows]
-            last = np.searchsorted(start, places, side="left") - 1
-            inside = (last >= 0) & (places <= stop[last])
-            found[rows] = np.where(inside, number[last], 0)
-        return found
+            positions = pos.to_numpy()[rows]
+            last = np.searchsorted(start, positions, side="left") - 1
+            inside = (last >= 0) & (positions <= stop[last])
+            numbers_of[rows] = np.where(inside, number[last], 0)
+        return numbers_of

@@ -1,23 +1,28 @@
-"""How alleles of tables fit those of variants: against sets, what must change nothing, and whole tables."""
+"""How alleles fit those of a variant, against sets and by symmetry; which allele is REF, by hand."""
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mifm_kipoi.baselines.tables.looked_up import ENOUGH_SITES, FEW_STRANGERS
-from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.alleles import Fit, allele_fit
-from mifm_kipoi.genomics.variants import Variant
-from tests.baselines.tables.lookups import looked_up, opened, score, variants, write_text
+from mifm_kipoi.conventions import FEW_MISMATCHES
+from mifm_kipoi.errors import ReferenceMismatchError
+from mifm_kipoi.genetics.alleles import (
+    Fit,
+    Orientation,
+    allele_fit,
+    check_mismatches,
+    orient,
+    status_counts,
+)
+from mifm_kipoi.genomics.genome import Genome
+from tests.builders import write_fasta
 
 COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 SNVS = list(itertools.permutations("ACGT", 2))
@@ -48,7 +53,7 @@ def test_ordered_pairs_of_a_snv(row: tuple[str, str], expected: Fit) -> None:
 
 
 @pytest.mark.parametrize(("ref", "alt"), ["AT", "TA", "CG", "GC"])
-def test_a_palindromic_pair_in_exchanged_order_is_ambiguous(ref: str, alt: str) -> None:
+def test_a_palindromic_pair_with_swapped_alleles_is_ambiguous(ref: str, alt: str) -> None:
     assert allele_fit(ref, alt, ref, alt, ordered=True) is Fit.SAME
     assert allele_fit(ref, alt, alt, ref, ordered=True) is Fit.AMBIGUOUS
     assert allele_fit(ref, alt, alt, ref, ordered=True, either_strand=False) is Fit.DIFFERENT
@@ -81,7 +86,7 @@ def test_unordered_pairs_of_snvs_are_sets(variant: tuple[str, str], row: tuple[s
 
 
 @given(pairs, pairs)
-def test_exchanging_an_unordered_pair_changes_nothing(variant: tuple[str, str], row: tuple[str, str]) -> None:
+def test_swapping_an_unordered_pair_changes_nothing(variant: tuple[str, str], row: tuple[str, str]) -> None:
     assert allele_fit(*variant, *row, ordered=False) is allele_fit(*variant, *row[::-1], ordered=False)
 
 
@@ -106,101 +111,53 @@ def test_ordered_fits_are_a_part_of_the_unordered(variant: tuple[str, str], row:
         assert ordered is Fit.DIFFERENT
 
 
-def write_pairs(path: Path, rows: Sequence[Variant]) -> Path:
-    """Summary statistics of some variants, the alternative allele first."""
-    lines = [f"{one.chrom}\t{one.pos}\t{one.alt}\t{one.ref}\t0.5\n" for one in rows]
-    return write_text(path, "chr\tbp\tea\tnea\tp\n" + "".join(lines))
+def oriented(genome: Genome, *rows: tuple[str, int, str, str]) -> list[tuple[str, bool]]:
+    table = pd.DataFrame(rows, columns=["chrom", "pos", "first", "second"])
+    orientations, both = orient(table, genome)
+    assert orientations.dtype == np.int8
+    return [(Orientation(value).name, bool(two)) for value, two in zip(orientations, both, strict=True)]
 
 
-def random_snvs(seed: int, count: int) -> list[Variant]:
-    generator = np.random.default_rng(seed)
-    pairs = [SNVS[number] for number in generator.integers(len(SNVS), size=count)]
-    return variants(("1", pos, ref, alt) for pos, (ref, alt) in enumerate(pairs, start=1))
+def test_ref_is_the_allele_that_the_fasta_has(tmp_path: Path) -> None:
+    """Position 400 has A, as CA is repeated from 101 to the end, 1,000; before it there are only N."""
+    genome = Genome(write_fasta(tmp_path / "g.fa", {"1": "N" * 100 + "CA" * 450, "2": "G" * 1000}))
+    rows = {
+        ("1", 400, "A", "G"): ("FIRST", False),
+        ("chr1", 400, "G", "A"): ("SECOND", False),
+        ("1", 400, "G", "T"): ("REF_MISMATCH", False),
+        # The insertion of AC, or its deletion: the FASTA has both alleles.
+        ("1", 400, "A", "ACA"): ("FIRST", True),
+        ("1", 400, "ACA", "A"): ("FIRST", True),
+        ("1", 400, "ACT", "A"): ("SECOND", False),
+        # An allele past the end of its contig, of 1,000 bp.
+        ("1", 1000, "AC", "G"): ("REF_MISMATCH", False),
+        ("1", 1001, "A", "C"): ("POSITION_OUTSIDE_CONTIG", False),
+        # The window of 512 bp begins 255 bp before: 51 of its bases are N, then 52, more than a tenth.
+        ("1", 305, "C", "G"): ("FIRST", False),
+        ("1", 304, "A", "G"): ("TOO_MANY_N", False),
+        ("2", 400, "C", "G"): ("SECOND", False),
+        ("3", 400, "A", "G"): ("CONTIG_NOT_IN_FASTA", False),
+    }
+    assert dict(zip(rows, oriented(genome, *rows), strict=True)) == rows
+    # In any order, and each alone.
+    assert oriented(genome, *list(rows)[::-1]) == list(rows.values())[::-1]
+    assert [oriented(genome, row)[0] for row in rows] == list(rows.values())
 
 
-def test_a_table_without_order_of_another_build_is_refused(tmp_path: Path) -> None:
-    asked = random_snvs(1, 1000)
-    # Some of these fit by chance, exchanged or on the other strand.
-    path = write_pairs(tmp_path / "t.tsv", random_snvs(2, 1000))
-    message = r"at 1\d\d of the 200 positions .* 1:\d+ has [ACGT]/[ACGT] in the variants and [ACGT]/[ACGT] in"
-    with pytest.raises(InputError, match=message):
-        looked_up(f"pvalue:{path}", asked)
-    own = write_pairs(tmp_path / "u.tsv", asked)
-    assert set(looked_up(f"pvalue:{own}", asked)[0]) == {"ok"}
-    flipped = [dataclasses.replace(row, ref=COMPLEMENT[row.ref], alt=COMPLEMENT[row.alt]) for row in asked]
-    path = write_pairs(tmp_path / "w.tsv", flipped)
-    assert set(looked_up(f"pvalue:{path}", asked)[0]) == {"ok"}
-    # One in five has another alternative allele, and five of five in the first call.
-    other = [
-        dataclasses.replace(row, alt=next(base for base in "ACGT" if base not in row.ref + row.alt))
-        if number % 5 == 0 or number < FEW_STRANGERS
-        else row
-        for number, row in enumerate(asked)
-    ]
-    baseline = opened(f"pvalue:{write_pairs(tmp_path / 'v.tsv', other)}")
-    for part in (asked[:FEW_STRANGERS], asked[FEW_STRANGERS:]):
-        score(baseline, part)
+def test_statuses_are_those_of_scoring() -> None:
+    values = np.array([0, 1, 1, 2, 3, 4, 4, 5], dtype=np.int8)
+    assert status_counts(values) == {
+        "ok": 3, "contig_not_in_fasta": 1, "position_outside_contig": 1, "ref_mismatch": 2, "too_many_n": 1,
+    }  # fmt: skip
 
 
-def test_a_site_fits_where_one_of_its_variants_does(tmp_path: Path) -> None:
-    held = random_snvs(1, 1000)
-    path = write_pairs(tmp_path / "t.tsv", held)
-    asked = [dataclasses.replace(row, alt=alt) for row in held for alt in "ACGT" if alt != row.ref]
-    fitting = {(row.pos, row.alt) for row in held}
-    for chunk_size in (1, 7, len(asked)):
-        baseline = opened(f"pvalue:{path}")
-        status = [
-            reason
-            for start in range(0, len(asked), chunk_size)
-            for reason in score(baseline, asked[start : start + chunk_size]).status
-        ]
-        assert all(
-            reason == "ok" for row, reason in zip(asked, status, strict=True) if (row.pos, row.alt) in fitting
-        )
-        assert status.count("alleles_differ") > 1500
-
-
-def test_a_site_is_judged_when_all_its_variants_are_seen(tmp_path: Path) -> None:
-    """A quarter of 200 are strangers, and the next site has its fitting variant in the next call."""
-    held = variants([("1", pos, "A", "C") for pos in range(1, ENOUGH_SITES + 2)])
-    asked = [dataclasses.replace(row, alt="G") if row.pos <= ENOUGH_SITES // 4 else row for row in held]
-    first = [*asked[::-1][1:], dataclasses.replace(held[-1], alt="G")]
-    baseline = opened(f"pvalue:{write_pairs(tmp_path / 't.tsv', held)}")
-    score(baseline, first)
-    assert score(baseline, [held[-1]]).status == ["ok"]
-
-
-def test_longer_alleles_do_not_tell_the_build_of_a_table_without_order(tmp_path: Path) -> None:
-    snvs = random_snvs(1, 300)
-    path = write_pairs(tmp_path / "t.tsv", snvs)
-    indels = [dataclasses.replace(row, alt=f"{row.ref}GG") for row in snvs]
-    assert set(looked_up(f"pvalue:{path}", indels)[0]) == {"alleles_differ"}
-    path = write_pairs(tmp_path / "u.tsv", indels)
-    assert set(looked_up(f"pvalue:{path}", snvs)[0]) == {"alleles_differ"}
-    path = write_pairs(tmp_path / "v.tsv", [dataclasses.replace(row, ref="N", alt="-") for row in snvs])
-    assert set(looked_up(f"pvalue:{path}", snvs)[0]) == {"alleles_differ"}
-
-
-@pytest.mark.parametrize("kind", ["pvalue", "table"])
-@pytest.mark.parametrize(("early", "late", "refused"), [
-    (40, 0, ""), (50, 0, ""), (51, 0, "199|200"), (0, 150, "267"),
-])  # fmt: skip
-def test_the_judgement_does_not_depend_on_how_variants_are_divided(
-    tmp_path: Path, kind: str, early: int, late: int, refused: str
-) -> None:
-    """Strangers stand at the end of the first 200 positions, or after them, 67 of the first 267."""
-    asked = variants([("1", pos, "A", "C") for pos in range(1, 401)])
-    strange = {*range(ENOUGH_SITES - early, ENOUGH_SITES), *range(ENOUGH_SITES, ENOUGH_SITES + late)}
-    refs = ["G" if number in strange else "A" for number in range(len(asked))]
-    if kind == "pvalue":
-        held = [dataclasses.replace(row, ref=ref) for row, ref in zip(asked, refs, strict=True)]
-        spec = f"pvalue:{write_pairs(tmp_path / 't.tsv', held)}"
-    else:
-        rows = [f"1\t{row.pos}\t{ref}\tC\t1\n" for row, ref in zip(asked, refs, strict=True)]
-        text = "chrom\tpos\tref\talt\tvalue\n" + "".join(rows)
-        spec = f"table:{write_text(tmp_path / 't.tsv', text)}:value"
-    for chunk_size in (1, 9, 150, 200, 250, 400):
-        baseline = opened(spec)
-        parts = [asked[start : start + chunk_size] for start in range(0, 400, chunk_size)]
-        with pytest.raises(InputError, match=f"of the ({refused}) positions") if refused else nullcontext():
-            [score(baseline, part) for part in parts]
+def test_too_many_mismatches_are_another_build(tmp_path: Path) -> None:
+    genome = Genome(write_fasta(tmp_path / "g.fa", {"1": "A" * 1000}))
+    table = pd.DataFrame({"chrom": "1", "pos": range(301, 361), "first": "C", "second": "G"})
+    mismatch, absent = Orientation.REF_MISMATCH, Orientation.CONTIG_NOT_IN_FASTA
+    few = np.array([mismatch] * FEW_MISMATCHES + [absent] * (60 - FEW_MISMATCHES), dtype=np.int8)
+    check_mismatches(table, few, genome, 0.0)
+    more = np.array([0] * 44 + [mismatch] * 6 + [absent] * 10, dtype=np.int8)
+    check_mismatches(table, more, genome, 6 / 50)
+    with pytest.raises(ReferenceMismatchError, match=r"6 of 50 .*1:345 C/G; .*1:347 C/G\. .*11\.9%"):
+        check_mismatches(table, more, genome, 0.119)

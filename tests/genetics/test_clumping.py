@@ -2,14 +2,12 @@ import collections
 import gzip
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from bed_reader import to_bed
 
 from mifm_kipoi.genetics.clumping import (
     NOT_GENOTYPED,
@@ -17,27 +15,10 @@ from mifm_kipoi.genetics.clumping import (
     squared_correlation,
     squared_correlation_of_counts,
 )
-from mifm_kipoi.genetics.genotypes import MISSING, GenotypeError, open_fileset
+from mifm_kipoi.genetics.genotypes import MISSING, GenotypeError
+from tests.genetics.filesets import write_bed
 
 CLUMPING = ("p1", "p2", "r2", "kb")
-
-
-def write_bed(prefix: Path, genotypes: Any, pos: Any, chrom: str = "1", **properties: Any) -> str:
-    samples, variants = np.shape(genotypes)
-    known = {
-        "fid": ["0"] * samples,
-        "iid": [f"i{row}" for row in range(samples)],
-        "father": ["0"] * samples,
-        "mother": ["0"] * samples,
-        "sex": [0] * samples,
-        "chromosome": [chrom] * variants,
-        "sid": [f"s{row}" for row in range(variants)],
-        "bp_position": pos,
-        "allele_1": ["A"] * variants,
-        "allele_2": ["C"] * variants,
-    }
-    to_bed(prefix.with_suffix(".bed"), np.asarray(genotypes, dtype="float32"), properties=known | properties)
-    return str(prefix)
 
 
 def table_of(p_values: dict[str, float]) -> pd.DataFrame:
@@ -240,38 +221,6 @@ def test_variants_are_found_by_place_and_alleles_in_either_order(tmp_path: Path)
     found = clump(table, prefixes, p1=1, p2=1, r2=0.5, kb=1, counts=counts)
     assert found[["clump", "row", "lead"]].to_numpy().tolist() == [[1, 1, True], [1, 0, False], [2, 3, True]]
     assert counts == {NOT_GENOTYPED: 2}
-
-
-def append(suffix: str, text: str) -> Callable[[Path], None]:
-    def change(prefix: Path) -> None:
-        with prefix.with_suffix(suffix).open("a") as file:
-            file.write(text)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda prefix: prefix.with_suffix(".bim").unlink(), r"cannot read .*\.bim"),
-        (lambda prefix: prefix.with_suffix(".fam").unlink(), r"cannot read .*\.fam"),
-        (lambda prefix: prefix.with_suffix(".bed").unlink(), r"cannot read .*\.bed"),
-        (lambda prefix: prefix.with_suffix(".bed").write_bytes(b"\x6c\x1b\x00"), "starts with 6c 1b 00, not"),
-        (append(".bim", "1 s9 0 9\n"), r"line 4 of .*\.bim is malformed"),
-        (append(".bim", "1 s9 0 9.5 A C\n"), r"line 4 of .*\.bim is malformed"),
-        (append(".fam", "0 i9 0\n"), r"line 4 of .*\.fam is malformed"),
-        (append(".bim", "1 s9 0 9 A C\n"), "has 6 bytes; expected 7 for 4 variants in .* and 3 samples"),
-        (append(".bed", "more"), "has 10 bytes; expected 6 for 3 variants"),
-        (lambda prefix: prefix.with_suffix(".fam").write_text("0 i 1 0 1 -9\n"), "has no founders"),
-    ],
-)
-def test_damaged_genotypes(tmp_path: Path, change: Callable[[Path], Any], message: str) -> None:
-    prefix = tmp_path / "damaged"
-    write_bed(prefix, np.tile([[0.0], [1.0], [2.0]], (1, 3)), [1, 2, 3])
-    assert open_fileset(prefix).variants == 3
-    change(prefix)
-    with pytest.raises(GenotypeError, match=message):
-        open_fileset(prefix)
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

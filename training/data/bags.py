@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.orientation import Orientation, check_mismatches, count, orient
+from mifm_kipoi.genetics.alleles import Orientation, check_mismatches, orient, status_counts
 from mifm_kipoi.genomics.genome import Genome
 from training.data.dataset import INSTANCE_COLUMNS
 
@@ -80,7 +80,7 @@ def make_bags(
         window has too many N, are left out.
         Without one ``ref`` is the other allele and ``alt`` the effect allele, of the row that counts.
     max_mismatch_fraction : float
-        See :func:`mifm_kipoi.genetics.orientation.check_mismatches`.
+        See :func:`mifm_kipoi.genetics.alleles.check_mismatches`.
     buffer : int
         Rows that are collected before they are united.
 
@@ -201,7 +201,7 @@ class _Union:
             found, both = orient(variants, genome)
             check_mismatches(variants, found, genome, max_mismatch_fraction)
             counts |= {
-                "orientation": dict(count(found)),
+                "orientation": dict(status_counts(found)),
                 "variants_with_both_alleles_in_fasta": int(both.sum()),
             }
             counts["contigs_not_in_fasta"] = [name for name in chroms if genome.find_contig(name) is None]

@@ -11,8 +11,7 @@ from bed_reader import to_bed
 from scipy.stats import norm
 
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
-from mifm_kipoi.genetics.ld_blocks import LDBlocks
-from mifm_kipoi.genomics.text_tables import TableError, TextTable
+from mifm_kipoi.genomics.text_tables import TableError
 from training.data.summary_statistics import (
     ClumpingConfig,
     LDBlocksConfig,
@@ -233,30 +232,6 @@ def test_clumping_that_is_refused(options: dict[str, Any], message: str) -> None
         ClumpingConfig(**({"genotypes": ("g",)} | options))
 
 
-def test_ld_blocks(tmp_path: Path) -> None:
-    path = write(tmp_path / "blocks.tsv", BLOCKS)
-    chrom = pd.Series(["1", "chr1", "1", "1", "1", "2", "2", "2", "2", "3"])
-    pos = pd.Series([1, 100, 101, 200, 201, 50, 51, 80, 81, 60])
-    assert LDBlocks(path, "EUR").of(chrom, pos).tolist() == [2, 2, 3, 3, 0, 0, 4, 4, 0, 0]
-    assert LDBlocks(path, "AFR").of(chrom, pos).tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (BLOCKS, "has no population 'ASN'; it has AFR, EUR"),
-        ("chr\tstart\tstop\tpop\n", "has no population 'ASN'; it has "),
-        ("chr\tstart\tend\tpop\n", "has no column stop; expected chr, start, stop, pop"),
-        ("chr\tstart\tstop\tpop\n1\t5\tx\tASN\n", "line 2 of .*: stop is 'x'"),
-        ("chr\tstart\tstop\tpop\n1\t5\t5\tASN\n", "line 2 of .*: the block is empty or overlaps"),
-        ("chr\tstart\tstop\tpop\n1\t5\t9\tASN\n1\t8\t12\tASN\n", "line 3 of .* overlaps another one of ASN"),
-    ],
-)
-def test_ld_blocks_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(TableError, match=message):
-        LDBlocks(write(tmp_path / "blocks.tsv", text), "ASN")
-
-
 def test_clumps(tmp_path: Path) -> None:
     # Variants at 10, 20 and 30 are in perfect LD; the one at 40 is independent of them.
     genotypes = np.array([[0, 0, 0, 0], [0, 0, 0, 2], [2, 2, 2, 0], [2, 2, 2, 2]], dtype="float32")
@@ -278,17 +253,6 @@ def test_clumps(tmp_path: Path) -> None:
         [10, "chr1:20:A:G", "mine"],
     ]
     assert counts == {"p-value above member_p_value": 1, "not in the genotypes": 1, "in no clump": 1}
-
-
-@pytest.mark.reference
-def test_the_blocks_of_causaldb2(reference_data: Path) -> None:
-    folder = reference_data / "data" / "finemapping"
-    table = TextTable.of(folder / "causaldb2_AD.csv.gz")
-    found = pd.concat(table.chunks(["chr", "bp", "block_id"], 5000))
-    blocks = LDBlocks(str(folder / "causaldb_ld_blocks.txt"), "EUR")
-    assert len(found) == 10_393
-    numbers = blocks.of(found["chr"], found["bp"].astype(int))
-    assert numbers.tolist() == found["block_id"].astype(int).tolist()
 
 
 @pytest.mark.reference
