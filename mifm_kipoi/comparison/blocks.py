@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.intervals import Interval, read_intervals
 
 STRETCH = 100_000

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.errors import OptionError
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 
 FLANK = 100_000
 """Base pairs to either side of a variant that a locus is chosen around."""

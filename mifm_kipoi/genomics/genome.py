@@ -15,6 +15,7 @@ import pyfaidx
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mifm_kipoi.errors import GenomeError
+from mifm_kipoi.genomics.contigs import contig_aliases
 
 _BLOCK = 1 << 16
 """Bases per block read from the file."""
@@ -24,24 +25,6 @@ _CACHED_BLOCKS = 64
 
 _LONGEST_NAME = 1 << 20
 """Bytes that may stand before a contig: its name, and comments."""
-
-_MITOCHONDRION = ("chrM", "MT", "chrMT", "M")
-
-
-def contig_aliases(chrom: str) -> tuple[str, ...]:
-    """The names under which a contig is looked for, in order of preference.
-
-    The name itself comes first; then, for the mitochondrion, chrM, MT, chrMT and M; for any other
-    contig the name with ``chr`` removed or added. ``chr`` is matched in lower case only.
-    """
-    if chrom in _MITOCHONDRION:
-        return (chrom, *(name for name in _MITOCHONDRION if name != chrom))
-    return (chrom, chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}")
-
-
-def contig_key(chrom: str) -> str:
-    """One of :func:`contig_aliases`, the same for all of them, by which contigs of files can be compared."""
-    return min(contig_aliases(chrom))
 
 
 class Genome:
@@ -83,7 +66,7 @@ class Genome:
         self._open()
 
     def find_contig(self, chrom: str) -> str | None:
-        """The FASTA's name of a contig under the rule of :func:`contig_aliases`, or None."""
+        """The FASTA's name of a contig, by :func:`mifm_kipoi.genomics.contigs.contig_aliases`, or None."""
         return next((name for name in contig_aliases(chrom) if name in self.contigs), None)
 
     def fetch(self, contig: str, start: int, end: int) -> npt.NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mifm_kipoi.errors import IntervalFileError
-from mifm_kipoi.genomics.genome import contig_aliases
+from mifm_kipoi.genomics.contigs import contig_aliases
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}")
 """What int() takes, too: 1_0, +10 and digits of other scripts, no program writes into a BED file."""
@@ -116,7 +116,7 @@ class Regions:
     def overlap(self, chrom: str, start: int, end: int) -> bool:
         """Whether ``[start, end)`` of a contig, 0-based, shares a base with a region.
 
-        Contig names match as :func:`mifm_kipoi.genomics.genome.contig_aliases` says.
+        Contig names match as :func:`mifm_kipoi.genomics.contigs.contig_aliases` says.
         """
         name = next((alias for alias in contig_aliases(chrom) if alias in self._starts), None)
         if name is None:
@@ -127,7 +127,7 @@ class Regions:
     def cover(self, chrom: str, start: int, end: int) -> bool:
         """Whether ``[start, end)`` of a contig, 0-based, lies wholly within one region.
 
-        Contig names match as :func:`mifm_kipoi.genomics.genome.contig_aliases` says.
+        Contig names match as :func:`mifm_kipoi.genomics.contigs.contig_aliases` says.
         """
         name = next((alias for alias in contig_aliases(chrom) if alias in self._starts), None)
         if name is None:

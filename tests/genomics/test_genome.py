@@ -19,7 +19,7 @@ from Bio import bgzf
 
 from mifm_kipoi.errors import GenomeError
 from mifm_kipoi.genomics import genome as genome_module
-from mifm_kipoi.genomics.genome import Genome, contig_aliases
+from mifm_kipoi.genomics.genome import Genome
 from tests.builders import write_fasta
 
 BLOCK = 65_536
@@ -136,23 +136,6 @@ class TestFetch:
 
 class TestContigs:
     """Names with and without chr, and those of the mitochondrion."""
-
-    @pytest.mark.parametrize(
-        ("chrom", "aliases"),
-        [
-            ("1", ("1", "chr1")),
-            ("chr1", ("chr1", "1")),
-            ("chrchr1", ("chrchr1", "chr1")),
-            ("CHR1", ("CHR1", "chrCHR1")),
-            ("HLA-A*01", ("HLA-A*01", "chrHLA-A*01")),
-            ("chrM", ("chrM", "MT", "chrMT", "M")),
-            ("MT", ("MT", "chrM", "chrMT", "M")),
-            ("M", ("M", "chrM", "MT", "chrMT")),
-            ("chrMT", ("chrMT", "chrM", "MT", "M")),
-        ],
-    )
-    def test_aliases(self, chrom: str, aliases: tuple[str, ...]) -> None:
-        assert contig_aliases(chrom) == aliases
 
     @pytest.mark.parametrize(
         ("in_fasta", "sought", "found"),

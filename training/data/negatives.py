@@ -13,7 +13,8 @@ import pandas as pd
 
 from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.genome import Genome, contig_key
+from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, split_record
 from mifm_kipoi.sequence.windows import ReferenceCheck, allele_status, cut_windows
@@ -91,7 +92,7 @@ def find_negatives(
     config : NegativesConfig
     positives : pandas.DataFrame
         With ``chrom``, ``pos`` (1-based), ``ref`` and ``alt``; contig names may be aliases of those in the
-        files (:func:`mifm_kipoi.genomics.genome.contig_aliases`).
+        files (:func:`mifm_kipoi.genomics.contigs.contig_aliases`).
     genome : Genome, optional
         Where given, REF must be its bases, and at most a tenth of a window N.
 

@@ -16,7 +16,8 @@ import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.genome import Genome, contig_key
+from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 from training.data.dataset import DataSetError, Split
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Stretch:
     text : str
         As in the configuration.
     contig : str
-        From :func:`mifm_kipoi.genomics.genome.contig_key`.
+        From :func:`mifm_kipoi.genomics.contigs.contig_key`.
     start, end : int
         0-based half-open.
     """

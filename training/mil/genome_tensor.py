@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from mifm_kipoi.errors import ReferenceMismatchError
-from mifm_kipoi.genomics.genome import Genome, contig_aliases
+from mifm_kipoi.genomics.contigs import contig_aliases
+from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.sequence.encoding import BASES, NO_BASE, codes
 from training.data.dataset import DataSetError
 
@@ -54,7 +55,7 @@ class GenomeTensor:
         ----------
         genome : Genome
         chroms : iterable of str
-            The contigs to read, in any of the names of :func:`mifm_kipoi.genomics.genome.contig_aliases`.
+            The contigs to read, in any of the names of :func:`mifm_kipoi.genomics.contigs.contig_aliases`.
         margin : int
             At least the length of a window and the largest shift.
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mifm_kipoi.baselines.protocol import LookupStatus
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.genetics.alleles import Fit, allele_fit
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.sequence.windows import allele_status
 
@@ -49,8 +49,7 @@ def table_contig(chrom: str) -> str:
     tables and variants alike; a genome and blocks have contigs under their own names. PLINK's 25 (the
     pseudoautosomal regions) and 26 (the mitochondrion) are nothing else.
     """
-    key = contig_key(chrom)
-    return {"23": "X", "24": "Y"}.get(key, key)
+    return contig_key(chrom, plink=True)
 
 
 class Site(NamedTuple):

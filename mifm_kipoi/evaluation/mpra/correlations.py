@@ -22,7 +22,7 @@ from mifm_kipoi.evaluation.mpra.records import (
     Source,
 )
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.statistics.correlation import (
     FEWEST_POSITIONS,
     NOTHING,

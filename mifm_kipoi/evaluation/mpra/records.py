@@ -49,7 +49,7 @@ class Series:
     question : Question
     values : numpy.ndarray of float64, shape (n,)
     held_out : frozenset of str
-        Chromosomes (:func:`mifm_kipoi.genomics.genome.contig_key`) that nothing of the model was fitted or
+        Chromosomes (:func:`mifm_kipoi.genomics.contigs.contig_key`) that nothing of the model was fitted or
         chosen on.
     """
 

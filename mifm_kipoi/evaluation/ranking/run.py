@@ -23,7 +23,7 @@ from mifm_kipoi.evaluation.ranking.records import (
     table,
 )
 from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores, choose_columns, read_scores
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports.page import decimal, with_interval
 from mifm_kipoi.statistics.bootstrap import RESAMPLES
 from mifm_kipoi.support.files import made_folder, sha256_of, writing, written_whole

@@ -21,7 +21,7 @@ from mifm_kipoi.evaluation.ranking.variant_tables import (
     read_parts,
     variant_keys,
 )
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 
 MANIFEST = "comparison.json"
 """What ``mifm compare`` writes beside the table of scores."""
@@ -50,7 +50,7 @@ class Source:
     ranking : tuple of str
         Its columns in which higher is more likely causal.
     held_out : tuple of str
-        Chromosomes, by :func:`mifm_kipoi.genomics.genome.contig_key`.
+        Chromosomes, by :func:`mifm_kipoi.genomics.contigs.contig_key`.
     leakage : str
     """
 

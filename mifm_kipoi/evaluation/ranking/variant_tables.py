@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.genome import contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 
 VARIANT = ("chrom", "pos", "ref", "alt")
 """Columns that every table has."""
@@ -59,7 +59,7 @@ def read_parts(path: Path, columns: Collection[str] | None = None) -> Iterator[p
     ------
     pandas.DataFrame
         At least one, with all rows of the file counted by its index ``row``. ``chrom`` by
-        :func:`mifm_kipoi.genomics.genome.contig_key`, ``pos`` as int64 (1-based), alleles in upper case; in
+        :func:`mifm_kipoi.genomics.contigs.contig_key`, ``pos`` as int64 (1-based), alleles in upper case; in
         text all else is str or missing. Lines of text in which nothing of what is read stands are left out.
 
     Raises

@@ -22,7 +22,8 @@ import kipoi.sources
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, Status
 from mifm_kipoi.errors import MIFMError
-from mifm_kipoi.genomics.genome import Genome, contig_aliases
+from mifm_kipoi.genomics.contigs import contig_aliases
+from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.sequence.windows import VariantWindows
