@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
 
 from mifm_kipoi.commands import compare, evaluate, kipoi, mutagenesis, score, weights
+from mifm_kipoi.commands.arguments import CommandParser
 from mifm_kipoi.support.guard import guarded
 from mifm_kipoi.version import __version__
 
@@ -46,8 +46,8 @@ def _commands_of_one_word(words: Sequence[str]) -> list[str]:
     return list(words)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="mifm",
         description="Scores of causal non-coding variants from sequence (MIFM), as a Kipoi plugin.",
         epilog="The same scores come from Kipoi: kipoi predict MIFM --source=mifm, after 'mifm register'.",

@@ -1,8 +1,177 @@
-"""Types of arguments, and the voice of the commands."""
+"""Arguments that several commands share, lists and former spellings of them, and what is printed."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose lists (:func:`add_list`) leave the files that follow them alone.
+
+    Lists used to take all words up to the next option. Where every positional argument is there without
+    them, the further words behind a list are still taken for its entries, with a warning.
+    """
+
+    def parse_known_args(  # type: ignore[override] # its overloads differ in the namespace alone
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse, and give words behind a list that no positional argument takes to the list.
+
+        Parameters
+        ----------
+        args : sequence of str, optional
+            The words; by default those of the process.
+        namespace : argparse.Namespace, optional
+            Receives the values; by default a new one.
+
+        Returns
+        -------
+        argparse.Namespace, list of str
+            The values, and the words that nothing takes.
+        """
+        words = list(sys.argv[1:] if args is None else args)
+        found, rest = super().parse_known_args(words, namespace)
+        lists = {spelling: option for action in self._actions for spelling, option in _lists(action)}
+        if not rest or not lists:
+            return found, rest
+        for number, spelling in enumerate(words):
+            if spelling in lists and rest == _words_until_option(words[number + 2 :]):
+                entries = ",".join([words[number + 1], *rest])
+                _warn(self, f"entries of a list are separated by commas now: {spelling} {entries}")
+                lists[spelling](self, found, ",".join(rest), spelling)
+                return found, []
+        names = " or ".join(dict.fromkeys(option.option_strings[0] for option in lists.values()))
+        self.error(
+            f"unrecognized arguments: {' '.join(rest)} (the entries of {names} are separated by commas, or "
+            "the option is repeated)"
+        )
+        # What follows is never reached; linters do not know that of the call above.
+        return found, rest
+
+
+class _List(argparse.Action):
+    """Adds the entries of a word to the list; the first word replaces the default."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        entries = [entry for entry in values.split(",") if entry]
+        if not entries:
+            parser.error(f"argument {option_string}: {values!r} has no entry")
+        known = getattr(namespace, self.dest, self.default)
+        setattr(namespace, self.dest, entries if known is self.default else [*known, *entries])
+
+
+class _Former(argparse.Action):
+    """A former spelling: does what the option does that has taken its place, with a warning."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, renamed: argparse.Action) -> None:
+        super().__init__(
+            option_strings,
+            dest,
+            nargs=renamed.nargs,
+            type=renamed.type,  # type: ignore[arg-type] # that of another option, so a known one
+            choices=renamed.choices,
+            default=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
+        self.renamed = renamed
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        old, new = self.option_strings[0], self.renamed.option_strings[0]
+        _warn(parser, f"{old} is now {new}; the old spelling goes away in the next version")
+        self.renamed(parser, namespace, values, option_string)
+
+
+def _lists(action: argparse.Action) -> Iterator[tuple[str, _List]]:
+    """The spellings of an option that takes a list, and the option itself for a former spelling of it."""
+    option = action.renamed if isinstance(action, _Former) else action
+    if isinstance(option, _List):
+        for spelling in action.option_strings:
+            yield spelling, option
+
+
+def add_list(
+    group: argparse._ActionsContainer,
+    option: str,
+    metavar: str,
+    meaning: str,
+    default: Sequence[str] | None = None,
+    *,
+    required: bool = False,
+    dest: str | None = None,
+) -> argparse.Action:
+    """Add an option that takes a list, with commas (``--weights a,b``), repeated, or both.
+
+    It takes one word each time, so that it can stand before the files of a command. The parser must be a
+    :class:`CommandParser`, as those of ``mifm`` are.
+
+    Parameters
+    ----------
+    group : argparse group or parser
+        Receives the option.
+    option : str
+        Its spelling, such as ``--weights``.
+    metavar : str
+        What an entry is called in the help.
+    meaning : str
+        The help.
+    default : sequence of str, optional
+        The list where the option is not given; the namespace has ``None`` without one.
+    required : bool
+        Whether the option must be given.
+    dest : str, optional
+        Name in the namespace; by default that of the option.
+
+    Returns
+    -------
+    argparse.Action
+        The option, for :func:`add_former_spelling`.
+    """
+    more: dict[str, Any] = {"dest": dest} if dest else {}
+    return group.add_argument(
+        option, action=_List, metavar=f"{metavar}[,...]", help=meaning,
+        default=None if default is None else list(default), required=required, **more,
+    )  # fmt: skip
+
+
+def add_former_spelling(group: argparse._ActionsContainer, old: str, renamed: argparse.Action) -> None:
+    """Let the former spelling of an option work, with a warning on standard error; the help leaves it out.
+
+    Parameters
+    ----------
+    group : argparse group or parser
+        What has the option.
+    old : str
+        Former spelling, such as ``--max-unknown-share``.
+    renamed : argparse.Action
+        What ``add_argument`` or :func:`add_list` returned for the option.
+    """
+    group.add_argument(old, action=_Former, dest=renamed.dest, renamed=renamed)
+
+
+def _words_until_option(words: Sequence[str]) -> list[str]:
+    return list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+
+
+def _warn(parser: argparse.ArgumentParser, text: str) -> None:
+    print(f"{parser.prog}: warning: {text}", file=sys.stderr)
 
 
 def not_negative(text: str) -> int:
@@ -17,7 +186,7 @@ def fraction(text: str) -> float:
     """0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text} is not a fraction from 0 to 1")
     return value
 
 
@@ -39,21 +208,46 @@ def shard(text: str) -> tuple[int, int]:
 
 def add_limits(group: argparse._ActionsContainer) -> None:
     """``--max-n-fraction`` and ``--max-mismatch-fraction``."""
-    # The numbers of mifm_kipoi.sequence.windows, which takes long to import.
-    group.add_argument(
-        "--max-n-fraction", type=fraction, default=0.1, metavar="FRACTION",
-        help="largest share of N in a window that is scored (default: 0.1)",
+    option = group.add_argument(
+        "--max-n-fraction", type=fraction, default=MAX_N_FRACTION, metavar="FRACTION",
+        help="largest fraction of N in a window that is scored (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument(
-        "--max-mismatch-fraction", type=fraction, default=0.01, metavar="FRACTION",
-        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
-    )  # fmt: skip
+    add_former_spelling(group, "--max-unknown-share", option)
+    add_max_mismatch_fraction(group)
 
 
-def add_machine(group: argparse._ActionsContainer, threads: str) -> None:
-    """``--device``, ``--threads`` and ``--progress``; ``threads`` says what the second is by default."""
+def add_max_mismatch_fraction(
+    group: argparse._ActionsContainer, alleles: str = "REF alleles", sequence: str = "FASTA"
+) -> None:
+    """``--max-mismatch-fraction``.
+
+    Parameters
+    ----------
+    group : argparse group or parser
+        Receives the option.
+    alleles, sequence : str
+        What is compared with what, in the help.
+    """
+    option = group.add_argument(
+        "--max-mismatch-fraction", type=fraction, default=MAX_MISMATCH_FRACTION, metavar="FRACTION",
+        help=f"largest fraction of {alleles} that may differ from the {sequence} (default: %(default)s; "
+        "1: any)",
+    )  # fmt: skip
+    add_former_spelling(group, "--max-mismatch-share", option)
+
+
+def add_compute(group: argparse._ActionsContainer, threads: str) -> None:
+    """``--device``, ``--threads`` and ``--progress``.
+
+    Parameters
+    ----------
+    group : argparse group or parser
+        Receives the options.
+    threads : str
+        Help of ``--threads``, with its default.
+    """
     group.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU where there is one)"
+        "--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)"
     )
     group.add_argument("--threads", type=positive, metavar="N", help=threads)
     group.add_argument(
@@ -62,6 +256,6 @@ def add_machine(group: argparse._ActionsContainer, threads: str) -> None:
 
 
 def say(*lines: str) -> None:
-    """Print lines."""
+    """Print lines on standard output."""
     for line in lines:
         print(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_machine, fraction, not_negative, positive, say
+from mifm_kipoi.commands.arguments import add_compute, add_max_mismatch_fraction, not_negative, positive, say
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -65,14 +65,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
-    add_machine(group, "threads of PyTorch (default: all cores)")
+    add_compute(group, "threads of PyTorch (default: all cores)")
     group.add_argument(
         "--batch-size", type=positive, metavar="N", help="windows at once (default: what fits the model)"
     )
-    group.add_argument(
-        "--max-mismatch-fraction", type=fraction, default=0.01, metavar="FRACTION",
-        help="largest share of REF alleles that may differ from the FASTA (default: 0.01; 1: any)",
-    )  # fmt: skip
+    add_max_mismatch_fraction(group)
 
 
 def _kinds() -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_machine, fraction, not_negative, positive, say
+from mifm_kipoi.commands.arguments import (
+    add_compute,
+    add_max_mismatch_fraction,
+    fraction,
+    not_negative,
+    positive,
+    say,
+)
 
 
 def add_mpra(parser: argparse.ArgumentParser) -> None:
@@ -38,15 +45,12 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-p", type=fraction, metavar="P", help="look at effects with at most this p-value apart, too"
     )
-    group.add_argument(
-        "--max-mismatch-fraction", type=fraction, default=0.01, metavar="FRACTION",
-        help="largest share of Ref that may differ from the genome (default: 0.01; 1: any)",
-    )  # fmt: skip
+    add_max_mismatch_fraction(group, "Ref", "genome")
     group = parser.add_argument_group("intervals")
     group.add_argument("--resamples", type=positive, default=1000, metavar="N", help="(default: 1000)")
     group.add_argument("--seed", type=not_negative, default=1, metavar="N", help="(default: 1)")
     group = parser.add_argument_group("run")
-    add_machine(group, "threads (default: all cores)")
+    add_compute(group, "threads (default: all cores)")
     group.add_argument(
         "--batch-size", type=positive, metavar="N", help="windows at once (default: what fits the model)"
     )

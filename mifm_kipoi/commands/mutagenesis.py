@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_limits, add_machine, not_negative, say
+from mifm_kipoi.commands.arguments import add_compute, add_limits, not_negative, say
 
 _DESCRIPTION = """\
 Exchange every base for every other, and score each exchange (saturation mutagenesis).
@@ -45,7 +45,7 @@ def add_mutagenesis(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bigwig", metavar="PREFIX", help="tracks for a genome browser: PREFIX.<track>.bw")
     command.add_argument("--weights", default="embedded", help="name or path (default: embedded)")
     add_limits(command)
-    add_machine(command, "threads of PyTorch (default: all cores)")
+    add_compute(command, "threads of PyTorch (default: all cores)")
     command.set_defaults(run=_mutagenesis, fail=command.error)
 
 

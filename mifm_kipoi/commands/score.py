@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.commands.arguments import add_limits, add_machine, not_negative, positive, say, shard
+from mifm_kipoi.commands.arguments import (
+    add_compute,
+    add_limits,
+    add_list,
+    not_negative,
+    positive,
+    say,
+    shard,
+)
 from mifm_kipoi.network.precisions import FULL, PRECISIONS
 
 
@@ -30,9 +38,9 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     )
     add_limits(group)
     group = parser.add_argument_group("scores")
-    group.add_argument(
-        "--weights", nargs="+", default=["embedded"], metavar="NAME",
-        help="names or paths; with several, columns end in their names (default: embedded)",
+    add_list(
+        group, "--weights", "NAME",
+        "names or paths; with several, columns end in their names (default: embedded)", ["embedded"],
     )  # fmt: skip
     group.add_argument(
         "--reverse-complement", action="store_true", help="add columns averaged over both strands"
@@ -43,7 +51,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("run")
     group.add_argument("--resume", action="store_true", help="go on with a run that was killed")
-    add_machine(group, "threads of each process (default: all cores; 1 with --workers)")
+    add_compute(group, "threads of each process (default: all cores; 1 with --workers)")
     group.add_argument(
         "--precision", choices=PRECISIONS, default=FULL,
         help="format of activations; the short ones need a GPU (default: fp32)",
