@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import itertools
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from mifm_kipoi.reports.drawing import ACCENT, COLOURS, GREY, SLATE, WIDTH, shortened, styled
 
 GROUPS = {
     "pooling": "Poolings",
@@ -35,23 +35,15 @@ KINDS = {
 }
 """Kinds of variants, in their order, and what the report calls them."""
 
-WIDTH = 8.0
-"""Inches of every figure."""
-
-_BEST = ("#0072B2", "#009E73", "#56B4E9")
-_FIXED = {"max": "#CC79A7", "abf": "#E69F00", "lowest_p": "#444444", "random": "#8C8C8C", "oracle": "#000000"}
-_PRIOR, _COMBINATION = "#D55E00", "#5B3A8C"
+_BEST = (COLOURS[0], COLOURS[2], COLOURS[4])
+_FIXED = {"max": COLOURS[3], "abf": COLOURS[1], "lowest_p": "#444444", "random": GREY, "oracle": COLOURS[7]}
+_PRIOR, _COMBINATION = ACCENT, COLOURS[5]
 _OTHERS = {
-    "pooling": "#8FA3B5", "setting": "#8FA3B5", "combination": "#A08FBE", "control": "#9A9483",
-    "prior": "#DDA17E", "baseline": "#8C8C8C",
+    "pooling": SLATE, "setting": SLATE, "combination": "#A08FBE", "control": "#9A9483",
+    "prior": "#DDA17E", "baseline": GREY,
 }  # fmt: skip
 _MARKERS = {"pooling": "o", "setting": "v", "combination": "s", "control": "^", "prior": "D", "baseline": "X"}
 _DASHES = {"lowest_p": "--", "random": ":", "oracle": "-."}
-_STYLE = {
-    "font.size": 8.5, "axes.titlesize": 9, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.6, "axes.titlelocation": "left",
-}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,19 +93,11 @@ class Arms:
         return [arm for arm in self.labels if arm in present]
 
 
-def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG file."""
-    with matplotlib.rc_context(_STYLE):
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=180, metadata={"Software": None})
-    return file.getvalue()
-
-
 def _figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def overview(arms: Arms, metrics: pd.DataFrame, seeds: pd.DataFrame | None) -> Figure:
     """Top-1 accuracy and AUPRC of all arms, their intervals and, as small dots, single networks."""
     places: dict[str, float] = {}
@@ -161,7 +145,7 @@ def _interval(axes: Axes, row: pd.Series, place: float, colour: str, marker: str
     axes.plot(row["value"], place, marker, color=colour, markersize=5.5, markeredgewidth=0)
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def by_size(arms: Arms, table: pd.DataFrame) -> Figure:
     """Top-1 accuracy over the number of variants of a bag."""
     figure = _figure(3.9)
@@ -225,7 +209,7 @@ def _label_ends(axes: Axes, arms: Arms, ends: Sequence[tuple[float, float, str]]
         )  # fmt: skip
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def precision_recall(arms: Arms, table: pd.DataFrame, auprc: Mapping[str, float]) -> Figure:
     """Precision over recall; the key is in the order of the areas."""
     figure = _figure(4.2)
@@ -247,7 +231,7 @@ def precision_recall(arms: Arms, table: pd.DataFrame, auprc: Mapping[str, float]
     return figure
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def power(arms: Arms, table: pd.DataFrame) -> Figure:
     """Power over the false discovery rate."""
     figure = _figure(3.9)
@@ -263,9 +247,9 @@ def power(arms: Arms, table: pd.DataFrame) -> Figure:
     return figure
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def calibration(arms: Arms, table: pd.DataFrame) -> Figure:
-    """Share of causal variants over the PIP that was given, and how many variants had such a PIP."""
+    """Fraction of causal variants over the PIP, and how many variants have such a PIP."""
     shown = arms.of(table)
     columns = min(len(shown), 3)
     lines = math.ceil(len(shown) / columns)
@@ -289,7 +273,7 @@ def calibration(arms: Arms, table: pd.DataFrame) -> Figure:
         )  # fmt: skip
         lower.set(yscale="log", ylim=(0.5, table["count"].max() * 2), xlabel="PIP")
         if column == 0:
-            upper.set_ylabel("share causal")
+            upper.set_ylabel("fraction causal")
             lower.set_ylabel("variants")
     for number in range(len(shown), lines * columns):
         line, column = divmod(number, columns)
@@ -298,7 +282,7 @@ def calibration(arms: Arms, table: pd.DataFrame) -> Figure:
     return figure
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def learning_curves(arms: Arms, table: pd.DataFrame) -> Figure:
     """Validation top-1 accuracy, and the losses, over the windows seen; a line for each network."""
     shown = arms.of(table)
@@ -321,7 +305,7 @@ def learning_curves(arms: Arms, table: pd.DataFrame) -> Figure:
             lower.plot(seen, rows["train_loss"], color=colour, linewidth=0.8, alpha=0.6)
             lower.plot(seen, rows["validation_loss"], ":", color=colour, linewidth=1.2)
         upper.set(ylim=(0, 1.03), xlim=(0, table["windows"].max() / 1e6))
-        upper.set_title(_short(arms.labels[arm], 25), fontsize=8)
+        upper.set_title(shortened(arms.labels[arm], 25), fontsize=8)
         upper.grid(axis="y", color="0.92", linewidth=0.6)
         lower.locator_params(axis="y", nbins=3, prune="upper")
         if number % columns == 0:
@@ -336,11 +320,7 @@ def _wrapped(label: str) -> str:
     return textwrap.fill(label, 34, break_long_words=False)
 
 
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-@matplotlib.rc_context(_STYLE)
+@styled()
 def decoys(arms: Arms, table: pd.DataFrame) -> Figure:
     """Kinds of the variants that come first, for every arm; logits of the kinds, for the best."""
     shown = arms.of(table)
@@ -370,14 +350,14 @@ def decoys(arms: Arms, table: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_xlim(-0.6, len(names) - 0.4)
         axes.set(ylabel="logit")
-        axes.set_title(f"Logits, {_short(arms.labels[arms.best], 28)}")
+        axes.set_title(f"Logits, {shortened(arms.labels[arms.best], 28)}")
         axes.grid(axis="y", color="0.92", linewidth=0.6)
     return figure
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def attribution(arms: Arms, table: pd.DataFrame, arm: str) -> Figure:
-    """Change of the logit of an arm when a base of a motif is exchanged."""
+    """Change of the logit of an arm when a base of a motif is substituted."""
     rows = table[table["arm"] == arm]
     motifs = list(dict.fromkeys(rows["motif"]))
     columns = min(len(motifs), 3)

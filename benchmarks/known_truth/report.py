@@ -10,6 +10,7 @@ import pandas as pd
 from benchmarks.known_truth import plots
 from benchmarks.known_truth.results import Results, read, read_settings
 from mifm_kipoi.reports import page
+from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Picture, Section, Table
 from mifm_kipoi.support.files import made_folder
 
@@ -133,7 +134,7 @@ def _all_arms(found: Results) -> Section:
         "Values with 95 % intervals, by bootstrap over genealogies. Top-5 counts bags with a causal variant "
         "among the first five. Differences are of the same bags."
     )
-    picture = Picture("overview", plots.png(figure), caption, finding)
+    picture = Picture("overview", png(figure), caption, finding)
     return Section("All arms", (intro, Table(header, tuple(rows)), picture))
 
 
@@ -150,9 +151,7 @@ def _by_size(found: Results, table: pd.DataFrame) -> Section:
     ]
     finding = f"In the largest bags top-1 is: {page.listed(shares)}."
     figure = plots.by_size(found.arms, table)
-    return Section(
-        "Does it hold in large bags?", (Picture("top_1_by_size", plots.png(figure), caption, finding),)
-    )
+    return Section("Does it hold in large bags?", (Picture("top_1_by_size", png(figure), caption, finding),))
 
 
 def _precision_recall(found: Results, table: pd.DataFrame) -> Section:
@@ -164,7 +163,7 @@ def _precision_recall(found: Results, table: pd.DataFrame) -> Section:
     figure = plots.precision_recall(found.arms, table, found.values("auprc"))
     areas = found.listed([arm for arm in found.arms.lines if arm in set(table["arm"])], "auprc")
     finding = f"AUPRC: {areas}." if areas else ""
-    picture = Picture("precision_recall", plots.png(figure), caption, finding)
+    picture = Picture("precision_recall", png(figure), caption, finding)
     return Section("Precision and recall over all variants", (picture,))
 
 
@@ -175,7 +174,7 @@ def _power(found: Results, table: pd.DataFrame) -> Section:
     )
     shares = found.listed(found.arms.lines, "power_at_fdr_0.1")
     finding = f"At a false discovery rate of 10 %, power is: {shares}." if shares else ""
-    picture = Picture("power", plots.png(plots.power(found.arms, table)), caption, finding)
+    picture = Picture("power", png(plots.power(found.arms, table)), caption, finding)
     return Section("Power at a false discovery rate", (picture,))
 
 
@@ -194,7 +193,7 @@ def _decoys(found: Results, table: pd.DataFrame) -> Section:
             fraction = f"{page.percent(shares.max())} % of bags"
             sentences.append(f"{found.arms.labels[arm]}: {plots.KINDS[shares.idxmax()]} ({fraction}).")
     finding = f"Most frequent wrong choice. {' '.join(sentences)}" if sentences else ""
-    picture = Picture("decoys", plots.png(plots.decoys(found.arms, table)), caption, finding)
+    picture = Picture("decoys", png(plots.decoys(found.arms, table)), caption, finding)
     return Section("What is mistaken for causal", (picture,))
 
 
@@ -218,7 +217,7 @@ def _attribution(found: Results, table: pd.DataFrame) -> Section:
         f"Mean change: {informative:.2f} at informative bases, {free:.2f} at free ones, "
         f"{background:.2f} elsewhere."
     )
-    picture = Picture("attribution", plots.png(plots.attribution(found.arms, table, arm)), caption, finding)
+    picture = Picture("attribution", png(plots.attribution(found.arms, table, arm)), caption, finding)
     header = ("arm", "informative bases", "free bases", "elsewhere")
     cells = tuple((found.arms.labels[name], *(f"{value:.2f}" for value in its)) for name, *its in rows)
     return Section(
@@ -241,9 +240,7 @@ def _calibration(found: Results, table: pd.DataFrame) -> Section:
                 f"{last['bin_low']:g} on, {page.percent(last['observed'])} % are causal; their mean PIP "
                 f"is {last['predicted']:.2f}."
             )
-    picture = Picture(
-        "calibration", plots.png(plots.calibration(found.arms, table)), caption, " ".join(sentences)
-    )
+    picture = Picture("calibration", png(plots.calibration(found.arms, table)), caption, " ".join(sentences))
     return Section("Are the posterior probabilities right?", (picture,))
 
 
@@ -284,9 +281,7 @@ def _learning_curves(found: Results, table: pd.DataFrame) -> Section:
         for low, high in (spread.loc[arm],)
     ]
     finding = f"After the last epoch, lowest to highest network: {page.listed(texts)}." if texts else ""
-    picture = Picture(
-        "learning_curves", plots.png(plots.learning_curves(found.arms, table)), caption, finding
-    )
+    picture = Picture("learning_curves", png(plots.learning_curves(found.arms, table)), caption, finding)
     return Section("Learning curves", (picture,))
 
 

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mifm_kipoi.comparison.comparison import Comparison
-from mifm_kipoi.comparison.drawing import WIDTH, Scale, short_count, signed, styled, wrapped
 from mifm_kipoi.comparison.resampling import Numbers
+from mifm_kipoi.comparison.scale import Scale
+from mifm_kipoi.reports.drawing import SLATE, WIDTH, short_count, styled, wrapped
+from mifm_kipoi.reports.page import signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,14 +25,14 @@ MOST_MODELS = 10
 """Models that a scatter matrix has room for."""
 
 _BINS = 40
-"""Of a cell of the scatter matrix, along either side."""
+"""Bins of a cell of the scatter matrix, along either side."""
 
 _MARGIN = 0.06
-"""Share of a cell that is left free at either side."""
+"""Fraction of a cell that is left free at either side."""
 
 _MOST_RANK_BINS = 30
 _VARIANTS_PER_BIN = 40
-"""As many variants are in a bin of two unrelated scores, so that chance does not colour it."""
+"""Mean number of variants in a bin of two unrelated scores: with fewer, chance would colour it."""
 
 _MOST_OCTAVES = 3
 
@@ -63,21 +65,23 @@ def scatter_matrix(comparison: Comparison, correlations: pd.DataFrame) -> Figure
     """
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     names = comparison.primary_scores[:MOST_MODELS]
     labels = [model.label for model in comparison.models[:MOST_MODELS]]
     scales = [Scale.of(_values(comparison, name)) for name in names]
-    places = [
-        _inside(scale.places(_values(comparison, name))) for scale, name in zip(scales, names, strict=True)
+    positions = [
+        _inside(scale.positions(_values(comparison, name))) for scale, name in zip(scales, names, strict=True)
     ]
     densities = {
-        (row, column): _density(places[column], places[row])
+        (row, column): _density(positions[column], positions[row])
         for row, column in itertools.combinations(reversed(range(len(names))), 2)
     }
     most = max((density.max() for density in densities.values()), default=1.0)
     pairs = by_pair(correlations)
     with styled():
-        figure = Figure(figsize=(WIDTH, WIDTH), layout="constrained")
+        # Square cells make the layout inexact by a few pixels, which the margins absorb.
+        figure = Figure(figsize=(WIDTH, WIDTH), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
         axes = figure.subplots()
         norm = LogNorm(1, max(most, 10))
         image = None
@@ -87,15 +91,15 @@ def scatter_matrix(comparison: Comparison, correlations: pd.DataFrame) -> Figure
                 extent=(column, column + 1, row + 1, row), interpolation="nearest", zorder=1,
             )  # fmt: skip
             _spearman_cell(axes, column, row, pairs[names[row], names[column]], len(names))
-        for place, values in enumerate(places):
-            _histogram_cell(axes, place, values)
+        for index, values in enumerate(positions):
+            _histogram_cell(axes, index, values)
         _frame(axes, len(names))
         _name_cells(axes, labels, scales)
         if image is not None:
             bar = figure.colorbar(
                 image, ax=axes, location="bottom", shrink=0.35, aspect=28, pad=0.01, format="{x:,.0f}"
             )
-            bar.set_label("variants in a point (log scale)")
+            bar.set_label("variants per bin (log scale)")
             bar.outline.set_visible(False)
     return figure
 
@@ -111,33 +115,33 @@ def _density_colours() -> Colormap:
     return ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.3, 1, 256)))
 
 
-def _inside(places: Numbers) -> Numbers:
-    """Places in a cell with margins."""
-    return (places + _MARGIN) / (1 + 2 * _MARGIN)
+def _inside(positions: Numbers) -> Numbers:
+    """Positions in a cell with margins."""
+    return (positions + _MARGIN) / (1 + 2 * _MARGIN)
 
 
 def _density(x: Numbers, y: Numbers) -> Numbers:
-    """Variants with both, by their places; rows are y."""
+    """Counts of the variants with both scores; rows are y."""
     both = np.isfinite(x) & np.isfinite(y)
     return np.histogram2d(y[both], x[both], bins=_BINS, range=((0, 1), (0, 1)))[0]
 
 
-def _spearman_cell(axes: Axes, row: int, column: int, found: pd.Series, count: int) -> None:
+def _spearman_cell(axes: Axes, row: int, column: int, pair: pd.Series, count: int) -> None:
     from matplotlib.patches import Rectangle
 
-    value = found["spearman"]
+    value = pair["spearman"]
     colour, ink = _correlation_colours(value)
     axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, linewidth=0))
     size = min(13.0, 78 / count)
     axes.text(column + 0.5, row + 0.46, signed(value), ha="center", va="center", fontsize=size, color=ink)
     axes.text(
-        column + 0.5, row + 0.82, f"n {short_count(found['n'])}", ha="center", va="center",
+        column + 0.5, row + 0.82, f"n {short_count(pair['n'])}", ha="center", va="center",
         fontsize=max(5.0, 0.6 * size), color=ink,
     )  # fmt: skip
 
 
 def _correlation_colours(value: float) -> tuple[object, str]:
-    """Of a cell, and of the text on it."""
+    """The colours of a cell and of the text on it."""
     import matplotlib
 
     if not math.isfinite(value):
@@ -145,10 +149,10 @@ def _correlation_colours(value: float) -> tuple[object, str]:
     return matplotlib.colormaps[_CORRELATIONS](0.5 + value / 2), "white" if abs(value) > 0.65 else "0.1"
 
 
-def _histogram_cell(axes: Axes, place: int, values: Numbers) -> None:
+def _histogram_cell(axes: Axes, index: int, values: Numbers) -> None:
     counts, edges = np.histogram(values[np.isfinite(values)], bins=_BINS, range=(0, 1))
-    tops = place + 1 - 0.9 * counts / max(counts.max(), 1)
-    axes.stairs(tops, place + edges, baseline=place + 1, fill=True, color="#8FA3B5", linewidth=0)
+    tops = index + 1 - 0.9 * counts / max(counts.max(), 1)
+    axes.stairs(tops, index + edges, baseline=index + 1, fill=True, color=SLATE, linewidth=0)
 
 
 def _frame(axes: Axes, count: int) -> None:
@@ -163,24 +167,25 @@ def _name_cells(axes: Axes, labels: Sequence[str], scales: Sequence[Scale]) -> N
     """Models above and on the right, values of their scores below and on the left."""
     count = len(labels)
     size = 8.5 if count <= 7 else 7.5
-    for place, (label, scale) in enumerate(zip(labels, scales, strict=True)):
+    for index, (label, scale) in enumerate(zip(labels, scales, strict=True)):
         kind = "\n(log)" if scale.logarithmic else ""
         axes.text(
-            place + 0.5, -0.05, wrapped(label, max(9, 76 // count)) + kind, ha="center", va="bottom",
+            index + 0.5, -0.05, wrapped(label, max(9, 76 // count)) + kind, ha="center", va="bottom",
             fontsize=size, fontweight="bold",
         )  # fmt: skip
-        axes.text(
-            count + 0.1, place + 0.5, wrapped(label, 14) + kind, va="center", fontsize=size,
-            fontweight="bold",
+        # At a distance in points: the layout shrinks the cells, and would shrink one in cells with them.
+        axes.annotate(
+            wrapped(label, 14) + kind, (1, 1 - (index + 0.5) / count), (6, 0), xycoords="axes fraction",
+            textcoords="offset points", va="center", fontsize=size, fontweight="bold",
         )  # fmt: skip
     x, y = [], []
-    for place, scale in enumerate(scales):
+    for index, scale in enumerate(scales):
         for value in scale.ticks(3 if count <= 7 else 2):
-            at = float(_inside(scale.places(np.array(value))))
+            at = float(_inside(scale.positions(np.array(value))))
             text = scale.tick(value)
-            x.append((place + at, text))
-            if place:
-                y.append((place + 1 - at, text))
+            x.append((index + at, text))
+            if index:
+                y.append((index + 1 - at, text))
     axes.set_xticks([at for at, _ in x], [text for _, text in x], rotation=90, fontsize=6.5)
     axes.set_yticks([at for at, _ in y], [text for _, text in y], fontsize=6.5)
     axes.tick_params(length=2.5, pad=2)
@@ -223,7 +228,7 @@ def rank_densities(comparison: Comparison) -> Figure:
 
 
 def _rank_ratio(x: Numbers, y: Numbers) -> tuple[Numbers, int]:
-    """Variants in bins of both ranks, over those expected without a relation; rows are y.
+    """Variants in bins of both ranks, over those expected of unrelated scores; rows are y.
 
     Ties have a random order, so that they colour nothing by themselves.
     """
@@ -232,13 +237,13 @@ def _rank_ratio(x: Numbers, y: Numbers) -> tuple[Numbers, int]:
     bins = int(np.clip(math.sqrt(count / _VARIANTS_PER_BIN), 2, _MOST_RANK_BINS))
     generator = np.random.default_rng(0)
     rank_y, rank_x = (_ranks_without_ties(values[both], generator) for values in (y, x))
-    found = np.histogram2d(rank_y, rank_x, bins=bins, range=((0, 1), (0, 1)))[0]
-    expected = np.outer(found.sum(axis=1), found.sum(axis=0)) / max(count, 1)
-    return np.divide(found, expected, out=np.ones_like(found), where=expected > 0), count
+    counts = np.histogram2d(rank_y, rank_x, bins=bins, range=((0, 1), (0, 1)))[0]
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / max(count, 1)
+    return np.divide(counts, expected, out=np.ones_like(counts), where=expected > 0), count
 
 
 def _ranks_without_ties(values: Numbers, generator: np.random.Generator) -> Numbers:
-    """Ranks as shares, from 0 for the lowest to 1."""
+    """Ranks as fractions, from 0 for the lowest to 1 for the highest; ties in random order."""
     ranks = np.empty(len(values))
     ranks[np.lexsort((generator.random(len(values)), values))] = (np.arange(len(values)) + 0.5) / len(values)
     return ranks
@@ -270,14 +275,14 @@ def correlation_matrix(comparison: Comparison, correlations: pd.DataFrame) -> Fi
         axes = figure.subplots()
         for row, column in itertools.permutations(range(count), 2):
             kind = "spearman" if row > column else "pearson"
-            found = pairs[names[row], names[column]]
-            colour, ink = _correlation_colours(found[kind])
+            pair = pairs[names[row], names[column]]
+            colour, ink = _correlation_colours(pair[kind])
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.8))
-            _correlation_text(axes, column, row, [found[kind + end] for end in ("", "_low", "_high")], ink)
+            _correlation_text(axes, column, row, [pair[kind + end] for end in ("", "_low", "_high")], ink)
         axes.set(xlim=(0, count), ylim=(count, 0))
-        places = np.arange(count) + 0.5
-        axes.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=7.5)
-        axes.set_yticks(places, names, fontsize=7.5)
+        centres = np.arange(count) + 0.5
+        axes.set_xticks(centres, names, rotation=45, ha="right", rotation_mode="anchor", fontsize=7.5)
+        axes.set_yticks(centres, names, fontsize=7.5)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title("below the diagonal: Spearman; above: Pearson", loc="right", fontsize=8)

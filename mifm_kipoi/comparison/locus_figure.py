@@ -14,10 +14,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.comparison.comparison import VARIANT_COLUMNS, Comparison, Model
-from mifm_kipoi.comparison.drawing import MARKED, SERIES, WIDTH, Scale, short_count, styled, wrapped
 from mifm_kipoi.comparison.locus import ASSOCIATION, Locus, in_locus
 from mifm_kipoi.comparison.resampling import Numbers
+from mifm_kipoi.comparison.scale import Scale
 from mifm_kipoi.genomics.variants import MISSING
+from mifm_kipoi.reports.drawing import (
+    ACCENT,
+    COLOURS,
+    MARKERS,
+    WIDTH,
+    short_count,
+    shortened,
+    styled,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,17 +44,19 @@ SIGNIFICANT = -math.log10(5e-8)
 _LONGEST_NAME = 24
 _LONGEST_ALLELE = 8
 
+_SERIES = tuple(zip(COLOURS, MARKERS, strict=True))
+
 _PANEL, _HEAD, _LINE = 1.05, 0.75, 0.16
 """Inches of a panel, of what is above and below all, and of a line of the key."""
 
 _PARTS = 6
-"""Of the points of a series that shares its panel."""
+"""The points of a series are drawn in as many parts."""
 
 _ROOM = 0.06
-"""Share of an axis that is left free at either end."""
+"""Fraction of an axis that is left free at either end."""
 
-_LETTER_SHARE = 0.018
-"""Share of the panel's width that a letter takes."""
+_LETTER_WIDTH = 0.018
+"""Of the panel's width, the fraction that a letter takes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,12 +199,12 @@ def locus_view(comparison: Comparison, locus: Locus) -> Figure:
     marks = marks_of(comparison, locus)
     marked = comparison.table.iloc[[mark.row for mark in marks]]
     chrom, start, end = locus
-    # The place before a contig's first base is 0.
+    # POS 0 lies before a contig's first base.
     start = min(start, int(rows["pos"].min()))
     # A locus of one base has a width, too.
     room = 0.5 + 0.01 * (end - start)
     left, right = (start - room) / 1e6, (end + room) / 1e6
-    letters = _letter_places((marked["pos"].to_numpy() / 1e6 - left) / (right - left))
+    letters = _letter_positions((marked["pos"].to_numpy() / 1e6 - left) / (right - left))
     key = _LINE * len(marks)
     with styled():
         figure = Figure(figsize=(WIDTH, _PANEL * len(panels) + _HEAD + key), layout="constrained")
@@ -207,7 +219,7 @@ def locus_view(comparison: Comparison, locus: Locus) -> Figure:
             ):
                 axes.text(
                     place, 1.0, letter, transform=axes.transAxes, ha="center", va="bottom", fontsize=7.5,
-                    fontweight="bold", color="0.7" if absent else MARKED,
+                    fontweight="bold", color="0.7" if absent else ACCENT,
                 )  # fmt: skip
             axes.set_xlim(left, right)
             axes.tick_params(axis="x", labelbottom=axes is grid[-1])
@@ -217,7 +229,7 @@ def locus_view(comparison: Comparison, locus: Locus) -> Figure:
 
 
 def _tick_positions(axes: Axes, left: float, right: float) -> None:
-    """Ticks of whole bases, with as many decimals as tell them apart."""
+    """Ticks at whole bases, with as many decimals as distinguish them."""
     from matplotlib.ticker import MaxNLocator
 
     step = max(float(np.diff(MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(left, right))[0]), 1e-6)
@@ -227,35 +239,31 @@ def _tick_positions(axes: Axes, left: float, right: float) -> None:
 
 
 def _draw_key(axes: Axes, marked: pd.DataFrame, marks: Sequence[Mark]) -> None:
-    """A line for each marked variant: letter, name, place, alleles, why."""
+    """A line for each marked variant: letter, name, position, alleles, why."""
     axes.set_axis_off()
     for number, (mark, letter) in enumerate(zip(marks, string.ascii_uppercase, strict=False)):
         chrom, pos, name, ref, alt = marked.iloc[number][list(VARIANT_COLUMNS)]
-        alleles = f"{_short(ref, _LONGEST_ALLELE)}>{_short(alt, _LONGEST_ALLELE)}"
+        alleles = f"{shortened(ref, _LONGEST_ALLELE)}>{shortened(alt, _LONGEST_ALLELE)}"
         text = f"{chrom}:{pos:,} {alleles}  ({', '.join(mark.reasons)})"
         if name != MISSING:
-            text = f"{_short(name, _LONGEST_NAME)}  {text}"
+            text = f"{shortened(name, _LONGEST_NAME)}  {text}"
         height = 1 - (number + 0.5) / len(marks)
         axes.text(
             0, height, letter, transform=axes.transAxes, va="center", fontsize=8, fontweight="bold",
-            color=MARKED,
+            color=ACCENT,
         )  # fmt: skip
         axes.text(0.03, height, text, transform=axes.transAxes, va="center", fontsize=8)
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFrame) -> None:
     scale = panel.scale(rows)
     size = float(np.clip(9000 / len(rows), 3, 18))
     for pos in marked["pos"]:
-        axes.axvline(pos / 1e6, color=MARKED, linewidth=0.5, alpha=0.5, zorder=1)
+        axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
     if panel.line is not None and panel.line < scale.high:
         axes.axhline(panel.line, color="0.5", linewidth=0.7, linestyle="--", zorder=1)
-    series = list(zip(panel.series, itertools.cycle(SERIES), strict=False))
-    # Parts by turns, so that the last series does not hide the others.
+    series = list(zip(panel.series, itertools.cycle(_SERIES), strict=False))
+    # In turns, so that the last series does not hide the others.
     for part, ((label, column), (colour, marker)) in itertools.product(range(_PARTS), series):
         present = rows[rows[column].notna()]
         name = f"{wrapped(label, 16)}\n" if len(series) > 1 else ""
@@ -269,7 +277,7 @@ def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFra
         ringed = marked[marked[column].notna()]
         axes.scatter(
             ringed["pos"] / 1e6, scale.limited(ringed[column].to_numpy()), s=size + 14, c=colour,
-            marker=marker, edgecolors=MARKED, linewidths=1.1, zorder=3, clip_on=False,
+            marker=marker, edgecolors=ACCENT, linewidths=1.1, zorder=3, clip_on=False,
         )  # fmt: skip
     if scale.logarithmic:
         axes.set_yscale("log")
@@ -293,13 +301,13 @@ def _absent(panel: Panel, marked: pd.DataFrame) -> Iterator[bool]:
     yield from marked[[column for _, column in panel.series]].isna().all(axis=1)
 
 
-def _letter_places(places: Numbers) -> list[float]:
-    """Shares of the width at which letters stand, moved apart where they would overlap."""
+def _letter_positions(places: Numbers) -> list[float]:
+    """Fractions of the width at which letters stand, moved apart where they would overlap."""
     moved = [float(place) for place in places]
     for index in range(1, len(moved)):
-        moved[index] = max(moved[index], moved[index - 1] + _LETTER_SHARE)
+        moved[index] = max(moved[index], moved[index - 1] + _LETTER_WIDTH)
     most = 1.0
     for index in reversed(range(len(moved))):
         moved[index] = min(moved[index], most)
-        most = moved[index] - _LETTER_SHARE
+        most = moved[index] - _LETTER_WIDTH
     return moved

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mifm_kipoi.comparison.comparison import Model
-from mifm_kipoi.comparison.drawing import png
 from mifm_kipoi.comparison.figures import MOST_MODELS, correlation_matrix, rank_densities, scatter_matrix
 from mifm_kipoi.comparison.locus import Locus, locus_name
 from mifm_kipoi.comparison.locus_figure import locus_view
@@ -25,6 +24,7 @@ from mifm_kipoi.comparison.summary import (
 )
 from mifm_kipoi.comparison.within_blocks import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK
 from mifm_kipoi.reports import page
+from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Picture, Section, Table
 
 

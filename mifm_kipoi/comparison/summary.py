@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mifm_kipoi.comparison.coverage import scored_by_all
-from mifm_kipoi.comparison.drawing import signed
 from mifm_kipoi.comparison.overlap import ONE_PERCENT
 from mifm_kipoi.comparison.resampling import FEW_BLOCKS, MIN_BLOCKS
 from mifm_kipoi.comparison.results import Results
 from mifm_kipoi.reports import page
+from mifm_kipoi.reports.page import signed
 
 _MOSTLY_TIED = 0.5
 """Share of the places of a top from which on ties are pointed out."""

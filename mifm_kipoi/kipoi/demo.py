@@ -12,6 +12,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.kipoi.sources import GROUP
+from mifm_kipoi.reports.drawing import COLOURS, png, styled
 
 _EXAMPLE = Path(__file__).parent / "example"
 _COLUMNS = ("chrom", "pos", "id", "ref", "alt")
@@ -133,6 +134,7 @@ def table(ranked: pd.DataFrame) -> str:
     return str(shown.to_string(index=False, na_rep="-", float_format="{:.3f}".format))
 
 
+@styled()
 def plot(ranked: pd.DataFrame, path: Path) -> None:
     """Reference and alternative score of each variant, as a PNG.
 
@@ -150,8 +152,8 @@ def plot(ranked: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(6.4, 1.2 + 0.28 * len(scored)), layout="constrained")
     axes = figure.subplots()
     axes.hlines(rows, scored["mifm_ref"], scored["mifm_alt"], color="0.7", zorder=1)
-    axes.scatter(scored["mifm_ref"], rows, color="C0", label="reference (the MIFM score)", zorder=2)
-    axes.scatter(scored["mifm_alt"], rows, color="white", edgecolor="C1", label="alternative", zorder=3)
+    axes.scatter(scored["mifm_ref"], rows, color=COLOURS[0], label="reference (the MIFM score)", zorder=2)
+    axes.scatter(scored["mifm_alt"], rows, color="white", edgecolor=COLOURS[1], label="alternative", zorder=3)
     labels = [
         f"{row.chrom}:{row.pos} {_short(str(row.ref))}>{_short(str(row.alt))}" for row in scored.itertuples()
     ]
@@ -159,6 +161,4 @@ def plot(ranked: pd.DataFrame, path: Path) -> None:
     axes.set_xlim(0, 1)
     axes.set_xlabel("probability that the variant is causal (MIFM)")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.savefig(path, dpi=150)
+    path.write_bytes(png(figure))

@@ -1,4 +1,4 @@
-"""Figures of saturation mutagenesis: a logo of the sequence above a heat map of all exchanges."""
+"""Figures of saturation mutagenesis: a logo of the sequence above a heat map of all substitutions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, Score, mean_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
+from mifm_kipoi.reports.drawing import shortened, styled
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.packages import needed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +129,8 @@ class Figures:
 
     def _save(self, figure: Figure, path: Path) -> None:
         temporary = self._stack.enter_context(written_whole(path))
-        figure.savefig(temporary, format=path.suffix[1:], dpi=300)
+        with styled(_FONT):
+            figure.savefig(temporary, format=path.suffix[1:], dpi=300)
 
 
 @contextlib.contextmanager
@@ -137,32 +140,30 @@ def drawn(path: str | os.PathLike[str], centre: Centre) -> Iterator[Figures]:
     Raises
     ------
     OutputError
-        When the suffix is not one of :data:`SUFFIXES`, or matplotlib is not installed.
+        When the suffix is not one of :data:`SUFFIXES`.
+    MissingPackageError
+        When matplotlib is not installed.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise OutputError(
             f"cannot plot to {path}: its name ends in {path.suffix!r}; expected .png, .svg or .pdf"
         )
-    try:
-        import matplotlib  # noqa: F401 - found now, not after the computation
-    except ImportError as error:
-        raise OutputError(
-            "matplotlib, which draws the plot, is not installed; install it with "
-            "pip install 'mifm-kipoi[plot]', or leave --plot out"
-        ) from error
+    # Now, not after the computation.
+    needed("matplotlib", "plot")
     with contextlib.ExitStack() as stack:
         figures = Figures(path, centre, stack)
         yield figures
         figures.finish()
 
 
+@styled(_FONT)
 def draw(parts: Sequence[Effects], score: Score) -> Figure:
     """A figure of one target.
 
     The logo's letters are the reference bases, as high as minus the mean effect of their three
-    exchanges: a letter above the line supports the score, one below it, upside down, opposes it. The
-    heat map shows each exchange; a dot marks the base that stands there.
+    substitutions: a letter above the line supports the score, one below it, upside down, opposes it. The
+    heat map shows each substitution; a dot marks the base that stands there.
 
     Parameters
     ----------
@@ -204,12 +205,12 @@ def draw(parts: Sequence[Effects], score: Score) -> Figure:
         heat.set(xlim=(-0.5, length - 0.5), ylim=(encoding.NO_BASE - 0.5, -0.5))
         _set_positions(heat, start, len(bases[part]), int(width / _TICK_WIDTH) * len(bases[part]) // length)
         _mark_centre(logo, target, start, len(bases[part]))
-    heat.set_xlabel(f"position on {target.chrom}", fontsize=_FONT, parse_math=False)
+    heat.set_xlabel(f"position on {target.chrom}")
     top = size[1] - _TOP
     bar = figure.colorbar(image, cax=inches(_LEFT + width + 0.12, top - _BAR, 0.09, _BAR))
-    bar.set_label(_LABELS[score], fontsize=_FONT)
-    bar.ax.tick_params(labelsize=_FONT - 1, width=0.5, length=2)
-    bar.outline.set_linewidth(0.5)
+    bar.set_label(_LABELS[score])
+    bar.ax.tick_params(length=2)
+    bar.outline.set_linewidth(0.6)
     title = _title(target, width + _RIGHT)
     figure.text(_LEFT / size[0], 1 - 0.09 / size[1], title, fontsize=_FONT + 1, va="top")
     figure.text(1 - 0.12 / size[0], 0.06 / size[1], _key(target), fontsize=_FONT - 1, ha="right")
@@ -230,11 +231,10 @@ def _limits(importance: npt.NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _title(target: Target, width: float) -> str:
-    """The name, shortened where it does not fit into inches, and the place."""
-    place = f"{target.chrom}:{target.start + 1:,}-{target.end:,}"
-    longest = max(int(width / _LETTER) - len(place) - 3, _SHORTEST_NAME)
-    name = target.id if len(target.id) <= longest else f"{target.id[: longest - 1]}…"
-    return place if name == "." else f"{name}   {place}"
+    """The name, shortened to fit a width in inches, and the interval, 1-based with both ends inside."""
+    interval = f"{target.chrom}:{target.start + 1:,}-{target.end:,}"
+    longest = max(int(width / _LETTER) - len(interval) - 3, _SHORTEST_NAME)
+    return interval if target.id == "." else f"{shortened(target.id, longest)}   {interval}"
 
 
 def _key(target: Target) -> str:
@@ -262,40 +262,37 @@ def _draw_logo(axes: Axes, bases: str, importance: npt.NDArray[np.float32]) -> N
     from matplotlib.patches import PathPatch
     from matplotlib.transforms import Affine2D
 
-    for place, (base, height) in enumerate(zip(bases, importance.tolist(), strict=True)):
+    for index, (base, height) in enumerate(zip(bases, importance.tolist(), strict=True)):
         if math.isnan(height):
             continue
-        shape = Affine2D().scale(0.92, height).translate(place - 0.46, 0)
+        shape = Affine2D().scale(0.92, height).translate(index - 0.46, 0)
         axes.add_patch(PathPatch(_glyph(base).transformed(shape), facecolor=BASE_COLOURS[base], linewidth=0))
     axes.axhline(0, color="black", linewidth=0.5)
-    axes.set_ylabel("importance", fontsize=_FONT)
+    axes.set_ylabel("importance")
     axes.locator_params(axis="y", nbins=4, min_n_ticks=3)
-    axes.tick_params(axis="y", labelsize=_FONT - 1, width=0.5, length=2)
+    axes.tick_params(axis="y", length=2)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
-    axes.spines["left"].set_linewidth(0.5)
+    axes.spines["bottom"].set_visible(False)
 
 
 def _draw_heat(axes: Axes, bases: str, effects: npt.NDArray[np.float32], bound: float) -> AxesImage:
-    """Cells of the exchanges; a dot in those of the reference bases; grey where there is nothing."""
+    """Cells of the substitutions; a dot in those of the reference bases; grey where there is no effect."""
     import matplotlib
 
     colours = matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.85")
     cells = effects.T.copy()
     known = [
-        (place, encoding.BASES.index(base)) for place, base in enumerate(bases) if base in encoding.BASES
+        (index, encoding.BASES.index(base)) for index, base in enumerate(bases) if base in encoding.BASES
     ]
-    known = [(place, row) for place, row in known if not np.isnan(cells[:, place]).all()]
-    for place, row in known:
-        cells[row, place] = 0
+    known = [(index, row) for index, row in known if not np.isnan(cells[:, index]).all()]
+    for index, row in known:
+        cells[row, index] = 0
     image = axes.imshow(cells, cmap=colours, vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
     if known:
         axes.plot(*zip(*known, strict=True), ".", color="0.25", markersize=2.0, markeredgewidth=0)
     axes.set_yticks(range(encoding.NO_BASE), list(encoding.BASES))
-    axes.tick_params(axis="y", labelsize=_FONT - 1, length=0, pad=2)
-    for spine in axes.spines.values():
-        spine.set_linewidth(0.5)
+    axes.tick_params(axis="y", length=0, pad=2)
+    axes.spines[:].set_visible(True)
     return image
 
 
@@ -305,13 +302,13 @@ def _set_positions(axes: Axes, start: int, length: int, most: int) -> None:
     step = next(step for step in steps if length <= step * max(most, 1))
     positions = range(-(-(start + 1) // step) * step, start + length + 1, step)
     axes.set_xticks([pos - 1 - start for pos in positions], [f"{pos:,}" for pos in positions])
-    axes.tick_params(axis="x", labelsize=_FONT - 1, width=0.5, length=2)
+    axes.tick_params(axis="x", length=2)
 
 
 def _mark_centre(axes: Axes, target: Target, start: int, length: int) -> None:
     """A triangle above the base at index 255 of the window."""
     if target.centre is not None and start <= target.centre < start + length:
-        place = target.centre - start
+        index = target.centre - start
         axes.plot(
-            place, 1.03, "v", transform=axes.get_xaxis_transform(), color="black", markersize=4, clip_on=False
+            index, 1.03, "v", transform=axes.get_xaxis_transform(), color="black", markersize=4, clip_on=False
         )

@@ -69,18 +69,25 @@ class Section:
 
 
 def percent(value: float) -> str:
-    """A share in percent, without the sign."""
+    """A fraction in percent, without the sign ``%``."""
     return f"{100 * value:.1f}"
 
 
 def decimal(value: float) -> str:
-    """A share as a number up to 1."""
+    """A fraction as a decimal number."""
     return f"{value:.3f}"
 
 
 def points(value: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
+    """A difference of fractions in percentage points, with its sign."""
     return f"{100 * value:+.1f}"
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """A correlation, with a minus sign where it is negative and never as minus zero; ``none`` for NaN."""
+    if not math.isfinite(value):
+        return "none"
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def with_interval(write: Callable[[float], str], value: float, low: float, high: float) -> str:
@@ -90,7 +97,7 @@ def with_interval(write: Callable[[float], str], value: float, low: float, high:
 
 
 def digits(value: float, most: int = 3) -> str:
-    """A quantity in a few digits, without an exponent."""
+    """A quantity with ``most`` significant digits, without an exponent."""
     if value <= 0:
         return "0"
     # The exponent of the rounded value: that of 9.999 is one.
@@ -99,12 +106,12 @@ def digits(value: float, most: int = 3) -> str:
 
 
 def count(value: float) -> str:
-    """A number of things; empty when there are none."""
+    """A count; empty when it is zero."""
     return f"{value:,.0f}" if value > 0 else ""
 
 
 def listed(texts: Iterable[str]) -> str:
-    """Things one after the other; they may hold commas."""
+    """Items, which may hold commas, in one line."""
     return "; ".join(texts)
 
 

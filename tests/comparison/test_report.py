@@ -10,20 +10,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
-from mifm_kipoi.comparison import drawing
 from mifm_kipoi.comparison.agreement import correlations
 from mifm_kipoi.comparison.comparison import Comparison
-from mifm_kipoi.comparison.drawing import Scale, short_count, signed, wrapped
 from mifm_kipoi.comparison.figures import correlation_matrix, rank_densities, scatter_matrix
 from mifm_kipoi.comparison.locus_figure import locus_view
 from mifm_kipoi.comparison.report import TITLE, write_report
 from mifm_kipoi.comparison.results import measure
+from mifm_kipoi.comparison.scale import Scale
 from mifm_kipoi.comparison.summary import duration, memory, summary
 from mifm_kipoi.errors import MissingPackageError, OptionError, OutputError
-from mifm_kipoi.reports.page import digits
+from mifm_kipoi.reports import drawing
+from mifm_kipoi.reports.page import signed
 from tests.comparison.builders import comparison, declaration, realistic
 
 NAN = float("nan")
@@ -308,6 +309,30 @@ def _drawn(figure: object) -> Image.Image:
     return Image.open(io.BytesIO(drawing.png(figure))).convert("RGB")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("mifm", "published", "t"),
+        ("mifm", "finemapping_pips_susie", "p"),
+        tuple(f"model_number_{number}" for number in range(10)),
+        ("W" * 24, "b"),
+    ],
+)
+def test_labels_of_the_scatter_matrix_lie_inside_the_figure(labels: tuple[str, ...]) -> None:
+    generator = np.random.default_rng(1)
+    found = comparison({label: {"x": np.exp(generator.normal(size=60))} for label in labels})
+    figure = scatter_matrix(found, correlations(found, resamples=5))
+    with drawing.styled():
+        FigureCanvasAgg(figure).draw()
+    names = [text for text in figure.findobj(Text) if text.get_fontweight() == "bold" and text.get_text()]
+    assert len(names) == 2 * len(labels)
+    for text in names:
+        box = text.get_window_extent()
+        assert min(box.x0, box.y0) >= 0, text.get_text()
+        assert box.x1 < figure.bbox.width, text.get_text()
+        assert box.y1 < figure.bbox.height, text.get_text()
+
+
 def test_figures_of_ten_models_are_small() -> None:
     generator = np.random.default_rng(1)
     scores = {f"model_number_{n}": {"score": np.exp(generator.normal(size=5000))} for n in range(11)}
@@ -371,7 +396,7 @@ def test_ranks_that_agree_lie_on_the_diagonal_and_ties_are_spread() -> None:
 def test_skewed_scores_have_a_logarithmic_axis(values: np.ndarray, logarithmic: bool) -> None:
     scale = Scale.of(values)
     assert scale.logarithmic == logarithmic
-    places = scale.places(np.r_[values[~np.isnan(values)], np.inf, -np.inf])
+    places = scale.positions(np.r_[values[~np.isnan(values)], np.inf, -np.inf])
     assert places.min() == 0
     assert places.max() == 1
     assert scale.low < scale.high
@@ -380,7 +405,7 @@ def test_skewed_scores_have_a_logarithmic_axis(values: np.ndarray, logarithmic: 
 
 def test_a_logarithmic_axis_has_zeros_at_its_lower_end() -> None:
     scale = Scale(True, 0.01, 100)
-    assert scale.places(np.array([0, 0.001, 0.01, 1, 100, 1e9])) == pytest.approx([0, 0, 0, 0.5, 1, 1])
+    assert scale.positions(np.array([0, 0.001, 0.01, 1, 100, 1e9])) == pytest.approx([0, 0, 0, 0.5, 1, 1])
     assert [scale.tick(value) for value in (1e-5, 0.01, 10, 2e6)] == ["1e-5", "0.01", "10", "2e6"]
 
 
@@ -429,7 +454,7 @@ def test_letters_of_neighbours_do_not_overlap_and_absent_scores_are_grey() -> No
     assert (np.diff(places) > 0.017).all()
     assert max(places) <= 1
     colours = [text.get_color() for text in second.texts]
-    assert colours == ["0.7", drawing.MARKED, drawing.MARKED]
+    assert colours == ["0.7", drawing.ACCENT, drawing.ACCENT]
 
 
 def test_a_locus_of_one_base_is_drawn() -> None:
@@ -443,31 +468,8 @@ def test_a_locus_of_one_base_is_drawn() -> None:
     assert _drawn(figure).width == 1280
 
 
-@pytest.mark.parametrize(
-    ("value", "digit", "text"),
-    [
-        (0.123, 2, "0.12"),
-        (-0.004, 2, "0.00"),
-        (-0.125, 2, "\N{MINUS SIGN}0.12"),
-        (NAN, 3, "none"),
-        (1, 3, "1.000"),
-    ],
-)
-def test_correlations_as_text(value: float, digit: int, text: str) -> None:
-    assert signed(value, digit) == text
-
-
 def test_quantities_as_text() -> None:
-    assert [digits(value) for value in (0, 0.001234, 0.9999, 9.999, 702.4, 6245.8)] == [
-        "0", "0.00123", "1.00", "10.0", "702", "6,250",
-    ]  # fmt: skip
     assert [duration(value) for value in (0.5, 59, 60, 119.7, 3599.7, 8123)] == [
         "0.500 s", "59.0 s", "1 min 0 s", "2 min 0 s", "1 h 0 min", "2 h 15 min",
     ]  # fmt: skip
     assert [memory(value) for value in (805_306_368, 9 << 30)] == ["805 MB", "9.66 GB"]
-    assert [short_count(value) for value in (999, 28_998, 1_200_000)] == ["999", "29k", "1.2M"]
-
-
-def test_labels_are_wrapped_at_signs() -> None:
-    assert wrapped("enformer_191k_eur", 10) == "enformer_\n191k_eur"
-    assert wrapped("a", 10) == "a"

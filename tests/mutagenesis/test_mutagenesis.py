@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import (
     IntervalFileError,
+    MIFMError,
     OptionError,
     OutputError,
     ReferenceMismatchError,
@@ -663,7 +664,7 @@ def test_a_missing_package_is_named_before_anything_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(OutputError, match=f"{module}, which .*is not installed; install it with.*{message}"):
+    with pytest.raises(MIFMError, match=f"{module}.* is not installed; install it with.*{message}"):
         run_bed(fasta, bed, tmp_path / "out.h5", "variant", **{option: tmp_path / name})
     assert [path.name for path in tmp_path.iterdir()] == ["regions.bed"]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,41 +12,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mifm_kipoi.evaluation.mpra.elements import Element
+from mifm_kipoi.reports.drawing import ACCENT, COLOURS, GREY, WIDTH, styled
 
-WIDTH = 8.0
-"""Inches of every figure."""
-
-UP, DOWN = "#D55E00", "#0072B2"
+UP, DOWN = ACCENT, COLOURS[0]
 """Colours of values above and below 0."""
 
 MEAN = "mean of elements"
 
-_LINE = "#5B3A8C"
-_CONTROL = "#8C8C8C"
-_STYLE: Any = {
-    "font.size": 8.5, "axes.titlesize": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 8,
-    "ytick.labelsize": 8, "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.2,
-    "axes.titlelocation": "left",
-    # Names of scores, elements and contigs are no formulas.
-    "text.parse_math": False,
-}  # fmt: skip
-
-
-def png(figure: Figure, dots: int = 150) -> bytes:
-    """A figure as the bytes of a PNG file, with so many dots per inch."""
-    with matplotlib.rc_context(_STYLE):
-        file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=dots, metadata={"Software": None})
-    return file.getvalue()
+_LINE = COLOURS[5]
 
 
 def named(chrom: str) -> str:
-    """A contig in words: a bare number needs some."""
+    """A contig as it stands in a sentence: ``chromosome 1``, and ``chr1`` as it is."""
     return f"chromosome {chrom}" if chrom.isdigit() or chrom in ("X", "Y") else chrom
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def correlations(by_element: pd.DataFrame, summary: pd.DataFrame, controls: str) -> Figure:
     """Spearman's correlation of each element and the mean, a panel for each score.
 
@@ -69,7 +47,7 @@ def correlations(by_element: pd.DataFrame, summary: pd.DataFrame, controls: str)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes, score in zip(grid.flat, scores, strict=False):
         rows = by_element[by_element["score"] == score]
-        colour = _CONTROL if (rows["label"] == controls).all() else _LINE
+        colour = GREY if (rows["label"] == controls).all() else _LINE
         axes.axvline(0, color="0.6", linewidth=0.8)
         for row in rows.to_dict("records"):
             _dot(axes, row, places[row["element"]], colour, "D" if row["held_out"] else "o")
@@ -108,7 +86,7 @@ def by_position(
     Parameters
     ----------
     pos, values : numpy.ndarray, shape (n,)
-        Position of each exchange, and its value or NaN.
+        Position of each substitution, and its value or NaN.
     positions : numpy.ndarray of int64, shape (m,)
     signed : bool
         Whether it is the value of the largest size, with its sign, or the mean.
@@ -121,19 +99,19 @@ def by_position(
     table = pd.DataFrame({"pos": pos, "value": values}).dropna()
     if signed:
         order = table["value"].abs().sort_values(kind="stable").index
-        found = table.loc[order].groupby("pos")["value"].last()
+        by_pos = table.loc[order].groupby("pos")["value"].last()
     else:
-        found = table.groupby("pos")["value"].mean()
-    return found.reindex(positions).to_numpy(dtype=float)
+        by_pos = table.groupby("pos")["value"].mean()
+    return by_pos.reindex(positions).to_numpy(dtype=float)
 
 
-@matplotlib.rc_context(_STYLE)
+@styled()
 def profile(
     element: Element,
     positions: npt.NDArray[np.int64],
     panels: Sequence[tuple[str, npt.NDArray[np.float64], bool]],
 ) -> Figure:
-    """Values over the positions of an element, one panel below the other.
+    """Values over the positions of an element, a panel for each kind of values.
 
     Parameters
     ----------

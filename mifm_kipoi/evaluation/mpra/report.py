@@ -25,6 +25,7 @@ from mifm_kipoi.evaluation.mpra.records import (
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports import page
+from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Block, Picture, Section, Table
 from mifm_kipoi.statistics.correlation import FEWEST_POSITIONS, STRETCH
 
@@ -146,7 +147,7 @@ def _means(evaluated: Evaluated) -> Section:
                 "positions, and then no part in the mean). Diamonds are elements on chromosomes that the "
                 "model held out; squares are means over elements. Controls are grey."
             )
-        blocks.append(Picture(f"correlations_{question}", plots.png(figure), caption))
+        blocks.append(Picture(f"correlations_{question}", png(figure), caption))
     return Section("Correlations", tuple(blocks))
 
 
@@ -236,7 +237,7 @@ def _profile(evaluated: Evaluated, place: int) -> Picture:
     where = f"{element.chrom}:{element.start + 1:,}-{element.end:,}"
     own = int((inside & (rows["measured"] == Measured.OK).to_numpy()).sum())
     caption = f"**{element.name}**, {where}, {len(element)} bp: {own:,} exchanges that are evaluated."
-    return Picture(f"element_{place + 1}", plots.png(figure, 110), caption)
+    return Picture(f"element_{place + 1}", png(figure, 110), caption)
 
 
 def _shown(source: Source) -> tuple[str, str, bool] | None:

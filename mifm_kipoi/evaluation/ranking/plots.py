@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,41 +18,15 @@ from mifm_kipoi.evaluation.ranking.records import (
     by_metric,
     strata_of,
 )
+from mifm_kipoi.reports.drawing import COLOURS, GREY, WIDTH, styled, without_middle
 from mifm_kipoi.statistics.ranking import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 8.0
-"""Inches of every figure."""
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B3A8C", "#000000")
-"""Of the scores, the best first; told apart by colour-blind readers too (Okabe and Ito 2008)."""
-
-REST = "#8C8C8C"
-"""Of scores for which there is no colour left."""
-
 _MARKERS = {ALL: "o", HELD_OUT: "D", OTHERS: "s"}
 _DASHES = ("-", "-", "-", "-", "--", "--", "--", "--")
-_STYLE: dict[Any, Any] = {
-    "font.size": 8.5, "axes.titlesize": 9, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.4, "axes.titlelocation": "left",
-    # Names of scores are no formulas.
-    "text.parse_math": False,
-}  # fmt: skip
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG file."""
-    import matplotlib
-
-    file = io.BytesIO()
-    # Some labels are made only now.
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(file, format="png", dpi=160, metadata={"Software": None})
-    return file.getvalue()
 
 
 def overview(measures: Sequence[Measure], order: Sequence[str]) -> Figure:
@@ -66,13 +39,12 @@ def overview(measures: Sequence[Measure], order: Sequence[str]) -> Figure:
     order : sequence of str
         The scores, from top to bottom.
     """
-    import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     shown, strata = by_metric(measures), strata_of(measures)
     step = 0.8 / max(len(strata), 1)
-    with matplotlib.rc_context(_STYLE):
+    with styled():
         height = (0.2 + 0.16 * len(strata)) * len(order) + 1.2
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
@@ -86,7 +58,7 @@ def overview(measures: Sequence[Measure], order: Sequence[str]) -> Figure:
             axes.set_axisbelow(True)
             axes.tick_params(axis="y", length=0)
             axes.locator_params(axis="x", nbins=4)
-        panels[0].set_yticks(range(len(order)), [_short(name, 34) for name in order])
+        panels[0].set_yticks(range(len(order)), [without_middle(name, 34) for name in order])
         panels[0].set_ylim(len(order) - 0.4, -0.6)
         keys = [
             Line2D([], [], color="0.3", marker=_MARKERS[one], markersize=4.5, label=STRATA[one])
@@ -150,19 +122,18 @@ def _curves(
     draw: Callable[[Axes, Curve, dict[str, Any]], None],
     chance: Callable[[Axes, float], None],
 ) -> Figure:
-    import matplotlib
     from matplotlib.figure import Figure
 
     areas = {(one.stratum, one.score): one for one in by_metric(measures)[metric]}
     strata = strata_of(measures)
     alone = len(strata) == 1
-    with matplotlib.rc_context(_STYLE):
+    with styled():
         height = 3.6 if alone else 3.0 + 0.17 * len(order)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         panels = figure.subplots(1, len(strata), sharey=True, squeeze=False)[0]
         for axes, stratum in zip(panels, strata, strict=True):
             for number, name in enumerate(order):
-                label = f"{areas[stratum, name].value:.3f}  {_short(name, 40 if alone else 24)}"
+                label = f"{areas[stratum, name].value:.3f}  {without_middle(name, 40 if alone else 24)}"
                 style: dict[str, Any] = {
                     "color": colour(number),
                     "linestyle": _DASHES[number],
@@ -184,13 +155,5 @@ def _curves(
 
 
 def colour(number: int) -> str:
-    """The colour of the score at a place of the order, the same in every figure."""
-    return COLOURS[number] if number < len(COLOURS) else REST
-
-
-def _short(name: str, length: int) -> str:
-    """A long name without its middle, for its ends tell it from others."""
-    if len(name) <= length:
-        return name
-    kept = length - 1
-    return f"{name[: kept // 2]}…{name[len(name) - (kept - kept // 2) :]}"
+    """The colour of the score at an index of the order, the same in every figure."""
+    return COLOURS[number] if number < len(COLOURS) else GREY

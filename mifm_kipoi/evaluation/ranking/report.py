@@ -20,6 +20,7 @@ from mifm_kipoi.evaluation.ranking.records import (
     by_metric,
     strata_of,
 )
+from mifm_kipoi.reports.drawing import COLOURS, png
 from mifm_kipoi.reports.page import (
     Block,
     Picture,
@@ -135,13 +136,13 @@ def _pictures(result: Result, order: list[str]) -> Iterator[Picture]:
         "All metrics with their 95 % intervals, on the variants that all scores have. A grey stroke is what "
         "a random order gives on average."
     )
-    yield Picture("overview", plots.png(plots.overview(measures, order)), caption)
-    shown = order[: len(plots.COLOURS)]
+    yield Picture("overview", png(plots.overview(measures, order)), caption)
+    shown = order[: len(COLOURS)]
     fewer = f" The {len(shown)} scores with the highest AUPRC are shown." if len(shown) < len(order) else ""
     caption = f"Precision over recall. Dotted: the share of positives.{fewer}"
-    yield Picture("precision_recall", plots.png(plots.precision_recall(curves, measures, shown)), caption)
+    yield Picture("precision_recall", png(plots.precision_recall(curves, measures, shown)), caption)
     caption = f"Recall over the false positive rate. Dotted: chance.{fewer}"
-    yield Picture("roc", plots.png(plots.roc(curves, measures, shown)), caption)
+    yield Picture("roc", png(plots.roc(curves, measures, shown)), caption)
 
 
 def _differences(result: Result, order: list[str]) -> Section:

@@ -10,7 +10,8 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from mifm_kipoi.evaluation.mpra.elements import Element
-from mifm_kipoi.evaluation.mpra.plots import DOWN, UP, by_position, correlations, named, png, profile
+from mifm_kipoi.evaluation.mpra.plots import DOWN, UP, by_position, correlations, named, profile
+from mifm_kipoi.reports.drawing import png
 
 
 def test_dots_are_where_the_correlations_are() -> None:

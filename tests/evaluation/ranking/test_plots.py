@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from mifm_kipoi.evaluation.ranking.plots import overview, png, precision_recall, roc
+from mifm_kipoi.evaluation.ranking.plots import overview, precision_recall, roc
 from mifm_kipoi.evaluation.ranking.records import ALL, COMMON, Measure
+from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.statistics.ranking import Curve
 
 NAME = "a.x$_$"
