@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
@@ -84,10 +84,23 @@ class MIFMBaseline:
         return Declaration(
             name=f"MIFM ({self._options.labels[0]})",
             scores=(
-                Score("mifm_ref", "probability of the reference window, the MIFM score"),
-                Score("mifm_alt", "probability of the alternative window", ranks=False),
-                Score("mifm_delta", "mifm_alt - mifm_ref", ranks=False, signed=True),
-                Score("mifm_abs_delta", "|mifm_alt - mifm_ref|"),
+                Score(
+                    "mifm_ref", "the MIFM score, 0 to 1, of the reference window", evidence=Evidence.SEQUENCE
+                ),
+                Score(
+                    "mifm_alt",
+                    "the score of the alternative window, an extension",
+                    ranks=False,
+                    evidence=Evidence.SEQUENCE,
+                ),
+                Score(
+                    "mifm_delta",
+                    "mifm_alt - mifm_ref, an extension",
+                    ranks=False,
+                    signed=True,
+                    evidence=Evidence.SEQUENCE,
+                ),
+                Score("mifm_abs_delta", "|mifm_alt - mifm_ref|, an extension", evidence=Evidence.SEQUENCE),
             ),
             alleles="reference and alternative window; the left flank is kept",
             formula="sigmoid of the logit of each window",
@@ -95,7 +108,7 @@ class MIFMBaseline:
             window=window,
             variant_index=variant_index(window),
             tracks=1,
-            made_by={"tensors_sha256": self._weights.sha256, **limit},
+            provenance={"tensors_sha256": self._weights.sha256, **limit},
             held_out=HELD_OUT if shipped else (),
             leakage=_KNOWN if shipped else _UNKNOWN,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Sequence
-from typing import Any, Protocol
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
 
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
@@ -22,13 +23,59 @@ class LookupStatus(enum.StrEnum):
     """Rows lie at the position, with other alleles."""
 
     STRAND_AMBIGUOUS = "strand_ambiguous"
-    """The alleles fit exchanged, or on the other strand, and nothing tells which."""
+    """A/T or C/G: swapped alleles and the other strand look alike."""
 
     VALUE_MISSING = "value_missing"
-    """The row has no value, or one that stands for none."""
+    """The row has no value, or one that means that there is none."""
 
     CONFLICTING_ROWS = "conflicting_rows"
     """Rows of the same variant have different values."""
+
+
+class Evidence(enum.StrEnum):
+    """What a score is computed from. Labels that were made from the same evidence do not test it."""
+
+    SEQUENCE = "sequence"
+    """The sequence of the genome, by a model."""
+
+    ASSOCIATION = "association"
+    """Associations of a study: p-values, z-scores, Bayes factors."""
+
+    PIP = "pip"
+    """Fine-mapping: posterior inclusion probabilities."""
+
+    ANNOTATION = "annotation"
+    """Anything else: annotations of the genome, or a column whose origin is not known."""
+
+
+_PIP_NAME = re.compile(
+    r"(?<![a-z])(pip|pp|finemap|susie|paintor|caviarbf|polyfun|posterior)s?(?![a-z])", re.IGNORECASE
+)
+_ASSOCIATION_NAME = re.compile(
+    r"(?<![a-z])abfs?(?![a-z])"
+    # Short words, of which a number would make others: p300, z2.
+    r"|(?<![a-z0-9])(z([ ._-]?score)?|((neg|minus|[mn])?[ ._-]?log(10)?[ ._-]?)?p([ ._-]?val(ue)?)?"
+    r"|(l|ln|log(10)?)?[ ._-]?bf|bayes[ ._-]?factor)s?(?![a-z0-9])",
+    re.IGNORECASE,
+)
+
+
+def evidence_of_column(name: str) -> Evidence:
+    """What the numbers of a user's column are, which declares nothing of itself, by its usual names.
+
+    Parameters
+    ----------
+    name : str
+        Of the column, with its label where it has one.
+
+    Returns
+    -------
+    Evidence
+        ``ANNOTATION`` for any name that is not that of a PIP, a p-value, a z-score or a Bayes factor.
+    """
+    if _PIP_NAME.search(name):
+        return Evidence.PIP
+    return Evidence.ASSOCIATION if _ASSOCIATION_NAME.search(name) else Evidence.ANNOTATION
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +92,15 @@ class Score:
         Whether higher means more likely causal, so that it can be compared and evaluated.
     signed : bool
         Whether it is an effect of the alternative allele with its direction.
+    evidence : Evidence
+        What it is computed from.
     """
 
     name: str
     meaning: str
     ranks: bool = True
     signed: bool = False
+    evidence: Evidence = dataclasses.field(kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,19 +112,20 @@ class Declaration:
     name : str
         Of the model or method.
     scores : tuple of Score
-        Columns; the first that ranks is the one that stands for the baseline.
+        Columns; the first that ranks is the primary score of the baseline.
     alleles : str
         Which windows or alleles are looked at.
     formula : str
         From what the model gives, or the table holds, to the scores.
     citation : str
+        The publication to cite.
     window : int, optional
         Length of the windows in base pairs; None where no sequence is read.
     variant_index : int, optional
         0-based index of the first base of the allele in the window.
     tracks : int, optional
         Outputs over which the formula goes.
-    made_by : dict of plain JSON types
+    provenance : dict of plain JSON types
         Checksums of weights and tables, versions of libraries: what the scores depend on.
     held_out : tuple of str
         Chromosomes that nothing of the model was fitted or chosen on.
@@ -90,7 +141,7 @@ class Declaration:
     window: int | None = None
     variant_index: int | None = None
     tracks: int | None = None
-    made_by: dict[str, Any] = dataclasses.field(default_factory=dict)
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     held_out: tuple[str, ...] = ()
     leakage: str = ""
 
@@ -98,6 +149,46 @@ class Declaration:
     def columns(self) -> tuple[str, ...]:
         """Names of the scores."""
         return tuple(score.name for score in self.scores)
+
+    @property
+    def ranking(self) -> tuple[str, ...]:
+        """Names of the scores that rank variants, the primary score first."""
+        return tuple(score.name for score in self.scores if score.ranks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types; :attr:`provenance` has the key ``made_by`` in files."""
+        plain = dataclasses.asdict(self)
+        plain["scores"] = [{**score, "evidence": str(score["evidence"])} for score in plain["scores"]]
+        plain["held_out"] = list(self.held_out)
+        return {_KEYS.get(name, name): value for name, value in plain.items()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` gave.
+
+        Scores of files from before ``evidence`` was declared have that of sequence where the model reads
+        windows or has tracks, else that of their names (:func:`evidence_of_column`).
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            When it is not a declaration.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        known = {name: plain[_KEYS.get(name, name)] for name in fields if _KEYS.get(name, name) in plain}
+        reads_sequence = known.get("window") is not None or known.get("tracks") is not None
+
+        def score(one: Mapping[str, Any]) -> Score:
+            default = Evidence.SEQUENCE if reads_sequence else evidence_of_column(str(one["name"]))
+            return Score(**{**one, "evidence": Evidence(one.get("evidence", default))})
+
+        scores = tuple(score(one) for one in plain["scores"])
+        held_out = tuple(map(str, plain.get("held_out", ())))
+        return cls(**{**known, "scores": scores, "held_out": held_out})
+
+
+_KEYS = {"provenance": "made_by"}
+"""Names of fields in files, where they differ."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +200,7 @@ class ComputeOptions:
     device : str
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
-        Windows at once, by default what fits the model.
+        Windows that are read together, by default what fits the model.
     """
 
     device: str = "auto"
@@ -124,7 +215,7 @@ class Baseline(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it computes: cpu, cuda, or in words where a model chooses for itself."""
+        """Where it computes: ``cpu``, ``cuda``, or in words where a model chooses for itself."""
 
     @property
     def declaration(self) -> Declaration:

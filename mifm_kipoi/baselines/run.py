@@ -151,7 +151,7 @@ class BaselineRun:
         """What must be the same for the scores to be the same, as JSON gives it back."""
         identity = {
             "mifm_kipoi": __version__,
-            "declaration": dataclasses.asdict(baseline.declaration),
+            "declaration": baseline.declaration.to_dict(),
             **self.inputs,
             "device": baseline.device,
         }

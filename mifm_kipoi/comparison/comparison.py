@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ class Model:
         Begins the names of its columns.
     spec : str
         How it was asked for.
+    kind : str
+        What it is: a key of :data:`mifm_kipoi.baselines.specs.KINDS`.
     declaration : Declaration
     seconds : float
         Time that it took, with reading weights and tables.
@@ -36,10 +39,27 @@ class Model:
 
     label: str
     spec: str
+    kind: str
     declaration: Declaration
     seconds: float
     peak_bytes: int
     device: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {**dataclasses.asdict(self), "declaration": self.declaration.to_dict()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """Read back what :meth:`to_dict` gave; files from before ``kind`` was declared have it in the spec.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            When it is not a model.
+        """
+        kind = plain.get("kind", str(plain.get("spec", "")).partition("=")[2].partition(":")[0])
+        return cls(**{**plain, "kind": kind, "declaration": Declaration.from_dict(plain["declaration"])})
 
     def column(self, name: str) -> str:
         """The name in the joined table of one of its columns: ``label.name``."""
@@ -52,8 +72,8 @@ class Model:
 
     @property
     def ranking(self) -> tuple[str, ...]:
-        """The columns that rank variants, the one that stands for the model first."""
-        return tuple(self.column(score.name) for score in self.declaration.scores if score.ranks)
+        """The columns that rank variants, the primary score of the model first."""
+        return tuple(map(self.column, self.declaration.ranking))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +94,7 @@ class Comparison:
         ``chrom:start-end`` of each block, 1-based with both ends inside.
     blocks_are : str
         What the blocks are, in words.
-    made_by : dict of plain JSON types
+    provenance : dict of plain JSON types
         Version, inputs and their checksums, options.
     """
 
@@ -83,7 +103,7 @@ class Comparison:
     block: npt.NDArray[np.int64]
     block_names: tuple[str, ...]
     blocks_are: str
-    made_by: dict[str, Any]
+    provenance: dict[str, Any]
 
     @property
     def ranking(self) -> tuple[str, ...]:
@@ -92,5 +112,5 @@ class Comparison:
 
     @property
     def primary_scores(self) -> tuple[str, ...]:
-        """The column that stands for each model."""
+        """The column of each model's primary score."""
         return tuple(model.ranking[0] for model in self.models)

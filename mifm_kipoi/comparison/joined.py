@@ -22,7 +22,7 @@ _ROWS = 1 << 16
 
 
 def write_joined(
-    models: Sequence[Model], tables: Sequence[Path], folder: Path, made_by: dict[str, Any]
+    models: Sequence[Model], tables: Sequence[Path], folder: Path, provenance: dict[str, Any]
 ) -> list[Path]:
     """Write ``scores.parquet`` and ``scores.tsv.gz`` (bgzip): a row for each variant, all models' columns.
 
@@ -32,7 +32,7 @@ def write_joined(
     tables : sequence of Path
         The Parquet file of each (:class:`mifm_kipoi.baselines.run.BaselineRun`).
     folder : Path
-    made_by : dict of plain JSON types
+    provenance : dict of plain JSON types
         Goes into the metadata of the Parquet file.
 
     Returns
@@ -51,7 +51,7 @@ def write_joined(
     import pyarrow.parquet as pq
 
     parquet, tsv = folder / "scores.parquet", folder / "scores.tsv.gz"
-    schema = _schema(models).with_metadata({"mifm_kipoi": json.dumps(made_by)})
+    schema = _schema(models).with_metadata({"mifm_kipoi": json.dumps(provenance)})
     if len({pq.read_metadata(table).num_rows for table in tables}) > 1:
         raise _other_variants(tables)
     with (

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.baselines.kinds import KINDS
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.comparison.backgrounds import SUFFIX
@@ -159,18 +159,18 @@ class ComparisonRun:
             (self.folder / name).unlink(missing_ok=True)
         for left in (path for name in OUTPUTS for path in self.folder.glob(f".{name}.*")):
             left.unlink(missing_ok=True)
-        made_by = self._made_by(inputs)
-        written = write_joined(models, tables, self.folder, made_by)
-        comparison = self._comparison(written[0], tuple(models), made_by)
+        provenance = self._provenance(inputs)
+        written = write_joined(models, tables, self.folder, provenance)
+        comparison = self._comparison(written[0], tuple(models), provenance)
         written += write_report(
             comparison, self.folder, locus=self.locus, seed=self.seed, resamples=self.resamples
         )
         with written_whole(self.folder / MANIFEST) as temporary:
-            manifest = {**made_by, "models": [dataclasses.asdict(model) for model in models]}
+            manifest = {**provenance, "models": [model.to_dict() for model in models]}
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         return [*written, self.folder / MANIFEST]
 
-    def _made_by(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def _provenance(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {
             "mifm_kipoi": __version__,
             **inputs,
@@ -180,7 +180,7 @@ class ComparisonRun:
             "seed": self.seed,
         }
 
-    def _comparison(self, table: Path, models: tuple[Model, ...], made_by: dict[str, Any]) -> Comparison:
+    def _comparison(self, table: Path, models: tuple[Model, ...], provenance: dict[str, Any]) -> Comparison:
         joined = pd.read_parquet(table)
         if not len(joined):
             raise InputError(f"{self.variants} has no variant; expected some to compare scores of")
@@ -190,14 +190,17 @@ class ComparisonRun:
         else:
             block, names = stretches(joined["chrom"], joined["pos"])
             blocks_are = f"stretches of {STRETCH // 1000} kb"
-        return Comparison(joined, models, block, names, blocks_are, made_by)
+        return Comparison(joined, models, block, names, blocks_are, provenance)
 
 
 def model_of(spec: Spec, manifest: dict[str, Any]) -> Model:
     """A model of a comparison from the manifest of its run."""
-    declared = manifest["declaration"]
-    scores = tuple(Score(**score) for score in declared["scores"])
-    declaration = Declaration(**{**declared, "scores": scores, "held_out": tuple(declared["held_out"])})
     return Model(
-        spec.label, str(spec), declaration, manifest["seconds"], manifest["peak_bytes"], manifest["device"]
+        label=spec.label,
+        spec=str(spec),
+        kind=spec.kind,
+        declaration=Declaration.from_dict(manifest["declaration"]),
+        seconds=manifest["seconds"],
+        peak_bytes=manifest["peak_bytes"],
+        device=manifest["device"],
     )

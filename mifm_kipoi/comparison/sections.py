@@ -54,7 +54,7 @@ def sections(results: Results, locus: Locus) -> Iterator[Section]:
     yield Section("Time and memory", (_resources(results.resources),))
     yield Section("The models", tuple(_models(results)))
     yield Section("How to read this report", tuple(_how_to_read(results)))
-    yield Section("How it was made", (page.settings_table(results.comparison.made_by),))
+    yield Section("How it was made", (page.settings_table(results.comparison.provenance),))
 
 
 def _coverage(table: pd.DataFrame) -> Table:
@@ -229,7 +229,7 @@ def _said(model: Model) -> Iterator[tuple[str, str]]:
     yield "citation", declaration.citation
     yield "held-out chromosomes", ", ".join(declaration.held_out)
     yield "labels it may know", declaration.leakage
-    yield from page.settings_rows(declaration.made_by)
+    yield from page.settings_rows(declaration.provenance)
 
 
 def _how_to_read(results: Results) -> Iterator[str]:

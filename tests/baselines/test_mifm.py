@@ -44,8 +44,8 @@ def test_own_weights_have_no_known_held_out_chromosomes(tmp_path: Path) -> None:
     assert declaration.held_out == ()
     assert "your own" in declaration.leakage
     assert (
-        declaration.made_by["tensors_sha256"]
-        != open_mifm("", ComputeOptions()).declaration.made_by["tensors_sha256"]
+        declaration.provenance["tensors_sha256"]
+        != open_mifm("", ComputeOptions()).declaration.provenance["tensors_sha256"]
     )
 
 

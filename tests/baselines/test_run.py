@@ -70,7 +70,7 @@ def test_every_variant_has_its_row(make: Any, example: Path) -> None:
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Notes after every third variant."""
-    monkeypatch.setattr(MIFMBaseline, "at_once", 3)
+    monkeypatch.setattr(MIFMBaseline, "chunk_size", 3)
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -172,7 +172,7 @@ def test_a_few_mismatches_are_no_other_build_however_many_are_scored_at_once(
     make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int
 ) -> None:
     """6 of 800 differ, 0.75 %, all of them at the beginning."""
-    monkeypatch.setattr(MIFMBaseline, "at_once", chunk_size)
+    monkeypatch.setattr(MIFMBaseline, "chunk_size", chunk_size)
     genome = Genome(example / "genome.fa")
     contig = next(iter(genome.contigs))
     other = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -217,7 +217,7 @@ def test_a_refused_table_is_refused_again(
     make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int
 ) -> None:
     """What it is judged by is counted from the first variant on, so nothing of it is kept."""
-    monkeypatch.setattr(LookedUp, "at_once", chunk_size)
+    monkeypatch.setattr(LookedUp, "chunk_size", chunk_size)
     variants = score_variants(example / "variants.vcf", example / "genome.fa")
     other = variants[["chrom", "pos", "ref", "alt"]].assign(ref="N", alt="N", own=1.0)
     base = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -270,7 +270,7 @@ def _kill() -> None:
 
 _PEAKS = """
 import numpy as np
-from mifm_kipoi.baselines.protocol import Machine
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.run import peak_bytes
 before = peak_bytes()
 np.ones(160_000_000 // 8)

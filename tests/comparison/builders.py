@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.baselines.protocol import Declaration, Score
+from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score
 from mifm_kipoi.comparison.blocks import stretches
 from mifm_kipoi.comparison.comparison import Comparison, Model
 
@@ -19,7 +19,10 @@ Scores = Mapping[str, Mapping[str, Sequence[float] | npt.NDArray[np.float64]]]
 
 def declaration(columns: Sequence[str], ranks: Sequence[str] | None = None, **known: Any) -> Declaration:
     """What a model with these columns says of itself; all columns rank unless some are named."""
-    scores = tuple(Score(name, f"{name}, made up", ranks is None or name in ranks) for name in columns)
+    scores = tuple(
+        Score(name, f"{name}, made up", ranks is None or name in ranks, evidence=_evidence(name))
+        for name in columns
+    )
     defaults: dict[str, Any] = {
         "name": "a model that was made up",
         "alleles": "reference and alternative window",
@@ -27,6 +30,12 @@ def declaration(columns: Sequence[str], ranks: Sequence[str] | None = None, **kn
         "citation": "none (2026)",
     }
     return Declaration(scores=scores, **{**defaults, **known})
+
+
+def _evidence(name: str) -> Evidence:
+    if "pip" in name.split("_"):
+        return Evidence.PIP
+    return Evidence.ASSOCIATION if name.endswith("_p") else Evidence.SEQUENCE
 
 
 def comparison(
@@ -67,6 +76,7 @@ def comparison(
             Model(
                 label=label,
                 spec=f"{label}=table:{label}.tsv",
+                kind="table",
                 declaration=(declarations or {}).get(label)
                 or declaration(list(own), (ranks or {}).get(label)),
                 seconds=(seconds or {}).get(label, 2.0),

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mifm_kipoi.baselines.protocol import Declaration, Score
+from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score
 from mifm_kipoi.comparison import joined as joined_module
 from mifm_kipoi.comparison.comparison import Model
 from mifm_kipoi.comparison.joined import write_joined
@@ -22,8 +22,8 @@ ROWS = 1000
 
 
 def model(label: str, *names: str) -> Model:
-    scores = tuple(Score(name, name) for name in names)
-    return Model(label, label, Declaration(label, scores, "", "", ""), 1.0, 0, "cpu")
+    scores = tuple(Score(name, name, evidence=Evidence.ANNOTATION) for name in names)
+    return Model(label, label, "table", Declaration(label, scores, "", "", ""), 1.0, 0, "cpu")
 
 
 def table(seed: int, *names: str) -> pd.DataFrame:

@@ -146,7 +146,7 @@ def fit_background(
         raise OptionError(f"{spec} is no sequence network with tracks, so that it has no background")
     identity = {
         "model": baseline.identity,
-        "libraries": baseline.declaration.made_by["libraries"],
+        "libraries": baseline.declaration.provenance["libraries"],
         "variants_sha256": sha256_of(variants),
         "fasta_sha256": sha256_of(fasta),
         "version": __version__,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION, Status
 from mifm_kipoi.errors import InputError, MIFMError, OptionError
 from mifm_kipoi.genomics.genome import Genome
@@ -147,17 +147,23 @@ class SequenceBaseline:
         about, reader = self._about, self._reader
         number = f"sum over its {reader.bins} bins" if reader.bins > 1 else "number"
         scores = [
-            Score("max_abs_delta", "largest |effect| of the tracks"),
-            Score("strongest_delta", "effect on the track where |effect| is largest", False, True),
+            Score("max_abs_delta", "largest |effect| of the tracks", evidence=Evidence.SEQUENCE),
+            Score(
+                "strongest_delta",
+                "effect on the track where |effect| is largest",
+                ranks=False,
+                signed=True,
+                evidence=Evidence.SEQUENCE,
+            ),
         ]
-        made_by: dict[str, Any] = {"weights": about.weights, "libraries": about.libraries}
+        provenance: dict[str, Any] = {"weights": about.weights, "libraries": about.libraries}
         if self._background is not None:
             meaning = (
                 "largest |(effect - mean) / sd| of the tracks, with the mean and sd of each over "
                 f"{self._background.count:,} variants"
             )
-            scores.insert(0, Score("max_abs_delta_normalised", meaning))
-            made_by["background_sha256"] = self._background.sha256
+            scores.insert(0, Score("max_abs_delta_normalised", meaning, evidence=Evidence.SEQUENCE))
+            provenance["background_sha256"] = self._background.sha256
         return Declaration(
             name=about.name,
             scores=tuple(scores),
@@ -173,7 +179,7 @@ class SequenceBaseline:
             window=reader.window,
             variant_index=variant_index(reader.window),
             tracks=reader.tracks,
-            made_by=made_by,
+            provenance=provenance,
             leakage=about.leakage,
         )
 

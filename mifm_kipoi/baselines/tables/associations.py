@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.places import Place, Places, find_place, one_column
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, VariantRows, largest, numbered
@@ -160,14 +160,15 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
                     "-log10 of the p-value: the order of 1 - p, which is rounded to 1 below 1e-16. A p-value "
                     "that is rounded to 0 is taken from its logarithm, or from beta and its standard error "
                     "or z, in the same row; without them the variant has no score",
+                    evidence=Evidence.ASSOCIATION,
                 ),
-                Score("one_minus_p", "1 - p", ranks=False),
+                Score("one_minus_p", "1 - p", ranks=False, evidence=Evidence.ASSOCIATION),
             ),
             alleles=ORDERED if statistics.place.ordered else UNORDERED,
             formula="-log10(p); of several rows of a variant (traits, studies, blocks) the lowest p"
             + statistics.chosen,
             citation="none: summary statistics of the user",
-            made_by={"file": path.name, "sha256": sha256_of(path)},
+            provenance={"file": path.name, "sha256": sha256_of(path)},
             leakage=_LEAKAGE,
         ),
     )
@@ -215,11 +216,18 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
             "log_abf",
             "natural logarithm of Wakefield's Bayes factor for an effect against none, with a prior variance "
             f"of effects of {PRIOR_VARIANCE}",
+            evidence=Evidence.ASSOCIATION,
         )
     ]
     if statistics.blocks:
         named = ", ".join(statistics.blocks)
-        scores.append(Score("abf_pip", f"exp(log_abf) over its sum in the contig's rows of the same {named}"))
+        scores.append(
+            Score(
+                "abf_pip",
+                f"exp(log_abf) over its sum in the contig's rows of the same {named}",
+                evidence=Evidence.PIP,
+            )
+        )
     return LookedUp(
         path,
         rows,
@@ -233,7 +241,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
                 f"blocks) the largest{statistics.chosen}"
             ),
             citation="Wakefield J (2009) Genet Epidemiol 33: 79",
-            made_by={"file": path.name, "sha256": sha256_of(path), "prior_variance": PRIOR_VARIANCE},
+            provenance={"file": path.name, "sha256": sha256_of(path), "prior_variance": PRIOR_VARIANCE},
             leakage=_LEAKAGE,
         ),
     )

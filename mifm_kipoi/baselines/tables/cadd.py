@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.columns import checksums_of_indexed
 from mifm_kipoi.baselines.tables.looked_up import LookedUp
 from mifm_kipoi.baselines.tables.places import find_place
@@ -51,9 +51,16 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
         Declaration(
             name="CADD",
             scores=(
-                Score("raw_score", "RawScore of CADD, a log odds of being simulated rather than fixed"),
                 Score(
-                    "phred", "PHRED of CADD: the rank of the raw score among all SNVs, rounded", ranks=False
+                    "raw_score",
+                    "RawScore of CADD, a log odds of being simulated rather than fixed",
+                    evidence=Evidence.ANNOTATION,
+                ),
+                Score(
+                    "phred",
+                    "PHRED of CADD: the rank of the raw score among all SNVs, rounded",
+                    ranks=False,
+                    evidence=Evidence.ANNOTATION,
                 ),
             ),
             alleles="reference to alternative allele, of the forward strand",
@@ -62,7 +69,7 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
                 "Schubach M et al. (2024) Nucleic Acids Res 52: D1143; Kircher M et al. (2014) Nat Genet 46: "
                 "310"
             ),
-            made_by={**checksums_of_indexed(path, index), "header": list(table.comments)},
+            provenance={**checksums_of_indexed(path, index), "header": list(table.comments)},
             leakage=(
                 "fitted to simulated against fixed human-derived variants of all chromosomes, on annotations "
                 "that include conservation and population frequencies; to no GWAS"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score, evidence_of_column
 from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp, Source, content_of
 from mifm_kipoi.baselines.tables.places import find_place
 from mifm_kipoi.baselines.tables.tabix import IndexedRows, find_index
@@ -67,24 +67,30 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
     source: Source
     if index is not None and not place.name:
         source = IndexedRows(table, index, place, (column,))
-        made_by = checksums_of_indexed(path, index)
+        provenance = checksums_of_indexed(path, index)
     else:
         builder = RowsBuilder(1, place.ordered)
         for batch in table.batches((*place.columns, *({column} - set(place.columns)))):
             builder.add(place.rows(batch), batch.finite(column)[:, np.newaxis])
         source = builder.done()
-        made_by = {"file": path.name, "sha256": sha256_of(path)}
+        provenance = {"file": path.name, "sha256": sha256_of(path)}
     return LookedUp(
         path,
         source,
         agreed,
         Declaration(
             name=f"column {column} of {path.name}",
-            scores=(Score(column, f"the column {column} of the table, as it stands"),),
+            scores=(
+                Score(
+                    column,
+                    f"the column {column} of the table, as it stands",
+                    evidence=evidence_of_column(column),
+                ),
+            ),
             alleles=ORDERED if place.ordered else UNORDERED,
             formula="the value of the table's row; rows of one variant agree",
             citation="none: a table of the user",
-            made_by={**made_by, "column": column},
+            provenance={**provenance, "column": column},
             leakage="not known of a table of the user",
         ),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp, content_of
 from mifm_kipoi.baselines.tables.places import Places
 from mifm_kipoi.baselines.tables.variant_rows import Combine, Found, RowsBuilder, Values, agreed, table_contig
@@ -73,13 +73,14 @@ def open_enformer_sad(argument: str, compute: ComputeOptions) -> LookedUp:  # no
                     "largest |alternative - reference| over the tracks, each summed over the window; "
                     "not normalised, so that tracks of high counts decide it. None where the effect on a "
                     "track is not finite in float16",
+                    evidence=Evidence.SEQUENCE,
                 ),
             ),
             alleles=UNORDERED,
             formula="max over tracks of |SAD|",
             citation="Avsec Ž et al. (2021) Nat Methods 18: 1196",
             tracks=files[0].tracks,
-            made_by={
+            provenance={
                 "files": {file.path.name: content_of(file.path) for file in files},
                 "target_ids_sha256": files[0].tracks_sha256,
             },

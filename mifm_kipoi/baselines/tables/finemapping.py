@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.places import Place
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, Values, largest
@@ -59,13 +59,17 @@ def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
         Declaration(
             name="CAUSALdb2" if len(tools) > 1 else f"CAUSALdb2, {tools[0]}",
             scores=tuple(
-                Score(f"pip_{tool}", f"posterior inclusion probability of {tool}, none where it failed")
+                Score(
+                    f"pip_{tool}",
+                    f"posterior inclusion probability of {tool}, none where it failed",
+                    evidence=Evidence.PIP,
+                )
                 for tool in tools
             ),
             alleles=UNORDERED,
             formula="the largest PIP over the rows of a variant: studies, blocks, signals",
             citation="Wang J et al. (2020) Nucleic Acids Res 48: D807 (CAUSALdb)",
-            made_by={"file": path.name, "sha256": sha256_of(path)},
+            provenance={"file": path.name, "sha256": sha256_of(path)},
             leakage=(
                 "MIFM was trained on these credible sets, and labels that are made of PIPs are these scores; "
                 "variants outside credible sets are not in the table"

@@ -10,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.baselines.protocol import Declaration, Score
+from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score
 from mifm_kipoi.evaluation.mpra.elements import Element
 from mifm_kipoi.evaluation.mpra.table import Measurements
 
 CONTROL = "control"
 """Label of the controls, which no model may have."""
 
-DISTANCE = Score("distance_to_centre", "minus the distance from the middle of the element, in bases")
+DISTANCE = Score(
+    "distance_to_centre",
+    "minus the distance from the middle of the element, in bases",
+    evidence=Evidence.ANNOTATION,
+)
 
 ALL = "all"
 """The stratum of all effects, and the group of all elements."""

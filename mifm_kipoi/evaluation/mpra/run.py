@@ -167,9 +167,7 @@ class MPRARun:
             **dataclasses.asdict(self.options),
             "stretch": STRETCH,
             "device": self.compute.device,
-            "declarations": {
-                label: dataclasses.asdict(declaration) for label, declaration in declared.items()
-            },
+            "declarations": {label: declaration.to_dict() for label, declaration in declared.items()},
         }
 
 

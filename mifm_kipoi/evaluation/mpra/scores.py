@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mifm_kipoi.baselines.mifm import MIFMBaseline
-from mifm_kipoi.baselines.protocol import Baseline, Score
+from mifm_kipoi.baselines.protocol import Baseline, Evidence, Score
 from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.evaluation.mpra.elements import Element, as_variants
 from mifm_kipoi.evaluation.mpra.records import CONTROL, DISTANCE, Source
@@ -32,9 +32,10 @@ ATTRIBUTION = Score(
     "nearest of the windows that are tiled over it",
     ranks=False,
     signed=True,
+    evidence=Evidence.SEQUENCE,
 )
 
-RANDOM = Score("random", "a uniform random number")
+RANDOM = Score("random", "a uniform random number", evidence=Evidence.ANNOTATION)
 
 NOT_AN_EXCHANGE = "not_an_exchange"
 """Status of attributions of deletions: they exchange bases."""

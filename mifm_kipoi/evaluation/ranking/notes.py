@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
+from mifm_kipoi.baselines.protocol import Evidence
 from mifm_kipoi.evaluation.ranking.evaluate import TOPS
 from mifm_kipoi.evaluation.ranking.labels import Labels
 from mifm_kipoi.evaluation.ranking.records import ALL, COMMON, HELD_OUT, METRICS, OTHERS, Evaluation
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen, Scores
 from mifm_kipoi.reports.page import percent
-
-ASSOCIATION_KINDS = ("causaldb", "abf", "pvalue")
-"""Kinds of baselines that are made of the associations that fine-mapping starts from."""
-
-ANY_KINDS = ("table", "cadd", "kipoi")
-"""Kinds of baselines that may hold any score, of which no more is known than its name."""
-
-_ASSOCIATION_NAME = re.compile(
-    r"(?<![a-z])(pip|abf|pp|finemap|susie|paintor|caviarbf|polyfun|posterior)s?(?![a-z])"
-    # Short words, of which a number would make others: p300, z2.
-    r"|(?<![a-z0-9])(z([ ._-]?score)?|((neg|minus|[mn])?[ ._-]?log(10)?[ ._-]?)?p([ ._-]?val(ue)?)?"
-    r"|(l|ln|log(10)?)?[ ._-]?bf|bayes[ ._-]?factor)s?(?![a-z0-9])",
-    re.IGNORECASE,
-)
 
 FEW = 20
 """Positive variants, or clusters, below which intervals are rough."""
@@ -66,17 +52,17 @@ class Result:
 
     @property
     def associations(self) -> tuple[str, ...]:
-        """Scores that are made of associations, by the kind of their model or by their name."""
+        """Scores that are made of associations or PIPs."""
         return tuple(name for name in self.chosen.columns if self._of_associations(name))
 
     def _of_associations(self, column: str) -> bool:
+        evidence = self.chosen.evidence(column)
         source = self.chosen.source(column)
-        kind = source.kind if source else ""
-        if kind and kind not in ANY_KINDS:
-            return kind in ASSOCIATION_KINDS
         name = column.removeprefix(f"{source.label}.") if source else column
         of_labels = name.lower() == self.labels.columns.get("pip", "").lower()
-        return of_labels or bool(_ASSOCIATION_NAME.search(column))
+        return evidence in (Evidence.PIP, Evidence.ASSOCIATION) or (
+            of_labels and evidence is not Evidence.SEQUENCE
+        )
 
     def _circular(self) -> list[str]:
         if not self.labels.made_of_pips:

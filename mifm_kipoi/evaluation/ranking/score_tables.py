@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.baselines.protocol import Declaration, Evidence, evidence_of_column
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.labels import Labels
 from mifm_kipoi.evaluation.ranking.variant_tables import (
@@ -44,22 +45,22 @@ class Source:
     ----------
     label : str
         Begins the names of its columns.
-    kind : str
-        Of :data:`mifm_kipoi.baselines.kinds.KINDS`.
     name : str
     ranking : tuple of str
         Its columns in which higher is more likely causal.
     held_out : tuple of str
         Chromosomes, by :func:`mifm_kipoi.genomics.contigs.contig_key`.
     leakage : str
+    evidence : mapping of str to Evidence
+        Of each of its columns.
     """
 
     label: str
-    kind: str
     name: str
     ranking: tuple[str, ...]
     held_out: tuple[str, ...]
     leakage: str
+    evidence: Mapping[str, Evidence]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +86,12 @@ class Chosen:
     def source(self, column: str) -> Source | None:
         """The model of a column, where it declared itself."""
         return next((one for one in self.sources if column.startswith(f"{one.label}.")), None)
+
+    def evidence(self, column: str) -> Evidence:
+        """What a column is computed from, as its model declares; of other columns, as their names say."""
+        source = self.source(column)
+        declared = source.evidence.get(column) if source else None
+        return declared or evidence_of_column(column)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,14 +142,19 @@ def read_sources(scores: Path) -> tuple[Source, ...]:
 
 
 def _source(model: dict[str, Any]) -> Source:
-    label, declared = str(model["label"]), model["declaration"]
+    label, declaration = str(model["label"]), Declaration.from_dict(model["declaration"])
     return Source(
         label=label,
-        kind=str(model.get("spec", "")).partition("=")[2].partition(":")[0],
-        name=str(declared["name"]),
-        ranking=tuple(f"{label}.{score['name']}" for score in declared["scores"] if score["ranks"]),
-        held_out=tuple(contig_key(str(chrom)) for chrom in declared["held_out"]),
-        leakage=str(declared["leakage"]),
+        name=declaration.name,
+        ranking=tuple(f"{label}.{name}" for name in declaration.ranking),
+        held_out=tuple(contig_key(chrom) for chrom in declaration.held_out),
+        leakage=declaration.leakage,
+        # A label says what an anonymous column is, too.
+        evidence={
+            column: evidence_of_column(column) if score.evidence is Evidence.ANNOTATION else score.evidence
+            for score in declaration.scores
+            for column in (f"{label}.{score.name}",)
+        },
     )
 
 

@@ -161,7 +161,7 @@ def test_files_of_the_published_architecture(
     variants = some_variants(genome[1]["1"], [20_000, 20_003, 20_009])[:1]
     expected = basenji2.open_basenji2(str(folder), CPU).effects(variants, genome[0])[1]
     assert baseline.effects(variants, genome[0])[1].tolist() == expected.tolist()
-    assert baseline.declaration.made_by["weights"]["weights_sha256"] == sha256_of(path)
+    assert baseline.declaration.provenance["weights"]["weights_sha256"] == sha256_of(path)
     # The package writes into the parameters that it is given.
     assert library.basenji2_params["model"] == MODEL
 
@@ -172,7 +172,7 @@ def test_download(monkeypatch: pytest.MonkeyPatch, library: Any, folder: Path) -
     for argument, window in (("", WINDOW), (":20000", 20_000), ("20000", 20_000)):
         declared = basenji2.open_basenji2(argument, CPU).declaration
         assert declared.window == window
-        assert declared.made_by["weights"]["weights_sha256"] == sha256_of(folder / "model.safetensors")
+        assert declared.provenance["weights"]["weights_sha256"] == sha256_of(folder / "model.safetensors")
 
     def fail() -> str:
         raise ConnectionError("no route")

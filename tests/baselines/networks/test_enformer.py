@@ -105,7 +105,7 @@ def test_equals_the_library(tmp_path: Path, network: torch.nn.Module, genome: Ge
     declared = baseline.declaration
     assert (declared.window, declared.variant_index, declared.tracks) == (WINDOW, 2_047, 7)
     assert "sum over its 16 bins" in declared.formula
-    assert len(declared.made_by["weights"]["weights_sha256"]) == 64
+    assert len(declared.provenance["weights"]["weights_sha256"]) == 64
 
 
 def test_alleles_are_in_their_place(monkeypatch: pytest.MonkeyPatch, saved: Path, genome: Genomes) -> None:
@@ -321,7 +321,7 @@ def test_names_of_the_hub(monkeypatch: pytest.MonkeyPatch, saved: Path, genome: 
     assert asked == [
         ("owner/model", ["config.json", file]) for file in ("model.safetensors", "pytorch_model.bin")
     ]
-    libraries = by_name.declaration.made_by["libraries"]
+    libraries = by_name.declaration.provenance["libraries"]
     assert (libraries["repository"], libraries["commit"]) == ("owner/model", saved.name)
     assert by_name.identity == enformer.open_enformer(f"{saved}:{WINDOW}", CPU).identity
 

@@ -537,7 +537,7 @@ def test_a_background_fitted_with_other_weights_is_refused(make: Make, tmp_path:
 
 def test_the_device_is_the_models_choice(make: Make) -> None:
     baseline = kipoi_models.open_kipoi(make(), CPU)
-    libraries = baseline.declaration.made_by["libraries"]
+    libraries = baseline.declaration.provenance["libraries"]
     assert libraries["device"] == baseline.device == "the model's own choice"
 
 

@@ -236,7 +236,7 @@ def test_normalised_score(genome: tuple[Genome, dict[str, str]]) -> None:
     scores = baseline.declaration.scores
     assert [score.name for score in scores if score.ranks] == ["max_abs_delta_normalised", "max_abs_delta"]
     assert [score.name for score in scores if score.signed] == ["strongest_delta"]
-    assert baseline.declaration.made_by["background_sha256"] == "abc"
+    assert baseline.declaration.provenance["background_sha256"] == "abc"
     scored = baseline.score(variants, genome[0])
     assert tuple(scored.columns) == baseline.declaration.columns
     _, effects = plain.effects(variants, genome[0])
@@ -268,7 +268,7 @@ def test_declaration() -> None:
     declared = toy_baseline(201).declaration
     assert (declared.window, declared.variant_index, declared.tracks) == (201, 100, 3)
     assert "sum over its 4 bins" in declared.formula
-    assert declared.made_by == {"weights": {"weights_sha256": "0"}, "libraries": {"torch": "any"}}
+    assert declared.provenance == {"weights": {"weights_sha256": "0"}, "libraries": {"torch": "any"}}
 
 
 def test_bases_that_are_none_are_zeros() -> None:

@@ -286,7 +286,7 @@ def test_declare_what_they_are(tmp_path: Path) -> None:
     assert [(one.name, one.ranks) for one in declared.scores] == [("log_abf", True), ("abf_pip", True)]
     assert "0.04" in declared.scores[0].meaning
     assert "block, trait" in declared.scores[1].meaning
-    assert declared.made_by["prior_variance"] == 0.04
+    assert declared.provenance["prior_variance"] == 0.04
 
 
 @pytest.mark.reference

@@ -61,7 +61,7 @@ def test_have_no_indels_beyond_the_file_and_no_other_strand(tmp_path: Path) -> N
 
 def test_declare_the_file(tmp_path: Path) -> None:
     baseline = opened(f"cadd:{write_indexed(tmp_path / 'whole.tsv.gz', all_snvs('ACGT'))}")
-    made_by = baseline.declaration.made_by
+    made_by = baseline.declaration.provenance
     assert made_by["header"] == [BUILD]
     assert set(made_by) == {"header", "file", "sha256", "index_sha256"}
     assert [(one.name, one.ranks) for one in baseline.declaration.scores] == [

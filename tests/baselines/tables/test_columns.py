@@ -396,7 +396,7 @@ def test_an_indexed_table_of_the_same_size_is_another(tmp_path: Path) -> None:
     made_by, sizes = [], []
     for value in (1, 2):
         path = write_indexed(tmp_path / "t.tsv.gz", table_text(f"1 5 A C {value}"), line_skip=1)
-        made_by.append(opened(f"table:{path}:value").declaration.made_by)
+        made_by.append(opened(f"table:{path}:value").declaration.provenance)
         sizes.append((path.stat().st_size, Path(f"{path}.tbi").read_bytes()))
     assert sizes[0] == sizes[1]
     assert made_by[0] != made_by[1]
@@ -440,7 +440,7 @@ def test_declares_what_it_is_of(tmp_path: Path) -> None:
     baseline = opened(f"table:{path}:my score")
     assert score(baseline, variants([("1", 5, "A", "C")])).columns["my score"].tolist() == [1]
     declared = baseline.declaration
-    assert declared.made_by == {
+    assert declared.provenance == {
         "file": "a:b.tsv",
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "column": "my score",
@@ -448,7 +448,7 @@ def test_declares_what_it_is_of(tmp_path: Path) -> None:
     assert [(one.name, one.ranks) for one in declared.scores] == [("my score", True)]
     indexed = write_indexed(tmp_path / "i.tsv.gz", table_text("1 5 A C 1"), line_skip=1)
     index = Path(f"{indexed}.tbi").read_bytes()
-    assert opened(f"table:{indexed}:value").declaration.made_by == {
+    assert opened(f"table:{indexed}:value").declaration.provenance == {
         "file": "i.tsv.gz",
         "sha256": hashlib.sha256(indexed.read_bytes()).hexdigest(),
         "index_sha256": hashlib.sha256(index).hexdigest(),

@@ -102,18 +102,18 @@ def test_a_folder_has_a_file_for_each_chromosome(
     np.testing.assert_array_equal(columns["max_abs_sad"], np.abs(effects).max(axis=1))
     declared = baseline.declaration
     assert declared.tracks == TRACKS
-    assert list(declared.made_by["files"]) == [f"1000G.MAF_threshold=0.005.{chrom}.h5" for chrom in "12"]
+    assert list(declared.provenance["files"]) == [f"1000G.MAF_threshold=0.005.{chrom}.h5" for chrom in "12"]
     assert looked_up(f"enformer-sad:{tmp_path}", [])[0] == []
 
 
 def test_the_content_of_each_file_tells_it(tmp_path: Path, table: pd.DataFrame, effects: np.ndarray) -> None:
     path = write_sad(tmp_path / "sad.h5", table, effects)
-    size, found = path.stat().st_size, opened(f"enformer-sad:{path}").declaration.made_by
+    size, found = path.stat().st_size, opened(f"enformer-sad:{path}").declaration.provenance
     assert found["files"] == {"sad.h5": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}}
     assert json.loads(json.dumps(found)) == found
     write_sad(path, table, effects + np.float16(1))
     assert path.stat().st_size == size
-    assert opened(f"enformer-sad:{path}").declaration.made_by != found
+    assert opened(f"enformer-sad:{path}").declaration.provenance != found
 
 
 def test_texts_may_be_of_any_length(tmp_path: Path, table: pd.DataFrame, effects: np.ndarray) -> None:

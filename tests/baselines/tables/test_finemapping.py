@@ -121,7 +121,7 @@ def test_declare_what_they_are(tmp_path: Path) -> None:
     assert all(one.ranks for one in declared.scores)
     assert len(declared.scores) == 7
     assert "trained" in declared.leakage
-    assert set(declared.made_by) == {"file", "sha256"}
+    assert set(declared.provenance) == {"file", "sha256"}
 
 
 @pytest.mark.reference

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score
+from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.specs import Spec, parse_specs
 from mifm_kipoi.commands.mpra import add_mpra
 from mifm_kipoi.errors import InputError, OptionError, OutputError
@@ -34,9 +34,9 @@ from tests.builders import write_fasta
 from tests.evaluation.mpra.mpra_tables import HEADER, Row, all_rows, bases, row, write_table
 
 SCORES = (
-    Score("rank", "higher is more likely"),
-    Score("effect", "with a sign", ranks=False, signed=True),
-    Score("extra", "neither", ranks=False),
+    Score("rank", "higher is more likely", evidence=Evidence.SEQUENCE),
+    Score("effect", "with a sign", ranks=False, signed=True, evidence=Evidence.SEQUENCE),
+    Score("extra", "neither", ranks=False, evidence=Evidence.SEQUENCE),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mifm_kipoi import load_model, score_variants
 from mifm_kipoi.baselines.mifm import MIFMBaseline
-from mifm_kipoi.baselines.protocol import Baseline, Declaration, Score
+from mifm_kipoi.baselines.protocol import Baseline, Declaration, Evidence, Score
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.evaluation.mpra.elements import find_elements, own_sequences, write_own_genome
 from mifm_kipoi.evaluation.mpra.records import Source
@@ -168,7 +168,15 @@ class Fake:
     def __init__(self, window: int | None) -> None:
         self.asked: list[Variant] = []
         self.declaration = Declaration(
-            "fake", (Score("s", "pos", signed=True), Score("t", "t")), "none", "none", "none", window=window
+            "fake",
+            (
+                Score("s", "pos", signed=True, evidence=Evidence.SEQUENCE),
+                Score("t", "t", evidence=Evidence.SEQUENCE),
+            ),
+            "none",
+            "none",
+            "none",
+            window=window,
         )
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mifm_kipoi.baselines.protocol import Evidence
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.evaluate import clusters_of, evaluate
@@ -348,10 +349,13 @@ def test_the_seed_decides(labels: pd.DataFrame, table: pd.DataFrame) -> None:
 
 
 def declaration(
-    ranks: dict[str, bool], held_out: list[str], leakage: str = "trained on blood"
+    ranks: dict[str, bool], held_out: list[str], leakage: str = "trained on blood", *, net: bool
 ) -> dict[str, Any]:
     scores = [{"name": name, "meaning": "", "ranks": yes, "signed": not yes} for name, yes in ranks.items()]
-    return {"name": "A model", "scores": scores, "held_out": held_out, "leakage": leakage}
+    return {
+        "name": "A model", "scores": scores, "held_out": held_out, "leakage": leakage,
+        "alleles": "both", "formula": "x", "citation": "none", "window": 512 if net else None,
+    }  # fmt: skip
 
 
 def write_comparison(folder: Path, labels: pd.DataFrame, **held_out: list[str]) -> Path:
@@ -365,7 +369,7 @@ def write_comparison(folder: Path, labels: pd.DataFrame, **held_out: list[str]) 
         columns[f"{label}.signed"] = -table[name]
         columns[f"{label}.status"] = np.where(missing, "too_many_n", "ok")
         spec = f"{label}={'mifm:weights' if label == 'net' else 'causaldb:file'}"
-        declared = declaration({"first": True, "signed": False}, held_out.get(label, []))
+        declared = declaration({"first": True, "signed": False}, held_out.get(label, []), net=label == "net")
         models.append({"label": label, "spec": spec, "declaration": declared})
     folder.mkdir(exist_ok=True)
     path = folder / "scores.parquet"
@@ -585,18 +589,24 @@ CIRCULAR = ["p", "P", "p_value", "pval", "z", "Z", "zscore", "z_score", "bf", "l
 OTHERWISE = ["pipeline", "phred", "p300", "np", "raw_score", "zebra", "bfx", "chip", "deltaz2", "step"]
 
 
-@pytest.mark.parametrize("kind", ["table:f.tsv", "cadd:f.gz", "kipoi:model", "mifm"])
-def test_names_tell_what_is_circular(kind: str) -> None:
-    """Of models that may hold anything; a network is none, whatever its score is called."""
+@pytest.mark.parametrize("evidence", [Evidence.ANNOTATION, Evidence.SEQUENCE, Evidence.PIP, None])
+def test_evidence_tells_what_is_circular(evidence: Evidence | None) -> None:
+    """Names count where nothing is declared; a network is not circular, whatever its score is called."""
     names = [*CIRCULAR, *OTHERWISE, "causality"]
     columns = tuple(f"x.{name}" for name in names)
-    source = Source("x", kind.partition(":")[0], "a model", columns, (), "")
+    declared = dict.fromkeys(columns, evidence) if evidence else {}
+    source = Source("x", "a model", columns, (), "", declared)
     chosen = Chosen(columns, frozenset(), (), (source,))
     labels = Labels(pd.DataFrame(), {"pip": "Causality"}, {})
     nothing = Scores(pd.DataFrame(), {}, 0, 0, 0)
     found = Evaluation((), (), (), {}, "blocks", 1, 1)
     result = Result(labels, chosen, nothing, found, (), False, {})
-    expected = [] if kind == "mifm" else [f"x.{name}" for name in [*CIRCULAR, "causality"]]
+    expected = {
+        Evidence.ANNOTATION: ["x.causality"],
+        Evidence.SEQUENCE: [],
+        Evidence.PIP: list(columns),
+        None: [f"x.{name}" for name in [*CIRCULAR, "causality"]],
+    }[evidence]
     assert list(result.associations) == expected
 
 
