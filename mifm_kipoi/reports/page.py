@@ -1,4 +1,4 @@
-"""A report as one structure, how it writes numbers, and its forms: Markdown and an HTML page in one file."""
+"""The structure of a report, how it writes numbers, and its forms: Markdown and an HTML page in one file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mifm_kipoi.support.files import made_folder, written_whole
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 FOLDER = "figures"
-"""Where the Markdown looks for the pictures."""
+"""Where the Markdown has its figures."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table; its first column is text, and so are all when it is not of numbers.
+    """A table whose first column names the rows.
 
     Parameters
     ----------
     header : tuple of str
+        Titles of the columns.
     rows : tuple of tuple of str
         A row with a single cell is the heading of those that follow.
     numbers : bool
@@ -44,6 +48,7 @@ class Picture:
     name : str
         Of the file, without its suffix.
     png : bytes
+        The PNG file.
     caption : str
         How to read it.
     finding : str
@@ -91,7 +96,7 @@ def signed(value: float, decimals: int = 2) -> str:
 
 
 def with_interval(write: Callable[[float], str], value: float, low: float, high: float) -> str:
-    """A value and its interval, which is left out when it is not known."""
+    """A value and its interval; the interval is left out where an end is not finite."""
     known = math.isfinite(low) and math.isfinite(high)
     return write(value) + (f" ({write(low)} to {write(high)})" if known else "")
 
@@ -179,17 +184,17 @@ def _plain(text: str) -> str:
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
-    """The report as an HTML page, pictures included."""
-    links = "".join(
-        f'<a href="#{_anchor(section.title)}">{_marked(section.title)}</a>' for section in sections[1:]
+    """The report as an HTML page in one file, figures included."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    body = "\n".join(
-        f'<section id="{_anchor(section.title)}">\n<h2>{_marked(section.title)}</h2>\n'
-        + "\n".join(_html_block(block) for block in section.blocks)
-        + "\n</section>"
-        for section in sections
-    )
-    return _PAGE.format(title=html.escape(title), style=_STYLE, links=links, body=body)
+    environment.filters |= {
+        "anchor": _anchor, "base64": _base64, "marked": _marked, "unbroken": _unbroken, "words": _words,
+    }  # fmt: skip
+    template = Path(__file__).with_name("page.html.jinja").read_text("utf-8")
+    return environment.from_string(template).render(title=title, sections=sections)
 
 
 def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[Path]:
@@ -198,14 +203,16 @@ def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[Pa
     Parameters
     ----------
     folder : Path
-        Exists; files of these names are replaced.
+        Must exist; files of these names are replaced.
     title : str
+        Of the report.
     sections : sequence of Section
+        The first is the summary, which stands out.
 
     Returns
     -------
     list of Path
-        The files.
+        The files, those of figures first.
 
     Raises
     ------
@@ -226,102 +233,23 @@ def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[Pa
     return [folder / name for name in contents]
 
 
-def _html_block(block: Block) -> str:
-    if isinstance(block, str):
-        return f"<p>{_marked(block)}</p>"
-    if isinstance(block, Picture):
-        source = base64.b64encode(block.png).decode()
-        texts = "".join(f"<p>{_marked(text)}</p>" for text in (block.caption, block.finding) if text)
-        return (
-            f'<figure id="{html.escape(block.name)}"><div class="scroll picture">'
-            f'<img alt="{html.escape(_words(block.name))}" src="data:image/png;base64,{source}"></div>'
-            f"<figcaption>{texts}</figcaption></figure>"
-        )
-    head = "".join(f'<th scope="col">{_marked(cell)}</th>' for cell in block.header)
-    kind = "numbers" if block.numbers else "text"
-    rows = "\n".join(_html_row(row, len(block.header)) for row in block.rows)
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody></table></div>"
-    )
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
-def _html_row(row: tuple[str, ...], width: int) -> str:
-    if len(row) == 1:
-        return f'<tr class="group"><th colspan="{width}" scope="colgroup">{_marked(row[0])}</th></tr>'
-    cells = "".join(f"<td>{_marked(cell)}</td>" for cell in row[1:])
-    return f'<tr><th scope="row">{_marked(row[0])}</th>{cells}</tr>'
+def _unbroken(text: str) -> str:
+    """A cell whose line may end before an interval or a p-value, and not inside."""
+    return re.sub(r"\([^)]*\)| = ", lambda part: part[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
-def _marked(text: str) -> str:
+def _marked(text: str) -> Markup:
     """Text as HTML, strong words included; no line ends before a percent sign."""
-    text = html.escape(text).replace(" %", "&nbsp;%")
-    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
+    from markupsafe import Markup
+
+    escaped = html.escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    strong = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped)
+    return Markup(strong)  # noqa: S704 - escaped above
 
 
 def _anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<nav>{links}</nav>
-{body}
-</main>
-</body>
-</html>
-"""
-
-_STYLE = """
-:root { --ink: #1c2126; --soft: #58626b; --paper: #ffffff;
-  --band: #eef2f5; --line: #d5dce1; --link: #0a5e96; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e8eb; --soft: #a3adb5; --paper: #14181b;
-    --band: #212930; --line: #38424a; --link: #7cc0f0; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1000px; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.8rem; line-height: 1.25; margin: 0 0 0.75rem; }
-h2 { font-size: 1.25rem; line-height: 1.3; margin: 2.5rem 0 0.75rem; }
-p { margin: 0 0 0.75rem; max-width: 46rem; overflow-wrap: break-word; }
-nav { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; font-size: 0.875rem; }
-a { color: var(--link); }
-section:first-of-type { background: var(--band); border-left: 4px solid var(--link); border-radius: 4px;
-  margin: 1.5rem 0; padding: 1rem 1.25rem 0.5rem; }
-section:first-of-type h2 { margin-top: 0; }
-section:first-of-type p { max-width: 54rem; }
-.scroll { overflow-x: auto; margin: 0 0 0.75rem; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.3rem 0.75rem; text-align: left; vertical-align: top;
-  border-bottom: 1px solid var(--line); }
-thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; border-bottom-width: 2px; }
-tbody th { font-weight: normal; }
-th[scope="row"] { min-width: 7.5rem; }
-.numbers th[scope="row"] { position: sticky; left: 0; background: var(--paper); }
-.numbers td, .numbers th + th { text-align: right; white-space: nowrap; }
-.numbers thead th + th { white-space: normal; }
-.text td { overflow-wrap: anywhere; }
-tr.group th { background: var(--band); font-weight: 600; }
-figure { margin: 0; }
-.picture { background: #ffffff; border: 1px solid var(--line); border-radius: 6px; padding: 0.5rem; }
-img { display: block; width: 100%; height: auto; min-width: 680px; }
-figcaption { color: var(--soft); font-size: 0.95rem; }
-figcaption p + p { color: var(--ink); }
-@media (max-width: 600px) {
-  main { padding: 1.25rem 0.9rem 3rem; }
-  h1 { font-size: 1.4rem; }
-  th, td { padding: 0.3rem 0.5rem; }
-}
-"""
