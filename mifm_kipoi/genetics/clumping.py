@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.genetics.genotypes import MISSING, Fileset, GenotypeError, bim_chunks, open_fileset
-from mifm_kipoi.genomics.contigs import bare_names
+from mifm_kipoi.genomics.contigs import contig_keys
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ CLUMP_COLUMNS = {"clump": "int64", "row": "int64", "id": "str", "lead": "bool", 
 _BLOCK_BYTES = 16 << 20
 """Size of the genotypes that are held at a time, 16 MiB; their counts take four times as much."""
 
-_WITHOUT_CLUMPS = ("Y", "26", "MT", "M", "0")
-"""Names of Y, the mitochondrion and PLINK's unplaced variants."""
+_WITHOUT_CLUMPS = ("Y", "26", "M", "0")
+"""Keys of Y, the mitochondrion and PLINK's unplaced variants."""
 
 _ROUNDING = 1e-9
 """A squared correlation must exceed the limit by more than this, whatever the rounding."""
@@ -144,7 +144,10 @@ def _genotyped(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.D
             candidates = chunk[chunk["pos"].isin(positions)] if match == "variant" else chunk
             keys = _keys(candidates, "allele1", "allele2") if match == "variant" else candidates["id"]
             candidates = candidates.assign(
-                key=keys, fileset=index, bim=candidates.index, chrom=bare_names(candidates["chrom"])
+                key=keys,
+                fileset=index,
+                bim=candidates.index,
+                chrom=contig_keys(candidates["chrom"], plink=True),
             )
             kept = candidates["key"].isin(wanted["key"]) & ~candidates["chrom"].isin(_WITHOUT_CLUMPS)
             parts.append(candidates[kept])
@@ -165,7 +168,7 @@ def _keys(table: pd.DataFrame, first: str, second: str) -> pd.Series:
     one, two = table[first].str.upper(), table[second].str.upper()
     ordered = one <= two
     alleles = one.where(ordered, two) + ":" + two.where(ordered, one)
-    return bare_names(table["chrom"]) + ":" + table["pos"].astype(str) + ":" + alleles
+    return contig_keys(table["chrom"], plink=True) + ":" + table["pos"].astype(str) + ":" + alleles
 
 
 def _refuse_duplicates(keys: pd.Series, source: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.genomics.contigs import bare_names
+from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.text_tables import TableError, TextTable, numbers
 
 COLUMNS = ("chr", "start", "stop", "pop")
@@ -55,7 +55,7 @@ class LDBlocks:
             )
         self._blocks = {
             chrom: (rows["start"].to_numpy(), rows["stop"].to_numpy(), rows["number"].to_numpy())
-            for chrom, rows in chosen.groupby(bare_names(chosen["chr"]))
+            for chrom, rows in chosen.groupby(contig_keys(chosen["chr"], plink=True))
         }
 
     def of(self, chrom: pd.Series, pos: pd.Series) -> npt.NDArray[np.int64]:
@@ -74,7 +74,7 @@ class LDBlocks:
             Numbers of the blocks; 0 for a variant outside all blocks.
         """
         numbers_of = np.zeros(len(chrom), dtype=np.int64)
-        names = bare_names(chrom).to_numpy()
+        names = contig_keys(chrom, plink=True).to_numpy()
         for name, (start, stop, number) in self._blocks.items():
             rows = np.flatnonzero(names == name)
             positions = pos.to_numpy()[rows]

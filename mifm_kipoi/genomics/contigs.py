@@ -76,8 +76,3 @@ def contig_keys(names: pd.Series[str], plink: bool = False) -> pd.Series[str]:
     """
     keys = {name: contig_key(name, plink) for name in names.dropna().unique()}
     return names.map(keys).astype("str")
-
-
-def bare_names(names: pd.Series[str]) -> pd.Series[str]:
-    """See :func:`contig_keys` with ``plink=True``."""
-    return contig_keys(names, plink=True)

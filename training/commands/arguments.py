@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""Options that the commands have in common."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 
 
 def add_recipe(command: argparse.ArgumentParser) -> None:
-    """``--config`` and ``--set``."""
+    """Add the options ``--config`` and ``--set``.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+        The command that reads a recipe.
+    """
     command.add_argument(
         "--config", nargs="+", default=[], metavar="FILE",
-        help="YAML recipes, later ones over earlier ones; or names of shipped ones: default, paper, smoke",
+        help="YAML recipes, or names of shipped ones (default, paper, smoke); the later override the earlier",
     )  # fmt: skip
     command.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
-        help="entries over those of the files, such as fit.seed=2",
+        help="entries that override those of the recipes, such as fit.seed=2",
     )  # fmt: skip
 
 

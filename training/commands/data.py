@@ -7,46 +7,45 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.support.files import written_whole
 from training.commands.arguments import add_recipe, read_recipe
 from training.data.dataset import MANIFEST, write_dataset
 from training.data.prepare import prepare
-from training.data.report import render
+from training.data.report import REPORT, write_report
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
 
-REPORT = "report.md"
-
 _HELP = """\
-Make bags of variants for training from a table of credible sets (or of summary statistics):
-every block and signal of the table is a positive bag, united over studies; common variants near
-them that the table lacks are negative bags of one. A recipe such as
+Make bags of variants for training from a table of credible sets (or of summary statistics).
+Each block and signal of the table is a positive bag, united over studies; common variants near
+them that the table does not have are negative bags of one instance. A recipe such as
 
   fasta: GRCh37.fa
   data:
-    credible_sets: {path: credible_set.txt.gz}         # CAUSALdb2; its columns are known
+    credible_sets: {path: credible_set.txt.gz}         # CAUSALdb2, whose columns are known
     negatives: {vcf: [1000G.chr1.vcf.gz], frequency: AF}
     splits: {validation: ["11", "12"], test: ["9", "10"]}
     min_bag_size: 10
 
-Any other table needs a map of its columns, here with the alleles inside of an identifier:
+For any other table, name its columns. Here an identifier holds the alleles, and the minor allele
+frequency and sample size stand in for standard errors (Bayes factors need one or the other):
 
     credible_sets:
       path: blood_traits.tsv.gz
       format: table
       columns: {variant: SNP, chrom: CHR, pos: POS, pip: PP, p_value: p.value, z: ZSCORE,
-                study: trait, block: "trait,CHR,region"}
+                maf: MAF, study: trait, block: "trait,CHR,region"}
       variant: "{chrom}:{pos}_{other_allele}_{effect_allele}"
+      sample_size: 350000
 
 DIR gets bags.parquet, instances.parquet, manifest.json (configuration, versions, checksums, counts)
-and report.md, which tells what became of every row. Read it before training: refused rows, REF
-mismatches and dropped bags show a wrong column or another genome build.
+and report.md, which says what became of every row. Read it before training: refused rows, REF
+mismatches and dropped bags reveal a wrong column or another genome build. Docs: docs/training-data.md.
 """
 
 
 def add(commands: Commands) -> None:
-    """Say what the command takes."""
+    """Add the command and its options."""
     command = commands.add_parser(
         "data",
         help="make bags for training from credible sets or summary statistics",
@@ -55,7 +54,7 @@ def add(commands: Commands) -> None:
     )
     add_recipe(command)
     command.add_argument(
-        "--out", required=True, metavar="DIR", help="folder of the data set, made if missing"
+        "--out", required=True, metavar="DIR", help="folder of the data set, created if missing"
     )
     command.set_defaults(run=_data)
 
@@ -65,10 +64,13 @@ def _data(options: argparse.Namespace) -> None:
     dataset = prepare(recipe.fasta, recipe.data)
     out = Path(options.out)
     write_dataset(out, dataset)
-    with written_whole(out / REPORT) as path:
-        path.write_text(render(dataset.manifest))
+    write_report(out, dataset.manifest)
     for row in dataset.manifest["report"]["bags"]["per_split_and_label"]:
         logging.info(
-            "%s, label %d: %d bags of %d instances", row["split"], row["label"], row["bags"], row["instances"]
+            "%s, label %d: %d bags with %d instances",
+            row["split"],
+            row["label"],
+            row["bags"],
+            row["instances"],
         )
-    logging.info("%s says what became of every row; %s has it for programs", out / REPORT, out / MANIFEST)
+    logging.info("%s says what became of every row; %s has the same as JSON", out / REPORT, out / MANIFEST)

@@ -1,4 +1,7 @@
-"""From associations to bags: variants united over studies, in memory bounded by what is different."""
+"""From associations to bags: rows of one variant are united over studies.
+
+Memory grows with the different variants of each bag, not with the rows of the table.
+"""
 
 from __future__ import annotations
 
@@ -19,37 +22,38 @@ from training.data.dataset import INSTANCE_COLUMNS
 SIGNALS = ("primary", "secondary", "all")
 
 MAX_MISMATCH_FRACTION = 0.1
-"""Share of variants without an allele of the FASTA that is taken for errors of single rows. Of the variants
-of another build about half have one, by chance."""
+"""Largest fraction of variants without an allele of the FASTA that is taken for errors in single rows. Of
+variants of another build about half have one, by chance."""
 
 _BUFFER = 1 << 20
-"""Rows that are collected before they are united: about 100 MB."""
+"""Rows that are collected before they are united: about 100 MB of memory."""
 
 _POS_BITS = 40
 _ALLELE_BITS = _STUDY_BITS = 32
-"""Where two numbers are kept as one, the lower bits are those of the position, allele or study."""
+"""Where two numbers are packed into one, these many lower bits are the position, allele or study."""
 
-_KEY = ("bag", "place", "alleles")
+_KEY = ("bag", "locus", "alleles")
 _Rows: TypeAlias = dict[str, npt.NDArray[Any]]
-"""Columns of numbers, equally long."""
+"""Columns by name, all of the same length."""
 
 _NUMBERS = ("p_value", "z", "pip", "log_bf")
 
 
 @dataclasses.dataclass(frozen=True)
 class Bags:
-    """Bags without splits.
+    """Positive bags before they are assigned to splits.
 
     Parameters
     ----------
     bags : pandas.DataFrame
-        ``bag``, ``block``, ``signal``, ``chrom``, ``studies``.
+        One row per bag: ``bag``, ``block``, ``signal``, ``chrom``, ``studies``, as in
+        :data:`training.data.dataset.BAG_COLUMNS`; ``chrom`` is missing for a bag without instances.
     instances : pandas.DataFrame
-        See :data:`training.data.dataset.INSTANCE_COLUMNS`, in its order.
+        Columns and order of :data:`training.data.dataset.INSTANCE_COLUMNS`.
     variants : pandas.DataFrame
-        ``chrom``, ``pos``, ``ref``, ``alt`` of all variants that could be oriented, each once.
+        ``chrom``, ``pos`` (1-based), ``ref``, ``alt`` of all variants whose REF is known, each once.
     counts : dict
-        Rows, studies, blocks, variants, and how the variants were oriented.
+        Numbers of rows, studies, blocks and variants, and of variants with each status.
     """
 
     bags: pd.DataFrame
@@ -66,30 +70,37 @@ def make_bags(
 ) -> Bags:
     """Unite associations into bags, one for each block and signal.
 
-    A variant is known by its contig, position and pair of alleles, never by its identifier. Of the rows of
-    a variant in a bag that with the lowest p-value (then the z furthest from 0, then the first) gives
-    p-value, z, log Bayes factor and identifier; the PIP is the largest of all. ``z`` is turned to be that
-    of ``alt``.
+    A variant is identified by its contig, position and pair of alleles, never by its name. Of the rows of a
+    variant in a bag, the one with the lowest p-value (then the z furthest from 0, then the first) gives
+    p-value, z, log Bayes factor and name; the PIP is the largest of all. The sign of ``z`` is that of
+    ``alt``.
 
     Parameters
     ----------
     associations : iterable of pandas.DataFrame
-        See :data:`mifm_kipoi.genetics.associations.ASSOCIATION_COLUMNS`.
+        Columns of :data:`mifm_kipoi.genetics.associations.ASSOCIATION_COLUMNS`, a part of the rows at a
+        time.
     genome : Genome, optional
-        Tells which allele is ``ref``, the other allele where it has both; variants that it lacks, or whose
-        window has too many N, are left out.
-        Without one ``ref`` is the other allele and ``alt`` the effect allele, of the row that counts.
+        The reference genome: ``ref`` is the allele that it has, or the other allele where it has both.
+        Variants that it does not have, or whose window has too many N, are left out. Without a genome,
+        ``ref`` is the other allele and ``alt`` the effect allele of the row that counts.
     max_mismatch_fraction : float
-        See :func:`mifm_kipoi.genetics.alleles.check_mismatches`.
+        Largest fraction of variants without an allele of the genome, see
+        :func:`mifm_kipoi.genetics.alleles.check_mismatches`.
     buffer : int
         Rows that are collected before they are united.
+
+    Returns
+    -------
+    Bags
+        All bags of the table, those without instances too.
 
     Raises
     ------
     InputError
-        When there is no row, or a block has variants of several contigs.
+        When there are no rows, or a block has variants on several contigs.
     ReferenceMismatchError
-        When the variants are of another build than the FASTA.
+        When the variants are of another genome build than the FASTA.
     """
     union = _Union(buffer)
     for chunk in associations:
@@ -98,15 +109,15 @@ def make_bags(
     return union.bags(genome, max_mismatch_fraction)
 
 
-class _Names:
-    """Numbers for texts, by first appearance."""
+class _Codes:
+    """Codes of texts: numbers from 0 in the order of first appearance."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
 
     def encode(self, texts: pd.Series[str]) -> npt.NDArray[np.int64]:
-        codes, found = pd.factorize(texts)
-        numbers = [self.numbers.setdefault(str(text), len(self.numbers)) for text in found]
+        codes, unique = pd.factorize(texts)
+        numbers = [self.numbers.setdefault(str(text), len(self.numbers)) for text in unique]
         return np.array(numbers, dtype=np.int64)[codes] if numbers else codes.astype(np.int64)
 
     def texts(self) -> npt.NDArray[np.object_]:
@@ -114,11 +125,11 @@ class _Names:
 
 
 class _Union:
-    """Rows united by bag and variant."""
+    """Rows united by bag and variant, as they come."""
 
     def __init__(self, buffer: int) -> None:
         self._limit = buffer
-        self._chroms, self._blocks, self._studies, self._alleles = (_Names() for _ in range(4))
+        self._chroms, self._blocks, self._studies, self._alleles = (_Codes() for _ in range(4))
         self._united: _Rows | None = None
         self._ids = pa.array([], pa.large_string())
         self._parts: list[tuple[_Rows, pa.Array]] = []
@@ -133,7 +144,7 @@ class _Union:
         signal = np.array([SIGNALS.index(name) for name in chunk["signal"].unique()], dtype=np.int64)
         rows: _Rows = {
             "bag": block * len(SIGNALS) + signal[pd.factorize(chunk["signal"])[0]],
-            "place": chrom << _POS_BITS | chunk["pos"].to_numpy(np.int64),
+            "locus": chrom << _POS_BITS | chunk["pos"].to_numpy(np.int64),
             "alleles": np.minimum(effect, other) << _ALLELE_BITS | np.maximum(effect, other),
             "effect_first": effect < other,
             "study": self._studies.encode(chunk["study"]),
@@ -147,7 +158,7 @@ class _Union:
             self.unite()
 
     def unite(self) -> None:
-        """Unite what is collected with what was united before."""
+        """Unite the collected rows with those that were united before."""
         if not self._parts:
             return
         parts = [rows for rows, _ in self._parts]
@@ -158,7 +169,7 @@ class _Union:
         self._parts, self._united, self._waiting = [], None, 0
         rows = {name: np.concatenate([part[name] for part in (*before, *parts)]) for name in parts[0]}
         del parts, before
-        # Stable: in a group the order is that of the table, whatever the chunks were.
+        # Stable: within a group the rows keep the order of the table, whatever the chunks were.
         order = np.lexsort(tuple(rows[name] for name in reversed(_KEY)))
         first = np.zeros(len(order), dtype=bool)
         for name in _KEY:
@@ -173,20 +184,20 @@ class _Union:
         pip = np.fmax.reduceat(rows["pip"][order], starts)
         p_value, size = rows["p_value"][order], np.abs(rows["z"][order])
         ranks = np.lexsort((-_known(size, -1), _known(p_value, 2), group))
-        # Ranked within groups, which keep their places.
+        # Sorted within groups, so that the best row of each is at the start of its group.
         best = order[ranks[starts]]
         self._united = {name: values[best] for name, values in rows.items()}
         self._united |= {"pip": pip, "study": study[last]}
         self._ids = ids.take(pa.array(best))
 
     def bags(self, genome: Genome | None, max_mismatch_fraction: float) -> Bags:
-        """The bags of what is united."""
+        """The bags of the united rows."""
         if self._united is None or not len(self._united["bag"]):
-            raise InputError("there are no associations to make bags of; expected rows of credible sets")
+            raise InputError("there are no associations to make bags of; expected a table with rows")
         rows = self._united
-        places, pairs, which = _unique(rows["place"], rows["alleles"])
+        loci, pairs, which = _unique(rows["locus"], rows["alleles"])
         chroms, alleles = self._chroms.texts(), self._alleles.texts()
-        contig, pos = places >> _POS_BITS, places & ((1 << _POS_BITS) - 1)
+        contig, pos = loci >> _POS_BITS, loci & ((1 << _POS_BITS) - 1)
         first, second = pairs >> _ALLELE_BITS, pairs & ((1 << _ALLELE_BITS) - 1)
         self._check_contigs(rows["bag"], contig[which])
         variants = pd.DataFrame(
@@ -198,29 +209,29 @@ class _Union:
             second_is_ref = rows["effect_first"]
             variants = variants.rename(columns={"first": "ref", "second": "alt"})
         else:
-            found, both = orient(variants, genome)
-            check_mismatches(variants, found, genome, max_mismatch_fraction)
+            orientations, both = orient(variants, genome)
+            check_mismatches(variants, orientations, genome, max_mismatch_fraction)
             counts |= {
-                "orientation": dict(status_counts(found)),
+                "orientation": dict(status_counts(orientations)),
                 "variants_with_both_alleles_in_fasta": int(both.sum()),
+                "contigs_not_in_fasta": [name for name in chroms if genome.find_contig(name) is None],
             }
-            counts["contigs_not_in_fasta"] = [name for name in chroms if genome.find_contig(name) is None]
-            usable, turned = found <= Orientation.SECOND, found == Orientation.SECOND
-            # Where the FASTA has both alleles, as the table has it, in all bags alike.
-            stated = np.flatnonzero(both[which])[::-1]
-            turned[which[stated]] = rows["effect_first"][stated]
-            kept, second_is_ref = usable[which], turned[which]
+            oriented, swapped = orientations <= Orientation.SECOND, orientations == Orientation.SECOND
+            # Where the FASTA has both alleles, REF is the other allele of the table, the same in all bags.
+            either = np.flatnonzero(both[which])[::-1]
+            swapped[which[either]] = rows["effect_first"][either]
+            kept, second_is_ref = oriented[which], swapped[which]
             variants = pd.DataFrame(
                 {
                     "chrom": variants["chrom"],
                     "pos": pos,
-                    "ref": variants["second"].where(turned, variants["first"]),
-                    "alt": variants["first"].where(turned, variants["second"]),
+                    "ref": variants["second"].where(swapped, variants["first"]),
+                    "alt": variants["first"].where(swapped, variants["second"]),
                 }
-            )[usable].reset_index(drop=True)
+            )[oriented].reset_index(drop=True)
         ref = np.where(second_is_ref, second[which], first[which])
         alt = np.where(second_is_ref, first[which], second[which])
-        # By the texts of the alleles: their numbers depend on the order of the table.
+        # By the alleles themselves: their codes depend on the order of the table.
         rank = np.argsort(np.argsort(alleles))
         z = np.where(rows["effect_first"] == second_is_ref, rows["z"], -rows["z"])
         keys = (rank[alt], rank[ref], pos[which], -_known(np.abs(z), -1), rows["p_value"], rows["bag"])
@@ -242,7 +253,7 @@ class _Union:
         return Bags(bags, instances, variants, counts)
 
     def _bags(self, numbers: npt.NDArray[np.int64], instances: pd.DataFrame) -> pd.DataFrame:
-        """All bags, those without instances too."""
+        """One row per bag of the table, those without instances too."""
         studies = pd.Series(self._of_studies >> _STUDY_BITS).value_counts()
         chroms = instances.groupby("bag")["chrom"].first()
         return pd.DataFrame(
@@ -266,7 +277,7 @@ class _Union:
         }
 
     def _check_contigs(self, bags: npt.NDArray[np.int64], contigs: npt.NDArray[np.int64]) -> None:
-        """A block is a stretch of one contig."""
+        """Make sure that each block is a region of one contig."""
         blocks = bags // len(SIGNALS)
         low = np.full(len(self._blocks.numbers), len(self._chroms.numbers))
         high = np.full(len(low), -1)
@@ -276,23 +287,24 @@ class _Union:
         if len(several):
             block, chroms = several[0], self._chroms.texts()
             raise InputError(
-                f"block {self._blocks.texts()[block]!r} has variants of the contigs {chroms[low[block]]} "
-                f"and {chroms[high[block]]} ({len(several)} such blocks); expected a stretch of one contig. "
-                "Name all columns that make a block, such as block: trait,chrom,region"
+                f"block {self._blocks.texts()[block]!r} has variants on the contigs {chroms[low[block]]} "
+                f"and {chroms[high[block]]} ({len(several)} such blocks); expected a region of one contig. "
+                "Name all columns that identify a block, such as block: trait,chrom,region"
             )
 
 
 def _known(values: npt.NDArray[np.floating], instead: float) -> npt.NDArray[np.floating]:
+    """The values, with another number in place of NaN."""
     return np.where(np.isnan(values), instead, values)
 
 
 def _unique(
-    places: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64]
+    loci: npt.NDArray[np.int64], pairs: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Pairs of numbers, each once, and where each of the given ones is among them."""
-    order = np.lexsort((pairs, places))
+    """The different combinations of locus and pair of alleles, and the index of each given one among them."""
+    order = np.lexsort((pairs, loci))
     new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(places[order]) != 0) | (np.diff(pairs[order]) != 0)
+    new[1:] = (np.diff(loci[order]) != 0) | (np.diff(pairs[order]) != 0)
     which = np.empty(len(order), dtype=np.int64)
     which[order] = np.cumsum(new) - 1
-    return places[order][new], pairs[order][new], which
+    return loci[order][new], pairs[order][new], which

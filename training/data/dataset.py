@@ -1,4 +1,4 @@
-"""A data set on disk: bags of variants in Parquet files, and a manifest of what made them."""
+"""A data set on disk: bags of variants in Parquet files, and a manifest that says how they were made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.support.files import sha256_of, written_whole
 
 BAGS = "bags.parquet"
@@ -30,9 +30,10 @@ BAG_COLUMNS = {
     "size": "int64",
     "studies": "int64",
 }
-"""One row per bag. ``bag`` counts from 0 in the order of the rows; ``block`` is the LD block or locus,
-``signal`` one of primary, secondary and all, ``label`` 1 for positive bags and 0 for negative ones,
-``split`` one of :class:`Split`, ``size`` the number of instances, ``studies`` how many studies united."""
+"""One row per bag: names and pandas types of the columns. ``bag`` counts from 0 in the order of the rows;
+``block`` is the LD block or locus, ``signal`` primary, secondary or all, ``label`` 1 for positive and 0 for
+negative bags, ``split`` one of :class:`Split`, ``size`` the number of instances, ``studies`` the number of
+studies that were united."""
 
 INSTANCE_COLUMNS = {
     "bag": "int64",
@@ -47,35 +48,41 @@ INSTANCE_COLUMNS = {
     "log_bf": "float32",
 }
 """One row per variant of a bag, in the order of bags and in each bag by rising p-value (then falling |z|,
-then pos, ref, alt; those without a p-value last). ``pos`` is 1-based; ``pip`` the posterior probability of
-a fine-mapping tool, ``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor for an effect;
-the numbers are NaN where unknown."""
+then pos, ref, alt; those without a p-value last): names and pandas types of the columns. ``pos`` is 1-based;
+``z`` is that of ``alt``; ``pip`` is the posterior inclusion probability that a fine-mapping tool gave;
+``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor for an effect. Numbers are NaN where
+unknown."""
 
 
 class Split(enum.StrEnum):
-    """What a bag is for."""
+    """The part of the data set that a bag belongs to."""
 
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
 
 
-class DataSetError(MIFMError):
-    """A data set that cannot be read or written."""
+class DataSetError(InputError):
+    """A data set that cannot be read, is inconsistent, or lacks what is needed of it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """Bags of variants.
+    """Bags of variants, and how they were made.
 
     Parameters
     ----------
     bags : pandas.DataFrame
-        See :data:`BAG_COLUMNS`.
+        One row per bag, with :data:`BAG_COLUMNS`.
     instances : pandas.DataFrame
-        See :data:`INSTANCE_COLUMNS`.
+        One row per variant of a bag, with :data:`INSTANCE_COLUMNS`.
     manifest : mapping of plain JSON types
-        What made it: version, configuration, checksums of the inputs, counts.
+        How the data set was made: version, configuration, checksums of the inputs, counts.
+
+    Raises
+    ------
+    DataSetError
+        When columns are missing, bags are not numbered from 0 in order, or sizes differ from the instances.
     """
 
     bags: pd.DataFrame
@@ -94,7 +101,7 @@ class DataSet:
             raise DataSetError("the sizes of the bags differ from their instances")
 
     def part(self, split: Split) -> DataSet:
-        """The bags of one split, numbered anew from 0."""
+        """The bags of one split, renumbered from 0."""
         bags = self.bags[self.bags["split"] == split.value]
         kept = self.instances["bag"].isin(bags["bag"])
         numbers = pd.Series(range(len(bags)), index=bags["bag"].to_numpy(), dtype="int64")
@@ -106,38 +113,45 @@ class DataSet:
         )
 
     def checksums(self) -> dict[str, str]:
-        """Checksums of the values of the two tables."""
+        """SHA-256 checksums of the values of the two tables, whatever the files' compression."""
         return {"bags": _checksum(self.bags), "instances": _checksum(self.instances)}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Of each split that has any: positive and negative bags, and their instances."""
-        found = {}
+        """The numbers of positive and negative bags and of their instances, for each split that has bags."""
+        counts = {}
         for split in Split:
             bags = self.bags[self.bags["split"] == split.value]
             positive = bags["label"] == 1
             if len(bags):
-                found[split.value] = {
+                counts[split.value] = {
                     "positive_bags": int(positive.sum()),
                     "negative_bags": int((~positive).sum()),
                     "positive_instances": int(bags["size"][positive].sum()),
                     "negative_instances": int(bags["size"][~positive].sum()),
                 }
-        return found
+        return counts
 
     def facts(self) -> dict[str, Any]:
-        """What provenance says of it: checksums, counts, and the manifest but for its longer parts.
+        """The data set's entry in the provenance of weights: checksums, counts, and the shorter manifest.
 
-        Of the files that are read only their names, since weights are passed on.
+        Inputs are named without their folders, since weights are passed on to others.
         """
-        made = {key: value for key, value in self.manifest.items() if key not in ("report", "tables")}
-        paths = [Path(entry["path"]) for entry in made.get("inputs", ())]
+        manifest = {key: value for key, value in self.manifest.items() if key not in ("report", "tables")}
+        paths = [Path(entry["path"]) for entry in manifest.get("inputs", ())]
         names = {str(path): path.name for path in paths}
         names |= {str(path.with_suffix("")): path.with_suffix("").name for path in paths}
-        return {**self.checksums(), "counts": self.counts(), "manifest": _renamed(made, names)}
+        return {**self.checksums(), "counts": self.counts(), "manifest": _renamed(manifest, names)}
 
 
 def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
-    """Write a data set into a folder, which is made where missing; the manifest comes last.
+    """Write a data set into a folder; the manifest is written last, when all else is complete.
+
+    Parameters
+    ----------
+    folder : path-like
+        Created if missing; a data set in it is replaced.
+    dataset : DataSet
+        Its manifest also gets the checksums of the two files.
 
     Raises
     ------
@@ -158,10 +172,15 @@ def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
 def read_dataset(folder: str | os.PathLike[str]) -> DataSet:
     """Read a data set that :func:`write_dataset` wrote.
 
+    Parameters
+    ----------
+    folder : path-like
+        The folder of the data set.
+
     Raises
     ------
     DataSetError
-        When a file is missing, is not the one that the manifest was written for, or lacks a column.
+        When a file is missing, differs from the checksum in the manifest, or lacks a column.
     """
     folder = Path(folder)
     try:
@@ -169,7 +188,9 @@ def read_dataset(folder: str | os.PathLike[str]) -> DataSet:
         tables = manifest["tables"]
         for name in (BAGS, INSTANCES):
             if tables[name] != sha256_of(folder / name):
-                raise DataSetError(f"{folder / name} was changed after {MANIFEST} was written; make it again")
+                raise DataSetError(
+                    f"{folder / name} has changed since {MANIFEST} was written; make the data set again"
+                )
         return DataSet(pd.read_parquet(folder / BAGS), pd.read_parquet(folder / INSTANCES), manifest)
     except (OSError, ValueError, KeyError) as error:
         raise DataSetError(
@@ -182,7 +203,7 @@ def _checksum(table: pd.DataFrame) -> str:
 
 
 def _renamed(values: Any, names: Mapping[str, str]) -> Any:
-    """Plain JSON types with other texts."""
+    """Plain JSON types, with texts replaced by their new names."""
     if isinstance(values, Mapping):
         return {key: _renamed(value, names) for key, value in values.items()}
     if isinstance(values, list | tuple):

@@ -1,4 +1,4 @@
-"""Negatives: common variants near positives that are not associated themselves."""
+"""Negatives: common variants near positives that the table of associations does not have."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, split_record
 from mifm_kipoi.sequence.windows import ReferenceCheck, allele_status, cut_windows
+from training.data.report import counts_in_words
 
 log = logging.getLogger(__name__)
 
 NEGATIVE_COLUMNS = {"chrom": "str", "pos": "int64", "ref": "str", "alt": "str", "id": "str"}
-"""One row per negative, in the order of the files; ``chrom`` is named as among the positives, ``pos`` is
-1-based, ``id`` is ``.`` where unknown."""
+"""One row per negative, in the order of the files: names and pandas types of the columns. ``chrom`` is the
+contig's name among the positives, ``pos`` is 1-based, ``id`` is ``.`` where unknown."""
 
 READ, KEPT = "read", "kept"
 TOO_FAR = "too_far"
@@ -47,17 +48,17 @@ class NegativesConfig:
     ----------
     vcf : tuple of str
         VCF (plain, gzip or bgzip) or BCF files with allele frequencies, such as one per chromosome; they
-        are read from start to end, so they need no index.
+        are read from start to end and need no index.
     frequency : str
-        INFO tag with one frequency per ALT, such as AF or EUR_AF; or two tags, the count of each ALT and
-        the number of alleles, such as AC/AN.
+        INFO tag with one frequency per ALT, such as AF or EUR_AF; or two tags, such as AC/AN: the count of
+        each ALT and the number of alleles.
     min_maf : float
-        Smallest frequency of the rarer allele: the smaller of that of ALT and one minus it.
+        Smallest minor allele frequency, from 0 to 0.5.
     max_distance : int
-        Largest difference to the position of a positive in base pairs.
+        Largest distance to the position of a positive, in base pairs.
     max_mismatch_fraction : float
-        When more than five REF alleles, and more than this share of those compared, differ from the
-        FASTA, the files are taken for those of another genome build; 1 turns the check off.
+        When more than five REF alleles, and more than this fraction of those compared, differ from the
+        FASTA, the files are taken to be of another genome build; 1 turns the check off.
     """
 
     vcf: tuple[str, ...]
@@ -68,7 +69,7 @@ class NegativesConfig:
 
     def __post_init__(self) -> None:
         if not self.vcf:
-            raise ValueError("vcf is empty; expected the VCF files to take negatives from")
+            raise ValueError("vcf is empty; expected VCF files to take negatives from")
         if not 1 <= len(self.frequency.split("/")) <= 2 or not all(self.frequency.split("/")):
             raise ValueError(f"frequency is {self.frequency!r}; expected an INFO tag, or two such as AC/AN")
         if not 0 <= self.min_maf <= 0.5:
@@ -76,7 +77,7 @@ class NegativesConfig:
         if self.max_distance < 1:
             raise ValueError(f"max_distance is {self.max_distance}; expected 1 or more base pairs")
         if not 0 <= self.max_mismatch_fraction <= 1:
-            raise ValueError(f"max_mismatch_fraction is {self.max_mismatch_fraction}; expected a share")
+            raise ValueError(f"max_mismatch_fraction is {self.max_mismatch_fraction}; expected 0 to 1")
 
 
 def find_negatives(
@@ -84,29 +85,29 @@ def find_negatives(
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """Common variants near positives, read from VCF files in bounded memory.
 
-    The network sees of a variant the reference window and where its centre is. So no negative is at the
-    position of a positive, whatever its alleles, and at each position there is but one negative, the first.
+    The network is given the reference window of a variant and its centre, not its alleles. So no negative is
+    at the position of a positive, whatever its alleles, and only the first negative of a position is kept.
 
     Parameters
     ----------
     config : NegativesConfig
+        The VCF files, and which of their variants are negatives.
     positives : pandas.DataFrame
-        With ``chrom``, ``pos`` (1-based), ``ref`` and ``alt``; contig names may be aliases of those in the
-        files (:func:`mifm_kipoi.genomics.contigs.contig_aliases`).
+        With ``chrom``, ``pos`` (1-based), ``ref`` and ``alt``; contigs may have other names than in the VCF
+        files, such as 1 and chr1.
     genome : Genome, optional
-        Where given, REF must be its bases, and at most a tenth of a window N.
+        Where given, REF must be its bases, and at most a tenth of a window may be N.
 
     Returns
     -------
     negatives : pandas.DataFrame
-        See :data:`NEGATIVE_COLUMNS`.
+        One row per negative, with :data:`NEGATIVE_COLUMNS`.
     counts : collections.Counter
         ALT alleles: those ``read``, those ``kept``, and the others under the first reason that holds:
-        ``too_far`` from any positive, ``filtered`` (FILTER is neither PASS nor missing), a
-        :class:`mifm_kipoi.Status` that the alleles alone have, ``no_frequency`` (or one
-        that is not a number from 0 to 1, or not one per ALT), ``rare``, ``is_positive``,
-        ``at_position_of_positive``, a :class:`mifm_kipoi.Status` of the window,
-        ``at_position_of_negative``.
+        ``too_far`` from any positive, ``filtered`` (FILTER is neither PASS nor missing), the
+        :class:`mifm_kipoi.Status` of alleles that are not bases, ``no_frequency`` (or one that is not a
+        number from 0 to 1, or not one per ALT), ``rare``, ``is_positive``, ``at_position_of_positive``, the
+        :class:`mifm_kipoi.Status` of a window that the FASTA does not allow, ``at_position_of_negative``.
 
     Raises
     ------
@@ -115,14 +116,14 @@ def find_negatives(
     ReferenceMismatchError
         When REF differs from the FASTA more often than ``max_mismatch_fraction`` allows.
     InputError
-        When there is no negative at all.
+        When no negative is left.
     """
-    places = _Positives(positives)
+    known = _Positives(positives)
     counts: Counter[str] = Counter()
     parts: list[pd.DataFrame] = []
     taken: set[tuple[str, int]] = set()
     check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_fraction)
-    candidates = _candidates(config, places, counts)
+    candidates = _candidates(config, known, counts)
     while chunk := list(itertools.islice(candidates, CHUNK)):
         kept = []
         for variant, status in zip(chunk, _window_status(chunk, genome, check), strict=True):
@@ -133,22 +134,23 @@ def find_negatives(
                 kept.append((variant.chrom, variant.pos, variant.ref, variant.alt, variant.id))
             counts[KEPT if reason == Status.OK else reason] += 1
         parts.append(pd.DataFrame(kept, columns=list(NEGATIVE_COLUMNS)).astype(NEGATIVE_COLUMNS))
-    log.info("negatives: %s", _told(counts))
+    log.info("negatives: %s", counts_in_words(counts))
     if not counts[KEPT]:
         raise InputError(
-            f"no negative is left of {', '.join(config.vcf)} ({_told(counts)}); expected variants with "
-            f"INFO/{config.frequency}, within {config.max_distance} bp of positives, of the same genome build"
+            f"no negatives are left of {', '.join(config.vcf)}: {counts_in_words(counts)}. Expected variants "
+            f"with INFO/{config.frequency}, within {config.max_distance} bp of positives, of the same genome "
+            "build"
         )
     return pd.concat(parts, ignore_index=True), counts
 
 
 class _Positives:
-    """Where positives are, and which alleles they have.
+    """Positions and alleles of the positives, by contig.
 
     Parameters
     ----------
     positives : pandas.DataFrame
-        See :func:`find_negatives`.
+        As for :func:`find_negatives`.
     """
 
     def __init__(self, positives: pd.DataFrame) -> None:
@@ -162,13 +164,13 @@ class _Positives:
             self._alleles[self.names[key]] = list(zip(ordered["ref"], ordered["alt"], strict=True))
 
     def near(self, chrom: str, pos: int, distance: int) -> bool:
-        """Whether a positive of the contig, named as the positives name it, is at most this far away."""
+        """Whether a positive on the contig, named as among the positives, is within the distance in bp."""
         positions = self._positions[chrom]
         index = bisect.bisect_left(positions, pos - distance)
         return index < len(positions) and positions[index] <= pos + distance
 
     def at(self, chrom: str, variant: Variant) -> str | None:
-        """Whether a variant of the contig is a positive, or at the position of one."""
+        """The reason if the variant is a positive, or at the position of one; otherwise None."""
         positions = self._positions[chrom]
         first, last = (side(positions, variant.pos) for side in (bisect.bisect_left, bisect.bisect_right))
         if first == last:
@@ -178,8 +180,8 @@ class _Positives:
         return IS_POSITIVE if same else AT_POSITIVE
 
 
-def _candidates(config: NegativesConfig, places: _Positives, counts: Counter[str]) -> Iterator[Variant]:
-    """Variants that pass all that needs no FASTA, on contigs named as the positives name them."""
+def _candidates(config: NegativesConfig, positives: _Positives, counts: Counter[str]) -> Iterator[Variant]:
+    """Variants that pass all checks without the FASTA, on contigs named as among the positives."""
     names: dict[str, str | None] = {}
     for path in config.vcf:
         with VariantFile(path, lines=True) as file:
@@ -189,18 +191,18 @@ def _candidates(config: NegativesConfig, places: _Positives, counts: Counter[str
                 first = record.variants[0]
                 counts[READ] += len(record.variants)
                 if first.chrom not in names:
-                    names[first.chrom] = places.names.get(contig_key(first.chrom))
+                    names[first.chrom] = positives.names.get(contig_key(first.chrom))
                 chrom = names[first.chrom]
-                if chrom is None or not places.near(chrom, first.pos, config.max_distance):
+                if chrom is None or not positives.near(chrom, first.pos, config.max_distance):
                     counts[TOO_FAR] += len(record.variants)
                 else:
-                    yield from _common(record, chrom, config, places, counts)
+                    yield from _common(record, chrom, config, positives, counts)
 
 
 def _common(
-    record: Record, chrom: str, config: NegativesConfig, places: _Positives, counts: Counter[str]
+    record: Record, chrom: str, config: NegativesConfig, positives: _Positives, counts: Counter[str]
 ) -> Iterator[Variant]:
-    """The common alleles of a record which are no positives."""
+    """The common alleles of a record that are not positives."""
     fields = split_record(record.line)
     filtered = fields[6] not in _PASSED
     frequencies = _frequencies(fields[7], config.frequency, len(record.variants))
@@ -215,7 +217,7 @@ def _common(
         elif not config.min_maf <= frequency <= 1 - config.min_maf:
             reason = RARE
         else:
-            reason = places.at(chrom, variant)
+            reason = positives.at(chrom, variant)
         if reason is None:
             yield dataclasses.replace(variant, chrom=chrom)
         else:
@@ -223,7 +225,7 @@ def _common(
 
 
 def _frequencies(info: bytes, tags: str, alts: int) -> list[float | None]:
-    """The frequency of each ALT; None where INFO does not tell it."""
+    """The frequency of each ALT; None where INFO does not have it."""
     entries = dict(entry.partition(b"=")[::2] for entry in info.split(b";"))
     tag, _, number_tag = tags.partition("/")
     values = [_number(value) for value in entries.get(tag.encode(), b"").split(b",")]
@@ -245,13 +247,9 @@ def _number(text: bytes) -> float | None:
 def _window_status(
     variants: list[Variant], genome: Genome | None, check: ReferenceCheck | None
 ) -> list[Status]:
-    """What the FASTA says of variants; all are ok without one."""
+    """The status of each variant's window; ok for all without a FASTA."""
     if genome is None or check is None:
         return [Status.OK] * len(variants)
     status = cut_windows(variants, genome).status
     check.add(variants, status)
     return status
-
-
-def _told(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {number}" for name, number in counts.items()) or "nothing was read"

@@ -1,4 +1,4 @@
-"""From tables to a validated data set."""
+"""From tables to a validated data set, and a report on every row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.conventions import WINDOW
+from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.genome import Genome
@@ -26,6 +26,7 @@ from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
 from training.data.negatives import NegativesConfig, find_negatives
+from training.data.report import counts_in_words
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
 from training.data.summary_statistics import SummaryStatisticsConfig, read_summary_statistics
 
@@ -36,11 +37,20 @@ NO_REFERENCE, REFERENCE = "not checked", "checked"
 POSITIVE, NEGATIVE = 1, 0
 
 LARGEST_BAG = 127
-"""More instances of a bag than these are not seen at once in training."""
+"""Training uses at most this many instances of a bag at a time."""
 
 HELD_OUT_WINDOW = WINDOW + 2 * 8
-"""Base pairs around a variant that no other split may share: the window, and 8 on either side, by which the
-recipes shift it."""
+"""Length in bp of the region around a variant that no other split may overlap: the window, and 8 bp on either
+side, by which the recipes shift it."""
+
+_ADVICE = {
+    Status.CONTIG_NOT_IN_FASTA: "Use a FASTA with the contigs of the table",
+    Status.POSITION_OUTSIDE_CONTIG: "The positions are beyond the ends of the FASTA's contigs: use the whole "
+    "genome, of the table's build",
+    Status.REF_MISMATCH: "Use the FASTA of the table's genome build",
+    Status.TOO_MANY_N: "Use a FASTA without masked bases, of the table's genome build",
+}
+"""What to do when most variants cannot be used for a reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +60,18 @@ class DataConfig:
     Parameters
     ----------
     credible_sets : CredibleSetsConfig, optional
+        A table of credible sets, whose blocks and signals are the positive bags.
     summary_statistics : SummaryStatisticsConfig, optional
+        Summary statistics of a GWAS, whose LD blocks or clumps are the positive bags.
     negatives : NegativesConfig, optional
+        Where common variants come from, each of which is a negative bag; without it there are none.
     splits : SplitsConfig
+        Which regions are held out for validation and test.
     min_bag_size : int
-        Positive bags with fewer instances, after signals are apart and all filters, are left out.
+        Positive bags with fewer instances are left out, after signals are separated and all filters applied.
     max_mismatch_fraction : float
-        When more than five variants, and more than this share of those on the FASTA, have no allele that
-        it has, the table is taken for one of another genome build; 1 turns the check off.
+        When more than five variants, and more than this fraction of those on contigs of the FASTA, have no
+        allele of the FASTA, the table is taken to be of another genome build; 1 turns the check off.
     """
 
     credible_sets: CredibleSetsConfig | None = None
@@ -70,9 +84,23 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_least(self, min_bag_size=1)
         if not 0 <= self.max_mismatch_fraction <= 1:
-            raise ValueError(
-                f"max_mismatch_fraction is {self.max_mismatch_fraction}; expected a share from 0 to 1"
-            )
+            raise ValueError(f"max_mismatch_fraction is {self.max_mismatch_fraction}; expected 0 to 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tables:
+    """Bags without sizes, and their instances, on the way to a data set.
+
+    Parameters
+    ----------
+    bags : pandas.DataFrame
+        One row per bag: :data:`training.data.dataset.BAG_COLUMNS` without ``split`` and ``size``.
+    instances : pandas.DataFrame
+        One row per variant of a bag: :data:`training.data.dataset.INSTANCE_COLUMNS`.
+    """
+
+    bags: pd.DataFrame
+    instances: pd.DataFrame
 
 
 def prepare(fasta: str, config: DataConfig) -> DataSet:
@@ -81,19 +109,20 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     Parameters
     ----------
     fasta : str
-        Reference genome, against which every variant is checked; empty for none.
+        Path of the reference genome, against which every variant is checked; empty for no check.
     config : DataConfig
+        The tables, and what is done with them.
 
     Returns
     -------
     DataSet
-        Positive bags by place in the genome, then negative ones. ``manifest["report"]`` tells what became
-        of every row (:func:`training.data.report.render`).
+        Positive bags by genomic position, then negative ones. ``manifest["report"]`` says what became of
+        every row (:func:`training.data.report.render`).
 
     Raises
     ------
     ConfigurationError
-        When there is not one source of positives.
+        When the configuration has no source of positives, or two.
     MIFMError
         When an input cannot be read, or no positive bag is left.
     """
@@ -104,18 +133,19 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
             "data: {credible_sets: {path: credible_set.txt.gz}}"
         )
     genome = Genome(fasta) if fasta else None
-    counts: collections.Counter[str] = collections.Counter()
     # Before hours of work on the tables.
     inputs = _inputs(config, fasta)
-    associations = _associations(config, counts)
-    made = make_bags(associations, genome, config.max_mismatch_fraction)
+    counts: collections.Counter[str] = collections.Counter()
+    made = make_bags(_associations(config, counts), genome, config.max_mismatch_fraction)
     report: dict[str, Any] = {"source": dict(counts), "variants": made.counts}
-    bags, instances = _positives(made, config, report)
+    tables, report["filters"] = _positives(made, config)
+    _warn_without_bayes_factors(tables.instances, config)
     if config.negatives is not None:
-        found, negative_counts = find_negatives(config.negatives, made.variants, genome)
-        report["negatives"] = dict(negative_counts)
-        bags, instances = _with_negatives(bags, instances, found, config, report)
-    bags, instances = _split(bags, instances, config, report)
+        negatives, negative_counts = find_negatives(config.negatives, made.variants, genome)
+        negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
+        report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
+        tables = _with_negatives(tables, negatives)
+    bags, instances, report["filters"]["bags_in_several_splits"] = _split(tables, config)
     check_no_overlap(bags, instances, HELD_OUT_WINDOW)
     report["bags"] = _bag_counts(bags, instances)
     manifest = {
@@ -134,7 +164,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
 
 
 def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
-    """Checksums of the files that are read."""
+    """Checksums of the input files, by path."""
     names = [fasta] if fasta else []
     source = config.credible_sets or config.summary_statistics
     names += [source.path] if source else []
@@ -148,7 +178,7 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
 
 
 def _associations(config: DataConfig, counts: collections.Counter[str]) -> Iterator[pd.DataFrame]:
-    """The rows of the one source that is configured."""
+    """The rows of the configured source; ``counts`` has what became of them once all are read."""
     progress = Progress("rows")
     try:
         if config.credible_sets is not None:
@@ -159,87 +189,110 @@ def _associations(config: DataConfig, counts: collections.Counter[str]) -> Itera
         progress.close()
 
 
-def _positives(made: Bags, config: DataConfig, report: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The positive bags that are large enough after all filters, and their instances."""
-    instances, across = drop_border_instances(made.instances, config.splits, HELD_OUT_WINDOW)
+def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]:
+    """The positive bags that are large enough after all filters, and counts of what was left out."""
+    instances, crossing = drop_border_instances(made.instances, config.splits, HELD_OUT_WINDOW)
     bags = made.bags.assign(label=POSITIVE)
     size = instances.groupby("bag").size().reindex(bags["bag"], fill_value=0).to_numpy()
     kept = size >= config.min_bag_size
-    report["filters"] = {
+    if not kept.any():
+        raise InputError(_no_positive_bag(made, crossing, int(size.max()), config.min_bag_size))
+    counts = {
         "positive_bags_before": _per_signal(bags),
         "positive_instances_before": len(made.instances),
-        "instances_over_the_border_of_a_split": across,
+        "instances_over_the_border_of_a_split": crossing,
         "empty_bags": int((size == 0).sum()),
         "bags_smaller_than_min_bag_size": int(((size > 0) & ~kept).sum()),
         "instances_of_these": int(size[~kept].sum()),
         "positive_bags_after": _per_signal(bags[kept]),
     }
-    if not kept.any():
-        raise InputError(
-            f"no positive bag has {config.min_bag_size} instances or more: {report}. Check that the FASTA "
-            "has the contigs of the table, or lower data.min_bag_size"
-        )
     bags = bags[kept]
-    return bags, instances[instances["bag"].isin(bags["bag"])]
+    return _Tables(bags, instances[instances["bag"].isin(bags["bag"])]), counts
 
 
-def _with_negatives(
-    bags: pd.DataFrame,
-    instances: pd.DataFrame,
-    found: pd.DataFrame,
-    config: DataConfig,
-    report: dict[str, Any],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Bags of one negative each behind the others."""
-    found, across = drop_border_instances(found, config.splits, HELD_OUT_WINDOW)
-    report["negatives"]["over_the_border_of_a_split"] = across
-    numbers = np.arange(len(found)) + bags["bag"].max() + 1
-    block = found["chrom"] + ":" + found["pos"].astype(str) + ":" + found["ref"] + ":" + found["alt"]
-    negatives = pd.DataFrame(
+def _no_positive_bag(made: Bags, crossing: int, largest: int, min_bag_size: int) -> str:
+    """Why no positive bag is left, and what to do about the most frequent reason."""
+    statuses: dict[str, int] = made.counts.get("orientation", {})
+    reasons = {name: number for name, number in statuses.items() if name != Status.OK}
+    message = f"no positive bag has {min_bag_size} instances or more; the largest has {largest}. "
+    if reasons:
+        message += f"Of {made.counts['variants']:,} variants {counts_in_words(reasons)}. "
+    if absent := made.counts.get("contigs_not_in_fasta"):
+        message += f"The FASTA lacks the contigs {', '.join(absent[:5])}{' ...' if absent[5:] else ''}. "
+    if crossing:
+        message += f"{crossing:,} instances were dropped at the borders of data.splits. "
+    if sum(reasons.values()) * 2 > made.counts["variants"]:
+        return message + _ADVICE[Status(max(reasons, key=lambda name: reasons[name]))]
+    if crossing * 2 > len(made.instances):
+        return message + "Choose other regions in data.splits"
+    return message + "Lower data.min_bag_size"
+
+
+def _warn_without_bayes_factors(positives: pd.DataFrame, config: DataConfig) -> None:
+    """Say it now, not after hours, if ``fit`` would refuse the data set for want of Bayes factors."""
+    missing = int(positives["log_bf"].isna().sum())
+    if missing:
+        log.warning(
+            "no Bayes factor (log_bf) can be computed for %d of %d positive instances, and fit refuses such "
+            "a data set unless another fit.objective.pooling is chosen. To compute it, name %s",
+            missing,
+            len(positives),
+            "z or beta, and standard_error, or maf and sample_size, in data.credible_sets"
+            if config.credible_sets
+            else "beta and standard_error in data.summary_statistics.columns",
+        )
+
+
+def _with_negatives(positives: _Tables, negatives: pd.DataFrame) -> _Tables:
+    """The positive bags, followed by a bag for each negative."""
+    numbers = np.arange(len(negatives)) + positives.bags["bag"].max() + 1
+    names = negatives["chrom"] + ":" + negatives["pos"].astype(str)
+    names = names + ":" + negatives["ref"] + ":" + negatives["alt"]
+    bags = pd.DataFrame(
         {
             "bag": numbers,
-            "block": block.to_numpy(),
+            "block": names.to_numpy(),
             "signal": "all",
-            "chrom": found["chrom"].to_numpy(),
+            "chrom": negatives["chrom"].to_numpy(),
             "studies": 0,
             "label": NEGATIVE,
         }
     )
-    alone = found.assign(bag=numbers, p_value=np.nan, z=np.nan, pip=np.nan, log_bf=np.nan)
-    alone = alone.astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)]
-    return (
-        pd.concat([bags, negatives], ignore_index=True),
-        pd.concat([instances, alone], ignore_index=True),
+    instances = negatives.assign(bag=numbers, p_value=np.nan, z=np.nan, pip=np.nan, log_bf=np.nan)
+    instances = instances.astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)]
+    return _Tables(
+        pd.concat([positives.bags, bags], ignore_index=True),
+        pd.concat([positives.instances, instances], ignore_index=True),
     )
 
 
-def _split(
-    bags: pd.DataFrame, instances: pd.DataFrame, config: DataConfig, report: dict[str, Any]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Assign splits, leave out what is in several, and number the bags by label and place."""
-    bags = bags.assign(split=assign_splits(bags, instances, config.splits, HELD_OUT_WINDOW))
-    whole = bags["split"].notna()
-    report["filters"]["bags_in_several_splits"] = {
-        "positive": int((~whole & (bags["label"] == POSITIVE)).sum()),
-        "negative": int((~whole & (bags["label"] == NEGATIVE)).sum()),
+def _split(tables: _Tables, config: DataConfig) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+    """Assign splits and number the bags by label and position; bags in several splits are left out.
+
+    Returns the bags, their instances, and the numbers of bags that were left out.
+    """
+    splits = assign_splits(tables.bags, tables.instances, config.splits, HELD_OUT_WINDOW)
+    whole = splits.notna()
+    label = tables.bags["label"]
+    several = {
+        "positive": int((~whole & (label == POSITIVE)).sum()),
+        "negative": int((~whole & (label == NEGATIVE)).sum()),
     }
-    bags = bags[whole]
-    by_bag = instances.groupby("bag")["pos"]
+    bags = tables.bags.assign(split=splits)[whole]
+    by_bag = tables.instances.groupby("bag")["pos"]
     bags = bags.assign(size=by_bag.size().reindex(bags["bag"]).to_numpy())
-    first = by_bag.min().reindex(bags["bag"]).to_numpy()
-    signal = bags["signal"].map({"primary": 0, "all": 0, "secondary": 1})
     order = np.lexsort(
         (
             pd.factorize(bags["block"], sort=True)[0],
-            signal.to_numpy(),
-            first,
+            bags["signal"].map({"primary": 0, "all": 0, "secondary": 1}).to_numpy(),
+            by_bag.min().reindex(bags["bag"]).to_numpy(),
             _contig_order(bags["chrom"]),
             -bags["label"].to_numpy(),
         )
     )
     bags = bags.iloc[order]
     numbers = pd.Series(np.arange(len(bags)), index=bags["bag"].to_numpy())
-    instances = instances[instances["bag"].isin(bags["bag"])]
+    instances = tables.instances[tables.instances["bag"].isin(bags["bag"])]
     instances = instances.assign(bag=instances["bag"].map(numbers))
     # Stable: the order within bags stays.
     instances = instances.sort_values("bag", kind="stable", ignore_index=True)
@@ -247,11 +300,12 @@ def _split(
     return (
         bags.astype(BAG_COLUMNS)[list(BAG_COLUMNS)],
         instances.astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)],
+        several,
     )
 
 
 def _contig_order(chroms: pd.Series[str]) -> npt.NDArray[np.int64]:
-    """Numbers first, by size; then names."""
+    """Ranks of contigs: numbered ones first, in the order of their numbers, then the others by name."""
     keys = {chrom: contig_key(chrom).removeprefix("chr") for chrom in chroms.unique()}
     ordered = sorted(
         keys,
@@ -269,7 +323,7 @@ def _per_signal(bags: pd.DataFrame) -> dict[str, int]:
 
 
 def _bag_counts(bags: pd.DataFrame, instances: pd.DataFrame) -> dict[str, Any]:
-    """What is in the data set, in numbers."""
+    """The contents of the data set in numbers."""
     positive = bags[bags["label"] == POSITIVE]
     of_positives = instances[instances["bag"] < len(positive)]
     in_bags = of_positives.groupby(["chrom", "pos", "ref", "alt"]).size()

@@ -1,9 +1,34 @@
-"""The report of a data set, for people: what became of every row of the tables."""
+"""The report of a data set for people: what became of every row of the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from mifm_kipoi.support.files import written_whole
+
+REPORT = "report.md"
+"""Name of the report in the folder of a data set."""
+
+
+def write_report(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the report into the folder of a data set.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder, which must exist; gets :data:`REPORT`.
+    manifest : mapping of plain JSON types
+        Of a data set that :func:`training.data.prepare.prepare` made.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    with written_whole(folder / REPORT) as path:
+        path.write_text(render(manifest))
 
 
 def render(manifest: Mapping[str, Any]) -> str:
@@ -11,75 +36,69 @@ def render(manifest: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    manifest : mapping
-        Of :func:`training.data.prepare.prepare`.
+    manifest : mapping of plain JSON types
+        Of a data set that :func:`training.data.prepare.prepare` made.
     """
     report = manifest["report"]
     variants = dict(report["variants"])
-    orientation, absent = variants.pop("orientation", {}), variants.pop("contigs_not_in_fasta", [])
+    statuses, absent = variants.pop("orientation", {}), variants.pop("contigs_not_in_fasta", [])
+    filters, bags = report["filters"], report["bags"]
+    before, after, made = (
+        filters["positive_bags_before"],
+        filters["positive_bags_after"],
+        bags["positive_bags"],
+    )
     parts = [
         "# Data set",
         f"Made by `{manifest['command']}` of version {manifest['version']}. "
         f"REF was {manifest['reference']} against a FASTA.",
         "## Rows of the table",
-        "Rows are refused for the first reason that holds; those kept go on.",
+        "A row is refused for the first reason that applies; kept rows are used.",
         _table(("rows", "number"), report["source"].items()),
         "## Variants",
         "A variant is a contig, a position and a pair of alleles. Rows of one variant in one block and "
         "signal are united: over studies, or within a study where the table repeats them.",
-        _table(("what", "number"), variants.items()),
+        _table(("count of", "number"), variants.items()),
     ]
-    if orientation:
-        parts += ["Variants against the FASTA:", _table(("status", "variants"), orientation.items())]
+    if statuses:
+        parts += ["Variants compared with the FASTA:", _table(("status", "variants"), statuses.items())]
     if absent:
         parts += ["Contigs that the FASTA lacks: " + ", ".join(absent)]
-    filters = report["filters"]
-    signals = sorted({**filters["positive_bags_before"], **filters["positive_bags_after"]})
     parts += [
         "## Positive bags",
         _table(
             ("signal", "blocks of the table", "after filters", "in the data set"),
             (
-                (
-                    signal,
-                    *(
-                        counts.get(signal, 0)
-                        for counts in (
-                            filters["positive_bags_before"],
-                            filters["positive_bags_after"],
-                            report["bags"]["positive_bags"],
-                        )
-                    ),
-                )
-                for signal in signals
+                (signal, *(counts.get(signal, 0) for counts in (before, after, made)))
+                for signal in sorted({**before, **after})
             ),
         ),
-        "What was left out:",
+        "Left out:",
         _table(
-            ("what", "number"),
+            ("count of", "number"),
             ((name, value) for name, value in _flat(filters) if "positive_bags" not in name),
         ),
-        "Instances in a positive bag of the data set:",
-        _table(("quantile", "instances"), report["bags"]["positive_bag_size_quantiles"].items()),
+        "Sizes of the positive bags in the data set:",
+        _table(("quantile", "instances"), bags["positive_bag_size_quantiles"].items()),
     ]
     if "negatives" in report:
         parts += [
             "## Negatives",
-            "Alleles of the VCF files, under the first reason that holds; one bag for each that is kept.",
+            "ALT alleles of the VCF files, under the first reason that applies; each that is kept is a bag.",
             _table(("alleles", "number"), report["negatives"].items()),
         ]
     parts += [
-        "## The data set",
+        "## Contents of the data set",
         _table(
             ("split", "label", "bags", "instances"),
             (
                 (row["split"], row["label"], row["bags"], row["instances"])
-                for row in report["bags"]["per_split_and_label"]
+                for row in bags["per_split_and_label"]
             ),
         ),
         _table(
-            ("what", "number"),
-            ((name, value) for name, value in report["bags"].items() if isinstance(value, int | float)),
+            ("count of", "number"),
+            ((name, value) for name, value in bags.items() if isinstance(value, int | float)),
         ),
         "## Inputs",
         _table(("file", "sha256"), ((entry["path"], entry["sha256"]) for entry in manifest["inputs"])),
@@ -87,16 +106,29 @@ def render(manifest: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """Counts for a message, such as ``1,234 kept, 5 rare``, in the order in which they come.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        From what was counted to its number.
+    """
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "nothing was read"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The entries of nested mappings, each with its keys joined by a colon."""
+    entries: list[tuple[str, Any]] = []
     for name, value in values.items():
-        place = f"{before}{name}"
-        found += _flat(value, f"{place}: ") if isinstance(value, Mapping) else [(place, value)]
-    return found
+        key = f"{prefix}{name}"
+        entries += _flat(value, f"{key}: ") if isinstance(value, Mapping) else [(key, value)]
+    return entries
 
 
-def _table(header: Sequence[str], rows: Any) -> str:
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *([*row] for row in rows)]
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table whose columns but the first are aligned to the right."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 

@@ -1,11 +1,11 @@
-"""Splits of bags into training, validation and test by place in the genome.
+"""Splits of bags into training, validation and test by genomic region.
 
-An instance is the window ``[pos - 256, pos + 256)`` (0-based half-open) around its variant, and it is the
-windows that are held out, not the positions alone. The order of use is::
+An instance is the window ``[pos - 256, pos + 256)`` (0-based half-open) around its variant: whole windows are
+held out, not only positions. The functions are used in this order::
 
-    instances, dropped = drop_border_instances(instances, config)  # before bags are counted and sized
-    bags["split"] = assign_splits(bags, instances, config)         # NaN: leave the bag out, and count it
-    check_no_overlap(bags, instances)                              # of what is kept
+    instances, dropped = drop_border_instances(instances, config)  # before bags are counted by size
+    bags["split"] = assign_splits(bags, instances, config)         # NaN: leave the bag out
+    check_no_overlap(bags, instances)                              # of the bags that are kept
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.contigs import contig_key, contig_keys
 from training.data.dataset import DataSetError, Split
 
 log = logging.getLogger(__name__)
 
-_STRETCH = re.compile(r"(?P<chrom>[^:\s]+):(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
+_REGION = re.compile(r"(?P<chrom>[^:\s]+):(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
 _CONTIG = re.compile(r"[^:\s]+")
 
 _END = 1 << 40
-"""Behind the end of any contig."""
+"""A position beyond the end of any contig."""
 
 _SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 _ACROSS = -1
-"""In place of an index of these: the window lies across the border of a stretch."""
+"""Instead of an index in _SPLITS: the window crosses the border of a held-out region."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Stretch:
-    """A part of the genome that is held out.
+class Region:
+    """A held-out region of the genome.
 
     Parameters
     ----------
     text : str
-        As in the configuration.
+        The region as written in the configuration.
     contig : str
-        From :func:`mifm_kipoi.genomics.contigs.contig_key`.
+        The contig's key, the same for all its names (:func:`mifm_kipoi.genomics.contigs.contig_key`).
     start, end : int
-        0-based half-open.
+        0-based half-open positions on the contig.
     """
 
     text: str
@@ -56,58 +56,63 @@ class Stretch:
     end: int
 
     @classmethod
-    def parse(cls, text: str) -> Stretch:
-        """Read a contig, or ``chrom:start-end`` (1-based inclusive; commas as in browsers may stand).
+    def parse(cls, text: str) -> Region:
+        """Read a contig's name, or ``chrom:start-end``.
+
+        Parameters
+        ----------
+        text : str
+            Such as ``11`` or ``11:1,000,001-2,000,000``: 1-based inclusive, with or without commas.
 
         Raises
         ------
         ValueError
-            When it is neither, or ends before it starts.
+            When the text is neither, or the region ends before it starts.
         """
         if _CONTIG.fullmatch(text):
             return cls(text, contig_key(text), 0, _END)
-        found = _STRETCH.fullmatch(text)
-        start, end = (int(found[name].replace(",", "")) for name in ("start", "end")) if found else (0, 0)
-        if not found or not 1 <= start <= end:
+        parts = _REGION.fullmatch(text)
+        start, end = (int(parts[name].replace(",", "")) for name in ("start", "end")) if parts else (0, 0)
+        if not parts or not 1 <= start <= end:
             raise ValueError(
-                f"{text!r} is no part of a genome; expected a contig such as 11, or chrom:start-end "
-                "(1-based, start not after end) such as 11:1000001-2000000"
+                f"{text!r} is not a region; expected a contig such as 11, or chrom:start-end (1-based, "
+                "start not after end) such as 11:1000001-2000000"
             )
-        return cls(text, contig_key(found["chrom"]), start - 1, end)
+        return cls(text, contig_key(parts["chrom"]), start - 1, end)
 
-    def overlaps(self, other: Stretch) -> bool:
-        """Whether they share a base."""
+    def overlaps(self, other: Region) -> bool:
+        """Whether the two regions have a base in common."""
         return self.contig == other.contig and self.start < other.end and other.start < self.end
 
 
 @dataclasses.dataclass(frozen=True)
 class SplitsConfig:
-    """Which parts of the genome are held out; what is left is for training.
+    """Which regions of the genome are held out; the rest is for training.
 
     Parameters
     ----------
     validation, test : tuple of str
-        Contigs, or stretches of them as ``chrom:start-end`` (1-based inclusive, as in browsers). ``11`` and
-        ``chr11`` are the same contig. A stretch that should reach to the end of its contig may end
-        behind it, so that no window over that end counts as one over a border.
+        Contigs, or regions as ``chrom:start-end`` (1-based inclusive, as in genome browsers). ``11`` and
+        ``chr11`` are the same contig. A region that reaches to the end of its contig may end beyond it, so
+        that no window over that end counts as crossing a border.
     """
 
     validation: tuple[str, ...] = ("11", "12")
     test: tuple[str, ...] = ("9", "10")
 
     def __post_init__(self) -> None:
-        stretches = [stretch for _, stretch in self.stretches()]
-        for one, other in itertools.combinations(stretches, 2):
+        regions = [region for _, region in self.regions()]
+        for one, other in itertools.combinations(regions, 2):
             if one.overlaps(other):
                 raise ValueError(
-                    f"the held-out parts {one.text!r} and {other.text!r} share bases; expected that each "
-                    "base is held out once"
+                    f"the held-out regions {one.text!r} and {other.text!r} overlap; expected regions "
+                    "without a base in common"
                 )
 
-    def stretches(self) -> list[tuple[Split, Stretch]]:
-        """The held-out parts, and what each is for."""
+    def regions(self) -> list[tuple[Split, Region]]:
+        """The held-out regions, each with its split."""
         return [
-            (split, Stretch.parse(text))
+            (split, Region.parse(text))
             for split, texts in ((Split.VALIDATION, self.validation), (Split.TEST, self.test))
             for text in texts
         ]
@@ -116,22 +121,23 @@ class SplitsConfig:
 def drop_border_instances(
     instances: pd.DataFrame, config: SplitsConfig, window: int = WINDOW
 ) -> tuple[pd.DataFrame, int]:
-    """Leave out the instances whose window lies across the border of a held-out stretch.
+    """Leave out the instances whose window crosses the border of a held-out region.
 
     Parameters
     ----------
     instances : pandas.DataFrame
         With ``chrom`` and ``pos`` (1-based).
     config : SplitsConfig
+        The held-out regions.
     window : int
-        Length of windows in bp, even; a longer one than 512 leaves room for shifts.
+        Length of windows in bp, even; more than 512 leaves room for windows that are shifted in training.
 
     Returns
     -------
     kept : pandas.DataFrame
-        The others, with their index.
+        The other instances, with their index.
     dropped : int
-        How many were left out.
+        Number of instances that were left out.
     """
     across = _split_indices(instances, config, window) == _ACROSS
     return instances[~across], int(across.sum())
@@ -140,24 +146,25 @@ def drop_border_instances(
 def assign_splits(
     bags: pd.DataFrame, instances: pd.DataFrame, config: SplitsConfig, window: int = WINDOW
 ) -> pd.Series[str]:
-    """The split of each bag: that of the windows of all of its instances.
+    """The split of each bag: the one in which the windows of all its instances lie.
 
-    A held-out part that no bag is on is named in a warning of the log.
+    A warning is logged for each held-out region without instances.
 
     Parameters
     ----------
     bags : pandas.DataFrame
-        With ``bag``.
+        With ``bag``, the numbers of the bags.
     instances : pandas.DataFrame
         With ``bag``, ``chrom`` and ``pos`` (1-based), in any order.
     config : SplitsConfig
+        The held-out regions.
     window : int
         Length of windows in bp, even.
 
     Returns
     -------
     pandas.Series of str, with the index of ``bags``
-        Values of :class:`training.data.dataset.Split`; NaN where the windows of a bag are not all within one
+        Values of :class:`training.data.dataset.Split`; NaN where the windows of a bag do not all lie in one
         split, or the bag has no instances.
     """
     indices = _split_indices(instances, config, window, warn=True)
@@ -168,12 +175,12 @@ def assign_splits(
 
 
 def check_no_overlap(bags: pd.DataFrame, instances: pd.DataFrame, window: int = WINDOW) -> None:
-    """Make sure that no window of one split shares a base with one of another.
+    """Make sure that no window of one split overlaps a window of another.
 
     Parameters
     ----------
     bags : pandas.DataFrame
-        With ``bag`` and ``split``; bags whose split is NaN are passed over.
+        With ``bag`` and ``split``; bags whose split is NaN are ignored.
     instances : pandas.DataFrame
         With ``bag``, ``chrom`` and ``pos`` (1-based), in any order.
     window : int
@@ -182,43 +189,43 @@ def check_no_overlap(bags: pd.DataFrame, instances: pd.DataFrame, window: int = 
     Raises
     ------
     DataSetError
-        When two do; the message names them.
+        When two windows of different splits overlap; the message names them.
     """
     splits = instances["bag"].map(bags.set_index("bag")["split"])
     rows = instances.assign(split=splits, contig=_contigs(instances))[splits.notna()]
     rows = rows.sort_values(["contig", "pos"], kind="stable").reset_index(drop=True)
-    # Windows are equally long: where any two of different splits overlap, so do two neighbours between them.
+    # All windows have one length: if any two of different splits overlap, so do two that are neighbours.
     before = rows.shift(1)
     near = (rows["contig"] == before["contig"]) & (rows["pos"] - before["pos"] < window)
-    shared = np.flatnonzero(near & (rows["split"] != before["split"]))
-    if len(shared):
-        (_, one), (_, other) = rows.iloc[shared[0] - 1 : shared[0] + 1].iterrows()
+    overlapping = np.flatnonzero(near & (rows["split"] != before["split"]))
+    if len(overlapping):
+        (_, one), (_, other) = rows.iloc[overlapping[0] - 1 : overlapping[0] + 1].iterrows()
         raise DataSetError(
             f"the windows of {one['chrom']}:{one['pos']} (bag {one['bag']}, {one['split']}) and "
-            f"{other['chrom']}:{other['pos']} (bag {other['bag']}, {other['split']}) share bases "
-            f"({len(shared)} such neighbours in all); expected splits at least {window} bp apart"
+            f"{other['chrom']}:{other['pos']} (bag {other['bag']}, {other['split']}) overlap "
+            f"({len(overlapping)} such pairs of neighbours); expected splits at least {window} bp apart"
         )
 
 
 def _contigs(instances: pd.DataFrame) -> pd.Series[str]:
-    """What stands for the contig of each instance, whatever its name in the file."""
-    return instances["chrom"].map({chrom: contig_key(chrom) for chrom in instances["chrom"].unique()})
+    """The key of each instance's contig, the same for all its names."""
+    return contig_keys(instances["chrom"])
 
 
 def _split_indices(
     instances: pd.DataFrame, config: SplitsConfig, window: int, warn: bool = False
 ) -> npt.NDArray[np.int8]:
-    """The split in which each window lies, as an index of ``_SPLITS``, or ``_ACROSS``."""
+    """The split in which each window lies, as an index in ``_SPLITS``, or ``_ACROSS``."""
     indices = np.zeros(len(instances), dtype=np.int8)
     contigs = _contigs(instances).to_numpy()
     centres = instances["pos"].to_numpy()
-    # What lies before a contig is N, and nobody else's.
+    # Bases before a contig's start are N and belong to no other split.
     starts, ends = np.maximum(centres - window // 2, 0), centres + window // 2
-    for split, stretch in config.stretches():
-        touched = (contigs == stretch.contig) & (starts < stretch.end) & (ends > stretch.start)
-        within = touched & (starts >= stretch.start) & (ends <= stretch.end)
+    for split, region in config.regions():
+        touched = (contigs == region.contig) & (starts < region.end) & (ends > region.start)
+        within = touched & (starts >= region.start) & (ends <= region.end)
         indices[touched] = _ACROSS
         indices[within] = _SPLITS.index(split)
         if warn and not within.any():
-            log.warning("no variant is on %s, which is held out for %s", stretch.text, split.value)
+            log.warning("no variant lies in %s, which is held out for %s", region.text, split.value)
     return indices

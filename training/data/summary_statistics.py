@@ -24,6 +24,7 @@ from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
+from mifm_kipoi.genomics.contigs import PLINK_NUMBERS
 from mifm_kipoi.genomics.text_tables import TextTable, numbers
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 
@@ -247,7 +248,7 @@ def _associations(
     chunk = _refuse(chunk, ~chunk["p_value"].between(0, 1), "p-value out of range", counts)
     high = chunk["p_value"] > config.member_p_value
     chunk = _refuse(chunk, high, "p-value above member_p_value", counts).copy()
-    chunk["chrom"] = chunk["chrom"].replace({"23": "X", "24": "Y"})
+    chunk["chrom"] = chunk["chrom"].replace(PLINK_NUMBERS)
     for field in ("pos", "standard_error", "z", *EFFECTS):
         if field in chunk:
             chunk[field] = numbers(chunk, field, config.path)

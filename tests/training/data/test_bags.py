@@ -186,7 +186,7 @@ def test_neither_chunks_nor_the_buffer_matter():
 
 
 def test_a_block_on_two_contigs_is_refused():
-    with pytest.raises(InputError, match="block 'b' has variants of the contigs 1 and 2"):
+    with pytest.raises(InputError, match="block 'b' has variants on the contigs 1 and 2"):
         make_bags([associations({}, {"chrom": "2"})], None)
 
 

@@ -134,7 +134,7 @@ def test_a_small_data_set_is_what_was_worked_out_by_hand(small, tmp_path):
 def test_windows_over_the_border_of_a_split_count_before_the_size(small):
     # Its windows reach from 145 to 660 (0-based, half-open: [145, 661)), so both instances of block a go.
     setting = "data.splits.test=['1:500-4000']"
-    message = "no positive bag has 3 instances or more: .*'instances_over_the_border_of_a_split': 3,"
+    message = "no positive bag has 3 instances or more; the largest has 2.* 3 instances .* data.splits"
     with pytest.raises(InputError, match=message):
         prepare_recipe(read_configuration(small, Recipe, [setting, "data.min_bag_size=3"]))
     made = prepare_recipe(
@@ -142,6 +142,48 @@ def test_windows_over_the_border_of_a_split_count_before_the_size(small):
     )
     assert made.bags["block"].tolist() == ["c", "b"]
     assert made.manifest["report"]["filters"]["instances_over_the_border_of_a_split"] == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "facts"),
+    [
+        # Contigs of the small FASTA are 4,000 bp long.
+        (
+            ["1:4001_A_G", "2:9000_A_G", "1:401_A_G"],
+            r"3 variants 2 position_outside_contig\. .*beyond the ends",
+        ),
+        (["3:401_A_G", "X:401_A_G"], r"2 variants 2 contig_not_in_fasta\. .* lacks the contigs 3, X\. Use"),
+        (
+            ["1:401_C_G", "1:405_C_G"],
+            r"2 variants 2 ref_mismatch\. Use the FASTA of the table's genome build",
+        ),
+        (
+            ["1:401_A_G", "1:405_C_G"],
+            r"the largest has 1\. Of 2 variants 1 ref_mismatch\. Lower .*min_bag_size",
+        ),
+        (["1:401_A_G"], r"the largest has 1\. Lower data\.min_bag_size"),
+    ],
+)
+def test_why_no_bag_is_left_is_said_in_one_line(small, tmp_path, rows, facts):
+    lines = [f"{name}\t{name.split(':')[0]}\ts\t1\t0.01\t2.6" for name in rows]
+    (tmp_path / "table.tsv").write_text("\n".join([HEADER, *lines]) + "\n")
+    with pytest.raises(InputError, match=facts) as refused:
+        prepare_recipe(read_configuration(small, Recipe))
+    assert len(str(refused.value)) < 300
+    assert "{" not in str(refused.value)
+
+
+def test_bayes_factors_that_cannot_be_computed_are_warned_of(small, caplog):
+    prepare_recipe(read_configuration(small, Recipe))
+    (warning,) = [text for text in caplog.messages if "Bayes factor" in text]
+    assert "4 of 4 positive instances" in warning
+    assert "sample_size" in warning
+    caplog.clear()
+    # Every p-value of the table lies between 0 and 0.5, so that it can stand in for the frequency here.
+    known = ["data.credible_sets.columns.maf=p", "data.credible_sets.sample_size=1000"]
+    made = prepare_recipe(read_configuration(small, Recipe, known))
+    assert made.instances["log_bf"][made.instances["bag"] < 2].notna().all()
+    assert not [text for text in caplog.messages if "Bayes factor" in text]
 
 
 def test_a_bag_in_two_splits_is_left_out(small, tmp_path):
@@ -172,7 +214,10 @@ def test_errors_are_one_line_and_codes(small, tmp_path, capsys):
         main(["data", "--config", str(small)])
     with pytest.raises(SystemExit, match="0"):
         main(["data", "--help"])
-    assert 'block: "trait,CHR,region"' in capsys.readouterr().out
+    described = capsys.readouterr().out
+    assert 'block: "trait,CHR,region"' in described
+    assert "maf: MAF" in described
+    assert "sample_size: 350000" in described
 
 
 @pytest.mark.slow

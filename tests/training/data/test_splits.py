@@ -33,7 +33,7 @@ def test_contigs_under_either_name() -> None:
     ]  # fmt: skip
 
 
-def test_windows_at_the_borders_of_a_stretch() -> None:
+def test_windows_at_the_borders_of_a_region() -> None:
     """1-based 1001-2000 is [1000, 2000); a window is [pos - 256, pos + 256): pos 1256 is the first in it."""
     positions = [744, 745, 1255, 1256, 1744, 1745, 2255, 2256]
     bags, instances = table(*((number, "chr1", pos) for number, pos in enumerate(positions)))
@@ -71,24 +71,24 @@ def test_a_held_out_contig_without_variants_is_a_warning(caplog: pytest.LogCaptu
     bags, instances = table((0, "11", 5), (1, "9", 5), (2, "12", 5))
     with caplog.at_level(logging.WARNING):
         assign_splits(bags, instances, SplitsConfig())
-    assert caplog.messages == ["no variant is on 10, which is held out for test"]
+    assert caplog.messages == ["no variant lies in 10, which is held out for test"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("validation: [11]", r"validation\[0\] is 11; expected str"),
-        ("validation: ['11:5']", "'11:5' is no part of a genome"),
-        ("validation: ['11:5-']", "'11:5-' is no part"),
-        ("validation: ['11:0-5']", "'11:0-5' is no part"),
-        ("validation: ['11:9-5']", "'11:9-5' is no part"),
-        ("validation: ['11:-9-5']", "is no part"),
-        ("validation: ['']", "'' is no part"),
-        ("validation: ['11 12']", "'11 12' is no part"),
-        ("{validation: ['11'], test: ['11']}", "'11' and '11' share bases"),
-        ("{validation: ['11'], test: ['chr11']}", "'11' and 'chr11' share bases"),
-        ("{validation: ['11'], test: ['chr11:5-9']}", "'11' and 'chr11:5-9' share bases"),
-        ("{validation: ['1:1-9', '1:9-10'], test: []}", "'1:1-9' and '1:9-10' share bases"),
+        ("validation: ['11:5']", "'11:5' is not a region"),
+        ("validation: ['11:5-']", "'11:5-' is not a region"),
+        ("validation: ['11:0-5']", "'11:0-5' is not a region"),
+        ("validation: ['11:9-5']", "'11:9-5' is not a region"),
+        ("validation: ['11:-9-5']", "is not a region"),
+        ("validation: ['']", "'' is not a region"),
+        ("validation: ['11 12']", "'11 12' is not a region"),
+        ("{validation: ['11'], test: ['11']}", "'11' and '11' overlap"),
+        ("{validation: ['11'], test: ['chr11']}", "'11' and 'chr11' overlap"),
+        ("{validation: ['11'], test: ['chr11:5-9']}", "'11' and 'chr11:5-9' overlap"),
+        ("{validation: ['1:1-9', '1:9-10'], test: []}", "'1:1-9' and '1:9-10' overlap"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -98,15 +98,15 @@ def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
         read_configuration(path, SplitsConfig)
 
 
-def test_stretches_side_by_side_are_fine() -> None:
-    assert len(SplitsConfig(("1:1-9",), ("1:10-20", "2")).stretches()) == 3
+def test_regions_side_by_side_are_fine() -> None:
+    assert len(SplitsConfig(("1:1-9",), ("1:10-20", "2")).regions()) == 3
 
 
 def test_overlapping_windows_of_two_splits_are_an_error() -> None:
     bags, instances = table((0, "chr1", 1000), (1, "1", 1511), (2, "1", 2023), (3, "2", 1000))
     check_no_overlap(bags.assign(split=["train", np.nan, "test", "test"]), instances)
     check_no_overlap(bags.assign(split=["train", "train", "test", "test"]), instances)
-    message = r"chr1:1000 \(bag 0, train\) and 1:1511 \(bag 1, test\) share bases \(1 such"
+    message = r"chr1:1000 \(bag 0, train\) and 1:1511 \(bag 1, test\) overlap \(1 such"
     with pytest.raises(DataSetError, match=message):
         check_no_overlap(bags.assign(split=["train", "test", "test", "test"]), instances)
     with pytest.raises(DataSetError, match=r"1:1511 \(bag 1, train\) and 1:2023"):
@@ -116,17 +116,17 @@ def test_overlapping_windows_of_two_splits_are_an_error() -> None:
 LENGTH = 60
 """Bases of each contig in the properties."""
 
-stretch = st.tuples(st.sampled_from(["1", "2"]), st.integers(1, LENGTH), st.integers(1, LENGTH)).map(
+region = st.tuples(st.sampled_from(["1", "2"]), st.integers(1, LENGTH), st.integers(1, LENGTH)).map(
     lambda found: (found[0], min(found[1:]), max(found[1:]))
 )
 
 
 @st.composite
 def held_out(draw: st.DrawFn) -> dict[str, list[tuple[str, int, int]]]:
-    """Stretches of both splits that share no base."""
+    """Regions of both splits that share no base."""
     found: dict[str, list[tuple[str, int, int]]] = {"validation": [], "test": []}
     taken: set[tuple[str, int]] = set()
-    for chrom, first, last in draw(st.lists(stretch, max_size=4)):
+    for chrom, first, last in draw(st.lists(region, max_size=4)):
         bases = {(chrom, base) for base in range(first, last + 1)}
         if not bases & taken:
             taken |= bases
@@ -152,8 +152,8 @@ def test_splits_are_those_of_brute_force(
 ) -> None:
     owner = {
         (chrom, base): (split, number)
-        for split, stretches in parts.items()
-        for number, (chrom, first, last) in enumerate(stretches)
+        for split, regions in parts.items()
+        for number, (chrom, first, last) in enumerate(regions)
         for base in range(first, last + 1)
     }
     splits_of: dict[int, set[str]] = {}
@@ -187,7 +187,7 @@ def test_overlaps_are_those_of_brute_force(rows: list[tuple[int, str, int]], spl
         if "none" not in {splits[one[0]], splits[other[0]]} and splits[one[0]] != splits[other[0]]
     )
     if overlap:
-        with pytest.raises(DataSetError, match="share bases"):
+        with pytest.raises(DataSetError, match="overlap"):
             check_no_overlap(bags, instances, window)
     else:
         check_no_overlap(bags, instances, window)
