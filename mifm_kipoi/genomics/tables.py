@@ -1,15 +1,43 @@
-"""Columns of large tables, text or Parquet, in bounded memory; errors name the line."""
+"""The one reader of tables: text or Parquet, a batch of rows at a time, in bounded memory.
+
+Every table of a user is read here: summary statistics, credible sets, LD blocks, PLINK's .bim and .fam,
+scores, labels, measurements. How to use it::
+
+    table = TableFile.of(path)                           # reads the header
+    for batch in table.batches(["CHR", "POS", "P"]):     # rows in order, columns under their own names
+        p_value = batch.within("P", 0, 1)                # float64, NaN where missing; errors name the line
+        chrom = batch.optional_text("CHR")               # null where missing; text() is the text as it stands
+        some = batch.filter(p_value < 1e-5)              # errors in other columns of other rows do not matter
+        pos, known = some.positions("POS")
+        frame = some.frame(["CHR"])                      # pandas, as text; the index is the line
+
+    bim = TableFile.of(path, names=("chrom", "id", "cm", "pos", "allele1", "allele2"))    # without a header
+
+Rules that hold for all tables:
+
+- Fields are separated by tabs where the first line has one, else by commas, else by white space (runs of
+  blanks). A file is plain, gzip or bgzip, or Parquet; its content tells which, not its name.
+- Lines before the header that begin with ``##`` are comments. Blank lines, of white space or separators
+  alone, are passed over and counted: messages name lines as an editor does.
+- Each line has as many fields as the header; a longer or a shorter one is an error that names it.
+- A quoted field loses its quotes. Between commas it may hold commas and line ends, and one that is not
+  closed is an error; between tabs or blanks a quote that does not enclose a field is a letter like any other.
+- What :data:`MISSING` lists, in any case, is a value that is not known.
+"""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import gzip
+import itertools
 import os
+import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,53 +46,90 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.variants import BGZF_END
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
 
-MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NAN", "NULL", "null", "None", ".", "-")
-"""How tables write that a number is not known."""
+MISSING = (
+    "", ".", "-", "NA", "N/A", "#NA", "#N/A", "#N/A N/A", "<NA>", "NaN", "-NaN", "NULL", "None",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
+"""How tables write that a value is not known, in any case. ``-`` in a column of alleles is an allele."""
 
-_BLOCK_BYTES = 1 << 22
-"""Bytes of text that are parsed at once; Arrow reads up to 32 such blocks ahead."""
+BLOCK_BYTES = 1 << 22
+"""Bytes of text that are parsed together: 4 MiB."""
 
-_PARQUET_ROWS = 1 << 16
-"""Rows of a Parquet file that are read at once."""
+LARGEST_POS = 2**31 - 1
+"""The largest position that BAM and BCF can hold."""
+
+_PARQUET_ROW_BYTES = 64
+"""Bytes that a row of a Parquet file counts."""
+
+_LONGEST_LINE = 1 << 26
+"""Bytes of a line, beyond which a file is not a table."""
+
+_LONGEST_RECORD = 100
+"""Lines that a row may have where line ends are quoted; an open quote would hold the rest of the file."""
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
-_LARGEST_POS = 2**31 - 1
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ROW_OF_ARROW = re.compile(r"^(?:CSV parse error: |.*?)Row #(\d+): (.*)$", re.DOTALL)
+_FIELDS_OF_ARROW = re.compile(r"Expected (\d+) columns, got (\d+)")
 
 Values = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Lines = npt.NDArray[np.int64]
+
+OnProgress = Callable[[int, float], None]
+"""Is given the rows that were read so far, and the fraction of the file's bytes, from 0 to 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TableFile:
-    """A table with a header: text with tabs or commas between fields, plain or gzipped, or Parquet.
+    """A table and its header; :meth:`of` reads them.
 
     Parameters
     ----------
     path : Path
+        The file.
     columns : tuple of str
+        Names of all columns, in order.
     separator : str
-        Empty for Parquet.
+        A tab, a comma, or a blank for white space; empty for Parquet.
     comments : tuple of str
-        The lines before the header, which begin with ``##``.
+        The lines before the header that begin with ``##``.
+    lines_before : int
+        Lines before the first row: comments, blank lines and the header.
     """
 
     path: Path
     columns: tuple[str, ...]
     separator: str = ""
     comments: tuple[str, ...] = ()
+    lines_before: int = 0
 
     @classmethod
-    def of(cls, path: Path) -> TableFile:
-        """Read the header; the separator is a tab if there is one in it, else a comma.
+    def of(
+        cls, path: str | os.PathLike[str], names: Sequence[str] | None = None, separator: str | None = None
+    ) -> TableFile:
+        """Read the header.
+
+        Parameters
+        ----------
+        path : path-like
+            Text, plain, gzip or bgzip, or Parquet.
+        names : sequence of str, optional
+            Names of the columns of a table without a header, such as PLINK's .bim and .fam.
+        separator : str, optional
+            A tab, a comma, or a blank for white space; by default what the first line has.
 
         Raises
         ------
         InputError
-            When the file cannot be read, is empty, has but one column or a name twice, or is compressed with
-            bgzip and cut.
+            When the file cannot be read, has only one column or a name twice, or is compressed with bgzip and
+            cut. A table without a header may be empty.
         """
+        path = Path(path)
         try:
             with path.open("rb") as file:
                 head = file.read(4)
@@ -72,104 +137,142 @@ class TableFile:
             if head == _PARQUET:
                 table = cls(path, _parquet_columns(path))
             else:
-                comments, header = _header(path, zipped=head[:2] == _GZIP)
-                separator = "\t" if "\t" in header else ","
-                columns = next(csv.reader([header], delimiter=separator), [])
-                table = cls(path, tuple(columns), separator, comments)
+                table = cls._of_text(path, names, separator)
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise _unreadable(path, error) from error
         if len(table.columns) < 2:
             raise InputError(
-                f"{path} begins with {''.join(table.columns)[:50]!r}; expected a header of columns with tabs "
-                "or commas between, or a Parquet file"
+                f"{path} begins with {''.join(table.columns)[:50]!r}; expected a header of columns with "
+                "tabs, commas or blanks between, or a Parquet file"
             )
-        twice = sorted({name for name in table.columns if table.columns.count(name) > 1})
-        if twice:
-            raise InputError(f"{path} has more than one column {', '.join(twice)}; expected each name once")
+        repeated = sorted({name for name in table.columns if name and table.columns.count(name) > 1})
+        if repeated:
+            raise InputError(
+                f"{path} has more than one column {', '.join(repeated)}; expected each name once"
+            )
         return table
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """The rows of some columns, a part at a time.
+    @classmethod
+    def _of_text(cls, path: Path, names: Sequence[str] | None, separator: str | None) -> TableFile:
+        comments: list[str] = []
+        number = 0
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
+            while True:
+                number += 1
+                raw = file.readline(_LONGEST_LINE)
+                line = raw.decode("utf-8-sig").rstrip("\r\n")
+                if names is None and line.startswith("##"):
+                    comments.append(line)
+                elif line.strip() or not raw:
+                    break
+        # Of a file with the line ends of old Macs, all is one line to Python.
+        line = line.partition("\r")[0]
+        mark = separator or next((mark for mark in "\t," if mark in line), " ")
+        if names is not None:
+            return cls(path, tuple(names), mark)
+        if mark == "," and not _is_whole(b",")(line.encode()):
+            raise _open_quote(path, number)
+        return cls(path, tuple(_split(line, mark)), mark, tuple(comments), number)
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        block_bytes: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Batch]:
+        """The rows, in order, a batch at a time.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Names of the columns that are read; by default all.
+        block_bytes : int, optional
+            Bytes of text that are parsed together, :data:`BLOCK_BYTES` by default; of Parquet, a row counts
+            64 bytes. A batch has the rows of one block.
+        on_progress : callable, optional
+            Is called after each batch.
 
         Raises
         ------
         InputError
-            When the file cannot be read, is damaged, or a line has another number of fields than the header.
+            When the file cannot be read or is damaged, or a line has another number of fields than the
+            header.
         """
         import pyarrow as pa
 
+        wanted = None if columns is None else list(dict.fromkeys(columns))
         rows = 0
         try:
-            for batch in self._text(columns) if self.separator else self._parquet(columns):
-                yield Batch(self, batch, rows)
-                rows += batch.num_rows
+            for batch, fraction in (self._text if self.separator else self._parquet)(
+                wanted, block_bytes or BLOCK_BYTES
+            ):
+                yield batch
+                rows += len(batch)
+                if on_progress is not None:
+                    on_progress(rows, fraction)
         except pa.ArrowInvalid as error:
-            raise self._malformed(str(error)) from error
+            raise InputError(f"{self.path} is damaged: {error}") from error
         except (OSError, EOFError) as error:
             raise _unreadable(self.path, error) from error
 
-    def where(self, row: int) -> str:
-        """The place of a row, by its number from 0, in words for a message.
-
-        The file is read anew up to there: a batch does not know of blank lines.
-        """
-        if not self.separator:
-            return f"row {row + 1} of {self.path}"
-        number = len(self.comments) + 1
-        with gzip.open(self.path) if _is_gzip(self.path) else self.path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                row -= number > len(self.comments) + 1 and bool(line.rstrip(b"\r\n"))
-                if row < 0:
-                    break
-        return f"line {number} of {self.path}"
-
-    def _text(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _text(self, columns: list[str] | None, block_bytes: int) -> Iterator[tuple[Batch, float]]:
         import pyarrow as pa
         from pyarrow import csv as arrow
 
-        # Read without Python, whose end a thread of Arrow that reads ahead would not survive.
-        with pa.OSFile(str(self.path)) as raw:
+        # Arrow must be able to tell columns without a name.
+        names = [name or f"\x00{number}" for number, name in enumerate(self.columns)]
+        for block in _blocks(self, block_bytes):
             try:
-                reader = arrow.open_csv(
-                    pa.CompressedInputStream(raw, "gzip") if _is_gzip(self.path) else raw,
-                    # Rows are counted in errors where one thread parses.
+                rows = arrow.read_csv(
+                    pa.BufferReader(block.text),
+                    # Arrow counts rows in its errors where one thread parses.
                     arrow.ReadOptions(
                         use_threads=False,
-                        block_size=_BLOCK_BYTES,
-                        column_names=list(self.columns),
-                        skip_rows=len(self.comments) + 1,
+                        # All in one block.
+                        block_size=len(block.text) + 1,
+                        column_names=names,
                     ),
-                    arrow.ParseOptions(delimiter=self.separator),
+                    arrow.ParseOptions(delimiter=self.separator, newlines_in_values=block.multiline),
                     arrow.ConvertOptions(
-                        include_columns=list(columns),
-                        column_types=dict.fromkeys(self.columns, pa.string()),
+                        include_columns=columns,
+                        column_types=dict.fromkeys(names, pa.string()),
                         strings_can_be_null=False,
                     ),
                 )
             except pa.ArrowInvalid as error:
-                if "Empty CSV file" in str(error):
-                    return
-                raise
-            yield from reader
+                raise self._malformed(str(error), block.lines) from error
+            if rows.num_rows != len(block.lines):
+                raise InputError(
+                    f"{self.path} has quotes that cannot be read between lines {block.lines[0]} and "
+                    f"{block.lines[-1]}; remove them"
+                )
+            (batch,) = rows.combine_chunks().to_batches()
+            yield Batch(self, batch.rename_columns(columns or self.columns), block.lines), block.fraction
 
-    def _parquet(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _parquet(self, columns: list[str] | None, block_bytes: int) -> Iterator[tuple[Batch, float]]:
         from pyarrow import parquet
 
+        first = 1
         with parquet.ParquetFile(self.path) as file:
-            yield from file.iter_batches(_PARQUET_ROWS, columns=list(columns))
+            total = max(file.metadata.num_rows, 1)
+            for rows in file.iter_batches(max(block_bytes // _PARQUET_ROW_BYTES, 1), columns=columns):
+                lines = np.arange(first, first + rows.num_rows)
+                first += rows.num_rows
+                yield Batch(self, rows, lines), (first - 1) / total
 
-    def _malformed(self, message: str) -> InputError:
-        """Arrow's words on a line, with its number in the file."""
-        if not self.separator:
-            return InputError(f"{self.path} is damaged: {message}")
-        words = message.removeprefix("CSV parse error: ").strip()
-        number, colon, rest = words.removeprefix("Row #").partition(": ")
-        if colon and number.isdecimal():
-            words = f"{self.where(int(number) - len(self.comments) - 2)}: {rest}"
-        return InputError(
-            f"{self.path} has a malformed line: {words}; expected {len(self.columns)} fields of UTF-8 text "
-            "as in the header. Mend or remove the line"
-        )
+    def _malformed(self, message: str, lines: Lines) -> InputError:
+        """Arrow's words on a row of a block, with its line in the file."""
+        words = _ROW_OF_ARROW.match(message)
+        where, what = str(self.path), message
+        if words is not None and 0 < int(words[1]) <= len(lines):
+            where, what = f"line {lines[int(words[1]) - 1]} of {self.path}", words[2]
+        fields = _FIELDS_OF_ARROW.search(what)
+        if fields is not None:
+            named = "as in the header" if self.lines_before else f"({', '.join(self.columns)})"
+            return InputError(
+                f"{where} has {fields[2]} fields; expected {fields[1]} {named}. Mend or remove the line"
+            )
+        return InputError(f"{where} is malformed: {what}; expected UTF-8 text. Mend or remove the line")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,52 +282,88 @@ class Batch:
     Parameters
     ----------
     table : TableFile
+        The table that they are of.
     rows : pyarrow.RecordBatch
-    first : int, optional
-        Number of its first row in the table, from 0; None where the rows were picked.
+        Columns under their names in the table; text, or in Parquet of any kind.
+    lines : numpy.ndarray of int64, shape (n,), optional
+        The line of each row in a text file, or its row in a Parquet file; both from 1. None where the rows
+        were picked through an index.
     """
 
     table: TableFile
     rows: pa.RecordBatch
-    first: int | None
+    lines: Lines | None = None
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
 
     def text(self, column: str) -> pa.StringArray:
-        """A column as text, empty where there is nothing."""
+        """A column as text, as it stands; empty where Parquet has null."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         return pc.fill_null(pc.cast(self.rows.column(column), pa.string()), "")
 
-    def numbers(self, column: str) -> Values:
-        """A column as float64, shape (rows,); NaN where there is none of :data:`MISSING`.
+    def known(self, column: str) -> Flags:
+        """Where a column has a value: not one of :data:`MISSING`, nor NaN or null in Parquet; shape (n,)."""
+        return np.array(~_is_missing(self.text(column)).to_numpy(zero_copy_only=False))
 
-        Raises
-        ------
-        InputError
-            When a value is no number.
+    def optional_text(self, column: str) -> pa.StringArray:
+        """A column as text, null where it has no value (:data:`MISSING`)."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        text = self.text(column)
+        return pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
+
+    def alleles(self, column: str) -> pa.StringArray:
+        """A column of alleles in upper case, null where it has none; ``-`` is an allele."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        text = self.text(column)
+        missing = pc.and_(_is_missing(text), pc.not_equal(text, "-"))
+        return pc.utf8_upper(pc.if_else(missing, pa.scalar(None, pa.string()), text))
+
+    def parsed(self, column: str) -> tuple[Values, Flags]:
+        """A column as numbers, without an error where there are none.
+
+        Returns
+        -------
+        values : numpy.ndarray of float64, shape (n,)
+            NaN where missing or not a number.
+        unreadable : numpy.ndarray of bool, shape (n,)
+            Where something stands that is neither a number nor one of :data:`MISSING`.
         """
         import pandas as pd
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        found = self.rows.column(column)
-        kind = found.type
+        kind = self.rows.column(column).type
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-            return np.array(found.to_pandas().to_numpy(np.float64, na_value=np.nan))
-        text = self.text(column)
-        known = pc.invert(pc.is_in(text, value_set=pa.array(MISSING)))
-        text = pc.if_else(known, text, pa.scalar(None, pa.string()))
+            numbers = self.rows.column(column).to_pandas().to_numpy(np.float64, na_value=np.nan)
+            return np.array(numbers), np.zeros(len(self), dtype=bool)
+        text = self.optional_text(column)
         try:
             values = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
-            # Blanks around numbers, or something else somewhere.
+            # Blanks around numbers or missing values, a plus sign, or not a number somewhere.
+            text = pc.utf8_trim_whitespace(text)
+            text = pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
             values = pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
         values = np.array(values, dtype=np.float64)
-        known = known.to_numpy(zero_copy_only=False)
-        self.refuse(np.isnan(values) & known, column, "a number, or nothing")
+        return values, np.isnan(values) & text.is_valid().to_numpy(zero_copy_only=False)
+
+    def numbers(self, column: str) -> Values:
+        """A column as float64, shape (n,); NaN where it has no value (:data:`MISSING`).
+
+        Raises
+        ------
+        InputError
+            When a value is not a number.
+        """
+        values, unreadable = self.parsed(column)
+        self.refuse(unreadable, column, "a number, or nothing")
         return values
 
     def finite(self, column: str) -> Values:
@@ -233,19 +372,28 @@ class Batch:
         Raises
         ------
         InputError
-            When a value is no number or infinite.
+            When a value is not a number, or infinite.
         """
         values = self.numbers(column)
         self.refuse(np.isinf(values), column, "a finite number")
         return values
 
     def within(self, column: str, low: float, high: float, rounding: float = 0.0) -> Values:
-        """As :meth:`numbers`, of numbers in a closed range; those past its upper end by rounding are cut.
+        """As :meth:`numbers`, of numbers in a closed range.
+
+        Parameters
+        ----------
+        column : str
+            Name of the column.
+        low, high : float
+            The range, with its ends.
+        rounding : float
+            By how much a number may be above ``high``, to which it is cut.
 
         Raises
         ------
         InputError
-            When a value is no number or lies outside.
+            When a value is not a number, or lies outside.
         """
         values = self.numbers(column)
         with np.errstate(invalid="ignore"):
@@ -254,22 +402,46 @@ class Batch:
             )
         return np.minimum(values, high)
 
-    def positions(self, column: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """A column as positions, and where there are any.
+    def positions(self, column: str, lowest: int = 0) -> tuple[npt.NDArray[np.int64], Flags]:
+        """A column as positions, however they are written (597, 597.0, 5.97e2).
+
+        Parameters
+        ----------
+        column : str
+            Name of the column.
+        lowest : int
+            The lowest position that may stand there. PLINK writes 0 where a variant has no position.
+
+        Returns
+        -------
+        positions : numpy.ndarray of int64, shape (n,)
+            0 where there is none.
+        known : numpy.ndarray of bool, shape (n,)
+            Where there is one.
 
         Raises
         ------
         InputError
-            When a value is no whole number from 0 to 2^31 - 1.
+            When a value is not a whole number from ``lowest`` to 2^31 - 1.
         """
         values = self.numbers(column)
-        there = ~np.isnan(values)
-        bad = there & ~((values >= 0) & (values <= _LARGEST_POS) & (values % 1 == 0))
-        self.refuse(bad, column, f"a whole number from 0 to {_LARGEST_POS}")
-        return np.where(there, values, 0).astype(np.int64), there
+        known = ~np.isnan(values)
+        whole = values == np.floor(values)
+        bad = known & ~((values >= lowest) & (values <= LARGEST_POS) & whole)
+        self.refuse(bad, column, f"a whole number from {lowest} to {LARGEST_POS}")
+        return np.where(known, values, 0).astype(np.int64), known
 
     def refuse(self, bad: npt.NDArray[np.bool_], column: str, expected: str) -> None:
         """Raise an error that names the first bad row, if there is one.
+
+        Parameters
+        ----------
+        bad : numpy.ndarray of bool, shape (n,)
+            Which rows are bad.
+        column : str
+            Name of the column that makes them so.
+        expected : str
+            What should stand there, in words.
 
         Raises
         ------
@@ -277,16 +449,55 @@ class Batch:
         """
         if bad.any():
             row = int(bad.argmax())
-            found = str(self.rows.column(column)[row].as_py())
+            value = str(self.rows.column(column)[row].as_py())
             raise InputError(
-                f"{self._where(row)}: {column} is {found[:50]!r}; expected {expected}. Mend or remove the row"
+                f"{self.where(row)}: {column} is {value[:50]!r}; expected {expected}. Mend or remove the row"
             )
 
-    def _where(self, row: int) -> str:
-        if self.first is not None:
-            return self.table.where(self.first + row)
+    def where(self, row: int) -> str:
+        """Where a row stands, by its number in the batch from 0, in words for a message."""
+        if self.lines is not None:
+            return f"{'line' if self.table.separator else 'row'} {self.lines[row]} of {self.table.path}"
         fields = ", ".join(f"{name} {self.rows.column(name)[row]}" for name in self.rows.schema.names[:4])
         return f"the row of {self.table.path} with {fields}"
+
+    def filter(self, kept: npt.NDArray[np.bool_]) -> Batch:
+        """Some of the rows; ``kept`` has shape (n,)."""
+        import pyarrow as pa
+
+        lines = None if self.lines is None else self.lines[kept]
+        return Batch(self.table, self.rows.filter(pa.array(kept)), lines)
+
+    def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Columns as text in pandas, missing where they have no value (:data:`MISSING`).
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Names of columns; by default all of the batch.
+
+        Returns
+        -------
+        pandas.DataFrame of str
+            The index is ``lines``.
+        """
+        import pandas as pd
+
+        names = self.rows.schema.names if columns is None else columns
+        series = {name: pd.Series(self.optional_text(name).to_pandas(), dtype="str") for name in names}
+        return pd.DataFrame(series).set_axis(range(len(self)) if self.lines is None else self.lines)
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file begins as gzip and bgzip do.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
 
 
 def is_bgzip(path: Path) -> bool:
@@ -302,8 +513,164 @@ def is_bgzip(path: Path) -> bool:
     return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
 
 
+class _Block(NamedTuple):
+    """Some rows as text: a line each, none blank; the lines where they begin; the fraction of the file."""
+
+    text: bytes
+    lines: Lines
+    fraction: float
+    multiline: bool
+
+
+def _blocks(table: TableFile, block_bytes: int) -> Iterator[_Block]:
+    """The rows of a text table, in blocks of whole rows."""
+    blank = f" \t{table.separator}".encode()
+    number, held = 1, b""
+    for read, fraction in _lines(table.path, block_bytes):
+        whole = held + (_single_blanks(read) if table.separator == " " else read)
+        characters = np.frombuffer(whole, dtype=np.uint8)
+        ends = np.flatnonzero(characters == ord("\n"))
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        lines = np.arange(number, number + len(starts))
+        next_number = number + len(starts)
+        kept = lines > table.lines_before
+        # Only a line that begins with white space or a separator can be blank.
+        for row in np.flatnonzero(kept & np.isin(characters[starts], list(b"\n" + blank))):
+            kept[row] = bool(whole[starts[row] : ends[row]].strip(blank))
+        text = whole
+        if not kept.all():
+            text = characters[np.repeat(kept, ends + 1 - starts)].tobytes()
+            lines = lines[kept]
+        held, multiline = b"", False
+        if b'"' in text:
+            text, lines, unfinished = _with_whole_quotes(table, text, lines)
+            multiline = len(lines) < text.count(b"\n")
+            if unfinished:
+                held = whole[starts[unfinished - number] :]
+                next_number = unfinished
+        number = next_number
+        if text:
+            yield _Block(text, lines, fraction, multiline)
+    if held:
+        raise _open_quote(table.path, number)
+
+
+def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
+    """Whole lines of a file, decompressed, and the fraction of its bytes; all line ends are those of Unix."""
+    import pyarrow as pa
+
+    size = max(path.stat().st_size, 1)
+    rest, carriage, begun = b"", b"", False
+    with pa.OSFile(str(path)) as raw:
+        stream = pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else raw
+        while True:
+            read = stream.read(block_bytes)
+            text = carriage + read
+            # A line end may be cut in two.
+            carriage = b"\r" if read and text.endswith(b"\r") else b""
+            if b"\r" in text:
+                text = text.removesuffix(carriage).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            text = rest + text
+            if not begun and len(text) >= len(_BYTE_ORDER_MARK):
+                text, begun = text.removeprefix(_BYTE_ORDER_MARK), True
+            whole = text.rfind(b"\n") + 1
+            if not read:
+                if text:
+                    yield text if whole == len(text) else text + b"\n", 1.0
+                return
+            rest = text[whole:]
+            if len(rest) > _LONGEST_LINE:
+                raise InputError(
+                    f"{path} has a line of more than {_LONGEST_LINE >> 20} MiB; expected a table, text "
+                    "(plain or gzipped) or Parquet"
+                )
+            if whole:
+                yield text[:whole], raw.tell() / size
+
+
+def _single_blanks(text: bytes) -> bytes:
+    """White space as one blank between fields, and none around lines."""
+    text = text.replace(b"\t", b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text.replace(b"\n ", b"\n").replace(b" \n", b"\n").removeprefix(b" ")
+
+
+def _with_whole_quotes(table: TableFile, text: bytes, lines: Lines) -> tuple[bytes, Lines, int]:
+    """Rows whose quoted fields are closed, their lines, and the line of a last row that goes on, or 0."""
+    separator = table.separator.encode()
+    is_whole = _is_whole(separator)
+    records: list[bytes] = []
+    kept: list[int] = []
+    opened: list[bytes] = []
+    for number, line in zip(lines.tolist(), text.split(b"\n"), strict=False):
+        if not opened:
+            kept.append(number)
+            if b'"' not in line or is_whole(line):
+                records.append(line)
+            elif separator == b",":
+                opened.append(line)
+            else:
+                records.append(separator.join(map(_with_letters, line.split(separator))))
+            continue
+        opened.append(line)
+        if len(opened) > _LONGEST_RECORD:
+            raise _open_quote(table.path, kept[-1])
+        if b'"' in line and is_whole(record := b"\n".join(opened)):
+            records.append(record)
+            opened = []
+    unfinished = kept.pop() if opened else 0
+    return b"".join(record + b"\n" for record in records), np.array(kept, dtype=np.int64), unfinished
+
+
+@functools.cache
+def _is_whole(separator: bytes) -> Callable[[bytes], re.Match[bytes] | None]:
+    """Whether every quoted field of a row is closed; between tabs and blanks, whether it is a field."""
+    if separator == b",":
+        field = rb'(?:"(?:[^"]|"")*+"[^,]*+|(?!")[^,]*+)'
+    else:
+        field = rb'(?:"(?:[^"%s]|"")*+"|(?!")[^%s]*+)' % (separator, separator)
+    return re.compile(rb"%s(?:%s%s)*+" % (field, separator, field)).fullmatch
+
+
+def _with_letters(field: bytes) -> bytes:
+    """A field whose quotes are letters, in the way of CSV: they stand twice, and in quotes."""
+    if not field.startswith(b'"') or _is_whole(b"\n")(field):
+        return field
+    return b'"' + field.replace(b'"', b'""') + b'"'
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """The fields of a header."""
+    if separator == " ":
+        return [field.strip('"') for field in line.split()]
+    if separator == "\t" and not _is_whole(b"\t")(line.encode()):
+        return line.split("\t")
+    return next(csv.reader([line], delimiter=separator), [])
+
+
+@functools.cache
+def _spellings() -> pa.StringArray:
+    """:data:`MISSING` in every case of its letters."""
+    import pyarrow as pa
+
+    spellings = dict.fromkeys(
+        "".join(letters)
+        for word in MISSING
+        for letters in itertools.product(*({letter.lower(), letter.upper()} for letter in word))
+    )
+    return pa.array(spellings, pa.string())
+
+
+def _is_missing(text: pa.StringArray) -> pa.BooleanArray:
+    """Where text is null or one of :data:`MISSING`."""
+    import pyarrow.compute as pc
+
+    return pc.or_(pc.is_null(text), pc.is_in(text, value_set=_spellings()))
+
+
 def _check_whole(path: Path) -> None:
-    """Find that a bgzip file is cut at the end of a block, where it reads like a whole one."""
+    """Notice a bgzip file that is cut at the end of a block, where it reads like a whole one."""
     if not is_bgzip(path):
         return
     with path.open("rb") as file:
@@ -314,22 +681,6 @@ def _check_whole(path: Path) -> None:
             )
 
 
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def _header(path: Path, zipped: bool) -> tuple[tuple[str, ...], str]:
-    """The lines with ``##`` and the one after them."""
-    comments: list[str] = []
-    with gzip.open(path) if zipped else path.open("rb") as file:
-        while True:
-            line = file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
-            if not line.startswith("##"):
-                return tuple(comments), line
-            comments.append(line)
-
-
 def _parquet_columns(path: Path) -> tuple[str, ...]:
     import pyarrow as pa
     from pyarrow import parquet
@@ -338,7 +689,11 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
         with parquet.ParquetFile(path) as file:
             return tuple(file.schema_arrow.names)
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is no whole Parquet file: {error}; copy or make it again") from error
+        raise InputError(f"cannot read {path} as Parquet: {error}; copy or make it again") from error
+
+
+def _open_quote(path: Path, line: int) -> InputError:
+    return InputError(f"line {line} of {path} has a quote that is not closed; close or remove it")
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

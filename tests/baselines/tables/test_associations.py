@@ -122,7 +122,7 @@ def test_rows_of_covariates_are_not_the_variant(tmp_path: Path, name: str, order
 
 
 def test_rows_of_the_variant_are_found_far_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mifm_kipoi.genomics.tables._BLOCK_BYTES", 256)
+    monkeypatch.setattr("mifm_kipoi.genomics.tables.BLOCK_BYTES", 256)
     table = glm({"ADD": 0.01, "AGE": 1e-30}).sort_values("TEST", ascending=False)
     table = pd.concat([table.iloc[:2]] * 50 + [table.iloc[2:]])
     path = write_rows(tmp_path / "t.glm", table)

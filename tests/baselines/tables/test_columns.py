@@ -173,8 +173,8 @@ def test_what_stands_for_no_value(tmp_path: Path, missing: str) -> None:
     ("1 6.5 A C 1", r"line 6 of .*: pos is '6\.5'; expected a whole number"),
     ("1 -6 A C 1", r"line 6 of .*: pos is '-6'; expected a whole number"),
     ("1 x A C 1", r"line 6 of .*: pos is 'x'; expected a number"),
-    ("1 6 A C", r"malformed line: line 6 of .*: Expected 5 columns, got 4.*Mend or remove"),
-    ("1 6 A C 1 2", r"malformed line: line 6 of .*: Expected 5 columns, got 6"),
+    ("1 6 A C", r"line 6 of .*t\.tsv.* has 4 fields; expected 5"),
+    ("1 6 A C 1 2", r"line 6 of .*t\.tsv.* has 6 fields; expected 5"),
 ])  # fmt: skip
 def test_errors_name_the_line(tmp_path: Path, name: str, row: str, message: str) -> None:
     path = write_text(
@@ -187,7 +187,7 @@ def test_errors_name_the_line(tmp_path: Path, name: str, row: str, message: str)
 
 @pytest.mark.parametrize("last", ["1 5 A C high", "1 5 A C"])
 def test_errors_name_the_line_far_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
-    monkeypatch.setattr("mifm_kipoi.genomics.tables._BLOCK_BYTES", 256)
+    monkeypatch.setattr("mifm_kipoi.genomics.tables.BLOCK_BYTES", 256)
     path = write_text(tmp_path / "t.tsv", table_text(*["1 5 A C 1"] * 999, last, "1 5 A C 1"))
     with pytest.raises(InputError, match="line 1001 of"):
         opened(f"table:{path}:value")
@@ -201,7 +201,7 @@ def test_errors_name_the_row_of_a_parquet_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"row 3 of .*t\.parquet: value is 'x'"):
         opened(f"table:{path}:value")
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="no whole Parquet file"):
+    with pytest.raises(InputError, match=r"cannot read .*t\.parquet as Parquet"):
         opened(f"table:{path}:value")
 
 
@@ -510,7 +510,7 @@ def test_outputs_of_our_own_are_tables(tmp_path: Path, example: Path, name: str)
 
 def test_large_tables_are_merged_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(variant_rows, "_FIRST_MERGE", 50)
-    monkeypatch.setattr("mifm_kipoi.genomics.tables._BLOCK_BYTES", 256)
+    monkeypatch.setattr("mifm_kipoi.genomics.tables.BLOCK_BYTES", 256)
     generator = np.random.default_rng(3)
     asked = random_variants(generator, 60, snvs=True)
     held = asked.sample(1000, replace=True, random_state=1).assign(p=generator.uniform(size=1000))
