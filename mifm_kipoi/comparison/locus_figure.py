@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.baselines.protocol import Evidence, Score, evidence_of_column
 from mifm_kipoi.comparison.comparison import VARIANT_COLUMNS, Comparison, Model
 from mifm_kipoi.comparison.locus import ASSOCIATION, Locus, in_locus
 from mifm_kipoi.comparison.resampling import Numbers
@@ -109,10 +110,10 @@ def panels_of(comparison: Comparison) -> list[Panel]:
     models = comparison.models
     associations = [(model.label, model.column(ASSOCIATION)) for model in models if _has(model, ASSOCIATION)]
     pips = [
-        (f"{model.label} {_tool(name)}".strip(), model.column(name))
+        (f"{model.label} {_tool(score.name)}".strip(), model.column(score.name))
         for model in models
-        for name in model.declaration.columns
-        if is_pip(name)
+        for score in model.declaration.scores
+        if is_pip(model, score)
     ]
     mifm = [(model.label, model.column(_MIFM)) for model in models if _has(model, _MIFM)]
     shared = [
@@ -133,9 +134,23 @@ def _has(model: Model, name: str) -> bool:
     return name in model.declaration.columns
 
 
-def is_pip(name: str) -> bool:
-    """Whether a score, by its name, is a posterior inclusion probability."""
-    return name == "pip" or name.startswith("pip_") or name.endswith("_pip")
+def is_pip(model: Model, score: Score) -> bool:
+    """Whether a score is a posterior inclusion probability: as declared, or by the name of its column."""
+    evidence = score.evidence
+    if evidence is Evidence.ANNOTATION:
+        # Of a column that declares nothing, the label may say what it is.
+        evidence = evidence_of_column(model.column(score.name))
+    return evidence is Evidence.PIP
+
+
+def has_pip(comparison: Comparison) -> bool:
+    """Whether any score is a posterior inclusion probability, so that the highest is marked."""
+    return any(is_pip(model, score) for model in comparison.models for score in model.declaration.scores)
+
+
+def has_association(comparison: Comparison) -> bool:
+    """Whether any model has -log10 of p-values, so that the lowest p-value is marked."""
+    return any(_has(model, ASSOCIATION) for model in comparison.models)
 
 
 def _tool(name: str) -> str:
@@ -145,11 +160,11 @@ def _tool(name: str) -> str:
 def marks_of(comparison: Comparison, locus: Locus) -> list[Mark]:
     """The variants that stand out in a locus, by position.
 
-    They are the first of the three positions that the first model ranks top, the variant with the highest PIP
-    of all, and that with the lowest p-value; of ties, the first in the file.
+    They are the first variant of each of the three positions that the first model ranks highest, the variant
+    with the highest PIP, and that with the lowest p-value; of ties, the first in the file.
     """
     rows = np.flatnonzero(in_locus(comparison, locus))
-    found: dict[int, list[str]] = {}
+    reasons: dict[int, list[str]] = {}
     first = comparison.models[0]
     scores = comparison.table[first.ranking[0]].to_numpy()[rows]
     by_score = rows[np.argsort(-scores, kind="stable")][: int(np.sum(~np.isnan(scores)))]
@@ -160,15 +175,15 @@ def marks_of(comparison: Comparison, locus: Locus) -> list[Mark]:
         pos = int(comparison.table["pos"].iloc[row])
         if pos not in positions:
             positions.add(pos)
-            found.setdefault(int(row), []).append(f"{first.label} no. {len(positions)}")
+            reasons.setdefault(int(row), []).append(f"{first.label} no. {len(positions)}")
     for panel in panels_of(comparison):
         if panel.title == "PIP" or panel.series[0][1].endswith(f".{ASSOCIATION}"):
             best = _highest(comparison, [column for _, column in panel.series], rows)
             if best is not None:
                 what = "highest PIP" if panel.title == "PIP" else "lowest p"
-                found.setdefault(best, []).append(what)
-    ordered = sorted(found, key=lambda row: (int(comparison.table["pos"].iloc[row]), row))
-    return [Mark(row, tuple(found[row])) for row in ordered]
+                reasons.setdefault(best, []).append(what)
+    ordered = sorted(reasons, key=lambda row: (int(comparison.table["pos"].iloc[row]), row))
+    return [Mark(row, tuple(reasons[row])) for row in ordered]
 
 
 def _highest(comparison: Comparison, columns: Sequence[str], rows: npt.NDArray[np.int64]) -> int | None:

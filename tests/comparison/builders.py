@@ -146,7 +146,7 @@ def realistic(size: int = 29_000, seed: int = 4) -> Comparison:
     enformer_says = declaration(
         list(scores["enformer"]), name="Enformer", window=196_608, variant_index=98_303, tracks=5313,
         formula="largest |log2(1 + alt) - log2(1 + ref)| of all tracks, both strands", citation=cited,
-        made_by={"weights_sha256": "0123456789abcdef" * 4, "enformer_pytorch": "0.8.11"},
+        provenance={"weights_sha256": "0123456789abcdef" * 4, "enformer_pytorch": "0.8.11"},
         leakage="trained on functional genomics of all chromosomes; no labels of GWAS",
     )  # fmt: skip
     return comparison(

@@ -7,11 +7,20 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mifm_kipoi.baselines.protocol import Evidence, Score
 from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.locus import Locus, default_locus, in_locus, locus_name, parse_locus
-from mifm_kipoi.comparison.locus_figure import Mark, is_pip, locus_view, marks_of, panels_of
+from mifm_kipoi.comparison.locus_figure import (
+    Mark,
+    has_association,
+    has_pip,
+    is_pip,
+    locus_view,
+    marks_of,
+    panels_of,
+)
 from mifm_kipoi.errors import OptionError
-from tests.comparison.builders import comparison
+from tests.comparison.builders import comparison, declaration
 
 NAN = float("nan")
 
@@ -151,10 +160,27 @@ def test_panels_share_what_can_be_shared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("pip", True), ("pip_x", True), ("abf_pip", True), ("pipe", False)]
+    ("label", "name", "evidence", "wanted"),
+    [
+        ("t", "PP", Evidence.PIP, True),
+        ("pip", "x", Evidence.ANNOTATION, True),
+        ("t", "pip_susie", Evidence.ANNOTATION, True),
+        ("t", "pipe", Evidence.ANNOTATION, False),
+        ("pip", "x", Evidence.SEQUENCE, False),
+        ("t", "p_value", Evidence.ASSOCIATION, False),
+    ],
 )
-def test_pips_are_known_by_their_names(name: str, wanted: bool) -> None:
-    assert is_pip(name) == wanted
+def test_pips_are_known_by_what_is_declared_and_else_by_names(
+    label: str, name: str, evidence: Evidence, wanted: bool
+) -> None:
+    score = Score(name, "made up", evidence=evidence)
+    said = dataclasses.replace(declaration([name]), scores=(score,))
+    found = comparison({"a": {"x": [1.0, 2]}, label: {name: [0.1, 0.9]}}, declarations={label: said})
+    assert is_pip(found.models[1], score) == has_pip(found) == wanted
+    assert not has_association(found)
+    marks = marks_of(found, ("20", 1, 9000))
+    assert ("highest PIP" in marks[1].reasons) == wanted
+    assert panels_of(found)[0].title == ("PIP" if wanted else "a")
 
 
 def test_marks_are_positions_that_rank_top_and_the_best_of_statistics() -> None:

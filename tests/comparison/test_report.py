@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from PIL import Image
 from mifm_kipoi.comparison.agreement import correlations
 from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.figures import correlation_matrix, rank_densities, scatter_matrix
+from mifm_kipoi.comparison.locus import default_locus
 from mifm_kipoi.comparison.locus_figure import locus_view
-from mifm_kipoi.comparison.report import TITLE, write_report
+from mifm_kipoi.comparison.report import duration, memory, report, write_report
 from mifm_kipoi.comparison.results import measure
 from mifm_kipoi.comparison.scale import Scale
-from mifm_kipoi.comparison.summary import duration, memory, summary
 from mifm_kipoi.errors import MissingPackageError, OptionError, OutputError
 from mifm_kipoi.reports import drawing
-from mifm_kipoi.reports.page import signed
+from mifm_kipoi.reports.page import Table, signed
 from tests.comparison.builders import comparison, declaration, realistic
 
 NAN = float("nan")
@@ -99,7 +100,7 @@ def test_the_page_is_whole_and_asks_nobody_for_anything(written: Path) -> None:
     assert {"coverage", "agreement", "the-models"} <= anchors < set(page.ids)
     assert "url(" not in text
     assert len(text) < 5_000_000
-    assert f"<title>{TITLE}</title>" in text
+    assert "<title>Scores of variants side by side</title>" in text
 
 
 def test_the_first_section_has_the_main_numbers(written: Path, real: Comparison) -> None:
@@ -112,14 +113,14 @@ def test_the_first_section_has_the_main_numbers(written: Path, real: Comparison)
     assert "enformer 2 h 15 min" in first
     assert "Most memory: enformer, 9.66 GB" in first
     assert "Intervals are over 10 blocks at most; with so few they are too narrow." in first
-    assert "Agreement is no accuracy" in first
+    assert "Agreement is not accuracy" in first
 
 
 def test_the_models_are_declared(written: Path) -> None:
     section = (written / "report.md").read_text().split("## The models")[1].split("\n## ")[0]
     for part in (
         "| **enformer** |", "196,608 bp, the allele from 0-based index 98,303 on", "5,313", "Avsec Z",
-        "0123456789abcdef" * 4, "(stands for the model)", "(ranks)", "(does not rank)", "no labels of GWAS",
+        "0123456789abcdef" * 4, "(primary score)", "(ranks)", "(does not rank)", "no labels of GWAS",
         "enformer=table:enformer.tsv",
     ):  # fmt: skip
         assert part in section
@@ -213,8 +214,18 @@ def test_small_and_odd_comparisons_have_a_report(case: str, tmp_path: Path) -> N
     assert "## A locus" in text
 
 
+def _sections(found: Comparison) -> dict[str, str]:
+    """The texts of each section, without drawing."""
+    figures = dict.fromkeys(("correlations", "scatter_matrix", "ranks", "locus"), lambda: b"")
+    _, sections = report(measure(found, resamples=10), default_locus(found), figures)
+    return {
+        section.title: "\n".join(block if isinstance(block, str) else repr(block) for block in section.blocks)
+        for section in sections
+    }
+
+
 def _summary(found: Comparison) -> str:
-    return "\n".join(summary(measure(found, resamples=10)))
+    return _sections(found)["Summary"]
 
 
 def test_models_without_any_score_are_named_in_the_summary() -> None:
@@ -234,7 +245,7 @@ def test_models_without_any_score_are_named_in_the_summary() -> None:
 
 def test_a_single_model_without_a_score_says_so() -> None:
     text = _summary(comparison({"a": {"x": [NAN] * 4}}))
-    assert "**Variants: 4; one model.** Share of variants with a score: a 0.0 %." in text
+    assert "**4 variants, one model.** Variants with a score: a 0.0 %." in text
     assert "**No variant has a score of a (not in table: 4 variants).**" in text
     assert "agree" not in text.lower()
 
@@ -249,17 +260,62 @@ def test_models_that_share_no_variant_say_so() -> None:
 
 
 def test_the_summary_gives_the_chance_of_the_table_and_marks_ties(tmp_path: Path) -> None:
-    """1 % of 60 variants is one of them, which chance puts on top once in 60 times."""
+    """1 % of 60 variants is one of them, which is too few to begin with; chance puts 1 in 6 in the top 10."""
     x = np.arange(60.0)
     y = np.r_[x[:40], [NAN] * 20]
     found = comparison({"a": {"x": x}, "same": {"x": x**3}, "tied": {"x": x * 0}, "few": {"y": y}})
     write_report(found, tmp_path, resamples=10)
     text = (tmp_path / "report.md").read_text()
-    assert "in brackets what chance gives: same 100.0 (1.7); tied 1.7* (1.7). A star: ties decide" in text
+    assert "in brackets, what chance gives): same 100.0 (17); tied 16.7* (17); few 100.0 (25). A star" in text
+    assert "Of the 10 variants that a ranks highest" in text
     assert "| a, tied | 60 | 16.7* (17) | 1.7* (1.7) |" in text
     untied = _summary(comparison({"a": {"x": x}, "b": {"x": -x}}))
-    assert "in brackets what chance gives: b 0.0 (1.7)." in untied
+    assert "in brackets, what chance gives): b 0.0 (17)." in untied
     assert "A star" not in untied
+
+
+@pytest.mark.parametrize(
+    ("size", "top"), [(60, "10 variants"), (311, "100 variants"), (2000, "1 % of variants"), (12, "")]
+)
+def test_the_summary_begins_with_a_top_of_more_than_a_handful(size: int, top: str) -> None:
+    x = np.arange(float(size))
+    text = _summary(comparison({"a": {"x": x}, "b": {"x": -x}}))
+    assert re.findall(r"Of the (.*) that a ranks highest", text) == ([top] if top else [])
+
+
+def test_the_top_variants_have_the_scores_and_ranks_of_all_models() -> None:
+    found = comparison(
+        {"a": {"x": [0.5, 0.25, 0.5, NAN, 0.125], "second": [9.0] * 5}, "b": {"y": [1.0, 7, NAN, 1234.56, 3]},
+         "empty": {"z": [NAN] * 5}}
+    )  # fmt: skip
+    figures = dict.fromkeys(("correlations", "scatter_matrix", "ranks", "locus"), lambda: b"")
+    _, sections = report(measure(found, resamples=5), default_locus(found), figures)
+    (table,) = (block for block in sections[1].blocks if isinstance(block, Table))
+    assert sections[1].title == "Top variants"
+    assert table.header == ("variant", "a", "b", "empty")
+    assert table.rows == (
+        ("highest by a",),
+        ("20:1,000 A>C rs1", "0.5 (1)", "1 (4)", ""),
+        ("20:3,000 A>C rs3", "0.5 (1)", "", ""),
+        ("20:2,000 A>C rs2", "0.25 (3)", "7 (2)", ""),
+        ("20:5,000 A>C rs5", "0.125 (4)", "3 (3)", ""),
+        ("highest by b",),
+        ("20:4,000 A>C rs4", "", "1235 (1)", ""),
+        ("20:2,000 A>C rs2", "0.25 (3)", "7 (2)", ""),
+        ("20:5,000 A>C rs5", "0.125 (4)", "3 (3)", ""),
+        ("20:1,000 A>C rs1", "0.5 (1)", "1 (4)", ""),
+    )
+
+
+def test_the_caption_of_the_locus_promises_what_is_marked() -> None:
+    def caption(**scores: Sequence[float]) -> str:
+        given = {name: {name: values} for name, values in scores.items()}
+        return _sections(comparison({"a": {"x": [1.0, 2]}, **given}))["A locus"]
+
+    assert "highest PIP" not in caption()
+    assert "p-value" not in caption(pip=[0.1, 0.2])
+    assert "the variant with the highest PIP" in caption(pip=[0.1, 0.2])
+    assert "the variant with the lowest p-value" in caption(neg_log10_p=[0.1, 0.2])
 
 
 def test_dollar_signs_are_no_formulas(tmp_path: Path) -> None:

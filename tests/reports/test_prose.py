@@ -60,9 +60,7 @@ And more.
     assert title == "A report of scores"
     assert sections == [
         Section("Summary", ("**Few:** 1,234 variants.", "Second 50.0 %.", TABLE)),
-        Section(
-            "Figures", (Picture("one", b"png", "How to read scores.", "What it shows. And more."), TABLE)
-        ),
+        Section("Figures", (Picture("one", b"png", "How to read scores.", "What it says. And more."), TABLE)),
     ]
 
 
