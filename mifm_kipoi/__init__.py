@@ -15,7 +15,7 @@ _EXPORTS = {
     "MIFMError": "errors",
     "Predictor": "network.inference",
     "Regions": "genomics.intervals",
-    "ScoredVariants": "scoring.scorer",
+    "ScoredVariants": "scoring.records",
     "ScoringOptions": "scoring.scorer",
     "Status": "conventions",
     "VARIANT_INDEX": "conventions",

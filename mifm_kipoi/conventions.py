@@ -24,6 +24,16 @@ MAX_MISMATCH_FRACTION = 0.01
 CHUNK = 8192
 """Variants that are read, cut and scored together."""
 
+CHUNK_BYTES = 1 << 24
+"""Text of the records that are read together, where it is kept."""
+
+FULL = "fp32"
+"""The precision of the model's own numbers."""
+
+PRECISIONS: dict[str, str | None] = {FULL: None, "bf16": "bfloat16", "fp16": "float16"}
+"""Formats of activations: PyTorch's name of each, by the names that options have; None is that of the
+model's own numbers."""
+
 
 class Status(enum.StrEnum):
     """Why a variant has a score, or has none."""

@@ -11,7 +11,8 @@ from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
-from mifm_kipoi.scoring.scorer import ScoredVariants, Scorer, ScoringOptions
+from mifm_kipoi.scoring.records import ScoredVariants
+from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
 from mifm_kipoi.scoring.scores import SCORES
 from mifm_kipoi.sequence.windows import variant_index
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.scoring.scorer import ScoredVariants
+from mifm_kipoi.scoring.records import ScoredVariants
 
 
 class LookupStatus(enum.StrEnum):

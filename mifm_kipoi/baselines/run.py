@@ -27,8 +27,8 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.scoring.formats.parquet import Parquet
 from mifm_kipoi.scoring.journal import Journal
+from mifm_kipoi.scoring.records import read_chunks
 from mifm_kipoi.scoring.run import publish, read_manifest
-from mifm_kipoi.scoring.scorer import read_chunks
 from mifm_kipoi.scoring.workers import end_with_parent, set_threads
 from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
 from mifm_kipoi.support.files import sha256_of, writing
@@ -163,9 +163,7 @@ class BaselineRun:
         if baseline.declaration.window:
             check_beginning(read_variants(self.variants), genome, self.max_mismatch_fraction)
         # Runs of few variants say little of the whole file, of which the first were looked at before.
-        check = ReferenceCheck(
-            genome, self.max_mismatch_fraction, journal.compared, journal.mismatches, CHUNK
-        )
+        check = ReferenceCheck(genome, self.max_mismatch_fraction, journal.statuses, CHUNK)
         with (
             VariantFile(self.variants) as file,
             contextlib.closing(Progress(f"variants of {self.spec.label}", self.progress)) as progress,
@@ -175,7 +173,7 @@ class BaselineRun:
                 scored = baseline.score(chunk.variants, genome)
                 check.add(scored.variants, scored.status)
                 content = form.encode(chunk, scored)
-                journal.append(content, chunk.read, scored.status, check.compared, check.mismatches)
+                journal.append(content, chunk.read, scored.status)
                 rows += len(scored)
                 progress.update(rows, file.share_read)
 

@@ -15,7 +15,7 @@ from mifm_kipoi.commands.arguments import (
     say,
     shard,
 )
-from mifm_kipoi.network.precisions import FULL, PRECISIONS
+from mifm_kipoi.conventions import FULL, PRECISIONS
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:

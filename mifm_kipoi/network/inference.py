@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from mifm_kipoi.conventions import FULL, PRECISIONS
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.partial import PartialNetwork
-from mifm_kipoi.network.precisions import FULL, PRECISIONS
 from mifm_kipoi.sequence import encoding
 
 _BATCH = 256
@@ -36,7 +36,7 @@ class Predictor:
     batch_size : int, optional
         Windows, or pairs of windows, at once.
     precision : str
-        A key of :data:`mifm_kipoi.network.precisions.PRECISIONS`: the format of activations. The two short
+        A key of :data:`mifm_kipoi.conventions.PRECISIONS`: the format of activations. The two short
         ones are for GPUs; what they cost is in docs/scoring.md.
     """
 

@@ -39,8 +39,6 @@ class Journal:
         Bytes of the file that are complete.
     statuses : collections.Counter
         Rows by status.
-    compared, mismatches : int
-        Of the check of REF alleles.
     seconds : float
         What earlier runs took.
     again : bool
@@ -56,8 +54,6 @@ class Journal:
     records: int
     size: int = 0
     statuses: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    compared: int = 0
-    mismatches: int = 0
     seconds: float = 0.0
     again: bool = True
     advice: str = "go on with --resume"
@@ -149,7 +145,6 @@ class Journal:
             identity = dict(noted["identity"])
             self.statuses = collections.Counter(noted["statuses"])
             self.records, self.size = int(noted["records"]), int(noted["size"])
-            self.compared, self.mismatches = int(noted["compared"]), int(noted["mismatches"])
             self.seconds = float(noted["seconds"])
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise InputError(f"{self.note} cannot be read ({error!r}); {again}") from error
@@ -162,24 +157,17 @@ class Journal:
             raise InputError(f"{self.partial} is shorter than its note says; {again}")
         self._file.truncate(self.size)
 
-    def append(
-        self,
-        content: bytes,
-        records: int,
-        statuses: Iterable[str] = (),
-        compared: int = 0,
-        mismatches: int = 0,
-    ) -> None:
-        """Add what a run of records gave, up to the one before ``records``.
+    def append(self, content: bytes, records: int, statuses: Iterable[str] = ()) -> None:
+        """Add the rows of a chunk, and note that they are complete.
 
         Parameters
         ----------
         content : bytes
+            What is added to the file.
         records : int
+            The record behind the chunk's last.
         statuses : iterable of str
-            Of its rows.
-        compared, mismatches : int
-            Of the check of REF alleles, since the start.
+            Of the rows.
 
         Raises
         ------
@@ -195,14 +183,11 @@ class Journal:
         self.size += len(content)
         self.records = records
         self.statuses.update(statuses)
-        self.compared, self.mismatches = compared, mismatches
         noted = {
             "identity": self.identity,
             "records": self.records,
             "size": self.size,
             "statuses": dict(self.statuses),
-            "compared": self.compared,
-            "mismatches": self.mismatches,
             "seconds": self.total_seconds,
         }
         with written_whole(self.note) as temporary:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
@@ -19,7 +20,8 @@ from mifm_kipoi.genomics.variants import STANDARD_INPUT, VariantFile
 from mifm_kipoi.network.weights import Weights, load_weights
 from mifm_kipoi.scoring.formats import OutputFormat, find_format
 from mifm_kipoi.scoring.journal import Journal
-from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, read_chunks
+from mifm_kipoi.scoring.records import read_chunks
+from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.files import writing, written_whole
@@ -55,6 +57,8 @@ class ScoringRun:
         Go on with a run that was killed, or leave a finished one as it is.
     device, batch_size, threads, workers
         See :func:`mifm_kipoi.scoring.workers.score_chunks` and :class:`mifm_kipoi.scoring.scorer.Scorer`.
+    chunk_size : int
+        Variants that are read, cut and scored together, after which the note of what is complete is renewed.
     progress : bool, optional
         Show progress; by default on a terminal.
     """
@@ -71,6 +75,7 @@ class ScoringRun:
     batch_size: int | None = None
     threads: int | None = None
     workers: int = 0
+    chunk_size: int = CHUNK
     progress: bool | None = None
 
     def __post_init__(self) -> None:
@@ -182,17 +187,15 @@ class ScoringRun:
         end: int | None,
     ) -> None:
         regions = Regions(self.regions) if self.regions else None
-        check = ReferenceCheck(
-            genome, self.options.max_mismatch_fraction, journal.compared, journal.mismatches
-        )
+        check = ReferenceCheck(genome, self.options.max_mismatch_fraction, journal.statuses)
         make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size, weights)
         with contextlib.closing(Progress("variants", self.progress)) as progress:
             rows, first = 0, journal.records
-            chunks = read_chunks(file, regions, journal.records, end)
+            chunks = read_chunks(file, regions, journal.records, end, self.chunk_size)
             for chunk, scored in score_chunks(chunks, make_scorer, self.workers, self._threads):
                 check.add(scored.variants, scored.status)
                 content = form.encode(chunk, scored)
-                journal.append(content, chunk.read, scored.status, check.compared, check.mismatches)
+                journal.append(content, chunk.read, scored.status)
                 rows += len(scored)
                 fraction = (chunk.read - first) / (end - first) if end and end > first else file.share_read
                 progress.update(rows, fraction)

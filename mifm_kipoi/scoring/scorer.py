@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
+from mifm_kipoi.conventions import (
+    CHUNK,
+    FULL,
+    MAX_MISMATCH_FRACTION,
+    MAX_N_FRACTION,
+    PRECISIONS,
+    VARIANT_INDEX,
+    WINDOW,
+    Status,
+)
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
-from mifm_kipoi.genomics.variants import Record, Variant, VariantFile, in_regions
-from mifm_kipoi.network.precisions import FULL, PRECISIONS
+from mifm_kipoi.genomics.variants import Variant, VariantFile
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
-from mifm_kipoi.scoring.scores import SCORES, variant_scores
+from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
+from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES, variant_scores
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import ReferenceCheck, VariantWindows, cut_windows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LOGITS = ("mifm_logit_ref", "mifm_logit_alt")
-"""Columns of logits, behind those of :data:`mifm_kipoi.scoring.scores.SCORES`."""
-
-AVERAGED = "averaged"
-"""Suffix of the scores averaged over strands and shifts."""
-
-_CHUNK_BYTES = 1 << 24
-"""Text of records in one chunk, where it is kept."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,7 @@ class ScoringOptions:
             raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         for name in ("max_n_fraction", "max_mismatch_fraction"):
             if not 0 <= getattr(self, name) <= 1:
-                raise OptionError(f"{name} is {getattr(self, name)}; expected a share from 0 to 1")
+                raise OptionError(f"{name} is {getattr(self, name)}; expected a fraction from 0 to 1")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -98,38 +97,6 @@ class ScoringOptions:
         if len(self.weights) == 1:
             return tuple(names)
         return tuple(f"{name}_{label}" for label in self.labels for name in names)
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoredVariants:
-    """Variants with their scores.
-
-    Parameters
-    ----------
-    variants : sequence of Variant, length n
-        In the order of the file.
-    status : sequence of str, length n
-        ``Status.OK`` where there is a score, else the reason why not.
-    columns : dict of str to numpy.ndarray of floating point, shape (n,)
-        Numbers by name; NaN without a score. Those of MIFM are of float32 and have the names of
-        :attr:`ScoringOptions.columns`.
-    """
-
-    variants: Sequence[Variant]
-    status: Sequence[str]
-    columns: Mapping[str, npt.NDArray[np.floating]]
-
-    def __len__(self) -> int:
-        return len(self.variants)
-
-    def to_frame(self) -> pd.DataFrame:
-        """A table: ``chrom, pos, id, ref, alt``, the columns of numbers, ``status``."""
-        import pandas as pd
-
-        named = {
-            name: [getattr(v, name) for v in self.variants] for name in ("chrom", "pos", "id", "ref", "alt")
-        }
-        return pd.DataFrame({**named, **self.columns, "status": [str(reason) for reason in self.status]})
 
 
 class Scorer:
@@ -224,59 +191,6 @@ def _views(
         yield ref_window, alt_window, index - shift
 
 
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """A run of records of a file.
-
-    Parameters
-    ----------
-    read : int
-        Records of the file up to the run's end, those outside the regions too.
-    records : list of Record
-        Those inside the regions.
-    """
-
-    read: int
-    records: list[Record]
-
-    @property
-    def variants(self) -> list[Variant]:
-        """The variants of the records, in their order."""
-        return list(itertools.chain.from_iterable(record.variants for record in self.records))
-
-
-def read_chunks(
-    file: VariantFile,
-    regions: Regions | None = None,
-    start: int = 0,
-    end: int | None = None,
-    chunk_size: int | None = None,
-) -> Iterator[Chunk]:
-    """Runs of records with some thousand variants each; where they end depends on the file alone.
-
-    Parameters
-    ----------
-    file : VariantFile
-    regions : Regions, optional
-        Keep only records whose reference allele overlaps one of these.
-    start, end : int
-        First record and the one behind the last, counted from 0 in the file.
-    chunk_size : int, optional
-        Variants after which a run ends.
-    """
-    records: list[Record] = []
-    number, variants, size = start, 0, 0
-    for number, record in enumerate(itertools.islice(file, start, end), start=start + 1):
-        if regions is None or in_regions(record, regions):
-            records.append(record)
-            variants += len(record.variants)
-            size += len(record.line)
-            if variants >= (chunk_size or CHUNK) or size >= _CHUNK_BYTES:
-                yield Chunk(number, records)
-                records, variants, size = [], 0, 0
-    yield Chunk(number, records)
-
-
 def iter_scores(
     variants: str | os.PathLike[str],
     fasta: str | os.PathLike[str],
@@ -285,8 +199,9 @@ def iter_scores(
     regions: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int | None = None,
+    chunk_size: int = CHUNK,
 ) -> Iterator[ScoredVariants]:
-    """Score the variants of a file, in runs of some thousand and in constant memory.
+    """Score the variants of a file, in chunks of some thousand and in constant memory.
 
     Parameters
     ----------
@@ -300,7 +215,9 @@ def iter_scores(
     device : str
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
-        Pairs of windows that the network reads at once.
+        Pairs of windows that the network reads together.
+    chunk_size : int
+        Variants that are read, cut and scored together.
 
     Yields
     ------
@@ -317,7 +234,7 @@ def iter_scores(
     scorer = Scorer(genome, options, device, batch_size)
     check = ReferenceCheck(genome, options.max_mismatch_fraction)
     with VariantFile(variants) as file:
-        for chunk in read_chunks(file, Regions(regions) if regions else None):
+        for chunk in read_chunks(file, Regions(regions) if regions else None, chunk_size=chunk_size):
             scored = scorer(chunk.variants)
             check.add(scored.variants, scored.status)
             yield scored
@@ -331,6 +248,7 @@ def score_variants(
     regions: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int | None = None,
+    chunk_size: int = CHUNK,
 ) -> pd.DataFrame:
     """Score the variants of a file; see :func:`iter_scores`.
 
@@ -342,6 +260,8 @@ def score_variants(
     """
     import pandas as pd
 
-    found = iter_scores(variants, fasta, options, regions=regions, device=device, batch_size=batch_size)
-    tables = [scored.to_frame() for scored in found]
+    chunks = iter_scores(
+        variants, fasta, options, regions=regions, device=device, batch_size=batch_size, chunk_size=chunk_size
+    )
+    tables = [scored.to_frame() for scored in chunks]
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)

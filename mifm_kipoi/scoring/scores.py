@@ -10,6 +10,12 @@ import numpy.typing as npt
 SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
 """Names of the scores, in the order of every output."""
 
+LOGITS = ("mifm_logit_ref", "mifm_logit_alt")
+"""Names of the logits, which follow the scores."""
+
+AVERAGED = "averaged"
+"""Suffix of the scores averaged over strands and shifts."""
+
 
 def probability(logit: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """The logistic function; NaN stays NaN.

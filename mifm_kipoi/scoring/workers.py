@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mifm_kipoi.errors import WorkerError
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.scoring.scorer import Chunk, ScoredVariants, Scorer
+from mifm_kipoi.scoring.records import Chunk, ScoredVariants
+from mifm_kipoi.scoring.scorer import Scorer
 
 
 def score_chunks(

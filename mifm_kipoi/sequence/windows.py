@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -95,11 +96,11 @@ def cut_windows(
     variants : sequence of Variant, length n
     genome : Genome
     max_n_fraction : float
-        A variant whose reference or alternative window has a larger share of N than this has no
+        A variant whose reference or alternative window has a larger fraction of N than this has no
         windows.
     margin : int
         Bases that are cut on either side beyond the window; the allele then is at index
-        ``255 + margin``. The share of N is that of the window without it.
+        ``255 + margin``. The fraction of N is that of the window without it.
     window : int
         Length of the windows.
 
@@ -238,6 +239,7 @@ def stream_windows(
     genome: Genome,
     max_n_fraction: float = MAX_N_FRACTION,
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
+    chunk_size: int = CHUNK,
 ) -> Iterator[VariantWindows]:
     """Cut the windows of any number of variants, in chunks and in constant memory.
 
@@ -248,13 +250,15 @@ def stream_windows(
     max_n_fraction : float
         See :func:`cut_windows`.
     max_mismatch_fraction : float
-        When more than five REF alleles, and more than this share of those seen so far, differ from
+        When more than five REF alleles, and more than this fraction of those seen so far, differ from
         the FASTA, the run ends; 1 turns the check off.
+    chunk_size : int
+        Variants that are read and cut together.
 
     Yields
     ------
     VariantWindows
-        Up to 8,192 variants each.
+        Of ``chunk_size`` variants each but for the last.
 
     Raises
     ------
@@ -263,14 +267,16 @@ def stream_windows(
     """
     check = ReferenceCheck(genome, max_mismatch_fraction)
     rest = iter(variants)
-    while chunk := list(itertools.islice(rest, CHUNK)):
+    while chunk := list(itertools.islice(rest, chunk_size)):
         windows = cut_windows(chunk, genome, max_n_fraction)
         check.add(windows.variants, windows.status)
         yield windows
 
 
-def check_beginning(variants: Iterable[Variant], genome: Genome, max_mismatch_fraction: float) -> None:
-    """Compare the REF alleles of the first variants, as many as a chunk has, with the FASTA.
+def check_beginning(
+    variants: Iterable[Variant], genome: Genome, max_mismatch_fraction: float, count: int = CHUNK
+) -> None:
+    """Compare the REF alleles of the first variants with the FASTA.
 
     Parameters
     ----------
@@ -278,63 +284,86 @@ def check_beginning(variants: Iterable[Variant], genome: Genome, max_mismatch_fr
     genome : Genome
     max_mismatch_fraction : float
         See :func:`stream_windows`.
+    count : int
+        How many are compared.
 
     Raises
     ------
     ReferenceMismatchError
         When too many differ.
     """
-    first = list(itertools.islice(variants, CHUNK))
+    first = list(itertools.islice(variants, count))
     if first:
         alone = cut_windows(first, genome, max_n_fraction=1, window=1)
         ReferenceCheck(genome, max_mismatch_fraction).add(first, alone.status)
 
 
+_COMPARED = (Status.OK, Status.TOO_MANY_N, Status.REF_MISMATCH)
+"""Statuses of variants whose REF allele was compared with the FASTA."""
+
+
 class ReferenceCheck:
-    """Counts REF alleles that differ from the FASTA, and ends the run when they are too many.
+    """Ends a run in which too many REF alleles differ from the FASTA, as the statuses of its rows say.
 
     Parameters
     ----------
     genome : Genome
+        What the alleles were compared with.
     max_mismatch_fraction : float
         See :func:`stream_windows`.
-    compared, mismatches : int
-        What was counted before.
+    earlier : mapping of str to int, optional
+        Rows by status of an earlier part of the run.
     at_least : int
-        Alleles that are compared before the share of mismatches is judged.
+        Alleles that are compared before the fraction of mismatches is judged.
     """
 
     def __init__(
         self,
         genome: Genome,
         max_mismatch_fraction: float,
-        compared: int = 0,
-        mismatches: int = 0,
+        earlier: Mapping[str, int] | None = None,
         at_least: int = 0,
     ) -> None:
         self._genome = genome
-        self._max_share = max_mismatch_fraction
+        self._max_fraction = max_mismatch_fraction
         self._at_least = at_least
-        self.compared = compared
-        self.mismatches = mismatches
+        self._rows = collections.Counter(earlier or {})
         self._examples: list[Variant] = []
 
+    @property
+    def compared(self) -> int:
+        """REF alleles that were compared with the FASTA, of this run and its earlier part."""
+        return sum(self._rows[status] for status in _COMPARED)
+
+    @property
+    def mismatches(self) -> int:
+        """Those of them that differ."""
+        return self._rows[Status.REF_MISMATCH]
+
     def add(self, variants: Sequence[Variant], status: Sequence[str]) -> None:
-        """Count a run of variants.
+        """Count further rows.
+
+        Parameters
+        ----------
+        variants : sequence of Variant, length n
+            In the order of the file.
+        status : sequence of str, length n
+            Their statuses.
 
         Raises
         ------
         ReferenceMismatchError
-            When the mismatches are more than a few, and more than the share.
+            When the mismatches are more than a few, and more than the fraction.
         """
-        seen = (Status.OK, Status.TOO_MANY_N, Status.REF_MISMATCH)
-        self.compared += sum(reason in seen for reason in status)
-        for variant, reason in zip(variants, status, strict=True):
-            if reason is Status.REF_MISMATCH:
-                self.mismatches += 1
-                if len(self._examples) < 3:
-                    self._examples.append(variant)
-        too_many = self.mismatches > FEW_MISMATCHES and self.mismatches > self._max_share * self.compared
+        self._rows.update(status)
+        if len(self._examples) < 3:
+            differing = (
+                variant
+                for variant, reason in zip(variants, status, strict=True)
+                if reason == Status.REF_MISMATCH
+            )
+            self._examples += itertools.islice(differing, 3 - len(self._examples))
+        too_many = self.mismatches > FEW_MISMATCHES and self.mismatches > self._max_fraction * self.compared
         if too_many and self.compared >= self._at_least:
             raise ReferenceMismatchError(self._message())
 
@@ -345,10 +374,9 @@ class ReferenceCheck:
         )
         return (
             f"{self.mismatches} of {self.compared} REF alleles differ from {self._genome.path}: "
-            f"{examples}. "
-            f"Expected at most {self._max_share:.1%}: the variants are most likely of another genome build, "
-            "or REF and ALT are exchanged. Use the FASTA of the variants' build (or fix REF with bcftools "
-            "norm --check-ref), or allow a larger share with max_mismatch_fraction, the option "
+            f"{examples}. Expected at most {self._max_fraction:.1%}: the variants are most likely of another "
+            "genome build, or REF and ALT are swapped. Use the FASTA of the variants' build (or fix REF with "
+            "bcftools norm --check-ref), or allow a larger fraction with max_mismatch_fraction, the option "
             "--max-mismatch-fraction (1 turns the check off)"
         )
 

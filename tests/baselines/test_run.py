@@ -26,8 +26,8 @@ from mifm_kipoi.baselines.specs import Spec, parse_specs
 from mifm_kipoi.baselines.tables.looked_up import LookedUp
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError, WorkerError
 from mifm_kipoi.scoring.journal import Journal
+from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.scoring.run import read_manifest
-from mifm_kipoi.scoring.scorer import ScoredVariants
 from tests.builders import write_vcf
 
 

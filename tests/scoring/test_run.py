@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import json
 import multiprocessing
@@ -32,6 +33,7 @@ from mifm_kipoi.errors import (
     OutputError,
     ReferenceMismatchError,
     VariantFileError,
+    WorkerError,
 )
 from mifm_kipoi.network.weights import save_weights
 from mifm_kipoi.scoring import journal as journal_module
@@ -44,6 +46,9 @@ from tests.builders import random_network, write_fasta, write_vcf
 from tests.tables import assert_same_rows, read_table
 
 FORMATS = ["tsv", "tsv.gz", "vcf", "vcf.gz", "bcf", "parquet"]
+
+small_run = functools.partial(ScoringRun, chunk_size=20)
+"""Runs of several chunks."""
 
 needs_bcftools = pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
 
@@ -83,11 +88,6 @@ def vcf(fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "CHUNK", 20)
-
-
 @pytest.fixture(scope="module")
 def expected(vcf: Path, fasta: Path) -> pd.DataFrame:
     return score_variants(vcf, fasta)
@@ -105,7 +105,7 @@ class TestFormats:
         self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str
     ) -> None:
         out = tmp_path / f"out.{suffix}"
-        manifest = ScoringRun(str(vcf), fasta, out)()
+        manifest = small_run(str(vcf), fasta, out)()
         assert_same_rows(read_table(out), expected)
         assert manifest["rows"] == len(expected)
         assert manifest["status"] == expected["status"].value_counts().to_dict()
@@ -121,7 +121,7 @@ class TestFormats:
         self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame, suffix: str, index: str
     ) -> None:
         out = tmp_path / f"out.{suffix}"
-        assert ScoringRun(str(vcf), fasta, out)()["index"] == f"out.{suffix}.{index}"
+        assert small_run(str(vcf), fasta, out)()["index"] == f"out.{suffix}.{index}"
         inside = expected[(expected["chrom"] == "2") & expected["pos"].between(1000, 1400)]
         if suffix == "tsv.gz":
             with pysam.TabixFile(str(out)) as file:
@@ -147,7 +147,7 @@ class TestFormats:
 
     def test_vcf_keeps_all_else_as_it_is(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
         out = tmp_path / "out.vcf"
-        ScoringRun(str(vcf), fasta, out)()
+        small_run(str(vcf), fasta, out)()
         before, after = vcf.read_text().splitlines(), out.read_text().splitlines()
         ours = re.compile(r"##mifm_kipoi=|##INFO=<ID=MIFM_")
         kept = [line for line in after if not ours.match(line)]
@@ -166,7 +166,7 @@ class TestFormats:
         self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame
     ) -> None:
         out = tmp_path / "out.vcf.gz"
-        ScoringRun(str(vcf), fasta, out, drop_samples=True)()
+        small_run(str(vcf), fasta, out, drop_samples=True)()
         with pysam.VariantFile(str(out)) as file:
             assert list(file.header.samples) == []
         assert_same_rows(read_table(out), expected)
@@ -177,7 +177,7 @@ class TestFormats:
         self, tmp_path: Path, vcf: Path, fasta: Path, suffix: str
     ) -> None:
         out = tmp_path / f"out.{suffix}"
-        ScoringRun(str(vcf), fasta, out)()
+        small_run(str(vcf), fasta, out)()
         command = ["bcftools", "query", "-f", "%POS %INFO/MIFM_REF %INFO/MIFM_STATUS\n", str(out)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stderr == ""
@@ -189,12 +189,12 @@ class TestFormats:
         bcf = tmp_path / "in.bcf"
         subprocess.run(["bcftools", "view", "-Ob", "-o", bcf, vcf], check=True, capture_output=True)
         for name in ("out.vcf", "out.tsv"):
-            ScoringRun(str(bcf), fasta, tmp_path / name)()
+            small_run(str(bcf), fasta, tmp_path / name)()
             assert_same_rows(read_table(tmp_path / name), expected)
 
     def test_the_provenance_is_in_the_file(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
         for name in ("out.vcf", "out.parquet"):
-            ScoringRun(str(vcf), fasta, tmp_path / name)()
+            small_run(str(vcf), fasta, tmp_path / name)()
         text = (tmp_path / "out.vcf").read_text()
         in_vcf = json.loads(next(line for line in text.splitlines() if line.startswith("##mifm_kipoi="))[13:])
         in_parquet = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"mifm_kipoi"])
@@ -204,14 +204,14 @@ class TestFormats:
 
     def test_an_unknown_format(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
         with pytest.raises(OptionError, match=r"out.csv ends in no known format; expected one of .tsv,"):
-            ScoringRun(str(vcf), fasta, tmp_path / "out.csv")
+            small_run(str(vcf), fasta, tmp_path / "out.csv")
 
     def test_weights_that_are_the_same_as_tags(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
         for name in ("a-b", "a_b"):
             save_weights(tmp_path / f"{name}.safetensors", random_network(), {})
         weights = tuple(str(tmp_path / f"{name}.safetensors") for name in ("a-b", "a_b"))
         with pytest.raises(OptionError, match="not told apart as INFO tags"):
-            ScoringRun(str(vcf), fasta, tmp_path / "x.vcf", scoring.ScoringOptions(weights=weights))()
+            small_run(str(vcf), fasta, tmp_path / "x.vcf", scoring.ScoringOptions(weights=weights))()
 
 
 class TestStandardInput:
@@ -246,7 +246,7 @@ class TestStandardInput:
     @pytest.mark.parametrize("options", [{"resume": True}, {"shard": (1, 2)}])
     def test_cannot_be_read_twice(self, tmp_path: Path, fasta: Path, options: dict[str, Any]) -> None:
         with pytest.raises(OptionError, match="- is no file that can be read again"):
-            ScoringRun("-", fasta, tmp_path / "out.tsv", **options)
+            small_run("-", fasta, tmp_path / "out.tsv", **options)
 
 
 class Killed(BaseException):
@@ -258,7 +258,7 @@ class TestResume:
     def whole(self, tmp_path: Path, vcf: Path, fasta: Path, request: pytest.FixtureRequest) -> Path:
         out = tmp_path / "whole" / f"out.{request.param}"
         out.parent.mkdir()
-        ScoringRun(str(vcf), fasta, out)()
+        small_run(str(vcf), fasta, out)()
         return out
 
     @pytest.mark.parametrize("whole", FORMATS, indirect=True)
@@ -288,7 +288,7 @@ class TestResume:
         monkeypatch.setattr(Journal, "append", ended)
         for attempt in range(100):
             try:
-                ScoringRun(str(vcf), fasta, out, resume=attempt > 0)()
+                small_run(str(vcf), fasta, out, resume=attempt > 0)()
             except Killed:
                 assert not out.exists()
                 continue
@@ -316,7 +316,7 @@ class TestResume:
             weights = tmp_path / "older.safetensors"
             save_weights(weights, random_network(), {})
             options = scoring.ScoringOptions(weights=(str(weights),))
-            ScoringRun(str(vcf), fasta, out, options)()
+            small_run(str(vcf), fasta, out, options)()
         replace = Path.replace
         for step in range(4):
             calls = iter(range(100))
@@ -328,7 +328,7 @@ class TestResume:
 
             monkeypatch.setattr(Path, "replace", ended)
             try:
-                ScoringRun(str(vcf), fasta, out, resume=True)()
+                small_run(str(vcf), fasta, out, resume=True)()
             except Killed:
                 monkeypatch.setattr(Path, "replace", replace)
                 assert older or not out.exists()
@@ -342,22 +342,22 @@ class TestResume:
         self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         out = tmp_path / "out.tsv"
-        manifest = ScoringRun(str(vcf), fasta, out)()
+        manifest = small_run(str(vcf), fasta, out)()
         monkeypatch.setattr(ScoringRun, "_score", None)
-        assert ScoringRun(str(vcf), fasta, out, resume=True)() == manifest
+        assert small_run(str(vcf), fasta, out, resume=True)() == manifest
 
     @pytest.mark.parametrize("damage", ["cut", "no index"])
     def test_a_finished_run_that_was_damaged_is_done_again(
         self, tmp_path: Path, vcf: Path, fasta: Path, damage: str
     ) -> None:
         out = tmp_path / "out.tsv.gz"
-        ScoringRun(str(vcf), fasta, out)()
+        small_run(str(vcf), fasta, out)()
         whole = out.read_bytes()
         if damage == "cut":
             out.write_bytes(whole[:2000])
         else:
             Path(f"{out}.tbi").unlink()
-        ScoringRun(str(vcf), fasta, out, resume=True)()
+        small_run(str(vcf), fasta, out, resume=True)()
         assert out.read_bytes() == whole
         assert Path(f"{out}.tbi").exists()
 
@@ -375,14 +375,14 @@ class TestResume:
         with monkeypatch.context() as patched:
             patched.setattr(Journal, "append", ended)
             with pytest.raises(Killed):
-                ScoringRun(str(vcf), fasta, out)()
+                small_run(str(vcf), fasta, out)()
         return out
 
     def test_what_is_left_is_not_overwritten(self, begun: Path, vcf: Path, fasta: Path) -> None:
         with pytest.raises(InputError, match=r"left from a run that did not end; add --resume"):
-            ScoringRun(str(vcf), fasta, begun)()
+            small_run(str(vcf), fasta, begun)()
         Path(f"{begun}.partial.json").unlink()
-        ScoringRun(str(vcf), fasta, begun)()
+        small_run(str(vcf), fasta, begun)()
 
     def test_other_options_or_inputs_are_refused(
         self, tmp_path: Path, begun: Path, vcf: Path, fasta: Path
@@ -393,10 +393,10 @@ class TestResume:
             InputError,
             match=r"of another run: variants was variants\.vcf and is other\.vcf; go on with the same",
         ):
-            ScoringRun(str(other), fasta, begun, resume=True)()
+            small_run(str(other), fasta, begun, resume=True)()
         options = scoring.ScoringOptions(shift=1)
         with pytest.raises(InputError, match=r"of another run: options\.shift was 0 and is"):
-            ScoringRun(str(vcf), fasta, begun, options, resume=True)()
+            small_run(str(vcf), fasta, begun, options, resume=True)()
 
     @pytest.mark.parametrize("note", ["", "{}", "[]", '{"identity": 1}', "\\"])
     def test_a_damaged_note(self, begun: Path, vcf: Path, fasta: Path, note: str) -> None:
@@ -404,12 +404,12 @@ class TestResume:
         with pytest.raises(
             InputError, match=r"out.tsv.partial.json cannot be read .*delete .* to start again"
         ):
-            ScoringRun(str(vcf), fasta, begun, resume=True)()
+            small_run(str(vcf), fasta, begun, resume=True)()
 
     def test_a_lost_file(self, begun: Path, vcf: Path, fasta: Path) -> None:
         Path(f"{begun}.partial").unlink()
         with pytest.raises(InputError, match="is shorter than its note says"):
-            ScoringRun(str(vcf), fasta, begun, resume=True)()
+            small_run(str(vcf), fasta, begun, resume=True)()
 
     def test_an_error_keeps_what_is_done(
         self, tmp_path: Path, vcf: Path, fasta: Path, expected: pd.DataFrame
@@ -422,14 +422,14 @@ class TestResume:
         with pytest.raises(
             VariantFileError, match=r"POS of line 101 is 'x'.*rows are kept in .*: go on with --resume"
         ):
-            ScoringRun(str(broken), fasta, out)()
+            small_run(str(broken), fasta, out)()
         assert not out.exists()
         assert Path(f"{out}.partial").exists()
 
     def test_an_error_at_once_leaves_nothing(self, tmp_path: Path, vcf: Path) -> None:
         wrong = write_fasta(tmp_path / "wrong.fa", {"1": "A" * 4000, "2": "A" * 4000})
         with pytest.raises(ReferenceMismatchError, match="REF alleles differ"):
-            ScoringRun(str(vcf), wrong, tmp_path / "out.tsv")()
+            small_run(str(vcf), wrong, tmp_path / "out.tsv")()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.fa", "wrong.fa.fai"]
 
     def test_a_full_disk(
@@ -446,13 +446,13 @@ class TestResume:
             patched.setattr(journal_module.os, "fsync", full)
             message = r"cannot write .*out.tsv.partial: No space left on device. (\d+) rows are kept"
             with pytest.raises(OutputError, match=message) as error:
-                ScoringRun(str(vcf), fasta, out)()
+                small_run(str(vcf), fasta, out)()
         kept = json.loads(Path(f"{out}.partial.json").read_text())["statuses"]
         found = re.search(message, str(error.value))
         assert found
         assert int(found[1]) == sum(kept.values()) > 0
-        ScoringRun(str(vcf), fasta, out, resume=True)()
-        ScoringRun(str(vcf), fasta, tmp_path / "whole.tsv")()
+        small_run(str(vcf), fasta, out, resume=True)()
+        small_run(str(vcf), fasta, tmp_path / "whole.tsv")()
         assert out.read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
     @pytest.mark.parametrize("whole", FORMATS, indirect=True)
@@ -481,21 +481,16 @@ class TestResume:
             patched.setattr(ScoringRun, "_finish", full)
             message = rf"cannot (write|index) .*{len(expected)} rows are kept in .*: go on with --resume"
             with pytest.raises(OutputError, match=message):
-                ScoringRun(str(vcf), fasta, out)()
+                small_run(str(vcf), fasta, out)()
         assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
             f"{out.name}.partial",
             f"{out.name}.partial.json",
         }
-        ScoringRun(str(vcf), fasta, out, resume=True)()
+        small_run(str(vcf), fasta, out, resume=True)()
         assert out.read_bytes() == whole.read_bytes()
 
     def test_a_worker_that_is_killed(
-        self,
-        tmp_path: Path,
-        vcf: Path,
-        fasta: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         out, whole = tmp_path / "out.tsv.gz", tmp_path / "whole.tsv.gz"
         append = Journal.append
@@ -507,31 +502,30 @@ class TestResume:
                 worker.kill()
                 worker.join()
 
-        monkeypatch.setattr(scoring, "CHUNK", 5)
         monkeypatch.setattr(Journal, "append", killing)
-        command = ["score", str(vcf), str(fasta), "--workers", "2", "-o"]
+        start = functools.partial(ScoringRun, str(vcf), fasta, workers=2, chunk_size=5)
         killing.at = 60  # type: ignore[attr-defined]
-        assert main([*command, str(out)]) == 1
-        message = r"mifm: error: a worker process was killed.* (\d+) rows are kept in .*: go on with --resume"
-        found = re.search(message, capsys.readouterr().err)
+        with pytest.raises(WorkerError, match=r"(\d+) rows are kept in .*: go on with --resume") as caught:
+            start(out)()
+        found = re.search(r"killed.* (\d+) rows are kept", str(caught.value))
         assert found
         assert int(found[1]) >= 60
         assert not out.exists()
         killing.at = None  # type: ignore[attr-defined]
-        assert main([*command, str(out), "--resume"]) == 0
-        assert main([*command, str(whole)]) == 0
+        start(out, resume=True)()
+        start(whole)()
         assert out.read_bytes() == whole.read_bytes()
 
     @pytest.mark.parametrize("resume", [False, True])
     def test_two_runs_of_one_output(self, tmp_path: Path, vcf: Path, fasta: Path, resume: bool) -> None:
         """The second leaves the files of the first alone, also where an older output is finished."""
         out = tmp_path / "out.tsv"
-        ScoringRun(str(vcf), fasta, out)()
+        small_run(str(vcf), fasta, out)()
         first = Journal(out, {}, 0)
         with first.locked():
             first.begin(b"head", resume=False)
             with pytest.raises(OutputError, match="another process is writing"):
-                ScoringRun(str(vcf), fasta, out, resume=resume)()
+                small_run(str(vcf), fasta, out, resume=resume)()
             assert first.partial.read_bytes() == b"head"
             assert first.note.exists()
 
@@ -545,23 +539,23 @@ class TestRefusals:
         (tmp_path / "link.vcf").symlink_to(copy)
         for name in ("in.vcf", "link.vcf"):
             with pytest.raises(OptionError, match="would replace the input"):
-                ScoringRun(str(copy), fasta, tmp_path / name)
+                small_run(str(copy), fasta, tmp_path / name)
         assert copy.read_bytes() == vcf.read_bytes()
 
     @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.json", "out.tsv.partial.json"])
     def test_a_folder_where_a_file_is_to_be(self, tmp_path: Path, vcf: Path, fasta: Path, name: str) -> None:
         (tmp_path / name).mkdir()
         with pytest.raises(OptionError, match=f"{name} exists and is no regular file"):
-            ScoringRun(str(vcf), fasta, tmp_path / "out.tsv")
+            small_run(str(vcf), fasta, tmp_path / "out.tsv")
 
     def test_a_name_that_is_a_suffix(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
         with pytest.raises(OptionError, match="ends in no known format"):
-            ScoringRun(str(vcf), fasta, tmp_path / ".tsv")
+            small_run(str(vcf), fasta, tmp_path / ".tsv")
 
     @pytest.mark.parametrize("options", [{"resume": True}, {"shard": (1, 2)}])
     def test_variants_that_are_not_there(self, tmp_path: Path, fasta: Path, options: dict[str, Any]) -> None:
         with pytest.raises(VariantFileError, match="No such file"):
-            ScoringRun(str(tmp_path / "none.vcf"), fasta, tmp_path / "out.tsv", **options)()
+            small_run(str(tmp_path / "none.vcf"), fasta, tmp_path / "out.tsv", **options)()
 
     def test_columns_of_one_name(self) -> None:
         with pytest.raises(OptionError, match="not told apart by their names"):
@@ -588,7 +582,7 @@ class TestBcf:
         vcf = tmp_path / "x.vcf"
         vcf.write_text("\n".join(lines) + "\n")
         out = tmp_path / "out.bcf"
-        assert ScoringRun(str(vcf), fasta, out)()["rows"] == 2
+        assert small_run(str(vcf), fasta, out)()["rows"] == 2
         with pysam.VariantFile(str(out)) as records:
             first, second = records
         assert (first.id, list(first.filter), first.info["XX"]) == ("a", ["low"], ("1", "2"))
@@ -613,12 +607,12 @@ class TestBcf:
                 r"score again into another format$"
             )
             with pytest.raises(FormatError, match=message):
-                ScoringRun(str(vcf), fasta, out, resume=resume)()
+                small_run(str(vcf), fasta, out, resume=resume)()
             assert sorted(path.name for path in tmp_path.glob("out*")) == [
                 "out.bcf.partial",
                 "out.bcf.partial.json",
             ]
-        ScoringRun(str(vcf), fasta, tmp_path / "other.vcf")()
+        small_run(str(vcf), fasta, tmp_path / "other.vcf")()
         assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
 
     @needs_bcftools
@@ -640,7 +634,7 @@ class TestBcf:
         command = ["bcftools", "view", f"-O{kind}", "-o", tmp_path / "in.bcf", tmp_path / "in.vcf"]
         subprocess.run(command, check=True, capture_output=True)
         out = tmp_path / f"out.{suffix}"
-        assert ScoringRun(str(tmp_path / "in.bcf"), fasta, out)()["status"] == {"ok": 1}
+        assert small_run(str(tmp_path / "in.bcf"), fasta, out)()["status"] == {"ok": 1}
         text = subprocess.run(["bcftools", "view", out], check=True, capture_output=True).stdout
         assert "f\xfcr Menschen".encode("latin-1") in text
         assert f"{record};MIFM_REF=".encode("latin-1") in text
@@ -659,7 +653,7 @@ class TestBcf:
 
 def test_workers_end_with_the_process_that_they_work_for(tmp_path: Path, vcf: Path, fasta: Path) -> None:
     """Killed by the kernel, it cannot end them."""
-    command = [*KILLED_RUN, vcf, fasta, "-o", tmp_path / "out.tsv", "--workers", "2"]
+    command = [*KILLED_RUN, vcf, fasta, tmp_path / "out.tsv", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         workers: list[int] = []
         while process.poll() is None and len(workers) < 2:
@@ -684,14 +678,16 @@ def children(process: int) -> list[int]:
     return found
 
 
-SMALL_CHUNKS = """
+RUN_OF_SMALL_CHUNKS = """
 import sys
-from mifm_kipoi import scoring
-scoring.CHUNK = 5
-from mifm_kipoi.cli import main
-sys.exit(main(sys.argv[1:]))
+from pathlib import Path
+from mifm_kipoi.scoring.run import ScoringRun
+vcf, fasta, out, workers, *resume = sys.argv[1:]
+ScoringRun(
+    vcf, Path(fasta), Path(out), resume=bool(resume), workers=int(workers), threads=1, chunk_size=5
+)()
 """
-KILLED_RUN = [sys.executable, "-c", SMALL_CHUNKS, "score"]
+KILLED_RUN = [sys.executable, "-c", RUN_OF_SMALL_CHUNKS]
 
 
 @pytest.mark.slow
@@ -700,7 +696,7 @@ def test_sigkill_at_any_moment(tmp_path: Path, vcf: Path, fasta: Path, suffix: s
     """Killed by the kernel after ever more records, and resumed: the same bytes."""
 
     def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
-        command = [*KILLED_RUN, vcf, fasta, "-o", out, "--threads", "1", *options]
+        command = [*KILLED_RUN, vcf, fasta, out, "0", *options]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     whole = tmp_path / f"whole.{suffix}"
@@ -710,7 +706,7 @@ def test_sigkill_at_any_moment(tmp_path: Path, vcf: Path, fasta: Path, suffix: s
     note, kills = Path(f"{out}.partial.json"), 0
     for aim in (10, 60, 130, 10_000):
         records = 0
-        with start(out, "--resume") as process:
+        with start(out, "resume") as process:
             while process.poll() is None:
                 # The note comes and goes while it is looked at.
                 with contextlib.suppress(FileNotFoundError):
@@ -732,7 +728,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory, vcf: Path, fasta: Path) -> P
     folder = tmp_path_factory.mktemp("parts")
     for suffix in FORMATS:
         for part in (1, 2, 3):
-            ScoringRun(str(vcf), fasta, folder / f"{part}.{suffix}", shard=(part, 3))()
+            small_run(str(vcf), fasta, folder / f"{part}.{suffix}", shard=(part, 3))()
     return folder
 
 
@@ -743,7 +739,7 @@ class TestMerge:
     ) -> None:
         merged, whole = tmp_path / f"merged.{suffix}", tmp_path / f"whole.{suffix}"
         manifest = merge([parts / f"{part}.{suffix}" for part in (3, 1, 2)], merged)
-        alone = ScoringRun(str(vcf), fasta, whole)()
+        alone = small_run(str(vcf), fasta, whole)()
         assert_same_rows(read_table(merged), expected)
         assert manifest["rows"] == len(expected)
         for key in ("records", "status", "weights", "variants", "shard", "columns"):
@@ -777,16 +773,16 @@ class TestMerge:
         save_weights(weights, random_network(), {})
         other = tmp_path / "other.tsv"
         options = scoring.ScoringOptions(weights=(str(weights),))
-        ScoringRun(str(vcf), fasta, other, options, shard=(2, 3))()
+        small_run(str(vcf), fasta, other, options, shard=(2, 3))()
         with pytest.raises(InputError, match=r"weights\[0\]\.name was embedded and is other"):
             merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
-        ScoringRun(str(vcf), fasta, other, shard=(2, 4))()
+        small_run(str(vcf), fasta, other, shard=(2, 4))()
         with pytest.raises(InputError, match="the parts are of runs of 3 and of 4 parts"):
             merge([parts / "1.tsv", other, parts / "3.tsv"], tmp_path / "out.tsv")
 
     def test_what_is_no_part(self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path) -> None:
         whole = tmp_path / "whole.tsv"
-        ScoringRun(str(vcf), fasta, whole)()
+        small_run(str(vcf), fasta, whole)()
         with pytest.raises(InputError, match="is no part of a run"):
             merge([whole], tmp_path / "out.tsv")
         shutil.copy(parts / "1.tsv", tmp_path / "alone.tsv")
@@ -816,7 +812,7 @@ class TestMerge:
         vcf = write_vcf(tmp_path / "one.vcf", [("1", 600, base, "<DEL>")])
         paths = [tmp_path / f"{part}.vcf.gz" for part in (1, 2, 3)]
         for part, path in enumerate(paths, start=1):
-            ScoringRun(str(vcf), fasta, path, shard=(part, 3))()
+            small_run(str(vcf), fasta, path, shard=(part, 3))()
         assert merge(paths, tmp_path / "out.vcf.gz")["rows"] == 1
         with gzip.open(tmp_path / "out.vcf.gz", "rt") as file:
             assert sum(not line.startswith("#") for line in file) == 1

@@ -17,15 +17,8 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.weights import load_model, save_weights
-from mifm_kipoi.scoring import scorer as scoring
-from mifm_kipoi.scoring.scorer import (
-    ScoredVariants,
-    Scorer,
-    ScoringOptions,
-    iter_scores,
-    read_chunks,
-    score_variants,
-)
+from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
+from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, iter_scores, score_variants
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence import encoding
@@ -149,27 +142,21 @@ def test_networks_whose_windows_are_too_long_or_too_short(
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
-def test_do_not_depend_on_chunks_and_batches(
-    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, chunk: int
-) -> None:
+def test_do_not_depend_on_chunks_and_batches(files: tuple[Path, Path], chunk: int) -> None:
     expected = score_variants(*files)
-    monkeypatch.setattr(scoring, "CHUNK", chunk)
     for batch_size in (1, 5):
-        found = score_variants(*files, batch_size=batch_size)
+        found = score_variants(*files, batch_size=batch_size, chunk_size=chunk)
         assert found["status"].equals(expected["status"])
         for name in ("mifm_ref", "mifm_alt", "mifm_delta"):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
 
 
-def test_workers_give_the_same_in_the_same_order(
-    files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scoring, "CHUNK", 5)
+def test_workers_give_the_same_in_the_same_order(files: tuple[Path, Path]) -> None:
     make_scorer = functools.partial(Scorer, Genome(files[1]), ScoringOptions())
     results: list[list[ScoredVariants]] = []
     for workers in (0, 2):
         with VariantFile(files[0]) as file:
-            chunks = score_chunks(read_chunks(file), make_scorer, workers, threads=1)
+            chunks = score_chunks(read_chunks(file, chunk_size=5), make_scorer, workers, threads=1)
             results.append([scored for _, scored in chunks])
     assert len(results[0]) == len(results[1]) > 5
     for alone, together in zip(*results, strict=True):
@@ -177,24 +164,6 @@ def test_workers_give_the_same_in_the_same_order(
         assert alone.status == together.status
         for name, values in alone.columns.items():
             np.testing.assert_allclose(together.columns[name], values, atol=1e-6)
-
-
-def test_chunks_hold_whole_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They end after the record that fills them, wherever reading begins."""
-    monkeypatch.setattr(scoring, "CHUNK", 4)
-    vcf = write_vcf(
-        tmp_path / "x.vcf", [("1", pos, "A", "C,G,T" if pos == 4 else "C") for pos in range(1, 11)]
-    )
-
-    def chunks(start: int, end: int | None = None) -> list[tuple[int, int]]:
-        with VariantFile(vcf) as file:
-            return [(chunk.read, len(chunk.variants)) for chunk in read_chunks(file, None, start, end)]
-
-    assert chunks(0) == [(4, 6), (8, 4), (10, 2)]
-    assert chunks(4) == [(8, 4), (10, 2)]
-    assert chunks(8) == [(10, 2)]
-    assert chunks(10) == [(10, 0)]
-    assert chunks(3, 6) == [(5, 4), (6, 1)]
 
 
 def test_a_file_without_variants(tmp_path: Path, files: tuple[Path, Path]) -> None:
@@ -231,7 +200,7 @@ def test_another_build_ends_the_run(tmp_path: Path) -> None:
         ({"weights": ("x/a.safetensors", "y/a.safetensors")}, "are not told apart by their names"),
         ({"shift": -1}, "shift is -1; expected 0 to 255"),
         ({"shift": 256}, "shift is 256"),
-        ({"max_n_fraction": 1.5}, "max_n_fraction is 1.5; expected a share"),
+        ({"max_n_fraction": 1.5}, "max_n_fraction is 1.5; expected a fraction"),
         ({"max_mismatch_fraction": -0.1}, "max_mismatch_fraction is -0.1"),
         ({"precision": "fp8"}, "precision is 'fp8'; expected one of fp32, bf16, fp16"),
     ],

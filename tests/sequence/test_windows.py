@@ -14,10 +14,11 @@ from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.genomics.variants import Variant, read_variants
-from mifm_kipoi.sequence import windows as windows_module
 from mifm_kipoi.sequence.windows import (
+    ReferenceCheck,
     VariantWindows,
     allele_status,
+    check_beginning,
     cut_interval_windows,
     cut_windows,
     stream_windows,
@@ -319,13 +320,10 @@ class TestReferenceCheck:
         assert self.statuses(stream_windows(self.variants([False] * 5), genome)) == [Status.REF_MISMATCH] * 5
 
     @pytest.mark.parametrize("chunk", [1, 3, 7, 20, 8192])
-    def test_six_of_few_end_the_run(
-        self, genome: Genome, monkeypatch: pytest.MonkeyPatch, chunk: int
-    ) -> None:
-        monkeypatch.setattr(windows_module, "CHUNK", chunk)
+    def test_six_of_few_end_the_run(self, genome: Genome, chunk: int) -> None:
         variants = self.variants([True, False, True] * 5 + [False] + [True] * 4)
         with pytest.raises(ReferenceMismatchError, match=r"6 of \d+ REF alleles differ from .*a\.fa"):
-            self.statuses(stream_windows(variants, genome))
+            self.statuses(stream_windows(variants, genome, chunk_size=chunk))
 
     def test_what_the_message_says(self, genome: Genome) -> None:
         variants = self.variants([False, True, True, False, True] * 4)
@@ -335,7 +333,7 @@ class TestReferenceCheck:
         for part in (
             f"differ from {genome.path}: 1:301 has REF C, the FASTA A; 1:304 has REF C, the FASTA A; ",
             "1:306 has REF C, the FASTA A. Expected at most 1.0%",
-            "another genome build, or REF and ALT are exchanged",
+            "another genome build, or REF and ALT are swapped",
             "Use the FASTA of the variants' build (or fix REF with bcftools norm --check-ref)",
             "max_mismatch_fraction, the option --max-mismatch-fraction (1 turns the check off)",
         ):
@@ -354,14 +352,11 @@ class TestReferenceCheck:
         assert found == [Status.OK if right else Status.REF_MISMATCH for right in pattern]
 
     @pytest.mark.parametrize("chunk", [1, 100, 8192])
-    def test_six_spread_over_a_thousand_are_let_through(
-        self, genome: Genome, monkeypatch: pytest.MonkeyPatch, chunk: int
-    ) -> None:
-        """A share of 0.6 %, and never above 1 % once there are more than five."""
-        monkeypatch.setattr(windows_module, "CHUNK", chunk)
+    def test_six_spread_over_a_thousand_are_let_through(self, genome: Genome, chunk: int) -> None:
+        """A fraction of 0.6 %, and never above 1 % once there are more than five."""
         pattern = [row % 166 != 165 for row in range(1000)]
         assert pattern.count(False) == 6
-        found = self.statuses(stream_windows(self.variants(pattern), genome))
+        found = self.statuses(stream_windows(self.variants(pattern), genome, chunk_size=chunk))
         assert found == [Status.OK if right else Status.REF_MISMATCH for right in pattern]
 
     @pytest.mark.parametrize(("wrong", "ends"), [(10, False), (11, True)])
@@ -393,22 +388,46 @@ class TestReferenceCheck:
         with pytest.raises(ReferenceMismatchError, match="6 of 6 REF alleles differ"):
             list(stream_windows(variants, genome))
 
-    def test_before_the_chunk_is_handed_out(self, genome: Genome, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(windows_module, "CHUNK", 10)
-        chunks = stream_windows(self.variants([True] * 10 + [False] * 10 + [True] * 10), genome)
+    def test_before_the_chunk_is_handed_out(self, genome: Genome) -> None:
+        variants = self.variants([True] * 10 + [False] * 10 + [True] * 10)
+        chunks = stream_windows(variants, genome, chunk_size=10)
         assert next(chunks).status == [Status.OK] * 10
         with pytest.raises(ReferenceMismatchError, match="10 of 20 REF alleles differ"):
             next(chunks)
+
+    def test_the_statuses_of_an_earlier_part_count(self, genome: Genome) -> None:
+        """A run that goes on judges all of its rows; what was never compared is left out."""
+        earlier = {"ok": 590, "too_many_n": 5, "ref_mismatch": 5, "symbolic_alt": 1000}
+        check = ReferenceCheck(genome, 0.01, earlier)
+        assert (check.compared, check.mismatches) == (600, 5)
+        check.add(self.variants([False, True]), [Status.REF_MISMATCH, Status.OK])
+        assert (check.compared, check.mismatches) == (602, 6)
+        with pytest.raises(ReferenceMismatchError, match=r"7 of 603 REF .* has REF C, the FASTA A; 1:301"):
+            check.add(self.variants([False]), ["ref_mismatch"])
+        assert earlier["ref_mismatch"] == 5
+
+    def test_few_alleles_need_not_be_judged(self, genome: Genome) -> None:
+        check = ReferenceCheck(genome, 0.01, at_least=12)
+        check.add(self.variants([False] * 11), [Status.REF_MISMATCH] * 11)
+        with pytest.raises(ReferenceMismatchError, match="11 of 12 REF alleles differ"):
+            check.add(self.variants([True]), [Status.OK])
+
+    def test_the_beginning_of_a_file(self, genome: Genome) -> None:
+        """As many as are asked for are read; N around a variant is no matter there."""
+        rest = iter(self.variants([True] * 20 + [False] * 10))
+        check_beginning(rest, genome, 0.01, count=20)
+        assert len(list(rest)) == 10
+        with pytest.raises(ReferenceMismatchError, match="6 of 26 REF alleles differ"):
+            check_beginning(self.variants([True] * 20 + [False] * 10), genome, 0.01, count=26)
 
 
 class TestStreamWindows:
     """Chunks hold what one cut would."""
 
     @pytest.mark.parametrize("chunk", [1, 4, len(REASONS), 8192])
-    def test_nothing_is_dropped(self, genome: Genome, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-        monkeypatch.setattr(windows_module, "CHUNK", chunk)
+    def test_nothing_is_dropped(self, genome: Genome, chunk: int) -> None:
         variants = [variant for variant, _ in REASONS]
-        chunks = list(stream_windows(iter(variants), genome))
+        chunks = list(stream_windows(iter(variants), genome, chunk_size=chunk))
         assert [len(part) for part in chunks[:-1]] == [chunk] * (len(chunks) - 1)
         assert [variant for part in chunks for variant in part.variants] == variants
         assert [status for part in chunks for status in part.status] == [status for _, status in REASONS]
@@ -419,10 +438,9 @@ class TestStreamWindows:
     def test_no_variants(self, genome: Genome) -> None:
         assert list(stream_windows([], genome)) == []
 
-    def test_reads_no_further_than_a_chunk(self, genome: Genome, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(windows_module, "CHUNK", 4)
+    def test_reads_no_further_than_a_chunk(self, genome: Genome) -> None:
         rest = iter([snv("1", 301, "G", "C")] * 10)
-        next(stream_windows(rest, genome))
+        next(stream_windows(rest, genome, chunk_size=4))
         assert len(list(rest)) == 6
 
 

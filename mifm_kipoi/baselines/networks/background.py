@@ -20,7 +20,7 @@ from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
-from mifm_kipoi.scoring.scorer import read_chunks
+from mifm_kipoi.scoring.records import read_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
 from mifm_kipoi.support.files import sha256_of, written_whole
 from mifm_kipoi.support.progress import Progress
@@ -158,7 +158,11 @@ def fit_background(
     moments = _begin(note, identity, baseline.tracks)
     genome = Genome(fasta)
     check_beginning(read_variants(variants), genome, max_mismatch_fraction)
-    check = ReferenceCheck(genome, max_mismatch_fraction, moments.compared, moments.mismatches, CHUNK)
+    earlier: dict[str, int] = {
+        Status.OK: moments.compared - moments.mismatches,
+        Status.REF_MISMATCH: moments.mismatches,
+    }
+    check = ReferenceCheck(genome, max_mismatch_fraction, earlier, CHUNK)
     with VariantFile(variants) as file:
         for chunk in read_chunks(file, start=moments.records, chunk_size=baseline.chunk_size):
             status, effects = baseline.effects(chunk.variants, genome)

@@ -17,7 +17,7 @@ from mifm_kipoi.errors import InputError, MIFMError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.inference import exactly, find_device
-from mifm_kipoi.scoring.scorer import ScoredVariants
+from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import VariantWindows, cut_windows, variant_index
 

@@ -14,7 +14,7 @@ from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.scoring.scorer import ScoredVariants
+from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.support.files import sha256_of
 
 FEW_STRANGERS = 5

@@ -157,7 +157,7 @@ def _score(
 
     with bridge.temporary_folder() as folder:
         snvs, scores = folder / "snvs.vcf", folder / "scores.tsv"
-        chunks = stream_windows(read_variants(vcf), genome, **shares)
+        chunks = stream_windows(read_variants(vcf), genome, **shares)  # type: ignore[arg-type] # of the two fractions
         reasons = bridge.write_snvs(bridge.snvs(chunks, refuse), genome, snvs, fasta_names=True)
         if Status.OK in reasons:
             engine(str(snvs), str(scores))

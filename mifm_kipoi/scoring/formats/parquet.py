@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS, OutputFormat
-from mifm_kipoi.scoring.scorer import Chunk, ScoredVariants
+from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 
 _ROW_GROUP = 1 << 17
 

@@ -17,7 +17,7 @@ from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.htslib import is_sorted, quiet
 from mifm_kipoi.genomics.variants import BGZF_END
-from mifm_kipoi.scoring.scorer import Chunk, ScoredVariants
+from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 
 VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 

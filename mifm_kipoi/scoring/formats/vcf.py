@@ -16,8 +16,8 @@ from mifm_kipoi.errors import FormatError, OptionError, OutputError
 from mifm_kipoi.genomics.htslib import is_sorted, quiet
 from mifm_kipoi.genomics.vcf_text import declare_all, put_definitions, put_info, split_record
 from mifm_kipoi.scoring.formats.tsv import Bgzipped, OutputFormat
-from mifm_kipoi.scoring.scorer import AVERAGED, LOGITS, Chunk, ScoredVariants
-from mifm_kipoi.scoring.scores import SCORES
+from mifm_kipoi.scoring.records import Chunk, ScoredVariants
+from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES
 
 _STATUS_TAG = b"MIFM_STATUS"
 

@@ -15,7 +15,7 @@ from mifm_kipoi.baselines.protocol import Baseline
 from mifm_kipoi.baselines.specs import parse_specs
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.scoring.scorer import ScoredVariants
+from mifm_kipoi.scoring.records import ScoredVariants
 
 
 def variant(chrom: str, pos: int, ref: str, alt: str) -> Variant:

@@ -29,7 +29,7 @@ from mifm_kipoi.evaluation.mpra.scores import control_scores
 from mifm_kipoi.evaluation.mpra.table import Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.scoring.scorer import ScoredVariants
+from mifm_kipoi.scoring.records import ScoredVariants
 from tests.builders import write_fasta
 from tests.evaluation.mpra.mpra_tables import HEADER, Row, all_rows, bases, row, write_table
 

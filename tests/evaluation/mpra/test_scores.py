@@ -20,7 +20,7 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.inference import logits
 from mifm_kipoi.network.weights import load_weights
-from mifm_kipoi.scoring.scorer import ScoredVariants
+from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.sequence import encoding
 from tests.builders import TINY, random_network, write_fasta, write_vcf
 from tests.evaluation.mpra.mpra_tables import Row, all_rows, bases, row, write_table

@@ -1,0 +1,114 @@
+"""Chunks of the records of a variant file, and variants with their scores; nothing here needs PyTorch."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mifm_kipoi.conventions import CHUNK, CHUNK_BYTES
+from mifm_kipoi.genomics.intervals import Regions
+from mifm_kipoi.genomics.variants import Record, Variant, VariantFile, in_regions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredVariants:
+    """Variants with their scores.
+
+    Parameters
+    ----------
+    variants : sequence of Variant, length n
+        In the order of the file.
+    status : sequence of str, length n
+        ``Status.OK`` where there is a score, else the reason why not.
+    columns : dict of str to numpy.ndarray of floating point, shape (n,)
+        Numbers by name; NaN without a score. Those of MIFM are of float32 and have the names of
+        :attr:`mifm_kipoi.ScoringOptions.columns`.
+    """
+
+    variants: Sequence[Variant]
+    status: Sequence[str]
+    columns: Mapping[str, npt.NDArray[np.floating]]
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table: ``chrom, pos, id, ref, alt``, the columns of numbers, ``status``."""
+        import pandas as pd
+
+        named = {
+            name: [getattr(v, name) for v in self.variants] for name in ("chrom", "pos", "id", "ref", "alt")
+        }
+        return pd.DataFrame({**named, **self.columns, "status": [str(reason) for reason in self.status]})
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Consecutive records of a file.
+
+    Parameters
+    ----------
+    read : int
+        Records of the file up to the chunk's end, those outside the regions included.
+    records : list of Record
+        Those inside the regions, in the order of the file.
+    """
+
+    read: int
+    records: list[Record]
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The variants of the records, in their order."""
+        return list(itertools.chain.from_iterable(record.variants for record in self.records))
+
+
+def read_chunks(
+    file: VariantFile,
+    regions: Regions | None = None,
+    start: int = 0,
+    end: int | None = None,
+    chunk_size: int = CHUNK,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[Chunk]:
+    """Read a file in chunks of some thousand variants each.
+
+    Where a chunk ends depends on the file and the sizes alone, so that a run that goes on has the same.
+
+    Parameters
+    ----------
+    file : VariantFile
+        Open, at its beginning.
+    regions : Regions, optional
+        Keep only records whose reference allele overlaps one of these; all by default.
+    start, end : int
+        First record and the one behind the last, counted from 0 in the file.
+    chunk_size : int
+        Variants after which a chunk ends.
+    chunk_bytes : int
+        Bytes of the records' text after which a chunk ends, where the text is kept.
+
+    Yields
+    ------
+    Chunk
+        At least one; the last holds what is left, which may be nothing.
+    """
+    records: list[Record] = []
+    number, variants, size = start, 0, 0
+    for number, record in enumerate(itertools.islice(file, start, end), start=start + 1):
+        if regions is None or in_regions(record, regions):
+            records.append(record)
+            variants += len(record.variants)
+            size += len(record.line)
+            if variants >= chunk_size or size >= chunk_bytes:
+                yield Chunk(number, records)
+                records, variants, size = [], 0, 0
+    yield Chunk(number, records)

@@ -1,0 +1,55 @@
+"""Chunks of records, and what the records of scores need to be imported."""
+
+from pathlib import Path
+
+from mifm_kipoi.genomics.intervals import Regions
+from mifm_kipoi.genomics.variants import VariantFile
+from mifm_kipoi.scoring.records import read_chunks
+from tests.builders import write_vcf
+from tests.conftest import Run
+
+
+def test_chunks_hold_whole_records(tmp_path: Path) -> None:
+    """They end after the record that fills them, wherever reading begins."""
+    vcf = write_vcf(
+        tmp_path / "x.vcf", [("1", pos, "A", "C,G,T" if pos == 4 else "C") for pos in range(1, 11)]
+    )
+
+    def chunks(start: int, end: int | None = None) -> list[tuple[int, int]]:
+        with VariantFile(vcf) as file:
+            found = read_chunks(file, None, start, end, chunk_size=4)
+            return [(chunk.read, len(chunk.variants)) for chunk in found]
+
+    assert chunks(0) == [(4, 6), (8, 4), (10, 2)]
+    assert chunks(4) == [(8, 4), (10, 2)]
+    assert chunks(8) == [(10, 2)]
+    assert chunks(10) == [(10, 0)]
+    assert chunks(3, 6) == [(5, 4), (6, 1)]
+
+
+def test_chunks_end_where_their_text_is_long(tmp_path: Path) -> None:
+    vcf = write_vcf(tmp_path / "x.vcf", [("1", pos, "A", "C") for pos in range(1, 6)])
+    with VariantFile(vcf, lines=True) as file:
+        lines = [len(record.line) for chunk in read_chunks(file) for record in chunk.records]
+    with VariantFile(vcf, lines=True) as file:
+        found = [len(chunk.records) for chunk in read_chunks(file, chunk_bytes=sum(lines[:2]))]
+    assert found == [2, 2, 1]
+
+
+def test_chunks_count_what_lies_outside_the_regions(tmp_path: Path) -> None:
+    vcf = write_vcf(tmp_path / "x.vcf", [("1", pos, "A", "C") for pos in range(1, 11)])
+    bed = tmp_path / "x.bed"
+    bed.write_text("1\t3\t6\n")
+    with VariantFile(vcf) as file:
+        found = list(read_chunks(file, Regions(bed), chunk_size=2))
+    assert [chunk.read for chunk in found] == [5, 10]
+    assert [variant.pos for chunk in found for variant in chunk.variants] == [4, 5, 6]
+
+
+def test_records_of_scores_leave_torch_unimported(run: Run) -> None:
+    """Baselines that read tables import them, and no network."""
+    code = (
+        "import sys; from mifm_kipoi import ScoredVariants; from mifm_kipoi.scoring.records import Chunk; "
+        "import mifm_kipoi.scoring.formats; print('torch' in sys.modules)"
+    )
+    assert run("timeit", "-n", "1", "-r", "1", code).stdout.startswith("False")
