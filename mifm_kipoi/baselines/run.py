@@ -175,7 +175,7 @@ class BaselineRun:
                 content = form.encode(chunk, scored)
                 journal.append(content, chunk.read, scored.status)
                 rows += len(scored)
-                progress.update(rows, file.share_read)
+                progress.update(rows, file.fraction_read)
 
     def _finish(self, form: ExactParquet, journal: Journal) -> dict[str, Any]:
         with writing(self.output):

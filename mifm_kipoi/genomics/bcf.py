@@ -1,191 +1,167 @@
-"""The first columns of BCF, read without htslib.
+"""BCF, which htslib turns into VCF in a process of its own, and the lengths of its records.
 
-Of a damaged record whose length takes in the next one, htslib makes one record without an error. Here
-every length is checked against what the record holds, so that no record is lost. The layout is that of
-section 6 of the VCF 4.3 specification.
+A damaged file can end the process that reads it; here that is a child, and an error. Of an uncompressed
+file in which the length of a record takes in the next one, htslib makes one record without an error, so
+:func:`record_sites` follows every record to its end. In a compressed file checksums show such damage.
+The layout is that of section 6 of the VCF 4.3 specification.
 """
 
 from __future__ import annotations
 
-import re
+import contextlib
 import struct
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
-from gzip import GzipFile
 from typing import BinaryIO
+
+from mifm_kipoi.genomics.htslib import reason
 
 MAGIC = b"BCF"
 
-Record = tuple[str, int, str, str, list[str]]
-"""CHROM, POS, ID, REF and the alternative alleles."""
-
-_LENGTHS = struct.Struct("<II")
-"""Bytes of a record that hold the site, and the samples."""
-
-_SITE = struct.Struct("<iiifHHI")
-"""CHROM, 0-based POS, length on the reference, QUAL, number of INFO fields, number of alleles, and the
-number of FORMAT fields above that of the samples, which has 24 bits."""
-
-_SIZES = {0: 0, 1: 1, 2: 2, 3: 4, 5: 4, 7: 1}
-"""Bytes of one value of each type: missing, integers of three sizes, float, character."""
-
-_INTEGERS = {1: struct.Struct("<b"), 2: struct.Struct("<h"), 3: struct.Struct("<i")}
-_CHARACTER = 7
-
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_CONTIG = re.compile(rb"##contig=<(?:[^<>]*,)?ID=([^,<>]+)[,>]")
-_INDEX = re.compile(rb",IDX=(\d+)[,>]")
-_MISSING = b"\x07"
-"""The character that stands for a missing string."""
-
-_CONTROL = re.compile(rb"[\0-\x1f\x7f]")
+_VIEW = """
+import sys
+from pysam import bcftools
+bcftools.view("--no-version", "-Ov", "-o", "-", *sys.argv[1:], "-", catch_stdout=False)
+"""
 
 
-def read_bcf(file: BinaryIO | GzipFile) -> Iterator[Record]:
-    """Stream the records of a BCF file, versions 2.1 and 2.2.
+@contextlib.contextmanager
+def as_vcf(file: BinaryIO, samples: bool = True) -> Iterator[Iterator[bytes]]:
+    """The lines of a BCF file as VCF, its text byte by byte, written by bcftools in a process of its own.
 
     Parameters
     ----------
     file : binary file
-        Decompressed, at its start.
+        A file of the operating system, unbuffered and at its start. The child reads it, and moves its
+        position as it does so.
+    samples : bool
+        Keep the columns of the samples.
 
     Yields
     ------
-    Record
-        POS is 1-based; the list of alternative alleles is empty where there are none.
+    iterator of bytes
+        The header's lines and the records, each with its line end.
 
     Raises
     ------
     ValueError
-        When a length, type, contig or allele is impossible; the message names the record.
+        After the last line, when bcftools could not read the whole file.
     """
-    contigs = _contigs(file)
+    with tempfile.TemporaryFile() as errors:
+        command = [sys.executable, "-P", "-W", "ignore", "-c", _VIEW, *([] if samples else ["-G"])]
+        with subprocess.Popen(  # noqa: S603 - no shell
+            command, stdin=file, stdout=subprocess.PIPE, stderr=errors, bufsize=1 << 20
+        ) as process:
+            output = process.stdout
+            assert output is not None
+
+            def lines() -> Iterator[bytes]:
+                yield from output
+                if process.wait():
+                    errors.seek(0)
+                    messages = errors.read().decode(errors="replace").strip().splitlines()
+                    why = reason(messages[-1]) if messages else f"it ended with {process.returncode}"
+                    raise ValueError(f"bcftools cannot read it: {why}")
+
+            try:
+                yield lines()
+            finally:
+                process.kill()
+
+
+_HEAD = struct.Struct("<IIiiifHHI")
+"""Bytes of the site and of the samples; CHROM, 0-based POS, length on the reference, QUAL, number of INFO
+fields, number of alleles; number of FORMAT fields above that of the samples, which has 24 bits."""
+
+_LENGTHS = 8
+"""Bytes of the head that are not part of the site."""
+
+_SIZES = {0: 0, 1: 1, 2: 2, 3: 4, 5: 4, 7: 1}
+"""Bytes of one value of each type: missing, integers of three sizes, float, character."""
+
+_STEPS = [1 + (byte >> 4) * _SIZES.get(byte & 15, 0) for byte in range(256)]
+"""Bytes of values and the byte before them, which holds their type and, up to 14, their number."""
+
+_INTEGERS = {0x11: 1, 0x12: 2, 0x13: 4}
+"""Bytes of a single integer by the byte before it."""
+
+
+def record_sites(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Check that each record of an uncompressed BCF file ends where its lengths say.
+
+    Parameters
+    ----------
+    file : binary file
+        At its start.
+
+    Yields
+    ------
+    tuple of int
+        1-based POS and the number of alleles of each record.
+
+    Raises
+    ------
+    ValueError
+        When a record or the file ends too early or too late; the message names the record.
+    """
+    head = file.read(9)
+    _read(file, int.from_bytes(head[5:], "little"), "header")
     number = 0
-    while lengths := file.read(_LENGTHS.size):
+    while head := file.read(_HEAD.size):
         number += 1
         try:
-            if len(lengths) < _LENGTHS.size:
-                raise ValueError("it is cut in its first 8 bytes")
-            site_length, samples_length = _LENGTHS.unpack(lengths)
-            site = _read(file, site_length, "site")
+            if len(head) < _HEAD.size:
+                raise ValueError(f"it is cut in its first {_HEAD.size} bytes")
+            site_length, samples_length, _, pos, _, _, info, alleles, formats = _HEAD.unpack(head)
+            site = _read(file, max(site_length - _HEAD.size + _LENGTHS, 0), "site")
             samples = _read(file, samples_length, "samples")
-            yield _record(site, samples, contigs)
-        except (ValueError, IndexError, struct.error) as error:
-            reason = str(error) if type(error) is ValueError else "a value reaches past its end"
-            raise ValueError(f"record {number} is damaged: {reason}") from error
+            # ID and alleles; FILTER, which htslib leaves out where a VCF file lacks that column, too; INFO.
+            end = _end(site, 0, 1 + alleles)
+            if end < len(site) or info:
+                end = _end(site, end, 1 + 2 * info)
+            _check_end(site, end, "site")
+            end = 0
+            for _ in range(formats >> 24):
+                end = _end(samples, _end(samples, end, 1), 1, formats & 0xFFFFFF)
+            _check_end(samples, end, "samples")
+        except (ValueError, IndexError) as error:
+            why = str(error) if isinstance(error, ValueError) else "a value reaches past its end"
+            raise ValueError(f"record {number} is damaged: {why}") from error
+        yield pos + 1, alleles
 
 
-def _read(file: BinaryIO | GzipFile, length: int, what: str) -> bytes:
-    found = file.read(length)
-    if len(found) < length:
-        raise ValueError(f"the {what} should have {length} bytes, and the file ends after {len(found)}")
-    return found
+def _read(file: BinaryIO, length: int, what: str) -> bytes:
+    content = file.read(length)
+    if len(content) < length:
+        raise ValueError(
+            f"its {what} should have {length} more bytes, and the file ends after {len(content)}"
+        )
+    return content
 
 
-def _contigs(file: BinaryIO | GzipFile) -> dict[int, str]:
-    """Read the header; its contigs by the numbers that records use."""
-    head = file.read(9)
-    if head[:4] != MAGIC + b"\2" or head[4:5] not in (b"\1", b"\2") or len(head) < 9:
-        raise ValueError(f"it begins with {head[:5]!r}; expected BCF version 2.1 or 2.2")
-    text = _read(file, int.from_bytes(head[5:], "little"), "header").rstrip(b"\0")
-    contigs: dict[str, int] = {}
-    lines = text.split(b"\n")
-    for line in lines:
-        if line.startswith(b"##contig="):
-            plain = _QUOTED.sub(b"", line)
-            contig, given = _CONTIG.match(plain), _INDEX.search(plain)
-            if not contig or (b"IDX=" in plain and not given):
-                raise ValueError(f"its header has {line[:80]!r}; expected ##contig=<ID=...>")
-            contigs.setdefault(_text(contig[1]), int(given[1]) if given else len(contigs))
-    if not any(line.startswith(b"#CHROM\tPOS\tID\tREF\tALT\t") for line in lines):
-        raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
-    names = {index: name for name, index in contigs.items()}
-    if len(names) < len(contigs):
-        raise ValueError("two contigs of its header have the same IDX")
-    return names
+def _check_end(content: bytes, end: int, what: str) -> None:
+    if end != len(content):
+        raise ValueError(
+            f"its {what} should have {end} bytes by its columns, and has {len(content)} by its length"
+        )
 
 
-def _record(site: bytes, samples: bytes, contigs: dict[int, str]) -> Record:
-    contig, pos, _, _, info, alleles, formats = _SITE.unpack_from(site)
-    if contig not in contigs:
-        raise ValueError(f"it is on contig number {contig}, and its header has no such contig")
-    if pos < -1:
-        raise ValueError(f"its POS is {pos + 1}; expected 0 or more")
-    name, at = _string(site, _SITE.size)
-    if _CONTROL.search(name):
-        raise ValueError(f"its ID is {name!r}")
-    found = []
-    for _ in range(alleles):
-        allele, at = _string(site, at)
-        if b"," in allele or _CONTROL.search(allele):
-            raise ValueError(f"an allele is {allele!r}")
-        found.append(_text(allele))
-    _check_rest(site, at, info)
-    _check_samples(samples, formats >> 24, formats & 0xFFFFFF)
-    return contigs[contig], pos + 1, _text(name), found[0] if found else "", found[1:]
-
-
-def _check_rest(site: bytes, at: int, info: int) -> None:
-    """Go through FILTER and INFO, which must end where the site ends."""
-    # htslib writes a site without FILTER for a line of a VCF file without that column.
-    if at < len(site) or info:
-        at = _after_values(site, at)
-    for _ in range(info):
-        at = _after_values(site, _after_key(site, at))
-    if at != len(site):
-        raise ValueError(f"its site has {len(site)} bytes, and its columns take {at}")
-
-
-def _check_samples(samples: bytes, formats: int, count: int) -> None:
-    """Go through the columns of the samples, which must end where their bytes end."""
-    at = 0
-    for _ in range(formats):
-        at = _after_values(samples, _after_key(samples, at), count)
-    if at != len(samples):
-        raise ValueError(f"its samples have {len(samples)} bytes, and its columns take {at}")
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="surrogateescape")
-
-
-def _typed(data: bytes, at: int) -> tuple[int, int, int]:
-    """Type and number of the values that begin at an offset, and the offset of the first of them."""
-    kind, count = data[at] & 15, data[at] >> 4
-    at += 1
-    if count == 15:
-        count, at = _integer(data, at)
-        if count < 0:
-            raise ValueError(f"a column has {count} values")
-    if kind not in _SIZES:
-        raise ValueError(f"a column has values of type {kind}, which BCF does not have")
-    return kind, count, at
-
-
-def _integer(data: bytes, at: int) -> tuple[int, int]:
-    """A single integer, and the offset after it."""
-    layout = _INTEGERS.get(data[at] & 15)
-    if layout is None or data[at] >> 4 != 1:
-        raise ValueError(f"byte {data[at]:#04x} is where an integer should begin")
-    return layout.unpack_from(data, at + 1)[0], at + 1 + layout.size
-
-
-def _string(data: bytes, at: int) -> tuple[bytes, int]:
-    kind, count, at = _typed(data, at)
-    if kind != _CHARACTER:
-        raise ValueError(f"an ID or allele is of type {kind}, not characters")
-    if at + count > len(data):
-        raise IndexError
-    value = data[at : at + count]
-    return b"" if value == _MISSING else value, at + count
-
-
-def _after_key(data: bytes, at: int) -> int:
-    key, at = _integer(data, at)
-    if key < 0:
-        raise ValueError(f"the name of an INFO or FORMAT column is number {key}")
+def _end(content: bytes, at: int, columns: int, vectors: int = 1) -> int:
+    """The offset after some columns, each of one or more vectors of values, that begin at an offset."""
+    for _ in range(columns):
+        byte = content[at]
+        if byte >> 4 != 15 and vectors == 1:
+            at += _STEPS[byte]
+            continue
+        count = byte >> 4
+        at += 1
+        if count == 15:
+            size = _INTEGERS.get(content[at])
+            if size is None:
+                raise ValueError(f"byte {content[at]:#04x} is where an integer should begin")
+            at += 1 + size
+            count = int.from_bytes(content[at - size : at], "little", signed=True)
+        at += count * vectors * _SIZES.get(byte & 15, 0)
     return at
-
-
-def _after_values(data: bytes, at: int, vectors: int = 1) -> int:
-    kind, count, at = _typed(data, at)
-    return at + vectors * count * _SIZES[kind]

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 
 
@@ -22,39 +18,9 @@ def quiet() -> Iterator[None]:
         pysam.set_verbosity(before)
 
 
-_VIEW = """
-import sys
-from pysam import bcftools
-bcftools.view("--no-version", "-Ov", "-o", "-", sys.argv[1], catch_stdout=False)
-"""
-
-
-@contextlib.contextmanager
-def as_vcf(path: str | os.PathLike[str]) -> Iterator[Iterator[bytes]]:
-    """The lines of a BCF file as VCF, its text byte by byte, made by bcftools in a process of its own.
-
-    Raises
-    ------
-    ValueError
-        While the lines are read, in their end, when bcftools cannot read the file.
-    """
-    with tempfile.TemporaryFile() as errors:
-        command = [sys.executable, "-P", "-W", "ignore", "-c", _VIEW, os.fspath(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:  # noqa: S603 - no shell
-            assert process.stdout is not None
-
-            def lines() -> Iterator[bytes]:
-                assert process.stdout is not None
-                yield from process.stdout
-                if process.wait():
-                    errors.seek(0)
-                    said = errors.read().decode(errors="replace").strip().splitlines()
-                    raise ValueError(f"bcftools cannot read it: {said[-1] if said else process.returncode}")
-
-            try:
-                yield lines()
-            finally:
-                process.kill()
+def reason(failure: str) -> str:
+    """What bcftools itself says, out of the text of pysam's error."""
+    return failure.rpartition("stderr=")[2].replace("\\n", " ").strip(" '")
 
 
 def is_sorted(lines: Iterable[bytes]) -> bool:

@@ -7,20 +7,18 @@ import dataclasses
 import gzip
 import hashlib
 import io
-import itertools
 import os
 import re
 import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from mifm_kipoi.errors import MIFMError, VariantFileError
 from mifm_kipoi.genomics import bcf
-from mifm_kipoi.genomics.htslib import as_vcf
 from mifm_kipoi.genomics.intervals import Regions
 
 MISSING = "."
@@ -63,6 +61,30 @@ class Variant:
     ref: str
     alt: str
 
+    @property
+    def start(self) -> int:
+        """0-based first base of ``ref``."""
+        return self.pos - 1
+
+    @property
+    def end(self) -> int:
+        """0-based base behind ``ref``: ``[start, end)`` is what the variant replaces."""
+        return self.pos - 1 + len(self.ref)
+
+    @property
+    def is_snv(self) -> bool:
+        """Whether one base is substituted by another, ``A``, ``C``, ``G`` or ``T`` both."""
+        return self.ref in _BASES and self.alt in _BASES and self.ref != self.alt
+
+    @property
+    def key(self) -> str:
+        """``chrom:pos:ref:alt``, the same for all records of one allele; the identifier has no part in it."""
+        return f"{self.chrom}:{self.pos}:{self.ref}:{self.alt}"
+
+    def __str__(self) -> str:
+        """:attr:`key`, for messages."""
+        return self.key
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
@@ -80,12 +102,14 @@ class Record:
     line: bytes
 
 
+_BASES = ("A", "C", "G", "T")
+
 _SEQUENCE = re.compile(r"[A-Z]+", re.IGNORECASE)
 
 
 def _upper(allele: str) -> str:
     """Upper case for bases; symbols such as ``<DEL:ME>`` and breakends stay as they are."""
-    return allele.upper() if _SEQUENCE.fullmatch(allele) else allele
+    return allele.upper() if allele not in _BASES and _SEQUENCE.fullmatch(allele) else allele
 
 
 def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) -> Iterator[Variant]:
@@ -118,7 +142,7 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
 def in_regions(record: Record, regions: Regions) -> bool:
     """Whether the reference allele of a record overlaps any region."""
     variant = record.variants[0]
-    return regions.overlap(variant.chrom, variant.pos - 1, variant.pos - 1 + len(variant.ref))
+    return regions.overlap(variant.chrom, variant.start, variant.end)
 
 
 class VariantFile:
@@ -140,12 +164,13 @@ class VariantFile:
 
     def __init__(self, path: str | os.PathLike[str], lines: bool = False) -> None:
         self.path = Path(path)
-        self._lines = lines
+        self._keep_lines = lines
         self._last = "before the first record"
         self._open = contextlib.ExitStack()
         try:
             with self._explained():
                 self._source = self._open.enter_context(_open_bytes(self.path))
+                self._position: Callable[[], int] = self._source.tell
                 self.header, self._records = self._open_records()
         except MIFMError:
             self.close()
@@ -167,10 +192,10 @@ class VariantFile:
         self._open.close()
 
     @property
-    def share_read(self) -> float:
-        """Share of the file's bytes read so far; 0 where that is not known."""
+    def fraction_read(self) -> float:
+        """Fraction of the file's bytes read so far; 0 where that is not known."""
         try:
-            return self._source.tell() / max(self.path.stat().st_size, 1)
+            return self._position() / max(self.path.stat().st_size, 1)
         except OSError:
             return 0.0
 
@@ -202,42 +227,52 @@ class VariantFile:
 
     def _open_records(self) -> tuple[list[bytes], Iterator[_Fields]]:
         """The header's lines, the last that of the columns, and the records that follow."""
-        source = self._source
-        head = _beginning(source)
+        head = _beginning(self._source)
         gzipped = head[:2] == BGZF_END[:2]
-        is_bcf = (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == bcf.MAGIC
-        header: list[bytes] = []
-        lines: Iterator[bytes] = itertools.repeat(b"")
-        if is_bcf and self._lines:
-            header, lines, source = self._bcf_text()
-        content = self._open.enter_context(gzip.GzipFile(fileobj=source)) if gzipped else source
-        if is_bcf:
-            records = zip(bcf.read_bcf(content), lines, strict=self._lines)
-            return header, ((*fields, line) for fields, line in records)
-        return _vcf_records(content, self._lines)
+        if (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == bcf.MAGIC:
+            return self._bcf_records(gzipped)
+        content = self._open.enter_context(gzip.GzipFile(fileobj=self._source)) if gzipped else self._source
+        return _vcf_records(content, self._keep_lines)
 
-    def _bcf_text(self) -> tuple[list[bytes], Iterator[bytes], io.BufferedReader]:
-        """BCF as text, header and records, which htslib makes of files with names, and the file itself."""
-        path, source = self.path, self._source
+    def _bcf_records(self, compressed: bool) -> tuple[list[bytes], Iterator[_Fields]]:
+        """BCF, read by htslib; the lengths of records are checked where no checksum guards them."""
+        path = self.path
+        # Of a file that it cannot read, bcftools keeps the last lines before the damage to itself.
+        self._last = "near its start"
         if isinstance(self._source.raw, _Stream):
-            file = self._open.enter_context(
+            copy = self._open.enter_context(
                 tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 - the stack is one
             )
-            shutil.copyfileobj(self._source, file)
-            file.flush()
-            path = Path(file.name)
-            source = self._open.enter_context(path.open("rb"))
-        lines = (line.rstrip(b"\n") for line in self._open.enter_context(as_vcf(path)))
-        header = []
-        for line in lines:
-            header.append(line)
-            if line.startswith(_FIRST_COLUMNS):
-                break
-        return header, lines, source
+            shutil.copyfileobj(self._source, copy)
+            copy.flush()
+            path = Path(copy.name)
+        file = self._open.enter_context(path.open("rb", buffering=0))
+        if path == self.path:
+            # The child that reads it moves the position of this very file.
+            self._position = file.tell
+        lines = self._open.enter_context(bcf.as_vcf(file, samples=self._keep_lines))
+        header, records = _vcf_records(lines, self._keep_lines)
+        if not compressed:
+            content = self._open.enter_context(path.open("rb"))
+            records = _same_records(records, bcf.record_sites(content))
+        return header, records
 
 
 _Fields = tuple[str, int, str, str, Sequence[str], bytes]
 """CHROM, POS, ID, REF and the alternative alleles, as in the file, and the record's line."""
+
+
+def _same_records(records: Iterator[_Fields], sites: Iterator[tuple[int, int]]) -> Iterator[_Fields]:
+    """The records that htslib makes of BCF, which must be those that the file's bytes hold."""
+    for number, (pos, alleles) in enumerate(sites, start=1):
+        record = next(records, None)
+        if record is None or record[1] != pos:
+            raise ValueError(f"record {number} is damaged: at position {pos}, htslib does not read it")
+        # In text, a comma within an allele would make two of it.
+        if len(record[4]) != max(alleles - 1, 1) or "," in record[3]:
+            raise ValueError(f"record {number} is damaged: an allele at position {pos} has a comma")
+        yield record
+    yield from records
 
 
 class _Stream(io.RawIOBase):
@@ -338,8 +373,8 @@ def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
     # Where a line end is lost, the next record stands in columns that nobody reads.
     if found > columns and line.split(b"\t", columns)[columns].strip():
         raise ValueError(f"line {number} has {found} columns instead of {columns}; is a line end missing?")
-    fields = line.split(b"\t", 5)[:5]
-    chrom, pos, name, ref, alts = (field.decode(errors="surrogateescape") for field in fields)
+    fields = b"\t".join(line.split(b"\t", 5)[:5])
+    chrom, pos, name, ref, alts = fields.decode(errors="surrogateescape").split("\t")
     if not chrom:
         raise ValueError(f"line {number} has no CHROM")
     if not (pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POS):

@@ -197,7 +197,7 @@ class ScoringRun:
                 content = form.encode(chunk, scored)
                 journal.append(content, chunk.read, scored.status)
                 rows += len(scored)
-                fraction = (chunk.read - first) / (end - first) if end and end > first else file.share_read
+                fraction = (chunk.read - first) / (end - first) if end and end > first else file.fraction_read
                 progress.update(rows, fraction)
 
     def _finish(self, form: OutputFormat, journal: Journal, start: int, file: VariantFile) -> dict[str, Any]:

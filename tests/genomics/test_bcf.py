@@ -1,147 +1,155 @@
-"""BCF read without htslib: records made byte by byte, and damage that is noticed."""
+"""BCF through htslib: the lines that a child process writes, and the checked lengths of records."""
 
 from __future__ import annotations
 
 import gzip
 import io
-import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from mifm_kipoi.genomics.bcf import read_bcf
-from tests.genomics.test_variants import program
+from mifm_kipoi.errors import VariantFileError
+from mifm_kipoi.genomics.bcf import as_vcf, record_sites
+from mifm_kipoi.genomics.variants import Variant, VariantFile, read_variants
+from tests.genomics.fuzz.test_bcf import header, record, site, string
+from tests.genomics.test_variants import HEADER, program
 
-CONTIGS = '##contig=<ID=1,length=9,note="ID=no, IDX=7">\n##contig=<length=9,ID=2>\n'
-
-
-def header(contigs: str = CONTIGS, samples: str = "") -> bytes:
-    text = f"##fileformat=VCFv4.2\n{contigs}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO{samples}\n\0"
-    return b"BCF\2\2" + struct.pack("<I", len(text)) + text.encode()
-
-
-def string(text: bytes) -> bytes:
-    """A typed string: short ones with their length in the type, long ones with an integer behind it."""
-    if len(text) < 15:
-        return bytes([len(text) << 4 | 7]) + text
-    return b"\xf7\x12" + struct.pack("<h", len(text)) + text
-
-
-def site(
-    contig: int = 0,
-    pos: int = 5,
-    name: bytes = b"\x07",
-    alleles: tuple[bytes, ...] = (b"\x17A", b"\x17C"),
-    rest: bytes = b"\x11\x00",
-    info: int = 0,
-    formats: int = 0,
-    samples: int = 0,
-) -> bytes:
-    head = struct.pack("<iiifHHI", contig, pos - 1, 1, 0.0, info, len(alleles), formats << 24 | samples)
-    return head + name + b"".join(alleles) + rest
-
-
-def record(site: bytes, samples: bytes = b"") -> bytes:
-    return struct.pack("<II", len(site), len(samples)) + site + samples
-
-
-def read(content: bytes) -> list[tuple[str, int, str, str, list[str]]]:
-    return list(read_bcf(io.BytesIO(content)))
-
-
-def test_literals() -> None:
-    info = (
-        b"\x11\x01" + b"\x11\x05"  # an integer
-        b"\x11\x02" + b"\x25\0\0\0\0\0\0\0\0"  # two floats
-        b"\x12\x03\x01" + b"\x00"  # a flag, whose name has two bytes
-        b"\x11\x04" + string(b"x" * 300)
-    )
-    genotypes = b"\x11\x01" + b"\x21\x02\x04\x02\x02" + b"\x11\x02" + b"\x12\x01\x00\x02\x00"
-    long = b"ACGT" * 100
-    content = header(samples="\tFORMAT\tS1\tS2") + b"".join(
-        [
-            record(site()),
-            record(site(1, 0, string(b"rs1"), (string(long), b"\x17*", string(b"<DEL>")))),
-            record(site(rest=b"\x21\0\1" + info, info=4, formats=2, samples=2), genotypes),
-            record(site(alleles=(b"\x17A",), rest=b"\x00")),
-            record(site(alleles=(b"\x07", b"\x07"), rest=b"")),
-            record(site(name=b"\x17\x07", alleles=(b"\x17A", b"\x17\x07"))),
-        ]
-    )
-    assert read(content) == [
-        ("1", 5, "", "A", ["C"]),
-        ("2", 0, "rs1", long.decode(), ["*", "<DEL>"]),
-        ("1", 5, "", "A", ["C"]),
-        ("1", 5, "", "A", []),
-        ("1", 5, "", "", [""]),
-        ("1", 5, "", "A", [""]),
-    ]
-
-
-def test_contigs_are_numbered_by_idx() -> None:
-    contigs = "##contig=<ID=b,IDX=4>\n##contig=<ID=a,length=3,IDX=0>\n"
-    assert [row[0] for row in read(header(contigs) + record(site(4)) + record(site(0)))] == ["b", "a"]
-
-
-def test_a_contig_declared_twice_has_its_first_number() -> None:
-    contigs = "##contig=<ID=a>\n##contig=<ID=a>\n##contig=<ID=b>\n"
-    assert [row[0] for row in read(header(contigs) + record(site(1)))] == ["b"]
-
-
-@pytest.mark.parametrize(
-    ("content", "match"),
-    [
-        (b"BCF\4\2" + header()[5:], "begins with b'BCF.x04.x02'; expected BCF version 2.1 or 2.2"),
-        (b"BCF\2\2\1", "expected BCF version"),
-        (header()[:-1], r"the header should have \d+ bytes, and the file ends after \d+"),
-        (b"BCF\2\2\3\0\0\0##\n", "its header has no end"),
-        (header("##contig=<length=5>\n"), "its header has b'##contig=<length=5>'; expected"),
-        (header("##contig=<ID=a,IDX=x>\n"), "its header has b'##contig=<ID=a,IDX=x>'"),
-        (header("##contig=<ID=a,IDX=1>\n##contig=<ID=b,IDX=1>\n"), "have the same IDX"),
-    ],
+DEFINITIONS = (
+    "##contig=<ID=1,length=9>\n##contig=<ID=2,length=9>\n"
+    '##INFO=<ID=I,Number=.,Type=Integer,Description="x">\n##INFO=<ID=F,Number=.,Type=Float,Description="x">\n'
+    '##INFO=<ID=S,Number=1,Type=String,Description="x">\n'
+    '##FORMAT=<ID=A,Number=.,Type=Integer,Description="x">\n'
 )
-def test_damaged_headers(content: bytes, match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        read(content)
+"""In the dictionary of strings, PASS is number 0, I 1, F 2, S 3 and A 4."""
+
+INFO = b"\x11\x01\x11\x05\x12\x02\x00\x25" + bytes(8) + b"\x11\x03" + string(b"x" * 300)
+"""An integer, two floats under a name of two bytes, and a long string."""
+
+TWO_SAMPLES = b"\x11\x04" + b"\x21\x02\x04\x02\x02"
+"""Two integers of one byte for each of two samples."""
+
+
+def bcf(*records: bytes, samples: str = "\tFORMAT\tS1\tS2") -> bytes:
+    return header(DEFINITIONS, samples) + b"".join(records)
+
+
+SAMPLES = record(site(rest=b"\x11\0" + INFO, info=3, formats=1, samples=2), TWO_SAMPLES)
+PLAIN = record(site(1, 7, string(b"rs1"), (string(b"AC" * 200), b"\x17*", string(b"<DEL>"))))
+WITHOUT = record(site(formats=0, samples=0))
+
+
+def sites(content: bytes) -> list[tuple[int, int]]:
+    return list(record_sites(io.BytesIO(content)))
+
+
+def test_sites_of_literals() -> None:
+    assert sites(bcf(SAMPLES, PLAIN, record(site(alleles=(b"\x17A",), rest=b"")))) == [(5, 2), (7, 3), (5, 1)]
+    assert sites(bcf()) == []
 
 
 @pytest.mark.parametrize(
     ("damaged", "match"),
     [
-        (b"\x20\0\0", "it is cut in its first 8 bytes"),
-        (record(site())[:-1], "the site should have 31 bytes, and the file ends after 30"),
-        (record(site(), b"abc")[:-1], "the samples should have 3 bytes, and the file ends after 2"),
-        (record(b"short"), "a value reaches past its end"),
-        (record(site(2)), "contig number 2, and its header has no such contig"),
-        (record(site(-1)), "contig number -1"),
-        (record(site(pos=-1)), "its POS is -1"),
-        (record(site(name=b"\x11\x05")), "an ID or allele is of type 1"),
-        (record(site(name=b"\x37a\tb")), "its ID is b'a.tb'"),
-        (record(site(alleles=(b"\x17A", b"\x11\x00"))), "an ID or allele is of type 1"),
-        (record(site(alleles=(b"\x37A,C",))), "an allele is b'A,C'"),
-        (record(site(alleles=(b"\x27A\0",))), "an allele is b'A.x00'"),
-        (record(site(alleles=(b"\x27A\x07",))), "an allele is b'A.x07'"),
-        (record(site(alleles=(b"\xf7\x11\xffA",))), "a column has -1 values"),
-        (record(site(alleles=(b"\xf7\x17A",))), "byte 0x17 is where an integer should begin"),
-        (record(site(alleles=(b"\x17A", b"\xf7\x11\x7fC"))), "a value reaches past its end"),
-        (record(site(rest=b"\x16\x00")), "values of type 6, which BCF does not have"),
-        (record(site(rest=b"\x11\0\x11\0\x11\0")), "its site has 35 bytes, and its columns take 31"),
-        (record(site(rest=b"\x41\0")), "its site has 31 bytes, and its columns take 34"),
+        (b"\x20\0\0", "it is cut in its first 32 bytes"),
+        (record(site())[:-1], "its site should have 7 more bytes, and the file ends after 6"),
+        (record(site(), b"abc")[:-1], "its samples should have 3 more bytes, and the file ends after 2"),
         (record(site(info=1)), "a value reaches past its end"),
-        (record(site(rest=b"\x11\0\x11\xff\x11\0", info=1)), "column is number -1"),
-        (record(site(), b"\x11\x01\x11\x02"), "its samples have 4 bytes, and its columns take 0"),
-        (record(site(formats=1, samples=3), b"\x11\x01\x11\x02"), "4 bytes, and its columns take 6"),
-        # Two records in one, by the length of the first:
-        (record(site() + record(site())), "its site has 70 bytes, and its columns take 31"),
+        (record(site(alleles=(b"\xf7\x17A",))), "byte 0x17 is where an integer should begin"),
+        (record(site(rest=b"\x11\0\x11\0\x11\0")), "its site should have 7 bytes by its columns, and has 11"),
+        (record(site(rest=b"\x41\0")), "its site should have 10 bytes by its columns, and has 7"),
+        (record(site(), b"\x11\x01\x11\x02"), "its samples should have 0 bytes by its columns, and has 4"),
+        (record(site(formats=1, samples=3), TWO_SAMPLES), "its samples should have 9 bytes by .*, and has 7"),
+        # Two records in one, by the length of the first, of which htslib says nothing:
+        (record(site() + record(site())), "its site should have 7 bytes by its columns, and has 46"),
     ],
 )
-def test_damaged_records(damaged: bytes, match: str) -> None:
-    """The record before it is read, the error counts from one."""
-    records = read_bcf(io.BytesIO(header() + record(site()) + damaged))
-    assert next(records) == ("1", 5, "", "A", ["C"])
+def test_lengths_that_are_wrong(damaged: bytes, match: str) -> None:
+    """The record before is read, the error counts from one."""
+    records = record_sites(io.BytesIO(bcf(SAMPLES, damaged)))
+    assert next(records) == (5, 2)
     with pytest.raises(ValueError, match=f"record 2 is damaged: .*{match}"):
         next(records)
+
+
+def test_a_record_of_two_is_an_error_in_an_uncompressed_file(tmp_path: Path) -> None:
+    """bcftools, and cyvcf2 as well, make one record of it and end well."""
+    content = bcf(WITHOUT, record(site(pos=6) + record(site(pos=7))), samples="")
+    path = tmp_path / "x.bcf"
+    path.write_bytes(content)
+    with path.open("rb", buffering=0) as file, as_vcf(file) as lines:
+        assert [line.split(b"\t")[1] for line in lines if not line.startswith(b"#")] == [b"5", b"6"]
+    with pytest.raises(VariantFileError, match=r"x.bcf after 1:5: record 2 is damaged: its site should have"):
+        list(read_variants(path))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param(record(site(2)), id="contig that the header lacks"),
+        pytest.param(record(site(pos=-1)), id="negative position"),
+        pytest.param(record(site(name=b"\x11\x05")), id="ID of a number"),
+        pytest.param(record(site(name=string(b"a\tb"))), id="tab in an ID"),
+        pytest.param(record(site(alleles=(string(b"A,C"),))), id="comma in REF"),
+        pytest.param(record(site(alleles=(b"\x17A", string(b"A,C")))), id="comma in ALT"),
+        pytest.param(record(site(rest=b"\x16\x00")), id="type that BCF does not have"),
+        pytest.param(record(site(rest=b"\x11\0\x11\x09\x11\0", info=1)), id="INFO that the header lacks"),
+    ],
+)
+def test_damage_that_htslib_notices(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "x.bcf"
+    path.write_bytes(bcf(WITHOUT, damaged, samples=""))
+    with pytest.raises(VariantFileError, match=r"x.bcf (near its start|after 1:5): "):
+        list(read_variants(path))
+
+
+def test_lines_with_and_without_samples(tmp_path: Path) -> None:
+    path = tmp_path / "x.bcf"
+    path.write_bytes(bcf(SAMPLES))
+    for samples, end in ((True, b"\tA\t2,4\t2,2"), (False, b"")):
+        with path.open("rb", buffering=0) as file, as_vcf(file, samples) as lines:
+            *head, line = lines
+        assert head[0].startswith(b"##fileformat=VCFv4.2")
+        assert head[-1].endswith(b"INFO\tFORMAT\tS1\tS2\n" if samples else b"INFO\n")
+        assert line == b"1\t5\t.\tA\tC\t0\tPASS\tI=5;F=0,0;S=" + b"x" * 300 + end + b"\n"
+
+
+def test_the_child_ends_with_the_reader(tmp_path: Path) -> None:
+    """More is written than a pipe holds, and nobody reads it."""
+    path = tmp_path / "x.bcf"
+    path.write_bytes(bcf(*[SAMPLES] * 20_000))
+    with VariantFile(path) as file:
+        assert next(iter(file)).variants[0].pos == 5
+        assert 0 < file.fraction_read <= 1
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_id_that_is_not_utf8_survives(tmp_path: Path, compressed: bool) -> None:
+    content = bcf(record(site(name=string(b"rs\xe9"))), samples="")
+    path = tmp_path / "x.bcf"
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    for lines in (False, True):
+        with VariantFile(path, lines=lines) as file:
+            ((record_read),) = file
+        (variant,) = record_read.variants
+        assert variant == Variant("1", 5, "rs\udce9", "A", "C")
+        assert record_read.line == (b"1\t5\trs\xe9\tA\tC\t0\tPASS\t." if lines else b"")
+
+
+def test_bcf_2_1_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.bcf"
+    path.write_bytes(b"BCF\2\1" + bcf(WITHOUT, samples="")[5:])
+    with pytest.raises(VariantFileError, match=r"x.bcf near its start: bcftools cannot read it"):
+        list(read_variants(path))
+
+
+def test_a_plain_gzip_file_that_is_cut(tmp_path: Path) -> None:
+    packed = gzip.compress(bcf(*[SAMPLES] * 3000))
+    for cut in (len(packed) // 2, len(packed) - 8, len(packed) - 1):
+        path = tmp_path / f"{cut}.bcf"
+        path.write_bytes(packed[:cut])
+        with pytest.raises(VariantFileError, match=rf"cannot read .*{cut}.bcf"):
+            list(read_variants(path))
 
 
 @pytest.mark.parametrize("kind", ["-Ob", "-Ou"])
@@ -149,10 +157,28 @@ def test_cyvcf2_reads_the_same(example: Path, tmp_path: Path, kind: str) -> None
     cyvcf2 = pytest.importorskip("cyvcf2")
     path = tmp_path / "x.bcf"
     vcf = example / "variants.vcf"
-    subprocess.run([program("bcftools"), "view", kind, "-o", path, vcf], check=True, capture_output=True)
+    written = subprocess.run([program("bcftools"), "view", kind, vcf], check=True, capture_output=True).stdout
+    assert (written[:3] == b"BCF") == (kind == "-Ou")
+    path.write_bytes(written)
     reader = cyvcf2.VCF(str(path))
-    expected = [(row.CHROM, row.POS, row.ID or "", row.REF, row.ALT) for row in reader]
+    expected = [(row.CHROM, row.POS, row.ID or ".", row.REF, row.ALT or ["."]) for row in reader]
     reader.close()
     assert len(expected) > 30
-    with gzip.open(path) as file:
-        assert list(read_bcf(file)) == expected
+    with VariantFile(path) as file:
+        found = [record.variants for record in file]
+    assert [
+        (first.chrom, first.pos, first.id, first.ref, [first.alt, *(each.alt for each in rest)])
+        for first, *rest in found
+    ] == expected
+
+
+def test_header_lines(tmp_path: Path) -> None:
+    """The header's lines are those of a VCF, the last that of the columns."""
+    source = tmp_path / "x.vcf"
+    source.write_text(HEADER)
+    path = tmp_path / "x.bcf"
+    subprocess.run([program("bcftools"), "view", "-Ob", "-o", path, source], check=True)
+    with VariantFile(path, lines=True) as file:
+        assert file.header[0] == b"##fileformat=VCFv4.2"
+        assert b"##contig=<ID=2,length=100000>" in file.header
+        assert file.header[-1] == b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"

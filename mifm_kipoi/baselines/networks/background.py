@@ -174,7 +174,7 @@ def fit_background(
             moments.compared, moments.mismatches = check.compared, check.mismatches
             _write_note(note, moments, identity)
             if progress:
-                progress.update(moments.count + moments.left_out, file.share_read)
+                progress.update(moments.count + moments.left_out, file.fraction_read)
     if moments.count < 2:
         note.unlink()
         raise InputError(

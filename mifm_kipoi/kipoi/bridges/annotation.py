@@ -7,47 +7,19 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import cyvcf2
 from Bio import bgzf
 
 from mifm_kipoi.conventions import Status
+from mifm_kipoi.genomics.variants import VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, put_definitions, put_info, split_record
 from mifm_kipoi.kipoi.bridges.shared import STATUS, Reason
 
 Allele = tuple[bytes, bytes, bytes, bytes]
 """CHROM, POS, REF and ALT as in a VCF file, alleles in upper case."""
-
-
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Stream the lines of a VCF file (plain, gzip, bgzip), or of a BCF file as they are in a VCF.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    bytes
-        The header's lines, then one line per record, without line ends.
-    """
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if gzipped else path.open("rb") as lines:
-        if lines.read(3) != b"BCF":
-            lines.seek(0)
-            for line in lines:
-                if text := line.rstrip(b"\r\n"):
-                    yield text
-            return
-    with contextlib.closing(cyvcf2.VCF(str(path))) as reader:
-        yield from reader.raw_header.encode().splitlines()
-        for record in reader:
-            yield str(record).rstrip("\n").encode()
 
 
 @contextlib.contextmanager
@@ -72,9 +44,10 @@ class AnnotatedVcf:
 
     Parameters
     ----------
-    source : Path
-        The original VCF or BCF file.
+    source : VariantFile
+        The original VCF or BCF file, opened to keep the text of its records.
     target : binary file
+        Where the annotated VCF goes.
     reasons : sequence of Reason
         One for every ALT, in the order of the original; one for a record without ALT.
     prefix : str
@@ -89,7 +62,7 @@ class AnnotatedVcf:
 
     def __init__(
         self,
-        source: Path,
+        source: VariantFile,
         target: IO[bytes],
         reasons: Sequence[Reason],
         *,
@@ -107,14 +80,12 @@ class AnnotatedVcf:
         self._tags = {*self._score_tags, self._id_tag, STATUS.encode()}
         self._row = 0
         self._found: collections.deque[tuple[Allele, list[bytes]]] = collections.deque()
-        self._records = self._copy_header(read_lines(source), outputs)
+        self._records = (record.line for record in source)
+        self._write_header(source.header, outputs)
         self._advance()
 
-    def _copy_header(self, lines: Iterator[bytes], outputs: Sequence[str]) -> Iterator[bytes]:
-        """Write the header, our lines at its end; give the lines that follow."""
-        header = [next(lines)]
-        while header[-1].startswith(b"##"):
-            header.append(next(lines))
+    def _write_header(self, header: Sequence[bytes], outputs: Sequence[str]) -> None:
+        """Write the header of the original, our lines at its end."""
         # kipoi_veff's parser takes the names of the outputs from what follows the colon.
         described = [
             (
@@ -131,7 +102,6 @@ class AnnotatedVcf:
         ]
         for line in put_definitions(header, self._tags, definitions):
             self._target.write(line + b"\n")
-        return lines
 
     def __call__(self, predictions: dict[str, Any], records: Sequence[Any], line_ids: Sequence[str]) -> None:
         """Take the scores of a batch, as kipoi_veff calls its writers.

@@ -32,7 +32,7 @@ from typing import Any
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
-from mifm_kipoi.genomics.variants import Variant, read_variants
+from mifm_kipoi.genomics.variants import Variant, VariantFile, read_variants
 from mifm_kipoi.kipoi import compatibility
 from mifm_kipoi.kipoi.bridges import mutation_maps
 from mifm_kipoi.kipoi.bridges import shared as bridge
@@ -209,9 +209,13 @@ def _score_variants(
         else:
             prefix = SyncPredictonsWriter(model).info_tag_prefix
             compressed = Path(output_vcf).suffix in (".gz", ".bgz")
-            with written_whole(output_vcf) as temporary, open_vcf(temporary, compressed) as target:
+            with (
+                VariantFile(input_vcf, lines=True) as source,
+                written_whole(output_vcf) as temporary,
+                open_vcf(temporary, compressed) as target,
+            ):
                 out = AnnotatedVcf(
-                    Path(input_vcf),
+                    source,
                     target,
                     reasons,
                     prefix=prefix,

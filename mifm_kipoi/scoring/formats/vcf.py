@@ -6,14 +6,14 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import FormatError, OptionError, OutputError
-from mifm_kipoi.genomics.htslib import is_sorted, quiet
+from mifm_kipoi.genomics.bcf import as_vcf
+from mifm_kipoi.genomics.htslib import is_sorted, quiet, reason
 from mifm_kipoi.genomics.vcf_text import declare_all, put_definitions, put_info, split_record
 from mifm_kipoi.scoring.formats.tsv import Bgzipped, OutputFormat
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
@@ -143,9 +143,8 @@ class Bcf(Vcf):
 
     @contextlib.contextmanager
     def _opened(self, part: Path) -> Iterator[Iterable[bytes]]:
-        with tempfile.NamedTemporaryFile(suffix=".vcf") as file:
-            _bcftools("view", "--no-version", "-Ov", "-o", file.name, str(part))
-            yield file
+        with part.open("rb", buffering=0) as file, as_vcf(file) as lines:
+            yield lines
 
 
 def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
@@ -163,6 +162,5 @@ def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
         with quiet():
             found: str = getattr(bcftools, command)(*arguments, catch_stdout=catch_stdout)
     except SamtoolsError as error:
-        reason = str(error).rpartition("stderr=")[2].replace("\\n", " ").strip(" '")
-        raise OutputError(f"bcftools {command}: {reason}") from error
+        raise OutputError(f"bcftools {command}: {reason(str(error))}") from error
     return found
