@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth.arms import Arm
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import BenchmarkError, write_table
-from mifm_kipoi.statistics.bootstrap import Clusters, Estimate
+from mifm_kipoi.statistics.bootstrap import Bootstrap
+from mifm_kipoi.statistics.estimates import Estimate, Values
 from mifm_kipoi.statistics.ranking import Curve, top_k
-
-Values = npt.NDArray[np.float64]
 
 FDRS = (0.05, 0.1, 0.2)
 
 SIZE_BOUNDS = ((1, 9), (10, 20), (21, 40), (41, 80), (81, 10_000))
-"""Sizes of bags that are looked at apart, inclusive."""
+"""Ranges of sizes of bags, inclusive, in which top-1 is reported."""
 
 _POINTS = 200
 """Of the curves that are drawn."""
@@ -30,7 +29,7 @@ _POINTS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """What an arm says of the test variants.
+    """Scores of the test variants by an arm.
 
     Parameters
     ----------
@@ -61,13 +60,13 @@ class Test:
         Rows of :func:`benchmarks.known_truth.datasets.held_out_variants`.
     """
 
-    __test__ = False  # it is none of pytest's
+    __test__ = False  # not a test of pytest
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.table = table.reset_index(drop=True)
         self.bag = self.table["bag"].to_numpy(np.int64)
         self.causal = self.table["causal"].to_numpy(bool)
-        self.rows = Clusters(self.table["genealogy"].to_numpy(np.int64))
+        self.rows = Bootstrap.of_clusters(self.table["genealogy"].to_numpy(np.int64))
         self.bags = self.table.groupby("bag").agg(
             genealogy=("genealogy", "first"), size=("size", "first"), causal=("causal", "any")
         )
@@ -77,20 +76,20 @@ class Test:
             )
 
     def top(self, score: Values, k: int, bags: pd.Index | None = None) -> Estimate:
-        """Share of bags with a causal variant that have one among the first k."""
+        """Fraction of bags with a causal variant that have one among the first k."""
         hits = top_k(score, self.bag, self.causal, k)
         hits = hits if bags is None else hits[hits.index.isin(bags)]
         genealogy = self.bags["genealogy"][hits.index].to_numpy(np.int64)
-        return Clusters(genealogy).mean(hits.to_numpy(np.float64))
+        return Bootstrap.of_clusters(genealogy).mean(hits.to_numpy(np.float64))
 
     def metrics(self, score: Values) -> dict[str, Estimate]:
         """By name, as the report knows them."""
         curve = Curve(score, self.causal)
-        found = {"top_1": self.top(score, 1), "top_5": self.top(score, 5)}
-        found["auprc"] = self.rows.interval(curve.average_precision)
+        metrics = {"top_1": self.top(score, 1), "top_5": self.top(score, 5)}
+        metrics["auprc"] = self.rows.estimate(curve.average_precision)
         for fdr in FDRS:
-            found[f"power_at_fdr_{fdr}"] = self.rows.interval(lambda w, fdr=fdr: power_at_fdr(curve, fdr, w))
-        return found
+            metrics[f"power_at_fdr_{fdr}"] = self.rows.estimate(functools.partial(power_at_fdr, curve, fdr))
+        return metrics
 
 
 def write_results(folder: Path, test: Test, scored: Sequence[Scored]) -> None:
@@ -111,8 +110,8 @@ def write_results(folder: Path, test: Test, scored: Sequence[Scored]) -> None:
 def _metrics(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
     rows = []
     for one in scored:
-        found = test.metrics(one.score)
-        rows += [{"arm": one.arm.name, "metric": name, **vars(value)} for name, value in found.items()]
+        metrics = test.metrics(one.score)
+        rows += [{"arm": one.arm.name, "metric": name, **vars(value)} for name, value in metrics.items()]
         if one.pip is not None:
             error = calibration_error(one.pip, test.causal)
             rows.append(
@@ -168,7 +167,7 @@ def _curves(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
 
 
 def _envelope(table: pd.DataFrame) -> pd.DataFrame:
-    """The highest power up to each share of false ones."""
+    """The highest power up to each fraction of false positives."""
     ordered = table.sort_values(["arm", "fdr", "power"], kind="stable")
     ordered["power"] = ordered.groupby("arm")["power"].cummax()
     return ordered[["arm", "fdr", "power"]]
@@ -216,11 +215,11 @@ def _differences(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
     hits = {one.arm.name: top_k(one.score, test.bag, test.causal, 1) for one in scored}
     rows = []
     for name, own in hits.items():
-        genealogies = Clusters(test.bags["genealogy"][own.index].to_numpy(np.int64))
+        genealogies = Bootstrap.of_clusters(test.bags["genealogy"][own.index].to_numpy(np.int64))
         for other in ("lowest_p", "abf", "random"):
             if name != other and other in hits:
-                found = genealogies.mean((own - hits[other]).to_numpy(np.float64))
-                rows.append({"arm": name, "against": other, "metric": "top_1", **vars(found)})
+                difference = genealogies.mean((own - hits[other]).to_numpy(np.float64))
+                rows.append({"arm": name, "against": other, "metric": "top_1", **vars(difference)})
     return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
 
 
@@ -232,8 +231,9 @@ def credible_sets(
     Parameters
     ----------
     test : Test
+        The variants of test bags.
     scored : sequence of Scored
-        Those with PIPs are looked at.
+        Those without PIPs are left out.
     ld : mapping of int to numpy.ndarray
         Of each bag the correlations of its variants, in the order of the table.
     """
@@ -241,16 +241,16 @@ def credible_sets(
     for one in scored:
         if one.pip is None:
             continue
-        found = []
+        sets = []
         for bag, members in test.table.groupby("bag").indices.items():
             if not test.causal[members].any():
                 continue
             chosen = credible_set(one.pip[members])
             pure = np.nan if ld is None else float(np.abs(ld[bag][np.ix_(chosen, chosen)]).min())
-            found.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
-        table = pd.DataFrame(found, columns=["bag", "covered", "size", "purity"])
+            sets.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
+        table = pd.DataFrame(sets, columns=["bag", "covered", "size", "purity"])
         genealogy = test.bags["genealogy"][table["bag"]].to_numpy(np.int64)
-        coverage = Clusters(genealogy).mean(table["covered"].to_numpy(np.float64))
+        coverage = Bootstrap.of_clusters(genealogy).mean(table["covered"].to_numpy(np.float64))
         rows.append(
             {
                 "arm": one.arm.name, "sets": len(table), "coverage": coverage.value, "low": coverage.low,

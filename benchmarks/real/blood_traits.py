@@ -1,8 +1,8 @@
 """Do scores put the variants with the highest PIPs of their block first? Blood traits of UK Biobank.
 
 The table has ``SNP PP region CHR POS MAF p.value ZSCORE trait``, ``SNP`` as ``chrom:pos_REF_ALT``; a block is
-one region of one trait. Blocks of several traits lie over the same bases, so intervals draw whole places:
-blocks whose variants overlap.
+one region of one trait. Blocks of several traits lie over the same bases, so intervals resample loci: blocks
+whose variants overlap.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import pandas as pd
 from mifm_kipoi import Genome
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.statistics.bootstrap import Clusters, Estimate, estimate
+from mifm_kipoi.statistics.bootstrap import Bootstrap
+from mifm_kipoi.statistics.estimates import Estimate, estimate
+from mifm_kipoi.statistics.ranking import among_first
 from mifm_kipoi.support.files import written_whole
 
 KEYS = ["chrom", "pos", "ref", "alt"]
 
 TOPS = (1, 5)
-"""How many of a block's first variants are looked at."""
+"""Numbers of first variants of a block."""
 
 
 def read_rows(table: Path, fasta: Path) -> pd.DataFrame:
@@ -32,18 +34,21 @@ def read_rows(table: Path, fasta: Path) -> pd.DataFrame:
 
     Parameters
     ----------
-    table, fasta : Path
+    table : Path
+        PIPs, p-values and z-scores of blocks, tab-separated.
+    fasta : Path
+        Genome of the same build.
 
     Returns
     -------
     pandas.DataFrame
-        ``chrom, pos, ref, alt, pip, p_value, z``, and ``block`` and ``place``, numbers from 0; blocks that
-        overlap share a place.
+        ``chrom, pos, ref, alt, pip, p_value, z``, and ``block`` and ``locus``, numbers from 0; blocks that
+        overlap are one locus.
 
     Raises
     ------
     InputError
-        When no row is left.
+        When no row has a full window.
     """
     rows = pd.read_csv(table, sep="\t", dtype={"CHR": str, "region": str, "trait": str})
     genome = Genome(fasta)
@@ -56,17 +61,17 @@ def read_rows(table: Path, fasta: Path) -> pd.DataFrame:
         raise InputError(
             f"no row of {table} has a full window in {fasta}; expected some of the same genome build"
         )
-    found = pd.DataFrame({
+    kept = pd.DataFrame({
         "chrom": rows["CHR"], "pos": rows["POS"], "ref": alleles["ref"], "alt": alleles["alt"],
         "pip": rows["PP"], "p_value": rows["p.value"], "z": rows["ZSCORE"],
         "block": rows.groupby(["trait", "CHR", "region"]).ngroup(),
     })[inside].reset_index(drop=True)  # fmt: skip
-    found["block"] = pd.factorize(found["block"])[0]
-    ends = found.groupby("block").agg(chrom=("chrom", "first"), start=("pos", "min"), end=("pos", "max"))
+    kept["block"] = pd.factorize(kept["block"])[0]
+    ends = kept.groupby("block").agg(chrom=("chrom", "first"), start=("pos", "min"), end=("pos", "max"))
     ends = ends.sort_values(["chrom", "start"])
     reached = ends.groupby("chrom")["end"].cummax().shift(fill_value=0)
     begins = (ends["chrom"] != ends["chrom"].shift()) | (ends["start"] > reached)
-    return found.assign(place=found["block"].map(begins.cumsum() - 1))
+    return kept.assign(locus=kept["block"].map(begins.cumsum() - 1))
 
 
 def write_variants(rows: pd.DataFrame, vcf: Path, associations: Path) -> int:
@@ -100,6 +105,7 @@ class Enrichment:
     Parameters
     ----------
     score : str
+        Name of the score.
     top : int
         How many variants of each block; ties count by their expectation.
     blocks, variants : int
@@ -107,8 +113,8 @@ class Enrichment:
     ratio : Estimate
         ``sum over blocks of the mean PIP of the first / sum of the mean PIP of all``; 1 is chance.
     p_value : float
-        Share of exchanges of scores between the variants of places that give as much, one added to both
-        counts.
+        Fraction of permutations of scores between the variants of a locus that give as much, one added to
+        both counts.
     """
 
     score: str
@@ -132,66 +138,43 @@ def enrichment(
     Parameters
     ----------
     rows : pandas.DataFrame
-        With ``pip, block, place`` and, where variants are in several blocks, their keys (:func:`read_rows`).
+        With ``pip, block, locus`` and, where variants are in several blocks, their keys (:func:`read_rows`).
     score : numpy.ndarray of float64, shape (n,)
-        NaN where there is none.
+        NaN where a variant has no score.
     name : str
+        Of the score.
     top : int
+        How many first variants of each block; all of a block that has fewer.
     permutations, seed : int
+        For the p-value; the seed is that of the resamples too.
     """
     scored = np.isfinite(score)
     size = rows[scored].groupby("block")["pip"].transform("size")
     table = rows[scored].assign(score=score[scored])[size > 1]
     pip, block = table["pip"].to_numpy(), pd.factorize(table["block"])[0]
     mean = np.bincount(block, pip) / np.bincount(block)
-    first = np.bincount(block, pip * first_shares(table["score"].to_numpy(), block, top))
-    clusters = Clusters(table.groupby(block)["place"].first().to_numpy(), seed=seed)
+    per_variant = pip / np.minimum(top, np.bincount(block))[block]
+    first = np.bincount(block, per_variant * among_first(table["score"].to_numpy(), block, top))
+    loci = Bootstrap.of_clusters(table.groupby(block)["locus"].first().to_numpy(), seed=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        resampled = clusters.means(first) / clusters.means(mean)
-    # Blocks of several traits share variants, so scores are exchanged between the variants of a place.
+        resampled = loci.means(first) / loci.means(mean)
+    # Blocks of several traits share variants, so scores are permuted between the variants of a locus.
     keys = [key for key in KEYS if key in table]
     variant = table.groupby(keys, sort=False).ngroup().to_numpy() if keys else np.arange(len(table))
-    place, values = np.empty(variant.max() + 1, np.int64), np.empty(variant.max() + 1)
-    place[variant], values[variant] = table["place"], table["score"]
+    locus, values = np.empty(variant.max() + 1, np.int64), np.empty(variant.max() + 1)
+    locus[variant], values[variant] = table["locus"], table["score"]
     generator = np.random.default_rng(seed)
-    by_place = np.argsort(place, kind="stable")
+    by_locus = np.argsort(locus, kind="stable")
     as_much = 0
     for _ in range(permutations):
         shuffled = np.empty_like(values)
-        shuffled[by_place] = values[np.lexsort((generator.random(len(values)), place))]
-        drawn = (pip * first_shares(shuffled[variant], block, top)).sum()
+        shuffled[by_locus] = values[np.lexsort((generator.random(len(values)), locus))]
+        drawn = (per_variant * among_first(shuffled[variant], block, top)).sum()
         as_much += bool(drawn >= first.sum() - 1e-12)
     return Enrichment(
-        name, top, len(first), len(table), estimate(float(first.sum() / mean.sum()), resampled),
-        (1 + as_much) / (1 + permutations),
+        name, top, len(first), len(table),
+        estimate(float(first.sum() / mean.sum()), resampled, loci.blocks), (1 + as_much) / (1 + permutations),
     )  # fmt: skip
-
-
-def first_shares(
-    score: npt.NDArray[np.float64], block: npt.NDArray[np.int64], top: int
-) -> npt.NDArray[np.float64]:
-    """The share of each variant in the mean over the first ``top`` of its block.
-
-    Parameters
-    ----------
-    score : numpy.ndarray of float64, shape (n,)
-    block : numpy.ndarray of int64, shape (n,)
-        From 0 on, without gaps.
-    top : int
-        All of a block that has fewer.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n,)
-        They sum to 1 in each block; equal scores share what is left.
-    """
-    order = np.lexsort((-score, block))
-    size = np.bincount(block)
-    count = np.minimum(top, size)
-    edge = score[order][np.cumsum(size) - size + count - 1][block]
-    above, tied = score > edge, score == edge
-    left = count - np.bincount(block, above)
-    return np.where(above, 1.0, np.where(tied, (left / np.bincount(block, tied))[block], 0.0)) / count[block]
 
 
 def enrichments(
@@ -202,10 +185,13 @@ def enrichments(
     Parameters
     ----------
     rows : pandas.DataFrame
+        From :func:`read_rows`.
     scores : pandas.DataFrame
         ``chrom, pos, ref, alt`` and the columns, as ``mifm compare`` joins them.
     columns : sequence of str
+        Scores to evaluate.
     seed : int
+        Of the random score, permutations and resamples.
     """
     merged = rows[KEYS].merge(scores[[*KEYS, *columns]], how="left", on=KEYS)
     merged["own p-value"] = rows["z"].abs().to_numpy()

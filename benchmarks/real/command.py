@@ -88,7 +88,7 @@ def _blood_traits(options: argparse.Namespace) -> None:
             "table": {"name": Path(options.table).name, "sha256": sha256_of(options.table)},
             "fasta": {"name": Path(options.fasta).name, "sha256": sha256_of(options.fasta)},
             "blocks": int(rows["block"].nunique()),
-            "places": int(rows["place"].nunique()),
+            "places": int(rows["locus"].nunique()),
             "rows": len(rows),
             "variants": variants,
             "enrichment": [dataclasses.asdict(each) for each in found],
@@ -116,8 +116,8 @@ def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
         "Enrichment",
         (
             f"{len(rows)} rows of {rows['block'].nunique()} blocks (regions of traits) at "
-            f"{rows['place'].nunique()} places. 1 is chance. Intervals draw places, and are too narrow with "
-            "fewer than about 20; p-values exchange scores between the variants of a place. The PIPs come "
+            f"{rows['locus'].nunique()} loci. 1 is chance. Intervals resample loci, and are too narrow with "
+            "fewer than about 20; p-values permute scores between the variants of a locus. The PIPs come "
             "from the blocks' own p-values: their figure is circular and only a yardstick.",
             table,
         ),

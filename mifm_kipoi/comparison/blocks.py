@@ -1,4 +1,4 @@
-"""Which block each variant is in: regions of a BED file, or stretches of equal length."""
+"""Which block each variant is in: regions of a BED file, or blocks of equal length."""
 
 from __future__ import annotations
 
@@ -10,37 +10,41 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.comparison.records import Comparison
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.intervals import Interval, read_intervals
 
-STRETCH = 100_000
-"""Base pairs of a stretch, where no blocks are given."""
+BLOCK_BP = 100_000
+"""Length of blocks, where none are given."""
 
 Blocks = tuple[npt.NDArray[np.int64], tuple[str, ...]]
 """The number of each variant's block, -1 outside all, and the blocks' names, ``chrom:start-end``, 1-based."""
 
 
-def stretches(chrom: pd.Series[str], pos: pd.Series[int], length: int = STRETCH) -> Blocks:
-    """Stretches of equal length, those with variants.
+def equal_blocks(chrom: pd.Series[str], pos: pd.Series[int], length_bp: int = BLOCK_BP) -> Blocks:
+    """Blocks of equal length, those with variants.
 
     Parameters
     ----------
     chrom : pandas.Series of str, length n
+        Contig of each variant.
     pos : pandas.Series of int, length n
-        1-based.
-    length : int
-        In base pairs; the first stretch of a contig begins at its first base.
+        Position of each variant, 1-based.
+    length_bp : int
+        The first block of a contig begins at its first base.
 
     Returns
     -------
     block : numpy.ndarray of int64, shape (n,)
+        Number of each variant's block.
     names : tuple of str
+        ``chrom:start-end`` of each block, 1-based.
     """
-    number = (pos.to_numpy() - 1) // length
-    block, found = pd.factorize(pd.MultiIndex.from_arrays([_keys(chrom), number]))
+    number = (pos.to_numpy() - 1) // length_bp
+    block, keys = pd.factorize(pd.MultiIndex.from_arrays([_keys(chrom), number]))
     names = {contig_key(name): name for name in reversed(chrom.unique())}
-    return block, tuple(f"{names[key]}:{each * length + 1}-{(each + 1) * length}" for key, each in found)
+    return block, tuple(f"{names[key]}:{each * length_bp + 1}-{(each + 1) * length_bp}" for key, each in keys)
 
 
 def _keys(chrom: pd.Series[str]) -> pd.Series[str]:
@@ -56,7 +60,7 @@ def read_blocks(path: str | os.PathLike[str]) -> list[Interval]:
     IntervalFileError
         When the file cannot be read.
     InputError
-        When two regions overlap, or there is none.
+        When two regions overlap, or the file has none.
     """
     regions = sorted(read_intervals(path), key=lambda region: (contig_key(region.chrom), region.start))
     if not regions:
@@ -76,14 +80,16 @@ def in_blocks(chrom: pd.Series[str], pos: pd.Series[int], regions: Sequence[Inte
     Parameters
     ----------
     chrom, pos
-        As in :func:`stretches`.
+        As in :func:`equal_blocks`.
     regions : sequence of Interval
         From :func:`read_blocks`.
 
     Returns
     -------
     block : numpy.ndarray of int64, shape (n,)
+        Number of each variant's region, -1 outside all.
     names : tuple of str
+        ``chrom:start-end`` of each region, 1-based.
     """
     keys = np.array([contig_key(region.chrom) for region in regions])
     starts = np.array([region.start for region in regions])
@@ -93,7 +99,27 @@ def in_blocks(chrom: pd.Series[str], pos: pd.Series[int], regions: Sequence[Inte
     pos0 = pos.to_numpy() - 1
     for key in set(keys.tolist()) & set(variant_keys.tolist()):
         rows, own = np.flatnonzero(variant_keys == key), np.flatnonzero(keys == key)
-        found = np.searchsorted(starts[own], pos0[rows], side="right") - 1
-        inside = (found >= 0) & (pos0[rows] < ends[own][np.maximum(found, 0)])
-        block[rows[inside]] = own[found[inside]]
+        before = np.searchsorted(starts[own], pos0[rows], side="right") - 1
+        inside = (before >= 0) & (pos0[rows] < ends[own][np.maximum(before, 0)])
+        block[rows[inside]] = own[before[inside]]
     return block, tuple(f"{region.chrom}:{region.start + 1}-{region.end}" for region in regions)
+
+
+def independent_blocks(comparison: Comparison) -> npt.NDArray[np.int64]:
+    """The block of each row that is drawn whole: that of the comparison, or outside all one of 100 kb.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (n,)
+        From 0 on, without gaps.
+    """
+    rows = comparison.table
+    outside = comparison.block < 0
+    block = comparison.block.copy()
+    equal, _ = equal_blocks(rows.loc[outside, "chrom"], rows.loc[outside, "pos"])
+    block[outside] = equal + comparison.block.max(initial=-1) + 1
+    return np.unique(block, return_inverse=True)[1].astype(np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import LookupStatus
-from mifm_kipoi.comparison.comparison import Comparison, Model
+from mifm_kipoi.comparison.records import Comparison, Model
 from mifm_kipoi.conventions import Status
 
 OTHER_SCORES_ONLY = "other_scores_only"

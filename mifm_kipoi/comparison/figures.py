@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mifm_kipoi.comparison.comparison import Comparison
-from mifm_kipoi.comparison.resampling import Numbers
+from mifm_kipoi.comparison.records import Comparison, Numbers
 from mifm_kipoi.comparison.scale import Scale
 from mifm_kipoi.reports.drawing import SLATE, WIDTH, short_count, styled, wrapped
 from mifm_kipoi.reports.page import signed

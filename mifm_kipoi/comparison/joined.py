@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from Bio import bgzf
 
-from mifm_kipoi.comparison.comparison import VARIANT_COLUMNS, Model
+from mifm_kipoi.comparison.records import VARIANT_COLUMNS, Model
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.support.files import written_whole
 

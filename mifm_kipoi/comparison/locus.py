@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.comparison.comparison import Comparison
+from mifm_kipoi.comparison.records import Comparison
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.contigs import contig_key
 

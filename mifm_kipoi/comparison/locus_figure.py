@@ -14,9 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Evidence, Score, evidence_of_column
-from mifm_kipoi.comparison.comparison import VARIANT_COLUMNS, Comparison, Model
 from mifm_kipoi.comparison.locus import ASSOCIATION, Locus, in_locus
-from mifm_kipoi.comparison.resampling import Numbers
+from mifm_kipoi.comparison.records import VARIANT_COLUMNS, Comparison, Model, Numbers
 from mifm_kipoi.comparison.scale import Scale
 from mifm_kipoi.genomics.variants import MISSING
 from mifm_kipoi.reports.drawing import (

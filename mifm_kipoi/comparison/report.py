@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mifm_kipoi.comparison.comparison import Comparison, Model
+from mifm_kipoi.comparison.agreement import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK, ONE_PERCENT
 from mifm_kipoi.comparison.coverage import scored_by_all
 from mifm_kipoi.comparison.figures import MOST_MODELS, correlation_matrix, rank_densities, scatter_matrix
 from mifm_kipoi.comparison.locus import Locus, default_locus, in_locus, locus_name, parse_locus
 from mifm_kipoi.comparison.locus_figure import has_association, has_pip, locus_view
-from mifm_kipoi.comparison.overlap import ONE_PERCENT
-from mifm_kipoi.comparison.resampling import FEW_BLOCKS, MIN_BLOCKS
-from mifm_kipoi.comparison.results import Results, measure, write_tables
-from mifm_kipoi.comparison.within_blocks import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK
+from mifm_kipoi.comparison.records import Comparison, Model, Results
+from mifm_kipoi.comparison.results import measure, write_tables
 from mifm_kipoi.genomics.variants import MISSING
 from mifm_kipoi.reports import page, prose
 from mifm_kipoi.reports.drawing import png, shortened
 from mifm_kipoi.reports.page import Section, Table, signed
+from mifm_kipoi.statistics.estimates import FEW_CLUSTERS, MIN_CLUSTERS
 from mifm_kipoi.support.files import made_folder
 
 _TEMPLATE = Path(__file__).with_name("report.md.jinja")
@@ -115,7 +114,7 @@ def _figures(results: Results, locus: Locus) -> prose.Figures:
 def _summary(results: Results) -> dict[str, Any]:
     """Values of the first section."""
     table, resources = results.coverage, results.resources
-    pairs = results.of_headlines(results.correlations)
+    pairs = results.of_primary_scores(results.correlations)
     known = pairs.dropna(subset="spearman").sort_values("spearman", ascending=False, kind="stable")
     with_peak = resources.dropna(subset="peak_bytes")
     highest = with_peak.sort_values("peak_bytes", ascending=False, kind="stable").head(1)
@@ -140,8 +139,8 @@ def _summary(results: Results) -> dict[str, Any]:
             (f"{row['model']}, {memory(row['peak_bytes'])}" for _, row in highest.iterrows()), ""
         ),
         "blocks": int(results.correlations["blocks"].max()) if len(results.correlations) else 0,
-        "min_blocks": MIN_BLOCKS,
-        "few_blocks": FEW_BLOCKS,
+        "min_blocks": MIN_CLUSTERS,
+        "few_blocks": FEW_CLUSTERS,
     }
 
 
@@ -207,7 +206,7 @@ def _top(results: Results) -> dict[str, Any] | None:
 
     The top is 1 % of the variants, or where that is a handful of them, the 100 or 10 that are ranked highest.
     """
-    table = results.of_headlines(results.overlap)
+    table = results.of_primary_scores(results.overlap)
     table = table[table["model_a"] == results.comparison.models[0].label]
     percents = table[table["top"] == ONE_PERCENT]
     enough = len(percents) > 0 and bool((percents["k"] >= _FEWEST_IN_TOP).all())
@@ -287,13 +286,13 @@ def _agreement(results: Results) -> Table:
             _pair(row), f"{row['n']:,}", f"{row['blocks']:,}", correlation(row, "pearson", 3),
             correlation(row, "spearman", 3) + (f", {row['note']}" if row["note"] else ""),
         )
-        for _, row in results.of_headlines(results.correlations).iterrows()
+        for _, row in results.of_primary_scores(results.correlations).iterrows()
     )  # fmt: skip
     return Table(("models", "variants", "blocks", "Pearson (95 %)", "Spearman (95 %)"), rows)
 
 
 def _overlap(results: Results) -> Table:
-    table = results.of_headlines(results.overlap)
+    table = results.of_primary_scores(results.overlap)
     tops = list(dict.fromkeys(table["top"]))
     rows = []
     for _, pair in table.groupby(["model_a", "model_b"], sort=False):
@@ -303,7 +302,7 @@ def _overlap(results: Results) -> Table:
 
 
 def _within_blocks(results: Results) -> Table:
-    table = results.of_headlines(results.blocks)
+    table = results.of_primary_scores(results.blocks)
     rows = tuple(
         (
             _pair(row), f"{row['blocks']:,}",

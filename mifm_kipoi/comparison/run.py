@@ -15,10 +15,10 @@ from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.comparison.backgrounds import SUFFIX
-from mifm_kipoi.comparison.blocks import STRETCH, in_blocks, read_blocks, stretches
-from mifm_kipoi.comparison.comparison import Comparison, Model
+from mifm_kipoi.comparison.blocks import BLOCK_BP, equal_blocks, in_blocks, read_blocks
 from mifm_kipoi.comparison.joined import write_joined
 from mifm_kipoi.comparison.locus import parse_locus
+from mifm_kipoi.comparison.records import Comparison, Model
 from mifm_kipoi.comparison.report import write_report
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION
 from mifm_kipoi.errors import InputError, OptionError
@@ -49,7 +49,7 @@ class ComparisonRun:
     folder : Path
         Of the outputs; made where it is missing. Models that were scored there before are not scored again.
     blocks : Path, optional
-        BED file of blocks; by default stretches of 100 kb.
+        BED file of blocks; by default regions of 100 kb.
     background : Path, optional
         Folder with moments of tracks, ``LABEL.safetensors``.
     locus : str, optional
@@ -188,8 +188,8 @@ class ComparisonRun:
             block, names = in_blocks(joined["chrom"], joined["pos"], read_blocks(self.blocks))
             blocks_are = f"regions of {self.blocks.name}"
         else:
-            block, names = stretches(joined["chrom"], joined["pos"])
-            blocks_are = f"stretches of {STRETCH // 1000} kb"
+            block, names = equal_blocks(joined["chrom"], joined["pos"])
+            blocks_are = f"regions of {BLOCK_BP // 1000} kb"
         return Comparison(joined, models, block, names, blocks_are, provenance)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from mifm_kipoi.comparison.resampling import Numbers
+from mifm_kipoi.comparison.records import Numbers
 
 _SKEWED = 10
 """How many times farther the upper tail reaches than the lower one where a logarithmic scale is used."""

@@ -1,200 +1,169 @@
-"""Correlations of measured effects with scores, within elements and over them, with intervals."""
+"""Correlations: Pearson, Spearman and partial, of rows with weights.
+
+A resample of a bootstrap is a weighting of the rows, so each function gives the correlations under many
+weightings together.
+"""
 
 from __future__ import annotations
-
-import dataclasses
 
 import numpy as np
 import numpy.typing as npt
 
-_Floats = npt.NDArray[np.float64]
+from mifm_kipoi.statistics.estimates import Values
 
-FEWEST_POSITIONS = 10
-"""Positions of an element below which a correlation gets no interval."""
-
-STRETCH = 50
-"""Bases in a row that are drawn together, as neighbouring positions are alike."""
-
-_CHUNK_SIZE = 100
-"""Resamples at once: what they take stays in the cache."""
-
-_SAME = 1e-12
-"""Share of the variance below which the values of a resample are the same."""
+_ROUNDING = 1e-12
+"""A variance of less than this fraction of the mean square is what rounding leaves of a constant."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval; NaN where there is none.
-
-    Parameters
-    ----------
-    value, low, high : float
-    """
-
-    value: float
-    low: float = np.nan
-    high: float = np.nan
-
-
-NOTHING = Estimate(np.nan)
-
-
-class Resamples:
-    """Draws of stretches of positions with replacement; exchanges of one base go together.
-
-    A circular block bootstrap (Politis and Romano, 1992): of n positions in their order, the first following
-    the last, stretches that begin anywhere, until there are n; the last is cut. A stretch has as many
-    positions as lie in :data:`STRETCH` bases on average, and at most a third of them.
-
-    Parameters
-    ----------
-    positions : numpy.ndarray of int64, shape (n,)
-        Of the rows.
-    number : int
-        Draws.
-    generator : numpy.random.Generator
-    """
-
-    def __init__(self, positions: npt.NDArray[np.int64], number: int, generator: np.random.Generator) -> None:
-        found, place = np.unique(positions, return_inverse=True)
-        self.size = len(found)
-        span = int(found[-1] - found[0]) + 1
-        self.stretch = max(1, min(round(STRETCH * self.size / span), self.size // 3))
-        """Positions that are drawn together."""
-
-        pieces = -(-self.size // self.stretch)
-        starts = generator.integers(self.size, size=(number, pieces, 1))
-        drawn = (starts + np.arange(self.stretch)).reshape(number, pieces * self.stretch)
-        drawn = drawn[:, : self.size] % self.size
-        cells = drawn + self.size * np.arange(number)[:, None]
-        times = np.bincount(cells.ravel(), minlength=number * self.size).reshape(number, self.size)
-        whole = np.ones((1, self.size), dtype=np.int64)
-        self.weights: _Floats = np.concatenate([whole, times])[:, place].astype(np.float64)
-        """How often each row is there, shape (1 + number, n): first the rows themselves."""
-
-
-def pearson(x: _Floats, y: _Floats, weights: _Floats) -> _Floats:
-    """Pearson correlation of rows that are there several times.
+def pearson(x: Values, y: Values, weights: Values | None = None) -> Values:
+    """Pearson correlation.
 
     Parameters
     ----------
     x, y : numpy.ndarray of float64, shape (n,)
-    weights : numpy.ndarray of float64, shape (m, n)
-        Whole numbers.
+        Paired values.
+    weights : numpy.ndarray of float64, shape (n,) or (n, r), optional
+        How often each row counts, under each of r weightings; by default once.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (m,)
-        NaN where all values of one are the same.
+    numpy.ndarray of float64, shape () or (r,)
+        NaN where x or y is constant or not finite.
     """
-    if len(x) == 0:
-        return np.full(len(weights), np.nan)
-    # The products lose no digits when the values are of size 1 around 0.
-    x, y = _standard(x), _standard(y)
-    total = weights.sum(axis=1)
-    mean_x, mean_y = weights @ x / total, weights @ y / total
-    covariance = weights @ (x * y) / total - mean_x * mean_y
-    return _ratio(
-        covariance, weights @ (x * x) / total - mean_x**2, weights @ (y * y) / total - mean_y**2, _SAME
-    )
+    return correlation_of_moments(moments(x, y) @ (np.ones(len(x)) if weights is None else weights))
 
 
-def spearman(x: _Floats, y: _Floats, weights: _Floats) -> _Floats:
-    """Spearman correlation, with mid-ranks of ties; see :func:`pearson`."""
-    if len(x) == 0:
-        return np.full(len(weights), np.nan)
-    found = np.empty(len(weights))
-    for first in range(0, len(weights), _CHUNK_SIZE):
-        part = weights[first : first + _CHUNK_SIZE]
-        ranks_x, ranks_y = centred_ranks(x, part), centred_ranks(y, part)
-        product, square_x, square_y = (
-            np.einsum("mn,mn,mn->m", part, a, b)
-            for a, b in ((ranks_x, ranks_y), (ranks_x, ranks_x), (ranks_y, ranks_y))
-        )
-        found[first : first + _CHUNK_SIZE] = _ratio(product, square_x, square_y, 0)
-    return found
-
-
-def partial(xy: _Floats, xz: _Floats, yz: _Floats) -> _Floats:
-    """Correlations of x and y given z: ``(xy - xz yz) / sqrt((1 - xz^2) (1 - yz^2))``.
+def spearman(x: Values, y: Values, weights: Values | None = None) -> Values:
+    """Spearman correlation, with mid-ranks of ties; the rows are ranked anew under each weighting.
 
     Parameters
     ----------
-    xy, xz, yz : numpy.ndarray of float64, shape (m,)
+    x, y : numpy.ndarray of float64, shape (n,)
+        Paired values.
+    weights : numpy.ndarray of float64, shape (n,) or (n, r), optional
+        How often each row counts, in whole numbers, under each of r weightings; by default once.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape () or (r,)
+        NaN where x or y is constant.
+    """
+    if weights is None:
+        weights = np.ones(len(x))
+    ranks_x, ranks_y = Ranks(x).centred(weights), Ranks(y).centred(weights)
+    weighted_x, weighted_y = weights * ranks_x, weights * ranks_y
+    covariance = (weighted_x * ranks_y).sum(axis=0)
+    variance_x, variance_y = (weighted_x * ranks_x).sum(axis=0), (weighted_y * ranks_y).sum(axis=0)
+    # Ranks are multiples of a half: sums of their squares are exact, and 0 where all rows are tied.
+    return _ratio(covariance, variance_x, variance_y, (variance_x > 0) & (variance_y > 0))
+
+
+def partial(xy: Values, xz: Values, yz: Values) -> Values:
+    """Correlation of x and y given z: ``(xy - xz yz) / sqrt((1 - xz^2) (1 - yz^2))``.
+
+    Parameters
+    ----------
+    xy, xz, yz : numpy.ndarray of float64, shape (r,)
         Correlations of the pairs.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (m,)
-        NaN where z tells all of x or of y.
+    numpy.ndarray of float64, shape (r,)
+        NaN where z determines x or y.
     """
-    return _ratio(xy - xz * yz, 1 - xz**2, 1 - yz**2, _SAME)
+    left_x, left_y = 1 - xz**2, 1 - yz**2
+    return _ratio(xy - xz * yz, left_x, left_y, (left_x > _ROUNDING) & (left_y > _ROUNDING))
 
 
-def centred_ranks(values: _Floats, weights: _Floats) -> _Floats:
-    """Mid-ranks less their mean of rows that are there several times.
+def moments(x: Values, y: Values) -> Values:
+    """What the Pearson correlation is made of: its sums over rows are those of these numbers.
 
     Parameters
     ----------
-    values : numpy.ndarray of float64, shape (n,)
-    weights : numpy.ndarray of float64, shape (m, n)
-        Whole numbers.
+    x, y : numpy.ndarray of float64, shape (n,)
+        Paired values.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (m, n)
-        Multiples of a half; of no meaning where the weight is 0.
+    numpy.ndarray of float64, shape (6, n)
+        1, x, y, x^2, y^2 and xy, x and y centred and scaled; 0 for those that are constant or not finite.
     """
-    _, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
-    times = np.add.reduceat(weights[:, order], starts, axis=1)
-    below = np.cumsum(times, axis=1) - times
-    ranks: _Floats = below + (times - weights.sum(axis=1, keepdims=True)) / 2
-    return ranks[:, place]
+    x, y = _standard(x), _standard(y)
+    return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y])
 
 
-def _standard(values: _Floats) -> _Floats:
-    if values.min() == values.max():
-        return np.zeros_like(values)
-    centred = values - values.mean()
-    scaled: _Floats = centred / np.sqrt(np.mean(centred**2))
-    return scaled
+def correlation_of_moments(sums: Values) -> Values:
+    """Pearson correlations from sums of :func:`moments`.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray of float64, shape (6, ...)
+        Over weighted rows.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (...)
+        NaN where one side is constant.
+    """
+    n, x, y, xx, yy, xy = sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance_x, variance_y = xx - x * x / n, yy - y * y / n
+        varies = (variance_x > _ROUNDING * xx) & (variance_y > _ROUNDING * yy)
+        return _ratio(xy - x * y / n, variance_x, variance_y, varies)
 
 
-def _ratio(covariance: _Floats, variance_x: _Floats, variance_y: _Floats, smallest: float) -> _Floats:
-    known = (variance_x > smallest) & (variance_y > smallest)
-    found = np.full(len(covariance), np.nan)
-    found[known] = covariance[known] / np.sqrt(variance_x[known] * variance_y[known])
-    bounded: _Floats = np.clip(found, -1, 1)
-    return bounded
-
-
-def bootstrap_estimate(values: _Floats, positions: int) -> Estimate:
-    """The first value, of the rows themselves, and the percentiles 2.5 and 97.5 of the resamples."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    if positions < FEWEST_POSITIONS or not np.isfinite(values[0]) or 2 * len(drawn) < len(values) - 1:
-        return Estimate(float(values[0]))
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return Estimate(float(values[0]), float(low), float(high))
-
-
-def mean_estimate(values: _Floats) -> Estimate:
-    """Mean of independent units, with Student's interval ``mean +- t(0.975, n - 1) s / sqrt(n)``.
+class Ranks:
+    """Values that are sorted once, and ranked among any rows.
 
     Parameters
     ----------
     values : numpy.ndarray of float64, shape (n,)
-        NaN is left out; a single unit has no interval.
+        NaN only in rows that never count.
     """
-    from mifm_kipoi.support.packages import needed
 
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return NOTHING
-    mean = float(values.mean())
-    if len(values) == 1:
-        return Estimate(mean)
-    student = needed("scipy.stats", "evaluation").t
-    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return Estimate(mean, mean - half, mean + half)
+    def __init__(self, values: Values) -> None:
+        different, self._level = np.unique(values, return_inverse=True)
+        self._levels = different.size
+        self._order = np.argsort(self._level, kind="stable")
+        self._starts = np.searchsorted(self._level[self._order], np.arange(self._levels))
+
+    def centred(self, weights: Values) -> Values:
+        """Mid-ranks less their mean, of rows that count as often as their weights say.
+
+        Parameters
+        ----------
+        weights : numpy.ndarray of float64, shape (n,) or (n, r)
+            Whole numbers.
+
+        Returns
+        -------
+        numpy.ndarray of float64, of the shape of the weights
+            Multiples of a half; without meaning where the weight is 0.
+        """
+        if not self._levels:
+            return np.zeros_like(weights)
+        times = np.add.reduceat(weights.take(self._order, axis=0), self._starts, axis=0)
+        below = np.cumsum(times, axis=0) - times
+        ranks: Values = below + (times - weights.sum(axis=0)) / 2
+        return ranks.take(self._level, axis=0)
+
+
+def _standard(values: Values) -> Values:
+    """Around zero, and up to one in size, so that sums of squares neither overflow nor lose digits."""
+    if not len(values) or not np.isfinite(values).all() or values.min() == values.max():
+        return np.zeros_like(values)
+    # Halves, for the difference of the largest numbers is infinite.
+    halves = values / 2
+    halves = halves - halves.mean()
+    largest = np.abs(halves).max()
+    # Half of the smallest number is 0.
+    scaled: Values = halves / largest if largest else np.zeros_like(values)
+    return scaled
+
+
+def _ratio(
+    covariance: Values, variance_x: Values, variance_y: Values, varies: npt.NDArray[np.bool_]
+) -> Values:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.clip(covariance / np.sqrt(variance_x * variance_y), -1, 1)
+    return np.where(varies, ratio, np.nan)

@@ -1,4 +1,4 @@
-"""How well scores rank rows of which some are positive.
+"""How well scores rank rows of which some are positive, and which rows they rank first.
 
 Ties count by their expectation under a random order, or, in curves and their areas, share a threshold. Rows
 may have weights: a resample of a bootstrap is a weighting of the rows.
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Values = npt.NDArray[np.float64]
+from mifm_kipoi.statistics.estimates import Values
+
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
@@ -20,10 +21,10 @@ class _Runs:
 
     def __init__(self, order: Rows, starts: Rows, positive: Flags) -> None:
         self._order, self._starts, self._rows = order, starts, positive.size
-        places = np.flatnonzero(positive[order])
-        before = np.searchsorted(places, np.append(starts, order.size))
+        hits = np.flatnonzero(positive[order])
+        before = np.searchsorted(hits, np.append(starts, order.size))
         self.has_positive = before[:-1] < before[1:]
-        self._positive_rows = order[places]
+        self._positive_rows = order[hits]
         self._positive_starts = before[:-1][self.has_positive]
 
     def sums(self, weights: Values | None) -> tuple[Values, Values]:
@@ -41,7 +42,7 @@ class _Runs:
 class Curve:
     """A score at every threshold, sorted once for any number of weightings.
 
-    Weights have the shape (n,), or (n, r) for r weightings at once; results then have the shape () or (r,).
+    Weights have the shape (n,), or (n, r) for r weightings together; results then have the shape () or (r,).
     Without weights each row counts once.
 
     Parameters
@@ -53,7 +54,7 @@ class Curve:
     Raises
     ------
     ValueError
-        When a score is NaN, which has no place in an order.
+        When a score is NaN, which cannot be ordered.
     """
 
     def __init__(self, score: Values, positive: Flags) -> None:
@@ -88,7 +89,7 @@ class Curve:
         return self.areas(weights)[1]
 
     def areas(self, weights: Values | None = None) -> tuple[Values, Values]:
-        """Average precision and AUROC at once."""
+        """Average precision and AUROC, of one pass over the rows."""
         positives, every = self._steps.sums(weights)
         hits, chosen = positives.cumsum(axis=0), every.cumsum(axis=0)
         negatives = every - positives
@@ -199,8 +200,8 @@ def _precision(hits: Values, chosen: Values) -> Values:
 
 
 def average_precision(score: Values, positive: Flags, weights: Values | None = None) -> float:
-    """Average precision of one score (:meth:`Curve.average_precision`)."""
-    return float(Curve(score, positive).average_precision(weights))
+    """Average precision of one score (:meth:`Curve.average_precision`); NaN without rows."""
+    return float("nan") if not score.size else float(Curve(score, positive).average_precision(weights))
 
 
 def expected_average_precision(positives: npt.ArrayLike, rows: npt.ArrayLike) -> Values:
@@ -208,7 +209,7 @@ def expected_average_precision(positives: npt.ArrayLike, rows: npt.ArrayLike) ->
 
     ``H_N / N + (P - 1) / (N - 1) (1 - H_N / N)`` with the harmonic number ``H_N = 1 + 1/2 + ... + 1/N``: the
     row at rank k is positive with probability P/N, and then (k - 1) (P - 1) / (N - 1) of those before it are
-    on average. It is above the share of positives P/N, which a constant score has, and falls to it as N
+    on average. It is above the fraction of positives P/N, which a constant score has, and falls to it as N
     grows.
 
     Parameters
@@ -222,13 +223,12 @@ def expected_average_precision(positives: npt.ArrayLike, rows: npt.ArrayLike) ->
     """
     good, size = np.asarray(positives), np.asarray(rows)
     harmonic = (1 / np.arange(1, size.max() + 1)).cumsum()[size - 1]
-    found: Values = harmonic / size + (good - 1) / (size - 1) * (1 - harmonic / size)
-    return np.asarray(found)
+    return np.asarray(harmonic / size + (good - 1) / (size - 1) * (1 - harmonic / size))
 
 
 def auroc(score: Values, positive: Flags, weights: Values | None = None) -> float:
-    """Area under the ROC curve of one score (:meth:`Curve.auroc`)."""
-    return float(Curve(score, positive).auroc(weights))
+    """Area under the ROC curve of one score (:meth:`Curve.auroc`); NaN without rows."""
+    return float("nan") if not score.size else float(Curve(score, positive).auroc(weights))
 
 
 def top_k(score: Values, bag: Rows, positive: Flags, k: int) -> pd.Series[float]:
@@ -239,8 +239,11 @@ def top_k(score: Values, bag: Rows, positive: Flags, k: int) -> pd.Series[float]
     score : numpy.ndarray of float64, shape (n,)
         Higher comes first; rows of equal scores are in random order.
     bag : numpy.ndarray of int64, shape (n,)
+        Bag of each row.
     positive : numpy.ndarray of bool, shape (n,)
+        Which rows count as hits.
     k : int
+        All rows of a bag that has fewer.
 
     Returns
     -------
@@ -250,19 +253,98 @@ def top_k(score: Values, bag: Rows, positive: Flags, k: int) -> pd.Series[float]
     if not score.size:
         return pd.Series(dtype=np.float64)
     order = np.lexsort((-score, bag))
-    score, bag, positive = score[order], bag[order], positive[order]
-    starts = np.flatnonzero(_changes(bag))
-    sizes = np.diff(starts, append=bag.size)
-    drawn = np.minimum(k, sizes)
-    last = np.repeat(score[starts + drawn - 1], sizes)
-    above, tied = score > last, score == last
+    bag, positive = bag[order], positive[order]
+    starts, sizes, above, tied, left = _edges(score[order], bag, k)
     total, good = (np.add.reduceat(flags.astype(np.int64), starts) for flags in (tied, tied & positive))
-    left = drawn - np.add.reduceat(above.astype(np.int64), starts)
     # None of the positive ones among those drawn: C(total - good, left) / C(total, left).
     log_factorial = np.append(0.0, np.log(np.arange(1, sizes.max() + 1)).cumsum())
     others = np.maximum(total - good, left)
     log_none = log_factorial[others] + log_factorial[total - left]
     log_none -= log_factorial[others - left] + log_factorial[total]
     chance = np.where(total - good < left, 1.0, 1 - np.exp(log_none))
-    found = np.where(np.logical_or.reduceat(above & positive, starts), 1.0, chance)
-    return pd.Series(found, bag[starts])[np.logical_or.reduceat(positive, starts)]
+    hits = np.where(np.logical_or.reduceat(above & positive, starts), 1.0, chance)
+    return pd.Series(hits, bag[starts])[np.logical_or.reduceat(positive, starts)]
+
+
+def among_first(score: Values, bag: Rows, k: int) -> Values:
+    """How probable it is that each row is among the first k of its bag.
+
+    Parameters
+    ----------
+    score : numpy.ndarray of float64, shape (n,)
+        Higher comes first; rows of equal scores are in random order.
+    bag : numpy.ndarray of int64, shape (n,)
+        Bag of each row.
+    k : int
+        All rows of a bag that has fewer.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        They sum to k in each bag, or to its size.
+    """
+    if not score.size:
+        return np.zeros(0)
+    order = np.lexsort((-score, bag))
+    starts, sizes, above, tied, left = _edges(score[order], bag[order], k)
+    chance = left / np.add.reduceat(tied.astype(np.int64), starts)
+    member = np.empty(score.size)
+    member[order] = np.where(above, 1.0, np.where(tied, np.repeat(chance, sizes), 0.0))
+    return member
+
+
+def _edges(score: Values, bag: Rows, k: int) -> tuple[Rows, Rows, Flags, Flags, Rows]:
+    """The edges of the first k of each bag, of rows that are sorted by bag and falling score.
+
+    Returns
+    -------
+    starts, sizes : numpy.ndarray of int64, shape (bags,)
+        First row of each bag, and its rows.
+    above, tied : numpy.ndarray of bool, shape (n,)
+        Rows with a higher score than the last of the first k, and with the same.
+    left : numpy.ndarray of int64, shape (bags,)
+        How many of the tied rows are among the first k.
+    """
+    starts = np.flatnonzero(_changes(bag))
+    sizes = np.diff(starts, append=bag.size)
+    drawn = np.minimum(k, sizes)
+    last = np.repeat(score[starts + drawn - 1], sizes)
+    above, tied = score > last, score == last
+    return starts, sizes, above, tied, drawn - np.add.reduceat(above.astype(np.int64), starts)
+
+
+class Top:
+    """The rows with the highest scores, of any number k, where ties at the edge are broken at random.
+
+    Parameters
+    ----------
+    score : numpy.ndarray of float64, shape (n,)
+        Higher comes first.
+    order : numpy.ndarray of int64, shape (m,)
+        The rows to look at, which have a score, from the lowest to the highest.
+    """
+
+    def __init__(self, score: Values, order: Rows) -> None:
+        self._rows = len(score)
+        self._order = order
+        self._sorted = score[order]
+
+    def membership(self, k: int) -> Values:
+        """How probable it is that each row is one of the top k.
+
+        Parameters
+        ----------
+        k : int
+            From 1 to m.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n,)
+            They sum to k.
+        """
+        edge = self._sorted[-k]
+        first, last = np.searchsorted(self._sorted, edge), np.searchsorted(self._sorted, edge, side="right")
+        member = np.zeros(self._rows)
+        member[self._order[last:]] = 1
+        member[self._order[first:last]] = (k - len(self._sorted) + last) / (last - first)
+        return member

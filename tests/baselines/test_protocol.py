@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score, evidence_of_column
-from mifm_kipoi.comparison.comparison import Model
+from mifm_kipoi.comparison.records import Model
 
 DECLARATION = Declaration(
     name="a network",

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score
-from mifm_kipoi.comparison.blocks import stretches
-from mifm_kipoi.comparison.comparison import Comparison, Model
+from mifm_kipoi.comparison.blocks import equal_blocks
+from mifm_kipoi.comparison.records import Comparison, Model
 
 Scores = Mapping[str, Mapping[str, Sequence[float] | npt.NDArray[np.float64]]]
 """Labels of models, their columns, and the scores."""
@@ -51,7 +51,7 @@ def comparison(
     peak: Mapping[str, int] | None = None,
     device: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Models with these scores; without blocks, variants are in stretches of 100 kb.
+    """Models with these scores; without blocks, variants are in regions of 100 kb.
 
     A variant without any score of a model has the status ``not_in_table``.
     """
@@ -86,8 +86,8 @@ def comparison(
         )
     table = pd.concat([table, pd.DataFrame(columns)], axis=1)
     if block is None:
-        block, names = stretches(table["chrom"], table["pos"])
-        return Comparison(table, tuple(models), block, names, "stretches of 100 kb", {"version": "0.0"})
+        block, names = equal_blocks(table["chrom"], table["pos"])
+        return Comparison(table, tuple(models), block, names, "regions of 100 kb", {"version": "0.0"})
     numbers = np.asarray(block, dtype=np.int64)
     spans = [table.loc[numbers == number] for number in range(numbers.max(initial=-1) + 1)]
     names = tuple(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 import scipy.stats
 
-from mifm_kipoi.comparison.agreement import COLUMNS, Column, correlations
-from mifm_kipoi.comparison.comparison import Comparison
-from mifm_kipoi.comparison.overlap import Top, overlaps
-from mifm_kipoi.comparison.resampling import draw_weights, independent_blocks, percentile_interval
-from mifm_kipoi.comparison.within_blocks import BlockedColumn, block_agreement
+from mifm_kipoi.comparison.agreement import (
+    CORRELATION_COLUMNS,
+    BlockedColumn,
+    block_agreement,
+    correlations,
+    overlaps,
+)
+from mifm_kipoi.comparison.blocks import independent_blocks
+from mifm_kipoi.comparison.records import Comparison
+from mifm_kipoi.statistics.bootstrap import Bootstrap
 from tests.comparison.builders import comparison
 
 Numbers = npt.NDArray[np.float64]
@@ -47,7 +50,7 @@ def _both(found: Comparison, a: str, b: str) -> tuple[Numbers, Numbers, npt.NDAr
 
 def test_correlations_are_those_of_scipy_over_the_variants_that_both_score(mixed: Comparison) -> None:
     table = correlations(mixed, resamples=20)
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == CORRELATION_COLUMNS
     assert len(table) == 15
     for row in table.itertuples():
         x, y, _ = _both(mixed, row.model_a, row.model_b)
@@ -65,7 +68,7 @@ def test_correlations_are_those_of_scipy_over_the_variants_that_both_score(mixed
 def test_intervals_are_those_of_a_loop_over_resamples(mixed: Comparison) -> None:
     table = correlations(mixed, resamples=60, seed=5)
     block = independent_blocks(mixed)
-    weights = np.concatenate(list(draw_weights(block.max() + 1, 60, 5))).astype(int)
+    weights = next(Bootstrap.of_clusters(block, 5, 60).weights()).astype(int)
     for row in table.itertuples():
         x, y, rows = _both(mixed, row.model_a, row.model_b)
         pearson, spearman = [], []
@@ -81,19 +84,7 @@ def test_intervals_are_those_of_a_loop_over_resamples(mixed: Comparison) -> None
         assert row.blocks == len(np.unique(block[rows]))
 
 
-def test_resamples_are_as_many_blocks_drawn_with_replacement() -> None:
-    weights = np.concatenate(list(draw_weights(50, 4000, 1)))
-    assert weights.shape == (4000, 50)
-    assert (weights.sum(axis=1) == 50).all()
-    assert weights.var() == pytest.approx(1 - 1 / 50, abs=0.02)
-    # In runs, where there are many blocks, and the same for the same seed.
-    many = list(draw_weights(3_000_000, 2, 1))
-    assert [run.shape for run in many] == [(1, 3_000_000)] * 2
-    assert (np.concatenate(list(draw_weights(50, 4000, 1))) == weights).all()
-    assert (np.concatenate(list(draw_weights(50, 4000, 2))) != weights).any()
-
-
-def test_rows_outside_all_blocks_are_in_stretches_of_their_contig() -> None:
+def test_rows_outside_all_blocks_are_in_regions_of_their_contig() -> None:
     found = comparison(
         {"a": {"x": np.arange(7.0)}},
         chrom=["1", "1", "1", "1", "2", "2", "1"],
@@ -175,14 +166,6 @@ def test_resamples_that_are_all_alike_give_no_interval() -> None:
     assert np.isnan(row["pearson_low"])
 
 
-def test_a_twentieth_of_resamples_may_have_no_value() -> None:
-    values = np.arange(100.0)
-    few, many = np.where(values < 5, np.nan, values), np.where(values < 6, np.nan, values)
-    low, high = percentile_interval(np.stack([few, many], axis=1), np.array([9, 9]))
-    assert [low[0], high[0]] == pytest.approx(np.quantile(values[5:], [0.025, 0.975]))
-    assert np.isnan([low[1], high[1]]).all()
-
-
 def test_the_same_seed_gives_the_same_table(mixed: Comparison) -> None:
     first, again = correlations(mixed, 30, seed=3), correlations(mixed, 30, seed=3)
     assert first.equals(again)
@@ -194,28 +177,6 @@ def test_one_score_has_no_pairs() -> None:
     for table in (correlations(found), overlaps(found), block_agreement(found)):
         assert table.empty
         assert "model_a" in table.columns
-
-
-def test_ranks_among_a_subset_are_those_of_scipy() -> None:
-    generator = np.random.default_rng(3)
-    values = generator.integers(0, 5, 200).astype(float)
-    values[generator.random(200) < 0.2] = np.nan
-    rows = ~np.isnan(values) & (generator.random(200) < 0.5)
-    assert (Column(values).ranks(rows) == scipy.stats.rankdata(values[rows])).all()
-
-
-@pytest.mark.parametrize("k", [1, 2, 3, 5])
-@pytest.mark.parametrize(
-    "values", [[3, 1, 2, 2, 2, 0], [1, 1, 1, 1, 1, 1], [5, 4, 3, 2, 1, 0], [0, 0, 0, 9, 9, 9]]
-)
-def test_members_of_the_top_are_those_of_all_orders_of_ties(values: list[float], k: int) -> None:
-    members = np.zeros(6)
-    orders = list(itertools.permutations(range(6)))
-    for order in orders:
-        ranked = sorted(range(6), key=lambda row: (-values[row], order[row]))
-        members[ranked[:k]] += 1 / len(orders)
-    array = np.array(values, dtype=float)
-    assert Top(array, np.argsort(array)).membership(k) == pytest.approx(members, abs=1e-12)
 
 
 def test_overlaps_are_those_of_sets_where_nothing_is_tied() -> None:
@@ -293,7 +254,7 @@ def test_agreement_within_blocks_is_that_of_a_loop(blocked: Comparison, smallest
     assert row.same_best == pytest.approx(np.mean(list(same.values())), abs=1e-12)
     assert row.chance == pytest.approx(np.mean(chances), abs=1e-12)
     assert row.mean_spearman == pytest.approx(np.mean(list(spearman.values())), abs=1e-12)
-    weights = np.concatenate(list(draw_weights(len(blocked.block_names), 80, 2)))
+    (weights,) = Bootstrap.of_clusters(np.arange(len(blocked.block_names)), 2, 80).weights()
     for values, low, high in (
         (same, row.same_best_low, row.same_best_high),
         (spearman, row.mean_spearman_low, row.mean_spearman_high),

@@ -9,7 +9,7 @@ import pandas as pd
 import pybedtools
 import pytest
 
-from mifm_kipoi.comparison.blocks import Blocks, in_blocks, read_blocks, stretches
+from mifm_kipoi.comparison.blocks import Blocks, equal_blocks, in_blocks, read_blocks
 from mifm_kipoi.errors import InputError, IntervalFileError
 
 
@@ -17,16 +17,16 @@ def blocks_of_bed(chrom: pd.Series, pos: pd.Series, path: Path) -> Blocks:
     return in_blocks(chrom, pos, read_blocks(path))
 
 
-def test_stretches_of_both_names_of_a_contig() -> None:
-    block, names = stretches(pd.Series(["chr1", "1", "2"]), pd.Series([5, 6, 5]), length=100)
+def test_equal_blocks_of_both_names_of_a_contig() -> None:
+    block, names = equal_blocks(pd.Series(["chr1", "1", "2"]), pd.Series([5, 6, 5]), length_bp=100)
     assert block.tolist() == [0, 0, 1]
     assert names == ("chr1:1-100", "2:1-100")
 
 
-def test_stretches() -> None:
+def test_equal_blocks() -> None:
     chrom = pd.Series(["1", "1", "2", "1", "1", "2"])
     pos = pd.Series([1, 100, 100, 101, 200, 201])
-    block, names = stretches(chrom, pos, length=100)
+    block, names = equal_blocks(chrom, pos, length_bp=100)
     assert [names[number] for number in block] == [
         "1:1-100", "1:1-100", "2:1-100", "1:101-200", "1:101-200", "2:201-300",
     ]  # fmt: skip

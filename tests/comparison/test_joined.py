@@ -14,8 +14,8 @@ import pytest
 
 from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score
 from mifm_kipoi.comparison import joined as joined_module
-from mifm_kipoi.comparison.comparison import Model
 from mifm_kipoi.comparison.joined import write_joined
+from mifm_kipoi.comparison.records import Model
 from mifm_kipoi.errors import InputError
 
 ROWS = 1000

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mifm_kipoi.baselines.protocol import Evidence, Score
-from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.locus import Locus, default_locus, in_locus, locus_name, parse_locus
 from mifm_kipoi.comparison.locus_figure import (
     Mark,
@@ -19,6 +18,7 @@ from mifm_kipoi.comparison.locus_figure import (
     marks_of,
     panels_of,
 )
+from mifm_kipoi.comparison.records import Comparison
 from mifm_kipoi.errors import OptionError
 from tests.comparison.builders import comparison, declaration
 

@@ -16,10 +16,10 @@ from matplotlib.text import Text
 from PIL import Image
 
 from mifm_kipoi.comparison.agreement import correlations
-from mifm_kipoi.comparison.comparison import Comparison
 from mifm_kipoi.comparison.figures import correlation_matrix, rank_densities, scatter_matrix
 from mifm_kipoi.comparison.locus import default_locus
 from mifm_kipoi.comparison.locus_figure import locus_view
+from mifm_kipoi.comparison.records import Comparison
 from mifm_kipoi.comparison.report import duration, memory, report, write_report
 from mifm_kipoi.comparison.results import measure
 from mifm_kipoi.comparison.scale import Scale

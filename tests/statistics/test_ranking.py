@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from mifm_kipoi.statistics.ranking import (
     Curve,
     GroupedPrecision,
+    Top,
+    among_first,
     auroc,
     average_precision,
     expected_average_precision,
@@ -318,3 +320,35 @@ def test_the_order_of_rows_does_not_matter(bags: list[Rows], k: int, seed: int) 
 
 def test_no_bags_have_no_first() -> None:
     assert top_k(np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool), 1).empty
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "values", [[3, 1, 2, 2, 2, 0], [1, 1, 1, 1, 1, 1], [5, 4, 3, 2, 1, 0], [0, 0, 0, 9, 9, 9]]
+)
+def test_members_of_the_top_are_those_of_all_orders_of_ties(values: list[float], k: int) -> None:
+    members = np.zeros(6)
+    orders = list(itertools.permutations(range(6)))
+    for order in orders:
+        ranked = sorted(range(6), key=lambda row: (-values[row], order[row]))
+        members[ranked[:k]] += 1 / len(orders)
+    array = np.array(values, dtype=float)
+    assert Top(array, np.argsort(array)).membership(k) == pytest.approx(members, abs=1e-12)
+    assert among_first(array, np.zeros(6, np.int64), k) == pytest.approx(members, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_members_of_the_first_of_bags_are_those_of_each_bag(k: int) -> None:
+    generator = np.random.default_rng(k)
+    bag, score = generator.integers(0, 4, 20) * 3, generator.integers(0, 3, 20).astype(float)
+    found = among_first(score, bag, k)
+    for each in np.unique(bag):
+        own = score[bag == each]
+        expected = Top(own, np.argsort(own)).membership(min(k, own.size))
+        assert found[bag == each] == pytest.approx(expected, abs=1e-12)
+    assert among_first(score[:0], bag[:0], k).size == 0
+
+
+def test_nothing_has_no_metric() -> None:
+    nothing = np.zeros(0)
+    assert np.isnan([metric(nothing, nothing > 0) for metric in (auroc, average_precision)]).all()

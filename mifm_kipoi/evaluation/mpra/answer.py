@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mifm_kipoi.evaluation.mpra.correlations import FEWEST_POSITIONS
 from mifm_kipoi.evaluation.mpra.records import ALL, CONTROL, Question
 from mifm_kipoi.evaluation.mpra.table import Kind
 from mifm_kipoi.reports import page
-from mifm_kipoi.statistics.correlation import FEWEST_POSITIONS
 
 FEWEST_ELEMENTS = 3
 """Elements below which nothing is said of a score: intervals of single elements are too narrow."""

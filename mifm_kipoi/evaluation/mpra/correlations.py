@@ -23,21 +23,19 @@ from mifm_kipoi.evaluation.mpra.records import (
 )
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.contigs import contig_key
-from mifm_kipoi.statistics.correlation import (
-    FEWEST_POSITIONS,
-    NOTHING,
-    Estimate,
-    Resamples,
-    bootstrap_estimate,
-    mean_estimate,
-    partial,
-    pearson,
-    spearman,
-)
+from mifm_kipoi.statistics.bootstrap import RESAMPLES, Bootstrap, Statistic
+from mifm_kipoi.statistics.correlation import partial, pearson, spearman
+from mifm_kipoi.statistics.estimates import Estimate, Values, estimate, mean_of_units
 
 MEASURES = ("spearman", "pearson", "partial", "difference")
 """Estimates of a table; the last two are Spearman's correlation given the distance to the centre, and its
 difference to that of the distance."""
+
+FEWEST_POSITIONS = 10
+"""Positions of an element below which it does not count in means over elements."""
+
+BLOCK_BP = 50
+"""Length of the blocks of an element that are drawn together, as neighbouring positions are alike."""
 
 _FEWEST_ROWS = 3
 _DISTANCE = f"{CONTROL}.{DISTANCE.name}"
@@ -81,7 +79,7 @@ class Options:
         Effects with at most this p-value are a stratum of their own.
     """
 
-    resamples: int = 1000
+    resamples: int = RESAMPLES
     seed: int = 1
     max_p: float | None = None
 
@@ -111,36 +109,36 @@ def correlate(
         A row for each element, kind, stratum and series: ``element, chrom, start, end`` (1-based, both
         inside), ``kind, stratum, question, label, score, held_out, rows, positions, unscored`` (effects
         without the score), and the measures with ``_low`` and ``_high``, 95 % intervals by a bootstrap over
-        stretches of positions, which are too narrow.
+        blocks of positions, which are too narrow.
     """
     strata = [(ALL, np.ones(len(rows), dtype=bool))]
     if options.max_p is not None:
         strata.append((options.significant, rows["p_value"].to_numpy() <= options.max_p))
     distance = next(each for each in series if each.name == _DISTANCE)
     evaluated = (rows["measured"] == Measured.OK).to_numpy()
-    found = []
+    records = []
     for element in elements:
         inside = evaluated & (rows["element"] == element.name).to_numpy()
         for kind in (Kind.SNV, Kind.DELETION):
             of_kind = inside & (rows["kind"] == kind).to_numpy()
             for stratum, chosen in strata:
                 which = np.flatnonzero(of_kind & chosen)
-                about = {
+                keys = {
                     "element": element.name, "chrom": element.chrom, "start": element.start + 1,
                     "end": element.end, "kind": str(kind), "stratum": stratum,
                 }  # fmt: skip
-                seed = (options.seed, *_numbers(f"{element.name}\t{kind}\t{stratum}"))
+                seed = (options.seed, *_seed_of(f"{element.name}\t{kind}\t{stratum}"))
                 part = _Part(rows, which, distance.values, options.resamples, seed)
-                found += [about | _about(each, element) | part.row(each) for each in series]
-    return pd.DataFrame(found)
+                records += [keys | _keys(each, element) | part.row(each) for each in series]
+    return pd.DataFrame(records)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """A seed of a name, so that an element has the same draws whatever else is in the table."""
+def _seed_of(text: str) -> tuple[int, ...]:
+    """A seed from a name, so that an element has the same draws whatever else is in the table."""
     return tuple(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def _about(series: Series, element: Element) -> dict[str, object]:
+def _keys(series: Series, element: Element) -> dict[str, object]:
     return {
         "question": str(series.question),
         "label": series.label,
@@ -156,7 +154,7 @@ class _Part:
         self,
         rows: pd.DataFrame,
         which: npt.NDArray[np.intp],
-        distance: npt.NDArray[np.float64],
+        distance: Values,
         resamples: int,
         seed: tuple[int, ...],
     ) -> None:
@@ -165,53 +163,64 @@ class _Part:
         self._effects = part["coefficient"].to_numpy(dtype=float)
         self._positions = part["pos"].to_numpy(dtype=np.int64)
         self._distance = distance[which]
-        self._number, self._seed = resamples, seed
-        self._draws: dict[bytes, tuple[Resamples, npt.NDArray[np.float64]]] = {}
+        self._resamples, self._seed = resamples, seed
+        self._draws: dict[bytes, tuple[Bootstrap, Values]] = {}
 
     def row(self, series: Series) -> dict[str, object]:
         """Counts and estimates of one series."""
         values = series.values[self._which]
         scored = np.isfinite(values)
-        counts: dict[str, object] = {
+        row: dict[str, object] = {
             "rows": int(scored.sum()),
             "positions": len(np.unique(self._positions[scored])),
             "unscored": int((~scored).sum()),
         }
-        estimates = dict.fromkeys(MEASURES, NOTHING)
+        estimates = dict.fromkeys(MEASURES, Estimate(np.nan))
         if scored.sum() >= _FEWEST_ROWS:
             estimates |= self._estimates(series, values[scored], scored)
-        for name, estimate in estimates.items():
-            counts |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        return counts
+        for name, one in estimates.items():
+            row |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
+        return row
 
     def _estimates(
-        self, series: Series, values: npt.NDArray[np.float64], scored: npt.NDArray[np.bool_]
+        self, series: Series, values: Values, scored: npt.NDArray[np.bool_]
     ) -> dict[str, Estimate]:
-        draws, control = self._drawn(scored)
-        effects = self._effects[scored]
+        bootstrap, control = self._drawn(scored)
+        effects, distance = self._effects[scored], self._distance[scored]
+        given_distance = series.question is Question.SIZE and series.name != _DISTANCE
         if series.question is Question.SIZE:
             effects = np.abs(effects)
-        ranks = spearman(effects, values, draws.weights)
-        found = {
-            "spearman": bootstrap_estimate(ranks, draws.size),
-            "pearson": bootstrap_estimate(pearson(effects, values, draws.weights), draws.size),
-        }
-        if series.question is Question.SIZE and series.name != _DISTANCE:
-            shared = spearman(values, self._distance[scored], draws.weights)
-            found["partial"] = bootstrap_estimate(partial(ranks, control, shared), draws.size)
-            found["difference"] = bootstrap_estimate(ranks - control, draws.size)
-        return found
 
-    def _drawn(self, scored: npt.NDArray[np.bool_]) -> tuple[Resamples, npt.NDArray[np.float64]]:
-        """Draws of the rows with scores, and the control's correlation with the size of their effects."""
+        def correlations(weights: Values) -> Values:
+            numbers = [spearman(effects, values, weights), pearson(effects, values, weights)]
+            return np.stack([*numbers, *([spearman(values, distance, weights)] if given_distance else [])])
+
+        ranks, *others = _and_resampled(bootstrap, correlations)
+        measures = {"spearman": ranks, "pearson": others[0]}
+        if given_distance:
+            measures |= {"partial": partial(ranks, control, others[1]), "difference": ranks - control}
+        return {
+            name: estimate(float(numbers[0]), numbers[1:], bootstrap.blocks)
+            for name, numbers in measures.items()
+        }
+
+    def _drawn(self, scored: npt.NDArray[np.bool_]) -> tuple[Bootstrap, Values]:
+        """Resamples of the rows with scores, and the control's correlation with the size of their effects."""
         key = scored.tobytes()
         if key not in self._draws:
-            positions = self._positions[scored]
-            few = len(np.unique(positions)) < FEWEST_POSITIONS
-            draws = Resamples(positions, 0 if few else self._number, np.random.default_rng(self._seed))
-            sizes = np.abs(self._effects[scored])
-            self._draws[key] = draws, spearman(sizes, self._distance[scored], draws.weights)
+            bootstrap = Bootstrap.of_circular_blocks(
+                self._positions[scored], BLOCK_BP, self._seed, self._resamples
+            )
+            sizes, distance = np.abs(self._effects[scored]), self._distance[scored]
+            control = _and_resampled(bootstrap, lambda weights: spearman(sizes, distance, weights))
+            self._draws[key] = bootstrap, control
         return self._draws[key]
+
+
+def _and_resampled(bootstrap: Bootstrap, statistic: Statistic) -> Values:
+    """A statistic of all rows, then under each resample: shape (..., 1 + resamples)."""
+    value = statistic(np.ones((bootstrap.index.size, 1)))
+    return np.concatenate([value, bootstrap.resampled(statistic)], axis=-1)
 
 
 def summarise(by_element: pd.DataFrame) -> pd.DataFrame:
@@ -220,7 +229,7 @@ def summarise(by_element: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     by_element : pandas.DataFrame
-        From :func:`correlate`. Elements with fewer positions than intervals need are left out.
+        From :func:`correlate`. Elements of fewer than :data:`FEWEST_POSITIONS` positions are left out.
 
     Returns
     -------
@@ -231,7 +240,7 @@ def summarise(by_element: pd.DataFrame) -> pd.DataFrame:
         at the largest values that are possible.
     """
     keys = ["kind", "stratum", "question", "label", "score"]
-    found = []
+    records = []
     for key, whole in by_element.groupby(keys, sort=False):
         part = whole[whole["positions"] >= FEWEST_POSITIONS]
         groups = {ALL: part}
@@ -241,10 +250,10 @@ def summarise(by_element: pd.DataFrame) -> pd.DataFrame:
             row = dict(zip(keys, key, strict=True))
             row |= {"group": group, "elements": int(members["spearman"].notna().sum())}
             for name in MEASURES:
-                estimate = mean_estimate(members[name].to_numpy(dtype=float))
+                mean = mean_of_units(members[name].to_numpy(dtype=float))
                 # Of few elements, Student's interval can reach beyond what is possible.
                 most = 2 if name == "difference" else 1
-                low, high = (float(np.clip(end, -most, most)) for end in (estimate.low, estimate.high))
-                row |= {name: estimate.value, f"{name}_low": low, f"{name}_high": high}
-            found.append(row)
-    return pd.DataFrame(found)
+                low, high = (float(np.clip(end, -most, most)) for end in (mean.low, mean.high))
+                row |= {name: mean.value, f"{name}_low": low, f"{name}_high": high}
+            records.append(row)
+    return pd.DataFrame(records)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mifm_kipoi.evaluation.mpra import plots
 from mifm_kipoi.evaluation.mpra.answer import answer, estimate
+from mifm_kipoi.evaluation.mpra.correlations import BLOCK_BP, FEWEST_POSITIONS
 from mifm_kipoi.evaluation.mpra.elements import Element
 from mifm_kipoi.evaluation.mpra.records import (
     ALL,
@@ -27,7 +28,7 @@ from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports import page
 from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Block, Picture, Section, Table
-from mifm_kipoi.statistics.correlation import FEWEST_POSITIONS, STRETCH
+from mifm_kipoi.statistics.estimates import MIN_CLUSTERS
 
 TITLE = "Scores and the measured effects of single bases in regulatory elements"
 
@@ -143,8 +144,9 @@ def _means(evaluated: Evaluated) -> Section:
         if question is Question.SIZE:
             caption = (
                 f"{heading}: Spearman's correlation within each element, with 95 % intervals by a bootstrap "
-                f"over stretches of {STRETCH} bp, which remain too narrow (none below {FEWEST_POSITIONS} "
-                "positions, and then no part in the mean). Diamonds are elements on chromosomes that the "
+                f"over blocks of {BLOCK_BP} bp, which remain too narrow (there is none with fewer than "
+                f"{MIN_CLUSTERS} blocks; elements of fewer than {FEWEST_POSITIONS} positions are not part of "
+                "the mean). Diamonds are elements on chromosomes that the "
                 "model held out; squares are means over elements. Controls are grey."
             )
         blocks.append(Picture(f"correlations_{question}", png(figure), caption))
@@ -195,7 +197,7 @@ def _held_out(evaluated: Evaluated) -> Section:
     )
     text = (
         f"Elements, with their chromosomes, that lie where nothing of a model was fitted or chosen: {names}. "
-        "The interval of a single element is over stretches of its positions, and too narrow; that of "
+        "The interval of a single element is over blocks of its positions, and too narrow; that of "
         "several is over elements."
     )
     header = ("score", "held out, n", "Spearman", "others, n", "Spearman")

@@ -20,7 +20,7 @@ from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.evaluation.mpra.correlations import Options, correlate, series_of, summarise
+from mifm_kipoi.evaluation.mpra.correlations import BLOCK_BP, Options, correlate, series_of, summarise
 from mifm_kipoi.evaluation.mpra.elements import (
     Element,
     find_elements,
@@ -33,7 +33,6 @@ from mifm_kipoi.evaluation.mpra.scores import Places, control_scores, model_scor
 from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.workers import set_threads
-from mifm_kipoi.statistics.correlation import STRETCH
 from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.version import __version__
@@ -165,7 +164,7 @@ class MPRARun:
             "min_barcodes": self.min_barcodes,
             "max_mismatch_fraction": self.max_mismatch_fraction,
             **dataclasses.asdict(self.options),
-            "stretch": STRETCH,
+            "stretch": BLOCK_BP,
             "device": self.compute.device,
             "declarations": {label: declaration.to_dict() for label, declaration in declared.items()},
         }

@@ -12,42 +12,30 @@ import pandas as pd
 
 from mifm_kipoi.evaluation.ranking.records import (
     ALL,
+    BLOCK_BP,
     COMMON,
     HELD_OUT,
     OTHERS,
     OWN,
+    TOPS,
     Count,
     Difference,
     Evaluation,
     Measure,
 )
-from mifm_kipoi.statistics.bootstrap import (
-    RESAMPLES,
-    Clusters,
-    Estimate,
-    centred,
-    estimate,
-    resampled_within_classes,
-    standard_error,
-    two_sided_p,
-)
+from mifm_kipoi.statistics.bootstrap import RESAMPLES, Bootstrap, resampled_within_classes
+from mifm_kipoi.statistics.estimates import Estimate, centred, estimate, standard_error, two_sided_p
 from mifm_kipoi.statistics.ranking import Curve, GroupedPrecision, expected_average_precision, top_k
 
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
-STRETCH = 1_000_000
-"""Bases of the stretches that are resampled where there are neither blocks nor matched groups."""
-
 CLASS_RESAMPLES = 200
 """Resamples of single rows, of which standard errors are known to 5 %; TraitGym has 100."""
 
 AREAS = ("auprc", "auroc", "auprc_by_chromosome")
 """Metrics of all rows."""
-
-TOPS = {"block": "top_1_block", "group": "top_1_group"}
-"""Metrics of the rows of a block or matched group, by the column of the labels."""
 
 PAIRED = ("auprc", "auroc", *TOPS.values())
 """Metrics in which scores are compared in pairs: those of which resamples have little bias, or none."""
@@ -67,10 +55,11 @@ def evaluate(
     labels : pandas.DataFrame
         :attr:`mifm_kipoi.evaluation.ranking.labels.Labels.table`.
     scores : pandas.DataFrame
-        Of the same variants; a column for each score, higher is more likely positive, NaN where there is
-        none.
+        Of the same variants; a column for each score, higher is more likely positive, NaN where a variant
+        has no score.
     held_out : sequence of str
-        Chromosomes that are looked at apart; without any there is the stratum of all alone.
+        Chromosomes that are strata of their own, held out and others; without any, all variants are the only
+        stratum.
     seed, resamples : int
         Of the bootstrap.
     """
@@ -102,16 +91,21 @@ def evaluate(
 def clusters_of(labels: pd.DataFrame) -> tuple[Rows, str]:
     """What is resampled as a whole: the cluster of each row, and what the clusters are, in words.
 
-    Blocks, where the labels have some, else matched groups, else stretches of :data:`STRETCH` bases; so are
-    rows without a block or group. A block ends with its chromosome, whatever its name.
+    Blocks, where the labels have some, else matched groups, else regions of :data:`BLOCK_BP`; the latter hold
+    rows without a block or group too. A block ends with its chromosome, whatever its name.
+
+    Parameters
+    ----------
+    labels : pandas.DataFrame
+        With ``chrom``, ``pos`` and, where variants are in them, ``block`` or ``group``.
     """
-    stretch = labels["chrom"] + ":" + (labels["pos"] // STRETCH).astype(str)
+    region = labels["chrom"] + ":" + (labels["pos"] // BLOCK_BP).astype(str)
     words = {"block": "blocks", "group": "matched groups"}
     column = next((name for name in words if name in labels), None)
     if column is None:
-        return pd.factorize(stretch)[0].astype(np.int64), "stretches of 1 Mb"
+        return pd.factorize(region)[0].astype(np.int64), f"regions of {BLOCK_BP // 1_000_000} Mb"
     name = _group_names(labels, column)
-    return pd.factorize(name.where(name.notna(), "/" + stretch))[0].astype(np.int64), words[column]
+    return pd.factorize(name.where(name.notna(), "/" + region))[0].astype(np.int64), words[column]
 
 
 def _group_names(labels: pd.DataFrame, column: str) -> pd.Series:
@@ -120,19 +114,36 @@ def _group_names(labels: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _strata(labels: pd.DataFrame, held_out: Sequence[str]) -> dict[str, Flags]:
-    found = {ALL: np.ones(len(labels), dtype=bool)}
+    strata = {ALL: np.ones(len(labels), dtype=bool)}
     if held_out:
         inside = labels["chrom"].isin(list(held_out)).to_numpy()
-        found |= {HELD_OUT: inside, OTHERS: ~inside}
-    return found
+        strata |= {HELD_OUT: inside, OTHERS: ~inside}
+    return strata
 
 
 @dataclasses.dataclass(frozen=True)
 class _Metric:
-    """One number of one score: as it is, and under the resamples."""
+    """A metric of one score.
+
+    Parameters
+    ----------
+    value : float
+        Of all rows.
+    resampled : numpy.ndarray of float64, shape (resamples,)
+        Under each resample.
+    clusters : int
+        That were resampled.
+    chance : float
+        What a random order of the rows has on average.
+    units : int
+        As in :class:`mifm_kipoi.evaluation.ranking.records.Measure`.
+    standard_error, standard_error_chromosomes : float
+        As in :class:`mifm_kipoi.evaluation.ranking.records.Measure`.
+    """
 
     value: float
     resampled: Values
+    clusters: int
     chance: float
     units: int
     standard_error: float = float("nan")
@@ -141,7 +152,7 @@ class _Metric:
 
 @dataclasses.dataclass(frozen=True)
 class _Measured:
-    """The metrics of scores on the same rows, by score and metric; none where a class is missing."""
+    """The metrics of scores on the same rows, by score and metric; empty where a class is missing."""
 
     metrics: dict[tuple[str, str], _Metric]
     curves: dict[str, Curve]
@@ -164,21 +175,22 @@ class _Measured:
 
     def differences(self, stratum: str) -> list[Difference]:
         """Of each pair of scores, under the same resamples for both."""
-        found = []
+        differences = []
         for first, second in itertools.combinations(self.curves, 2):
             for metric in PAIRED:
                 if (first, metric) not in self.metrics:
                     continue
                 one, other = self.metrics[first, metric], self.metrics[second, metric]
                 drawn = one.resampled - other.resampled
-                spread = estimate(one.value - other.value, drawn)
-                found.append(
+                difference = estimate(one.value - other.value, drawn, one.clusters)
+                differences.append(
                     Difference(
-                        stratum, first, second, metric, one.value, other.value, spread.value, spread.low,
-                        spread.high, two_sided_p(drawn), self.variants, one.units,
+                        stratum, first, second, metric, one.value, other.value, difference.value,
+                        difference.low, difference.high, two_sided_p(drawn, one.clusters), self.variants,
+                        one.units,
                     )
                 )  # fmt: skip
-        return found
+        return differences
 
 
 class _Test:
@@ -210,17 +222,16 @@ class _Test:
         positives = int(positive.sum())
         if positives in (0, rows.size):
             return _Measured({}, {}, rows.size, positives)
-        clusters = Clusters(self._cluster[rows], self._seed, self._resamples)
-        found: dict[tuple[str, str], _Metric] = {}
+        bootstrap = Bootstrap.of_clusters(self._cluster[rows], self._seed, self._resamples)
         curves = {name: Curve(self._scores[name][rows], positive) for name in names}
-        found |= self._areas(rows, curves, clusters)
+        metrics = self._areas(rows, curves, bootstrap)
         for metric, group in self._groups.items():
             for name in names:
-                found |= self._top(rows, name, metric, group[rows], clusters)
-        return _Measured(found, curves, rows.size, positives)
+                metrics |= self._top(rows, name, metric, group[rows], bootstrap)
+        return _Measured(metrics, curves, rows.size, positives)
 
     def _areas(
-        self, rows: Rows, curves: dict[str, Curve], clusters: Clusters
+        self, rows: Rows, curves: dict[str, Curve], bootstrap: Bootstrap
     ) -> dict[tuple[str, str], _Metric]:
         positive, chromosome = self.positive[rows], self._chromosome[rows]
         grouped = {name: GroupedPrecision(self._scores[name][rows], positive, chromosome) for name in curves}
@@ -230,34 +241,34 @@ class _Test:
             return np.stack([one for each in numbers for one in each])
 
         values = statistic(np.ones((rows.size, 1)))[:, 0]
-        resampled = _known(clusters.resampled(statistic), clusters.names.size)
+        resampled = bootstrap.resampled(statistic)
         within = resampled_within_classes(positive, statistic, self._seed, CLASS_RESAMPLES)
         by_chromosome = next(iter(grouped.values()))
         chance = float(expected_average_precision(positive.sum(), positive.size))
         chances = (chance, 0.5, by_chromosome.expected())
-        units = (clusters.names.size, clusters.names.size, by_chromosome.sizes.size)
-        found = {}
-        for number, (name, (place, metric)) in enumerate(itertools.product(curves, enumerate(AREAS))):
-            value = float(values[number])
-            found[name, metric] = _Metric(
-                value, resampled[number], chances[place], units[place],
+        units = (bootstrap.blocks, bootstrap.blocks, by_chromosome.sizes.size)
+        metrics = {}
+        for number, (name, (column, metric)) in enumerate(itertools.product(curves, enumerate(AREAS))):
+            metrics[name, metric] = _Metric(
+                float(values[number]), resampled[number], bootstrap.blocks, chances[column], units[column],
                 standard_error(within[number]),
                 self._over_chromosomes(grouped[name]) if metric == "auprc_by_chromosome" else float("nan"),
             )  # fmt: skip
-        return found
+        return metrics
 
     def _over_chromosomes(self, grouped: GroupedPrecision) -> float:
         """Standard error when whole chromosomes are drawn, as TraitGym's own code has it."""
         if grouped.sizes.size < 2:
             return float("nan")
-        drawn = Clusters(np.arange(grouped.sizes.size), self._seed, self._resamples).weights
+        chromosomes = Bootstrap.of_clusters(np.arange(grouped.sizes.size), self._seed, self._resamples)
         areas, _, sizes = grouped.each()
-        return standard_error((drawn @ (areas * sizes)) / (drawn @ sizes))
+        weighted, total = chromosomes.sums(np.stack([areas * sizes, sizes]))
+        return standard_error(weighted / total)
 
     def _top(
-        self, rows: Rows, name: str, metric: str, group: Rows, clusters: Clusters
+        self, rows: Rows, name: str, metric: str, group: Rows, bootstrap: Bootstrap
     ) -> dict[tuple[str, str], _Metric]:
-        """Top-1 accuracy in the groups in which both classes are; none where there is no such group."""
+        """Top-1 accuracy in the groups that hold both classes; empty without such a group."""
         positive = self.positive[rows]
         size = np.bincount(group[group >= 0], minlength=1)
         positives = np.bincount(group[(group >= 0) & positive], minlength=size.size)
@@ -272,19 +283,14 @@ class _Test:
         drawn_with = of_positive[first].astype(np.int64)
         values = np.asarray(hits, dtype=np.float64)
         chance = float((positives / np.maximum(size, 1))[numbers].mean())
-        drawn = clusters.means(values, drawn_with)
-        mean = float(values.mean())
-        resampled = _known(drawn, np.unique(clusters.index[drawn_with]).size)
-        return {(name, metric): _Metric(mean, resampled, chance, numbers.size)}
-
-
-def _known(resampled: Values, clusters: int) -> Values:
-    """Resamples, or NaN where there is a single cluster, from which nothing can be learnt of the spread."""
-    return resampled if clusters > 1 else np.full_like(resampled, np.nan)
+        resampled = bootstrap.means(values, drawn_with)
+        clusters = np.unique(bootstrap.index[drawn_with]).size
+        return {(name, metric): _Metric(float(values.mean()), resampled, clusters, chance, numbers.size)}
 
 
 def _estimate(metric: str, one: _Metric) -> Estimate:
-    """With its interval; metrics are shares."""
+    """With its interval; metrics lie between 0 and 1."""
     biased = metric in ("auprc", "auprc_by_chromosome")
-    found = estimate(one.value, centred(one.value, one.resampled) if biased else one.resampled)
-    return Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))
+    resampled = centred(one.value, one.resampled) if biased else one.resampled
+    measured = estimate(one.value, resampled, one.clusters)
+    return Estimate(measured.value, *np.clip([measured.low, measured.high], 0.0, 1.0).tolist())

@@ -6,9 +6,8 @@ import dataclasses
 from typing import Any
 
 from mifm_kipoi.baselines.protocol import Evidence
-from mifm_kipoi.evaluation.ranking.evaluate import TOPS
 from mifm_kipoi.evaluation.ranking.labels import Labels
-from mifm_kipoi.evaluation.ranking.records import ALL, COMMON, HELD_OUT, METRICS, OTHERS, Evaluation
+from mifm_kipoi.evaluation.ranking.records import ALL, COMMON, HELD_OUT, METRICS, OTHERS, TOPS, Evaluation
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen, Scores
 from mifm_kipoi.reports.page import percent
 

@@ -1,4 +1,4 @@
-"""What an evaluation of rankings finds: each number with where it belongs."""
+"""Records of an evaluation of rankings: metrics, their differences, counts of variants."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ METRICS = {
 }
 """Metrics, and what reports call them."""
 
+TOPS = {"block": "top_1_block", "group": "top_1_group"}
+"""Metrics of the rows of a block or matched group, by the column of the labels."""
+
+BLOCK_BP = 1_000_000
+"""Length of the regions that are resampled where there are neither blocks nor matched groups."""
+
 COMMON, OWN = "common", "own"
-"""Rows that all scores have, and rows that a score has."""
+"""Rows that all scores have, and all rows that a score has."""
 
 ALL, HELD_OUT, OTHERS = "all", "held out", "others"
 STRATA = {ALL: "all chromosomes", HELD_OUT: "held-out chromosomes", OTHERS: "other chromosomes"}
@@ -40,7 +46,7 @@ class Measure:
     metric : str
         One of :data:`METRICS`.
     value, low, high : float
-        With its 95 % interval; NaN where that is not known.
+        With its 95 % interval; NaN where there is none (:mod:`mifm_kipoi.statistics.estimates`).
     chance : float
         What a random order of the rows has on average.
     standard_error : float
@@ -79,7 +85,7 @@ class Difference:
     difference, low, high : float
         First less second, with its 95 % interval.
     p_value : float
-        Two-sided, of the bootstrap (:func:`mifm_kipoi.statistics.bootstrap.two_sided_p`).
+        Two-sided, of the bootstrap (:func:`mifm_kipoi.statistics.estimates.two_sided_p`).
     variants, units : int
         See :class:`Measure`.
     """
@@ -123,7 +129,7 @@ class Evaluation:
     curves : mapping of (str, str) to Curve
         By stratum and score, on the rows that all scores have.
     resampled : str
-        What was drawn as a whole: blocks, matched groups, stretches.
+        What was resampled, in words: blocks, matched groups, regions.
     clusters : int
         How many of them.
     chromosomes : int
@@ -148,9 +154,9 @@ class Evaluation:
 
 
 def by_metric(measures: Iterable[Measure]) -> dict[str, list[Measure]]:
-    """Measures of each metric that there is, in the order of :data:`METRICS`."""
-    found = list(measures)
-    groups = {metric: [one for one in found if one.metric == metric] for metric in METRICS}
+    """Measures of each metric that occurs, in the order of :data:`METRICS`."""
+    listed = list(measures)
+    groups = {metric: [one for one in listed if one.metric == metric] for metric in METRICS}
     return {metric: group for metric, group in groups.items() if group}
 
 

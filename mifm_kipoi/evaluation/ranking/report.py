@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mifm_kipoi.evaluation.ranking import plots
-from mifm_kipoi.evaluation.ranking.evaluate import STRETCH
 from mifm_kipoi.evaluation.ranking.notes import Result
 from mifm_kipoi.evaluation.ranking.records import (
     ALL,
+    BLOCK_BP,
     COMMON,
     METRICS,
     OWN,
@@ -243,8 +243,8 @@ _CIRCLES = (
 def _method(result: Result) -> Section:
     made_by = result.made_by
     apart = (
-        f"; variants outside of them go by stretches of {STRETCH // 1_000_000} Mb"
-        if result.found.resampled != "stretches of 1 Mb"
+        f"; variants outside of them go by regions of {BLOCK_BP // 1_000_000} Mb"
+        if result.found.resampled != "regions of 1 Mb"
         else ""
     )
     left = result.found.chromosomes - max(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
-from mifm_kipoi.statistics.bootstrap import Clusters
+from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.ranking import Curve
 from tests.evaluation.ranking.ranked_rows import SETTINGS, Flags, Rows, Values, arrays, rows_of, with_positive
 
@@ -62,13 +62,14 @@ def test_a_share_of_just_the_fdr_is_allowed(fdr: float, causal: int) -> None:
 def test_calibration_by_hand() -> None:
     pip = np.array([0.0, 0.05, 0.1, 0.19, 0.95, 1.0])
     causal = np.array([False, False, True, False, True, True])
-    found = calibration(pip, causal, Clusters(np.arange(6)))
+    found = calibration(pip, causal, Bootstrap.of_clusters(np.arange(6)))
     assert found["bin_low"].tolist() == pytest.approx([0, 0.1, 0.9])
     assert found["bin_high"].tolist() == pytest.approx([0.1, 0.2, 1])
     assert found["count"].tolist() == [2, 2, 2]
     assert found["predicted"].tolist() == pytest.approx([0.025, 0.145, 0.975])
     assert found["observed"].tolist() == [0, 0.5, 1]
-    assert found[["low", "high"]].to_numpy().tolist() == [[0, 0], [0, 1], [1, 1]]
+    # Two genealogies in each bin are too few for an interval.
+    assert found[["low", "high"]].isna().all(axis=None)
     error = (2 * 0.025 + 2 * (0.5 - 0.145) + 2 * 0.025) / 6
     assert calibration_error(pip, causal) == pytest.approx(error)
     # In one bin the gaps cancel out.
@@ -80,8 +81,8 @@ def test_a_bin_is_as_wide_as_its_genealogies_are_apart() -> None:
     genealogy = np.repeat(np.arange(10), 30)
     causal = genealogy < 5
     pip = np.full(300, 0.55)
-    (together,) = calibration(pip, causal, Clusters(genealogy)).itertuples()
-    (apart,) = calibration(pip, causal, Clusters(np.arange(300))).itertuples()
+    (together,) = calibration(pip, causal, Bootstrap.of_clusters(genealogy)).itertuples()
+    (apart,) = calibration(pip, causal, Bootstrap.of_clusters(np.arange(300))).itertuples()
     assert together.observed == apart.observed == 0.5
     assert together.high - together.low == pytest.approx(2 * 1.96 * 0.5 / 10**0.5, rel=0.15)
     assert apart.high - apart.low == pytest.approx(2 * 1.96 * 0.5 / 300**0.5, rel=0.15)
@@ -102,7 +103,7 @@ def test_calibrated_probabilities_are_within_the_interval(
     calibrated: tuple[Values, Flags, npt.NDArray[np.int64]],
 ) -> None:
     pip, causal, genealogy = calibrated
-    found = calibration(pip, causal, Clusters(genealogy))
+    found = calibration(pip, causal, Bootstrap.of_clusters(genealogy))
     assert len(found) == 10
     assert found["count"].sum() == pip.size
     assert found["predicted"].between(found["low"], found["high"]).sum() >= 9

@@ -13,7 +13,7 @@ from scipy.special import expit, softmax
 
 from benchmarks.known_truth.metrics import calibration, calibration_error
 from benchmarks.known_truth.prior import Prior, fit_prior, uniform_pips
-from mifm_kipoi.statistics.bootstrap import Clusters
+from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.ranking import top_k
 
 Values = npt.NDArray[np.float64]
@@ -202,7 +202,7 @@ def test_fitted_pips_are_calibrated_on_other_bags(fitted: Prior, other: Drawn) -
     uniform = uniform_pips(other.log_bf, other.bag)
     assert calibration_error(pip, other.causal) < 0.005
     assert calibration_error(uniform, other.causal) > 0.01
-    found = calibration(pip, other.causal, Clusters(other.bag))
+    found = calibration(pip, other.causal, Bootstrap.of_clusters(other.bag))
     assert found["predicted"].between(found["low"] - 0.02, found["high"] + 0.02).all()
     assert np.bincount(other.bag, pip).max() <= 1 + 1e-12
 

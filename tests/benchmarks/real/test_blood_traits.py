@@ -12,7 +12,6 @@ from benchmarks.real.blood_traits import (
     TOPS,
     enrichment,
     enrichments,
-    first_shares,
     read_rows,
     write_variants,
 )
@@ -22,9 +21,9 @@ from tests.builders import write_fasta
 
 
 def blocks(pips: list[list[float]]) -> pd.DataFrame:
-    """Rows of blocks, each at a place of its own."""
+    """Rows of blocks, each at a locus of its own."""
     rows = [(number, pip) for number, block in enumerate(pips) for pip in block]
-    return pd.DataFrame(rows, columns=["block", "pip"]).assign(place=lambda table: table["block"])
+    return pd.DataFrame(rows, columns=["block", "pip"]).assign(locus=lambda table: table["block"])
 
 
 def test_ratio_by_hand() -> None:
@@ -59,8 +58,8 @@ def test_p_value_of_all_permutations() -> None:
     assert found.p_value == pytest.approx(1 / 9, abs=0.01)
 
 
-def test_permutations_stay_within_places() -> None:
-    """Where all PIPs of a place are the same, no permutation gives less: p is 1."""
+def test_permutations_stay_within_loci() -> None:
+    """Where all PIPs of a locus are the same, no permutation gives less: p is 1."""
     rows = blocks([[0.9, 0.9], [0.1, 0.1]])
     assert enrichment(rows, np.array([2.0, 1.0, 1.0, 2.0]), "x", 1, permutations=99).p_value == 1
 
@@ -68,42 +67,25 @@ def test_permutations_stay_within_places() -> None:
 def test_blocks_over_the_same_variants_are_permuted_together() -> None:
     """Two traits with the same PIPs over the same variants say no more than one: p is 1/3, not 1/9."""
     keys = pd.DataFrame({"chrom": "1", "pos": [1, 2, 3] * 2, "ref": "A", "alt": "C"})
-    rows = pd.concat([blocks([[0.8, 0.1, 0.1]] * 2).assign(place=0), keys], axis=1)
+    rows = pd.concat([blocks([[0.8, 0.1, 0.1]] * 2).assign(locus=0), keys], axis=1)
     score = np.array([3.0, 2.0, 1.0] * 2)
     found = enrichment(rows, score, "x", top=1, permutations=9_999)
     assert found.p_value == pytest.approx(1 / 3, abs=0.02)
 
 
-def test_intervals_draw_places() -> None:
-    """All blocks at one place: no resample differs. At places of their own, resamples differ."""
-    rows = blocks([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4]])
-    score = np.array([2.0, 1.0] * 3)
-    one = enrichment(rows.assign(place=0), score, "x", 1, permutations=9).ratio
-    assert one.low == one.high == one.value
+def test_intervals_resample_loci() -> None:
+    """Five loci have an interval; the same blocks at four have none, as those are too few."""
+    rows = blocks([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.7, 0.3], [0.4, 0.6]])
+    score = np.array([2.0, 1.0] * 5)
+    one = enrichment(rows.assign(locus=rows["locus"] % 4), score, "x", 1, permutations=9).ratio
+    assert np.isnan([one.low, one.high]).all()
     own = enrichment(rows, score, "x", 1, permutations=9).ratio
     assert own.low < own.value < own.high
 
 
-@pytest.mark.parametrize("top", [1, 2, 5])
-def test_first_shares_by_brute_force(top: int) -> None:
-    generator = np.random.default_rng(top)
-    block = np.sort(generator.integers(0, 4, 20))
-    block = np.unique(block, return_inverse=True)[1]
-    score = generator.integers(0, 3, 20).astype(float)
-    found = first_shares(score, block, top)
-    for each in np.unique(block):
-        own = score[block == each]
-        count = min(top, len(own))
-        drawn = np.zeros(len(own))
-        for _ in range(4000):
-            order = np.lexsort((generator.random(len(own)), -own))
-            drawn[order[:count]] += 1 / count
-        np.testing.assert_allclose(found[block == each], drawn / 4000, atol=0.04)
-
-
 def test_controls_come_last() -> None:
     rows = blocks([[0.9, 0.1], [0.2, 0.5, 0.3]]).assign(
-        chrom="1", pos=range(1, 6), ref="A", alt="C", place=0, z=[1.0, -9.0, 1.0, -2.0, 0.0]
+        chrom="1", pos=range(1, 6), ref="A", alt="C", locus=0, z=[1.0, -9.0, 1.0, -2.0, 0.0]
     )
     scores = rows[["chrom", "pos", "ref", "alt"]].iloc[::-1].assign(s=[1.0, 2.0, 3.0, 4.0, 5.0])
     found = enrichments(rows, scores, ["s"])
@@ -115,7 +97,7 @@ def test_controls_come_last() -> None:
 
 
 def test_the_random_control_is_of_variants() -> None:
-    rows = blocks([[0.9, 0.1]] * 2).assign(chrom="1", pos=[1, 2, 1, 2], ref="A", alt="C", place=0, z=1.0)
+    rows = blocks([[0.9, 0.1]] * 2).assign(chrom="1", pos=[1, 2, 1, 2], ref="A", alt="C", locus=0, z=1.0)
     scores = rows[["chrom", "pos", "ref", "alt"]].drop_duplicates()
     for seed in range(5):
         ratio = enrichments(rows, scores, [], seed=seed)[2].ratio.value
@@ -147,18 +129,18 @@ class TestRows:
         assert rows["pos"].tolist() == [300, 256, 300, 310, 743, 744, 700]
         assert rows["alt"].tolist() == ["C", "C", "C", "AT", "C", "C", "C"]
 
-    def test_blocks_and_places(self, rows: pd.DataFrame) -> None:
+    def test_blocks_and_loci(self, rows: pd.DataFrame) -> None:
         assert rows["block"].tolist() == [0, 0, 1, 1, 2, 2, 3]
         # Regions 1 of A and 7 of B share variants; the others lie apart.
-        assert rows["place"].tolist() == [0, 0, 0, 0, 2, 2, 1]
+        assert rows["locus"].tolist() == [0, 0, 0, 0, 2, 2, 1]
 
     def test_a_long_block_joins_all_that_it_holds(self, tmp_path: Path) -> None:
         lines = ["SNP PP region CHR POS MAF p.value ZSCORE trait"]
-        for trait, places in (("A", (300, 700)), ("B", (350, 360)), ("C", (600, 610)), ("D", (701, 702))):
-            lines += [f"1:{pos}_A_C 0.5 1 1 {pos} 0.1 0.1 1 {trait}" for pos in places]
+        for trait, positions in (("A", (300, 700)), ("B", (350, 360)), ("C", (600, 610)), ("D", (701, 702))):
+            lines += [f"1:{pos}_A_C 0.5 1 1 {pos} 0.1 0.1 1 {trait}" for pos in positions]
         (tmp_path / "table.tsv").write_text("\n".join(lines).replace(" ", "\t") + "\n")
         rows = read_rows(tmp_path / "table.tsv", write_fasta(tmp_path / "g.fa", {"1": "A" * 1000}))
-        assert rows["place"].tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
+        assert rows["locus"].tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
 
     def test_variants_once_in_order(self, rows: pd.DataFrame, tmp_path: Path) -> None:
         vcf, associations = tmp_path / "v.vcf", tmp_path / "a.tsv"

@@ -1,4 +1,4 @@
-"""What a comparison holds: one table of all scores, and what is known of each model."""
+"""Records of a comparison: its models, one table of all scores, and what was measured."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Declaration
+
+Numbers = npt.NDArray[np.float64]
 
 VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 """Columns of a joined table before those of the models."""
@@ -114,3 +116,37 @@ class Comparison:
     def primary_scores(self) -> tuple[str, ...]:
         """The column of each model's primary score."""
         return tuple(model.ranking[0] for model in self.models)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """The tables of a comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The scores.
+    coverage : pandas.DataFrame
+        From :func:`mifm_kipoi.comparison.coverage.coverage`.
+    correlations, overlap, blocks : pandas.DataFrame
+        From ``correlations``, ``overlaps`` and ``block_agreement`` of
+        :mod:`mifm_kipoi.comparison.agreement`.
+    resources : pandas.DataFrame
+        From :func:`mifm_kipoi.comparison.coverage.resources`.
+    resamples : int
+        How many the intervals are of.
+    """
+
+    comparison: Comparison
+    coverage: pd.DataFrame
+    correlations: pd.DataFrame
+    overlap: pd.DataFrame
+    blocks: pd.DataFrame
+    resources: pd.DataFrame
+    resamples: int
+
+    def of_primary_scores(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The pairs of scores that stand for models, named by the models."""
+        labels = {model.ranking[0]: model.label for model in self.comparison.models}
+        rows = table[table["model_a"].isin(labels) & table["model_b"].isin(labels)]
+        return rows.assign(model_a=rows["model_a"].map(labels), model_b=rows["model_b"].map(labels))
