@@ -90,7 +90,8 @@ def clump(
     Raises
     ------
     GenotypeError
-        When PLINK files cannot be read or do not belong together, or a variant occurs twice.
+        When PLINK files do not belong together or a variant occurs twice; an InputError when a file cannot
+        be read.
     ValueError
         When ``p2`` is less than ``p1``.
     """

@@ -7,7 +7,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import bed_reader
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.tables import Batch, TableFile
 
 MISSING = -127
 """The genotype of a sample whose genotype is missing."""
@@ -22,14 +22,6 @@ MISSING = -127
 _BIM = ["chrom", "id", "morgans", "pos", "allele1", "allele2"]
 _FAM = ["family", "sample", "father", "mother", "sex", "phenotype"]
 _MAGIC = b"\x6c\x1b\x01"
-_ROWS = 500_000
-_TEXT: dict[str, Any] = {
-    "sep": r"\s+",
-    "header": None,
-    "dtype": str,
-    "keep_default_na": False,  # NA is a name like any other
-    "na_values": [""],
-}
 
 
 class GenotypeError(InputError):
@@ -88,9 +80,11 @@ def open_fileset(prefix: str | os.PathLike[str]) -> Fileset:
 
     Raises
     ------
+    InputError
+        When a ``.bim`` or ``.fam`` file cannot be read or has a malformed line.
     GenotypeError
-        When a file cannot be read, there are no founders, or the ``.bed`` file is not in PLINK's
-        variant-major format or does not have the size that follows from the other two.
+        When the ``.bed`` file cannot be read, there are no founders, or the ``.bed`` file is not
+        in PLINK's variant-major format or does not have the size that follows from the other two.
     """
     prefix = os.fspath(prefix)
     fam = _read_fam(f"{prefix}.fam")
@@ -135,34 +129,29 @@ def bim_chunks(prefix: str) -> Iterator[pd.DataFrame]:
 
     Raises
     ------
-    GenotypeError
-        When the ``.bim`` file cannot be read; the message names the line.
+    InputError
+        When the ``.bim`` file cannot be read or has a malformed line; the message names the line.
     """
-    path = f"{prefix}.bim"
-    try:
-        with pd.read_csv(path, names=_BIM, chunksize=_ROWS, **_TEXT) as chunks:
-            for chunk in chunks:
-                pos = pd.to_numeric(chunk["pos"], errors="coerce")
-                bad = chunk[chunk.isna().any(axis=1) | pos.isna() | (pos % 1 != 0)]
-                if len(bad):
-                    raise GenotypeError(
-                        f"line {bad.index[0] + 1} of {path} is malformed; expected six fields: chromosome, "
-                        "id, position in morgans, position in base pairs, allele 1, allele 2"
-                    )
-                yield chunk.assign(pos=pos.astype("int64")).drop(columns="morgans")
-    except (OSError, ValueError) as error:
-        raise GenotypeError(f"cannot read {path}: {error}") from error
+    rows = 0
+    for batch in _headerless(f"{prefix}.bim", _BIM):
+        pos = batch.numbers("pos")
+        batch.refuse(~(pos % 1 == 0), "pos", "a position in base pairs, a whole number")
+        chunk = pd.DataFrame({name: batch.text(name).to_pandas() for name in ("chrom", "id")})
+        chunk = chunk.assign(pos=pos.astype(np.int64))
+        for name in ("allele1", "allele2"):
+            chunk[name] = batch.text(name).to_pandas()
+        yield chunk.set_axis(range(rows, rows + len(chunk)))
+        rows += len(chunk)
 
 
 def _read_fam(path: str) -> pd.DataFrame:
-    try:
-        fam = pd.read_csv(path, names=_FAM, **_TEXT)
-    except (OSError, ValueError) as error:
-        raise GenotypeError(f"cannot read {path}: {error}") from error
-    bad = fam[fam.isna().any(axis=1)]
-    if len(bad):
-        raise GenotypeError(
-            f"line {bad.index[0] + 1} of {path} is malformed; expected six fields: family, sample, father, "
-            "mother, sex, phenotype"
-        )
-    return pd.DataFrame(fam)
+    parts = [
+        pd.DataFrame({name: batch.text(name).to_pandas() for name in _FAM})
+        for batch in _headerless(path, _FAM)
+    ]
+    return pd.concat(parts or [pd.DataFrame(columns=_FAM, dtype=str)], ignore_index=True)
+
+
+def _headerless(path: str, columns: list[str]) -> Iterator[Batch]:
+    """The rows of one of PLINK's text files, with white space between the fields."""
+    return TableFile.of(path, names=columns, separator=" ").batches()

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_keys
-from mifm_kipoi.genomics.text_tables import TableError, TextTable, numbers
+from mifm_kipoi.genomics.tables import TableFile
 
 COLUMNS = ("chr", "start", "stop", "pop")
 """Columns of a table of blocks."""
@@ -29,28 +30,30 @@ class LDBlocks:
 
     Raises
     ------
-    TableError
+    InputError
         When the table cannot be read, lacks the population or a column, or blocks overlap.
     """
 
     def __init__(self, path: str, population: str) -> None:
-        table = TextTable.of(path)
+        table = TableFile.of(path)
         lacking = [name for name in COLUMNS if name not in table.columns]
         if lacking:
-            raise TableError(f"{path} has no column {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
-        blocks = pd.concat(list(table.chunks(COLUMNS)) or [pd.DataFrame(columns=list(COLUMNS), dtype=str)])
+            raise InputError(f"{path} has no column {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
+        parts = [
+            batch.frame(["chr", "pop"]).assign(start=batch.numbers("start"), stop=batch.numbers("stop"))
+            for batch in table.batches(COLUMNS)
+        ]
+        blocks = pd.concat(parts or [pd.DataFrame(columns=list(COLUMNS), dtype=str)])
         blocks["number"] = range(1, len(blocks) + 1)
-        for name in ("start", "stop"):
-            blocks[name] = numbers(blocks, name, path)
         chosen = blocks[blocks["pop"] == population].sort_values(["chr", "start"])
         if not len(chosen):
-            raise TableError(
+            raise InputError(
                 f"{path} has no population {population!r}; it has {', '.join(sorted(set(blocks['pop'])))}"
             )
         before = chosen.groupby("chr")["stop"].shift()
         bad = ~(chosen["start"] < chosen["stop"]) | (chosen["start"] < before)
         if bad.any():
-            raise TableError(
+            raise InputError(
                 f"line {bad.idxmax()} of {path}: the block is empty or overlaps another block of {population}"
             )
         self._blocks = {

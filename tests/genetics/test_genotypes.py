@@ -45,9 +45,9 @@ def append(suffix: str, text: str) -> Callable[[Path], None]:
         (lambda prefix: prefix.with_suffix(".fam").unlink(), r"cannot read .*\.fam"),
         (lambda prefix: prefix.with_suffix(".bed").unlink(), r"cannot read .*\.bed"),
         (lambda prefix: prefix.with_suffix(".bed").write_bytes(b"\x6c\x1b\x00"), "starts with 6c 1b 00, not"),
-        (append(".bim", "1 s9 0 9\n"), r"line 4 of .*\.bim is malformed"),
-        (append(".bim", "1 s9 0 9.5 A C\n"), r"line 4 of .*\.bim is malformed"),
-        (append(".fam", "0 i9 0\n"), r"line 4 of .*\.fam is malformed"),
+        (append(".bim", "1 s9 0 9\n"), r"line 4 of .*\.bim has 4 fields; expected 6"),
+        (append(".bim", "1 s9 0 9.5 A C\n"), r"line 4 of .*\.bim: pos is '9\.5'"),
+        (append(".fam", "0 i9 0\n"), r"line 4 of .*\.fam has 3 fields; expected 6"),
         (append(".bim", "1 s9 0 9 A C\n"), "has 6 bytes; expected 7 for 4 variants in .* and 3 samples"),
         (append(".bed", "more"), "has 10 bytes; expected 6 for 3 variants"),
         (lambda prefix: prefix.with_suffix(".fam").write_text("0 i 1 0 1 -9\n"), "has no founders"),
@@ -58,7 +58,7 @@ def test_damaged_genotypes(tmp_path: Path, change: Callable[[Path], Any], messag
     write_bed(prefix, np.tile([[0.0], [1.0], [2.0]], (1, 3)), [1, 2, 3])
     assert open_fileset(prefix).variants == 3
     change(prefix)
-    with pytest.raises(GenotypeError, match=message):
+    with pytest.raises(InputError, match=message):
         open_fileset(prefix)
 
 

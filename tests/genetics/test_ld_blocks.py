@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
-from mifm_kipoi.genomics.text_tables import TableError, TextTable
+from mifm_kipoi.genomics.tables import TableFile
 
 BLOCKS = "chr\tstart\tstop\tpop\n1\t0\t100\tAFR\n1\t0\t100\tEUR\n1\t100\t200\tEUR\n2\t50\t80\tEUR\n"
 
@@ -39,15 +40,15 @@ def test_ld_blocks(tmp_path: Path) -> None:
     ],
 )
 def test_ld_blocks_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(TableError, match=message):
+    with pytest.raises(InputError, match=message):
         LDBlocks(write(tmp_path / "blocks.tsv", text), "ASN")
 
 
 @pytest.mark.reference
 def test_the_blocks_of_causaldb2(reference_data: Path) -> None:
     folder = reference_data / "data" / "finemapping"
-    table = TextTable.of(folder / "causaldb2_AD.csv.gz")
-    found = pd.concat(table.chunks(["chr", "bp", "block_id"], 5000))
+    table = TableFile.of(folder / "causaldb2_AD.csv.gz")
+    found = pd.concat([batch.frame() for batch in table.batches(["chr", "bp", "block_id"])])
     blocks = LDBlocks(str(folder / "causaldb_ld_blocks.txt"), "EUR")
     assert len(found) == 10_393
     numbers = blocks.of(found["chr"], found["bp"].astype(int))

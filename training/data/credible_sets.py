@@ -6,19 +6,19 @@ import collections
 import dataclasses
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genomics.tables import Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
-from training.data.text_stream import BLOCK_BYTES, numbers, read_header, stream_columns
+from training.data.report import counts_in_words
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ FIELDS = (
     "p_value", "z", "beta", "standard_error", "maf", "sample_size", "pip",
     "secondary_p_value", "secondary_beta", "secondary_standard_error",
 )  # fmt: skip
-"""What columns can be named for; :class:`CredibleSetsConfig` says what each is."""
+"""The fields that columns can be named for; :class:`CredibleSetsConfig` describes them."""
 
 CAUSALDB2 = {
     "chrom": "chr", "pos": "bp", "effect_allele": "ea", "other_allele": "nea", "id": "rsid",
@@ -35,61 +35,61 @@ CAUSALDB2 = {
     "p_value": "p", "z": "zscore", "beta": "beta", "standard_error": "se", "pip": "susie",
     "secondary_p_value": "cojo_p", "secondary_beta": "cojo_beta", "secondary_standard_error": "cojo_se",
 }  # fmt: skip
-"""The columns of CAUSALdb2's ``credible_set.txt.gz``. ``susie`` is the PIP of one of its tools: the others
-are abf, finemap, paintor, caviarbf, polyfun_finemap and polyfun_susie."""
+"""The columns of CAUSALdb2's ``credible_set.txt.gz``. The PIP is that of SuSiE; those of the other tools are
+abf, finemap, paintor, caviarbf, polyfun_finemap and polyfun_susie."""
 
 READ, KEPT = "read", "kept"
 NO_PIP, NO_BAYES_FACTOR, UNDERFLOW = "kept_without_pip", "kept_without_log_bf", "kept_with_p_value_0"
-"""Names in the counts; every other name is a reason why rows were refused."""
+"""Names in the counts; every other name is a reason for which rows were refused."""
 
 FAILED_PIP = -1.0
-"""What CAUSALdb2 writes where a tool failed."""
+"""The PIP that CAUSALdb2 writes where a tool failed."""
 
-MAX_REFUSED_SHARE = 0.5
-"""More refused rows than this share mean that the columns are not what the configuration says."""
+MAX_REFUSED_FRACTION = 0.5
+"""A larger fraction of refused rows means that the columns are not what the configuration says."""
 
 _ROUNDING = 1e-4
-"""By so much a PIP that was rounded may be above one."""
+"""A PIP may exceed 1 by this much, through rounding."""
 
 _NUMBERS = (
     "pos", "primary", "p_value", "z", "beta", "standard_error", "maf", "sample_size", "pip",
     "secondary_p_value", "secondary_beta", "secondary_standard_error",
 )  # fmt: skip
-_PLACE = ("chrom", "pos", "effect_allele", "other_allele")
+_VARIANT = ("chrom", "pos", "effect_allele", "other_allele")
 
 Values = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
 class CredibleSetsConfig:
-    """A table of credible sets: a row for each variant of each set, study and block.
+    """A table of credible sets: one row per variant, set, study and block.
 
     Parameters
     ----------
     path : str
-        Text separated by tabs or commas, plain or gzipped, with a header.
+        The table, with a header: text (plain, gzip or bgzip) or Parquet.
     format : str
-        ``causaldb2`` knows the columns of CAUSALdb2, ``table`` none.
+        ``causaldb2`` if the columns are those of CAUSALdb2, ``table`` if ``columns`` names them all.
     columns : mapping of str to str
-        From fields to columns of the table, over those of the format; empty for a field that the table
+        From fields to columns of the table; overrides those of the format. Empty for a field that the table
         does not have. The fields are
 
         - ``chrom``, ``pos`` (1-based), ``effect_allele``, ``other_allele``; or ``variant``, a column whose
           text holds those of them that have no column;
-        - ``block``: the LD block or locus, and ``study``: several columns may be named, with commas between;
+        - ``block``, the LD block or locus, and ``study``: several columns may be named, separated by commas;
         - ``primary``: 1 for the primary signal of a block, 0 for the secondary ones; without it there is
           one signal, ``all``;
         - ``p_value``, ``z``, ``beta``, ``standard_error``, ``pip`` (-1 where missing), ``id``;
         - ``secondary_p_value``, ``secondary_beta``, ``secondary_standard_error``: statistics of secondary
-          signals, given the primary one; used in rows where ``primary`` is 0 and all three are known;
+          signals conditional on the primary one; used in rows where ``primary`` is 0 and all three are known;
         - ``maf`` (or the frequency of either allele) and ``sample_size``: stand in for a missing standard
-          error, as ``1 / (2 n maf (1 - maf))`` is its square for a standardised trait.
+          error, whose square is ``1 / (2 n maf (1 - maf))`` for a standardised trait.
     variant : str
-        How the text of the column ``variant`` is made of fields.
+        Pattern of the text in the column ``variant``, with fields in braces.
     study : str
-        The study of all rows where there is no such column; empty for the name of the file.
+        The study of all rows of a table without a column for it; empty for the name of the file.
     sample_size : float, optional
-        That of all rows where there is no such column.
+        The sample size of all rows of a table without a column for it.
     """
 
     path: str
@@ -107,15 +107,15 @@ class CredibleSetsConfig:
             raise ValueError(f"sample_size is {self.sample_size}; expected a number above 0")
         named = self.named()
         fields = set(_pattern(self.variant).groupindex) if "variant" in named else set()
-        missing = [field for field in (*_PLACE, "block") if field not in {*named, *fields}]
+        missing = [field for field in (*_VARIANT, "block") if field not in {*named, *fields}]
         if missing:
             raise ValueError(
                 f"columns names no column for {', '.join(missing)}; expected all of "
-                f"{', '.join(_PLACE)} (or variant, a column that holds them) and block"
+                f"{', '.join(_VARIANT)} (or variant, a column that holds them) and block"
             )
 
     def named(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each field that the table has."""
+        """The table's columns of each field that it has; several for a field that is joined from columns."""
         columns = {**(CAUSALDB2 if self.format == "causaldb2" else {}), **self.columns}
         return {
             field: tuple(part.strip() for part in text.split(",")) if field in ("block", "study") else (text,)
@@ -127,34 +127,34 @@ class CredibleSetsConfig:
 def read_credible_sets(
     config: CredibleSetsConfig,
     counts: collections.Counter[str] | None = None,
-    on_progress: Callable[[int, float], None] | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    on_progress: OnProgress | None = None,
+    block_bytes: int | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Associations of a table of credible sets, a part at a time.
+    """Associations of a table of credible sets, a batch of rows at a time.
 
-    Rows with impossible values are refused, counted, and the first of each kind is named in the log.
+    Rows with impossible values are refused and counted; the first of each kind is named in the log.
 
     Parameters
     ----------
     config : CredibleSetsConfig
+        The table and its columns.
     counts : collections.Counter, optional
-        Rows ``read`` and ``kept`` are counted here, and the others under the first reason that holds:
-        ``unreadable_variant``, ``not_a_number``, ``missing_chromosome``, ``missing_block``,
+        Receives the numbers of rows ``read`` and ``kept``, and of the others under the first reason that
+        applies: ``unreadable_variant``, ``not_a_number``, ``missing_chromosome``, ``missing_block``,
         ``missing_study``, ``impossible_position``, ``impossible_allele`` (other than A, C, G, T),
         ``same_alleles``, ``impossible_signal``, ``impossible_p_value``, ``impossible_pip``,
         ``impossible_standard_error``. Among those kept: ``kept_without_pip``, ``kept_without_log_bf``,
         ``kept_with_p_value_0`` (too small for a float).
     on_progress : callable, optional
-        See :func:`training.data.text_stream.stream_columns`.
-    block_bytes : int
-        The same.
+        Called after each batch, see :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
+    block_bytes : int, optional
+        Size of a batch in bytes of text; by default that of the reader.
 
     Yields
     ------
     pandas.DataFrame
-        See :data:`mifm_kipoi.genetics.associations.ASSOCIATION_COLUMNS`; ``signal`` is ``all`` without a
-        column
-        ``primary``.
+        Columns of :data:`mifm_kipoi.genetics.associations.ASSOCIATION_COLUMNS`; ``signal`` is ``all`` where
+        the table has no column ``primary``.
 
     Raises
     ------
@@ -163,39 +163,39 @@ def read_credible_sets(
     """
     counts = collections.Counter() if counts is None else counts
     named = config.named()
-    header, _ = read_header(config.path)
-    wanted = dict.fromkeys(name for names in named.values() for name in names)
-    absent = [name for name in wanted if name not in header]
+    table = TableFile.of(config.path)
+    wanted = list(dict.fromkeys(name for names in named.values() for name in names))
+    absent = [name for name in wanted if name not in table.columns]
     if absent:
         raise InputError(
-            f"{config.path} has no column {', '.join(absent)}; it has {', '.join(header)}. Name its columns "
-            "in data.credible_sets.columns"
+            f"{config.path} has no column {', '.join(absent)}; it has {', '.join(table.columns)}. Name its "
+            "columns in data.credible_sets.columns"
         )
-    for batch in stream_columns(config.path, wanted, block_bytes, on_progress):
-        yield _Part(config, named, batch, counts).associations()
+    for batch in table.batches(wanted, block_bytes, on_progress):
+        yield _Rows(config, named, batch, counts).associations()
     if not counts[READ]:
         raise InputError(f"{config.path} has a header and no rows; expected rows of credible sets")
     refused = counts[READ] - counts[KEPT]
-    if not counts[KEPT] or refused > MAX_REFUSED_SHARE * counts[READ]:
+    if not counts[KEPT] or refused > MAX_REFUSED_FRACTION * counts[READ]:
         reasons = {name: number for name, number in counts.items() if not name.startswith((READ, KEPT))}
         raise InputError(
-            f"{refused} of {counts[READ]} rows of {config.path} cannot be used ({reasons}); "
-            "the columns are most likely not what data.credible_sets.columns says"
+            f"{refused:,} of {counts[READ]:,} rows of {config.path} cannot be used: "
+            f"{counts_in_words(reasons)}. Most likely data.credible_sets.columns names wrong columns"
         )
 
 
-class _Part:
+class _Rows:
     """Some rows of a table on their way to associations."""
 
     def __init__(
         self,
         config: CredibleSetsConfig,
         named: Mapping[str, tuple[str, ...]],
-        batch: pa.RecordBatch,
+        batch: Batch,
         counts: collections.Counter[str],
     ) -> None:
         self._config, self._named, self._batch, self._counts = config, named, batch, counts
-        self._good = np.ones(batch.num_rows, dtype=bool)
+        self._good = np.ones(len(batch), dtype=bool)
 
     def associations(self) -> pd.DataFrame:
         text = self._texts()
@@ -229,35 +229,36 @@ class _Part:
         return Path(self._config.path).name
 
     def _texts(self) -> dict[str, pd.Series[str]]:
-        """The fields that are text, and position where it is part of a variant's name."""
+        """The fields that are text, and the position where it is part of a variant's name."""
         text = {
-            field: _joined([self._series(name) for name in names])
+            field: _joined([self._text(name) for name in names])
             for field, names in self._named.items()
             if field not in _NUMBERS
         }
         if "variant" in text:
             pattern = _pattern(self._config.variant)
-            found = text.pop("variant").str.extract(f"^{pattern.pattern}$")
-            self._refuse("unreadable_variant", found.isna().any(axis=1), self._named["variant"][0])
-            text |= {str(field): found[field] for field in found if field not in self._named}
+            parts = text.pop("variant").str.extract(f"^{pattern.pattern}$")
+            self._refuse("unreadable_variant", parts.isna().any(axis=1), self._named["variant"][0])
+            text |= {str(field): parts[field] for field in parts if field not in self._named}
         for field in ("effect_allele", "other_allele"):
             text[field] = text[field].str.upper()
         return text
 
     def _numbers(self, text: dict[str, pd.Series[str]]) -> dict[str, Values]:
-        found = {}
+        """The fields that are numbers, NaN where missing; the position is taken out of ``text``."""
+        number = {}
         for field in self._named:
             if field in _NUMBERS:
-                found[field], unreadable = numbers(self._batch, self._named[field][0])
+                number[field], unreadable = self._batch.parsed(self._named[field][0])
                 self._refuse("not_a_number", unreadable, self._named[field][0])
         if "pos" in text:
-            found["pos"] = pd.to_numeric(text.pop("pos"), errors="coerce").to_numpy(np.float64)
-        if "sample_size" not in found and self._config.sample_size is not None:
-            found["sample_size"] = np.full(len(self._good), self._config.sample_size)
-        return found
+            number["pos"] = pd.to_numeric(text.pop("pos"), errors="coerce").to_numpy(np.float64)
+        if "sample_size" not in number and self._config.sample_size is not None:
+            number["sample_size"] = np.full(len(self._good), self._config.sample_size)
+        return number
 
     def _check(self, text: dict[str, pd.Series[str]], number: dict[str, Values]) -> None:
-        """Refuse impossible values; a number that is not known is none."""
+        """Refuse rows with impossible values; an unknown number is not one."""
         for field, reason in (
             ("chrom", "missing_chromosome"),
             ("block", "missing_block"),
@@ -287,7 +288,7 @@ class _Part:
                 self._refuse("impossible_standard_error", bad, field)
 
     def _statistics(self, number: Mapping[str, Values]) -> dict[str, Values]:
-        """p_value, z, pip and log_bf; of secondary signals given the primary one, where known."""
+        """p_value, z, pip and log_bf; of secondary signals conditional on the primary one, where known."""
         unknown = np.full(len(self._good), np.nan)
         p_value, z, beta, error, maf, size = (
             number.get(field, unknown)
@@ -296,16 +297,16 @@ class _Part:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(np.isfinite(z), z, beta / error)
             if "primary" in number:
-                given = tuple(
+                conditional = tuple(
                     number.get(f"secondary_{field}", unknown)
                     for field in ("p_value", "beta", "standard_error")
                 )
-                joint = (number["primary"] == 0) & ~np.isnan(given).any(axis=0)
+                secondary = (number["primary"] == 0) & ~np.isnan(conditional).any(axis=0)
                 p_value, beta, error = (
-                    np.where(joint, one, other)
-                    for one, other in zip(given, (p_value, beta, error), strict=True)
+                    np.where(secondary, one, other)
+                    for one, other in zip(conditional, (p_value, beta, error), strict=True)
                 )
-                z = np.where(joint, beta / error, z)
+                z = np.where(secondary, beta / error, z)
             z = np.where(np.isfinite(z), z, np.nan)
             variance = np.where(np.isnan(error), 1 / (2 * size * maf * (1 - maf)), error**2)
             exact = np.where(np.isnan(beta) | np.isnan(error), z, beta / error)
@@ -318,32 +319,32 @@ class _Part:
         }
 
     def _refuse(self, reason: str, bad: pd.Series[bool] | npt.NDArray[np.bool_], field: str) -> None:
-        """Count the rows that were good so far; name the first of all."""
+        """Count and refuse those rows that were good so far; log the first of the table."""
         newly = np.asarray(bad, dtype=bool) & self._good
         if not newly.any():
             return
         if not self._counts[reason]:
             row = int(newly.argmax())
             names = self._named.get(field) or self._named.get("variant") or (field,)
-            found = ", ".join(
-                f"{name} is {self._batch.column(name)[row].as_py()!r}"
+            values = ", ".join(
+                f"{name} is {self._batch.rows.column(name)[row].as_py()!r}"
                 for name in names
-                if name in self._batch.schema.names
+                if name in self._batch.rows.schema.names
             )
             log.warning(
-                "%s: line %d is refused as %s: %s; others like it are counted in the report",
-                self._config.path, self._counts[READ] + row + 2, reason, found or field,
+                "%s is refused as %s: %s; more such rows are only counted, in the report",
+                self._batch.where(row), reason, values or field,
             )  # fmt: skip
         self._counts[reason] += int(newly.sum())
         self._good &= ~newly
 
-    def _series(self, name: str) -> pd.Series[str]:
-        found: pd.Series[str] = self._batch.column(name).to_pandas().astype("str")
-        return found
+    def _text(self, name: str) -> pd.Series[str]:
+        text: pd.Series[str] = self._batch.optional_text(name).to_pandas().astype("str")
+        return text
 
 
 def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
-    """Columns as one, missing where one of them is."""
+    """Columns joined by colons, missing where one of them is."""
     whole = parts[0]
     for part in parts[1:]:
         whole = whole + ":" + part
@@ -351,20 +352,20 @@ def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """What reads the fields of :attr:`CredibleSetsConfig.variant` out of a name.
+    """The regular expression of :attr:`CredibleSetsConfig.variant`, with a group for each field.
 
     Raises
     ------
     ValueError
-        When a field is unknown or there twice.
+        When a field is unknown or occurs twice.
     """
     pieces = []
     for number, piece in enumerate(re.split(r"{(.*?)}", text)):
         if number % 2 == 0:
             pieces.append(re.escape(piece))
-        elif piece not in _PLACE or f"(?P<{piece}>" in "".join(pieces):
+        elif piece not in _VARIANT or f"(?P<{piece}>" in "".join(pieces):
             raise ValueError(
-                f"variant is {text!r}; expected each of {', '.join(_PLACE)} in braces at most once"
+                f"variant is {text!r}; expected each of {', '.join(_VARIANT)} in braces at most once"
             )
         else:
             pieces.append(f"(?P<{piece}>{'[0-9]+' if piece == 'pos' else '.+?'})")

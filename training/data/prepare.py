@@ -184,7 +184,7 @@ def _associations(config: DataConfig, counts: collections.Counter[str]) -> Itera
         if config.credible_sets is not None:
             yield from read_credible_sets(config.credible_sets, counts, progress.update)
         elif config.summary_statistics is not None:
-            yield from read_summary_statistics(config.summary_statistics, counts)
+            yield from read_summary_statistics(config.summary_statistics, counts, progress.update)
     finally:
         progress.close()
 

@@ -1,8 +1,8 @@
 """Summary statistics of a GWAS as associations in blocks.
 
-A table is GWAS-SSF (Hayhurst et al. 2022, bioRxiv 2022.07.15.500230) or any other with a header. The
-columns are found by :data:`mifm_kipoi.genomics.columns.ALIASES` or named in the configuration. Blocks are LD
-blocks from a table, or clumps on genotypes.
+The table is GWAS-SSF (Hayhurst et al. 2022, bioRxiv 2022.07.15.500230) or any other with a header. Its
+columns are known by :data:`mifm_kipoi.genomics.columns.ALIASES` or named in the configuration. Blocks are
+LD blocks from a table, or clumps on genotypes.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri_exp
 
-from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
 from mifm_kipoi.genomics.contigs import PLINK_NUMBERS
-from mifm_kipoi.genomics.text_tables import TextTable, numbers
+from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 
 _log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 _REQUIRED = ("chrom", "pos", "effect_allele", "other_allele")
 
 
-class SummaryStatisticsError(MIFMError):
-    """Summary statistics without what is needed of them."""
+class SummaryStatisticsError(InputError):
+    """Summary statistics that lack a column or a lead variant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +44,9 @@ class LDBlocksConfig:
     Parameters
     ----------
     path : str
-        Table with columns chr, start, stop (0-based, half-open) and pop.
+        A table with the columns chr, start, stop (0-based, half-open) and pop.
     population : str
-        The ``pop`` whose blocks are used.
+        Value of ``pop`` in the rows that are used.
     """
 
     path: str
@@ -55,18 +55,18 @@ class LDBlocksConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ClumpingConfig:
-    """Clumps on genotypes, as ``plink --clump`` makes them.
+    """Clumps on genotypes, as of ``plink --clump``.
 
     Parameters
     ----------
     genotypes : tuple of str
-        PLINK filesets without ``.bed``; each chromosome in one of them.
+        Paths of PLINK filesets without ``.bed``; each chromosome is in one of them.
     r2 : float
-        Members have a higher squared correlation with the lead variant.
+        Members have a higher squared correlation with the lead variant than this.
     kb : float
-        Members are nearer to the lead variant than so many thousand base pairs.
+        Members are nearer to the lead variant than this, in thousands of base pairs.
     match : str
-        Whether variants are found by chromosome, position and alleles (``variant``) or by ``id``.
+        Whether variants are looked up by chromosome, position and alleles (``variant``) or by ``id``.
     """
 
     genotypes: tuple[str, ...]
@@ -85,24 +85,26 @@ class ClumpingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SummaryStatisticsConfig:
-    """Summary statistics, and how blocks are made of them: of LD blocks or by clumping.
+    """Summary statistics of a GWAS, and their blocks: LD blocks or clumps.
 
     Parameters
     ----------
     path : str
-        Table, plain or gzipped.
+        The table: text (plain, gzip or bgzip) or Parquet.
     columns : mapping of str to str
-        From the names of :data:`ALIASES` to columns of the table, where the aliases do not find them.
+        From fields of :data:`ALIASES` to columns of the table, for columns that have none of the aliases.
     study : str
         Name of the study; empty for the name of the file.
     lead_p_value : float
-        A block counts if it has a variant with a p-value so low: 5e-8 is genome-wide significance.
+        A block makes a bag if a variant has a p-value up to this: 5e-8 is genome-wide significance.
     member_p_value : float
-        Variants with p-values up to this one belong to the bag of a block that counts. 1e-5, the usual
-        limit of suggestive association, keeps those that are in strong LD with a lead variant (at r2
-        0.66 and more to one with p = 5e-8, as z falls with r) and little else.
+        The bag holds the variants of the block with p-values up to this. 1e-5, the usual limit of suggestive
+        association, keeps those in strong LD with a lead variant (with r2 of 0.66 or more to one with
+        p = 5e-8, as z falls with r) and few others.
     ld_blocks : LDBlocksConfig, optional
+        The LD blocks; expected unless ``clumping`` is given.
     clumping : ClumpingConfig, optional
+        The clumps; expected unless ``ld_blocks`` is given.
     """
 
     path: str
@@ -120,80 +122,85 @@ class SummaryStatisticsConfig:
                 "expected 0 < lead_p_value <= member_p_value <= 1"
             )
         if (self.ld_blocks is None) == (self.clumping is None):
-            raise ValueError("expected one of ld_blocks and clumping")
+            raise ValueError("expected one of ld_blocks and clumping, not both or neither")
         unknown = sorted(set(self.columns) - set(ALIASES))
         if unknown:
             raise ValueError(f"columns has {', '.join(unknown)}; known are {', '.join(ALIASES)}")
 
 
 def read_summary_statistics(
-    config: SummaryStatisticsConfig, counts: collections.Counter[str] | None = None, rows: int = 200_000
+    config: SummaryStatisticsConfig,
+    counts: collections.Counter[str] | None = None,
+    on_progress: OnProgress | None = None,
+    block_bytes: int | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Associations of one GWAS, one table per chromosome.
 
-    The file is read a chunk at a time; of its variants only those with p-values up to
-    ``member_p_value`` are held.
+    The file is read a batch of rows at a time; only variants with p-values up to ``member_p_value`` are
+    held.
 
     Parameters
     ----------
     config : SummaryStatisticsConfig
+        The table, its columns and its blocks.
     counts : collections.Counter, optional
-        Rows left out are counted here, each once, under the first reason that holds.
-    rows : int
-        Lines of a chunk.
+        Receives the numbers of rows that are left out, each under the first reason that applies.
+    on_progress : callable, optional
+        Called after each batch, see :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
+    block_bytes : int, optional
+        Size of a batch in bytes of text; by default that of the reader.
 
     Yields
     ------
     pandas.DataFrame
-        Columns of ASSOCIATION_COLUMNS; ``chrom`` as in the table but X and Y for 23 and 24, ``signal``
-        ``all``, ``block`` the number of the LD block, or ``chrom:pos:other:effect`` of the lead variant of
-        a clump.
+        Columns of :data:`mifm_kipoi.genetics.associations.ASSOCIATION_COLUMNS`. ``signal`` is ``all``, as
+        there is no fine-mapping; ``block`` is the number of the LD block, or the lead variant of the clump.
 
     Raises
     ------
     SummaryStatisticsError
-        When columns are missing or ambiguous, or there is no lead variant.
-    TableError
-        When a file cannot be read or has a malformed line.
-    GenotypeError
-        When genotypes cannot be used.
+        When a column is missing, or no variant reaches ``lead_p_value``.
+    InputError
+        When the table cannot be read or has a malformed line, or genotypes cannot be used.
     """
     counts = collections.Counter() if counts is None else counts
-    table = TextTable.of(config.path)
+    table = TableFile.of(config.path)
     columns = find_columns(table.columns, config.columns, config.path)
     parts = [
-        _associations(chunk.rename(columns={name: field for field, name in columns.items()}), config, counts)
-        for chunk in table.chunks(tuple(columns.values()), rows)
+        _associations(batch, columns, config, counts)
+        for batch in table.batches(list(columns.values()), block_bytes, on_progress)
     ]
-    found = pd.concat([part for part in parts if len(part)] or parts[:1] or [pd.DataFrame()])
-    if not len(found) or found["p_value"].min() > config.lead_p_value:
+    kept = pd.concat([part for part in parts if len(part)] or parts[:1] or [pd.DataFrame()])
+    if not len(kept) or kept["p_value"].min() > config.lead_p_value:
         raise SummaryStatisticsError(
             f"no variant of {config.path} has a p-value up to {config.lead_p_value}; "
-            "expected lead variants of bags (lead_p_value)"
+            "expected lead variants (lead_p_value)"
         )
-    found = _once(found, counts)
-    found = _in_ld_blocks(found, config, counts) if config.ld_blocks else _in_clumps(found, config, counts)
-    found["study"] = config.study or Path(config.path).name
-    found = found[list(ASSOCIATION_COLUMNS)].astype(ASSOCIATION_COLUMNS)
-    for _, rows_of_chromosome in found.groupby("chrom", sort=False):
-        yield rows_of_chromosome.reset_index(drop=True)
+    kept = _once(kept, counts)
+    kept = _in_ld_blocks(kept, config, counts) if config.ld_blocks else _in_clumps(kept, config, counts)
+    kept["study"] = config.study or Path(config.path).name
+    kept = kept[list(ASSOCIATION_COLUMNS)].astype(ASSOCIATION_COLUMNS)
+    for _, of_chromosome in kept.groupby("chrom", sort=False):
+        yield of_chromosome.reset_index(drop=True)
 
 
 def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> dict[str, str]:
-    """Which columns of a table hold what.
+    """The columns of a table, by their fields.
 
     Parameters
     ----------
     header : sequence of str
+        All columns of the table.
     named : mapping of str to str
-        Columns that are known, which the aliases neither override nor use for something else.
+        Columns that the configuration names, by field; aliases neither override them nor use them for
+        another field.
     path : str
-        For messages.
+        The file, for messages.
 
     Returns
     -------
     dict of str to str
-        From names of :data:`ALIASES` to columns. Of several identifiers and of several measures of the
+        From fields of :data:`ALIASES` to columns. Of several identifiers and of several measures of the
         effect, the one that comes first in :data:`ALIASES`; ``p_value`` rather than its logarithm.
 
     Raises
@@ -207,9 +214,9 @@ def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> 
             f"{path} has no column {', '.join(unknown)}, which the configuration names; "
             f"it has {', '.join(header)}"
         )
-    found = dict(named)
+    columns = dict(named)
     for field, aliases in ALIASES.items():
-        if field in found:
+        if field in columns:
             continue
         fitting = columns_named([name for name in header if name not in named.values()], aliases)
         if len(fitting) > 1 and field != "id":
@@ -217,9 +224,9 @@ def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> 
                 f"{path}: each of the columns {', '.join(fitting)} could be {field}; name one in columns"
             )
         if fitting:
-            found[field] = fitting[0]
-    missing = [field for field in _REQUIRED if field not in found]
-    if not {"p_value", "neg_log_10_p_value"} & set(found):
+            columns[field] = fitting[0]
+    missing = [field for field in _REQUIRED if field not in columns]
+    if not {"p_value", "neg_log_10_p_value"} & set(columns):
         missing.append("p_value")
     if missing:
         raise SummaryStatisticsError(
@@ -227,105 +234,116 @@ def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> 
             "expected one of the known aliases, or name the column in columns"
         )
     for chosen in ([*EFFECTS], ["p_value", "neg_log_10_p_value"]):
-        for field in [field for field in chosen if field in found][1:]:
-            del found[field]
-    return found
+        for field in [field for field in chosen if field in columns][1:]:
+            del columns[field]
+    return columns
 
 
 def _associations(
-    chunk: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
+    batch: Batch,
+    columns: Mapping[str, str],
+    config: SummaryStatisticsConfig,
+    counts: collections.Counter[str],
 ) -> pd.DataFrame:
     """The rows with low p-values; columns as ASSOCIATION_COLUMNS without block and study."""
-    if "p_value" in chunk:
-        p_value = numbers(chunk, "p_value", config.path)
+    if "p_value" in columns:
+        p_value = batch.numbers(columns["p_value"])
         with np.errstate(divide="ignore", invalid="ignore"):
             log_p = np.log(p_value)
     else:
-        log_p = -numbers(chunk, "neg_log_10_p_value", config.path) * math.log(10)
+        log_p = -batch.numbers(columns["neg_log_10_p_value"]) * math.log(10)
         p_value = np.exp(log_p)
-    chunk = chunk.assign(p_value=p_value, log_p=log_p)
-    chunk = _refuse(chunk, p_value.isna(), "p-value missing", counts)
-    chunk = _refuse(chunk, ~chunk["p_value"].between(0, 1), "p-value out of range", counts)
-    high = chunk["p_value"] > config.member_p_value
-    chunk = _refuse(chunk, high, "p-value above member_p_value", counts).copy()
-    chunk["chrom"] = chunk["chrom"].replace(PLINK_NUMBERS)
-    for field in ("pos", "standard_error", "z", *EFFECTS):
-        if field in chunk:
-            chunk[field] = numbers(chunk, field, config.path)
-    chunk = _refuse(chunk, chunk["chrom"].isna() | chunk["pos"].isna(), "place missing", counts)
-    outside = (chunk["pos"] < 1) | (chunk["pos"] >= 2**31) | (chunk["pos"] % 1 != 0)
-    chunk = _refuse(chunk, outside, "position out of range", counts)
-    alleles = chunk[["effect_allele", "other_allele"]].apply(lambda column: column.str.upper())
-    missing = alleles.isna().any(axis=1)
-    chunk = _refuse(chunk.assign(**alleles), missing, "allele missing", counts)
-    alleles = chunk[["effect_allele", "other_allele"]]
-    sequence = alleles.apply(lambda column: column.str.fullmatch("[ACGT]+")).all(axis=1)
-    chunk = _refuse(chunk, ~sequence, "allele is not of A, C, G and T", counts)
-    same = chunk["effect_allele"] == chunk["other_allele"]
-    chunk = _with_statistics(_refuse(chunk, same, "alleles are the same", counts), counts)
-    identifiers = chunk["id"].fillna(".") if "id" in chunk else "."
-    return chunk.assign(id=identifiers, pip=np.nan, signal="all", pos=chunk["pos"].astype("int64"))
+    table = pd.DataFrame({"p_value": p_value, "log_p": log_p, "row": range(len(batch))}, index=batch.lines)
+    table = _refuse(table, table["p_value"].isna(), "p-value missing", counts)
+    table = _refuse(table, ~table["p_value"].between(0, 1), "p-value out of range", counts)
+    high = table["p_value"] > config.member_p_value
+    table = _refuse(table, high, "p-value above member_p_value", counts).copy()
+    low = np.zeros(len(batch), dtype=bool)
+    low[table.pop("row")] = True
+    batch = batch.filter(low)
+    for field, column in columns.items():
+        if field in ("pos", "standard_error", "z", *EFFECTS):
+            table[field] = batch.numbers(column)
+        elif field in ("effect_allele", "other_allele"):
+            alleles = pd.Series(batch.alleles(column).to_pandas(), dtype="str")
+            table[field] = alleles.set_axis(table.index)
+        elif field in ("chrom", "id"):
+            table[field] = batch.frame([column])[column]
+    table["chrom"] = table["chrom"].replace(PLINK_NUMBERS)
+    table = _refuse(table, table["chrom"].isna() | table["pos"].isna(), "place missing", counts)
+    outside = (table["pos"] < 1) | (table["pos"] > LARGEST_POS) | (table["pos"] % 1 != 0)
+    table = _refuse(table, outside, "position out of range", counts)
+    missing = table[["effect_allele", "other_allele"]].isna().any(axis=1)
+    table = _refuse(table, missing, "allele missing", counts)
+    of_bases = table["effect_allele"].str.fullmatch("[ACGT]+") & table["other_allele"].str.fullmatch(
+        "[ACGT]+"
+    )
+    table = _refuse(table, ~of_bases, "allele is not of A, C, G and T", counts)
+    same = table["effect_allele"] == table["other_allele"]
+    table = _with_statistics(_refuse(table, same, "alleles are the same", counts), counts)
+    identifiers = table["id"].fillna(".") if "id" in table else "."
+    return table.assign(id=identifiers, pip=np.nan, signal="all", pos=table["pos"].astype("int64"))
 
 
-def _with_statistics(chunk: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
-    """Add z and log_bf; what the table lacks of effect, standard error and z follows from the p-value."""
-    field = next((field for field in EFFECTS if field in chunk), None)
+def _with_statistics(table: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
+    """Add z and log_bf; where effect, standard error or z is missing, it is derived from the p-value."""
+    field = next((field for field in EFFECTS if field in table), None)
     with np.errstate(divide="ignore", invalid="ignore"):
-        effect = chunk[field] if field else pd.Series(np.nan, index=chunk.index)
+        effect = table[field] if field else pd.Series(np.nan, index=table.index)
         beta = np.log(effect) if field in ("odds_ratio", "hazard_ratio") else effect
         bad = effect.notna() & ~np.isfinite(beta)
-        chunk = _refuse(chunk.assign(beta=beta), bad, "effect out of range", counts)
-        error = chunk.get("standard_error", pd.Series(np.nan, index=chunk.index))
+        table = _refuse(table.assign(beta=beta), bad, "effect out of range", counts)
+        error = table.get("standard_error", pd.Series(np.nan, index=table.index))
         bad = error.notna() & ~((error > 0) & np.isfinite(error))
-        chunk = _refuse(chunk.assign(standard_error=error), bad, "standard error out of range", counts)
-        z = chunk["z"] if "z" in chunk else pd.Series(np.nan, index=chunk.index)
-        z = z.fillna(chunk["beta"] / chunk["standard_error"])
-        size = -ndtri_exp(np.minimum(chunk["log_p"], 0) - math.log(2))
-        z = z.fillna(np.sign(chunk["beta"]) * size).replace([np.inf, -np.inf], np.nan)
-        variance = (chunk["standard_error"].fillna(chunk["beta"] / z)) ** 2
+        table = _refuse(table.assign(standard_error=error), bad, "standard error out of range", counts)
+        z = table["z"] if "z" in table else pd.Series(np.nan, index=table.index)
+        z = z.fillna(table["beta"] / table["standard_error"])
+        size = -ndtri_exp(np.minimum(table["log_p"], 0) - math.log(2))
+        z = z.fillna(np.sign(table["beta"]) * size).replace([np.inf, -np.inf], np.nan)
+        variance = (table["standard_error"].fillna(table["beta"] / z)) ** 2
         log_bf = log_bayes_factor(z.to_numpy(), variance.to_numpy())
-    return chunk.assign(z=z, log_bf=log_bf)
+    return table.assign(z=z, log_bf=log_bf)
 
 
 def _refuse(
     table: pd.DataFrame, bad: pd.Series, reason: str, counts: collections.Counter[str]
 ) -> pd.DataFrame:
-    """The rows that are not bad; the others are counted."""
+    """The rows that are not bad; those that are bad are counted under the reason."""
     number = int(bad.sum())
     if number:
         counts[reason] += number
     return table[~bad]
 
 
-def _once(found: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
+def _once(table: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
     """Each variant once, with its lowest p-value."""
-    one, two = found["effect_allele"], found["other_allele"]
-    keys = found.assign(first=one.where(one <= two, two), second=two.where(one <= two, one))
+    one, two = table["effect_allele"], table["other_allele"]
+    keys = table.assign(first=one.where(one <= two, two), second=two.where(one <= two, one))
     keys = keys.sort_values("p_value", kind="stable")
-    repeated = keys.duplicated(["chrom", "pos", "first", "second"]).reindex(found.index)
-    return _refuse(found, repeated, "repeated variant", counts)
+    repeated = keys.duplicated(["chrom", "pos", "first", "second"]).reindex(table.index)
+    return _refuse(table, repeated, "repeated variant", counts)
 
 
 def _in_ld_blocks(
-    found: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
+    table: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
 ) -> pd.DataFrame:
     assert config.ld_blocks is not None
     blocks = LDBlocks(config.ld_blocks.path, config.ld_blocks.population)
-    found = found.assign(block=blocks.of(found["chrom"], found["pos"]))
-    found = _refuse(found, found["block"] == 0, "outside the LD blocks", counts)
-    lowest = found.groupby("block")["p_value"].transform("min")
-    return _refuse(found, lowest > config.lead_p_value, "block without a lead variant", counts).copy()
+    table = table.assign(block=blocks.of(table["chrom"], table["pos"]))
+    table = _refuse(table, table["block"] == 0, "outside the LD blocks", counts)
+    lowest = table.groupby("block")["p_value"].transform("min")
+    return _refuse(table, lowest > config.lead_p_value, "block without a lead variant", counts).copy()
 
 
 def _in_clumps(
-    found: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
+    table: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
 ) -> pd.DataFrame:
     clumping = config.clumping
     assert clumping is not None
-    found = found.reset_index(drop=True)
+    table = table.reset_index(drop=True)
     missing: collections.Counter[str] = collections.Counter()
     members = clump(
-        found,
+        table,
         clumping.genotypes,
         p1=config.lead_p_value,
         p2=config.member_p_value,
@@ -334,10 +352,10 @@ def _in_clumps(
         match=clumping.match,
         counts=missing,
     )
-    missing["in no clump"] = len(found) - len(members) - missing.total()
+    missing["in no clump"] = len(table) - len(members) - missing.total()
     counts += missing
-    leads = found.loc[members["row"][members["lead"]]]
+    leads = table.loc[members["row"][members["lead"]]]
     names = leads["chrom"] + ":" + leads["pos"].astype(str)
     names = names + ":" + leads["other_allele"] + ":" + leads["effect_allele"]
     blocks = names.to_numpy()[members["clump"].to_numpy() - 1]
-    return found.loc[members["row"]].assign(block=blocks)
+    return table.loc[members["row"]].assign(block=blocks)
