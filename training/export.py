@@ -1,4 +1,4 @@
-"""Weights as a folder that is a Kipoi model: a copy of them, a card, and expected predictions."""
+"""Export weights as a folder that is a Kipoi model: the weights, a model card, and expected predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,28 +33,28 @@ _MODELS = {".": "{name}.h5", "sequence": "{name}-sequence.h5"}
 
 
 class ExportError(MIFMError):
-    """Weights that cannot be made a Kipoi model of."""
+    """Weights that cannot be exported as a Kipoi model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
-    """How exported weights are called and described.
+    """The name and the description of exported weights.
 
     Parameters
     ----------
     name : str
-        Letters, digits, ``.``, ``_`` and ``-``; under it ``mifm weights import`` installs them.
+        Letters, digits, ``.``, ``_`` and ``-``; ``mifm weights import`` installs the weights under it.
     authors : tuple of str
         Who made the weights.
     description : str
-        What they are for, a sentence or two.
+        What the weights are for, a sentence or two.
     licence : str
-        Under which others may use them.
+        The licence under which others may use them.
 
     Raises
     ------
     ValueError
-        When the name is another, or one that promises particular numbers.
+        When the name has other characters, or is that of weights that come with the package.
     """
 
     name: str = "mifm-trained"
@@ -70,62 +70,90 @@ class ExportConfig:
             )
 
 
-def export(weights: Weights, folder: str | os.PathLike[str], config: ExportConfig) -> Path:
-    """Make a Kipoi model of weights.
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """The export of weights as a Kipoi model.
 
     The folder holds ``NAME.safetensors``, which ``mifm weights import`` takes, the model card ``README.md``,
-    and two Kipoi models as of the packaged group: the folder itself, which scores variants, and ``sequence``,
-    which scores intervals. The predictions that ``kipoi test`` compares with are those of the packaged
+    and two Kipoi models like those of the packaged group: the folder itself, which scores variants, and
+    ``sequence``, which scores intervals. ``kipoi test`` compares with their predictions for the packaged
     example.
 
     Parameters
     ----------
     weights : Weights
+        The weights that are exported.
     folder : path-like
-        Gets its name when it is complete; one that is there already must be an export, and is replaced.
+        The Kipoi model. It gets its name when it is complete; one that is there already must be an export,
+        and is replaced.
     config : ExportConfig
-
-    Returns
-    -------
-    Path
-        The weights in the folder.
-
-    Raises
-    ------
-    ExportError
-        When the network reads other windows than Kipoi gives, or Kipoi refuses the model.
-    OutputError
-        When the folder cannot be written, or holds something else.
+        Name and description.
     """
-    folder = Path(folder).absolute()
-    if weights.config.window != WINDOW:
-        raise ExportError(
-            f"the network of {weights.path} reads windows of {weights.config.window} bp; Kipoi models of "
-            f"MIFM read {WINDOW} bp, the variant's base at index {VARIANT_INDEX}"
-        )
-    if folder.exists() and not ((folder / "model.yaml").is_file() and (folder / CARD).is_file()):
-        raise OutputError(f"{folder} exists and is no exported model; name another folder")
-    with writing(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Models are found by their folder's name too, so that it is complete before it is moved.
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-            made = Path(temporary) / folder.name
-            _fill(made, weights, config)
-            if folder.exists():
-                folder.rename(Path(temporary) / "replaced")
-            made.rename(folder)
-    return folder / f"{config.name}.safetensors"
+
+    weights: Weights
+    folder: str | os.PathLike[str]
+    config: ExportConfig
+
+    def run(self, on_progress: Callable[[int, float], None] | None = None) -> Exported:  # noqa: ARG002
+        """Make the folder.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Never called: an export takes seconds.
+
+        Raises
+        ------
+        ExportError
+            When the network reads other windows than Kipoi gives, or Kipoi refuses the model.
+        OutputError
+            When the folder cannot be written, or holds something else.
+        """
+        weights, config, folder = self.weights, self.config, Path(self.folder).absolute()
+        if weights.config.window != WINDOW:
+            raise ExportError(
+                f"the network of {weights.path} reads windows of {weights.config.window} bp; Kipoi models of "
+                f"MIFM read {WINDOW} bp, the variant's base at index {VARIANT_INDEX}"
+            )
+        if folder.exists() and not ((folder / "model.yaml").is_file() and (folder / CARD).is_file()):
+            raise OutputError(f"{folder} exists and is not an exported model; name another folder")
+        with writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            # Models are found by their folder's name too, so that it is complete before it is moved.
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+                made = Path(temporary) / folder.name
+                _fill(made, weights, config)
+                if folder.exists():
+                    folder.rename(Path(temporary) / "replaced")
+                made.rename(folder)
+        return Exported(folder, folder / f"{config.name}.safetensors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """An exported model.
+
+    Parameters
+    ----------
+    folder : Path
+        The Kipoi model.
+    weights : Path
+        The weights in the folder.
+    """
+
+    folder: Path
+    weights: Path
 
 
 def _fill(folder: Path, weights: Weights, config: ExportConfig) -> None:
     for part, expected in _MODELS.items():
-        place = folder / part
-        place.mkdir()
+        model_folder = folder / part
+        model_folder.mkdir()
         for name in ("dataloader.py", "dataloader.yaml"):
-            shutil.copyfile(_GROUP / part / name, place / name)
-        path = os.path.relpath(folder / f"{config.name}.safetensors", place)
+            shutil.copyfile(_GROUP / part / name, model_folder / name)
+        path = os.path.relpath(folder / f"{config.name}.safetensors", model_folder)
         model = _model(_GROUP / part / "model.yaml", path, expected.format(name=config.name), config)
-        (place / "model.yaml").write_text(yaml.safe_dump(model, sort_keys=False, allow_unicode=True))
+        (model_folder / "model.yaml").write_text(yaml.safe_dump(model, sort_keys=False, allow_unicode=True))
     copy = folder / f"{config.name}.safetensors"
     shutil.copyfile(weights.path, copy)
     if load_weights(copy).sha256 != weights.sha256:
@@ -191,10 +219,12 @@ kipoi predict . --source=dir -o scores.tsv \\
     --dataloader_args '{{"vcf_file": "VARIANTS.vcf", "fasta_file": "GENOME.fa"}}'
 ```
 
-`mifm_ref` is the probability that a variant is causal, from the reference sequence alone; `mifm_alt` and
-`mifm_delta` are extensions. `sequence` is the Kipoi model of single windows.
+`mifm_ref` scores each position from 0 to 1, by the {weights.config.window} bp of reference sequence around
+it, to rank variants within a locus. It knows neither trait nor LD, is the same for all alleles of a position,
+and is not a probability of causality. `mifm_alt` and `mifm_delta` are extensions without known meaning.
+`sequence` is the Kipoi model of single windows.
 
-## What made it
+## Provenance
 
 {_listed(weights.provenance)}
 

@@ -6,11 +6,9 @@ import dataclasses
 
 from mifm_kipoi.network.model import MIFMConfig
 from training.data.prepare import DataConfig
-from training.distillation.distil import DistilConfig
+from training.distillation.config import DistilConfig
 from training.export import ExportConfig
-from training.fitting.config import FitConfig
-from training.fitting.ensemble import EnsembleConfig
-from training.fitting.finetune import FinetuneConfig
+from training.fitting.config import EnsembleConfig, FinetuneConfig, FitConfig
 
 
 @dataclasses.dataclass(frozen=True)

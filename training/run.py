@@ -2,126 +2,200 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mifm_kipoi.errors import InputError, MIFMError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.weights import load_weights
 from mifm_kipoi.support.files import sha256_of, written_whole
+from mifm_kipoi.support.provenance import differences
 from mifm_kipoi.version import __version__
-from training.configuration import ConfigurationError, differences, to_plain
+from training.configuration import ConfigurationError, to_plain
 from training.data.dataset import MANIFEST, DataSet, read_dataset, write_dataset
 from training.data.prepare import prepare
 from training.data.report import render
-from training.distillation import distil
-from training.export import export
-from training.fitting.config import PLACE
-from training.fitting.ensemble import REPORT, fit_ensemble
-from training.fitting.fit import WEIGHTS as MEMBER
-
-if TYPE_CHECKING:
-    from training.recipe import Recipe
+from training.distillation.config import STUDENT
+from training.distillation.distil import Distil
+from training.export import Export
+from training.fitting.config import ENSEMBLE_REPORT, MEMBER, NOT_IN_IDENTITY
+from training.fitting.ensemble import Ensemble
+from training.recipe import Recipe
 
 STEPS = "steps.json"
-"""What each step was made of, and checksums of what it made."""
+"""The inputs of each step, and checksums of its outputs."""
 
 SUMMARY = "summary.json"
-"""What the run has found."""
+"""The results of the run, as of :class:`RunSummary`."""
 
 COMPLETE = "was complete"
 
 _NAMED = 5
 """Differences that an error names."""
 
+_Progress = Callable[[int, float], None] | None
+
 
 class RunError(MIFMError):
     """A folder that holds another run."""
 
 
-def run(recipe: Recipe, out: str | os.PathLike[str], device: str = "auto") -> dict[str, Any]:
-    """Make everything that is not there yet.
+@dataclasses.dataclass(frozen=True)
+class RunSummary:
+    """The results of a run.
 
-    A step that is complete, of the same inputs and settings, is not made again; the steps themselves go on
-    where they were interrupted.
+    Parameters
+    ----------
+    steps : dict of str to str
+        For each step the time that it took, or that it was complete before.
+    counts : dict of str to dict of str to int
+        Bags and instances of each split, see :meth:`training.data.dataset.DataSet.counts`.
+    ensemble : dict of plain JSON types
+        Metrics of the members, see :class:`training.fitting.ensemble.FittedEnsemble`.
+    agreement : dict of str to float or None
+        How the student compares with the members, see :class:`training.distillation.distil.Agreement`.
+    model : str
+        Folder of the Kipoi model.
+    """
+
+    steps: dict[str, str]
+    counts: dict[str, dict[str, int]]
+    ensemble: dict[str, Any]
+    agreement: dict[str, float | None]
+    model: str
+
+    def lines(self) -> list[str]:
+        """The summary in words."""
+        shown = [
+            f"{split}: {counts['positive_bags']:,} positive bags of {counts['positive_instances']:,} "
+            f"instances, {counts['negative_bags']:,} negative bags"
+            for split, counts in self.counts.items()
+        ]
+        for member in self.ensemble["members"]:
+            metrics = ", ".join(
+                f"{name} {_shown(member['metrics'][f'validation_{key}'])}"
+                for key, name in (("loss", "loss"), ("auroc", "AUROC"), ("auprc", "AUPRC"))
+            )
+            shown.append(
+                f"member {member['seed']}: epoch {member['epoch']} kept (from 0); validation: {metrics}"
+            )
+        mean, correlation = self.ensemble["mean"]["validation_auroc"], self.ensemble["pearson"]
+        shown.append(f"members together, by the mean of their probabilities of bags: AUROC {_shown(mean)}")
+        if correlation is not None:
+            shown.append(f"logits of two members for one instance: Pearson {correlation:.4f} on average")
+        agreement = self.agreement
+        same_top = agreement["same_top"]
+        same = "an undefined fraction" if same_top is None else f"{same_top:.0%}"
+        return [
+            *shown,
+            "student and the members' mean, for validation instances: "
+            f"Pearson {_shown(agreement['pearson'])} of logits, mean squared difference "
+            f"{_shown(agreement['mse'])} of probabilities, the same first variant in {same} of positive bags",
+            f"all validation bags by their highest instance: AUROC {_shown(agreement['auroc'])} of the "
+            f"student, {_shown(agreement['teachers_auroc'])} of the members' mean",
+            "members are validated on a sample of the negative bags, the student on all; positive bags have "
+            "more instances, which alone makes AUROC high",
+            f"steps: {', '.join(f'{name} {state}' for name, state in self.steps.items())}",
+            f"the Kipoi model is {self.model}",
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """All steps from tables to a Kipoi model.
+
+    A step that is complete, with the same inputs and settings, is kept; a step that was interrupted resumes.
 
     Parameters
     ----------
     recipe : Recipe
-        Its sections but ``finetune``.
+        All its sections but ``finetune``.
     out : path-like
         Folder, made where missing: ``data``, ``members``, ``student``, ``model`` (the Kipoi model),
         :data:`STEPS` and :data:`SUMMARY`.
     device : str
-        Of the distillation; that of the fits is ``fit.accelerator``.
-
-    Returns
-    -------
-    dict of plain JSON types
-        The summary: ``steps``, ``counts`` of the data set, ``ensemble`` and ``agreement`` of the student
-        with it, and ``model``, the folder.
-
-    Raises
-    ------
-    RunError
-        When ``out`` holds a run of other inputs or settings.
-    MIFMError
-        As of the steps.
+        Device of the distillation; that of the fits is ``fit.accelerator``.
     """
-    if not recipe.fasta:
-        raise ConfigurationError("fasta is missing: name a FASTA file, such as --set fasta=genome.fa.gz")
-    if recipe.distil.source != "bags":
-        raise ConfigurationError("distil.source is sequence; a run distils on bags")
-    steps = _Steps(Path(out))
-    dataset = steps.data(recipe)
-    data_set = dataset.checksums()
-    settings = {key: value for key, value in to_plain(recipe.fit).items() if key not in (*PLACE, "seed")}
-    members, student, model = (steps.out / name for name in ("members", "student", "model"))
-    genome = Genome(recipe.fasta)
-    steps.make(
-        "ensemble",
-        {
-            "data_set": data_set, "network": recipe.network.to_dict(), "fit": settings,
-            "ensemble": to_plain(recipe.ensemble),
-        },
-        lambda: fit_ensemble(dataset, genome, recipe.network, recipe.fit, recipe.ensemble, members),
-        lambda: [members / REPORT, *(members / f"member-{seed}" / MEMBER for seed in recipe.ensemble.seeds)],
-    )  # fmt: skip
-    teachers = [load_weights(members / f"member-{seed}" / MEMBER) for seed in recipe.ensemble.seeds]
-    steps.make(
-        "distil",
-        {
-            "data_set": data_set, "teachers": [teacher.sha256 for teacher in teachers],
-            "student": recipe.student.to_dict(), "distil": to_plain(recipe.distil.bags),
-        },
-        lambda: distil.distil_bags(
-            teachers, dataset, genome, recipe.student, recipe.distil.bags, student, device=device
-        ),
-        lambda: [student / distil.WEIGHTS],
-    )  # fmt: skip
-    taught = load_weights(student / distil.WEIGHTS)
-    steps.make(
-        "export",
-        {"weights": taught.sha256, "export": to_plain(recipe.export)},
-        lambda: export(taught, model, recipe.export),
-        # Not the texts, which their author may edit.
-        lambda: [model / f"{recipe.export.name}.safetensors"],
-    )
-    summary = {
-        "steps": steps.done,
-        "counts": dataset.counts(),
-        "ensemble": json.loads((members / REPORT).read_text()),
-        "agreement": taught.provenance["agreement"],
-        "model": str(model),
-    }
-    with written_whole(steps.out / SUMMARY) as path:
-        path.write_text(json.dumps(summary, indent=1) + "\n")
-    return summary
+
+    recipe: Recipe
+    out: str | os.PathLike[str]
+    device: str = "auto"
+
+    def run(self, on_progress: Callable[[int, float], None] | None = None) -> RunSummary:
+        """Make everything that is not there yet.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Called after each training step with the windows so far and the fraction of the steps, of the
+            ensemble and then of the distillation.
+
+        Raises
+        ------
+        ConfigurationError
+            When the recipe names no FASTA, or distils on sequence.
+        RunError
+            When ``out`` holds a run with other inputs or settings.
+        MIFMError
+            As of the steps.
+        """
+        recipe = self.recipe
+        if not recipe.fasta:
+            raise ConfigurationError("fasta is missing: name a FASTA file, such as --set fasta=genome.fa.gz")
+        if recipe.distil.source != "bags":
+            raise ConfigurationError("distil.source is sequence; a run distils on bags")
+        steps = _Steps(Path(self.out))
+        dataset = steps.data(recipe)
+        data_set = dataset.checksums()
+        settings = {
+            key: value for key, value in to_plain(recipe.fit).items() if key not in (*NOT_IN_IDENTITY, "seed")
+        }
+        members, student, model = (steps.out / name for name in ("members", "student", "model"))
+        fitted = [members / f"member-{seed}" / MEMBER for seed in recipe.ensemble.seeds]
+        genome = Genome(recipe.fasta)
+        steps.make(
+            "ensemble",
+            {
+                "data_set": data_set, "network": recipe.network.to_dict(), "fit": settings,
+                "ensemble": to_plain(recipe.ensemble),
+            },
+            Ensemble(dataset, genome, recipe.network, recipe.fit, recipe.ensemble, members).run,
+            [members / ENSEMBLE_REPORT, *fitted],
+            on_progress,
+        )  # fmt: skip
+        teachers = [load_weights(path) for path in fitted]
+        steps.make(
+            "distil",
+            {
+                "data_set": data_set, "teachers": [teacher.sha256 for teacher in teachers],
+                "student": recipe.student.to_dict(), "distil": to_plain(recipe.distil.bags),
+            },
+            Distil(
+                teachers, genome, recipe.student, recipe.distil, student, dataset, device=self.device
+            ).run,
+            [student / STUDENT],
+            on_progress,
+        )  # fmt: skip
+        taught = load_weights(student / STUDENT)
+        steps.make(
+            "export",
+            {"weights": taught.sha256, "export": to_plain(recipe.export)},
+            Export(taught, model, recipe.export).run,
+            # Not the texts, which their author may edit.
+            [model / f"{recipe.export.name}.safetensors"],
+            on_progress,
+        )
+        report = json.loads((members / ENSEMBLE_REPORT).read_text())
+        summary = RunSummary(steps.done, dataset.counts(), report, taught.provenance["agreement"], str(model))
+        with written_whole(steps.out / SUMMARY) as path:
+            path.write_text(json.dumps(dataclasses.asdict(summary), indent=1) + "\n")
+        return summary
 
 
 class _Steps:
@@ -146,54 +220,55 @@ class _Steps:
         if (folder / MANIFEST).exists():
             dataset = read_dataset(folder)
             self._refuse("data", _data_identity(dataset.manifest), _wanted(recipe, dataset.manifest))
-            self._say("data", COMPLETE)
+            self._note("data", COMPLETE)
             return dataset
         began = time.monotonic()
         made = prepare(recipe.fasta, recipe.data)
         write_dataset(folder, made)
         with written_whole(folder / "report.md") as path:
             path.write_text(render(made.manifest))
-        self._say("data", f"{time.monotonic() - began:.1f} s")
+        self._note("data", f"{time.monotonic() - began:.1f} s")
         return read_dataset(folder)
 
     def make(
         self,
         name: str,
         inputs: Mapping[str, Any],
-        work: Callable[[], object],
-        outputs: Callable[[], list[Path]],
+        run: Callable[[_Progress], object],
+        outputs: list[Path],
+        on_progress: _Progress,
     ) -> None:
-        """Do a step, unless what it makes is there and was made of the same."""
+        """Run a step, unless its outputs are there and were made from the same inputs."""
         identity = {"version": __version__, **inputs}
         known = self._known.get(name)
         if known is not None:
             self._refuse(name, known["inputs"], identity)
-            if all(_is_as(self.out / file, sha256) for file, sha256 in known["outputs"].items()):
-                self._say(name, COMPLETE)
+            if all(_is_unchanged(self.out / file, sha256) for file, sha256 in known["outputs"].items()):
+                self._note(name, COMPLETE)
                 return
         began = time.monotonic()
-        work()
-        made = {str(path.relative_to(self.out)): sha256_of(path) for path in outputs()}
+        run(on_progress)
+        made = {str(path.relative_to(self.out)): sha256_of(path) for path in outputs}
         self._known[name] = {"inputs": identity, "outputs": made}
         with written_whole(self.out / STEPS) as path:
             path.write_text(json.dumps(self._known, indent=1) + "\n")
-        self._say(name, f"{time.monotonic() - began:.1f} s")
+        self._note(name, f"{time.monotonic() - began:.1f} s")
 
-    def _say(self, name: str, what: str) -> None:
-        self.done[name] = what
-        logging.info("%s: %s", name, what)
+    def _note(self, name: str, state: str) -> None:
+        self.done[name] = state
+        logging.info("%s: %s", name, state)
 
     def _refuse(self, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        found = differences(dict(old), dict(new))
-        if found:
-            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        """Raise an error where a step on disk was made from something else."""
+        if differing := differences(old, new):
+            more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
             raise RunError(
-                f"the step {name} in {self.out} was made of other inputs: {'; '.join(found[:_NAMED])}{more}; "
-                "name another folder, or delete this one"
+                f"the step {name} in {self.out} was made from other inputs or settings: "
+                f"{'; '.join(differing[:_NAMED])}{more}; name another folder, or delete this one"
             )
 
 
-def _is_as(path: Path, sha256: str) -> bool:
+def _is_unchanged(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_of(path) == sha256
 
 
@@ -206,7 +281,7 @@ def _data_identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _wanted(recipe: Recipe, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What the data set's manifest must say of its inputs if it were made now."""
+    """The inputs that the data set's manifest would have if it were made now."""
     inputs: dict[str, str | None] = {}
     for path in _data_identity(manifest)["inputs"]:
         try:
@@ -215,30 +290,6 @@ def _wanted(recipe: Recipe, manifest: Mapping[str, Any]) -> dict[str, Any]:
             inputs[path] = None
     configuration = {"fasta": recipe.fasta, "data": to_plain(recipe.data)}
     return {"version": __version__, "configuration": configuration, "inputs": inputs}
-
-
-def lines(summary: Mapping[str, Any]) -> list[str]:
-    """The summary in words."""
-    found = []
-    for split, counts in summary["counts"].items():
-        found.append(
-            f"{split}: {counts['positive_bags']:,} positive bags of {counts['positive_instances']:,} "
-            f"instances, {counts['negative_bags']:,} negative ones"
-        )
-    for member in summary["ensemble"]["members"]:
-        metrics = member["metrics"]
-        shown = [
-            f"{key.removeprefix('validation_')} {_shown(metrics[f'validation_{key}'])}" for key in _METRICS
-        ]
-        found.append(f"member {member['seed']}: epoch {member['epoch']}, {', '.join(shown)}")
-    found.append(f"mean of the members: auroc {_shown(summary['ensemble']['mean']['validation_auroc'])}")
-    agreement = ", ".join(f"{key} {_shown(value)}" for key, value in summary["agreement"].items())
-    found.append(f"student: {agreement}")
-    steps = ", ".join(f"{name} {what}" for name, what in summary["steps"].items())
-    return [*found, f"steps: {steps}", f"the Kipoi model is {summary['model']}"]
-
-
-_METRICS = ("loss", "auroc", "auprc")
 
 
 def _shown(value: float | None) -> str:

@@ -31,9 +31,9 @@ from mifm_kipoi.sequence.windows import cut_windows
 from mifm_kipoi.support.files import sha256_of, writing, written_whole
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration, to_plain
-from training.distillation.distil import WEIGHTS as STUDENT
-from training.fitting.fit import LOG as FIT_LOG
-from training.fitting.fit import WEIGHTS as MEMBER
+from training.distillation.config import STUDENT
+from training.fitting.config import LOG as FIT_LOG
+from training.fitting.config import MEMBER
 from training.recipe import Recipe
 
 Values = npt.NDArray[np.float64]

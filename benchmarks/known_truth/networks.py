@@ -21,11 +21,9 @@ from benchmarks.known_truth.sizes import Size
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration
-from training.distillation.distil import WEIGHTS as STUDENT
-from training.fitting.finetune import WEIGHTS as FINETUNED
-from training.fitting.fit import EPOCHS
-from training.fitting.fit import LOG as FIT_LOG
-from training.fitting.fit import WEIGHTS as MEMBER
+from training.distillation.config import STUDENT
+from training.fitting.config import EPOCHS, FINETUNED, MEMBER
+from training.fitting.config import LOG as FIT_LOG
 from training.fitting.predictions import mean_logits
 from training.recipe import Recipe
 

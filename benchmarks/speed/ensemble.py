@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from benchmarks.speed import measuring
 from mifm_kipoi import MIFM, MIFMConfig
-from training.fitting.allocation import keep_freed_memory
+from training.commands.process import keep_freed_memory
 
 MEMBER = MIFMConfig(channels=5, dropout=0.5)
 

@@ -39,10 +39,10 @@ from torch.utils.data import DataLoader
 from benchmarks.memory.score import peak_bytes
 from benchmarks.speed import measuring, synthetic
 from mifm_kipoi import MIFM, VARIANT_INDEX, WINDOW, Genome, MIFMConfig, __version__
+from training.commands.process import keep_freed_memory
 from training.data.dataset import DataSet, Split, read_dataset, write_dataset
-from training.fitting.allocation import keep_freed_memory
 from training.fitting.config import FitConfig
-from training.fitting.fit import fit
+from training.fitting.fit import Fit
 from training.mil.batches import Epoch, Sampler
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import ObjectiveConfig
@@ -149,7 +149,7 @@ class Setting:
     def fit(self, genome: GenomeTensor) -> float:
         """An epoch of the project's loop; its seconds in the log."""
         with tempfile.TemporaryDirectory(dir=self.folder) as out:
-            fitted = fit(self.dataset, genome, MEMBER, self.config, out, show=False)
+            fitted = Fit(self.dataset, genome, MEMBER, self.config, out).run()
         assert fitted.history["windows"].tolist() == [self.windows], "the loop has other windows"
         return float(fitted.history["seconds"].sum())
 

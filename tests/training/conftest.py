@@ -9,8 +9,8 @@ import pytest
 
 from tests.builders import TINY
 from tests.training.bag_tables import Planted, plant
-from training.fitting.config import FitConfig
-from training.fitting.ensemble import Ensemble, EnsembleConfig, fit_ensemble
+from training.fitting.config import EnsembleConfig, FitConfig
+from training.fitting.ensemble import Ensemble, FittedEnsemble
 from training.mil.objective import ObjectiveConfig
 
 MEMBER = dataclasses.replace(TINY, channels=5, stem_channels=8, stem_kernel=9)
@@ -28,7 +28,7 @@ class Fitting:
     """An ensemble and what it was fitted to."""
 
     planted: Planted
-    ensemble: Ensemble
+    ensemble: FittedEnsemble
     out: Path
 
 
@@ -37,5 +37,5 @@ def fitting(tmp_path_factory: pytest.TempPathFactory) -> Fitting:
     """Two members that know the planted motif; tests leave them as they are."""
     folder = tmp_path_factory.mktemp("fitting")
     planted = plant(folder)
-    ensemble = fit_ensemble(planted.dataset, planted.genome, MEMBER, FIT, SEEDS, folder / "members")
+    ensemble = Ensemble(planted.dataset, planted.genome, MEMBER, FIT, SEEDS, folder / "members").run()
     return Fitting(planted, ensemble, folder / "members")

@@ -1,5 +1,9 @@
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +14,9 @@ from mifm_kipoi.errors import OutputError
 from mifm_kipoi.network.model import MIFMConfig
 from mifm_kipoi.network.weights import Weights, load_weights, save_weights
 from tests.builders import TINY, random_network
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from tests.kipoi.predictions import SCORES, arguments, predictions
-from training.export import ExportConfig, ExportError, export
+from training.export import Export, ExportConfig, ExportError
 
 CONFIG = ExportConfig("mine", ("A. Author", "B. Author"), "For a test.", "CC0")
 
@@ -25,19 +29,43 @@ def new_weights(folder: Path, config: MIFMConfig) -> Weights:
     return load_weights(path)
 
 
-@pytest.mark.parametrize("channels", [4, 5])
-def test_kipoi_uses_what_was_exported(run: Run, example: Path, tmp_path: Path, channels: int) -> None:
-    """kipoi test passes, and kipoi predict and mifm score give the network's own numbers."""
-    weights = new_weights(tmp_path, MIFMConfig(channels=channels))
-    path = export(weights, tmp_path / "models" / "mine", CONFIG)
-    assert load_weights(path).sha256 == weights.sha256
-    for model in (path.parent, path.parent / "sequence"):
-        assert "All predictions match" in run("kipoi", "test", ".", "--source=dir", cwd=model).stdout
+@pytest.fixture(scope="module", params=[4, 5], ids=["4 channels", "5 channels"])
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Weights, Path]:
+    """Weights, and the Kipoi model of them, which tests leave as it is."""
+    folder = tmp_path_factory.mktemp("exported")
+    weights = new_weights(folder, MIFMConfig(channels=request.param))
+    made = Export(weights, folder / "models" / "mine", CONFIG).run()
+    assert load_weights(made.weights).sha256 == weights.sha256
+    return weights, made.folder
+
+
+IN_KIPOI = """
+import os, sys
+from kipoi.__main__ import command_functions
+model, arguments, out = sys.argv[1:]
+for folder in (model, os.path.join(model, "sequence")):
+    os.chdir(folder)
+    command_functions["test"]("test", [".", "--source=dir"])
+command_functions["predict"](
+    "predict", [model, "--source=dir", "--dataloader_args", arguments, "-m", "-o", out]
+)
+"""
+"""Kipoi's commands one after the other, for its import takes most of their time."""
+
+
+def test_kipoi_uses_what_was_exported(
+    exported: tuple[Weights, Path], example: Path, home: Path, tmp_path: Path
+) -> None:
+    """kipoi test passes, and kipoi predict gives the network's own numbers."""
+    weights, folder = exported
     out = tmp_path / "predictions.tsv"
-    run(
-        "kipoi", "predict", path.parent, "--source=dir", "--dataloader_args", arguments(example), "-m",
-        "-o", out, cwd=tmp_path,
-    )  # fmt: skip
+    command = [sys.executable, "-W", "ignore", "-c", IN_KIPOI, str(folder), arguments(example), str(out)]
+    environment = {**os.environ, "HOME": str(home)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("All predictions match") == 2
     windows = cut_windows(list(read_variants(example / "variants.vcf")), Genome(example / "genome.fa"))
     expected = variant_scores(*Predictor(weights.model()).variant_logits(windows.ref, windows.alt))
     scored = [reason == "ok" for reason in windows.status]
@@ -47,10 +75,13 @@ def test_kipoi_uses_what_was_exported(run: Run, example: Path, tmp_path: Path, c
         assert table[name][np.logical_not(scored)].isna().all()
 
 
-def test_the_expected_predictions_are_those_of_these_weights(run: Run, tmp_path: Path) -> None:
-    """kipoi test notices when the weights are exchanged for others."""
+@pytest.mark.parametrize("exported", [4], indirect=True)
+def test_the_expected_predictions_are_those_of_these_weights(
+    run: Run, exported: tuple[Weights, Path], tmp_path: Path
+) -> None:
+    """kipoi test notices when the weights are replaced by others."""
     folder = tmp_path / "mine"
-    export(new_weights(tmp_path, MIFMConfig()), folder, CONFIG)
+    shutil.copytree(exported[1], folder)
     other = random_network(MIFMConfig())
     other.head.bias.data += 1
     save_weights(folder / "mine.safetensors", other, {})
@@ -59,10 +90,10 @@ def test_the_expected_predictions_are_those_of_these_weights(run: Run, tmp_path:
     assert "All predictions match" not in done.stdout + done.stderr
 
 
-def test_the_card_says_what_made_them(tmp_path: Path) -> None:
-    weights = new_weights(tmp_path, MIFMConfig())
-    path = export(weights, tmp_path / "mine", CONFIG)
-    card = (path.parent / "README.md").read_text()
+@pytest.mark.parametrize("exported", [4], indirect=True)
+def test_the_card_says_what_made_them(exported: tuple[Weights, Path]) -> None:
+    weights, folder = exported
+    card = (folder / "README.md").read_text()
     for text in (
         "# mine",
         "For a test.",
@@ -77,15 +108,17 @@ def test_the_card_says_what_made_them(tmp_path: Path) -> None:
     assert json.dumps(weights.config.to_dict(), indent=1) in card
 
 
-def test_an_export_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+def test_an_export_is_replaced_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What Kipoi predicts is shown above.
+    monkeypatch.setattr("training.export._expect", lambda model, path: path.write_bytes(model.name.encode()))
     weights = new_weights(tmp_path, MIFMConfig())
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match="other exists and is no exported model; name another folder"):
-        export(weights, other, CONFIG)
-    export(weights, tmp_path / "mine", CONFIG)
-    export(weights, tmp_path / "mine", dataclasses.replace(CONFIG, name="newer"))
+    with pytest.raises(OutputError, match="other exists and is not an exported model"):
+        Export(weights, other, CONFIG).run()
+    Export(weights, tmp_path / "mine", CONFIG).run()
+    Export(weights, tmp_path / "mine", dataclasses.replace(CONFIG, name="newer")).run()
     names = {path.name for path in (tmp_path / "mine").iterdir()}
     assert names >= {"newer.safetensors", "newer.h5"}
     assert "mine.safetensors" not in names
@@ -94,7 +127,7 @@ def test_an_export_is_replaced_and_nothing_else(tmp_path: Path) -> None:
 
 def test_networks_with_other_windows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"reads windows of \d+ bp; Kipoi models of MIFM read 512 bp"):
-        export(new_weights(tmp_path, TINY), tmp_path / "mine", CONFIG)
+        Export(new_weights(tmp_path, TINY), tmp_path / "mine", CONFIG).run()
     assert not (tmp_path / "mine").exists()
 
 

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 
 import mifm_kipoi
+from mifm_kipoi.cli import main as mifm
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFMConfig
@@ -14,22 +17,20 @@ from mifm_kipoi.network.weights import load_weights
 from mifm_kipoi.scoring.scores import variant_scores
 from mifm_kipoi.sequence.windows import cut_windows
 from tests.builders import write_fasta, write_vcf
-from tests.conftest import Run
+from tests.conftest import Run as Command
 from tests.kipoi.predictions import predictions
+from training.__main__ import main as training
 from training.configuration import ConfigurationError, read_configuration
 from training.data.credible_sets import CredibleSetsConfig
 from training.data.negatives import NegativesConfig
 from training.data.prepare import DataConfig
 from training.data.splits import SplitsConfig
-from training.distillation.bags import BagDistilConfig
-from training.distillation.distil import DistilConfig
-from training.distillation.sequence import SequenceDistilConfig
+from training.distillation.config import STUDENT, BagDistilConfig, DistilConfig, SequenceDistilConfig
 from training.export import ExportConfig
-from training.fitting.config import FitConfig
-from training.fitting.ensemble import EnsembleConfig
+from training.fitting.config import EnsembleConfig, FitConfig
 from training.mil.objective import ObjectiveConfig
 from training.recipe import Recipe
-from training.run import COMPLETE, STEPS, SUMMARY, RunError, lines, run
+from training.run import COMPLETE, STEPS, SUMMARY, Run, RunError, RunSummary
 
 SMALL = MIFMConfig(
     stem_channels=4, stem_kernel=5, tower_channels=(4, 4, 4, 4), dilations=(2,), head_channels=8
@@ -39,9 +40,20 @@ SMALL = MIFMConfig(
 STEP_NAMES = ["data", "ensemble", "distil", "export"]
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     """Bags on contig 1, and one for validation on contig 2, with negatives beside them."""
+    return small_recipe(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def first(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunSummary]:
+    """The folder of a complete run, which tests leave as it is, and its summary."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    return out, Run(recipe, out, "cpu").run()
+
+
+def small_recipe(tmp_path: Path) -> Recipe:
     generator = np.random.default_rng(0)
     contigs = {name: "".join(generator.choice(list("ACGT"), 9000)) for name in ("1", "2")}
     other = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -93,12 +105,13 @@ def recipe(tmp_path: Path) -> Recipe:
     )
 
 
-def test_every_step_is_made_once(recipe: Recipe, tmp_path: Path) -> None:
+def test_every_step_is_made_once(recipe: Recipe, first: tuple[Path, RunSummary], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = run(recipe, out, "cpu")
-    assert list(first["steps"]) == STEP_NAMES
-    assert COMPLETE not in first["steps"].values()
-    assert first["counts"] == {
+    shutil.copytree(first[0], out)
+    made = first[1]
+    assert list(made.steps) == STEP_NAMES
+    assert COMPLETE not in made.steps.values()
+    assert made.counts == {
         split: {
             "positive_bags": 6, "negative_bags": 24, "positive_instances": 24, "negative_instances": 24,
         }
@@ -106,62 +119,99 @@ def test_every_step_is_made_once(recipe: Recipe, tmp_path: Path) -> None:
     }  # fmt: skip
     files = [path for path in out.rglob("*") if path.is_file() and path.name != SUMMARY]
     written = {path: path.stat().st_mtime_ns for path in files}
-    again = run(recipe, out, "cpu")
-    assert again["steps"] == dict.fromkeys(STEP_NAMES, COMPLETE)
+    again = Run(recipe, out, "cpu").run()
+    assert again.steps == dict.fromkeys(STEP_NAMES, COMPLETE)
     assert {path: path.stat().st_mtime_ns for path in files} == written
-    assert {**again, "steps": None} == {**first, "steps": None}
-    assert json.loads((out / SUMMARY).read_text()) == again
+    assert dataclasses.replace(again, steps=made.steps, model=made.model) == made
+    assert json.loads((out / SUMMARY).read_text()) == dataclasses.asdict(again)
 
     # What decides no numbers may change; a lost file is made again, and it alone.
-    (out / "student" / "student.safetensors").unlink()
+    (out / "student" / STUDENT).unlink()
     elsewhere = dataclasses.replace(recipe, fit=dataclasses.replace(recipe.fit, log_every=7, seed=9))
-    third = run(elsewhere, out, "cpu")
-    assert [name for name, what in third["steps"].items() if what != COMPLETE] == ["distil"]
-    assert third["agreement"] == first["agreement"]
-    shown = "\n".join(lines(third))
-    assert "train: 6 positive bags of 24 instances, 24 negative ones" in shown
-    assert "member 2: epoch" in shown
+    third = Run(elsewhere, out, "cpu").run()
+    assert [name for name, state in third.steps.items() if state != COMPLETE] == ["distil"]
+    assert third.agreement == made.agreement
 
 
-def test_other_inputs_are_refused(recipe: Recipe, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    run(recipe, out, "cpu")
+def test_the_summary_in_words() -> None:
+    """Every number says of what it is."""
+    counts = {"positive_bags": 6, "negative_bags": 24, "positive_instances": 24, "negative_instances": 24}
+    metrics = {"validation_loss": 0.5, "validation_auroc": 1.0, "validation_auprc": None}
+    summary = RunSummary(
+        {"data": COMPLETE, "export": "3.0 s"},
+        {"train": counts},
+        {
+            "members": [{"seed": 2, "epoch": 7, "metrics": metrics}],
+            "mean": {"validation_auroc": 1.0},
+            "pearson": 0.25,
+        },
+        {"loss": 0.1, "mse": 0.125, "pearson": -0.03, "same_top": 0.25, "auroc": 0.5, "teachers_auroc": 0.75},
+        "out/model",
+    )
+    shown = summary.lines()
+    assert shown[0] == "train: 6 positive bags of 24 instances, 24 negative bags"
+    assert "member 2: epoch 7" in shown[1]
+    assert "loss 0.5000, AUROC 1.0000, AUPRC not defined" in shown[1]
+    assert "mean of their probabilities of bags: AUROC 1.0000" in shown[2]
+    assert "Pearson 0.2500" in shown[3]
+    assert "Pearson -0.0300 of logits, mean squared difference 0.1250" in shown[4]
+    assert "same first variant in 25% of positive bags" in shown[4]
+    assert "AUROC 0.5000 of the student, 0.7500 of the members' mean" in shown[5]
+    assert f"data {COMPLETE}, export 3.0 s" in shown[-2]
+    assert "out/model" in shown[-1]
+
+
+def test_other_inputs_are_refused(recipe: Recipe, first: tuple[Path, RunSummary], tmp_path: Path) -> None:
+    """Nothing is made: the finished run is only compared with."""
+    out, _ = first
     before = (out / STEPS).read_bytes()
     longer = dataclasses.replace(recipe, fit=dataclasses.replace(recipe.fit, epochs=3))
-    with pytest.raises(RunError, match=r"step ensemble in .* was made of other inputs: fit\.epochs was 2"):
-        run(longer, out, "cpu")
+    with pytest.raises(RunError, match=r"step ensemble in .* other inputs .*: fit\.epochs was 2 and is 3"):
+        Run(longer, out, "cpu").run()
     named = dataclasses.replace(recipe, export=ExportConfig(name="other", licence="CC0"))
-    with pytest.raises(RunError, match=r"step export .*: export\.name was tiny and is other; name another"):
-        run(named, out, "cpu")
+    with pytest.raises(RunError, match=r"step export .*: export\.name was tiny and is other"):
+        Run(named, out, "cpu").run()
     smaller = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, min_bag_size=3))
     with pytest.raises(RunError, match=r"step data .*: configuration\.data\.min_bag_size was 2 and is 3"):
-        run(smaller, out, "cpu")
-    table = tmp_path / "associations.tsv"
-    table.write_text(table.read_text() + "1\t10\tA\tC\t0.5\tX\n")
-    with pytest.raises(RunError, match=r"step data .*: inputs\..*associations\.tsv was \w+ and is \w+"):
-        run(recipe, out, "cpu")
-    table.unlink()
-    with pytest.raises(RunError, match=r"associations\.tsv was \w+ and is None"):
-        run(recipe, out, "cpu")
+        Run(smaller, out, "cpu").run()
+    assert recipe.data.credible_sets is not None
+    table = Path(recipe.data.credible_sets.path)
+    text = table.read_text()
+    try:
+        table.write_text(text + "1\t10\tA\tC\t0.5\tX\n")
+        with pytest.raises(
+            RunError, match=r"step data .*: inputs\..*associations\.tsv was \w+\.\.\. and is \w+\.\.\."
+        ):
+            Run(recipe, out, "cpu").run()
+        table.unlink()
+        with pytest.raises(RunError, match=r"associations\.tsv was \w+\.\.\. and is not set"):
+            Run(recipe, out, "cpu").run()
+    finally:
+        table.write_text(text)
     assert (out / STEPS).read_bytes() == before
-    (out / STEPS).write_text("{")
+    (tmp_path / STEPS).write_text("{")
     with pytest.raises(RunError, match=r"cannot read .*steps\.json"):
-        run(recipe, out, "cpu")
+        Run(recipe, tmp_path, "cpu").run()
 
 
 def test_recipes_that_cannot_be_run(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="fasta is missing"):
-        run(dataclasses.replace(recipe, fasta=""), tmp_path / "out")
+        Run(dataclasses.replace(recipe, fasta=""), tmp_path / "out").run()
     sequence = DistilConfig(source="sequence", sequence=SequenceDistilConfig(("1",)))
-    with pytest.raises(ConfigurationError, match="a run distils on bags"):
-        run(dataclasses.replace(recipe, distil=sequence), tmp_path / "out")
+    with pytest.raises(ConfigurationError, match=r"distil\.source is sequence"):
+        Run(dataclasses.replace(recipe, distil=sequence), tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.reference
 @pytest.mark.slow
 def test_from_real_tables_to_kipoi_predict(
-    reference_data: Path, run: Run, root: Path, home: Path, tmp_path: Path
+    reference_data: Path,
+    run: Command,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The shipped smoke recipe; then Kipoi and mifm score give what the student itself computes."""
     data, out = reference_data / "data", tmp_path / "out"
@@ -172,13 +222,17 @@ def test_from_real_tables_to_kipoi_predict(
         f"data.credible_sets.path={data / 'finemapping' / 'ukb_blood_traits.finemap.tsv.gz'}",
         f"data.negatives.vcf=['{sites}']",
         "fit.accelerator=cpu",
+        "fit.epochs=3",
         "ensemble.members=2",
+        "distil.bags.epochs=2",
     ]
     shipped = read_configuration("smoke", Recipe, settings)
-    command = ("--threads", "1", "run", "--config", "smoke", "--out", out, "--set", *settings)
-    run("training", *command, cwd=root)
-    done = run("training", *command, cwd=root)
-    assert all(f"{name}: {COMPLETE}" in done.stderr for name in STEP_NAMES)
+    command = ["--threads", "1", "run", "--config", "smoke", "--out", str(out), "--set", *settings]
+    assert training(command) == 0
+    with caplog.at_level(logging.INFO):
+        assert training(command) == 0
+    assert all(f"{name}: {COMPLETE}" in caplog.messages for name in STEP_NAMES)
+    assert caplog.messages[-1].endswith(str(out / "model"))
     summary = json.loads((out / SUMMARY).read_text())
     assert summary["counts"]["train"]["positive_bags"] >= 10
     assert summary["counts"]["validation"]["positive_bags"] >= 2
@@ -193,17 +247,18 @@ def test_from_real_tables_to_kipoi_predict(
     arguments = json.dumps({"vcf_file": str(vcf), "fasta_file": str(fasta)})
     table = tmp_path / "out.tsv"
     run("kipoi", "predict", out / "model", "--source=dir", "--dataloader_args", arguments, "-m", "-o", table)
-    found = predictions(table)
-    student = load_weights(out / "student" / "student.safetensors")
+    predicted = predictions(table)
+    student = load_weights(out / "student" / STUDENT)
     windows = cut_windows(variants, mifm_kipoi.Genome(fasta))
     scored = np.array([status == "ok" for status in windows.status])
     expected = variant_scores(*Predictor(student.model()).variant_logits(windows.ref, windows.alt))
     weights = out / "model" / f"{shipped.export.name}.safetensors"
-    run("mifm_kipoi.cli", "weights", "import", weights)
+    monkeypatch.setenv("HOME", str(home))
+    assert mifm(["weights", "import", str(weights)]) == 0
     scores = tmp_path / "scores.parquet"
-    run("mifm_kipoi.cli", "score", vcf, fasta, "-o", scores, "--weights", shipped.export.name)
+    assert mifm(["score", str(vcf), str(fasta), "-o", str(scores), "--weights", shipped.export.name]) == 0
     imported = pd.read_parquet(scores)
     assert scored.sum() > 290
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name][scored], values[scored], atol=1e-6)
+        np.testing.assert_allclose(predicted[name][scored], values[scored], atol=1e-6)
         np.testing.assert_allclose(imported[name][scored], values[scored], atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from mifm_kipoi.genomics.genome import Genome
@@ -12,6 +13,46 @@ from training.recipe import Recipe
 if TYPE_CHECKING:
     # argparse has no public name for it.
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    description: str,
+    epilog: str | None = None,
+) -> argparse.ArgumentParser:
+    """Add a command that reads a recipe.
+
+    Parameters
+    ----------
+    commands : argparse action
+        What the command is added to.
+    name : str
+        Name of the command.
+    run : callable
+        Runs the command with the parsed options.
+    summary : str
+        The command in a few words, for the list of all commands.
+    description, epilog : str
+        Texts of its ``--help``, shown as they are.
+
+    Returns
+    -------
+    argparse.ArgumentParser
+        For further options.
+    """
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_recipe(command)
+    command.set_defaults(run=run)
+    return command
 
 
 def add_recipe(command: argparse.ArgumentParser) -> None:

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
+from training.commands.arguments import (
+    add_command,
+    add_folders,
+    read_fasta,
+    read_recipe,
+)
+from training.commands.process import training_process
 from training.data.dataset import read_dataset
-from training.fitting.allocation import keep_freed_memory
-from training.fitting.ensemble import REPORT, fit_ensemble
+from training.fitting.config import ENSEMBLE_REPORT, MEMBER
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
 
 _TEXT = """\
-Fit several members that differ in their seed, one after the other. A run that was interrupted goes on by
-itself; members that are complete are only read, once it is seen that data set and settings are the same.
+Fit several members that differ in their seed, one after the other. An ensemble that was interrupted resumes
+by itself; members that are complete are kept, once their data set and settings are found to be the same.
 
-The recipe's sections are fasta, network, fit, ensemble; ensemble.first_seed takes the place of fit.seed.
+The recipe's sections are fasta, network, fit, ensemble; ensemble.first_seed replaces fit.seed.
 """
 
 _EPILOG = f"""\
 files in --out:
-  member-SEED/    what 'python -m training fit' writes; the weights are member-SEED/member.safetensors
-  {REPORT}   metrics of each member and of their mean, when all are complete
+  member-SEED/    what 'python -m training fit' writes; the weights are member-SEED/{MEMBER}
+  {ENSEMBLE_REPORT}   metrics of each member and of their mean, when all are complete
 """
 
 
 def add(commands: Commands) -> None:
-    """Say what the command takes."""
-    command = commands.add_parser(
-        "ensemble",
-        help="fit several members that differ in their seed",
-        description=_TEXT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    """Add the command to the parser."""
+    command = add_command(
+        commands, "ensemble", _ensemble, "fit several members that differ in their seed", _TEXT, _EPILOG
     )
-    add_recipe(command)
     add_folders(command)
-    command.set_defaults(run=_ensemble)
 
 
 def _ensemble(options: argparse.Namespace) -> None:
-    keep_freed_memory()
     recipe = read_recipe(options)
     dataset, genome = read_dataset(options.data), read_fasta(recipe)
-    found = fit_ensemble(dataset, genome, recipe.network, recipe.fit, recipe.ensemble, options.out)
+    # Lightning takes seconds to import.
+    from training.fitting.ensemble import Ensemble
+
+    ensemble = Ensemble(dataset, genome, recipe.network, recipe.fit, recipe.ensemble, options.out)
+    with training_process("windows") as on_progress:
+        fitted = ensemble.run(on_progress)
+    mean, pearson = fitted.report["mean"]["validation_auroc"], fitted.report["pearson"]
     logging.info(
-        "mean of %d members: %s; Pearson of two members' logits %s",
-        len(found.members), json.dumps(found.report["mean"]), found.report["pearson"],
+        "%d members together, by the mean of their probabilities of validation bags: AUROC %s; logits of two "
+        "members for one instance: Pearson %s on average; wrote %s",
+        len(fitted.members), _shown(mean), _shown(pearson), Path(options.out) / ENSEMBLE_REPORT,
     )  # fmt: skip
+
+
+def _shown(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """Say what the command takes."""
+    """Add the command to the parser."""
     command = commands.add_parser("fidelity", help="compare a student with its teacher on held-out sequence")
-    command.add_argument("--student", default="embedded", help="weights, by name or path (default: embedded)")
+    command.add_argument("--student", default="embedded", help="name or path of weights (default: embedded)")
     command.add_argument(
-        "--teacher", default="published", help="weights, by name or path (default: published)"
+        "--teacher", default="published", help="name or path of weights (default: published)"
     )
     command.add_argument("--fasta", required=True, help="FASTA file")
     command.add_argument(
@@ -35,5 +35,5 @@ def add(commands: Commands) -> None:
 
 def _fidelity(options: argparse.Namespace) -> None:
     student, teacher = load_weights(options.student).model(), load_weights(options.teacher).model()
-    found = fidelity(student, teacher, Genome(options.fasta), options.held_out, options.vcf, options.blocks)
-    print(json.dumps(dataclasses.asdict(found), indent=1))  # noqa: T201 - the answer of the command
+    result = fidelity(student, teacher, Genome(options.fasta), options.held_out, options.vcf, options.blocks)
+    print(json.dumps(dataclasses.asdict(result), indent=1))  # noqa: T201 - the answer of the command

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_folders, add_recipe, read_fasta, read_recipe
+from training.commands.arguments import (
+    add_command,
+    add_folders,
+    read_fasta,
+    read_recipe,
+)
+from training.commands.process import training_process
 from training.data.dataset import read_dataset
-from training.fitting.allocation import keep_freed_memory
-from training.fitting.fit import WEIGHTS, fit, is_another_rank
+from training.fitting.config import MEMBER
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
 
 _TEXT = """\
 Fit one network to the bags of a data set. A positive bag holds the variants of one association signal, at
-least one of which is taken to cause it; a negative bag is one variant without an association. The network
-scores each variant from the 512 bp around it, the bag's score is pooled from those of its variants, and the
-loss compares it with the bag's label: no label of a variant is used.
+least one of which is assumed to cause it; a negative bag is one variant without an association. The network
+scores each variant from the 512 bp around it, the score of a bag is pooled from those of its variants, and
+the loss compares it with the label of the bag: no labels of variants are used.
 
 The recipe's sections are fasta, network, fit; each of their entries can be given by --set, such as
   --set fit.seed=2 fit.epochs=20 fit.objective.pooling=noisy_or network.dropout=0.2
@@ -27,45 +31,40 @@ The recipe's sections are fasta, network, fit; each of their entries can be give
 
 _EPILOG = f"""\
 files in --out:
-  {WEIGHTS}   the weights of the best epoch, with what made them, when the run is complete:
-                       'mifm score VCF FASTA -o TABLE --weights OUT/{WEIGHTS}'; with network.channels 5
-                       the variant's base is hidden, and both alleles of an SNV score the same
-  checkpoint.pt        the last epoch and the best one: --resume goes on from it, with the same result
-  log.csv              losses and AUROC, AUPRC of validation bags, one row per epoch
+  {MEMBER}   the weights of the best epoch and their provenance, when the fit is complete:
+                       'mifm score VCF FASTA -o TABLE --weights OUT/{MEMBER}'; with network.channels=5
+                       the variant's base is hidden, and both alleles of an SNV get the same score
+  checkpoint.pt        the last epoch and the best one: --resume continues from it, with the same result
+  log.csv              losses, AUROC and AUPRC of validation bags, one row per epoch
   epochs/              with fit.keep_epochs=true the weights of every epoch
-  tensorboard/         the same for 'tensorboard --logdir OUT'
+  tensorboard/         the log for 'tensorboard --logdir OUT'
 
-One core sees some 900 windows a second: an epoch of 1,000 bags of 50 variants takes about a minute.
+One core trains on some 900 windows a second: an epoch of 1,000 bags of 50 variants takes about a minute.
 """
 
 
 def add(commands: Commands) -> None:
-    """Say what the command takes."""
-    command = commands.add_parser(
-        "fit",
-        help="fit one network to the bags of a data set",
-        description=_TEXT,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_recipe(command)
+    """Add the command to the parser."""
+    command = add_command(commands, "fit", _fit, "fit one network to the bags of a data set", _TEXT, _EPILOG)
     add_folders(command)
     command.add_argument(
         "--resume", action="store_true",
-        help="go on with the run in --out after its last whole epoch; begin one if there is none",
+        help="resume the fit in --out after its last complete epoch; start one if there is none",
     )  # fmt: skip
-    command.set_defaults(run=_fit)
 
 
 def _fit(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
     dataset, genome = read_dataset(options.data), read_fasta(recipe)
-    keep_freed_memory()
-    found = fit(dataset, genome, recipe.network, recipe.fit, options.out, options.resume)
-    if is_another_rank():
-        return
-    metrics = {name: value for name, value in found.metrics.items() if name.startswith("validation_")}
-    logging.info(
-        "%s: epoch %d of %d%s", found.weights, found.epoch, len(found.history),
-        "".join(f", {name} {value:.4f}" for name, value in metrics.items() if not math.isnan(value)),
-    )  # fmt: skip
+    # Lightning takes seconds to import.
+    from training.fitting.ensemble import validation_metrics
+    from training.fitting.fit import Fit, is_another_rank
+
+    fit = Fit(dataset, genome, recipe.network, recipe.fit, options.out, options.resume)
+    with training_process("windows") as on_progress:
+        fitted = fit.run(on_progress)
+    if not is_another_rank():
+        logging.info(
+            "wrote %s: epoch %d of %d, the first is 0%s", fitted.weights, fitted.epoch, len(fitted.history),
+            validation_metrics(fitted.metrics),
+        )  # fmt: skip

@@ -1,18 +1,16 @@
-"""How faithfully a student answers as its teacher does, on sequence that it was not taught on."""
+"""How closely a student's logits follow its teacher's, on sequence that it was not taught on."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW, Status
-from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.network.inference import logits
@@ -20,13 +18,10 @@ from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence.encoding import NO_BASE, codes, one_hot
 from mifm_kipoi.sequence.windows import stream_windows
+from training.distillation.config import DistilError
 
 STRIDE = 128
 """Base pairs from one window of a tiled contig to the next."""
-
-
-class FidelityError(MIFMError):
-    """Input from which no fidelity can be computed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,17 +73,18 @@ def fidelity(
     student, teacher : MIFM
         Networks with four input channels.
     genome : Genome
+        The FASTA file.
     held_out : iterable of str
         Contigs that the student was not taught on.
     vcf : path-like
-        Variants; the single-base ones on the held-out contigs count.
+        Variants, of which the single-base ones on the held-out contigs are compared.
     blocks : path-like
-        Table of fine-mapped blocks (:func:`read_blocks`); all blocks with sequence in the genome
-        count, whichever their contig.
+        Table of fine-mapped blocks (:func:`read_blocks`); all blocks with sequence in the genome are
+        compared, whichever their contig.
 
     Raises
     ------
-    FidelityError
+    DistilError
         When nothing is left to compare.
     """
     held_out = set(held_out)
@@ -100,7 +96,7 @@ def fidelity(
     )
     ref, alt = _variant_logits(student, teacher, snvs, genome)
     if not ref.size:
-        raise FidelityError(f"{vcf} holds no single-base variant on the held-out contigs {sorted(held_out)}")
+        raise DistilError(f"{vcf} has no single-base variant on the held-out contigs {sorted(held_out)}")
     delta = alt - ref
     ref_probability, alt_probability = probability(ref), probability(alt)
     same = [
@@ -135,7 +131,7 @@ def _tiles(genome: Genome, contigs: Iterable[str], batch: int = 4096) -> Iterato
     """Coded windows without N, every 128 bp."""
     for contig in sorted(contigs):
         if contig not in genome.contigs:
-            raise FidelityError(
+            raise DistilError(
                 f"there is no contig {contig!r} in {genome.path}; it has {', '.join(genome.contigs)}"
             )
         sequence = codes(genome.fetch(contig, 0, genome.contigs[contig]))
@@ -163,8 +159,8 @@ def read_blocks(path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     path : path-like
-        Tab-separated, with the columns ``trait``, ``region``, ``CHR`` and ``POS`` (1-based); a block
-        is the rows that share the first three.
+        Tab-separated, with the columns ``trait``, ``region``, ``CHR`` and ``POS`` (1-based); the rows
+        that share the first three make a block.
 
     Returns
     -------
@@ -173,13 +169,13 @@ def read_blocks(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises
     ------
-    FidelityError
+    DistilError
         When the file cannot be read or lacks a column.
     """
     try:
         table = pd.read_csv(path, sep="\t", usecols=["trait", "region", "CHR", "POS"], dtype={"CHR": str})
     except (OSError, ValueError) as error:
-        raise FidelityError(f"cannot read the table of blocks {path}: {error}") from error
+        raise DistilError(f"cannot read the table of blocks {path}: {error}") from error
     block = table.groupby(["trait", "CHR", "region"], sort=False).ngroup()
     return pd.DataFrame({"block": block, "chrom": table["CHR"], "pos": table["POS"].astype(int)})
 
@@ -200,10 +196,3 @@ def _block_logits(
         if len(known) > 1:
             student_logits, teacher_logits = _both(student, teacher, np.stack(known))
             yield student_logits, teacher_logits
-
-
-def sha256_of(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Name and checksum of an input, for the provenance of what was made from it."""
-    from mifm_kipoi.network.weights import file_sha256
-
-    return {"file": Path(path).name, "sha256": file_sha256(Path(path))}

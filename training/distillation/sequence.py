@@ -1,17 +1,17 @@
 """Distil a teacher into a student of the same size on sequence cut from a FASTA file.
 
-No labels are needed: the student learns to answer as the teacher does. Because both networks are
-convolutional, a chunk of sequence much longer than a window gives one logit per bin of 32 bp at
-once, so that every step compares hundreds of windows for the price of a few dozen.
+No labels are needed: the student learns the teacher's logits. Because both networks are convolutional, a
+chunk of sequence much longer than a window gives one logit per bin of 32 bp in one pass, so that every step
+compares hundreds of windows for the price of a few dozen.
 
-Two stages follow each other:
+There are two stages:
 
-1. hints (Romero et al. 2015): every block of the student reads the teacher's activations before it
-   and learns the teacher's activations behind it; all blocks train side by side. A high learning
-   rate, while batch normalisation still learns its statistics, carries the blocks past poor local
-   minima; then the statistics stay as they are, so that the student trains as it will be used.
-2. end to end: the student reads the sequence alone and learns the teacher's logits, the change of
-   the logits when single bases are exchanged, and, with a small weight, the activations.
+1. hints (Romero et al. 2015): every block of the student reads the teacher's activations before it and learns
+   the teacher's activations behind it; all blocks train side by side. A high learning rate, while batch
+   normalisation still learns its statistics, carries the blocks past poor local minima; then the statistics
+   stay as they are, so that the student trains as it will be used.
+2. end to end: the student reads the sequence alone and learns the teacher's logits, the change of the logits
+   when single bases are substituted, and, with a small weight, the activations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,67 +31,31 @@ from torch.nn import functional
 
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.sequence.encoding import NO_BASE, reverse_complement
+from mifm_kipoi.support.files import written_whole
+from training.distillation.config import DistilError, SequenceDistilConfig
 
 _WARM_UP = 100
 """Steps in which the learning rate rises."""
 
 
 @dataclasses.dataclass(frozen=True)
-class SequenceDistilConfig:
-    """How a student is distilled on sequence.
+class LogLine:
+    """One line of the log.
 
     Parameters
     ----------
-    contigs, held_out : tuple of str
-        Contigs of the FASTA that the student is taught on, and those that its fidelity is
-        measured on.
-    seed : int
-        Seed of the student's initial weights and of the drawn sequence.
-    hint_steps, end_to_end_steps : int
-        Optimiser steps of the two stages.
-    hint_learning_rate, end_to_end_learning_rate : float
-        Highest learning rate of each stage; Adam with a short warm-up and a cosine to zero.
-    statistics_share : float
-        Share of the hint steps in which batch normalisation learns its statistics.
-    chunk_bins : int
-        Length of a chunk of sequence, in bins of the network (32 bp).
-    hint_chunks, end_to_end_chunks : int
-        Chunks per step; half of the end-to-end ones are the same chunks with exchanged bases.
-    exchange_every : int
-        Bins from one exchanged base to the next.
-    delta_weight, hint_weight : float
-        Weights of the logit changes and of the activations in the end-to-end loss; the logits
-        themselves weigh 1. Every term is a mean squared error over the teacher's variance.
-    log_every : int
-        Steps from one line of the log to the next.
+    stage : str
+        ``hints`` or ``end-to-end``.
+    step : int
+        Step of the stage, from 1.
+    seconds : float
+        Since the beginning of the distillation.
+    learning_rate : float
+        That of the step.
+    logit, delta, hint : float
+        Terms of the loss, each over the teacher's variance, averaged since the last line; NaN where the
+        stage has no such term.
     """
-
-    contigs: tuple[str, ...]
-    held_out: tuple[str, ...] = ()
-    seed: int = 1
-    hint_steps: int = 8000
-    end_to_end_steps: int = 4000
-    hint_learning_rate: float = 0.05
-    end_to_end_learning_rate: float = 1e-4
-    statistics_share: float = 0.6
-    chunk_bins: int = 64
-    hint_chunks: int = 8
-    end_to_end_chunks: int = 16
-    exchange_every: int = 8
-    delta_weight: float = 1.0
-    hint_weight: float = 0.1
-    log_every: int = 200
-
-    def __post_init__(self) -> None:
-        if not self.contigs:
-            raise ValueError("contigs is empty; expected the contigs to teach on")
-        if overlap := set(self.contigs) & set(self.held_out):
-            raise ValueError(f"contigs and held_out share {sorted(overlap)}")
-
-
-@dataclasses.dataclass(frozen=True)
-class LogLine:
-    """One line of the log: losses averaged since the last, each over the teacher's variance."""
 
     stage: str
     step: int
@@ -102,7 +67,7 @@ class LogLine:
 
 
 def stages(model: MIFM) -> list[nn.Sequential]:
-    """The network as a chain of stages between which hints are given; the last gives the logits.
+    """The network as a chain of stages between which hints are given; the last one gives the logits.
 
     A stage is one block of the network. A block's pooling belongs to the next stage, so that hints
     are given at every position and not only at the largest of two.
@@ -127,14 +92,14 @@ class ChunkSampler:
     contigs : list of numpy.ndarray of uint8
         Coded contigs (:func:`mifm_kipoi.sequence.encoding.codes`).
     length : int
-        Length of a chunk in base pairs.
+        Length of a chunk, in bp.
     generator : numpy.random.Generator
         Source of randomness.
 
     Raises
     ------
-    ValueError
-        When no contig holds a stretch of ``length`` without N.
+    DistilError
+        When no contig has a region of ``length`` bp without N.
     """
 
     def __init__(
@@ -149,7 +114,7 @@ class ChunkSampler:
         contig = np.searchsorted(ends, starts, side="right")
         self._starts = starts[starts + length <= ends[contig]]
         if not self._starts.size:
-            raise ValueError(f"no contig holds {length} bp without N")
+            raise DistilError(f"no contig has a region of {length} bp without N")
 
     def draw(self, count: int) -> torch.Tensor:
         """Codes of ``count`` chunks, each from a random strand: int64, shape (count, length)."""
@@ -160,14 +125,28 @@ class ChunkSampler:
         return torch.from_numpy(codes.astype(np.int64))
 
 
-def exchange_bases(
+def substitute_bases(
     codes: torch.Tensor, positions: npt.NDArray[np.int64], generator: np.random.Generator
 ) -> torch.Tensor:
-    """Codes with another base at ``positions`` of every row: shape (n, length), as given."""
-    exchanged = codes.clone()
+    """Sequence with random substitutions.
+
+    Parameters
+    ----------
+    codes : torch.Tensor of int64, shape (n, length)
+        Codes of bases, without N.
+    positions : numpy.ndarray of int64
+        Indices of the bases that are substituted in every row.
+    generator : numpy.random.Generator
+        Draws the new bases, each from the three others.
+
+    Returns
+    -------
+    torch.Tensor of int64, shape (n, length)
+    """
+    substituted = codes.clone()
     step = torch.from_numpy(generator.integers(1, NO_BASE, (codes.shape[0], positions.size)))
-    exchanged[:, positions] = (exchanged[:, positions] + step) % NO_BASE
-    return exchanged
+    substituted[:, positions] = (substituted[:, positions] + step) % NO_BASE
+    return substituted
 
 
 def one_hot(codes: torch.Tensor) -> torch.Tensor:
@@ -176,12 +155,12 @@ def one_hot(codes: torch.Tensor) -> torch.Tensor:
 
 
 def activations(model: MIFM, x: torch.Tensor) -> list[torch.Tensor]:
-    """What every stage puts out, in the order of :func:`stages`."""
-    found = []
+    """The output of every stage for x of shape (n, 4, length), in the order of :func:`stages`."""
+    outputs = []
     for stage in stages(model):
         x = stage(x)
-        found.append(x)
-    return found
+        outputs.append(x)
+    return outputs
 
 
 def _relative_error(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -211,7 +190,7 @@ def _train(
         terms = loss()
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss is not finite at step {step}")
+            raise DistilError(f"the loss is not finite at step {step}; lower the learning rate of the stage")
         optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call] # torch has no type for it
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -238,15 +217,21 @@ def end_to_end_loss(
     Parameters
     ----------
     teacher, student : MIFM
+        Networks of one size, on the device of ``x``.
     x : torch.Tensor, shape (2 n, 4, length)
-        One-hot chunks, then the same with exchanged bases.
+        One-hot chunks, then the same with substituted bases.
     config : SequenceDistilConfig
-        The weights.
+        The weights of the terms.
+
+    Returns
+    -------
+    dict of str to torch.Tensor, shape ()
+        The terms ``logit``, ``delta`` and ``hint``, whose sum is the loss.
     """
     with torch.no_grad():
         taught = activations(teacher, x)
     learnt = activations(student, x)
-    truth, answer = (_complete(student, found[-1]) for found in (taught, learnt))
+    truth, answer = (_complete(student, outputs[-1]) for outputs in (taught, learnt))
     half = len(x) // 2
     hint = torch.stack([_relative_error(s, t) for s, t in zip(learnt[:-1], taught[:-1], strict=True)])
     delta = _relative_error(answer[half:] - answer[:half], truth[half:] - truth[:half])
@@ -263,13 +248,14 @@ def distil_on_sequence(
     config: SequenceDistilConfig,
     on_log: Callable[[LogLine], None] | None = None,
     start: MIFM | None = None,
+    on_progress: Callable[[int, float], None] | None = None,
 ) -> MIFM:
-    """Train a student that answers as the teacher does.
+    """Train a student to give the teacher's logits.
 
     Parameters
     ----------
     teacher : MIFM
-        Network with four input channels; left as it is.
+        Network with four input channels; it is not changed.
     contigs : list of numpy.ndarray of uint8
         Coded contigs to draw sequence from.
     config : SequenceDistilConfig
@@ -277,7 +263,9 @@ def distil_on_sequence(
     on_log : callable, optional
         Receives a :class:`LogLine` every ``config.log_every`` steps.
     start : MIFM, optional
-        A student to go on with, instead of random weights; left as it is.
+        A student to go on with, instead of random weights; it is not changed.
+    on_progress : callable, optional
+        Called after each step with the steps of both stages so far and their fraction.
 
     Returns
     -------
@@ -286,14 +274,17 @@ def distil_on_sequence(
 
     Raises
     ------
-    ValueError
-        When the teacher reads the variant token, the student to start with has another size, or no
-        sequence without N is long enough.
+    DistilError
+        When the teacher reads the variant token, the student to start with has another size, no region
+        without N is long enough, or a loss is not finite.
     """
     if teacher.config.channels != NO_BASE:
-        raise ValueError("the teacher reads the variant token; distillation on sequence needs one without")
+        raise DistilError(
+            f"the teacher has {teacher.config.channels} channels: it reads the variant token; distillation "
+            "on sequence needs a teacher with 4"
+        )
     if start is not None and start.config != teacher.config:
-        raise ValueError("the student to start with has another size than the teacher")
+        raise DistilError("the student to start with has another size than the teacher")
     device = next(teacher.parameters()).device
     torch.manual_seed(config.seed)
     generator = np.random.default_rng(config.seed)
@@ -308,14 +299,14 @@ def distil_on_sequence(
 
     def end_to_end() -> dict[str, torch.Tensor]:
         codes = sampler.draw(config.end_to_end_chunks // 2)
-        # Exchanged bases lie where a variant's base lies in the bin that is read out.
+        # Substitutions lie where a variant's base lies in the bin that is read out.
         first = int(generator.integers(config.exchange_every))
         bins = np.arange(first, config.chunk_bins, config.exchange_every)
         positions = bins * teacher.config.bin_size + teacher.config.variant_index % teacher.config.bin_size
-        both = torch.cat([codes, exchange_bases(codes, positions, generator)])
+        both = torch.cat([codes, substitute_bases(codes, positions, generator)])
         return end_to_end_loss(teacher, student, one_hot(both.to(device)), config)
 
-    log = _Log(config.log_every, on_log)
+    log = _Log(config, on_log, on_progress)
     try:
         student.train()
         for step, rate, terms in _train(student, hints, config.hint_steps, config.hint_learning_rate):
@@ -333,15 +324,26 @@ def distil_on_sequence(
 
 
 class _Log:
-    """Averages the terms of the loss between lines."""
+    """Counts the steps, and averages the terms of the loss between lines."""
 
-    def __init__(self, every: int, on_log: Callable[[LogLine], None] | None) -> None:
-        self._every = every
+    def __init__(
+        self,
+        config: SequenceDistilConfig,
+        on_log: Callable[[LogLine], None] | None,
+        on_progress: Callable[[int, float], None] | None,
+    ) -> None:
+        self._every = config.log_every
+        self._steps = config.hint_steps + config.end_to_end_steps
         self._on_log = on_log
+        self._on_progress = on_progress
+        self._done = 0
         self._began = time.monotonic()
         self._recent: list[dict[str, float]] = []
 
     def add(self, stage: str, step: int, rate: float, terms: dict[str, float], last: bool) -> None:
+        self._done += 1
+        if self._on_progress is not None:
+            self._on_progress(self._done, self._done / self._steps)
         self._recent.append(terms)
         if step % self._every and not last:
             return
@@ -351,3 +353,13 @@ class _Log:
             seconds = round(time.monotonic() - self._began, 1)
             losses = {term: mean.get(term, math.nan) for term in ("logit", "delta", "hint")}
             self._on_log(LogLine(stage, step, seconds, rate, **losses))
+
+
+def write_log(path: Path, lines: Sequence[LogLine]) -> None:
+    """Write the log as a table of comma-separated values, a column for each field of :class:`LogLine`."""
+    rows = [",".join(field.name for field in dataclasses.fields(LogLine))]
+    for line in lines:
+        values = dataclasses.astuple(line)
+        rows.append(",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values))
+    with written_whole(path) as temporary:
+        temporary.write_text("\n".join(rows) + "\n")

@@ -1,4 +1,4 @@
-"""How a member is fitted: the settings."""
+"""The settings of fits, ensembles and fine-tuning, the files that they write, and their error."""
 
 from __future__ import annotations
 
@@ -6,12 +6,57 @@ import dataclasses
 import math
 from typing import Literal
 
+from mifm_kipoi.errors import MIFMError
 from training.configuration import check_least
 from training.mil.batches import BagSample
 from training.mil.objective import ObjectiveConfig
 
-PLACE = ("accelerator", "log_every", "keep_epochs")
-"""Settings in which a run may differ from that which it goes on with."""
+MEMBER = "member.safetensors"
+"""The weights of a member, written when its fit is complete."""
+
+CHECKPOINT = "checkpoint.pt"
+"""Everything that an interrupted fit resumes from: the last epoch and the best one."""
+
+LOG = "log.csv"
+"""The log of a fit: one row per epoch, the columns of :data:`LOG_COLUMNS`."""
+
+LOG_COLUMNS = {
+    "epoch": "int64",
+    "step": "int64",
+    "learning_rate": "float64",
+    "train_loss": "float64",
+    "validation_loss": "float64",
+    "validation_auroc": "float64",
+    "validation_auprc": "float64",
+    "windows": "int64",
+    "seconds": "float64",
+}
+"""Types of the log's columns. ``epoch`` counts from 0; ``step`` is the number of steps since the beginning;
+``learning_rate`` that of the last step; ``train_loss`` the mean over the epoch's steps, each before its
+update; ``windows`` and ``seconds`` are those of the epoch's training, in this process."""
+
+EPOCHS = "epochs"
+"""Folder of the weights of every epoch, where they are kept: ``epoch-0.safetensors`` and so on."""
+
+TENSORBOARD = "tensorboard"
+"""Folder of the log that TensorBoard reads."""
+
+ENSEMBLE_REPORT = "ensemble.json"
+"""Metrics of the members and of their mean, written when all members are complete."""
+
+FINETUNED = "finetuned.safetensors"
+"""The fine-tuned weights."""
+
+FINETUNE_REPORT = "finetune.json"
+"""How fine-tuning changed the scores."""
+
+NOT_IN_IDENTITY = ("accelerator", "log_every", "keep_epochs")
+"""Settings that may change when a fit is resumed, for the weights do not depend on them."""
+
+
+class FitError(MIFMError):
+    """A fit that cannot be done, or that went wrong."""
+
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Schedule = Literal["exponential", "cosine", "constant"]
@@ -25,47 +70,52 @@ class FitConfig:
     Parameters
     ----------
     objective : ObjectiveConfig
+        How bags are scored and what the loss is.
     seed : int
-        Of the initial weights, dropout, the order of bags and all that is drawn. Not negative.
+        Seed of the initial weights, of dropout, of the order of bags and of every random draw. Not negative.
     epochs : int
-        How often each positive bag is seen.
+        Passes over the positive bags.
     bags_per_batch, negatives_per_bag : int
-        Positive bags of a step, and negative ones drawn with each; see :class:`training.mil.batches.Sampler`.
-        Validation has as many negatives to a positive bag, the same in every epoch and for every seed.
+        Positive bags per step, and negative bags drawn with each of them; see
+        :class:`training.mil.batches.Sampler`. Validation has as many negatives per positive bag, the same in
+        every epoch and for every seed.
     max_bag_size : int
-        Instances of a bag that are used at most.
+        Most instances of a bag that are used.
     bag_sample : str
-        Which of a larger one: those of lowest ``p_value``, or others at ``random`` in each epoch.
-        Validation goes by p-value.
+        Which instances of a larger bag are used: those of lowest ``p_value``, or ``random`` ones, drawn anew
+        in each epoch. Validation always takes those of lowest p-value.
     max_shift : int
-        Training windows are shifted by up to so many bases to either side.
+        Largest shift of a training window to either side, in bp.
     reverse_complement : bool
-        Whether half of the training windows are those of the other strand. The published score knows one
-        strand only.
+        Whether half of the training windows are replaced by their reverse complement. The published score
+        knows one strand only.
     learning_rate, weight_decay : float
-        Of AdamW; without decay it is Adam.
+        Settings of AdamW; without decay it is Adam.
     schedule : str
-        ``exponential``: times ``gamma`` after each epoch; ``cosine``: to zero at the end; ``constant``.
+        ``exponential``: the rate is multiplied by ``gamma`` after each epoch; ``cosine``: it falls to zero at
+        the end; ``constant``.
     gamma : float
+        Factor of the exponential schedule, in (0, 1].
     warm_up_steps : int
-        Steps in which the learning rate rises from zero, over the schedule.
+        Steps in which the learning rate rises linearly from zero, on top of the schedule.
     precision : str
-        Format of activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
+        Number format of the activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
     monitor : str
-        The best epoch is that of the lowest validation ``loss``, or the highest ``auroc`` or ``auprc``, of
-        bags; the ``last`` needs no validation bags. The areas mislead where positive bags are large and
-        negative ones have one instance: the size alone tells them apart, before anything is learnt.
+        What makes an epoch the best: the lowest validation ``loss``, or the highest ``auroc`` or ``auprc`` of
+        validation bags; ``last`` takes the last epoch and needs no validation bags. The areas mislead where
+        positive bags are large and negative ones have one instance: the size alone distinguishes them, before
+        anything is learnt.
     patience : int
-        Stop after so many epochs without a better one; 0 never stops early.
+        Epochs without improvement after which the fit stops; 0 never stops early.
     deterministic : bool
-        Ask PyTorch for the algorithms that give the same bits again. On a CPU, with the same number of
+        Ask PyTorch for algorithms that give the same bits every time. On a CPU, with the same number of
         threads, they do so in any case; on GPUs this costs time.
     accelerator : str
         A name that Lightning knows: auto, cpu, gpu, cuda, mps.
     devices : int
-        Processes, each with a device, a share of the bags, and batches of ``bags_per_batch``.
+        Number of processes, each with a device, its part of the bags, and batches of ``bags_per_batch``.
     log_every : int
-        Steps between looks at the loss: for the log, and whether it is finite.
+        Steps between two checks of the loss: it is logged, and must be finite.
     keep_epochs : bool
         Write the weights of every epoch, as ``epochs/epoch-0.safetensors`` and so on.
     """
@@ -104,7 +154,15 @@ class FitConfig:
             raise ValueError(f"gamma is {self.gamma}; expected a number in (0, 1]")
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
-        """Learning rate of a step; steps count from 0."""
+        """Learning rate of a step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step since the beginning of the fit, from 0.
+        steps_per_epoch : int
+            Steps of an epoch.
+        """
         factor = 1.0
         if self.schedule == "exponential":
             factor = self.gamma ** (step // steps_per_epoch)
@@ -112,3 +170,57 @@ class FitConfig:
             factor = 0.5 * (1 + math.cos(math.pi * step / (steps_per_epoch * self.epochs)))
         warm_up = min(1.0, (step + 1) / self.warm_up_steps) if self.warm_up_steps else 1.0
         return self.learning_rate * factor * warm_up
+
+
+@dataclasses.dataclass(frozen=True)
+class EnsembleConfig:
+    """Which members an ensemble has.
+
+    Parameters
+    ----------
+    members : int
+        Number of members.
+    first_seed : int
+        Seed of the first member; the others follow it. It replaces ``fit.seed``.
+    """
+
+    members: int = 5
+    first_seed: int = 1
+
+    def __post_init__(self) -> None:
+        check_least(self, members=1, first_seed=0)
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of the members, in their order."""
+        return range(self.first_seed, self.first_seed + self.members)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+    """How weights are fine-tuned.
+
+    Parameters
+    ----------
+    statistics : str
+        What happens to the running statistics of batch normalisation. ``frozen``: they stay those of the
+        weights, so that the network trains as it will be used; ``updated``: they follow the new windows. A
+        single GWAS has too few windows, and too much of one kind, to estimate them anew. Scale and shift are
+        learnt in either case.
+    fit : FitConfig
+        The fit itself, with defaults of its own: few epochs, a low and constant learning rate, and the last
+        epoch, since a new GWAS rarely has bags to spare for validation.
+    """
+
+    statistics: Literal["frozen", "updated"] = "frozen"
+    fit: FitConfig = dataclasses.field(
+        default_factory=lambda: FitConfig(
+            epochs=5,
+            bags_per_batch=32,
+            negatives_per_bag=4,
+            max_shift=0,
+            learning_rate=1e-4,
+            schedule="constant",
+            monitor="last",
+        )
+    )

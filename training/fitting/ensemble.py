@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,46 +17,19 @@ import numpy as np
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFMConfig
+from mifm_kipoi.statistics.ranking import auroc
 from mifm_kipoi.support.files import written_whole
-from training.configuration import check_least
 from training.data.dataset import DataSet, Split
-from training.fitting.config import FitConfig
-from training.fitting.fit import FitError, Fitted, fit, validation_bags
-from training.fitting.predictions import auroc, genome_of, pearson, probabilities
+from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitConfig, FitError
+from training.fitting.fit import Fit, Fitted, validation_bags
+from training.fitting.predictions import Part, evaluate, genome_of, pearson, probabilities
 from training.mil.batches import in_order
 from training.mil.genome_tensor import GenomeTensor
 
-REPORT = "ensemble.json"
-"""What the members reached, and their mean; written when all are complete."""
-
 
 @dataclasses.dataclass(frozen=True)
-class EnsembleConfig:
-    """Which members.
-
-    Parameters
-    ----------
-    members : int
-        How many.
-    first_seed : int
-        Of the first; the others follow it. It takes the place of ``fit.seed``.
-    """
-
-    members: int = 5
-    first_seed: int = 1
-
-    def __post_init__(self) -> None:
-        check_least(self, members=1, first_seed=0)
-
-    @property
-    def seeds(self) -> range:
-        """One for each member."""
-        return range(self.first_seed, self.first_seed + self.members)
-
-
-@dataclasses.dataclass(frozen=True)
-class Ensemble:
-    """Complete members, and what they reached.
+class FittedEnsemble:
+    """Complete members, and their metrics.
 
     Parameters
     ----------
@@ -64,74 +37,139 @@ class Ensemble:
         In the order of their seeds.
     report : dict of plain JSON types
         ``members``: seed, best epoch and metrics of each; ``mean``: ``validation_auroc`` of bags by the mean
-        of the members' probabilities; ``pearson``: correlation of the instance logits of two members,
-        averaged over all pairs. Numbers that are not defined are None.
+        of the members' probabilities of the bags; ``pearson``: correlation of the instance logits of two
+        members, averaged over all pairs. Numbers that are not defined are None.
     """
 
     members: tuple[Fitted, ...]
     report: dict[str, Any]
 
 
-def fit_ensemble(
-    dataset: DataSet,
-    genome: Genome | GenomeTensor,
-    network: MIFMConfig,
-    config: FitConfig,
-    ensemble: EnsembleConfig,
-    out: str | os.PathLike[str],
-    show: bool | None = None,
-) -> Ensemble:
-    """Fit the members into ``out/member-SEED``; each goes on where it was interrupted.
-
-    Members that are complete are only read, once it is seen that they were made of the same data set and
-    settings.
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """The fits of several members into ``out/member-SEED``.
 
     Parameters
     ----------
-    dataset, genome, network, config, show
-        See :func:`training.fitting.fit.fit`.
+    dataset : DataSet
+        Its test bags are not used.
+    genome : Genome or GenomeTensor
+        The FASTA that the data set was made with, or its contigs in memory.
+    network : MIFMConfig
+        Sizes of the members.
+    config : FitConfig
+        How each member is fitted; ``seed`` is replaced.
     ensemble : EnsembleConfig
+        Which members.
     out : path-like
-        Folder, made where missing.
-
-    Raises
-    ------
-    FitError
-        As of :func:`training.fitting.fit.fit`; also when a folder holds a member of another run, or several
-        devices are asked for.
+        Folder of the members and of the report; made where missing.
     """
-    if config.devices > 1:
-        raise FitError(
-            f"fit.devices is {config.devices}; the members of an ensemble are fitted on one device each. To "
-            "use several, begin one 'python -m training fit' on each, with fit.seed=SEED and "
-            "--out OUT/member-SEED, and then the ensemble, which reads what is complete"
-        )
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    place = genome_of(dataset, genome, network.window + config.max_shift)
-    members = []
-    for number, seed in enumerate(ensemble.seeds, start=1):
-        one = dataclasses.replace(config, seed=seed)
-        found = fit(dataset, place, network, one, out / f"member-{seed}", resume=True, show=show)
-        logging.info(
-            "member %d of %d, seed %d: epoch %d of %d%s",
-            number, ensemble.members, seed, found.epoch, len(found.history), described(found.metrics),
-        )  # fmt: skip
-        members.append(found)
-    seeds = zip(ensemble.seeds, members, strict=True)
-    report = {
-        "members": [
-            {"seed": seed, "epoch": member.epoch, "metrics": _known(member.metrics)} for seed, member in seeds
-        ],
-        **_together(members, dataset.part(Split.VALIDATION), place, config),
-    }
-    with written_whole(out / REPORT) as path:
-        path.write_text(json.dumps(report, indent=1) + "\n")
-    return Ensemble(tuple(members), report)
+
+    dataset: DataSet
+    genome: Genome | GenomeTensor
+    network: MIFMConfig
+    config: FitConfig
+    ensemble: EnsembleConfig
+    out: str | os.PathLike[str]
+
+    def run(self, on_progress: Callable[[int, float], None] | None = None) -> FittedEnsemble:
+        """Fit the members that are not complete, and resume those that were interrupted.
+
+        A member that is complete is only read, once its data set and settings are found to be the same.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Called after each step with the training windows of this call so far and the fraction of all
+            members' steps.
+
+        Raises
+        ------
+        FitError
+            As of :meth:`training.fitting.fit.Fit.run`; also when a folder holds a member of another run, or
+            several devices are asked for.
+        """
+        config = self.config
+        if config.devices > 1:
+            raise FitError(
+                f"fit.devices is {config.devices}; the members of an ensemble are fitted on one device each. "
+                "To use several devices, run one 'python -m training fit' on each, with fit.seed=SEED and "
+                "--out OUT/member-SEED, and then the ensemble, which reads the members that are complete"
+            )
+        out = Path(self.out)
+        out.mkdir(parents=True, exist_ok=True)
+        genome = genome_of(self.dataset, self.genome, self.network.window + config.max_shift)
+        progress = _Progress(self.ensemble.members, on_progress)
+        members = []
+        for number, seed in enumerate(self.ensemble.seeds):
+            own = dataclasses.replace(config, seed=seed)
+            fit = Fit(self.dataset, genome, self.network, own, out / f"member-{seed}", resume=True)
+            member = fit.run(progress.of_member(number))
+            logging.info(
+                "member %d of %d, seed %d: best epoch %d of %d (from 0)%s",
+                number + 1, self.ensemble.members, seed, member.epoch, len(member.history),
+                validation_metrics(member.metrics),
+            )  # fmt: skip
+            members.append(member)
+        report = {
+            "members": [
+                {"seed": seed, "epoch": member.epoch, "metrics": _known(member.metrics)}
+                for seed, member in zip(self.ensemble.seeds, members, strict=True)
+            ],
+            **self._together(members, genome),
+        }
+        with written_whole(out / ENSEMBLE_REPORT) as path:
+            path.write_text(json.dumps(report, indent=1) + "\n")
+        return FittedEnsemble(tuple(members), report)
+
+    def _together(self, members: Sequence[Fitted], genome: GenomeTensor) -> dict[str, Any]:
+        """The mean of the members on the validation bags, and how far they agree."""
+        config, validation = self.config, self.dataset.part(Split.VALIDATION)
+        bags = validation_bags(config, validation)
+        device = find_device("cpu" if config.accelerator == "cpu" else "auto")
+        on_device = genome.to(device)
+        part = Part.of(validation, on_device)
+        batches = in_order(validation, config.max_bag_size, bags=bags).to(device)
+        evaluations = [
+            evaluate(
+                copy.deepcopy(member.network).to(device), copy.deepcopy(member.objective).to(device),
+                on_device, part, batches,
+            )
+            for member in members
+        ]  # fmt: skip
+        positive = validation.bags["label"].to_numpy(np.int64)[bags] == 1
+        mean = np.mean([probabilities(one.bag_logits.cpu().numpy()) for one in evaluations], axis=0)
+        logits = [one.logits.cpu().double().numpy() for one in evaluations]
+        pairs = [pearson(logits[i], logits[j]) for i in range(len(logits)) for j in range(i)]
+        return {
+            "mean": _known({"validation_auroc": auroc(mean, positive) if len(positive) else math.nan}),
+            "pearson": _known({"all": float(np.mean(pairs))})["all"] if pairs else None,
+        }
 
 
-def described(metrics: Mapping[str, float | None]) -> str:
-    """The validation metrics that are known, for a line of the log."""
+class _Progress:
+    """Turns the progress of each member into that of the ensemble."""
+
+    def __init__(self, members: int, on_progress: Callable[[int, float], None] | None) -> None:
+        self._members = members
+        self._on_progress = on_progress
+        self._windows = 0
+
+    def of_member(self, number: int) -> Callable[[int, float], None] | None:
+        """What the fit of a member calls, counted from 0."""
+        if self._on_progress is None:
+            return None
+        on_progress, before = self._on_progress, self._windows
+
+        def called(windows: int, fraction: float) -> None:
+            self._windows = before + windows
+            on_progress(self._windows, (number + fraction) / self._members)
+
+        return called
+
+
+def validation_metrics(metrics: Mapping[str, float | None]) -> str:
+    """The validation metrics that are known, as the end of a line: ``, validation_loss 0.6931``."""
     return "".join(
         f", {name} {value:.4f}"
         for name, value in metrics.items()
@@ -142,32 +180,4 @@ def described(metrics: Mapping[str, float | None]) -> str:
 def _known(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {
         name: None if math.isnan(value) else value for name, value in metrics.items() if name != "seconds"
-    }
-
-
-def _together(
-    members: Sequence[Fitted], validation: DataSet, genome: GenomeTensor, config: FitConfig
-) -> dict[str, Any]:
-    """The mean of the members on the validation bags, and how far they agree."""
-    from training.fitting.member import Part, evaluate
-
-    bags = validation_bags(config, validation)
-    device = find_device("cpu" if config.accelerator == "cpu" else "auto")
-    place = genome.to(device)
-    part = Part.of(validation, place)
-    batches = in_order(validation, config.max_bag_size, bags=bags).to(device)
-    found = [
-        evaluate(
-            copy.deepcopy(member.network).to(device), copy.deepcopy(member.objective).to(device), place, part,
-            batches,
-        )
-        for member in members
-    ]  # fmt: skip
-    labels = validation.bags["label"].to_numpy(np.int64)[bags]
-    mean = np.mean([probabilities(one.bag_logits.cpu().numpy()) for one in found], axis=0)
-    logits = [one.logits.cpu().double().numpy() for one in found]
-    pairs = [pearson(logits[i], logits[j]) for i in range(len(logits)) for j in range(i)]
-    return {
-        "mean": _known({"validation_auroc": auroc(mean, labels) if len(labels) else math.nan}),
-        "pearson": _known({"all": float(np.mean(pairs))})["all"] if pairs else None,
     }

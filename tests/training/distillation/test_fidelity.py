@@ -6,7 +6,8 @@ import pytest
 from mifm_kipoi import Genome
 from mifm_kipoi.network.model import MIFM
 from tests.builders import random_network, write_fasta, write_vcf
-from training.distillation.fidelity import FidelityError, fidelity, read_blocks
+from training.distillation.config import DistilError
+from training.distillation.fidelity import fidelity, read_blocks
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +63,15 @@ def test_blocks_are_the_rows_of_one_trait_and_region(inputs: dict[str, Path]) ->
 
 def test_a_table_without_the_columns(tmp_path: Path) -> None:
     (tmp_path / "blocks.tsv").write_text("a\tb\n1\t2\n")
-    with pytest.raises(FidelityError, match=r"cannot read the table of blocks .*blocks.tsv"):
+    with pytest.raises(DistilError, match=r"cannot read the table of blocks .*blocks.tsv"):
         read_blocks(tmp_path / "blocks.tsv")
 
 
 def test_nothing_to_compare(inputs: dict[str, Path], tmp_path: Path) -> None:
     empty = write_vcf(tmp_path / "empty.vcf", [("20", 3500, "AC", "A")])
-    with pytest.raises(FidelityError, match="no single-base variant on the held-out contigs"):
+    with pytest.raises(DistilError, match="no single-base variant on the held-out contigs"):
         compared(random_network(), random_network(), inputs | {"vcf": empty})
-    with pytest.raises(FidelityError, match="there is no contig '21'"):
+    with pytest.raises(DistilError, match="there is no contig '21'"):
         fidelity(
             random_network(),
             random_network(),

@@ -13,15 +13,15 @@ from mifm_kipoi.sequence.encoding import NO_BASE
 from tests.builders import TINY, random_network, write_fasta
 from tests.conftest import Run
 from training.configuration import ConfigurationError, read_configuration
+from training.distillation.config import DistilError, SequenceDistilConfig
 from training.distillation.sequence import (
     ChunkSampler,
     LogLine,
-    SequenceDistilConfig,
     activations,
     distil_on_sequence,
-    exchange_bases,
     one_hot,
     stages,
+    substitute_bases,
 )
 from training.recipe import Recipe
 
@@ -85,7 +85,7 @@ def test_the_teacher_is_left_as_it_came() -> None:
 
 
 def test_a_teacher_with_the_variant_token_is_refused() -> None:
-    with pytest.raises(ValueError, match="reads the variant token"):
+    with pytest.raises(DistilError, match="5 channels: it reads the variant token"):
         distil_on_sequence(
             random_network(dataclasses.replace(TINY, channels=5)), [random_contig(20_000)], QUICK
         )
@@ -105,14 +105,14 @@ def test_chunks_have_no_n_and_do_not_cross_contigs() -> None:
 
 
 def test_contigs_that_are_too_short() -> None:
-    with pytest.raises(ValueError, match="no contig holds 80 bp without N"):
+    with pytest.raises(DistilError, match="80 bp without N"):
         ChunkSampler([np.zeros(79, dtype=np.uint8)] * 3, 80, np.random.default_rng(0))
 
 
 def test_exchanged_bases_differ_at_their_positions_alone() -> None:
     codes = torch.from_numpy(random_contig(40 * 100).astype(np.int64)).reshape(40, 100)
     positions = np.array([3, 50, 99])
-    differ = exchange_bases(codes, positions, np.random.default_rng(0)) != codes
+    differ = substitute_bases(codes, positions, np.random.default_rng(0)) != codes
     assert differ[:, positions].all()
     assert differ.sum() == 40 * 3
 
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_finite_stops() -> None:
     teacher = random_network(TINY)
     with torch.no_grad():
         teacher.head.bias.fill_(math.nan)
-    with pytest.raises(FloatingPointError, match="not finite at step 1"):
+    with pytest.raises(DistilError, match="not finite at step 1"):
         distil_on_sequence(teacher, [random_contig(20_000)], QUICK)
 
 
@@ -163,7 +163,7 @@ def test_going_on_with_a_student() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in start.state_dict().items())
     assert not torch.equal(student.head.weight, start.head.weight)
     torch.testing.assert_close(student.head.weight, start.head.weight, atol=2e-4, rtol=0)
-    with pytest.raises(ValueError, match="has another size than the teacher"):
+    with pytest.raises(DistilError, match="another size"):
         distil_on_sequence(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
 
 

@@ -12,19 +12,24 @@ from mifm_kipoi.network.weights import load_weights
 from tests.conftest import Run
 from tests.training.conftest import FIT, MEMBER, SEEDS, Fitting
 from training.data.dataset import Split, write_dataset
-from training.fitting.ensemble import REPORT, EnsembleConfig, fit_ensemble
-from training.fitting.fit import WEIGHTS, FitError, fit
-from training.fitting.member import Part, evaluate
+from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitError
+from training.fitting.config import MEMBER as MEMBER_FILE
+from training.fitting.ensemble import Ensemble
+from training.fitting.fit import Fit
+from training.fitting.predictions import Part, evaluate
 from training.mil.batches import in_order
 from training.mil.genome_tensor import GenomeTensor
 
 
 def test_members_are_fits_with_seeds_that_follow_each_other(fitting: Fitting, tmp_path: Path) -> None:
-    alone = fit(
+    alone = Fit(
         fitting.planted.dataset, fitting.planted.genome, MEMBER, dataclasses.replace(FIT, seed=4), tmp_path
+    ).run()
+    assert (
+        load_weights(tmp_path / MEMBER_FILE).sha256
+        == load_weights(fitting.out / "member-4" / MEMBER_FILE).sha256
     )
-    assert load_weights(tmp_path / WEIGHTS).sha256 == load_weights(fitting.out / "member-4" / WEIGHTS).sha256
-    assert sorted(path.name for path in fitting.out.iterdir()) == [REPORT, "member-3", "member-4"]
+    assert sorted(path.name for path in fitting.out.iterdir()) == [ENSEMBLE_REPORT, "member-3", "member-4"]
     reported = fitting.ensemble.report["members"][1]
     assert reported["seed"] == 4
     assert reported["metrics"]["validation_auroc"] == alone.metrics["validation_auroc"]
@@ -43,7 +48,7 @@ def test_the_mean_is_that_of_the_probabilities_of_bags(fitting: Fitting) -> None
     statistic = mannwhitneyu(mean[positive], mean[~positive]).statistic
     expected = statistic / (positive.sum() * (~positive).sum())
     assert fitting.ensemble.report["mean"]["validation_auroc"] == pytest.approx(expected, abs=1e-6)
-    assert json.loads((fitting.out / REPORT).read_text()) == fitting.ensemble.report
+    assert json.loads((fitting.out / ENSEMBLE_REPORT).read_text()) == fitting.ensemble.report
     assert 0.5 < fitting.ensemble.report["pearson"] < 1
 
 
@@ -53,11 +58,13 @@ def test_members_that_are_complete_are_only_read(fitting: Fitting, tmp_path: Pat
     written = (out / "member-3" / "checkpoint.pt").stat().st_mtime_ns
     three = EnsembleConfig(members=3, first_seed=3)
     short = fitting.planted
-    found = fit_ensemble(short.dataset, short.genome, MEMBER, FIT, three, out)
+    found = Ensemble(short.dataset, short.genome, MEMBER, FIT, three, out).run()
     assert len(found.members) == 3
     assert (out / "member-3" / "checkpoint.pt").stat().st_mtime_ns == written
     for seed in (3, 4):
-        again, before = (load_weights(folder / f"member-{seed}" / WEIGHTS) for folder in (out, fitting.out))
+        again, before = (
+            load_weights(folder / f"member-{seed}" / MEMBER_FILE) for folder in (out, fitting.out)
+        )
         assert again.sha256 == before.sha256
 
 
@@ -65,16 +72,16 @@ def test_members_of_another_run_are_not_mixed_in(fitting: Fitting) -> None:
     planted = fitting.planted
     other = dataclasses.replace(FIT, learning_rate=0.02)
     with pytest.raises(FitError, match=r"is of another run: fit.learning_rate was 0.01 and is 0.02"):
-        fit_ensemble(planted.dataset, planted.genome, MEMBER, other, SEEDS, fitting.out)
+        Ensemble(planted.dataset, planted.genome, MEMBER, other, SEEDS, fitting.out).run()
     fewer = planted.dataset.part(Split.TRAIN)
     with pytest.raises(FitError, match=r"is of another run: data_set.bags was"):
-        fit_ensemble(
+        Ensemble(
             fewer, planted.genome, MEMBER, dataclasses.replace(FIT, monitor="last"), SEEDS, fitting.out
-        )
+        ).run()
     with pytest.raises(FitError, match=r"fit.devices is 2; the members of an ensemble"):
-        fit_ensemble(
+        Ensemble(
             planted.dataset, planted.genome, MEMBER, dataclasses.replace(FIT, devices=2), SEEDS, fitting.out
-        )
+        ).run()
 
 
 @pytest.mark.parametrize("name", ["members", "first_seed"])
@@ -101,8 +108,8 @@ def test_the_commands_ensemble_and_distil(run: Run, root: Path, fitting: Fitting
     )
     where = ("--config", recipe, "--data", tmp_path / "data")
     done = run("training", "--threads", "1", "ensemble", *where, "--out", tmp_path / "members", cwd=root)
-    assert "member 2 of 2, seed 2: epoch 0 of 1" in done.stderr
-    teachers = [tmp_path / "members" / f"member-{seed}" / WEIGHTS for seed in (1, 2)]
+    assert "member 2 of 2, seed 2: best epoch 0 of 1" in done.stderr
+    teachers = [tmp_path / "members" / f"member-{seed}" / MEMBER_FILE for seed in (1, 2)]
     run(
         "training", "--threads", "1", "distil", *where, "--teacher", *teachers, "--device", "cpu",
         "--out", tmp_path / "student", cwd=root,

@@ -14,9 +14,9 @@ from tests.training.conftest import MEMBER, Fitting
 from training.__main__ import main
 from training.configuration import ConfigurationError, read_configuration
 from training.data.dataset import DataSet, Split, write_dataset
-from training.fitting.config import FitConfig
-from training.fitting.finetune import REPORT, WEIGHTS, FinetuneConfig, FinetuneError, changes, finetune, lines
-from training.fitting.fit import WEIGHTS as MEMBER_WEIGHTS
+from training.fitting.config import FINETUNE_REPORT, FINETUNED, FinetuneConfig, FitConfig
+from training.fitting.config import MEMBER as MEMBER_FILE
+from training.fitting.finetune import Finetune, FinetuneError, changes, lines
 from training.fitting.predictions import instance_logits
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import ObjectiveConfig
@@ -51,8 +51,8 @@ def lead(network: MIFM, planted: Planted) -> float:
 @pytest.mark.parametrize("channels", [4, 5])
 def test_what_the_bags_have_in_common_rises(planted: Planted, tmp_path: Path, channels: int) -> None:
     start = saved(tmp_path, random_network(dataclasses.replace(MEMBER, channels=channels)))
-    path, report = finetune(start, planted.dataset, planted.genome, QUICK, tmp_path / "out")
-    found = load_weights(path)
+    tuned = Finetune(start, planted.dataset, planted.genome, QUICK, tmp_path / "out").run()
+    found, report = load_weights(tuned.weights), tuned.report
     assert found.config == start.config
     assert lead(found.model(), planted) > lead(start.model(), planted) + 1
     # Not the AUROC of bags, which their sizes alone make high.
@@ -68,7 +68,9 @@ def test_the_statistics_stay_unless_asked(planted: Planted, tmp_path: Path) -> N
 
     def found(config: FinetuneConfig) -> Weights:
         return load_weights(
-            finetune(start, planted.dataset, planted.genome, config, tmp_path / config.statistics)[0]
+            Finetune(start, planted.dataset, planted.genome, config, tmp_path / config.statistics)
+            .run()
+            .weights
         )
 
     frozen, updated = found(short), found(free)
@@ -88,10 +90,10 @@ def test_the_statistics_stay_unless_asked(planted: Planted, tmp_path: Path) -> N
 
 def test_a_low_learning_rate_moves_little(fitting: Fitting, tmp_path: Path) -> None:
     """The member knows these bags already."""
-    start = load_weights(fitting.out / "member-3" / MEMBER_WEIGHTS)
+    start = load_weights(fitting.out / "member-3" / MEMBER_FILE)
     low = dataclasses.replace(QUICK, fit=dataclasses.replace(QUICK.fit, learning_rate=1e-7, epochs=1))
     planted = fitting.planted
-    _, report = finetune(start, planted.dataset, planted.genome, low, tmp_path)
+    report = Finetune(start, planted.dataset, planted.genome, low, tmp_path).run().report
     assert report["same_top"] == report["bags"] == 240
     assert report["positives"]["spearman"] > 0.9999
     assert report["negatives"]["pearson"] > 0.9999
@@ -136,9 +138,11 @@ def test_how_scores_moved_by_hand() -> None:
 
 def test_the_report_in_words() -> None:
     shown = lines(changes(*scored()))
-    assert shown[0].startswith("6 instances of positives: mean score 0.3500 -> 0.4667, Spearman 0.7714")
-    assert "first variant unchanged in 1 of 2 positive bags" in shown
-    assert "changed most: 1:50 A>C 0.5000 -> 0.9000" in shown
+    assert shown[0].startswith("6 instances of positive bags: mean score 0.3500 -> 0.4667; ")
+    assert "Spearman 0.7714" in shown[0]
+    assert shown[1].startswith("2 instances of negative bags: mean score 0.3500 -> 0.1500; ")
+    assert any("unchanged in 1 of 2 positive bags" in line for line in shown)
+    assert "largest change: 1:50 A>C 0.5000 -> 0.9000" in shown
 
 
 def test_correlations_that_are_not_defined() -> None:
@@ -151,7 +155,7 @@ def test_correlations_that_are_not_defined() -> None:
 def test_a_data_set_without_training_bags_is_refused(planted: Planted, tmp_path: Path) -> None:
     start = saved(tmp_path, random_network(MEMBER))
     with pytest.raises(FinetuneError, match=r"no training bags; make it with data\.splits\.validation=\[\]"):
-        finetune(start, planted.dataset.part(Split.VALIDATION), planted.genome, QUICK, tmp_path / "out")
+        Finetune(start, planted.dataset.part(Split.VALIDATION), planted.genome, QUICK, tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
 
 
@@ -166,16 +170,16 @@ def test_the_command(planted: Planted, tmp_path: Path, capsys: pytest.CaptureFix
         "finetune.fit.epochs=1", "finetune.fit.accelerator=cpu",
     ]  # fmt: skip
     assert main(command) == 0
-    report = json.loads((out / REPORT).read_text())
+    report = json.loads((out / FINETUNE_REPORT).read_text())
     assert "validation" not in report
     assert report["bags"] == 90
     first = (out / "fit" / "checkpoint.pt").read_bytes()
     assert main(command) == 1
-    assert "exists; go on with that run by --resume" in capsys.readouterr().err
+    assert "--resume" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0
     assert (out / "fit" / "checkpoint.pt").read_bytes() == first
-    assert json.loads((out / REPORT).read_text()) == report
-    assert load_weights(out / WEIGHTS).config == MEMBER
+    assert json.loads((out / FINETUNE_REPORT).read_text()) == report
+    assert load_weights(out / FINETUNED).config == MEMBER
 
 
 def test_the_careful_defaults_stay_where_another_is_set(tmp_path: Path) -> None:

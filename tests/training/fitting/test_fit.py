@@ -16,15 +16,14 @@ from mifm_kipoi.network.inference import logits
 from mifm_kipoi.network.model import MIFMConfig
 from mifm_kipoi.network.weights import load_weights, tensors_sha256
 from mifm_kipoi.sequence.windows import cut_windows
-from mifm_kipoi.support.progress import Progress
 from tests.builders import TINY, random_network, write_fasta
 from tests.conftest import Run
 from tests.training.bag_tables import Planted, make_dataset, plant
 from training.__main__ import main
 from training.data.dataset import DataSet, DataSetError, Split, write_dataset
-from training.fitting.config import FitConfig
-from training.fitting.fit import CHECKPOINT, EPOCHS, LOG, WEIGHTS, FitError, Fitted, fit
-from training.fitting.member import Evaluation, Member, Part, _areas, evaluate
+from training.fitting.config import CHECKPOINT, EPOCHS, LOG, MEMBER, FitConfig, FitError
+from training.fitting.fit import Fit, Fitted, Member
+from training.fitting.predictions import Evaluation, Part, _areas, evaluate
 from training.mil.batches import Sampler, in_order
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import Objective, ObjectiveConfig
@@ -79,7 +78,7 @@ def test_the_planted_instance_is_found_from_labels_of_bags(
         objective=ObjectiveConfig(pooling=pooling), epochs=12, bags_per_batch=16, negatives_per_bag=2,
         max_shift=4, learning_rate=0.01, accelerator="cpu",
     )  # fmt: skip
-    fitted = fit(planted.dataset, planted.genome, NETWORK, config, tmp_path / "out")
+    fitted = Fit(planted.dataset, planted.genome, NETWORK, config, tmp_path / "out").run()
     assert top_share(planted, fitted) > 0.9
     found = instance_logits(planted, fitted)
     others = np.delete(found, planted.motif_rows)
@@ -98,7 +97,7 @@ def test_nothing_is_found_where_the_labels_tell_nothing(planted: Planted, tmp_pa
         objective=NOISY_OR, epochs=12, bags_per_batch=16, negatives_per_bag=2, max_shift=4,
         learning_rate=0.01, monitor="last", accelerator="cpu",
     )  # fmt: skip
-    fitted = fit(shuffled.dataset, shuffled.genome, NETWORK, config, tmp_path / "out")
+    fitted = Fit(shuffled.dataset, shuffled.genome, NETWORK, config, tmp_path / "out").run()
     # By chance 1 in 6; 1.0 with the true labels.
     assert top_share(shuffled, fitted) < 0.4
 
@@ -106,7 +105,7 @@ def test_nothing_is_found_where_the_labels_tell_nothing(planted: Planted, tmp_pa
 def test_a_run_that_goes_on_ends_with_the_same_weights(
     small: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "whole")
+    whole = Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "whole").run()
     save = torch.save
     calls = 0
 
@@ -118,13 +117,13 @@ def test_a_run_that_goes_on_ends_with_the_same_weights(
             path.write_bytes(path.read_bytes()[:1000])
             raise ZeroDivisionError("killed while the third checkpoint was written")
 
-    monkeypatch.setattr("training.fitting.record.torch.save", killed)
+    monkeypatch.setattr("training.fitting.fit.torch.save", killed)
     with pytest.raises(ZeroDivisionError, match="third checkpoint"):
-        fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "out")
+        Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "out").run()
     monkeypatch.undo()
-    assert not (tmp_path / "out" / WEIGHTS).exists()
+    assert not (tmp_path / "out" / MEMBER).exists()
     assert len(pd.read_csv(tmp_path / "out" / LOG)) == 2
-    resumed = fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "out", resume=True)
+    resumed = Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "out", resume=True).run()
     assert tensors_sha256(resumed.network.state_dict()) == tensors_sha256(whole.network.state_dict())
     timeless = [column for column in whole.history if column != "seconds"]
     pd.testing.assert_frame_equal(resumed.history[timeless], whole.history[timeless], check_exact=True)
@@ -139,11 +138,13 @@ def test_a_seed_gives_the_same_weights_and_leaves_the_generator_alone(small: Pla
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    one = fit(small.dataset, small.genome, NETWORK, config, tmp_path / "one")
+    one = Fit(small.dataset, small.genome, NETWORK, config, tmp_path / "one").run()
     assert torch.equal(torch.rand(3), expected)
     assert not torch.are_deterministic_algorithms_enabled()
-    two = fit(small.dataset, small.genome, NETWORK, config, tmp_path / "two")
-    other = fit(small.dataset, small.genome, NETWORK, dataclasses.replace(config, seed=2), tmp_path / "other")
+    two = Fit(small.dataset, small.genome, NETWORK, config, tmp_path / "two").run()
+    other = Fit(
+        small.dataset, small.genome, NETWORK, dataclasses.replace(config, seed=2), tmp_path / "other"
+    ).run()
     sums = [tensors_sha256(fitted.network.state_dict()) for fitted in (one, two, other)]
     assert sums[0] == sums[1] != sums[2]
 
@@ -160,12 +161,12 @@ def test_the_member_is_the_best_epoch(
 
     monkeypatch.setattr(Member, "validate", validate)
     config = dataclasses.replace(SHORT, epochs=5, monitor="auprc", patience=2)
-    fitted = fit(small.dataset, small.genome, NETWORK, config, tmp_path)
+    fitted = Fit(small.dataset, small.genome, NETWORK, config, tmp_path).run()
     assert len(fitted.history) == len(states) == 4
     assert fitted.epoch == 1
     assert fitted.metrics["validation_auprc"] == 0.8
     assert not fitted.network.training
-    read = load_weights(tmp_path / WEIGHTS)
+    read = load_weights(tmp_path / MEMBER)
     assert read.sha256 == tensors_sha256(fitted.network.state_dict()) == states[1]
     assert read.config == NETWORK
     provenance = dict(read.provenance)
@@ -175,17 +176,17 @@ def test_the_member_is_the_best_epoch(
     assert provenance["metrics"]["validation_auroc"] is None
     assert set(provenance["data_set"]) == {"bags", "instances"}
     # A run that stopped early is complete: it is read, not gone on with.
-    again = fit(small.dataset, small.genome, NETWORK, config, tmp_path, resume=True)
+    again = Fit(small.dataset, small.genome, NETWORK, config, tmp_path, resume=True).run()
     assert len(states) == 4
     assert again.epoch == 1
     assert tensors_sha256(again.network.state_dict()) == states[1]
 
 
 def test_every_epoch_is_kept_where_wanted(small: Planted, tmp_path: Path) -> None:
-    usual = fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "usual")
+    usual = Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path / "usual").run()
     assert not (tmp_path / "usual" / EPOCHS).exists()
     keeping = dataclasses.replace(SHORT, keep_epochs=True)
-    kept = fit(small.dataset, small.genome, NETWORK, keeping, tmp_path / "kept")
+    kept = Fit(small.dataset, small.genome, NETWORK, keeping, tmp_path / "kept").run()
     files = sorted((tmp_path / "kept" / EPOCHS).iterdir())
     assert [file.name for file in files] == [f"epoch-{epoch}.safetensors" for epoch in range(4)]
     weights = [load_weights(file) for file in files]
@@ -198,21 +199,21 @@ def test_every_epoch_is_kept_where_wanted(small: Planted, tmp_path: Path) -> Non
 
 def test_another_run_is_not_gone_on_with(small: Planted, tmp_path: Path) -> None:
     config = dataclasses.replace(SHORT, epochs=1)
-    fit(small.dataset, small.genome, NETWORK, config, tmp_path)
-    with pytest.raises(FitError, match=r"checkpoint.pt exists; go on with that run by --resume"):
-        fit(small.dataset, small.genome, NETWORK, config, tmp_path)
+    Fit(small.dataset, small.genome, NETWORK, config, tmp_path).run()
+    with pytest.raises(FitError, match=r"checkpoint.pt exists; .*--resume"):
+        Fit(small.dataset, small.genome, NETWORK, config, tmp_path).run()
     other = dataclasses.replace(config, gamma=0.5)
     wide = dataclasses.replace(NETWORK, head_channels=16)
     with pytest.raises(
         FitError, match=r"another run: fit.gamma was 0.9 and is 0.5; network.head_channels was 8 and is 16"
     ):
-        fit(small.dataset, small.genome, wide, other, tmp_path, resume=True)
+        Fit(small.dataset, small.genome, wide, other, tmp_path, resume=True).run()
     fewer = DataSet(small.dataset.bags.assign(studies=2), small.dataset.instances, {})
-    with pytest.raises(FitError, match=r"another run: data_set.bags was \w+ and is \w+"):
-        fit(fewer, small.genome, NETWORK, config, tmp_path, resume=True)
+    with pytest.raises(FitError, match=r"another run: data_set.bags was \w+\.\.\. and is \w+"):
+        Fit(fewer, small.genome, NETWORK, config, tmp_path, resume=True).run()
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
-    with pytest.raises(FitError, match=r"cannot read the checkpoint .*; delete it to begin from the start"):
-        fit(small.dataset, small.genome, NETWORK, config, tmp_path, resume=True)
+    with pytest.raises(FitError, match=r"cannot read the checkpoint .*checkpoint\.pt"):
+        Fit(small.dataset, small.genome, NETWORK, config, tmp_path, resume=True).run()
 
 
 def test_a_loss_that_is_not_finite_names_its_batch(
@@ -233,7 +234,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(
     with pytest.raises(
         FitError, match=rf"inf at epoch 1, step 1 .seed 1., .* the blocks {blocks} and 19 more"
     ):
-        fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path)
+        Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path).run()
     assert len(pd.read_csv(tmp_path / LOG)) == 1
 
 
@@ -243,18 +244,18 @@ def test_a_monitor_needs_its_bags(small: Planted, tmp_path: Path, monitor: Any) 
     bags = small.dataset.bags
     without = DataSet(bags.assign(split="train"), small.dataset.instances, {})
     with pytest.raises(FitError, match=rf"monitor is {monitor}, and there are 0 positive and 0 negative"):
-        fit(without, small.genome, NETWORK, config, tmp_path)
+        Fit(without, small.genome, NETWORK, config, tmp_path).run()
     split = bags["split"].mask(bags["label"] == 0, "train")
     positive = DataSet(bags.assign(split=split), small.dataset.instances, {})
     if monitor == "loss":
-        found = fit(positive, small.genome, NETWORK, config, tmp_path)
+        found = Fit(positive, small.genome, NETWORK, config, tmp_path).run()
         assert math.isnan(found.metrics["validation_auroc"])
         assert math.isfinite(found.metrics["validation_loss"])
     else:
         with pytest.raises(FitError, match=r"8 positive and 0 negative .* set fit.monitor=loss or"):
-            fit(positive, small.genome, NETWORK, config, tmp_path)
+            Fit(positive, small.genome, NETWORK, config, tmp_path).run()
     last = dataclasses.replace(config, monitor="last", epochs=2)
-    found = fit(without, small.genome, NETWORK, last, tmp_path / "last")
+    found = Fit(without, small.genome, NETWORK, last, tmp_path / "last").run()
     assert found.epoch == 1
     assert math.isnan(found.metrics["validation_loss"])
 
@@ -264,34 +265,36 @@ def test_numbers_that_the_loss_needs(small: Planted, tmp_path: Path) -> None:
     instances = small.dataset.instances
     positive = small.dataset.bags["label"].to_numpy()[instances["bag"].to_numpy()] == 1
     negatives = DataSet(small.dataset.bags, instances.assign(log_bf=instances["log_bf"].where(positive)), {})
-    assert math.isfinite(fit(negatives, small.genome, NETWORK, config, tmp_path / "a").metrics["train_loss"])
+    assert math.isfinite(
+        Fit(negatives, small.genome, NETWORK, config, tmp_path / "a").run().metrics["train_loss"]
+    )
     lacking = DataSet(small.dataset.bags, instances.assign(log_bf=np.float32("nan")), {})
     with pytest.raises(DataSetError, match="144 of 144 instances of positive bags have no log_bf"):
-        fit(lacking, small.genome, NETWORK, config, tmp_path / "b")
+        Fit(lacking, small.genome, NETWORK, config, tmp_path / "b").run()
 
 
 def test_a_network_is_gone_on_with_and_left_as_it_came(small: Planted, tmp_path: Path) -> None:
     network = random_network(NETWORK)
     before = tensors_sha256(network.state_dict())
     config = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-12)
-    fitted = fit(small.dataset, small.genome, network, config, tmp_path)
+    fitted = Fit(small.dataset, small.genome, network, config, tmp_path).run()
     assert tensors_sha256(network.state_dict()) == before
     assert not network.training
     torch.testing.assert_close(fitted.network.head.weight, network.head.weight, rtol=0, atol=1e-9)
     torch.testing.assert_close(fitted.network.head.bias, network.head.bias, rtol=0, atol=1e-9)
-    with pytest.raises(FitError, match=r"another run: start was [0-9a-f]{64} and is [0-9a-f]{64}"):
-        fit(small.dataset, small.genome, random_network(NETWORK, 1), config, tmp_path, resume=True)
+    with pytest.raises(FitError, match=r"another run: start was [0-9a-f]{12}\.\.\. and is [0-9a-f]{12}"):
+        Fit(small.dataset, small.genome, random_network(NETWORK, 1), config, tmp_path, resume=True).run()
 
 
 def test_many_members_share_a_genome_in_memory(small: Planted, tmp_path: Path) -> None:
     config = dataclasses.replace(SHORT, epochs=1)
-    read = fit(small.dataset, small.genome, NETWORK, config, tmp_path / "read")
+    read = Fit(small.dataset, small.genome, NETWORK, config, tmp_path / "read").run()
     held = GenomeTensor.read(small.genome, ["1"], NETWORK.window + SHORT.max_shift)
-    given = fit(small.dataset, held, NETWORK, config, tmp_path / "given")
+    given = Fit(small.dataset, held, NETWORK, config, tmp_path / "given").run()
     assert tensors_sha256(read.network.state_dict()) == tensors_sha256(given.network.state_dict())
     narrow = GenomeTensor.read(small.genome, ["1"], NETWORK.window)
     with pytest.raises(ValueError, match="margin is 64; expected 68"):
-        fit(small.dataset, narrow, NETWORK, config, tmp_path / "narrow")
+        Fit(small.dataset, narrow, NETWORK, config, tmp_path / "narrow").run()
 
 
 def test_nothing_is_written_outside_the_folder(
@@ -299,22 +302,24 @@ def test_nothing_is_written_outside_the_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = dataclasses.replace(SHORT, epochs=1)
-    fit(small.dataset, small.genome, NETWORK, config, tmp_path / "deep" / "out", show=False)
+    Fit(small.dataset, small.genome, NETWORK, config, tmp_path / "deep" / "out").run()
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
     names = {path.name.split(".")[0] for path in (tmp_path / "deep" / "out").iterdir()}
     assert names == {"checkpoint", "log", "member", "tensorboard"}
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_is_one_line(
-    small: Planted, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Progress, "_INTERVAL", 0.0)
-    fit(small.dataset, small.genome, NETWORK, dataclasses.replace(SHORT, epochs=3), tmp_path, show=True)
-    shown = capfd.readouterr().err
-    assert "windows, " in shown
-    assert "left" in shown
-    assert "\n" not in shown
+def test_progress_counts_the_windows_of_every_step(small: Planted, tmp_path: Path) -> None:
+    calls: list[tuple[int, float]] = []
+    three = dataclasses.replace(SHORT, epochs=3)
+    fitted = Fit(small.dataset, small.genome, NETWORK, three, tmp_path).run(
+        lambda windows, fraction: calls.append((windows, fraction))
+    )
+    # 24 bags, 8 a step.
+    assert [fraction for _, fraction in calls] == pytest.approx([step / 9 for step in range(1, 10)])
+    windows = [windows for windows, _ in calls]
+    assert windows == sorted(windows)
+    assert windows[2::3] == fitted.history["windows"].cumsum().tolist()
 
 
 def test_instances_are_scored_as_the_package_scores_them(tmp_path: Path) -> None:
@@ -394,10 +399,10 @@ def test_impossible_settings(settings: dict[str, Any], match: str) -> None:
 def test_a_device_that_is_not_there(small: Planted, tmp_path: Path) -> None:
     config = dataclasses.replace(SHORT, accelerator="quantum")
     with pytest.raises(FitError, match=r"cannot fit on fit\.accelerator=quantum, fit\.devices=1"):
-        fit(small.dataset, small.genome, NETWORK, config, tmp_path)
+        Fit(small.dataset, small.genome, NETWORK, config, tmp_path).run()
     half = dataclasses.replace(SHORT, precision="fp16")
     with pytest.raises(FitError, match="precision is fp16, and the device is a CPU"):
-        fit(small.dataset, small.genome, NETWORK, half, tmp_path)
+        Fit(small.dataset, small.genome, NETWORK, half, tmp_path).run()
 
 
 def test_the_command(small: Planted, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -412,10 +417,10 @@ def test_the_command(small: Planted, tmp_path: Path, run: Run, capsys: pytest.Ca
     out = tmp_path / "out"
     given = ["fit", "--config", recipe, "--data", tmp_path / "data", "--out", out]
     done = run("training", "--threads", "1", *given, "--set", "fit.bags_per_batch=8", "fit.accelerator=cpu")
-    assert f"{out / WEIGHTS}: epoch " in done.stderr
-    assert "of 2, validation_loss " in done.stderr
-    assert load_weights(out / WEIGHTS).provenance["fit"]["bags_per_batch"] == 8
+    assert f"{out / MEMBER}: epoch " in done.stderr
+    assert "validation_loss " in done.stderr
+    assert load_weights(out / MEMBER).provenance["fit"]["bags_per_batch"] == 8
     assert main(["--threads", "1", *map(str, given)]) == 1
-    assert "go on with that run by --resume" in capsys.readouterr().err
+    assert "--resume" in capsys.readouterr().err
     assert main(["--threads", "1", *map(str, given), "--set", "fasta=''"]) == 1
     assert "fasta is missing" in capsys.readouterr().err

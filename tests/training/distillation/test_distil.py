@@ -13,11 +13,10 @@ from tests.builders import TINY, random_network
 from tests.training.bag_tables import Planted, plant
 from tests.training.conftest import MEMBER, Fitting
 from training.data.dataset import Split
-from training.distillation.bags import CHECKPOINT, LOG, BagDistilConfig, distil_on_bags
-from training.distillation.distil import DistilConfig, distil_bags
-from training.distillation.teaching import DistilError, agreement, targets, teach
-from training.fitting.fit import WEIGHTS
-from training.fitting.predictions import auroc, largest, mean_logits, probabilities, used_instances
+from training.distillation.config import CHECKPOINT, LOG, BagDistilConfig, DistilConfig, DistilError
+from training.distillation.distil import Distil, agreement, distil_on_bags, targets, teach
+from training.fitting.config import MEMBER as MEMBER_FILE
+from training.fitting.predictions import highest_rows, mean_logits, probabilities, used_instances
 from training.mil.genome_tensor import GenomeTensor
 
 STUDENT = dataclasses.replace(MEMBER, channels=4)
@@ -52,12 +51,8 @@ def test_the_mean_of_probabilities_by_hand() -> None:
     np.testing.assert_allclose(mean_logits([np.array([800.0]), np.array([800.0])]), [800], rtol=1e-12)
 
 
-def test_areas_and_first_instances_by_hand() -> None:
-    scores, labels = np.array([0.9, 0.2, 0.5, 0.5]), np.array([1, 0, 1, 0])
-    # Pairs: 0.9 beats both, 0.5 beats 0.2 and ties with 0.5.
-    assert auroc(scores, labels) == 3.5 / 4
-    assert math.isnan(auroc(scores, np.ones(4, dtype=int)))
-    assert largest(np.array([1.0, 3, 3, 0, 5]), np.array([0, 0, 0, 1, 2])).tolist() == [1, 3, 4]
+def test_first_instances_by_hand() -> None:
+    assert highest_rows(np.array([1.0, 3, 3, 0, 5]), np.array([0, 0, 0, 1, 2])).tolist() == [1, 3, 4]
 
 
 def test_instances_beyond_the_largest_bag_are_left_out(small: Planted) -> None:
@@ -165,10 +160,19 @@ def test_a_run_that_goes_on_ends_with_the_same_student(
 
 def test_the_weights_say_what_made_them(fitting: Fitting, tmp_path: Path) -> None:
     planted = fitting.planted
-    teachers = [load_weights(fitting.out / f"member-{seed}" / WEIGHTS) for seed in (3, 4)]
+    teachers = [load_weights(fitting.out / f"member-{seed}" / MEMBER_FILE) for seed in (3, 4)]
     config = BagDistilConfig(epochs=1)
-    path = distil_bags(teachers, planted.dataset, planted.genome, STUDENT, config, tmp_path, device="cpu")
+    first = Distil(
+        teachers, planted.genome, STUDENT, DistilConfig(bags=config), tmp_path, planted.dataset, device="cpu"
+    )
+    calls: list[tuple[int, float]] = []
+    distilled = first.run(lambda windows, fraction: calls.append((windows, fraction)))
+    path = distilled.weights
+    # 1,080 instances of positive bags and 360 of negative ones, 256 a step.
+    assert calls == [(min(256 * step, 1440), pytest.approx(step / 6)) for step in range(1, 7)]
     provenance = load_weights(path).provenance
+    assert distilled.agreement is not None
+    assert distilled.agreement.to_dict() == provenance["agreement"]
     assert [teacher["name"] for teacher in provenance["teachers"]] == ["member-3/member", "member-4/member"]
     assert [teacher["tensors_sha256"] for teacher in provenance["teachers"]] == [
         teacher.sha256 for teacher in teachers
@@ -178,10 +182,8 @@ def test_the_weights_say_what_made_them(fitting: Fitting, tmp_path: Path) -> Non
     }  # fmt: skip
     assert provenance["distil"]["epochs"] == 1
     assert provenance["agreement"].keys() >= {"pearson", "mse", "same_top", "auroc"}
-    on = distil_bags(
-        teachers, planted.dataset, planted.genome, STUDENT, config, tmp_path / "on", load_weights(path), "cpu"
-    )
-    start = load_weights(on).provenance["start"]
+    on = dataclasses.replace(first, out=tmp_path / "on", start=load_weights(path)).run()
+    start = load_weights(on.weights).provenance["start"]
     assert start["tensors_sha256"] == load_weights(path).sha256
     assert start["distil"] == provenance["distil"]
 
@@ -202,7 +204,7 @@ def test_what_cannot_be_distilled(small: Planted, tmp_path: Path) -> None:
         changed = dataclasses.replace(config, **changes)
         distil_on_bags(teachers, small.dataset, small.genome, student, changed, tmp_path)  # type: ignore[arg-type]
 
-    with pytest.raises(DistilError, match="there is no teacher"):
+    with pytest.raises(DistilError, match="0 teachers"):
         distilled([])
     with pytest.raises(DistilError, match=r"student\.channels is 5; expected 4"):
         distilled([teacher], MEMBER)
@@ -210,14 +212,14 @@ def test_what_cannot_be_distilled(small: Planted, tmp_path: Path) -> None:
         distilled([teacher], dataclasses.replace(TINY, window=128))
     broken = random_network(MEMBER)
     torch.nn.init.constant_(broken.head.bias, math.nan)
-    with pytest.raises(DistilError, match="the teachers' answers are not finite"):
+    with pytest.raises(DistilError, match="the teachers' logits are not finite"):
         distilled([broken])
     assert not (tmp_path / CHECKPOINT).exists()
     distilled([teacher])
-    with pytest.raises(DistilError, match="is of another distillation: distil differ"):
+    with pytest.raises(DistilError, match=r"is of another distillation: distil\.seed was 1 and is 2"):
         distilled([teacher], seed=2)
     (tmp_path / CHECKPOINT).write_bytes(b"damaged")
-    with pytest.raises(DistilError, match=r"checkpoint.pt is no checkpoint .*delete it"):
+    with pytest.raises(DistilError, match=r"checkpoint\.pt .*delete it"):
         distilled([teacher])
 
 

@@ -11,7 +11,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from training.fitting.allocation import keep_freed_memory
+from training.commands.process import keep_freed_memory
 if sys.argv[1] == "kept":
     assert keep_freed_memory()
 pages = lambda: int(Path("/proc/self/statm").read_text().split()[1])
@@ -38,7 +38,7 @@ def test_freed_memory_is_kept(root: Path) -> None:
 
 
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.fitting.allocation import keep_freed_memory
+    from training.commands.process import keep_freed_memory
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
