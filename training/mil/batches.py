@@ -1,4 +1,4 @@
-"""Which bags and instances make a batch: an epoch as indices, drawn from its seed and its number alone."""
+"""The bags and instances of each batch: an epoch as indices, drawn from its seed and its number alone."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _Indices = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Some bags, whole or drawn from, as indices.
+    """Some bags, with all of their instances or a part of them, as indices.
 
     Parameters
     ----------
     rows : torch.Tensor of int64, shape (n,)
         Rows of the data set's instances, bag by bag.
     bag : torch.Tensor of int64, shape (n,)
-        The bag of each, counted in this batch from 0.
+        The bag of each instance, counted in this batch from 0.
     bags : torch.Tensor of int64, shape (m,)
-        The bags' numbers in the data set.
+        Numbers of the bags in the data set.
     labels : torch.Tensor of float32, shape (m,)
         1 for positive bags, 0 for negative ones.
     shifts : torch.Tensor of int64, shape (n,)
-        By how many bases each window is shifted (:meth:`training.mil.genome_tensor.GenomeTensor.cut`).
+        Shift of each window, in bp (:meth:`training.mil.genome_tensor.GenomeTensor.cut`).
     reverse : torch.Tensor of bool, shape (n,)
-        Which windows are those of the other strand.
+        Which windows are read from the other strand.
     """
 
     rows: torch.Tensor
@@ -47,12 +47,12 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """Batches, one after the other in one tensor for each of their parts; iterating gives them in order.
+    """Batches, concatenated field by field; iterating gives them in order.
 
     Parameters
     ----------
     whole : Batch
-        All of them; ``bag`` counts in each batch from 0.
+        All batches concatenated; ``bag`` counts from 0 in each batch.
     instance_ends, bag_ends : tuple of int, one per batch
         Where the batches end in the tensors.
     """
@@ -90,35 +90,38 @@ class Sampler:
     """Draws epochs.
 
     Every epoch has each positive bag once, in a random order, ``bags_per_batch`` to a batch; the last batch
-    may be smaller. With each go ``negatives_per_bag`` negative bags: they are drawn without replacement, and
-    where an epoch needs more than there are, all are drawn before any is drawn again. What is drawn depends
-    on the seed, the epoch and the rank only.
+    may be smaller. Each comes with ``negatives_per_bag`` negative bags: they are drawn without replacement,
+    and where an epoch needs more than there are, all are drawn before any is drawn again. The draws depend on
+    the seed, the epoch and the rank only.
 
-    Of several processes (``world`` > 1) each has every ``world``-th bag of the same order, as of PyTorch's
-    DistributedSampler; a few bags of the beginning come twice where the number of bags is no multiple of
+    Of several processes (``world`` > 1) each has every ``world``-th bag of the same order, as with PyTorch's
+    DistributedSampler; a few bags of the beginning come twice where the number of bags is not a multiple of
     ``world``, so that all processes make the same number of steps. ``bags_per_batch`` is that of one process.
 
     Parameters
     ----------
     labels, sizes, starts : numpy.ndarray of int64, shape (bags,)
-        Label of each bag, its instances, and the row of the first.
+        Of each bag: its label, its number of instances, and the row of the first one.
     seed : int
+        Seed of all draws, not negative.
     bags_per_batch, negatives_per_bag : int
+        Positive bags per batch, and negative bags per positive one.
     max_bag_size : int
-        Instances of a bag that are used at most.
+        Most instances of a bag that are used.
     bag_sample : str
-        Which: ``p_value``, the first ones, which have the lowest; ``random``, others in each epoch.
+        Which instances of a larger bag are used: ``p_value``, the first ones, which have the lowest;
+        ``random``, drawn anew in each epoch.
     max_shift : int
-        Windows are shifted by up to so many bases to either side.
+        Largest shift of a window to either side, in bp.
     reverse_complement : bool
-        Whether each window is that of the other strand with a probability of a half.
+        Whether each window is read from the other strand with a probability of one half.
     rank, world : int
-        This process, and how many there are.
+        Number of this process, from 0, and number of processes.
 
     Raises
     ------
     DataSetError
-        When there is no positive bag, or no negative one though some are asked for.
+        When there is no positive bag, or no negative one although some are asked for.
     """
 
     labels: _Indices
@@ -138,13 +141,13 @@ class Sampler:
         positives, negatives = int(self.labels.sum()), int((self.labels == 0).sum())
         if not positives or (self.negatives_per_bag and not negatives):
             raise DataSetError(
-                f"there are {positives} positive and {negatives} negative bags to fit to; expected some of "
-                "both (with fit.negatives_per_bag=0, positive ones)"
+                f"there are {positives} positive and {negatives} negative training bags; expected some of both "
+                "(with fit.negatives_per_bag=0, positive ones)"
             )
 
     @classmethod
     def of(cls, dataset: DataSet, **options: object) -> Sampler:
-        """A sampler of all bags of a data set; the options are the other parameters."""
+        """A sampler of all bags of a data set; ``options`` are the other parameters of the class."""
         sizes = dataset.bags["size"].to_numpy(np.int64)
         labels = dataset.bags["label"].to_numpy(np.int64)
         return cls(labels, sizes, np.cumsum(sizes) - sizes, **options)  # type: ignore[arg-type] # by callers
@@ -152,20 +155,20 @@ class Sampler:
     @property
     def steps(self) -> int:
         """Batches of an epoch in each process."""
-        fraction = -(-int(self.labels.sum()) // self.world)
-        return -(-fraction // self.bags_per_batch)
+        per_process = -(-int(self.labels.sum()) // self.world)
+        return -(-per_process // self.bags_per_batch)
 
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch, on the CPU; epochs count from 0."""
         common = np.random.default_rng([self.seed, number])
         order = common.permutation(np.flatnonzero(self.labels == 1))
-        fraction = -(-order.size // self.world)
-        order = np.resize(order, fraction * self.world)
+        per_process = -(-order.size // self.world)
+        order = np.resize(order, per_process * self.world)
         negatives = self._negatives(order.size * self.negatives_per_bag, common)
         own = slice(self.rank, None, self.world)
         order, negatives = order[own], negatives.reshape(order.size, self.negatives_per_bag)[own]
         bags, bag_counts = [], []
-        for start in range(0, fraction, self.bags_per_batch):
+        for start in range(0, per_process, self.bags_per_batch):
             chosen = slice(start, start + self.bags_per_batch)
             bags += [order[chosen], negatives[chosen].ravel()]
             bag_counts.append(bags[-2].size + bags[-1].size)
@@ -208,10 +211,11 @@ def in_order(
     Parameters
     ----------
     dataset : DataSet
+        The data set.
     max_bag_size : int
-        Instances of a bag that are used at most, the first ones.
+        Most instances of a bag that are used, the first ones.
     max_instances : int
-        A batch has at most so many instances, unless one bag has more.
+        Most instances of a batch, unless one bag has more.
     bags : numpy.ndarray of int64, optional
         Which bags; all by default.
     """

@@ -1,4 +1,4 @@
-"""Windows cut where the network computes: the genome as one tensor, a batch as offsets into it."""
+"""Windows cut on the device of the network: the genome as one tensor, a batch as offsets into it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _EXAMPLES = 3
 
 @dataclasses.dataclass(frozen=True)
 class GenomeTensor:
-    """Contigs one after the other, with no base before, between and behind them.
+    """Contigs one after the other, with a margin of unknown bases before, between and behind them.
 
     Parameters
     ----------
     codes : torch.Tensor of uint8, shape (length,)
-        See :func:`mifm_kipoi.sequence.encoding.codes`.
+        Codes of the bases, see :func:`mifm_kipoi.sequence.encoding.codes`.
     starts, lengths : mapping of str to int
-        Of every contig: the offset of its first base, and its bases.
+        Of every contig: the index of its first base in ``codes``, and its length in bp.
     margin : int
-        Codes of no base on either side of every contig: what a window may reach over its end.
+        Unknown bases on either side of every contig: how far a window may reach over its end.
     """
 
     codes: torch.Tensor
@@ -54,10 +54,11 @@ class GenomeTensor:
         Parameters
         ----------
         genome : Genome
+            The FASTA file.
         chroms : iterable of str
             The contigs to read, in any of the names of :func:`mifm_kipoi.genomics.contigs.contig_aliases`.
         margin : int
-            At least the length of a window and the largest shift.
+            Unknown bases on either side of a contig: at least the length of a window plus the largest shift.
 
         Raises
         ------
@@ -91,7 +92,7 @@ class GenomeTensor:
         return dataclasses.replace(self, codes=self.codes.to(device))
 
     def offsets(self, instances: pd.DataFrame) -> torch.Tensor:
-        """Where in the tensor the first base of every variant's REF lies.
+        """The index in the tensor of the first base of every variant's REF.
 
         Parameters
         ----------
@@ -119,9 +120,9 @@ class GenomeTensor:
                 f"{outside.sum()} of {len(instances)} variants lie outside their contig, such as "
                 f"{_examples(instances[outside])}; name the FASTA that the data set was made with"
             )
-        found = names.map(self.starts).to_numpy(np.int64) + pos - 1
-        self._check_reference(instances, found)
-        return torch.from_numpy(found).to(self.codes.device)
+        first = names.map(self.starts).to_numpy(np.int64) + pos - 1
+        self._check_reference(instances, first)
+        return torch.from_numpy(first).to(self.codes.device)
 
     def cut(
         self,
@@ -142,11 +143,11 @@ class GenomeTensor:
         offsets : torch.Tensor of int64, shape (n,)
             From :meth:`offsets`.
         window : int
-            Length in base pairs; with the largest shift it is no more than :attr:`margin`.
+            Length of the windows in bp; with the largest shift at most :attr:`margin`.
         shifts : torch.Tensor of int64, shape (n,), optional
-            None for none.
+            Shift of each window in bp; None for no shifts.
         reverse : torch.Tensor of bool, shape (n,), optional
-            Which windows are those of the other strand; None for none.
+            Which windows are read from the other strand; None for no window.
         token : bool
             Replace the variant's base by the variant token, a fifth channel.
 
@@ -154,8 +155,8 @@ class GenomeTensor:
         -------
         torch.Tensor of float32, shape (n, 4 or 5, window)
             As :func:`mifm_kipoi.sequence.encoding.one_hot` and
-            :func:`~mifm_kipoi.sequence.encoding.with_variant_token` give
-            them; the channels of a base lie side by side in memory, which convolutions read fastest.
+            :func:`~mifm_kipoi.sequence.encoding.with_variant_token` give them; the channels of a base lie side
+            by side in memory, which convolutions read fastest.
 
         Raises
         ------
@@ -170,14 +171,14 @@ class GenomeTensor:
             steps = steps + shifts.unsqueeze(1)
         if reverse is not None:
             steps = torch.where(reverse.unsqueeze(1), -steps, steps)
-        found = self.codes[offsets.unsqueeze(1) + steps].int()
+        windows = self.codes[offsets.unsqueeze(1) + steps].int()
         if token:
-            places = index - shifts if shifts is not None else torch.full_like(offsets, index)
-            found.scatter_(1, places.unsqueeze(1), _TOKEN)
+            bases = index - shifts if shifts is not None else torch.full_like(offsets, index)
+            windows.scatter_(1, bases.unsqueeze(1), _TOKEN)
         if reverse is not None:
-            found += reverse.unsqueeze(1).int() * len(_ONE_HOT)
+            windows += reverse.unsqueeze(1).int() * len(_ONE_HOT)
         table = self._one_hot[:, : NO_BASE + token]
-        return table.index_select(0, found.view(-1)).view(*found.shape, -1).transpose(1, 2)
+        return table.index_select(0, windows.view(-1)).view(*windows.shape, -1).transpose(1, 2)
 
     def _contig(self, chrom: str) -> str:
         for name in contig_aliases(chrom):
@@ -193,9 +194,9 @@ class GenomeTensor:
         sizes = np.fromiter(map(len, refs), dtype=np.int64, count=len(refs))
         expected = torch.from_numpy(codes(np.frombuffer("".join(refs).encode(), dtype=np.uint8)))
         rows = np.repeat(np.arange(sizes.size), sizes)
-        places = np.arange(rows.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[rows]
-        # A long REF at the very end of the tensor could reach past it; there is no base in any case.
-        held = torch.from_numpy(np.minimum(places, self.codes.numel() - 1)).to(self.codes.device)
+        indices = np.arange(rows.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[rows]
+        # A long REF at the very end of the tensor could reach past it, where bases are unknown in any case.
+        held = torch.from_numpy(np.minimum(indices, self.codes.numel() - 1)).to(self.codes.device)
         wrong = (self.codes[held].cpu() != expected).numpy()
         differs = np.unique(rows[wrong])
         if differs.size or not sizes.all():
@@ -213,7 +214,7 @@ def _examples(instances: pd.DataFrame) -> str:
 
 
 def _one_hot(order: str) -> torch.Tensor:
-    """One row per code: A, C, G, T in their channels of ``order``, no base, and the variant token."""
+    """One row per code: A, C, G, T in their channels of ``order``, an unknown base, and the variant token."""
     rows = torch.zeros(_TOKEN + 1, len(order) + 1)
     for code, base in enumerate(BASES):
         rows[code, order.index(base)] = 1

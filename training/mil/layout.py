@@ -22,8 +22,8 @@ class BagLayout:
     Raises
     ------
     ValueError
-        When bags are not numbered so. Off the CPU the numbers are not looked at, for that would wait for
-        the device: make layouts on the CPU and move them.
+        When bags are not numbered so. Off the CPU the numbers are not checked, for that would wait for the
+        device: make layouts on the CPU and move them.
     """
 
     bag: torch.Tensor
@@ -46,7 +46,12 @@ class BagLayout:
 
     @classmethod
     def of_sizes(cls, sizes: Sequence[int] | torch.Tensor) -> BagLayout:
-        """Bags of so many instances, one after the other.
+        """Bags of given sizes, one after the other.
+
+        Parameters
+        ----------
+        sizes : sequence of int, or torch.Tensor of int64, shape (count,)
+            Instances of each bag, 1 or more.
 
         Raises
         ------
@@ -93,9 +98,9 @@ class BagLayout:
         nothing = torch.isneginf(top)
         top = torch.where(nothing, torch.zeros_like(top), top)
         total = self.sum((values - top[self.bag]).exp())
-        # Where there is nothing, the logarithm of another number is taken, for the gradient's sake.
-        found = torch.where(nothing, torch.ones_like(total), total).log() + top
-        return found.masked_fill(nothing, -torch.inf)
+        # The logarithm of 0 would make the gradient NaN, even though its value is replaced.
+        result = torch.where(nothing, torch.ones_like(total), total).log() + top
+        return result.masked_fill(nothing, -torch.inf)
 
     def log_softmax(self, values: torch.Tensor) -> torch.Tensor:
         """Logarithm of the softmax over each bag: (n,) -> (n,)."""

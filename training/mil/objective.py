@@ -24,22 +24,22 @@ _ATTENTION = ("gated_attention", "additive_attention")
 
 @dataclasses.dataclass(frozen=True)
 class ObjectiveConfig:
-    """The loss.
+    """How bags are scored, and what the loss is.
 
     Parameters
     ----------
     pooling : str
-        How a bag's score is made of those of its instances; see :mod:`training.mil.pooling`.
+        How the scores of its instances give a bag's score; see :mod:`training.mil.pooling`.
     sharpness : float
-        ``r`` of ``log_sum_exp`` and ``generalised_mean``.
+        ``r`` of ``log_sum_exp`` and ``generalised_mean``, positive.
     top_k : int
-        ``k`` of ``top_k_mean``.
+        ``k`` of ``top_k_mean``, at least 1.
     hidden : int
         Hidden units of the attention poolings.
     null : bool
-        Whether ``single_effect`` leaves room for positive bags without a causal instance, the default:
-        where the Bayes factors are weak, the label is not believed. Without it a positive bag holds one for
-        certain, however weak they are.
+        Whether ``single_effect`` allows positive bags without a causal instance, the default: where the Bayes
+        factors are weak, the label counts little. Without it a positive bag holds one for certain, however
+        weak they are.
     class_weight : str
         ``balanced``: the positive and the negative bags of a batch weigh the same in total; ``none``: each
         bag weighs the same.
@@ -65,16 +65,17 @@ class ObjectiveConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Instances:
-    """What the loss sees of the instances of some bags.
+    """What the loss reads of the instances of some bags.
 
     Parameters
     ----------
     logits : torch.Tensor, shape (n,)
+        Logits of the network.
     features : torch.Tensor, shape (n, d), optional
-        What the linear head of the network reads; the attention poolings need it.
+        The input of the network's linear head; the attention poolings need it.
     log_bf, pip : torch.Tensor, shape (n,), optional
         Columns of :data:`training.data.dataset.INSTANCE_COLUMNS`; ``single_effect`` needs the first,
-        ``susie_em`` the second. Those of negative bags are not looked at.
+        ``susie_em`` the second. Those of negative bags are not read.
     """
 
     logits: torch.Tensor
@@ -90,16 +91,16 @@ class Objective(nn.Module):
     minus the log-likelihood of a positive bag's summary statistics, which falls below 0 where the Bayes
     factors are large. ``susie_em`` is trained by expectation maximisation, with PIPs for Bayes factors
     (:func:`training.mil.pooling.effect_probabilities`, :func:`training.mil.pooling.expected_log_prior`). The
-    prior of
-    both has a null, none causal, that fixes the scale of the logits: a softmax over the bag alone does not
-    change with a number added to its logits, and negatives would push them down without end. A negative bag
-    is the null in both, so its loss is the cross-entropy of ISR.
+    prior of both has a null, none causal, that fixes the scale of the logits: a softmax over the bag alone does
+    not change with a number added to its logits, and negatives would push them down without end. A negative
+    bag is the null in both, so its loss is the cross-entropy of ISR.
 
     Parameters
     ----------
-    config : ObjectiveConfig
+    config : ObjectiveConfig, optional
+        The pooling and its settings; the defaults where it is left out.
     feature_size : int
-        Size of the features; read by the attention poolings, which alone have parameters.
+        Size of the features; only the attention poolings read them, and only these have parameters.
     """
 
     def __init__(self, config: ObjectiveConfig | None = None, feature_size: int = 64) -> None:
@@ -121,10 +122,17 @@ class Objective(nn.Module):
         return {"single_effect": ("log_bf",), "susie_em": ("pip",)}.get(self.config.pooling, ())
 
     def bag_logits(self, instances: Instances, layout: BagLayout) -> torch.Tensor:  # noqa: PLR0911 - one each
-        """Log odds that a bag holds a causal variant: (count,).
+        """Logits of bags, those of the label: (count,).
 
-        For ``single_effect`` and ``susie_em`` those of :func:`training.mil.pooling.isr`, for the evidence of
-        a GWAS is no part of what the network predicts.
+        For ``single_effect`` and ``susie_em`` those of :func:`training.mil.pooling.isr`, for the network does
+        not predict the evidence of a GWAS.
+
+        Parameters
+        ----------
+        instances : Instances
+            All instances of the bags.
+        layout : BagLayout
+            The bag of each instance.
         """
         config, logits = self.config, instances.logits
         match config.pooling:
@@ -149,7 +157,9 @@ class Objective(nn.Module):
         Parameters
         ----------
         instances : Instances
+            All instances of the bags.
         layout : BagLayout
+            The bag of each instance.
         labels : torch.Tensor of floating point, shape (count,)
             1 for positive bags, 0 for negative ones.
 
@@ -161,7 +171,7 @@ class Objective(nn.Module):
         Raises
         ------
         ValueError
-            When no instance has one.
+            When no instance has this number.
         """
         return (self.bag_losses(instances, layout, labels) * self.weights(labels)).sum()
 
@@ -187,17 +197,17 @@ class Objective(nn.Module):
         if self.config.pooling == "susie_em":
             pip = _of_positives("pip", instances.pip, layout, labels)
             weights = pooling.posterior(logits, pooling.effect_probabilities(pip, layout), layout)
-            found = pooling.expected_log_prior(logits, weights, layout)
+            positive = pooling.expected_log_prior(logits, weights, layout)
         else:
             log_bf = _of_positives("log_bf", instances.log_bf, layout, labels)
-            found = pooling.single_effect(logits, log_bf, layout, self.config.null)
+            positive = pooling.single_effect(logits, log_bf, layout, self.config.null)
             if not self.config.null:  # the softmax over the bag times the prior that one is causal
-                found = found + F.logsigmoid(pooling.isr(logits, layout))
-        return torch.where(labels > 0, found, none)
+                positive = positive + F.logsigmoid(pooling.isr(logits, layout))
+        return torch.where(labels > 0, positive, none)
 
     def _attended(self, instances: Instances, layout: BagLayout) -> torch.Tensor:
         if instances.features is None:
-            raise ValueError(f"{self.config.pooling} needs the features of the instances; none were given")
+            raise ValueError(f"{self.config.pooling} needs the features of the instances; got None")
         scores = self.attention(instances.features)
         if self.config.pooling == "gated_attention":
             return pooling.attention(instances.logits, scores, layout)
@@ -207,14 +217,15 @@ class Objective(nn.Module):
 def initial_bias(name: PoolingName, mean_bag_size: float) -> float:
     """The instance logit from which training starts, so that a bag of mean size starts near a logit of 0.
 
-    Noisy-or, ISR and the losses built on it add the instances of a bag up: from logits of 0 every larger
-    bag would begin as a certain positive, with a gradient close to none. The others start at 0.
+    Noisy-or, ISR and the losses built on it add up the instances of a bag: from logits of 0 every larger bag
+    would begin as a certain positive, with a gradient close to 0. The others start at 0.
 
     Parameters
     ----------
     name : str
+        The pooling.
     mean_bag_size : float
-        Instances of a positive bag, on average.
+        Mean number of instances of a positive bag.
     """
     if name in ("isr", "single_effect", "susie_em"):
         return -math.log(mean_bag_size)
@@ -227,7 +238,7 @@ def initial_bias(name: PoolingName, mean_bag_size: float) -> float:
 def _of_positives(
     name: str, values: torch.Tensor | None, layout: BagLayout, labels: torch.Tensor
 ) -> torch.Tensor:
-    """The numbers of instances, 0 for those of negative bags."""
+    """Values of the instances, with 0 for those of negative bags."""
     if values is None:
-        raise ValueError(f"the loss needs {name} of the instances, which was not given")
+        raise ValueError(f"the loss needs {name} of the instances; got None")
     return torch.where(labels[layout.bag] > 0, values, torch.zeros_like(values))

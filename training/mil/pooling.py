@@ -1,8 +1,16 @@
 """Poolings: from the logits of a bag's instances to the logit of the bag.
 
-All are functions of instance logits and a :class:`~training.mil.layout.BagLayout`, vectorised over ragged
-bags, and do not depend on the order of a bag's instances. A logit ``f`` stands for the probability
-``p = 1 / (1 + exp(-f))``. The pooled logit of a bag of one instance is the instance's.
+All are vectorised over ragged bags, and do not depend on the order of a bag's instances. A logit ``f`` stands
+for the probability ``p = 1 / (1 + exp(-f))``. The pooled logit of a bag of one instance is the instance's.
+
+The functions share the following parameters, and only their own ones are described with each:
+
+logits : torch.Tensor, shape (n,)
+    Logits of the instances, bag by bag.
+layout : BagLayout
+    The bag of each instance; ``count`` bags.
+
+What they return has the shape (count,) and the dtype of the logits, unless it is said.
 """
 
 from __future__ import annotations
@@ -20,16 +28,6 @@ def max_pooling(logits: torch.Tensor, layout: BagLayout) -> torch.Tensor:
     """The largest logit of each bag (Rakowski & Lippert 2026, Eq. 2).
 
     The gradient goes to one instance; among equal ones to the first.
-
-    Parameters
-    ----------
-    logits : torch.Tensor, shape (n,)
-    layout : BagLayout
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
     """
     top = layout.max(logits.detach())
     rows = torch.arange(logits.numel(), device=logits.device)
@@ -45,15 +43,8 @@ def log_sum_exp(logits: torch.Tensor, layout: BagLayout, r: float = 5.0) -> torc
 
     Parameters
     ----------
-    logits : torch.Tensor, shape (n,)
-    layout : BagLayout
     r : float
         Sharpness, positive.
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
     """
     return (layout.log_sum_exp(logits * r) - layout.sizes.to(logits.dtype).log()) / r
 
@@ -63,15 +54,8 @@ def generalised_mean(logits: torch.Tensor, layout: BagLayout, r: float = 5.0) ->
 
     Parameters
     ----------
-    logits : torch.Tensor, shape (n,)
-    layout : BagLayout
     r : float
         Exponent, positive: 1 is the mean, infinity the maximum.
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
     """
     x = r * F.softplus(-logits)
     log_size = layout.sizes.to(logits.dtype).log()
@@ -91,16 +75,6 @@ def isr(logits: torch.Tensor, layout: BagLayout) -> torch.Tensor:
 
     The odds of a bag are the sum of those of its instances: the bag's logit is ``log sum exp f``. It is the
     probability that some instance is causal if at most one is.
-
-    Parameters
-    ----------
-    logits : torch.Tensor, shape (n,)
-    layout : BagLayout
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
     """
     return layout.log_sum_exp(logits)
 
@@ -109,16 +83,6 @@ def noisy_or(logits: torch.Tensor, layout: BagLayout) -> torch.Tensor:
     """``1 - prod(1 - p)``: some instance is causal, each independently of the others.
 
     With ``S = sum softplus(f) = -sum log(1 - p)`` the bag's logit is ``log(exp(S) - 1)``.
-
-    Parameters
-    ----------
-    logits : torch.Tensor, shape (n,)
-    layout : BagLayout
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
     """
     log_total = layout.log_sum_exp(_log_softplus(logits))
     total = layout.sum(F.softplus(logits))
@@ -130,14 +94,8 @@ def top_k_mean(logits: torch.Tensor, layout: BagLayout, k: int = 3) -> torch.Ten
 
     Parameters
     ----------
-    logits : torch.Tensor, shape (n,)
-    layout : BagLayout
     k : int
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
+        Number of instances that count, at least 1.
     """
     order = torch.argsort(logits.detach(), descending=True, stable=True)
     order = order[torch.argsort(layout.bag[order], stable=True)]
@@ -156,14 +114,8 @@ def attention(logits: torch.Tensor, scores: torch.Tensor, layout: BagLayout) -> 
 
     Parameters
     ----------
-    logits, scores : torch.Tensor, shape (n,)
-        Of the instances.
-    layout : BagLayout
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
+    scores : torch.Tensor, shape (n,)
+        Attention scores of the instances, such as of :class:`GatedAttention`.
     """
     return layout.sum(layout.log_softmax(scores).exp() * logits)
 
@@ -182,16 +134,10 @@ def additive_attention(
 
     Parameters
     ----------
-    logits, scores : torch.Tensor, shape (n,)
-        Of the instances.
+    scores : torch.Tensor, shape (n,)
+        Attention scores of the instances, such as of :class:`GatedAttention`.
     negative_slope : torch.Tensor, shape ()
-        Positive.
-    layout : BagLayout
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
-        Bag logits.
+        Slope of psi below 0, positive.
     """
     contributions = torch.where(logits > 0, logits, negative_slope * logits)
     return layout.sum(layout.log_softmax(scores).exp() * contributions)
@@ -203,9 +149,9 @@ class GatedAttention(nn.Module):
     Parameters
     ----------
     features : int
-        Size of ``h``.
+        Size of an instance's features ``h``.
     hidden : int
-        Rows of ``V`` and ``U``.
+        Hidden units: rows of ``V`` and ``U``.
     """
 
     def __init__(self, features: int, hidden: int = 32) -> None:
@@ -215,9 +161,9 @@ class GatedAttention(nn.Module):
         self.weight = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(n, features) -> (n,)."""
-        found: torch.Tensor = self.weight(self.content(features).tanh() * self.gate(features).sigmoid())
-        return found.squeeze(1)
+        """Attention scores of instances: (n, features) -> (n,)."""
+        scores: torch.Tensor = self.weight(self.content(features).tanh() * self.gate(features).sigmoid())
+        return scores.squeeze(1)
 
 
 def single_effect(
@@ -233,12 +179,11 @@ def single_effect(
 
     Parameters
     ----------
-    logits : torch.Tensor, shape (n,)
     log_bf : torch.Tensor, shape (n,)
         Natural logarithms of the Bayes factors for an effect against none
         (:func:`mifm_kipoi.statistics.bayes_factors.log_bayes_factor`); -inf for a Bayes factor of 0.
-    layout : BagLayout
     null : bool
+        Whether a bag may have no causal instance.
 
     Returns
     -------
@@ -260,7 +205,7 @@ def effect_probabilities(pip: torch.Tensor, layout: BagLayout) -> torch.Tensor:
     In SuSiE (Wang et al. 2020, J R Stat Soc B 82:1273) a bag has K single effects, and ``PIP_j = 1 - prod_l
     (1 - alpha_lj)``. A table of PIPs holds the product alone, so the effects are taken for exchangeable:
     ``alpha_j = 1 - (1 - PIP_j)^(1/K)``, with K the sum of the PIPs, or 1 if that is more. For one effect
-    alpha is the PIP, and two instances of PIP 1 have the same share of an effect.
+    alpha is the PIP, and two instances of PIP 1 have the same part of an effect.
 
     The alphas were found under equal priors, so they are proportional to the Bayes factors of the instances
     (``alpha_j = BF_j / sum BF``): with the network as prior, ``log_bf = log alpha`` up to a number common to
@@ -269,8 +214,8 @@ def effect_probabilities(pip: torch.Tensor, layout: BagLayout) -> torch.Tensor:
     Parameters
     ----------
     pip : torch.Tensor, shape (n,)
-        0 to 1; less than 1e-6 counts as 1e-6 and more than 1 - 1e-6 as that, for tables round.
-    layout : BagLayout
+        PIPs of the instances, 0 to 1. Values below 1e-6 or above 1 - 1e-6 are set to these, since tables are
+        rounded.
 
     Returns
     -------
@@ -292,8 +237,8 @@ def posterior(logits: torch.Tensor, log_bf: torch.Tensor, layout: BagLayout) -> 
 
     Parameters
     ----------
-    logits, log_bf : torch.Tensor, shape (n,)
-    layout : BagLayout
+    log_bf : torch.Tensor, shape (n,)
+        Natural logarithms of the Bayes factors of the instances.
 
     Returns
     -------
@@ -304,23 +249,18 @@ def posterior(logits: torch.Tensor, log_bf: torch.Tensor, layout: BagLayout) -> 
 
 
 def expected_log_prior(logits: torch.Tensor, weights: torch.Tensor, layout: BagLayout) -> torch.Tensor:
-    """``sum q log pi`` with ``pi = exp(f) / (1 + sum exp(f))``, what the maximisation step raises.
+    """``sum q log pi`` with ``pi = exp(f) / (1 + sum exp(f))``, which the maximisation step increases.
 
     Let a bag hold one causal instance or none, with the prior pi. A positive bag holds one, so the likelihood
     of its data is ``sum pi BF``; its expectation step is :func:`posterior`, and for any other prior pi'
-    ``log sum pi' BF - log sum pi BF >= sum q log pi' - sum q log pi`` (Dempster, Laird & Rubin 1977): raising
-    this raises the likelihood. At the network that q was found with, both have the same gradient, ``q - pi``.
+    ``log sum pi' BF - log sum pi BF >= sum q log pi' - sum q log pi`` (Dempster, Laird & Rubin 1977): increasing
+    this increases the likelihood. At the network that q was found with, both have the same gradient, ``q - pi``.
     A negative bag holds none: its log-likelihood is ``-log(1 + sum exp(f))``, the cross-entropy of ISR.
 
     Parameters
     ----------
-    logits, weights : torch.Tensor, shape (n,)
-        Logits and q, which sums to 1 in each bag.
-    layout : BagLayout
-
-    Returns
-    -------
-    torch.Tensor, shape (count,)
+    weights : torch.Tensor, shape (n,)
+        Posterior probabilities q of the instances, which sum to 1 in each bag.
     """
     none = F.softplus(layout.log_sum_exp(logits))
     return layout.sum(weights * (logits - none[layout.bag]))

@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_finite_stops() -> None:
         ("contigs: 1\n", "contigs is 1; expected a list"),
         ("contigs: [1]\n", r"contigs\[0\] is 1; expected str"),
         ("contigs: []\n", "contigs is empty"),
-        ("contigs: ['1']\nheld_out: ['1']\n", "contigs and held_out share"),
+        ("contigs: ['1']\nheld_out: ['1']\n", "contigs and held_out both have"),
         ("seed: 1\n", "contigs"),
         ("- 1\n", "expected a mapping"),
         ("{", "is not YAML"),
