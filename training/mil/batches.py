@@ -141,8 +141,8 @@ class Sampler:
         positives, negatives = int(self.labels.sum()), int((self.labels == 0).sum())
         if not positives or (self.negatives_per_bag and not negatives):
             raise DataSetError(
-                f"there are {positives} positive and {negatives} negative training bags; expected some of both "
-                "(with fit.negatives_per_bag=0, positive ones)"
+                f"there are {positives} positive and {negatives} negative training bags; expected some of "
+                "both (with fit.negatives_per_bag=0, positive ones)"
             )
 
     @classmethod

@@ -155,8 +155,8 @@ class GenomeTensor:
         -------
         torch.Tensor of float32, shape (n, 4 or 5, window)
             As :func:`mifm_kipoi.sequence.encoding.one_hot` and
-            :func:`~mifm_kipoi.sequence.encoding.with_variant_token` give them; the channels of a base lie side
-            by side in memory, which convolutions read fastest.
+            :func:`~mifm_kipoi.sequence.encoding.with_variant_token` give them; the channels of a base lie
+            side by side in memory, which convolutions read fastest.
 
         Raises
         ------

@@ -91,9 +91,9 @@ class Objective(nn.Module):
     minus the log-likelihood of a positive bag's summary statistics, which falls below 0 where the Bayes
     factors are large. ``susie_em`` is trained by expectation maximisation, with PIPs for Bayes factors
     (:func:`training.mil.pooling.effect_probabilities`, :func:`training.mil.pooling.expected_log_prior`). The
-    prior of both has a null, none causal, that fixes the scale of the logits: a softmax over the bag alone does
-    not change with a number added to its logits, and negatives would push them down without end. A negative
-    bag is the null in both, so its loss is the cross-entropy of ISR.
+    prior of both has a null, none causal, that fixes the scale of the logits: a softmax over the bag alone
+    does not change with a number added to its logits, and negatives would push them down without end. A
+    negative bag is the null in both, so its loss is the cross-entropy of ISR.
 
     Parameters
     ----------

@@ -253,9 +253,9 @@ def expected_log_prior(logits: torch.Tensor, weights: torch.Tensor, layout: BagL
 
     Let a bag hold one causal instance or none, with the prior pi. A positive bag holds one, so the likelihood
     of its data is ``sum pi BF``; its expectation step is :func:`posterior`, and for any other prior pi'
-    ``log sum pi' BF - log sum pi BF >= sum q log pi' - sum q log pi`` (Dempster, Laird & Rubin 1977): increasing
-    this increases the likelihood. At the network that q was found with, both have the same gradient, ``q - pi``.
-    A negative bag holds none: its log-likelihood is ``-log(1 + sum exp(f))``, the cross-entropy of ISR.
+    ``log sum pi' BF - log sum pi BF >= sum q log pi' - sum q log pi`` (Dempster, Laird & Rubin 1977):
+    increasing this increases the likelihood. At the network of q, both have the same gradient, ``q - pi``. A
+    negative bag holds none: its log-likelihood is ``-log(1 + sum exp(f))``, the cross-entropy of ISR.
 
     Parameters
     ----------
