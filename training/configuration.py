@@ -74,14 +74,6 @@ def to_plain(config: Any) -> Any:
     return config.value if isinstance(config, enum.Enum) else config
 
 
-def differences(old: Any, new: Any, place: str = "") -> list[str]:
-    """In which entries two plain configurations differ, in words."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted({*old, *new})
-        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{place}.{key}")]
-    return [] if old == new else [f"{place.removeprefix('.')} was {old} and is {new}"]
-
-
 def check_least(config: object, **smallest: float) -> None:
     """See that numbers of a configuration are no smaller than they can be.
 

@@ -162,7 +162,7 @@ class Distil:
     dataset : DataSet, optional
         On bags: the data set; its test bags are not used.
     start : Weights, optional
-        A student to go on with, instead of random weights.
+        A student to start from, instead of random weights.
     vcf, blocks : path-like, optional
         On sequence: variants and fine-mapped blocks on which the fidelity is measured, see
         :func:`training.distillation.fidelity.fidelity`.
@@ -280,7 +280,7 @@ def _teacher(teacher: Weights) -> dict[str, Any]:
 
 
 def _start(student: Weights | None) -> Mapping[str, object] | None:
-    """The student that was gone on with, and what it had gone on with in its turn."""
+    """The student that this one started from, and the student that that one started from, and so on."""
     if student is None:
         return None
     known = {key: student.provenance.get(key) for key in ("recipe", "distil", "start")}
@@ -333,7 +333,7 @@ def distil_on_bags(
     genome : Genome or GenomeTensor
         The FASTA that the data set was made with, or its contigs in memory.
     student : MIFMConfig or MIFM
-        Sizes of a network to begin with random weights, or a network to go on with, whose statistics of
+        Sizes of a network to begin with random weights, or a network to start from, whose statistics of
         batch normalisation stay as they are. It has 4 channels and the teachers' window.
     config : BagDistilConfig
         How the student is distilled.
@@ -482,8 +482,8 @@ class _Run:
             self._optimiser.step()
             losses.append(loss.detach())
             if on_progress is not None:
-                windows = len(self.rows) * len(target) + min(step * len(batches[0]), len(target))
-                on_progress(windows, (len(self.rows) + step / len(batches)) / self._config.epochs)
+                count = len(self.rows) * len(target) + min(step * len(batches[0]), len(target))
+                on_progress(count, (len(self.rows) + step / len(batches)) / self._config.epochs)
         values: list[float] = torch.stack(losses).cpu().tolist()
         if not np.isfinite(values).all():
             raise DistilError(

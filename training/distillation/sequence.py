@@ -263,7 +263,7 @@ def distil_on_sequence(
     on_log : callable, optional
         Receives a :class:`LogLine` every ``config.log_every`` steps.
     start : MIFM, optional
-        A student to go on with, instead of random weights; it is not changed.
+        A student to start from, instead of random weights; it is not changed.
     on_progress : callable, optional
         Called after each step with the steps of both stages so far and their fraction.
 

@@ -1,1 +1,1 @@
-"""Fit members to bags: one, several, or weights that go on with a new GWAS."""
+"""Fit networks to bags: one member, an ensemble, or weights fine-tuned to a new GWAS."""

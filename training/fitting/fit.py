@@ -28,7 +28,8 @@ from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import save_weights, tensors_sha256
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.packages import missing_package
-from training.configuration import differences, to_plain
+from mifm_kipoi.support.provenance import differences
+from training.configuration import to_plain
 from training.data.dataset import DataSet, DataSetError, Split
 from training.fitting.config import (
     CHECKPOINT,
@@ -98,7 +99,7 @@ class Fit:
     genome : Genome or GenomeTensor
         The FASTA that the data set was made with; or its contigs in memory, for many members in turn.
     network : MIFMConfig or MIFM
-        Sizes of a network to begin with random weights; or a network to go on with, which is not changed.
+        Sizes of a network to begin with random weights; or a network to start from, which is not changed.
         With 5 channels it reads the variant token in place of the variant's base.
     config : FitConfig
         How the member is fitted.
