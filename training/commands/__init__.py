@@ -1,1 +1,1 @@
-"""The commands of ``python -m training``, one module each: ``add(commands)`` says what a command takes."""
+"""The commands of ``python -m training``, one module each: ``add(commands)`` adds a command to the parser."""

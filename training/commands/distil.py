@@ -46,7 +46,9 @@ def add(commands: Commands) -> None:
         "--teachers", "--teacher", nargs="+", required=True, metavar="WEIGHTS", dest="teachers",
         help="names or paths of weights",
     )  # fmt: skip
-    command.add_argument("--start", metavar="WEIGHTS", help="a student to start from (default: random weights)")
+    command.add_argument(
+        "--start", metavar="WEIGHTS", help="a student to start from (default: random weights)"
+    )
     command.add_argument("--data", metavar="DIR", help="on bags: data set of 'python -m training data'")
     command.add_argument("--out", required=True, metavar="DIR", help="folder of everything that is written")
     command.add_argument(

@@ -1,11 +1,15 @@
-"""Freed memory is kept, as the system sees it."""
+"""Freed memory is kept, as the system sees it; lines of the log replace the line of the progress."""
 
+import logging
 import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from mifm_kipoi.support.progress import Progress
+from training.commands.process import training_process
 
 SCRIPT = """
 import sys
@@ -42,3 +46,25 @@ def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory()
+
+
+def test_lines_of_the_log_replace_the_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(Progress, "_INTERVAL", 0.0)
+    monkeypatch.setattr("training.commands.process.keep_freed_memory", lambda: True)
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        with training_process("windows") as on_progress:
+            on_progress(100, 0.5)
+            logging.getLogger("some").warning("a line")
+            on_progress(150, 0.75)
+        assert handler.filters == []
+    finally:
+        logging.getLogger().removeHandler(handler)
+    first, second, third = capsys.readouterr().err.split("\r")[1:4]
+    assert first.startswith("100 windows, ")
+    assert second == " " * len(first)
+    assert third == "a line\n"
