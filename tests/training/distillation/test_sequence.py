@@ -12,6 +12,7 @@ from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.sequence.encoding import NO_BASE
 from tests.builders import TINY, random_network, write_fasta
 from tests.conftest import Run
+from training.__main__ import main
 from training.configuration import ConfigurationError, read_configuration
 from training.distillation.config import DistilError, SequenceDistilConfig
 from training.distillation.sequence import (
@@ -68,7 +69,15 @@ def test_a_student_learns_its_teachers_answers() -> None:
 def test_the_same_seed_gives_the_same_student() -> None:
     teacher, contigs = random_network(TINY), [random_contig(20_000)]
     short = dataclasses.replace(QUICK, hint_steps=5, end_to_end_steps=5)
-    first, again = (distil_on_sequence(teacher, contigs, short).state_dict() for _ in range(2))
+    calls: list[tuple[int, float]] = []
+    first, again = (
+        distil_on_sequence(
+            teacher, contigs, short, on_progress=lambda steps, fraction: calls.append((steps, fraction))
+        ).state_dict()
+        for _ in range(2)
+    )
+    # The steps of both stages, then of both again.
+    assert calls == [(step, step / 10) for step in range(1, 11)] * 2
     other = distil_on_sequence(teacher, contigs, dataclasses.replace(short, seed=2)).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
@@ -167,7 +176,7 @@ def test_going_on_with_a_student() -> None:
         distil_on_sequence(teacher, [random_contig(20_000)], config, start=random_network(MIFMConfig()))
 
 
-def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
+def test_the_command(run: Run, tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bases = "".join("ACGT"[code] for code in random_contig(6000))
     fasta = write_fasta(tmp_path / "genome.fa", {"1": bases[:5000], "20": bases[5000:]})
     save_weights(tmp_path / "teacher.safetensors", random_network(TINY), {"source": {"file": "somewhere"}})
@@ -196,7 +205,8 @@ def test_the_command(run: Run, tmp_path: Path, root: Path) -> None:
         ("fasta=''", (), "fasta is missing"),
     ):
         failing = (*command, setting, *options, "--out", tmp_path / "none")
-        done = run("training", *failing, cwd=root, check=False)
-        assert done.returncode == 1
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
+        assert main(["--threads", "1", *map(str, failing)]) == 1
+        shown = capsys.readouterr().err
+        assert message in shown
+        assert "Traceback" not in shown
+    assert not (tmp_path / "none").exists()
