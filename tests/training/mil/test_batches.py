@@ -150,7 +150,7 @@ def test_an_epoch_moves_as_a_whole() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "negatives", "match"),
-    [((), 3, "0 positive and 3 negative training bags"), ((2,), 0, "1 positive and 0 negative training bags")],
+    [((), 3, "0 positive and 3 negative"), ((2,), 0, "1 positive and 0 negative")],
 )
 def test_a_class_is_missing(sizes: tuple[int, ...], negatives: int, match: str) -> None:
     with pytest.raises(DataSetError, match=match):
