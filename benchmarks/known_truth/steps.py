@@ -15,7 +15,7 @@ from typing import Any
 
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.support.files import written_whole
-from training.configuration import differences
+from mifm_kipoi.support.provenance import differences
 
 DONE = "made_of.json"
 """In the folder of each step: what it was made of; written when it is complete."""

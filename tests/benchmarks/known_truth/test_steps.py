@@ -54,7 +54,7 @@ def test_what_is_complete_is_not_done_again(tmp_path: Path, caplog: pytest.LogCa
         ({"seed": 2}, "seed was 1 and is 2"),
         ({"fit": {"epochs": 9}}, "fit.epochs was 8 and is 9"),
         ({"arms": ("max",)}, r"arms was \['max', 'noisy_or'\] and is \['max'\]"),
-        ({"more": "x"}, "more was None and is x"),
+        ({"more": "x"}, "more was not set and is x"),
     ],
 )
 def test_other_settings_are_an_error(tmp_path: Path, changed: dict[str, object], words: str) -> None:
