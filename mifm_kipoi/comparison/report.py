@@ -234,10 +234,9 @@ def _mostly_tied(row: pd.Series) -> bool:
 
 
 def _top_variants(comparison: Comparison) -> Table:
-    """The variants that each model ranks highest: the scores of all models, and their ranks."""
+    """The variants that each model ranks highest: the primary scores of all models, and their ranks."""
     models = comparison.models[:_MOST_COLUMNS]
     scores = comparison.table[[model.ranking[0] for model in models]]
-    scores.columns = pd.Index([model.label for model in models])
     ranks = scores.rank(ascending=False, method="min")
     rows: list[tuple[str, ...]] = []
     for label in scores.columns:

@@ -292,14 +292,14 @@ def test_the_top_variants_have_the_scores_and_ranks_of_all_models() -> None:
     _, sections = report(measure(found, resamples=5), default_locus(found), figures)
     (table,) = (block for block in sections[1].blocks if isinstance(block, Table))
     assert sections[1].title == "Top variants"
-    assert table.header == ("variant", "a", "b", "empty")
+    assert table.header == ("variant", "a.x", "b.y", "empty.z")
     assert table.rows == (
-        ("highest by a",),
+        ("highest by a.x",),
         ("20:1,000 A>C rs1", "0.5 (1)", "1 (4)", ""),
         ("20:3,000 A>C rs3", "0.5 (1)", "", ""),
         ("20:2,000 A>C rs2", "0.25 (3)", "7 (2)", ""),
         ("20:5,000 A>C rs5", "0.125 (4)", "3 (3)", ""),
-        ("highest by b",),
+        ("highest by b.y",),
         ("20:4,000 A>C rs4", "", "1235 (1)", ""),
         ("20:2,000 A>C rs2", "0.25 (3)", "7 (2)", ""),
         ("20:5,000 A>C rs5", "0.125 (4)", "3 (3)", ""),

@@ -1,13 +1,17 @@
-"""The report of the evaluation of rankings."""
+"""The report of an evaluation of rankings, and the cautions that it bears; the words are in templates."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from mifm_kipoi.baselines.protocol import Evidence
 from mifm_kipoi.evaluation.ranking import plots
-from mifm_kipoi.evaluation.ranking.notes import Result
+from mifm_kipoi.evaluation.ranking.labels import Labels
 from mifm_kipoi.evaluation.ranking.records import (
     ALL,
     BLOCK_BP,
@@ -15,16 +19,17 @@ from mifm_kipoi.evaluation.ranking.records import (
     METRICS,
     OWN,
     STRATA,
+    TOPS,
     Difference,
+    Evaluation,
     Measure,
     by_metric,
     strata_of,
 )
+from mifm_kipoi.evaluation.ranking.score_tables import Chosen, Scores, Source
+from mifm_kipoi.reports import prose
 from mifm_kipoi.reports.drawing import COLOURS, png
 from mifm_kipoi.reports.page import (
-    Block,
-    Picture,
-    Section,
     Table,
     decimal,
     listed,
@@ -34,7 +39,114 @@ from mifm_kipoi.reports.page import (
     write_page,
 )
 
-TITLE = "How well scores rank labelled variants"
+FEW = 20
+"""Positive variants, or clusters, below which intervals are rough."""
+
+_LITTLE = 0.8
+"""Fraction of the labelled variants that all scores have, below which the score with the fewest is named."""
+
+_REPORT = Path(__file__).with_name("report.md.jinja")
+_CAUTIONS = Path(__file__).with_name("cautions.md.jinja")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """An evaluation, its inputs and options.
+
+    Parameters
+    ----------
+    labels : Labels
+        The labelled variants.
+    chosen : Chosen
+        The columns that were evaluated.
+    scores : Scores
+        Their values for the labelled variants.
+    evaluation : Evaluation
+        What was measured.
+    held_out : tuple of str
+        Chromosomes that were evaluated separately.
+    held_out_was_asked_for : bool
+        Whether they were named by the user, and not by the models.
+    provenance : dict of plain JSON types
+        Inputs and options.
+    """
+
+    labels: Labels
+    chosen: Chosen
+    scores: Scores
+    evaluation: Evaluation
+    held_out: tuple[str, ...]
+    held_out_was_asked_for: bool
+    provenance: dict[str, Any]
+
+    @property
+    def associations(self) -> tuple[str, ...]:
+        """Scores that are made of associations or PIPs."""
+        return tuple(name for name in self.chosen.columns if self._of_associations(name))
+
+    def _of_associations(self, column: str) -> bool:
+        evidence = self.chosen.evidence(column)
+        source = self.chosen.source(column)
+        name = column.removeprefix(f"{source.label}.") if source else column
+        of_labels = name.lower() == self.labels.columns.get("pip", "").lower()
+        return evidence in (Evidence.PIP, Evidence.ASSOCIATION) or (
+            of_labels and evidence is not Evidence.SEQUENCE
+        )
+
+    @property
+    def circular(self) -> tuple[str, ...]:
+        """Scores that are made of the same kind of evidence as the labels."""
+        return self.associations if self.labels.made_of_pips else ()
+
+    @functools.cached_property
+    def cautions(self) -> list[str]:
+        """What a reader must know before trusting the numbers, the gravest first; without full stops."""
+        evaluation, labels = self.evaluation, self.labels
+        common = evaluation.count(None)
+        counts = [evaluation.count(name) for name in self.chosen.columns]
+        little = common.scored < _LITTLE * common.labelled
+        units = {one.metric: one.units for one in evaluation.of(COMMON, ALL) if one.metric in TOPS.values()}
+        declared = [source for source in self.chosen.sources if source.held_out]
+        held_out = self.held_out_was_asked_for or self.held_out
+        values = {
+            "circular": self.circular,
+            "same_table": self._of_the_same_table(),
+            "may_have_trained": self._may_have_trained(),
+            "common": [one for one in evaluation.counts if one.score is None],
+            "few": FEW,
+            "fewest": min(counts, key=lambda one: one.scored) if little else None,
+            "scored_by_all": common.scored,
+            "labelled": len(labels.table),
+            "few_units": [(METRICS[metric], count) for metric, count in units.items() if count < FEW],
+            "clusters": evaluation.clusters,
+            "resampled": evaluation.resampled,
+            "not_found": self.scores.not_found,
+            "swapped": self.scores.exchanged,
+            "made_of_pips": labels.made_of_pips,
+            "repeated_pips": labels.counts["repeated"] if labels.made_of_pips else 0,
+            "blocks_with_losses": labels.counts.get("blocks_with_losses", 0),
+            "label_blocks": labels.counts.get("blocks", 0),
+            "nothing_held_out_by_all": []
+            if held_out
+            else [f"{one.label} {', '.join(one.held_out)}" for one in declared],
+            "undeclared": self.chosen.undeclared,
+        }
+        return prose.paragraphs(_CAUTIONS, values)
+
+    def _of_the_same_table(self) -> tuple[str, ...]:
+        """Scores, else not circular, of the very table that the labels were made of."""
+        same = self.provenance["scores"]["sha256"] == self.provenance["labels"]["sha256"]
+        if not (same and self.labels.made_of_pips):
+            return ()
+        return tuple(name for name in self.chosen.columns if name not in self.associations)
+
+    def _may_have_trained(self) -> list[Source]:
+        """Models of the sequence that declare what they were trained on, and nothing that was held out."""
+        return [
+            source
+            for source in self.chosen.sources
+            if source.leakage and not source.held_out and Evidence.SEQUENCE in source.evidence.values()
+        ]
 
 
 def write_report(result: Result, folder: Path) -> list[Path]:
@@ -43,7 +155,9 @@ def write_report(result: Result, folder: Path) -> list[Path]:
     Parameters
     ----------
     result : Result
+        The evaluation.
     folder : Path
+        Must exist.
 
     Returns
     -------
@@ -52,120 +166,123 @@ def write_report(result: Result, folder: Path) -> list[Path]:
 
     Raises
     ------
+    MissingPackageError
+        When matplotlib is not installed.
     OutputError
-        When one cannot be written.
+        When a file cannot be written.
     """
-    return write_page(folder, TITLE, list(_sections(result)))
-
-
-def _sections(result: Result) -> Iterator[Section]:
-    common, own = result.found.of(COMMON), result.found.of(OWN)
     order = _order(result)
-    yield _summary(result, order)
-    if common:
-        blocks: tuple[Block, ...] = (_COMPARED, _metrics_table(common, order), *_pictures(result, order))
-        yield Section("Scores compared", blocks)
-    if any(one.stratum == ALL for one in result.found.differences):
-        yield _differences(result, order)
-    yield _coverage(result)
-    if own:
-        yield Section("Each score on all variants that it has", (_APART, _metrics_table(own, order)))
-    yield _knowledge(result)
-    yield _method(result)
-    yield Section("Inputs and options", (settings_table(_settings(result)),))
-
-
-_COMPARED = (
-    "On the variants that all scores have, so that the numbers of a table can be compared with each other. "
-    "In brackets 95 % intervals; chance is what a random order of the variants gives on average."
-)
-_APART = (
-    "Each score on the labelled variants that it has, whatever the others have. The variants differ from "
-    "score to score: these numbers say how a score does where it can be had, and **are not to be compared**."
-)
+    title, sections = prose.rendered(_REPORT, _values(result, order), _figures(result, order))
+    return write_page(folder, title, sections)
 
 
 def _order(result: Result) -> list[str]:
     """The scores, that with the highest AUPRC first."""
-    areas = {one.score: one.value for one in result.found.of(COMMON, ALL) if one.metric == "auprc"}
+    areas = {one.score: one.value for one in result.evaluation.of(COMMON, ALL) if one.metric == "auprc"}
     return sorted(result.chosen.columns, key=lambda name: -areas.get(name, 0.0))
 
 
-def _summary(result: Result, order: list[str]) -> Section:
-    counts = result.labels.counts
-    blocks = [
-        f"{len(result.labels.table):,} labelled variants, {counts['positive']:,} of them positive, and "
-        f"{len(order):,} {'score' if len(order) == 1 else 'scores'}."
-    ]
-    for metric, group in by_metric(result.found.of(COMMON, ALL)).items():
-        best = max(group, key=lambda one: one.value)
-        blocks.append(
-            f"Highest {METRICS[metric]}: **{best.score}**, {_number(best)}; chance gives "
-            f"{decimal(best.chance)}."
-        )
-    blocks += [f"**Mind:** {note}." for note in result.notes]
-    return Section("In short", tuple(blocks))
+def _values(result: Result, order: Sequence[str]) -> dict[str, Any]:
+    evaluation, provenance = result.evaluation, result.provenance
+    common, own = evaluation.of(COMMON), evaluation.of(OWN)
+    by_chromosome = by_metric(evaluation.of(COMMON, ALL)).get("auprc_by_chromosome", [])
+    counted = max((one.units for one in by_chromosome), default=0)
+    region = f"{BLOCK_BP // 1_000_000} Mb"
+    return {
+        "labelled": len(result.labels.table),
+        "counts": result.labels.counts,
+        "scores": order,
+        "circular": result.circular,
+        "best": _best(result),
+        "cautions": result.cautions,
+        "metrics": _metrics_table(result, common, order) if common else None,
+        "shown": min(len(order), len(COLOURS)),
+        "differences": _differences(evaluation, order),
+        "lowest_p": 2 / (provenance["resamples"] + 1),
+        "not_found": result.scores.not_found,
+        "score_rows": result.scores.rows,
+        "coverage": _coverage(result),
+        "own": _metrics_table(result, own, order) if own else None,
+        "sources": _sources(result.chosen.sources) if result.chosen.sources else None,
+        "silent": [name for name in result.chosen.columns if result.chosen.source(name) is None],
+        "held_out": result.held_out,
+        "held_out_was_asked_for": result.held_out_was_asked_for,
+        "chromosomes": evaluation.chromosomes,
+        "chromosomes_left_out": evaluation.chromosomes - counted,
+        "resamples": provenance["resamples"],
+        "resampled": evaluation.resampled,
+        "clusters": evaluation.clusters,
+        "regions": "" if evaluation.resampled.endswith(region) else region,
+        "settings": settings_table(_settings(result)),
+    }
+
+
+def _figures(result: Result, order: Sequence[str]) -> prose.Figures:
+    measures, curves = result.evaluation.of(COMMON), result.evaluation.curves
+    shown = order[: len(COLOURS)]
+    return {
+        "overview": lambda: png(plots.overview(measures, order)),
+        "precision_recall": lambda: png(plots.precision_recall(curves, measures, shown)),
+        "roc": lambda: png(plots.roc(curves, measures, shown)),
+    }
+
+
+def _best(result: Result) -> list[dict[str, str]]:
+    """Of each metric the best score that is not circular."""
+    best = []
+    for metric, group in by_metric(result.evaluation.of(COMMON, ALL)).items():
+        others = [one for one in group if one.score not in result.circular]
+        if others:
+            one = max(others, key=lambda one: one.value)
+            best.append(
+                {
+                    "metric": METRICS[metric],
+                    "score": one.score,
+                    "number": _number(one),
+                    "chance": decimal(one.chance),
+                }
+            )
+    return best
 
 
 def _number(one: Measure) -> str:
     return with_interval(decimal, one.value, one.low, one.high)
 
 
-def _metrics_table(measures: tuple[Measure, ...], order: list[str]) -> Table:
+def _metrics_table(result: Result, measures: Sequence[Measure], order: Sequence[str]) -> Table:
     shown, strata = by_metric(measures), strata_of(measures)
-    found = {(one.stratum, one.score, one.metric): one for one in measures}
+    cells = {(one.stratum, one.score, one.metric): one for one in measures}
     rows: list[tuple[str, ...]] = []
     for stratum in strata:
         if len(strata) > 1:
             rows.append((STRATA[stratum].capitalize(),))
         for name in order:
-            ones = [found.get((stratum, name, metric)) for metric in shown]
+            ones = [cells.get((stratum, name, metric)) for metric in shown]
             if any(ones):
                 first = next(one for one in ones if one)
                 numbers = (_number(one) if one else "" for one in ones)
-                rows.append((name, f"{first.variants:,}", f"{first.positives:,}", *numbers))
+                marked = f"{name} (circular)" if name in result.circular else name
+                rows.append((marked, f"{first.variants:,}", f"{first.positives:,}", *numbers))
         if measures[0].rows == COMMON:
-            ones = [found.get((stratum, order[0], metric)) for metric in shown]
+            ones = [cells.get((stratum, order[0], metric)) for metric in shown]
             rows.append(("chance", "", "", *(decimal(one.chance) if one else "" for one in ones)))
     return Table(("score", "variants", "positive", *(METRICS[metric] for metric in shown)), tuple(rows))
 
 
-def _pictures(result: Result, order: list[str]) -> Iterator[Picture]:
-    measures, curves = result.found.of(COMMON), result.found.curves
-    caption = (
-        "All metrics with their 95 % intervals, on the variants that all scores have. A grey stroke is what "
-        "a random order gives on average."
-    )
-    yield Picture("overview", png(plots.overview(measures, order)), caption)
-    shown = order[: len(COLOURS)]
-    fewer = f" The {len(shown)} scores with the highest AUPRC are shown." if len(shown) < len(order) else ""
-    caption = f"Precision over recall. Dotted: the share of positives.{fewer}"
-    yield Picture("precision_recall", png(plots.precision_recall(curves, measures, shown)), caption)
-    caption = f"Recall over the false positive rate. Dotted: chance.{fewer}"
-    yield Picture("roc", png(plots.roc(curves, measures, shown)), caption)
-
-
-def _differences(result: Result, order: list[str]) -> Section:
-    """Each pair once, that with the higher AUPRC first."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for one in result.found.differences:
+def _differences(evaluation: Evaluation, order: Sequence[str]) -> Table:
+    """Each pair once, the score with the higher AUPRC first."""
+    pairs: dict[tuple[str, str], dict[str, str]] = {}
+    for one in evaluation.differences:
         if one.stratum == ALL:
             turned = order.index(one.first) > order.index(one.second)
             pair = (one.second, one.first) if turned else (one.first, one.second)
-            found.setdefault(pair, {})[one.metric] = _difference(one, turned)
-    shown = [metric for metric in METRICS if any(metric in cells for cells in found.values())]
+            pairs.setdefault(pair, {})[one.metric] = _difference(one, turned)
+    shown = [metric for metric in METRICS if any(metric in cells for cells in pairs.values())]
     rows = tuple(
-        (f"{pair[0]} less {pair[1]}", *(found[pair].get(metric, "") for metric in shown))
-        for pair in sorted(found, key=lambda pair: [order.index(name) for name in pair])
+        (f"{pair[0]} less {pair[1]}", *(pairs[pair].get(metric, "") for metric in shown))
+        for pair in sorted(pairs, key=lambda pair: [order.index(name) for name in pair])
     )
-    text = (
-        "On the variants that all scores have, all chromosomes, under the same resamples for both scores: "
-        "the difference, its 95 % interval and the two-sided bootstrap p-value, which is not corrected for "
-        f"the number of pairs, {len(rows):,}, and never below {2 / (result.made_by['resamples'] + 1):.2g}. "
-        "paired.tsv has the other strata too."
-    )
-    table = Table(("difference", *(METRICS[metric] for metric in shown)), rows)
-    return Section("Differences between scores", (text, table))
+    return Table(("difference", *(METRICS[metric] for metric in shown)), rows)
 
 
 def _difference(one: Difference, turned: bool) -> str:
@@ -176,10 +293,10 @@ def _difference(one: Difference, turned: bool) -> str:
     return with_interval(lambda number: f"{number:+.3f}", value, low, high) + p
 
 
-def _coverage(result: Result) -> Section:
+def _coverage(result: Result) -> Table:
     rows = []
     for name in (*result.chosen.columns, None):
-        one = result.found.count(name)
+        one = result.evaluation.count(name)
         absent = result.scores.absent[name] if name is not None else {}
         rows.append(
             (
@@ -189,88 +306,19 @@ def _coverage(result: Result) -> Section:
                 listed(f"{count:,} {reason}" for reason, count in absent.items()),
             )
         )
-    counts = result.labels.counts
-    text = (
-        f"Labels: {counts['rows']:,} rows; {counts['without_label']:,} without a label, "
-        f"{counts['repeated']:,} of a variant that has another row, {counts['between_limits']:,} neither "
-        f"positive nor negative; {counts['positive']:,} positive and {counts['negative']:,} negative "
-        f"variants. {result.scores.not_found:,} of them have no row in the table of scores, which has "
-        f"{result.scores.rows:,} rows."
+    header = ("score", "labelled variants", "positive ones", "why others have none")
+    return Table(header, tuple(rows), numbers=False)
+
+
+def _sources(sources: Sequence[Source]) -> Table:
+    rows = tuple(
+        (one.label, one.name, ", ".join(one.held_out) or "not declared", one.leakage or "not declared")
+        for one in sources
     )
-    table = Table(
-        ("score", "labelled variants", "positive ones", "why others have none"), tuple(rows), numbers=False
-    )
-    return Section("Coverage", (text, table))
-
-
-def _knowledge(result: Result) -> Section:
-    """What the models may have known of the labels."""
-    blocks: list[str | Table] = []
-    if result.chosen.sources:
-        rows = tuple(
-            (one.label, one.name, ", ".join(one.held_out) or "not said", one.leakage or "not said")
-            for one in result.chosen.sources
-        )
-        header = ("model", "what it is", "held out", "what it may have seen")
-        blocks += ["As the models declare themselves:", Table(header, rows, numbers=False)]
-    silent = [name for name in result.chosen.columns if result.chosen.source(name) is None]
-    if silent:
-        blocks.append(
-            f"Nothing is declared of {', '.join(silent)}: find out on which variants and labels they were "
-            "fitted."
-        )
-    if result.held_out:
-        who = (
-            "as was asked for"
-            if result.held_out_was_asked_for
-            else "which each model held out that says what it held out"
-        )
-        blocks.append(
-            f"Looked at apart are the chromosomes {', '.join(result.held_out)}, {who}. A model that held out "
-            "others, or says nothing, may have been fitted on them."
-        )
-    blocks.append(_CIRCLES)
-    return Section("What the models may have known", tuple(blocks))
-
-
-_CIRCLES = (
-    "Labels from fine-mapping are circular for scores from fine-mapping and associations, such as PIPs, "
-    "Bayes factors and p-values, and for models that were trained on PIPs of the same loci. Where variants "
-    "were picked near known genes or marks, scores that were trained on these are favoured."
-)
-
-
-def _method(result: Result) -> Section:
-    made_by = result.made_by
-    apart = (
-        f"; variants outside of them go by regions of {BLOCK_BP // 1_000_000} Mb"
-        if result.found.resampled != "regions of 1 Mb"
-        else ""
-    )
-    left = result.found.chromosomes - max(
-        (one.units for one in result.found.of(COMMON, ALL) if one.metric == "auprc_by_chromosome"), default=0
-    )
-    return Section(
-        "How it was measured",
-        (
-            "**AUPRC** is average precision as scikit-learn defines it; **AUROC** counts ties half. "
-            "Chance is what a random order gives on average: of AUROC 0.5; of AUPRC more than the share of "
-            "positives, which a constant score has, and the more so the fewer variants there are.",
-            "**AUPRC by chromosome**, the metric of TraitGym, is the mean of the chromosomes' average "
-            "precisions, weighted by their numbers of variants. Chromosomes without a positive or without a "
-            "negative variant, for which it would be 0 or 1 whatever the score, are left out "
-            f"({left} of {result.found.chromosomes}).",
-            "**Top-1** is the share of blocks, or matched groups, in which a positive variant comes first. "
-            "Those count that have both classes; ties are in random order, by expectation.",
-            f"**Intervals** are 2.5 % and 97.5 % quantiles of {made_by['resamples']:,} resamples of whole "
-            f"{result.found.resampled} ({result.found.clusters:,}), for variants of one are not independent"
-            f"{apart}. metrics.tsv also has standard errors as TraitGym has them: of single variants drawn "
-            "within each class, and, for AUPRC by chromosome, of whole chromosomes.",
-        ),
-    )
+    return Table(("model", "what it is", "held out", "what it may have seen"), rows, numbers=False)
 
 
 def _settings(result: Result) -> dict[str, object]:
     kept = ("mifm_kipoi", "scores", "comparison", "labels", "columns", "pip_limits", "lower_is_better")
     more = ("held_out", "resampled", "clusters", "resamples", "seed")
-    return {name: result.made_by[name] for name in (*kept, *more) if result.made_by[name]}
+    return {name: result.provenance[name] for name in (*kept, *more) if result.provenance[name]}

@@ -11,7 +11,6 @@ from typing import Any
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.evaluation.ranking.evaluate import evaluate
 from mifm_kipoi.evaluation.ranking.labels import LabelOptions, Labels, read_labels
-from mifm_kipoi.evaluation.ranking.notes import Result
 from mifm_kipoi.evaluation.ranking.records import (
     ALL,
     COMMON,
@@ -22,6 +21,7 @@ from mifm_kipoi.evaluation.ranking.records import (
     by_metric,
     table,
 )
+from mifm_kipoi.evaluation.ranking.report import Result, write_report
 from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores, choose_columns, read_scores
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports.page import decimal, with_interval
@@ -77,8 +77,6 @@ class RankingRun:
             cannot be written.
         """
         _need_matplotlib()
-        from mifm_kipoi.evaluation.ranking.report import write_report
-
         labels = read_labels(self.labels, self.label_options)
         chosen = choose_columns(self.scores, self.columns, self.lower)
         same = self.scores.resolve() == self.labels.resolve()
@@ -98,8 +96,8 @@ class RankingRun:
         ]
         result = Result(labels, chosen, scores, found, held_out, self.held_out is not None, made_by)
         written += write_report(result, self.folder)
-        written.append(self._write_manifest({**made_by, "notes": result.notes}))
-        return [*_summary(found), *result.notes, f"written: {', '.join(str(path) for path in written)}"]
+        written.append(self._write_manifest({**made_by, "notes": result.cautions}))
+        return [*_summary(found), *result.cautions, f"written: {', '.join(str(path) for path in written)}"]
 
     def _made_by(
         self, labels: Labels, chosen: Chosen, scores: Scores, found: Evaluation, held_out: Sequence[str]

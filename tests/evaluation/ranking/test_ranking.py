@@ -17,8 +17,8 @@ from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.evaluate import clusters_of, evaluate
 from mifm_kipoi.evaluation.ranking.labels import LabelOptions, Labels, read_labels
-from mifm_kipoi.evaluation.ranking.notes import Result
 from mifm_kipoi.evaluation.ranking.records import COMMON, OWN, Evaluation, Measure
+from mifm_kipoi.evaluation.ranking.report import Result
 from mifm_kipoi.evaluation.ranking.run import RankingRun
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen, Scores, Source, choose_columns, read_scores
 from mifm_kipoi.statistics.ranking import (
@@ -425,7 +425,7 @@ def test_a_comparison_is_evaluated(
     assert {len(manifest[name]["sha256"]) for name in ("scores", "labels", "comparison")} == {64}
     report = (tmp_path / "out" / "report.md").read_text()
     assert "trained on blood" in report
-    assert "the chromosomes 9, which each model held out" in report
+    assert "chromosomes 9, which every model" in report
     page = (tmp_path / "out" / "report.html").read_text()
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     names = ["overview", "precision_recall", "roc"]
@@ -445,12 +445,57 @@ def test_models_that_held_out_nothing_together(tmp_path: Path, labels: pd.DataFr
     found = run(path, truth, tmp_path / "out")
     assert found["held_out"] == []
     assert (
-        "no chromosome was held out by all models that say what they held out: net 9; pips X"
+        "no chromosome was held out by all models that declare held-out chromosomes: net 9; pips X"
         in found["notes"]
     )
     assert run(path, truth, tmp_path / "out", held_out=("chrX",))["held_out"] == ["X"]
     assert run(path, truth, tmp_path / "out", columns=("net.first",))["held_out"] == ["9"]
     assert run(path, truth, tmp_path / "out", columns=("net.first",), held_out=())["held_out"] == []
+
+
+def section(folder: Path, title: str) -> str:
+    return (folder / "report.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_report_names_the_best_score_that_is_not_circular(tmp_path: Path, labels: pd.DataFrame) -> None:
+    """A PIP that finds labels made of PIPs is no result, however high its numbers are."""
+    path = write_comparison(tmp_path / "c", labels)
+    table = pd.read_parquet(path)
+    table["pips.first"] = labels["positive"].astype(float)
+    table.to_parquet(path)
+    truth = write_labels(tmp_path / "l.tsv", labels, pip=labels["positive"] * 0.95)
+    out = tmp_path / "out"
+    run(path, truth, out, label_options=LabelOptions(pip="pip"))
+    short = section(out, "In short")
+    assert "Highest AUPRC of the scores that are not circular: **net.first**, 0." in short
+    assert "**pips.first**" not in short
+    assert "same kind of evidence as the labels: pips.first" in short
+    rows = re.findall(r"^\| (\S+ ?\S*) \| 3\d\d ", section(out, "Scores compared"), re.MULTILINE)
+    assert rows == ["pips.first (circular)", "net.first"]
+    # Of labels that are not made of PIPs it is a result.
+    run(path, truth, out)
+    short = section(out, "In short")
+    assert "Highest AUPRC: **pips.first**, 1.000" in short
+    assert "circular" not in short
+    run(path, truth, out, label_options=LabelOptions(pip="pip"), columns=("pips.first",))
+    short = section(out, "In short")
+    assert "**All scores are circular:**" in short
+    assert "Highest" not in short
+
+
+def test_models_that_may_know_the_labels_are_named(tmp_path: Path, labels: pd.DataFrame) -> None:
+    path = write_comparison(tmp_path / "c", labels, pips=["9"])
+    manifest = json.loads((path.parent / "comparison.json").read_text())
+    manifest["models"][0]["declaration"]["window"] = 512
+    (path.parent / "comparison.json").write_text(json.dumps(manifest))
+    truth = write_labels(tmp_path / "l.tsv", labels)
+    (note,) = (note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note)
+    assert note.startswith("net may have been trained on these labels")
+    assert note.endswith(": trained on blood")
+    assert f"**Caution:** {note}." in section(tmp_path / "out", "In short")
+    manifest["models"][0]["declaration"]["held_out"] = ["9"]
+    (path.parent / "comparison.json").write_text(json.dumps(manifest))
+    assert not [note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note]
 
 
 def test_labels_without_a_row_of_scores_are_told(tmp_path: Path, labels: pd.DataFrame) -> None:
@@ -465,7 +510,7 @@ def test_labels_without_a_row_of_scores_are_told(tmp_path: Path, labels: pd.Data
     (note,) = (note for note in found["notes"] if "have no row" in note)
     assert note == (
         "8 of 400 labelled variants have no row in the table of scores; 3 of them are there with REF and ALT "
-        "exchanged"
+        "swapped"
     )
     by_score = {row["score"]: row for row in found["strata"]}
     assert (by_score["pips.first"]["labelled"], by_score["pips.first"]["scored"]) == (400, 392)
