@@ -70,8 +70,7 @@ def _blood_traits(options: argparse.Namespace) -> None:
     variants = write_variants(rows, vcf, associations)
     specs = [*parse_specs(_available(options.models)), Spec("p_value", "pvalue", str(associations))]
     run = ComparisonRun(vcf, Path(options.fasta), specs, folder / "comparison")
-    for line in run():
-        print(line)
+    run.run(print)
     scores = pd.read_parquet(folder / "comparison" / "scores.parquet")
     manifest = json.loads((folder / "comparison" / "comparison.json").read_text())
     columns = [
@@ -134,4 +133,4 @@ def _kircher(options: argparse.Namespace) -> None:
         specs=parse_specs(_available(options.models)),
         fasta=options.fasta and Path(options.fasta),
     )
-    print(*run(), sep="\n")
+    print(*run.run().summary, sep="\n")

@@ -36,9 +36,10 @@ class MIFMBaseline:
     ----------
     weights : str
         Name or path (:func:`mifm_kipoi.load_weights`).
-    compute : Machine
+    compute : ComputeOptions, optional
+        Where and how it computes.
     max_n_fraction : float
-        See :func:`mifm_kipoi.cut_windows`.
+        Largest fraction of N in a window that is scored (:func:`mifm_kipoi.cut_windows`).
     """
 
     chunk_size = CHUNK
@@ -51,29 +52,29 @@ class MIFMBaseline:
     ) -> None:
         self._options = ScoringOptions(weights=(weights,), max_n_fraction=max_n_fraction)
         self._weights = load_weights(weights)
-        self._machine = compute or ComputeOptions()
+        self._compute = compute or ComputeOptions()
         self._scorer: tuple[Genome, Scorer] | None = None
 
     @property
     def weights(self) -> Weights:
-        """Those of the network."""
+        """The weights of the network."""
         return self._weights
 
     @property
     def compute(self) -> ComputeOptions:
-        """Where it computes."""
-        return self._machine
+        """Where and how it computes."""
+        return self._compute
 
     def with_max_n_fraction(self, fraction: float) -> MIFMBaseline:
         """The same with another limit on N in windows."""
-        return MIFMBaseline(self._options.weights[0], self._machine, fraction)
+        return MIFMBaseline(self._options.weights[0], self._compute, fraction)
 
     @property
     def device(self) -> str:
         """The type of the device."""
         from mifm_kipoi.network.inference import find_device
 
-        return find_device(self._machine.device).type
+        return find_device(self._compute.device).type
 
     @property
     def declaration(self) -> Declaration:
@@ -117,13 +118,30 @@ class MIFMBaseline:
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
         """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`."""
         if self._scorer is None or self._scorer[0] is not genome:
-            device, batch_size = self._machine.device, self._machine.batch_size
+            device, batch_size = self._compute.device, self._compute.batch_size
             self._scorer = genome, Scorer(genome, self._options, device, batch_size, [self._weights])
         scored = self._scorer[1](variants)
         columns = {name: scored.columns[name].astype(np.float64) for name in SCORES}
         return ScoredVariants(
             variants, scored.status, {**columns, "mifm_abs_delta": np.abs(columns["mifm_delta"])}
         )
+
+
+def find_mifm(argument: str) -> None:
+    """See :attr:`mifm_kipoi.baselines.specs.Kind.finder`.
+
+    Raises
+    ------
+    WeightsError
+        When there are no such weights.
+    """
+    load_weights(argument or EMBEDDED)
+
+
+def find_published(argument: str) -> None:
+    """As :func:`find_mifm`."""
+    assert not argument
+    load_weights(PUBLISHED)
 
 
 def open_mifm(argument: str, compute: ComputeOptions) -> MIFMBaseline:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import concurrent.futures.process
 import contextlib
 import dataclasses
 import datetime
 import json
-import multiprocessing
 import os
 import re
 import resource
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mifm_kipoi.baselines.networks.background import read_background
 from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
-from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
+from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions, Declaration
 from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION
-from mifm_kipoi.errors import OptionError, WorkerError
+from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
+from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.scoring.formats.parquet import Parquet
 from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.records import read_chunks
 from mifm_kipoi.scoring.run import publish, read_manifest
-from mifm_kipoi.scoring.workers import end_with_parent, set_threads
+from mifm_kipoi.scoring.workers import in_own_process, set_threads
 from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
 from mifm_kipoi.support.files import sha256_of, writing
 from mifm_kipoi.support.progress import Progress
+from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
 
@@ -42,28 +41,116 @@ class ExactParquet(Parquet):
     number_type: ClassVar[str] = "float64"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelRun:
+    """What all runs of models share: how they compute. None of it but the mismatches decides a result.
+
+    Parameters
+    ----------
+    compute : ComputeOptions
+        Device and batch size.
+    threads : int, optional
+        Threads of PyTorch; by default all cores.
+    max_mismatch_fraction : float
+        Fraction of REF alleles that may differ from the FASTA, beyond the few
+        (:func:`mifm_kipoi.stream_windows`).
+    progress : bool, optional
+        Show progress on standard error; by default where it is a terminal.
+    """
+
+    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
+    threads: int | None = None
+    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
+    progress: bool | None = None
+
+    def set_threads(self) -> None:
+        """Set the threads of PyTorch in this process."""
+        set_threads(self.threads or os.cpu_count() or 1)
+
+
 @dataclasses.dataclass(frozen=True)
-class BaselineRun:
+class FolderRun(ModelRun):
+    """What runs of several models on the same variants share.
+
+    Parameters
+    ----------
+    variants, fasta : Path
+        VCF or BCF file that can be read again; reference genome.
+    specs : sequence of Spec
+        The models.
+    folder : Path
+        Of the outputs; made where it is missing.
+    compute, threads, max_mismatch_fraction, progress
+        See :class:`ModelRun`.
+    """
+
+    variants: Path
+    fasta: Path
+    specs: Sequence[Spec]
+    folder: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineResult:
+    """A scored file.
+
+    Parameters
+    ----------
+    label : str
+        Of the baseline.
+    output : Path
+        The table of scores.
+    declaration : Declaration
+        What the baseline says of itself.
+    rows : int
+        Variants.
+    status : dict of str to int
+        Variants by status, the most frequent first.
+    seconds : float
+        Time that it took in all runs, with reading weights and tables.
+    peak_bytes : int
+        The most memory that the process held at one time; 0 where that is not known.
+    device : str
+        Where it computed.
+    manifest : dict of plain JSON types
+        All of this and the identity of the run, as ``OUTPUT.json`` has it.
+    """
+
+    label: str
+    output: Path
+    declaration: Declaration
+    rows: int
+    status: dict[str, int]
+    seconds: float
+    peak_bytes: int
+    device: str
+    manifest: dict[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """What was done, in a line of text."""
+        scored = self.status.get(Status.OK, 0)
+        return f"{self.label}: {scored:,} of {self.rows:,} variants in {self.seconds:,.1f} s"
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineRun(ModelRun):
     """What to score with which baseline, and into which file.
 
     Parameters
     ----------
     spec : Spec
+        The baseline.
     variants, fasta : Path
         VCF or BCF file that can be read again; reference genome.
     output : Path
         Parquet file: ``chrom, pos, id, ref, alt``, the scores, ``status``, a row for each variant.
     inputs : dict of plain JSON types
         Names and checksums of the variants and the genome (:func:`described_inputs`).
-    compute : Machine
     background : Path, optional
         Moments of the tracks, for a network (:mod:`mifm_kipoi.baselines.networks.background`).
-    threads : int, optional
-        Threads of PyTorch; by default all cores.
-    max_mismatch_fraction : float
-        See :func:`mifm_kipoi.stream_windows`.
-    progress : bool, optional
-        Show progress; by default on a terminal.
+    compute, threads, max_mismatch_fraction, progress
+        See :class:`ModelRun`.
     """
 
     spec: Spec
@@ -71,46 +158,31 @@ class BaselineRun:
     fasta: Path
     output: Path
     inputs: dict[str, Any]
-    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
     background: Path | None = None
-    threads: int | None = None
-    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
-    progress: bool | None = None
 
-    def apart(self) -> dict[str, Any]:
+    def run_apart(self) -> BaselineResult:
         """Run in a process of its own, so that memory is measured and given back.
-
-        Returns
-        -------
-        dict of plain JSON types
-            As from a call.
 
         Raises
         ------
         MIFMError
-            As from a call.
+            As :meth:`run` does.
         WorkerError
             When the process was killed.
         """
-        context = multiprocessing.get_context("spawn")
-        try:
-            with concurrent.futures.ProcessPoolExecutor(
-                1, mp_context=context, initializer=end_with_parent
-            ) as pool:
-                return pool.submit(self).result()
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise WorkerError(
-                f"the process of {self.spec.label} was killed, most likely for the memory that it took; the "
-                "same command goes on where it ended. Use a smaller --batch-size"
-            ) from error
+        return in_own_process(
+            self.run,
+            f"the process of {self.spec.label} was killed, most likely for the memory that it took; the same "
+            "command goes on where it ended. Use a smaller --batch-size",
+        )
 
-    def __call__(self) -> dict[str, Any]:
+    def run(self, on_progress: Callable[[str], None] | None = None) -> BaselineResult:
         """Score what is not scored yet; write the table and its manifest.
 
-        Returns
-        -------
-        dict of plain JSON types
-            The manifest: version, declaration, inputs, counts by status, time, memory.
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets a line of text when all is scored.
 
         Raises
         ------
@@ -118,10 +190,30 @@ class BaselineRun:
             When an input cannot be read, or the output cannot be written. What a network scored is kept, and
             the next run goes on with it.
         """
+        result = self._result(self._manifest())
+        if on_progress:
+            on_progress(result.summary)
+        return result
+
+    def _result(self, manifest: dict[str, Any]) -> BaselineResult:
+        return BaselineResult(
+            label=self.spec.label,
+            output=self.output,
+            declaration=Declaration.from_dict(manifest["declaration"]),
+            rows=manifest["rows"],
+            status=manifest["status"],
+            seconds=manifest["seconds"],
+            peak_bytes=manifest["peak_bytes"],
+            device=manifest["device"],
+            manifest=manifest,
+        )
+
+    def _manifest(self) -> dict[str, Any]:
+        """That of a finished run, or of this one."""
         began = time.monotonic()
         baseline = self._opened()
         if baseline.declaration.window:
-            set_threads(self.threads or os.cpu_count() or 1)
+            self.set_threads()
         identity = self._identity(baseline)
         # What a table is refused for is counted from its first variant on, so nothing is kept of it.
         again = bool(baseline.declaration.window)
@@ -130,8 +222,8 @@ class BaselineRun:
         form = ExactParquet(baseline.declaration.columns, identity)
         with journal.locked():
             manifest = read_manifest(self.output)
-            done = all(manifest.get(key) == value for key, value in identity.items())
-            if done and self.output.exists() and manifest["output"]["sha256"] == sha256_of(self.output):
+            same = not differences({key: manifest.get(key) for key in identity}, identity)
+            if same and self.output.exists() and manifest["output"]["sha256"] == sha256_of(self.output):
                 journal.remove()
                 return manifest
             journal.begin(form.start(()), resume=True)
@@ -155,14 +247,14 @@ class BaselineRun:
             **self.inputs,
             "device": baseline.device,
         }
-        found: dict[str, Any] = json.loads(json.dumps(identity))
-        return found
+        plain: dict[str, Any] = json.loads(json.dumps(identity))
+        return plain
 
     def _score(self, baseline: Baseline, form: ExactParquet, journal: Journal) -> None:
         genome = Genome(self.fasta)
         if baseline.declaration.window:
             check_beginning(read_variants(self.variants), genome, self.max_mismatch_fraction)
-        # Runs of few variants say little of the whole file, of which the first were looked at before.
+        # Chunks of few variants say little of the whole file, whose first variants were checked above.
         check = ReferenceCheck(genome, self.max_mismatch_fraction, journal.statuses, CHUNK)
         with (
             VariantFile(self.variants) as file,
@@ -197,20 +289,17 @@ class BaselineRun:
 
 def described_inputs(variants: Path, fasta: Path) -> dict[str, Any]:
     """Names and checksums of the variants and the genome."""
-    return {
-        name: {"name": path.name, "sha256": sha256_of(path)}
-        for name, path in (("variants", variants), ("fasta", fasta))
-    }
+    return {"variants": described(variants), "fasta": described(fasta)}
 
 
 def peak_bytes() -> int:
-    """The most memory that this process held at once.
+    """The most memory that this process held at one time, in bytes.
 
-    What :mod:`resource` says begins, on Linux, with the peak of the process that started this one, so the
+    On Linux, what :mod:`resource` says begins with the peak of the process that started this one, so the
     system's own count is read where there is one.
     """
     status = Path("/proc/self/status")
-    if status.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
-        return int(found[1]) * 1024
+    if status.exists() and (line := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
+        return int(line[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,4 +1,7 @@
-"""Baselines by the names that users give them: ``[LABEL=]KIND[:ARGUMENT]``."""
+"""The kinds of baselines, and baselines by the names that users give them: ``[LABEL=]KIND[:ARGUMENT]``.
+
+Importing this loads no network and no reader of tables, so that the help of commands can show the kinds.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,135 @@ import importlib.util
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mifm_kipoi.baselines.kinds import KINDS
-from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.errors import InputError, MIFMError, OptionError
 from mifm_kipoi.support.packages import missing_package
 
+if TYPE_CHECKING:
+    from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of baseline.
+
+    Parameters
+    ----------
+    opener : str
+        ``module:function`` in this package; the function takes the argument and a ComputeOptions.
+    argument : str
+        What follows the colon, as the help names it, in brackets where it may be left out; empty where
+        nothing follows.
+    meaning : str
+        What the kind is, for the help.
+    package : str
+        What must be installed beside this package, if anything; the extra of this package that brings it
+        has the name of the kind.
+    tracks : bool
+        Whether it has tracks, which a background normalises.
+    finder : str
+        ``module:function`` in this package; the function takes the argument and finds what the opener reads,
+        in little time and memory, or raises what the opener would. Empty where there is nothing to find.
+    reads_file : bool
+        Whether the argument begins with the path of a file or folder.
+    """
+
+    opener: str
+    argument: str
+    meaning: str
+    package: str = ""
+    tracks: bool = False
+    finder: str = ""
+    reads_file: bool = False
+
+
+KINDS = {
+    "mifm": Kind(
+        "mifm:open_mifm",
+        "[WEIGHTS]",
+        "MIFM, with the embedded weights or any name or path",
+        finder="mifm:find_mifm",
+    ),
+    "published": Kind(
+        "mifm:open_published", "", "MIFM with the published weights", finder="mifm:find_published"
+    ),
+    "enformer": Kind(
+        "networks.enformer:open_enformer",
+        "NAME_OR_FOLDER[:WINDOW]",
+        "Enformer",
+        "enformer_pytorch",
+        tracks=True,
+        finder="networks.enformer:find_enformer",
+    ),
+    "basenji2": Kind(
+        "networks.basenji2:open_basenji2",
+        "[FILE_OR_FOLDER][:WINDOW]",
+        "Basenji2",
+        "basenji2_pytorch",
+        tracks=True,
+        finder="networks.basenji2:find_basenji2",
+    ),
+    "borzoi": Kind(
+        "networks.borzoi:open_borzoi",
+        "NAME_OR_FOLDER[:WINDOW]",
+        "Borzoi",
+        "borzoi_pytorch",
+        tracks=True,
+        finder="networks.borzoi:find_borzoi",
+    ),
+    "kipoi": Kind(
+        "networks.kipoi_models:open_kipoi",
+        "MODEL[@SOURCE][:FUNCTION]",
+        "any Kipoi model of sequence",
+        tracks=True,
+        finder="networks.kipoi_models:find_kipoi",
+    ),
+    "enformer-sad": Kind(
+        "tables.enformer_sad:open_enformer_sad",
+        "FILE_OR_FOLDER",
+        "Enformer's published effects",
+        reads_file=True,
+    ),
+    "cadd": Kind(
+        "tables.cadd:open_cadd",
+        "FILE",
+        "CADD's scores of all SNVs or indels, with a tabix index",
+        reads_file=True,
+    ),
+    "table": Kind(
+        "tables.columns:open_table",
+        "FILE:COLUMN",
+        "a column of a table of variants, TSV, CSV or Parquet",
+        reads_file=True,
+    ),
+    "pvalue": Kind(
+        "tables.associations:open_p_values", "FILE", "1 - p of summary statistics", reads_file=True
+    ),
+    "abf": Kind(
+        "tables.associations:open_bayes_factors",
+        "FILE",
+        "Wakefield's Bayes factors of summary statistics",
+        reads_file=True,
+    ),
+    "causaldb": Kind(
+        "tables.finemapping:open_causaldb",
+        "FILE[:TOOL]",
+        "PIPs of CAUSALdb2's fine-mapping tools",
+        reads_file=True,
+    ),
+}
+"""Kinds of baselines by name."""
+
+
+def kind_usage(name: str) -> str:
+    """How a kind is asked for, as the help shows it: ``mifm[:WEIGHTS]``, ``cadd:FILE``."""
+    argument = KINDS[name].argument
+    if not argument:
+        return name
+    return f"{name}[:{argument[1:]}" if argument.startswith("[") else f"{name}:{argument}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +151,7 @@ class Spec:
     label : str
         Its name in tables and files.
     kind : str
-        A key of :data:`mifm_kipoi.baselines.kinds.KINDS`.
+        A key of :data:`KINDS`.
     argument : str
         What follows the colon; may be empty.
     """
@@ -41,33 +166,137 @@ class Spec:
         paths = (Path(":".join(words[:count])) for count in range(1, len(words) + 1))
         return [path for path in paths if path.name and path.exists()]
 
-    def check(self) -> None:
-        """Find out, without importing anything, whether what the baseline needs is installed.
+    def find(self) -> None:
+        """Find out, without opening the baseline, whether it can be had.
 
         Raises
         ------
         MissingPackageError
-            When it is not.
+            When a package that it needs is not installed.
+        OptionError
+            When the argument is impossible.
+        MIFMError
+            When its file, its weights or its model are not there.
         """
-        package = KINDS[self.kind].package
-        if package and importlib.util.find_spec(package) is None:
-            raise missing_package(package, self.kind)
+        kind = KINDS[self.kind]
+        if kind.package and importlib.util.find_spec(kind.package) is None:
+            raise missing_package(kind.package, self.kind)
+        if kind.reads_file and not self.files():
+            raise InputError(f"there is no file {self.argument!r}; expected {kind_usage(self.kind)}")
+        if kind.finder:
+            _function(kind.finder)(self.argument)
 
     def open(self, compute: ComputeOptions | None = None) -> Baseline:
         """Read what the baseline needs, such as its weights.
+
+        Parameters
+        ----------
+        compute : ComputeOptions, optional
+            Where and how it computes.
 
         Raises
         ------
         MIFMError
             When something is missing or cannot be read.
         """
-        module, function = KINDS[self.kind].place.split(":")
-        found = importlib.import_module(f"mifm_kipoi.baselines.{module}")
-        baseline: Baseline = getattr(found, function)(self.argument, compute or ComputeOptions())
+        from mifm_kipoi.baselines.protocol import ComputeOptions
+
+        baseline: Baseline = _function(KINDS[self.kind].opener)(self.argument, compute or ComputeOptions())
         return baseline
 
     def __str__(self) -> str:
         return f"{self.label}={self.kind}" + (f":{self.argument}" if self.argument else "")
+
+
+def _function(name: str) -> Any:
+    module, function = name.split(":")
+    return getattr(importlib.import_module(f"mifm_kipoi.baselines.{module}"), function)
+
+
+@dataclasses.dataclass(frozen=True)
+class MissingModel:
+    """A model that was asked for and cannot be had.
+
+    Parameters
+    ----------
+    label, spec : str
+        Its name in tables and files; how it was asked for.
+    reason : str
+        Why it cannot be had, and what to do.
+    """
+
+    label: str
+    spec: str
+    reason: str
+
+
+class MissingModelsError(MIFMError):
+    """Models that cannot be had: packages, weights, files or models of Kipoi that are not there.
+
+    Parameters
+    ----------
+    missing : sequence of MissingModel
+        One or more.
+    advice : str
+        What to do, beside mending each.
+    """
+
+    def __init__(self, missing: Sequence[MissingModel], advice: str) -> None:
+        super().__init__(missing, advice)
+        self.missing = tuple(missing)
+        self.advice = advice
+
+    def __str__(self) -> str:
+        if len(self.missing) == 1:
+            (one,) = self.missing
+            return f"the model {one.spec} cannot be had: {one.reason}. {self.advice}"
+        lines = "\n".join(f"  {one.spec}: {one.reason}" for one in self.missing)
+        return f"{len(self.missing)} models cannot be had:\n{lines}\n{self.advice}"
+
+
+def find_missing(specs: Sequence[Spec]) -> list[MissingModel]:
+    """Which models cannot be had, found before anything is scored.
+
+    Parameters
+    ----------
+    specs : sequence of Spec
+        All that were asked for.
+
+    Raises
+    ------
+    OptionError
+        When an argument is impossible, which no installation mends.
+    """
+    missing = []
+    for spec in specs:
+        try:
+            spec.find()
+        except OptionError:
+            raise
+        except MIFMError as error:
+            missing.append(MissingModel(spec.label, str(spec), str(error)))
+    return missing
+
+
+def require_all(specs: Sequence[Spec], advice: str = "Leave out what cannot be had") -> None:
+    """Refuse models of which some cannot be had.
+
+    Parameters
+    ----------
+    specs : sequence of Spec
+        All that were asked for.
+    advice : str
+        What to do, beside mending each.
+
+    Raises
+    ------
+    MissingModelsError
+        Names all that cannot be had.
+    OptionError
+        When an argument is impossible.
+    """
+    if missing := find_missing(specs):
+        raise MissingModelsError(missing, advice)
 
 
 def parse_specs(texts: Sequence[str]) -> list[Spec]:
@@ -95,7 +324,9 @@ def parse_specs(texts: Sequence[str]) -> list[Spec]:
     labels = [spec.label.lower() for spec in specs]
     for spec in specs:
         if labels.count(spec.label.lower()) > 1:
-            raise OptionError(f"two models have the label {spec.label!r}; name them, as in A={spec.kind}:...")
+            raise OptionError(
+                f"two models have the label {spec.label!r}; give each its own, as in A={spec.kind}:..."
+            )
     return specs
 
 
@@ -104,12 +335,12 @@ def _parse(text: str) -> Spec:
     label, rest = (named[1], named[2]) if named else ("", text)
     kind, _, argument = rest.partition(":")
     if kind not in KINDS:
-        raise OptionError(f"{kind!r} in {text!r} is no kind of model; expected one of {', '.join(KINDS)}")
+        raise OptionError(f"{kind!r} in {text!r} is not a kind of model; expected one of {', '.join(KINDS)}")
     form = KINDS[kind].argument
     if argument and not form:
         raise OptionError(f"{text!r} has an argument; expected {kind} alone")
     if form and not form.startswith("[") and not argument:
-        raise OptionError(f"{text!r} has no argument; expected {kind}:{form}")
+        raise OptionError(f"{text!r} has no argument; expected {kind_usage(kind)}")
     return Spec(label or _label(kind, argument), kind, argument)
 
 

@@ -255,6 +255,19 @@ def add_compute(group: argparse._ActionsContainer, threads: str) -> None:
     )
 
 
+def add_intervals(parser: argparse.ArgumentParser) -> None:
+    """``--resamples`` and ``--seed``, in a group of their own."""
+    group = parser.add_argument_group("intervals")
+    group.add_argument(
+        "--resamples", type=positive, default=1000, metavar="N",
+        help="bootstrap resamples (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed", type=not_negative, default=1, metavar="N",
+        help="seed of the resamples (default: %(default)s)",
+    )  # fmt: skip
+
+
 def say(*lines: str) -> None:
     """Print lines on standard output."""
     for line in lines:

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from mifm_kipoi.commands.arguments import add_compute, add_max_mismatch_fraction, not_negative, positive, say
+from mifm_kipoi.commands.arguments import add_intervals, add_max_mismatch_fraction, say
+from mifm_kipoi.commands.models import add_model_run, add_models, model_run_options
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """``mifm compare``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Score the variants of a VCF or BCF file with several models and put them side by side: one table\n"
-        "(scores.parquet, scores.tsv.gz), coverage, correlations, overlap of the top, agreement within\n"
-        "blocks, time and memory, and a report (report.html). Models that were scored into DIR before are\n"
-        "not scored again.\n"
+        "Score the variants of a VCF or BCF file with several models, of which a column of a table is one,\n"
+        "and compare the scores: one table of all (scores.parquet, scores.tsv.gz), coverage, correlations,\n"
+        "overlap of the top, agreement within blocks, time and memory, and a report (report.html). Models\n"
+        "that were scored into DIR before are not scored again.\n"
         "'mifm compare background' fits what the tracks of networks are normalised with."
     )
-    parser.epilog = _kinds()
-    parser.add_argument("variants", help="VCF (plain, gzip, bgzip) or BCF file")
-    parser.add_argument("fasta", help="reference genome, plain or bgzip")
-    _add_models(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
+    _add_inputs(parser, "VCF (plain, gzip, bgzip) or BCF file", "folder of the outputs")
+    parser.add_argument(
+        "--skip-missing", action="store_true",
+        help="compare the other models where some cannot be had (a package, weights, a file, a model of "
+        "Kipoi that is not there), and name these in the report",
+    )  # fmt: skip
     parser.add_argument(
         "--background", metavar="DIR", help="folder that 'mifm compare background' wrote, to normalise tracks"
     )
     parser.add_argument("--blocks", metavar="BED", help="blocks, such as LD blocks (default: 100 kb each)")
     parser.add_argument(
-        "--locus", metavar="CHROM:START-END", help="what the regional view shows (default: the strongest)"
-    )
-    parser.add_argument(
-        "--resamples", type=positive, default=1000, metavar="N", help="of the intervals (default: 1000)"
-    )
-    parser.add_argument(
-        "--seed", type=not_negative, default=1, metavar="N", help="of the intervals (default: 1)"
-    )
-    _add_run(parser)
+        "--locus", metavar="CHROM:START-END",
+        help="what the regional view shows, 1-based, both ends inside (default: the locus of the lowest "
+        "p-value, else of the highest score)",
+    )  # fmt: skip
+    add_intervals(parser)
+    add_max_mismatch_fraction(add_model_run(parser))
     parser.set_defaults(run=_compare)
 
 
@@ -46,83 +46,50 @@ def add_background(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
         "Fit the mean and the standard deviation of each track's effects over the variants of a file,\n"
-        "common ones as a rule, and keep them as DIR/LABEL.safetensors for 'mifm compare --background DIR'."
+        "usually common ones, and keep them as DIR/LABEL.safetensors for 'mifm compare --background DIR'."
     )
-    parser.add_argument("variants", help="VCF (plain, gzip, bgzip) or BCF file of common variants")
-    parser.add_argument("fasta", help="reference genome, plain or bgzip")
-    _add_models(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the moments")
-    _add_run(parser)
+    _add_inputs(parser, "VCF (plain, gzip, bgzip) or BCF file of common variants", "folder of the moments")
+    add_max_mismatch_fraction(add_model_run(parser))
     parser.set_defaults(run=_background)
 
 
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--models", nargs="+", required=True, metavar="[LABEL=]KIND[:ARGUMENT]",
-        help="with commas or spaces between them",
-    )  # fmt: skip
+def _add_inputs(parser: argparse.ArgumentParser, variants: str, folder: str) -> None:
+    """What :class:`mifm_kipoi.baselines.run.FolderRun` takes; the arguments are help texts."""
+    parser.add_argument("variants", help=variants)
+    parser.add_argument("fasta", help="reference genome, plain or bgzip")
+    add_models(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help=folder)
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("run")
-    add_compute(group, "threads of PyTorch (default: all cores)")
-    group.add_argument(
-        "--batch-size", type=positive, metavar="N", help="windows at once (default: what fits the model)"
-    )
-    add_max_mismatch_fraction(group)
+def _inputs(options: argparse.Namespace) -> dict[str, Any]:
+    from mifm_kipoi.baselines.specs import parse_specs
 
-
-def _kinds() -> str:
-    from mifm_kipoi.baselines.kinds import KINDS
-
-    forms = {_form(name, kind.argument): kind.meaning for name, kind in KINDS.items()}
-    width = max(len(form) for form in forms)
-    return "models:\n" + "\n".join(f"  {form:{width}}  {meaning}" for form, meaning in forms.items())
-
-
-def _form(name: str, argument: str) -> str:
-    optional = argument.startswith("[")
-    return name + (f"[:{argument[1:]}" if optional else f":{argument}" if argument else "")
+    return {
+        "variants": Path(options.variants),
+        "fasta": Path(options.fasta),
+        "specs": parse_specs(options.models),
+        "folder": Path(options.output),
+        **model_run_options(options),
+    }
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.protocol import ComputeOptions
-    from mifm_kipoi.baselines.specs import parse_specs
     from mifm_kipoi.comparison.run import ComparisonRun
 
     run = ComparisonRun(
-        variants=Path(options.variants),
-        fasta=Path(options.fasta),
-        specs=parse_specs(options.models),
-        folder=Path(options.output),
+        **_inputs(options),
         blocks=options.blocks and Path(options.blocks),
         background=options.background and Path(options.background),
         locus=options.locus,
-        compute=ComputeOptions(options.device, options.batch_size),
-        threads=options.threads,
-        max_mismatch_fraction=options.max_mismatch_fraction,
         resamples=options.resamples,
         seed=options.seed,
-        progress=options.progress,
+        skip_missing=options.skip_missing,
     )
-    for line in run():
-        say(line)
+    files = run.run(say).files
+    say(f"written: {', '.join(map(str, files))}")
 
 
 def _background(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.protocol import ComputeOptions
-    from mifm_kipoi.baselines.specs import parse_specs
     from mifm_kipoi.comparison.backgrounds import BackgroundRun
 
-    run = BackgroundRun(
-        variants=Path(options.variants),
-        fasta=Path(options.fasta),
-        specs=parse_specs(options.models),
-        folder=Path(options.output),
-        compute=ComputeOptions(options.device, options.batch_size),
-        threads=options.threads,
-        max_mismatch_fraction=options.max_mismatch_fraction,
-        progress=options.progress,
-    )
-    for line in run():
-        say(line)
+    BackgroundRun(**_inputs(options)).run(say)

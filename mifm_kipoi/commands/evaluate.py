@@ -5,23 +5,29 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import fraction, not_negative, positive, say
+from mifm_kipoi.commands.arguments import add_former_spelling, add_intervals, add_list, fraction, say
 from mifm_kipoi.commands.mpra import add_mpra
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """``mifm evaluate``."""
-    parser.description = "Hold scores against what is known of variants."
-    commands = parser.add_subparsers(title="what is known", required=True, metavar="COMMAND")
-    _add_ranking(commands.add_parser("ranking", help="labels: which variants are causal, which are not"))
-    add_mpra(commands.add_parser("mpra", help="measured effects of exchanges in regulatory elements"))
+    parser.description = "Evaluate scores against labels or measured effects."
+    commands = parser.add_subparsers(title="evaluations", required=True, metavar="COMMAND")
+    _add_ranking(
+        commands.add_parser("ranking", help="how well scores rank variants that are labelled causal or not")
+    )
+    add_mpra(
+        commands.add_parser(
+            "mpra", help="how scores correlate with measured effects of substitutions in regulatory elements"
+        )
+    )
 
 
 def _add_ranking(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Measure how well scores rank labelled variants: AUPRC, AUROC, the mean AUPRC of chromosomes and "
         "top-1 accuracy within blocks and matched groups, each with a 95% interval, and the differences "
-        "between scores. Chromosomes that models held out are looked at apart."
+        "between scores. Chromosomes that models held out are evaluated separately, too."
     )
     parser.add_argument(
         "scores", help="scores.parquet of 'mifm compare', or any table with chrom, pos, ref, alt and scores"
@@ -31,13 +37,15 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--labels", required=True, metavar="FILE",
         help="table with chrom, pos, ref, alt and labels: .tsv, .csv, either with .gz, or .parquet; may be "
-        "the table of scores itself",
+        "SCORES itself",
     )  # fmt: skip
     which = group.add_mutually_exclusive_group()
     which.add_argument(
         "--label-column", metavar="COLUMN", help="true/false or 1/0 (default: label, else causal)"
     )
-    which.add_argument("--pip", metavar="COLUMN", help="make labels of posterior inclusion probabilities")
+    which.add_argument(
+        "--pip", metavar="COLUMN", help="make labels from this column of posterior inclusion probabilities"
+    )
     group.add_argument(
         "--positive", type=fraction, metavar="PIP", help="positive are PIPs above it (default: 0.9)"
     )
@@ -51,22 +59,30 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
         "--block", metavar="COLUMN", help="blocks (default: block or locus, where there is one)"
     )
     group = parser.add_argument_group("scores")
-    group.add_argument(
-        "--scores", nargs="+", default=[], metavar="COLUMN", dest="columns",
-        help="columns in which higher is more likely causal (default: those that comparison.json beside "
-        "SCORES says rank)",
-    )  # fmt: skip
-    group.add_argument(
-        "--lower", nargs="+", default=[], metavar="COLUMN",
-        help="columns in which lower is more likely causal, such as p-values",
-    )  # fmt: skip
-    group.add_argument(
-        "--held-out", nargs="+", metavar="CHROM",
-        help="chromosomes to look at apart (default: those that all models held out that say so)",
-    )  # fmt: skip
-    group = parser.add_argument_group("intervals")
-    group.add_argument("--resamples", type=positive, default=1000, metavar="N", help="(default: 1000)")
-    group.add_argument("--seed", type=not_negative, default=1, metavar="N", help="(default: 1)")
+    columns = add_list(
+        group,
+        "--columns",
+        "COLUMN",
+        "columns in which higher is more likely causal (default: those that rank, as comparison.json beside "
+        "SCORES says)",
+        default=(),
+    )
+    add_former_spelling(group, "--scores", columns)
+    add_list(
+        group,
+        "--lower",
+        "COLUMN",
+        "columns in which lower is more likely causal, such as p-values",
+        default=(),
+    )
+    add_list(
+        group,
+        "--held-out",
+        "CHROM",
+        "chromosomes to evaluate separately, too (default: those that every model with a declaration held "
+        "out)",
+    )
+    add_intervals(parser)
     parser.set_defaults(run=_ranking)
 
 
@@ -92,4 +108,5 @@ def _ranking(options: argparse.Namespace) -> None:
         resamples=options.resamples,
         seed=options.seed,
     )
-    say(*run())
+    result = run.run()
+    say(*result.summary, *result.cautions, f"written: {', '.join(map(str, result.files))}")

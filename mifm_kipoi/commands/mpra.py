@@ -6,20 +6,21 @@ import argparse
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import (
-    add_compute,
+    add_intervals,
     add_max_mismatch_fraction,
     fraction,
     not_negative,
-    positive,
     say,
 )
+from mifm_kipoi.commands.models import add_model_run, add_models, model_run_options
 
 
 def add_mpra(parser: argparse.ArgumentParser) -> None:
     """``mifm evaluate mpra``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Hold scores against the effects of single exchanges in regulatory elements that reporter assays "
-        "measured (saturation mutagenesis): correlations within each element and over elements, with "
+        "Evaluate scores against the effects of single substitutions in regulatory elements that reporter\n"
+        "assays measured (saturation mutagenesis): correlations within each element and over elements, with\n"
         "intervals and controls, tables, figures and a report."
     )
     parser.add_argument(
@@ -33,32 +34,25 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
         help="genome of the table's release, plain or bgzip (default: the elements alone, read off Ref, with "
         "N around them, which gives other scores)",
     )  # fmt: skip
-    parser.add_argument(
-        "--models", nargs="+", default=["mifm"], metavar="[LABEL=]KIND[:ARGUMENT]",
-        help="as in 'mifm compare', with commas or spaces between them (default: mifm)",
-    )  # fmt: skip
+    add_models(parser, "mifm")
     group = parser.add_argument_group("effects")
     group.add_argument(
         "--min-barcodes", type=not_negative, default=10, metavar="N",
         help="effects of fewer barcodes are not evaluated (default: 10)",
     )  # fmt: skip
     group.add_argument(
-        "--max-p", type=fraction, metavar="P", help="look at effects with at most this p-value apart, too"
+        "--max-p",
+        type=fraction,
+        metavar="P",
+        help="evaluate effects with at most this p-value separately, too",
     )
     add_max_mismatch_fraction(group, "Ref", "genome")
-    group = parser.add_argument_group("intervals")
-    group.add_argument("--resamples", type=positive, default=1000, metavar="N", help="(default: 1000)")
-    group.add_argument("--seed", type=not_negative, default=1, metavar="N", help="(default: 1)")
-    group = parser.add_argument_group("run")
-    add_compute(group, "threads (default: all cores)")
-    group.add_argument(
-        "--batch-size", type=positive, metavar="N", help="windows at once (default: what fits the model)"
-    )
+    add_intervals(parser)
+    add_model_run(parser)
     parser.set_defaults(run=_mpra)
 
 
 def _mpra(options: argparse.Namespace) -> None:
-    from mifm_kipoi.baselines.protocol import ComputeOptions
     from mifm_kipoi.baselines.specs import parse_specs
     from mifm_kipoi.evaluation.mpra.correlations import Options
     from mifm_kipoi.evaluation.mpra.run import MPRARun
@@ -70,9 +64,7 @@ def _mpra(options: argparse.Namespace) -> None:
         fasta=options.fasta and Path(options.fasta),
         min_barcodes=options.min_barcodes,
         options=Options(options.resamples, options.seed, options.max_p),
-        compute=ComputeOptions(options.device, options.batch_size),
-        threads=options.threads,
-        max_mismatch_fraction=options.max_mismatch_fraction,
-        progress=options.progress,
+        **model_run_options(options),
     )
-    say(*run())
+    result = run.run()
+    say(*result.summary, f"written: {', '.join(map(str, result.files))}")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Declaration
+from mifm_kipoi.baselines.specs import MissingModel
 
 Numbers = npt.NDArray[np.float64]
 
@@ -98,6 +99,8 @@ class Comparison:
         What the blocks are, in words.
     provenance : dict of plain JSON types
         Version, inputs and their checksums, options.
+    skipped : tuple of MissingModel
+        Models that were asked for and could not be had.
     """
 
     table: pd.DataFrame
@@ -106,6 +109,7 @@ class Comparison:
     block_names: tuple[str, ...]
     blocks_are: str
     provenance: dict[str, Any]
+    skipped: tuple[MissingModel, ...] = ()
 
     @property
     def ranking(self) -> tuple[str, ...]:

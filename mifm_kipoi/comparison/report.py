@@ -148,6 +148,11 @@ def _parts(results: Results, locus: Locus) -> dict[str, Any]:
     """Values of the sections after the first."""
     comparison = results.comparison
     return {
+        "skipped": Table(
+            ("model", "asked for as", "reason"),
+            tuple((model.label, model.spec, model.reason) for model in comparison.skipped),
+            numbers=False,
+        ),
         "top_variants": _top_variants(comparison),
         "top_variants_shown": _TOP_VARIANTS,
         "top_models_shown": _MOST_COLUMNS,

@@ -11,11 +11,14 @@ import multiprocessing.connection
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from mifm_kipoi.errors import WorkerError
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 from mifm_kipoi.scoring.scorer import Scorer
+
+Result = TypeVar("Result")
 
 
 def score_chunks(
@@ -72,6 +75,36 @@ def _explained_workers() -> Iterator[None]:
         raise WorkerError(
             "a worker process was killed, most likely for the memory that it took; use fewer --workers"
         ) from error
+
+
+def in_own_process(call: Callable[[], Result], killed: str) -> Result:
+    """Call something in a process of its own, which gives its memory back.
+
+    Parameters
+    ----------
+    call : callable
+        Can be pickled, as what it returns and raises.
+    killed : str
+        What to say when the process was killed.
+
+    Returns
+    -------
+    Result
+        What the call returns; it raises what the call raises.
+
+    Raises
+    ------
+    WorkerError
+        When the process was killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    try:
+        with concurrent.futures.ProcessPoolExecutor(
+            1, mp_context=context, initializer=end_with_parent
+        ) as pool:
+            return pool.submit(call).result()
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise WorkerError(killed) from error
 
 
 def set_threads(threads: int) -> None:

@@ -52,7 +52,7 @@ def make(example: Path, tmp_path: Path) -> Any:
 
 def test_every_variant_has_its_row(make: Any, example: Path) -> None:
     run = make()
-    manifest = run()
+    manifest = run.run().manifest
     expected = score_variants(example / "variants.vcf", example / "genome.fa")
     found = pd.read_parquet(run.output)
     keys = ["chrom", "pos", "id", "ref", "alt", "status"]
@@ -76,7 +76,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_steps")
 def test_goes_on_where_it_ended(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
-    run()
+    run.run()
     whole = run.output.read_bytes()
     run.output.unlink()
     append, scored = Journal.append, []
@@ -94,11 +94,11 @@ def test_goes_on_where_it_ended(make: Any, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Journal, "append", ends)
     monkeypatch.setattr(MIFMBaseline, "score", counted)
     with pytest.raises(KilledError, match="killed"):
-        run()
+        run.run()
     assert not run.output.exists()
     done = list(scored)
     monkeypatch.setattr(Journal, "append", append)
-    run()
+    run.run()
     assert run.output.read_bytes() == whole
     assert len(done) == 2
     assert not {pos for chunk in done for pos in chunk} & {pos for chunk in scored[2:] for pos in chunk}
@@ -106,31 +106,31 @@ def test_goes_on_where_it_ended(make: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_what_is_finished_is_not_scored_again(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make()
-    manifest = run()
+    manifest = run.run().manifest
 
     def refused(*_: Any) -> None:
         raise AssertionError("scored again")
 
     monkeypatch.setattr(MIFMBaseline, "score", refused)
-    assert run() == manifest
+    assert run.run().manifest == manifest
 
 
 def test_a_damaged_output_is_made_anew(make: Any) -> None:
     run = make()
-    run()
+    run.run()
     whole = run.output.read_bytes()
     run.output.write_bytes(whole[:-1])
-    run()
+    run.run()
     assert run.output.read_bytes() == whole
 
 
 def test_other_variants_are_scored_anew(make: Any, tmp_path: Path, example: Path) -> None:
     run = make()
-    run()
+    run.run()
     contig, _ = next(iter(Genome(example / "genome.fa").contigs.items()))
     base = Genome(example / "genome.fa").fetch(contig, 599, 600).tobytes().decode()
     other = write_vcf(tmp_path / "other.vcf", [(contig, 600, base, "C" if base != "C" else "G")])
-    assert make(variants=other)()["rows"] == 1
+    assert make(variants=other).run().manifest["rows"] == 1
     assert len(pd.read_parquet(run.output)) == 1
 
 
@@ -147,12 +147,12 @@ def test_does_not_go_on_with_other_variants(
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "append", ends)
         with pytest.raises(KilledError, match="killed"):
-            make()()
+            make().run()
     other = tmp_path / "other.vcf"
     lines = (example / "variants.vcf").read_text().splitlines(keepends=True)
     other.write_text("".join(lines[:-1]))
     with pytest.raises(InputError, match="of another run: variants"):
-        make(variants=other)()
+        make(variants=other).run()
 
 
 def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: Path) -> None:
@@ -163,8 +163,10 @@ def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: P
     records = [(contig, 600 + place, wrong[base], base) for place, base in enumerate(bases)]
     run = make(variants=write_vcf(tmp_path / "wrong.vcf", records))
     with pytest.raises(ReferenceMismatchError, match="another genome build"):
-        run()
-    assert make(variants=tmp_path / "wrong.vcf", max_mismatch_fraction=1)()["status"] == {"ref_mismatch": 21}
+        run.run()
+    assert make(variants=tmp_path / "wrong.vcf", max_mismatch_fraction=1).run().manifest["status"] == {
+        "ref_mismatch": 21
+    }
 
 
 @pytest.mark.parametrize("chunk_size", [3, 8192])
@@ -181,7 +183,7 @@ def test_a_few_mismatches_are_no_other_build_however_many_are_scored_at_once(
         (contig, 600 + row, other[base] if row < 6 else base, other[other[base]])
         for row, base in enumerate(bases)
     ]
-    status = make(variants=write_vcf(tmp_path / "few.vcf", records))()["status"]
+    status = make(variants=write_vcf(tmp_path / "few.vcf", records)).run().manifest["status"]
     assert status["ref_mismatch"] == 6
     assert status["ok"] > 700
 
@@ -194,7 +196,7 @@ def test_time_is_with_opening(make: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         return opened(self, *arguments)
 
     monkeypatch.setattr(Spec, "open", slow)
-    assert make()()["seconds"] >= 0.5
+    assert make().run().manifest["seconds"] >= 0.5
 
 
 @pytest.mark.usefixtures("small_steps")
@@ -209,7 +211,7 @@ def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(MIFMBaseline, "score", fails)
     with pytest.raises(InputError, match=r"a table that is gone.*: the same command goes on with them"):
-        make()()
+        make().run()
 
 
 @pytest.mark.parametrize("chunk_size", [3, 8192])
@@ -227,35 +229,35 @@ def test_a_refused_table_is_refused_again(
     other.drop_duplicates(["chrom", "pos"]).to_csv(table, sep="\t", index=False)
     for _ in range(2):
         with pytest.raises(InputError, match="has other alleles than the variants") as refused:
-            make(f"table:{table}:own")()
+            make(f"table:{table}:own").run()
         assert "are kept" not in str(refused.value)
         assert not list(tmp_path.glob("own.parquet*"))
 
 
 def test_device_is_told(make: Any) -> None:
-    assert make(compute=ComputeOptions("cpu"))()["device"] == "cpu"
+    assert make(compute=ComputeOptions("cpu")).run().manifest["device"] == "cpu"
 
 
 def test_a_background_for_what_has_no_tracks(make: Any, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="has no tracks"):
-        make(background=tmp_path / "mifm.safetensors")()
+        make(background=tmp_path / "mifm.safetensors").run()
 
 
 class TestApart:
     def test_same_as_in_this_process(self, make: Any) -> None:
-        manifest = make().apart()
+        manifest = make().run_apart().manifest
         run = make()
         assert manifest["rows"] == len(pd.read_parquet(run.output))
-        assert run() == manifest
+        assert run.run().manifest == manifest
 
     def test_errors_come_back(self, make: Any) -> None:
         with pytest.raises(Exception, match="no weights named 'nothing'"):
-            make("mifm:nothing").apart()
+            make("mifm:nothing").run_apart()
 
     def test_a_killed_process(self, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(run_module.BaselineRun, "__reduce__", _killing)
         with pytest.raises(WorkerError, match=r"the process of mifm was killed.*goes on where it ended"):
-            make().apart()
+            make().run_apart()
 
 
 def _killing(_: BaselineRun) -> tuple[Any, ...]:
@@ -288,6 +290,6 @@ def test_peak_of_a_process_alone() -> None:
 
 
 def test_manifest_is_json(make: Any) -> None:
-    manifest = make()()
+    manifest = make().run().manifest
     assert json.loads(json.dumps(manifest)) == manifest
     assert Spec(manifest["label"], "mifm", "") == parse_specs([manifest["spec"]])[0]

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from mifm_kipoi.baselines.kinds import KINDS
-from mifm_kipoi.baselines.specs import Spec, parse_specs
-from mifm_kipoi.errors import MissingPackageError, OptionError
+from mifm_kipoi.baselines.specs import (
+    KINDS,
+    MissingModelsError,
+    Spec,
+    find_missing,
+    kind_usage,
+    parse_specs,
+    require_all,
+)
+from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
 from mifm_kipoi.support.packages import needed
 
 
@@ -51,13 +62,13 @@ def test_text_of_a_spec_is_understood_as_the_same() -> None:
     ("texts", "message"),
     [
         ([","], "no models are named"),
-        (["sei:x"], "'sei' in 'sei:x' is no kind of model; expected one of mifm, published"),
+        (["sei:x"], "'sei' in 'sei:x' is not a kind of model; expected one of mifm, published"),
         (["published:x"], "has an argument; expected published alone"),
         (["cadd"], "'cadd' has no argument; expected cadd:FILE"),
         (["mifm", "mifm"], "two models have the label 'mifm'"),
         (["A=mifm", "a=published"], "two models have the label 'A'"),
-        (["table:x.tsv:score", "table:y.tsv:score"], "name them, as in A=table"),
-        (["../up=mifm"], "no kind of model"),
+        (["table:x.tsv:score", "table:y.tsv:score"], "give each its own, as in A=table"),
+        (["../up=mifm"], "not a kind of model"),
     ],
 )
 def test_refused(texts: list[str], message: str) -> None:
@@ -65,17 +76,56 @@ def test_refused(texts: list[str], message: str) -> None:
         parse_specs(texts)
 
 
-def test_every_kind_has_its_function() -> None:
+def test_every_kind_has_its_functions() -> None:
     for kind in KINDS.values():
-        module, function = kind.place.split(":")
-        assert callable(getattr(importlib.import_module(f"mifm_kipoi.baselines.{module}"), function))
+        for name in filter(None, (kind.opener, kind.finder)):
+            module, function = name.split(":")
+            assert callable(getattr(importlib.import_module(f"mifm_kipoi.baselines.{module}"), function))
+        assert bool(kind.finder) != kind.reads_file
+
+
+def test_kinds_are_shown_without_heavy_imports() -> None:
+    code = "import sys, mifm_kipoi.baselines.specs; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "pandas", "pyarrow"} & set(done.stdout.split())
+
+
+def test_usage() -> None:
+    assert kind_usage("published") == "published"
+    assert kind_usage("mifm") == "mifm[:WEIGHTS]"
+    assert kind_usage("basenji2") == "basenji2[:FILE_OR_FOLDER][:WINDOW]"
+    assert kind_usage("table") == "table:FILE:COLUMN"
 
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.package])
 def test_missing_package(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(MissingPackageError, match=rf"pip install 'mifm-kipoi\[{name}\]'"):
-        Spec(name, name, "x").check()
+        Spec(name, name, "x").find()
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.reads_file])
+def test_missing_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.tsv"
+    text = f"{name}:{path}" + (":column" if name == "table" else "")
+    with pytest.raises(InputError, match=r"there is no file .*rows\.tsv"):
+        parse_specs([text])[0].find()
+    path.touch()
+    parse_specs([text])[0].find()
+
+
+def test_all_that_is_missing_is_named_together(tmp_path: Path) -> None:
+    specs = parse_specs(["mifm", f"a=cadd:{tmp_path / 'no.gz'}", "b=mifm:nothing"])
+    assert [model.label for model in find_missing(specs)] == ["a", "b"]
+    with pytest.raises(
+        MissingModelsError, match=r"2 models cannot be had:\n  a=cadd:.*\n  b=mifm:.*\nGo"
+    ) as error:
+        require_all(specs, "Go on")
+    assert [model.spec for model in error.value.missing] == [str(spec) for spec in specs[1:]]
+    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+    with pytest.raises(MissingModelsError, match=r"the model b=mifm:nothing cannot be had: .*nothing"):
+        require_all(specs[2:])
+    require_all(specs[:1])
 
 
 def test_needed_package() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mifm_kipoi import score_variants
-from mifm_kipoi.baselines.run import BaselineRun
+from mifm_kipoi.baselines.run import BaselineResult, BaselineRun
 from mifm_kipoi.cli import main
 from mifm_kipoi.network.weights import save_weights
 from mifm_kipoi.support.files import locked, made_folder
@@ -37,18 +36,19 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let models run in this process; the labels of those that did."""
     ran: list[str] = []
 
-    def apart(self: BaselineRun) -> dict[str, Any]:
+    def run_apart(self: BaselineRun) -> BaselineResult:
         ran.append(self.spec.label)
-        return self()
+        return self.run()
 
-    monkeypatch.setattr(BaselineRun, "apart", apart)
+    monkeypatch.setattr(BaselineRun, "run_apart", run_apart)
     return ran
 
 
 def compare(inputs: Sequence[Path], folder: Path, *arguments: str, models: Sequence[str] = ("mifm",)) -> int:
     vcf, fasta, table = inputs
+    named = ",".join([*models, f"table:{table}:own"])
     return main(
-        ["compare", str(vcf), str(fasta), "--models", *models, f"table:{table}:own", "-o", str(folder),
+        ["compare", "--models", named, str(vcf), str(fasta), "-o", str(folder),
          "--threads", "1", "--device", "cpu", "--resamples", "20", *arguments]
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def test_only_new_models_are_scored(
 @pytest.mark.parametrize(
     ("arguments", "models", "code", "message"),
     [
-        ([], ["sei"], 2, "'sei' in 'sei' is no kind of model"),
+        ([], ["sei"], 2, "'sei' in 'sei' is not a kind of model"),
         ([], ["mifm:nothing"], 1, "no weights named 'nothing'"),
         (["--locus", "here"], ["mifm"], 2, "'here' is no locus"),
         (["--background", "."], ["mifm"], 2, "none of the models has tracks"),
@@ -122,8 +122,8 @@ def test_errors_are_one_line(
     assert message in error
     assert "Traceback" not in error
     assert not list(tmp_path.glob("out/*.parquet"))
-    # What is wrong with the command itself is said before anything is scored.
-    assert here == (["nothing"] if "nothing" in message else [])
+    # What is wrong is said before anything is scored.
+    assert here == []
 
 
 @pytest.mark.usefixtures("here")
@@ -141,6 +141,55 @@ def test_a_missing_package_is_said_before_anything_is_scored(
     )
     assert compare(inputs, tmp_path / "out", models=["mifm", "borzoi:x"]) == 1
     assert "pip install 'mifm-kipoi[borzoi]'" in capsys.readouterr().err
+    assert here == []
+
+
+MISSING = ["mifm:nothing", "borzoi:no/folder", "kipoi:no/such@dir", "table:no.tsv:x"]
+
+
+def test_all_models_that_cannot_be_had_are_named_before_anything_is_scored(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], here: list[str]
+) -> None:
+    assert compare(inputs, tmp_path / "out", models=["mifm", *MISSING]) == 1
+    error = capsys.readouterr().err
+    assert "4 models cannot be had" in error
+    assert "nothing=mifm:nothing: there are no weights named 'nothing'" in error
+    assert "borzoi=borzoi:no/folder: " in error
+    assert "no-such=kipoi:no/such@dir: there is no folder 'no/such'" in error
+    assert "x=table:no.tsv:x: there is no file" in error
+    assert "own=" not in error
+    assert "Traceback" not in error
+    assert here == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_rest_is_compared_without_what_is_missing(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], here: list[str]
+) -> None:
+    folder = tmp_path / "out"
+    assert compare(inputs, folder, "--skip-missing", models=["mifm:nothing", "mifm", "table:no.tsv:x"]) == 0
+    assert here == ["mifm", "own"]
+    assert "left out, as it cannot be had: nothing=mifm:nothing: " in capsys.readouterr().out
+    manifest = json.loads((folder / "comparison.json").read_text())
+    assert [model["label"] for model in manifest["models"]] == ["mifm", "own"]
+    assert [(model["label"], model["spec"]) for model in manifest["skipped"]] == [
+        ("nothing", "nothing=mifm:nothing"),
+        ("x", "x=table:no.tsv:x"),
+    ]
+    report = (folder / "report.md").read_text()
+    assert "## Models left out" in report
+    assert "x=table:no.tsv:x" in report
+    assert compare(inputs, folder) == 0
+    assert json.loads((folder / "comparison.json").read_text())["skipped"] == []
+    assert "Models left out" not in (folder / "report.md").read_text()
+
+
+def test_nothing_is_left_to_compare(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], here: list[str]
+) -> None:
+    missing = (*inputs[:2], tmp_path / "no.tsv")
+    assert compare(missing, tmp_path / "out", "--skip-missing", models=["mifm:nothing"]) == 1
+    assert "2 models cannot be had" in capsys.readouterr().err
     assert here == []
 
 
@@ -194,7 +243,7 @@ def test_two_runs_do_not_write_into_one_folder(
 def test_a_missing_variant_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], example: Path) -> None:
     inputs = (tmp_path / "no.vcf", example / "genome.fa", tmp_path / "own.tsv")
     assert compare(inputs, tmp_path / "out") == 1
-    assert "no.vcf is no file" in capsys.readouterr().err
+    assert "no.vcf is not a file" in capsys.readouterr().err
 
 
 def test_as_a_command_with_processes_of_their_own(

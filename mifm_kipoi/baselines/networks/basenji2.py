@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mifm_kipoi.baselines.networks import pretrained
-from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.networks.sequence import ModelInfo, SequenceBaseline
 from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import InputError, OptionError, WeightsError
 from mifm_kipoi.support.files import sha256_of
@@ -36,7 +36,8 @@ def open_basenji2(argument: str, compute: ComputeOptions) -> SequenceBaseline:
         folder of ``params.json``, whose section ``model`` says the architecture, and ``model.safetensors`` or
         ``model.pth``; without either, what the package downloads. And the length of the windows in base
         pairs.
-    compute : Machine
+    compute : ComputeOptions
+        Where and how it computes.
 
     Raises
     ------
@@ -49,19 +50,29 @@ def open_basenji2(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     OptionError
         When windows of this length leave the network no bin.
     """
-    name, window = _split(argument)
-    library = pretrained.imported("basenji2_pytorch", "basenji2")
-    file, parameters = _find(name, library)
-    network = _load_network(file, parameters, window, library)
-    about = About(
+    file, parameters, window = find_basenji2(argument)
+    info = ModelInfo(
         name="Basenji2",
         scale="tracks of the human head, after softplus",
         citation=CITATION,
-        leakage=TRACKS_LEAKAGE,
         weights={"weights_sha256": sha256_of(file), "parameters": parameters},
-        libraries=pretrained.versions("basenji2-pytorch", "torch"),
+        libraries=pretrained.versions("basenji2-pytorch"),
     )
-    return SequenceBaseline(TorchReader(network, _forward, window, compute), about)
+    network = _load_network(file, parameters, window, _library())
+    return pretrained.baseline_of_tracks(info, network, _forward, window, compute)
+
+
+def find_basenji2(argument: str) -> tuple[Path, dict[str, Any], int]:
+    """The file of weights, the section ``model`` of the parameters, and the window that an argument names.
+
+    Raises as :func:`open_basenji2`.
+    """
+    name, window = _split(argument)
+    return *_find(name, _library()), window
+
+
+def _library() -> Any:
+    return pretrained.imported("basenji2_pytorch", "basenji2")
 
 
 def _split(argument: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mifm_kipoi.baselines.networks import pretrained
-from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.networks.sequence import ModelInfo, SequenceBaseline
 from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import MissingPackageError, OptionError, WeightsError
 
@@ -29,7 +29,8 @@ def open_borzoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     argument : str
         Folder with ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, or a name of Hugging
         Face's hub; and the length of the windows in base pairs.
-    compute : Machine
+    compute : ComputeOptions
+        Where and how it computes.
 
     Raises
     ------
@@ -42,31 +43,32 @@ def open_borzoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     OptionError
         When the network cannot read windows of this length.
     """
-    name, window = pretrained.split_window(argument, WINDOW)
-    pretrained.imported("borzoi_pytorch", "borzoi")
-    if window % _STEP:
-        raise OptionError(f"Borzoi cannot read windows of {window:,} bp; expected a multiple of {_STEP}")
-    folder = pretrained.find_folder(name)
-    config = folder.read_config("borzoi")
-    network = _load_network(folder, config)
-    about = About(
+    folder, config, window = find_borzoi(argument)
+    info = ModelInfo(
         name="Borzoi",
         scale="tracks of the human head on Borzoi's squashed scale, which is not undone",
         citation=CITATION,
-        leakage=TRACKS_LEAKAGE,
         weights=folder.checksums(),
-        libraries=pretrained.versions("borzoi-pytorch", "torch") | folder.origin,
+        libraries=pretrained.versions("borzoi-pytorch") | folder.origin,
     )
-    return SequenceBaseline(TorchReader(network, _forward, window, compute), about)
+    return pretrained.baseline_of_tracks(info, _load_network(folder, config), _forward, window, compute)
 
 
-def _load_network(folder: pretrained.Folder, config: dict[str, Any]) -> torch.nn.Module:
-    library = pretrained.imported("borzoi_pytorch", "borzoi")
+def find_borzoi(argument: str) -> tuple[pretrained.Folder, dict[str, Any], int]:
+    """The folder, the settings and the window that an argument names; raises as :func:`open_borzoi`."""
+    folder, config, window = pretrained.find_network(argument, "borzoi_pytorch", "borzoi", WINDOW)
+    if window % _STEP:
+        raise OptionError(f"Borzoi cannot read windows of {window:,} bp; expected a multiple of {_STEP}")
     if config.get("flashed") and importlib.util.find_spec("flash_attn") is None:
         raise MissingPackageError(
             f"{folder.path} is a Flashzoi, which needs the package flash-attn and a GPU; install it with: "
             "pip install flash-attn, or name a Borzoi without it"
         )
+    return folder, config, window
+
+
+def _load_network(folder: pretrained.Folder, config: dict[str, Any]) -> torch.nn.Module:
+    library = pretrained.imported("borzoi_pytorch", "borzoi")
     if not config.get("enable_human_head", True):
         raise WeightsError(f"{folder.path} has no human head; expected one")
     settings = pretrained.imported("borzoi_pytorch.config_borzoi", "borzoi").BorzoiConfig(**config)

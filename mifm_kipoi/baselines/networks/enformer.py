@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mifm_kipoi.baselines.networks import pretrained
-from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.networks.sequence import ModelInfo, SequenceBaseline
 from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import OptionError, WeightsError
 
@@ -36,7 +36,8 @@ def open_enformer(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     argument : str
         Folder with ``config.json`` and ``model.safetensors`` or ``pytorch_model.bin``, or a name of Hugging
         Face's hub; and the length of the windows in base pairs.
-    compute : Machine
+    compute : ComputeOptions
+        Where and how it computes.
 
     Raises
     ------
@@ -49,25 +50,26 @@ def open_enformer(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     OptionError
         When the network cannot read windows of this length.
     """
-    name, window = pretrained.split_window(argument, WINDOW)
-    pretrained.imported("enformer_pytorch", "enformer")
-    folder = pretrained.find_folder(name)
-    config = folder.read_config("enformer")
-    config["use_tf_gamma"] = uses_tf_features(config)
-    _check_window(config, window)
-    network = _load_network(folder, config)
-    about = About(
+    folder, config, window = find_enformer(argument)
+    info = ModelInfo(
         name="Enformer",
         scale=(
             "tracks of the human head, after softplus; positions as in "
             f"{'TensorFlow' if config['use_tf_gamma'] else 'PyTorch'}"
         ),
         citation=CITATION,
-        leakage=TRACKS_LEAKAGE,
         weights=folder.checksums() | {"use_tf_gamma": config["use_tf_gamma"]},
-        libraries=pretrained.versions("enformer-pytorch", "torch") | folder.origin,
+        libraries=pretrained.versions("enformer-pytorch") | folder.origin,
     )
-    return SequenceBaseline(TorchReader(network, _forward, window, compute), about)
+    return pretrained.baseline_of_tracks(info, _load_network(folder, config), _forward, window, compute)
+
+
+def find_enformer(argument: str) -> tuple[pretrained.Folder, dict[str, Any], int]:
+    """The folder, the settings and the window that an argument names; raises as :func:`open_enformer`."""
+    folder, config, window = pretrained.find_network(argument, "enformer_pytorch", "enformer", WINDOW)
+    config["use_tf_gamma"] = uses_tf_features(config)
+    _check_window(config, window)
+    return folder, config, window
 
 
 def uses_tf_features(config: dict[str, Any]) -> bool:
@@ -79,7 +81,7 @@ def uses_tf_features(config: dict[str, Any]) -> bool:
     Parameters
     ----------
     config : dict
-        From ``config.json``.
+        The settings in ``config.json``.
     """
     official = {key: config.get(key, size) for key, size in _OFFICIAL.items()} == _OFFICIAL
     if official and config.get("use_tf_gamma") is False:

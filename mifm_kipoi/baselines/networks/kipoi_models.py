@@ -8,6 +8,7 @@ and unpickles the weights of a model without a check: take models from people wh
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -18,13 +19,14 @@ from typing import Any
 
 from mifm_kipoi.baselines.networks import pretrained
 from mifm_kipoi.baselines.networks.kipoi_reader import FUNCTIONS, KipoiReader, quiet
-from mifm_kipoi.baselines.networks.sequence import About, SequenceBaseline
+from mifm_kipoi.baselines.networks.sequence import ModelInfo, SequenceBaseline
 from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
+from mifm_kipoi.scoring.workers import in_own_process
 from mifm_kipoi.support.files import sha256_of
 
 _BATCH = 64
-"""Windows that a model reads at once by default."""
+"""Windows that a model reads per batch by default."""
 
 _CODE = ("*.yaml", "*.yml", "*.py", "*.tsv")
 """Files beside a dataloader that say what it does."""
@@ -33,6 +35,24 @@ _DOWNLOADED = "downloaded"
 """Folder inside a model's, or that of a group of models, for what Kipoi downloads."""
 
 _LOGGERS = ("kipoi", "kipoi_utils")
+
+
+def find_kipoi(argument: str) -> None:
+    """Open a model in a process of its own, as nothing less shows that its packages and weights are there.
+
+    Raises
+    ------
+    MIFMError
+        As :func:`open_kipoi` does.
+    """
+    in_own_process(
+        functools.partial(_open_and_forget, argument),
+        f"the process that opened the Kipoi model {argument} was killed, most likely for the memory it took",
+    )
+
+
+def _open_and_forget(argument: str) -> None:
+    open_kipoi(argument, ComputeOptions())
 
 
 def open_kipoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
@@ -45,8 +65,8 @@ def open_kipoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     argument : str
         Name of the model in a source of Kipoi's configuration, ``kipoi`` by default; with the source ``dir``
         its folder. The function is a key of :data:`mifm_kipoi.baselines.networks.kipoi_reader.FUNCTIONS`.
-    compute : Machine
-        The number of windows at once; the device is the model's own choice.
+    compute : ComputeOptions
+        How many windows are read together; the device is the model's own choice.
 
     Raises
     ------
@@ -63,7 +83,7 @@ def open_kipoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
     model = _get_model(name, source)
     reader = KipoiReader(model, function, compute.batch_size or _BATCH)
     name = Path(model.source_dir).name if source == "dir" else name
-    about = About(
+    info = ModelInfo(
         name=f"Kipoi model {name}",
         scale=f"{FUNCTIONS[function]}, from the model's own dataloader",
         citation=str(model.info.cite_as or f"Kipoi model {name}"),
@@ -71,7 +91,7 @@ def open_kipoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:
         weights=_made_of(model),
         libraries=pretrained.versions("kipoi", "kipoiseq") | {"source": source, "device": reader.device},
     )
-    return SequenceBaseline(reader, about)
+    return SequenceBaseline(reader, info)
 
 
 def _split(argument: str) -> tuple[str, str, str]:
@@ -81,7 +101,7 @@ def _split(argument: str) -> tuple[str, str, str]:
     if colon and "/" not in last:
         if last not in FUNCTIONS:
             raise OptionError(
-                f"{last!r} in {argument!r} is no function; expected one of {', '.join(FUNCTIONS)}"
+                f"{last!r} in {argument!r} is not a function; expected one of {', '.join(FUNCTIONS)}"
             )
         argument, function = name, last
     name, at, source = argument.rpartition("@")
@@ -119,7 +139,7 @@ def _get_model(name: str, source: str) -> Any:
             "models, and FOLDER@dir takes one from its folder"
         ) from error
     finally:
-        # Models call their modules alike: the next one must find its own.
+        # Models give their modules the same names: the next one must find its own.
         for module in set(sys.modules) - loaded:
             if _lies_beside_model(getattr(sys.modules[module], "__file__", None)):
                 del sys.modules[module]
@@ -183,14 +203,14 @@ def _files(folder: Path, skipped: str = "") -> Iterator[Path]:
 
 
 def _inside(value: object, folder: Path) -> object:
-    """An argument, without the place of the model's folder."""
+    """An argument, without the path of the model's folder."""
     inside = isinstance(value, str) and value.startswith(f"{folder}{os.sep}")
     return os.path.relpath(str(value), folder) if inside else value
 
 
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keep Kipoi from telling of fields in models' files that it does not know."""
+    """Keep Kipoi from warning of fields in models' files that it does not know."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -8,13 +8,15 @@ import json
 import pickle
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from mifm_kipoi.baselines.networks.sequence import TRACKS_LEAKAGE, ModelInfo, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.errors import InputError, OptionError, WeightsError
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.packages import needed
@@ -50,7 +52,7 @@ def split_window(argument: str, default: int) -> tuple[str, int]:
     Raises
     ------
     OptionError
-        When the window is no positive number.
+        When the window is not a positive number.
     """
     name, colon, last = argument.rpartition(":")
     if not colon or "/" in last:
@@ -123,7 +125,7 @@ def find_folder(name: str) -> Folder:
     Raises
     ------
     InputError
-        When it is no folder, and the hub does not give it.
+        When it is not a folder, and the hub does not give it.
     """
     if Path(name).is_dir():
         return Folder(Path(name))
@@ -148,6 +150,61 @@ def find_folder(name: str) -> Folder:
             "folder, and give its path in place of the name"
         ) from error
     return Folder(path, {"repository": name, "commit": path.name})
+
+
+def find_network(argument: str, package: str, kind: str, window: int) -> tuple[Folder, dict[str, Any], int]:
+    """What an argument ``NAME_OR_FOLDER[:WINDOW]`` names: a folder, its settings, and the window.
+
+    Parameters
+    ----------
+    argument : str
+        Folder with ``config.json`` and weights, or a name of Hugging Face's hub; and the length of the
+        windows in base pairs.
+    package : str
+        The package of the architecture.
+    kind : str
+        Its ``model_type``, which is the name of the extra that brings the package, too.
+    window : int
+        Length of the windows in base pairs where the argument does not say.
+
+    Raises
+    ------
+    MissingPackageError
+        When the package is not installed.
+    InputError
+        When there is no such folder, and the hub gives no such model.
+    WeightsError
+        When there are no weights, or the settings are those of another network.
+    OptionError
+        When the window is not a positive number.
+    """
+    name, window = split_window(argument, window)
+    imported(package, kind)
+    folder = find_folder(name)
+    config = folder.read_config(kind)
+    folder.weights  # noqa: B018 - raises where there are none
+    return folder, config, window
+
+
+def baseline_of_tracks(
+    info: ModelInfo,
+    network: torch.nn.Module,
+    forward: Callable[[torch.nn.Module, torch.Tensor], torch.Tensor],
+    window: int,
+    compute: ComputeOptions,
+) -> SequenceBaseline:
+    """A network that was trained on measured tracks as a baseline.
+
+    Parameters
+    ----------
+    info : ModelInfo
+        Its leakage is that of such networks, and PyTorch's version is added to its libraries.
+    network, forward, window, compute
+        See :class:`mifm_kipoi.baselines.networks.sequence.TorchReader`.
+    """
+    libraries = info.libraries | versions("torch")
+    info = dataclasses.replace(info, leakage=TRACKS_LEAKAGE, libraries=libraries)
+    return SequenceBaseline(TorchReader(network, forward, window, compute), info)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -185,7 +242,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} is damaged, or holds pickled objects that are no tensors, which are never run; expected "
+            f"{path} is damaged, or holds pickled objects other than tensors, which are never run; expected "
             "a state_dict"
         ) from error
     # Damaged files fail in many ways inside both libraries.
@@ -194,7 +251,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         found = found["state_dict"]
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
-        raise WeightsError(f"{path} holds no state_dict; expected tensors by name")
+        raise WeightsError(f"{path} does not hold a state_dict; expected tensors by name")
     return dict(found)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from mifm_kipoi.baselines.networks.background import Background
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION, Status
 from mifm_kipoi.errors import InputError, MIFMError, OptionError
@@ -20,16 +21,14 @@ from mifm_kipoi.network.inference import exactly, find_device
 from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import VariantWindows, cut_windows, variant_index
-
-if TYPE_CHECKING:
-    from mifm_kipoi.baselines.networks.background import Background
+from mifm_kipoi.support.provenance import differences
 
 LONG_WINDOW = 10_000
-"""Windows longer than this have the limit on N of :data:`LONG_MAX_UNKNOWN_SHARE`."""
+"""Windows longer than this have the limit on N of :data:`LONG_MAX_N_FRACTION`."""
 
-LONG_MAX_UNKNOWN_SHARE = 0.5
-"""Largest share of N in a long window that is scored: what lies near the variant decides, and the pipelines
-of such models pad the ends of contigs themselves."""
+LONG_MAX_N_FRACTION = 0.5
+"""Largest fraction of N in a long window that is scored: what lies near the variant decides, and the
+pipelines of such models pad the ends of contigs themselves."""
 
 TRACKS_LEAKAGE = (
     "trained on measured tracks of the reference genome, on nearly all of its regions; it has seen no "
@@ -37,11 +36,11 @@ TRACKS_LEAKAGE = (
 )
 """Of networks that were trained on the genome's tracks."""
 
-_NUMBERS_AT_ONCE = 1 << 21
-"""Bases of windows, or tracks of variants, at once: little memory, and at most minutes of work on CPUs."""
+_NUMBERS_PER_PIECE = 1 << 21
+"""Bases of windows, or tracks of variants, per piece: little memory, and at most minutes of work on CPUs."""
 
 _BASES_PER_BATCH = {"cpu": 1 << 17, "cuda": 1 << 19}
-"""Bases that a network reads at once by default, by type of device."""
+"""Bases that a network reads per batch by default, by type of device."""
 
 
 class NetworkError(MIFMError):
@@ -78,17 +77,20 @@ class Reader(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True)
-class About:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelInfo:
     """What a model says of itself, for its :class:`Declaration`.
 
     Parameters
     ----------
     name : str
+        Of the model.
     scale : str
         What one number of a track is.
     citation : str
+        The publication to cite.
     leakage : str
+        How labels of common benchmarks may have entered the model.
     weights : dict of plain JSON types
         Checksums and settings that decide the numbers.
     libraries : dict of plain JSON types
@@ -98,7 +100,7 @@ class About:
     name: str
     scale: str
     citation: str
-    leakage: str
+    leakage: str = ""
     weights: dict[str, Any]
     libraries: dict[str, Any]
 
@@ -112,18 +114,20 @@ class SequenceBaseline:
     Parameters
     ----------
     reader : Reader
-    about : About
+        The model.
+    info : ModelInfo
+        What it says of itself.
     background : Background, optional
         Mean and standard deviation of each track's effects over common variants.
     """
 
-    def __init__(self, reader: Reader, about: About, background: Background | None = None) -> None:
+    def __init__(self, reader: Reader, info: ModelInfo, background: Background | None = None) -> None:
         self._reader = reader
-        self._about = about
+        self._info = info
         self._background = background
         long = reader.window > LONG_WINDOW
-        self._max_n_fraction = LONG_MAX_UNKNOWN_SHARE if long else MAX_N_FRACTION
-        self.chunk_size = min(CHUNK, max(1, _NUMBERS_AT_ONCE // max(reader.window, reader.tracks)))
+        self._max_n_fraction = LONG_MAX_N_FRACTION if long else MAX_N_FRACTION
+        self.chunk_size = min(CHUNK, max(1, _NUMBERS_PER_PIECE // max(reader.window, reader.tracks)))
 
     @property
     def device(self) -> str:
@@ -138,13 +142,13 @@ class SequenceBaseline:
     @property
     def identity(self) -> dict[str, Any]:
         """What decides the effects; a background fits when it was made with the same."""
-        window, scale = self._reader.window, self._about.scale
-        return {"name": self._about.name, "window": window, "scale": scale, **self._about.weights}
+        window, scale = self._reader.window, self._info.scale
+        return {"name": self._info.name, "window": window, "scale": scale, **self._info.weights}
 
     @property
     def declaration(self) -> Declaration:
         """What it says of itself."""
-        about, reader = self._about, self._reader
+        info, reader = self._info, self._reader
         number = f"sum over its {reader.bins} bins" if reader.bins > 1 else "number"
         scores = [
             Score("max_abs_delta", "largest |effect| of the tracks", evidence=Evidence.SEQUENCE),
@@ -156,7 +160,7 @@ class SequenceBaseline:
                 evidence=Evidence.SEQUENCE,
             ),
         ]
-        provenance: dict[str, Any] = {"weights": about.weights, "libraries": about.libraries}
+        provenance: dict[str, Any] = {"weights": info.weights, "libraries": info.libraries}
         if self._background is not None:
             meaning = (
                 "largest |(effect - mean) / sd| of the tracks, with the mean and sd of each over "
@@ -165,7 +169,7 @@ class SequenceBaseline:
             scores.insert(0, Score("max_abs_delta_normalised", meaning, evidence=Evidence.SEQUENCE))
             provenance["background_sha256"] = self._background.sha256
         return Declaration(
-            name=about.name,
+            name=info.name,
             scores=tuple(scores),
             alleles=(
                 "reference and alternative window; the left flank is kept; at most "
@@ -173,14 +177,14 @@ class SequenceBaseline:
             ),
             formula=(
                 f"effect on a track: {number} of the alternative window, less that of the reference window; "
-                f"{about.scale}"
+                f"{info.scale}"
             ),
-            citation=about.citation,
+            citation=info.citation,
             window=reader.window,
             variant_index=variant_index(reader.window),
             tracks=reader.tracks,
             provenance=provenance,
-            leakage=about.leakage,
+            leakage=info.leakage,
         )
 
     def with_background(self, background: Background) -> SequenceBaseline:
@@ -197,21 +201,20 @@ class SequenceBaseline:
             When the background was made with other weights, another window or another scale, or no track's
             effects differ between its variants.
         """
-        made_with = background.identity["model"]
-        differing = [
-            key for key in {**self.identity, **made_with} if made_with.get(key) != self.identity.get(key)
-        ]
-        if differing or background.mean.shape != (self.tracks,):
+        differing = differences(background.identity["model"], self.identity)
+        if not differing and background.mean.shape != (self.tracks,):
+            differing = [f"tracks was {background.mean.size} and is {self.tracks}"]
+        if differing:
             raise InputError(
-                f"the background {background.path} was made with another model than {self._about.name}: "
-                f"{', '.join(differing) or 'tracks'} differ; make one with the same weights and window"
+                f"the background {background.path} was made with another model than {self._info.name}: "
+                f"{'; '.join(differing)}; make one with the same weights and window"
             )
         if not (background.sd > 0).any():
             raise InputError(
                 f"the background {background.path} has no track whose effects differ between its "
                 f"{background.count} variants; make one from more variants"
             )
-        return SequenceBaseline(self._reader, self._about, background)
+        return SequenceBaseline(self._reader, self._info, background)
 
     def effects(
         self, variants: Sequence[Variant], genome: Genome
@@ -293,7 +296,7 @@ class SequenceBaseline:
             variant = variants[broken[0]]
             tracks = np.count_nonzero(~np.isfinite(effects[broken[0]]))
             raise NetworkError(
-                f"{self._about.name} gives no finite number for {variant.chrom}:{variant.pos} {variant.ref} "
+                f"{self._info.name} gives no finite number for {variant.chrom}:{variant.pos} {variant.ref} "
                 f"> {variant.alt} on {tracks} of {self.tracks} tracks; its weights are most likely damaged"
             )
         return effects
@@ -311,7 +314,8 @@ class TorchReader:
         for N, to (n, bins, tracks) or (n, tracks).
     window : int
         Length of the windows in base pairs.
-    compute : Machine
+    compute : ComputeOptions
+        Where and how it computes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``mifm evaluate mpra`` from files to files: scores held against saturation mutagenesis."""
+"""``mifm evaluate mpra`` from files to files: scores against saturation mutagenesis."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import csv
 import dataclasses
 import gzip
 import json
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mifm_kipoi.baselines.protocol import ComputeOptions
-from mifm_kipoi.baselines.specs import Spec
-from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION
+from mifm_kipoi.baselines.run import ModelRun
+from mifm_kipoi.baselines.specs import Spec, require_all
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.mpra.correlations import BLOCK_BP, Options, correlate, series_of, summarise
 from mifm_kipoi.evaluation.mpra.elements import (
@@ -32,9 +30,9 @@ from mifm_kipoi.evaluation.mpra.records import CONTROL, Evaluated, Source
 from mifm_kipoi.evaluation.mpra.scores import Places, control_scores, model_scores
 from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.scoring.workers import set_threads
-from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
+from mifm_kipoi.support.files import made_folder, written_whole
 from mifm_kipoi.support.packages import needed
+from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
 # Readers of tables with tabs take quotes as they are.
@@ -42,7 +40,28 @@ _AS_TEXT: Any = {"sep": "\t", "index": False, "float_format": "%.10g", "quoting"
 
 
 @dataclasses.dataclass(frozen=True)
-class MPRARun:
+class MPRAResult:
+    """An evaluation and its files.
+
+    Parameters
+    ----------
+    evaluated : Evaluated
+        Measurements, scores and correlations.
+    files : list of Path
+        All that were written.
+    """
+
+    evaluated: Evaluated
+    files: list[Path]
+
+    @property
+    def summary(self) -> list[str]:
+        """How many effects were evaluated, and how many have each score, as lines of text."""
+        return _summary(self.evaluated)
+
+
+@dataclasses.dataclass(frozen=True)
+class MPRARun(ModelRun):
     """What to evaluate, and where to write it.
 
     Parameters
@@ -52,20 +71,15 @@ class MPRARun:
     folder : Path
         Of the outputs; made where it is missing.
     specs : sequence of Spec
-        Models.
+        The models.
     fasta : Path, optional
         Genome of the table's release; without it windows hold the element alone, and N around it.
     min_barcodes : int
         Effects of fewer barcodes are not evaluated.
     options : Options
         Of the correlations.
-    compute : Machine
-    threads : int, optional
-        Threads of PyTorch; by default all cores.
-    max_mismatch_fraction : float
-        See :func:`mifm_kipoi.stream_windows`.
-    progress : bool, optional
-        Whether to show it; by default where standard error is a terminal.
+    compute, threads, max_mismatch_fraction, progress
+        See :class:`mifm_kipoi.baselines.run.ModelRun`; the alleles of the table are compared with the genome.
     """
 
     table: Path
@@ -74,55 +88,50 @@ class MPRARun:
     fasta: Path | None = None
     min_barcodes: int = MIN_BARCODES
     options: Options = dataclasses.field(default_factory=Options)
-    compute: ComputeOptions = dataclasses.field(default_factory=ComputeOptions)
-    threads: int | None = None
-    max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
-    progress: bool | None = None
 
     def __post_init__(self) -> None:
         if any(spec.label == CONTROL for spec in self.specs):
             raise OptionError(
-                f"a model has the label {CONTROL!r}, which is that of the controls; name it anew"
+                f"a model has the label {CONTROL!r}, which is that of the controls; give it another"
             )
 
-    def __call__(self) -> list[str]:
+    def run(self, on_progress: Callable[[str], None] | None = None) -> MPRAResult:
         """Read, score, correlate, draw, write.
 
-        Returns
-        -------
-        list of str
-            What was done, in words.
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets a line of text for each model that has scored.
 
         Raises
         ------
+        MissingModelsError
+            When models cannot be had; nothing is scored.
         MIFMError
             When an input cannot be read, a package is missing, or an output cannot be written.
         """
-        # Imports Matplotlib, which is optional.
         from mifm_kipoi.evaluation.mpra.report import write_report
 
         # What is bound to fail fails before anything is scored.
         needed("matplotlib", "plot")
         needed("scipy.stats", "evaluation")
-        for spec in self.specs:
-            spec.check()
+        require_all(self.specs)
         measurements = read_measurements(self.table, self.min_barcodes, self.options.max_p is not None)
         made_folder(self.folder)
-        set_threads(self.threads or os.cpu_count() or 1)
-        evaluated = self._evaluated(measurements)
-        written = [*write_tables(evaluated, self.folder), *write_report(evaluated, self.folder)]
-        return [*_said(evaluated), f"written: {', '.join(str(path) for path in written)}"]
+        self.set_threads()
+        evaluated = self._evaluated(measurements, on_progress or (lambda _: None))
+        files = [*write_tables(evaluated, self.folder), *write_report(evaluated, self.folder)]
+        return MPRAResult(evaluated, files)
 
-    def _evaluated(self, measurements: Measurements) -> Evaluated:
+    def _evaluated(self, measurements: Measurements, on_progress: Callable[[str], None]) -> Evaluated:
         elements = find_elements(measurements)
         if not elements:
-            raise InputError(f"{self.table} has no SNV and no deletion of one base; expected some")
+            raise InputError(f"{self.table} has no SNV and no deletion of one base to evaluate")
         with self._placed(measurements, elements) as (places, sequences):
-            sources = [
-                source
-                for spec in self.specs
-                for source in model_scores(spec.label, spec.open(self.compute), places, self.progress)
-            ]
+            sources: list[Source] = []
+            for spec in self.specs:
+                sources += model_scores(spec.label, spec.open(self.compute), places, self.progress)
+                on_progress(f"{spec.label}: scored")
         generator = np.random.default_rng(self.options.seed)
         sources.append(control_scores(measurements.rows, elements, generator))
         by_element = correlate(measurements.rows, elements, series_of(sources), self.options)
@@ -157,9 +166,7 @@ class MPRARun:
         declared = {source.label: source.declaration for source in sources if source.declaration}
         return {
             "mifm_kipoi": __version__,
-            **{
-                name: path and {"name": path.name, "sha256": sha256_of(path)} for name, path in inputs.items()
-            },
+            **{name: path and described(path) for name, path in inputs.items()},
             "models": [str(spec) for spec in self.specs],
             "min_barcodes": self.min_barcodes,
             "max_mismatch_fraction": self.max_mismatch_fraction,
@@ -214,7 +221,7 @@ def score_table(measurements: Measurements, sources: Sequence[Source]) -> pd.Dat
     return pd.concat([measurements.original, pd.DataFrame(columns)], axis=1)
 
 
-def _said(evaluated: Evaluated) -> list[str]:
+def _summary(evaluated: Evaluated) -> list[str]:
     rows = evaluated.measurements.rows
     counts = rows["measured"].value_counts()
     lines = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,34 @@ from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores,
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports.page import decimal, with_interval
 from mifm_kipoi.statistics.bootstrap import RESAMPLES
-from mifm_kipoi.support.files import made_folder, sha256_of, writing, written_whole
+from mifm_kipoi.support.files import made_folder, writing, written_whole
+from mifm_kipoi.support.packages import needed
+from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
+
+
+@dataclasses.dataclass(frozen=True)
+class RankingResult:
+    """An evaluation and its files.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        All measures and differences.
+    cautions : list of str
+        What a reader must know before trusting it, the gravest first.
+    files : list of Path
+        All that were written, the manifest last.
+    """
+
+    evaluation: Evaluation
+    cautions: list[str]
+    files: list[Path]
+
+    @property
+    def summary(self) -> list[str]:
+        """The metrics of the rows that all scores have as lines of text."""
+        return _summary(self.evaluation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,10 +67,12 @@ class RankingRun:
     folder : Path
         Of the outputs; made where it is missing.
     label_options : LabelOptions
+        How labels are made.
     columns, lower : tuple of str
         See :func:`mifm_kipoi.evaluation.ranking.score_tables.choose_columns`.
     held_out : tuple of str, optional
-        Chromosomes to look at apart; by default those that all models held out that declare some.
+        Chromosomes to evaluate separately, too; by default those that every model with a declaration held
+        out.
     resamples, seed : int
         Of the bootstrap.
     """
@@ -59,16 +87,16 @@ class RankingRun:
     resamples: int = RESAMPLES
     seed: int = 1
 
-    def __call__(self) -> list[str]:
+    def run(self, on_progress: Callable[[str], None] | None = None) -> RankingResult:
         """Read, measure and write.
 
         The folder gets ``metrics.tsv``, ``paired.tsv``, ``report.html``, ``report.md``, ``figures/`` and,
         last, ``evaluation.json``.
 
-        Returns
-        -------
-        list of str
-            What was found, and the files, for people.
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets a line of text for each step that is done.
 
         Raises
         ------
@@ -76,8 +104,10 @@ class RankingRun:
             When an option is impossible, an input cannot be read, matplotlib is not installed or an output
             cannot be written.
         """
-        _need_matplotlib()
+        needed("matplotlib", "plot")
+        on_progress = on_progress or (lambda _: None)
         labels = read_labels(self.labels, self.label_options)
+        on_progress(f"{self.labels}: {len(labels.table):,} labelled variants")
         chosen = choose_columns(self.scores, self.columns, self.lower)
         same = self.scores.resolve() == self.labels.resolve()
         column = labels.columns.get("pip") or labels.columns["label"]
@@ -86,29 +116,31 @@ class RankingRun:
                 f"{column!r} makes the labels and is named as a score too; leave it out of the scores"
             )
         scores = read_scores(self.scores, chosen, labels, of_labels=same)
+        on_progress(f"{self.scores}: {scores.rows:,} rows of scores")
         held_out = held_out_by_all(chosen) if self.held_out is None else _keys(self.held_out)
-        found = evaluate(labels.table, scores.table, held_out, self.seed, self.resamples)
-        made_by = self._made_by(labels, chosen, scores, found, held_out)
+        evaluation = evaluate(labels.table, scores.table, held_out, self.seed, self.resamples)
+        provenance = self._provenance(labels, chosen, scores, evaluation, held_out)
         made_folder(self.folder)
-        written = [
-            self._write_table("metrics", found.measures, Measure),
-            self._write_table("paired", found.differences, Difference),
+        files = [
+            self._write_table("metrics", evaluation.measures, Measure),
+            self._write_table("paired", evaluation.differences, Difference),
         ]
-        result = Result(labels, chosen, scores, found, held_out, self.held_out is not None, made_by)
-        written += write_report(result, self.folder)
-        written.append(self._write_manifest({**made_by, "notes": result.cautions}))
-        return [*_summary(found), *result.cautions, f"written: {', '.join(str(path) for path in written)}"]
+        asked = self.held_out is not None
+        result = Result(labels, chosen, scores, evaluation, held_out, asked, provenance)
+        files += write_report(result, self.folder)
+        files.append(self._write_manifest({**provenance, "notes": result.cautions}))
+        return RankingResult(evaluation, result.cautions, files)
 
-    def _made_by(
-        self, labels: Labels, chosen: Chosen, scores: Scores, found: Evaluation, held_out: Sequence[str]
+    def _provenance(
+        self, labels: Labels, chosen: Chosen, scores: Scores, evaluation: Evaluation, held_out: Sequence[str]
     ) -> dict[str, Any]:
         manifest = self.scores.parent / MANIFEST
         negative, positive = self.label_options.limits
         return {
             "mifm_kipoi": __version__,
-            "scores": _described(self.scores),
-            "comparison": _described(manifest) if chosen.sources else None,
-            "labels": _described(self.labels),
+            "scores": described(self.scores),
+            "comparison": described(manifest) if chosen.sources else None,
+            "labels": described(self.labels),
             "columns": labels.columns,
             "pip_limits": {"positive_above": positive, "negative_below": negative}
             if labels.made_of_pips
@@ -116,8 +148,8 @@ class RankingRun:
             "evaluated": list(chosen.columns),
             "lower_is_better": sorted(chosen.lower),
             "held_out": list(held_out),
-            "resampled": found.resampled,
-            "clusters": found.clusters,
+            "resampled": evaluation.resampled,
+            "clusters": evaluation.clusters,
             "resamples": self.resamples,
             "seed": self.seed,
             "counts": {
@@ -127,7 +159,7 @@ class RankingRun:
                 "of_these_exchanged_alleles": scores.exchanged,
                 "without_score": scores.absent,
             },
-            "strata": [dataclasses.asdict(one) for one in found.counts],
+            "strata": [dataclasses.asdict(one) for one in evaluation.counts],
         }
 
     def _write_table(
@@ -160,23 +192,9 @@ def _keys(chroms: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(contig_key(chrom) for chrom in chroms))
 
 
-def _described(path: Path) -> dict[str, str]:
-    return {"name": path.name, "sha256": sha256_of(path)}
-
-
-def _need_matplotlib() -> None:
-    """Find out before the computation."""
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError as error:
-        from mifm_kipoi.support.packages import missing_package
-
-        raise missing_package("matplotlib", "plot") from error
-
-
-def _summary(found: Evaluation) -> list[str]:
+def _summary(evaluation: Evaluation) -> list[str]:
     """The metrics of the rows that all scores have as lines of text."""
-    measures = found.of(COMMON, ALL)
+    measures = evaluation.of(COMMON, ALL)
     if not measures:
         return []
     groups = by_metric(measures)

@@ -180,7 +180,7 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
     sources = tuple(one for one in read_sources(scores) if any(n.startswith(f"{one.label}.") for n in names))
     both = set(columns) & set(lower)
     if both:
-        raise OptionError(f"{', '.join(sorted(both))} cannot be in --scores and in --lower; name each once")
+        raise OptionError(f"{', '.join(sorted(both))} cannot be in --columns and in --lower; name each once")
     for name in (*columns, *lower):
         if name not in names or name in VARIANT:
             raise OptionError(f"{scores} has no scores {name!r}; its columns are {', '.join(names)}")
@@ -189,7 +189,7 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
     if not chosen:
         raise OptionError(
             f"nothing says which columns of {scores} rank variants, as {MANIFEST} of 'mifm compare' would; "
-            f"name them with --scores, or with --lower where lower is more likely causal: {', '.join(names)}"
+            f"name them with --columns, or with --lower where lower is more likely causal: {', '.join(names)}"
         )
     own = tuple(one for one in sources if any(name.startswith(f"{one.label}.") for name in chosen))
     owned = [name for name in columns if any(name.startswith(f"{one.label}.") for one in own)]

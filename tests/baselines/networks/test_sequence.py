@@ -19,10 +19,10 @@ from tests.baselines.networks.toy_networks import (
     CPU,
     Convolutions,
     Toy,
-    about,
     baseline_of,
     check_notices_shift,
     check_toy_effects,
+    info,
     make_genome,
     place_weights,
     random_bases,
@@ -67,7 +67,7 @@ def test_other_faults_are_noticed(fault: object, genome: tuple[Genome, dict[str,
     reader = TorchReader(Toy(WINDOW), lambda net, windows: net(fault(windows)), WINDOW, CPU)
     variants = some_variants(genome[1]["1"], range(700, 720))
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
-        check_toy_effects(SequenceBaseline(reader, about()), genome[0], genome[1]["1"], variants, WINDOW)
+        check_toy_effects(SequenceBaseline(reader, info()), genome[0], genome[1]["1"], variants, WINDOW)
 
 
 def test_insertion_and_deletion_by_hand(tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def test_shared_reference_windows_are_read_once(tmp_path: Path) -> None:
     variants = [Variant("1", 300, ".", ref, alt) for alt in (*alts, other)]
     variants += [Variant("chr1", 300, ".", other, alt) for alt in alts]
     variants.insert(1, Variant("1", 301, ".", bases[300], bases[300] + "AC"))
-    status, effects = SequenceBaseline(reader, about()).effects(variants, genome)
+    status, effects = SequenceBaseline(reader, info()).effects(variants, genome)
     assert status == ["ok"] * len(variants)
     assert reader.read == 3 + len(variants)
-    singly = [SequenceBaseline(Counting(), about()).effects([each], genome)[1][0] for each in variants]
+    singly = [SequenceBaseline(Counting(), info()).effects([each], genome)[1][0] for each in variants]
     np.testing.assert_array_equal(effects, singly)
 
 
@@ -316,4 +316,4 @@ def test_windows_that_a_network_cannot_read() -> None:
 def test_a_killed_run_loses_little(window: int, tracks: int, chunk_size: int) -> None:
     reader = Counting()
     reader.window, reader.tracks = window, tracks
-    assert SequenceBaseline(reader, about()).chunk_size == chunk_size
+    assert SequenceBaseline(reader, info()).chunk_size == chunk_size

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from mifm_kipoi.baselines.networks.sequence import About, SequenceBaseline, TorchReader
+from mifm_kipoi.baselines.networks.sequence import ModelInfo, SequenceBaseline, TorchReader
 from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
@@ -142,9 +142,12 @@ def check_notices_shift(
             check_toy_effects(baseline, genome, bases, variants, window)
 
 
-def about(name: str = "Toy") -> About:
+def info(name: str = "Toy") -> ModelInfo:
     """What a network says of itself."""
-    return About(name, "weighted bases", "nobody", "", {"weights_sha256": "0"}, {"torch": "any"})
+    return ModelInfo(
+        name=name, scale="weighted bases", citation="nobody", weights={"weights_sha256": "0"},
+        libraries={"torch": "any"},
+    )  # fmt: skip
 
 
 def toy_baseline(window: int, compute: ComputeOptions = CPU) -> SequenceBaseline:
@@ -154,7 +157,7 @@ def toy_baseline(window: int, compute: ComputeOptions = CPU) -> SequenceBaseline
 
 def baseline_of(network: torch.nn.Module, window: int, compute: ComputeOptions = CPU) -> SequenceBaseline:
     """A baseline around a network that reads (n, window, 4)."""
-    return SequenceBaseline(TorchReader(network, lambda net, x: net(x), window, compute), about())
+    return SequenceBaseline(TorchReader(network, lambda net, x: net(x), window, compute), info())
 
 
 class Convolutions(torch.nn.Module):

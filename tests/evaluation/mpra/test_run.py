@@ -219,7 +219,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[Ro
         row("2", 96, "N", "A", "NA", element="two"),
     ]
     path = write_table(folder / "table.tsv.gz", rows)
-    said = mpra_run(folder / "out", path, options=Options(resamples=50, max_p=0.5))()
+    said = mpra_run(folder / "out", path, options=Options(resamples=50, max_p=0.5)).run().summary
     return path, folder / "out", rows, said
 
 
@@ -283,7 +283,7 @@ def test_the_report(small: tuple[Path, Path, list[Row], list[str]]) -> None:
 
 def test_the_same_again(small: tuple[Path, Path, list[Row], list[str]], tmp_path: Path) -> None:
     path, out, _, _ = small
-    mpra_run(tmp_path / "again", path, options=Options(resamples=50, max_p=0.5))()
+    mpra_run(tmp_path / "again", path, options=Options(resamples=50, max_p=0.5)).run()
     for name in ("scores.tsv.gz", "elements.tsv", "summary.tsv", "report.html", "evaluation.json"):
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
@@ -297,7 +297,7 @@ def test_effects_made_of_scores_are_found_with_a_genome(tmp_path: Path) -> None:
         for each in all_rows("9", place, contig[place - 1 : place + 39], f"made{place}", deletions=False)
     ]
     path = write_table(tmp_path / "t.tsv", rows)
-    mpra_run(tmp_path / "first", path, fasta=fasta)()
+    mpra_run(tmp_path / "first", path, fasta=fasta).run()
     scores = pd.read_csv(tmp_path / "first" / "scores.tsv.gz", sep="\t")
     for sign, column in ((1, "mifm.mifm_delta"), (-1, "mifm.attribution")):
         made = [
@@ -305,7 +305,7 @@ def test_effects_made_of_scores_are_found_with_a_genome(tmp_path: Path) -> None:
             for cells, value in zip(rows, scores[column], strict=True)
         ]
         folder = tmp_path / f"{sign}"
-        said = mpra_run(folder, write_table(tmp_path / "made.tsv", made), fasta=fasta)()
+        said = mpra_run(folder, write_table(tmp_path / "made.tsv", made), fasta=fasta).run().summary
         assert "without --fasta" not in " ".join(said)
         elements = pd.read_csv(folder / "elements.tsv", sep="\t")
         for place in (601, 641, 681):
@@ -344,7 +344,7 @@ class NoScores(Spec):
 
 def test_a_model_without_scores_is_said_to_have_none(tmp_path: Path) -> None:
     path = write_table(tmp_path / "t.tsv", all_rows("1", 100, bases(12, 1)))
-    mpra_run(tmp_path / "out", path, specs=[NoScores("big", "mifm", "")])()
+    mpra_run(tmp_path / "out", path, specs=[NoScores("big", "mifm", "")]).run()
     report = (tmp_path / "out" / "report.md").read_text()
     assert "big.rank is absent; |big.effect| is absent" in report
     assert "There is no verdict. big.rank: no exchange that is evaluated has the score;" in report
@@ -359,7 +359,7 @@ def test_quotes_come_out_as_they_went_in(tmp_path: Path, separator: str) -> None
     if separator == ",":
         noted = [tuple('"' + str(cell).replace('"', '""') + '"' for cell in cells) for cells in noted]
     path = write_table(tmp_path / "t.csv", noted, (*HEADER, "note"), separator)
-    mpra_run(tmp_path / "out", path)()
+    mpra_run(tmp_path / "out", path).run()
     lines = gzip.decompress((tmp_path / "out" / "scores.tsv.gz").read_bytes()).decode().splitlines()
     place = lines[0].split("\t").index("note")
     assert [line.split("\t")[place] for line in lines[1:]] == list(notes[: len(rows)])
@@ -373,7 +373,7 @@ def test_overlapping_elements_are_named(tmp_path: Path) -> None:
         *all_rows("chr1", 115, sequence[15:], "right", deletions=False),
         *all_rows("1", 130, sequence[:12], "behind", deletions=False),
     ]
-    mpra_run(tmp_path / "out", write_table(tmp_path / "t.tsv", rows))()
+    mpra_run(tmp_path / "out", write_table(tmp_path / "t.tsv", rows)).run()
     assert "intervals of means too narrow: left and right." in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -382,12 +382,12 @@ def test_what_cannot_be_done(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="a model has the label 'control'"):
         mpra_run(tmp_path / "out", path, specs=parse_specs(["control=mifm"]))
     with pytest.raises(InputError, match="has no SNV and no deletion of one base"):
-        mpra_run(tmp_path / "out", path)()
+        mpra_run(tmp_path / "out", path).run()
     taken = write_table(tmp_path / "u.tsv", all_rows("1", 5, "ACGT"), (*HEADER[:6], "kind", *HEADER[7:]))
     with pytest.raises(InputError, match="columns that the output would have twice: kind; rename"):
-        mpra_run(tmp_path / "out", taken)()
+        mpra_run(tmp_path / "out", taken).run()
     with pytest.raises(OutputError, match="cannot make the folder"):
-        mpra_run(path / "out", path)()
+        mpra_run(path / "out", path).run()
 
 
 def test_the_command(
@@ -421,7 +421,7 @@ def test_the_command(
 @pytest.mark.reference
 def test_the_table_of_kircher(reference_data: Path, tmp_path: Path) -> None:
     path = reference_data / "data" / "mpra" / "kircher_satmut_GRCh37.tsv.gz"
-    mpra_run(tmp_path / "out", path)()
+    mpra_run(tmp_path / "out", path).run()
     summary = pd.read_csv(tmp_path / "out" / "summary.tsv", sep="\t")
     chosen = summary[(summary["kind"] == "snv") & (summary["group"] == "all")].set_index("score")["spearman"]
     assert chosen["control.distance_to_centre"] == pytest.approx(0.197, abs=0.002)

@@ -435,7 +435,7 @@ def test_a_comparison_is_evaluated(
 
 
 def run(scores: Path, labels: Path, folder: Path, **options: Any) -> dict[str, Any]:
-    RankingRun(scores, labels, folder, **{"resamples": 20, **options})()
+    RankingRun(scores, labels, folder, **{"resamples": 20, **options}).run()
     return read_manifest(folder)
 
 
@@ -559,7 +559,7 @@ def test_any_table_with_lower_and_higher(tmp_path: Path, labels: pd.DataFrame) -
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out")
     with pytest.raises(OptionError, match="has no scores 'q'; its columns are chrom"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("q",))
-    with pytest.raises(OptionError, match="p cannot be in --scores and in --lower"):
+    with pytest.raises(OptionError, match="p cannot be in --columns and in --lower"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("p",), lower=("p",))
     with pytest.raises(InputError, match=r"s\.csv\.gz, line 2, has 'x' in 'id'; expected a number"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("id",))
@@ -743,5 +743,5 @@ def test_impossible_options_exit_with_2(tmp_path: Path, labels: pd.DataFrame) ->
     truth = write_labels(tmp_path / "l.tsv", labels)
     arguments = ["evaluate", "ranking", str(path), "--labels", str(truth), "-o", str(tmp_path / "out")]
     assert main([*arguments, "--positive", "0.5"]) == 2
-    assert main([*arguments, "--scores", "nothing"]) == 2
+    assert main([*arguments, "--columns", "nothing"]) == 2
     assert main([*arguments[:-1], str(truth)]) == 1

@@ -11,10 +11,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from mifm_kipoi.baselines.mifm import MIFMBaseline
-from mifm_kipoi.baselines.networks.background import fit_background, read_background
+from mifm_kipoi.baselines.networks.background import read_background
 from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
 from mifm_kipoi.baselines.protocol import ComputeOptions
-from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.baselines.specs import MissingModelsError, Spec
+from mifm_kipoi.comparison.backgrounds import BackgroundRun, fit_background
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
@@ -22,8 +23,8 @@ from mifm_kipoi.support.progress import Progress
 from tests.baselines.networks.toy_networks import (
     CPU,
     Convolutions,
-    about,
     baseline_of,
+    info,
     make_genome,
     toy_baseline,
 )
@@ -146,12 +147,12 @@ def test_a_run_of_other_inputs_does_not_go_on(given: Given, monkeypatch: pytest.
     text = given.vcf.read_text()
     given.vcf.write_text(text.replace("\tv3\t", "\tv03\t"))
     with pytest.raises(
-        InputError, match=r"begun with other variants_sha256; .*delete .*partial to start again"
+        InputError, match=r"begun by another run: variants_sha256 was .*delete .*partial to start again"
     ):
         given.fit()
     given.vcf.write_text(text)
     own, given.baseline = given.baseline, baseline_of(Convolutions(), WINDOW + 2)
-    with pytest.raises(InputError, match="begun with other model"):
+    with pytest.raises(InputError, match=r"begun by another run: model\.window was 64 and is 66"):
         given.fit()
     given.baseline = own
     (given.folder / "b.safetensors.partial").write_bytes(b"cut")
@@ -165,18 +166,18 @@ def test_a_finished_one_is_kept(given: Given, monkeypatch: pytest.MonkeyPatch) -
         patch.setattr(SequenceBaseline, "effects", None)
         assert given.fit().sha256 == first.sha256
     given.baseline = baseline_of(Convolutions(), WINDOW + 2)
-    with pytest.raises(InputError, match="is there already, made with other model"):
+    with pytest.raises(InputError, match=r"is of another run: model\.window was 64 and is 66"):
         given.fit()
 
 
 def test_a_background_of_other_weights_is_refused(given: Given) -> None:
     found = given.fit()
     other = SequenceBaseline(
-        given.baseline._reader, dataclasses.replace(about(), weights={"weights_sha256": "1"})
+        given.baseline._reader, dataclasses.replace(info(), weights={"weights_sha256": "1"})
     )
-    with pytest.raises(InputError, match=r"made with another model than Toy: weights_sha256 differ"):
+    with pytest.raises(InputError, match=r"made with another model than Toy: weights_sha256 was 0 and is 1"):
         other.with_background(found)
-    newer = dataclasses.replace(about(), libraries={"torch": "newer"})
+    newer = dataclasses.replace(info(), libraries={"torch": "newer"})
     assert SequenceBaseline(given.baseline._reader, newer).with_background(found).score([], None) is not None
 
 
@@ -209,7 +210,7 @@ def test_progress_and_other_models(given: Given, monkeypatch: pytest.MonkeyPatch
     assert seen == sorted(seen)
     assert seen[-1] == len(list(read_variants(given.vcf)))
     monkeypatch.setattr(Spec, "open", lambda spec, compute: MIFMBaseline(compute=ComputeOptions("cpu")))
-    with pytest.raises(OptionError, match="toy=enformer:toy is no sequence network"):
+    with pytest.raises(OptionError, match="toy=enformer:toy is not a sequence network"):
         given.fit("other")
 
 
@@ -241,7 +242,7 @@ def test_damaged_numbers(given: Given) -> None:
         with pytest.raises(InputError, match="is damaged"):
             read_background(path)
     save_file({"mean": mean}, path, metadata=metadata)
-    with pytest.raises(InputError, match="is no background"):
+    with pytest.raises(InputError, match="is not a background"):
         read_background(path)
 
 
@@ -254,3 +255,22 @@ def test_a_track_without_spread_is_left_out(given: Given) -> None:
         list(read_variants(given.vcf))[:5], Genome(given.fasta)
     )
     assert np.isfinite(scored.columns["max_abs_delta_normalised"]).all()
+
+
+def test_backgrounds_of_several_networks(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spec, "find", lambda spec: None)
+    specs = [SPEC, Spec("other", "enformer", "toy")]
+    lines: list[str] = []
+    run = BackgroundRun(given.vcf, given.fasta, specs, given.folder / "new", compute=CPU, threads=1)
+    first, second = run.run(lines.append)
+    assert first.path == given.folder / "new" / "toy.safetensors"
+    assert (second.count, second.left_out) == (first.count, first.left_out)
+    assert [line.split(": ")[0] for line in lines] == [str(first.path), str(second.path)]
+    assert f"5 tracks over {first.count} variants" in lines[0]
+
+
+def test_a_network_that_is_missing_ends_it_before_any_is_fitted(given: Given) -> None:
+    specs = [SPEC, Spec("other", "enformer", "nowhere")]
+    with pytest.raises(MissingModelsError, match="2 models cannot be had"):
+        BackgroundRun(given.vcf, given.fasta, specs, given.folder / "new").run()
+    assert not (given.folder / "new").exists()
