@@ -171,7 +171,9 @@ def _parts(results: Results, locus: Locus) -> dict[str, Any]:
         "resources": _resources(results.resources),
         "models": _models(comparison.models),
         "resamples": results.resamples,
-        "settings": page.settings_table(comparison.provenance),
+        "settings": page.settings_table(
+            {name: value for name, value in comparison.provenance.items() if name != "skipped"}
+        ),
     }
 
 
