@@ -254,7 +254,7 @@ def test_backgrounds_that_do_not_fit() -> None:
     baseline = toy_baseline(WINDOW)
     with pytest.raises(InputError, match="no track whose effects differ"):
         baseline.with_background(background([0, 0, 0], [0, 0, 0], baseline))
-    with pytest.raises(InputError, match="tracks differ"):
+    with pytest.raises(InputError, match="tracks was 2 and is 3"):
         baseline.with_background(background([0, 0], [1, 1], baseline))
     with pytest.raises(InputError, match="another model than Toy: window differ"):
         baseline.with_background(background([0, 0, 0], [1, 1, 1], toy_baseline(WINDOW + 1)))
