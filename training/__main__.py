@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
 import torch
 
+from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.guard import guarded
 from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, run
 
@@ -26,7 +26,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train MIFM networks.")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="threads of PyTorch (default: all cores)"
+        "--threads",
+        type=int,
+        default=usable_cpus(),
+        help="threads of PyTorch (default: the CPUs that this process may use)",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (data, fit, ensemble, distil, fidelity, export, finetune, run):

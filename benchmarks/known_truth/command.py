@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from benchmarks.known_truth.arms import TRAINED
 from benchmarks.known_truth.sizes import SIZES
 from mifm_kipoi.commands.arguments import positive
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
 Does the method find causal variants? Loci are simulated in which a rule on the sequence says which variants
@@ -81,7 +81,7 @@ def _run(options: argparse.Namespace) -> None:
         handler.addFilter(lambda record: "bed_reader" not in record.pathname)
     size = SIZES[options.size]
     out = Path(options.out)
-    jobs = options.jobs or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
+    jobs = options.jobs or (1 if torch.cuda.is_available() else usable_cpus())
     cache = Path(options.cache) if options.cache else out / "simulations"
     # Whoever ends this process ends the networks that it trains too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from mifm_kipoi import Variant, __version__, read_variants
+from mifm_kipoi.support.cpus import usable_cpus
 
 Figures = dict[str, Any]
 
@@ -58,7 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, repeats: int) -> N
         "--repeats", type=int, default=repeats, help=f"how often each is measured (default: {repeats})"
     )
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads of PyTorch (default: all cores)"
+        "--threads",
+        type=int,
+        default=usable_cpus(),
+        help="threads of PyTorch (default: the CPUs that this process may use)",
     )
     parser.add_argument("--out", default=f"benchmarks/speed/{name}.json", help="where to write the figures")
 

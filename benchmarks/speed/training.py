@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import sys
@@ -39,6 +38,7 @@ from torch.utils.data import DataLoader
 from benchmarks.memory.score import peak_bytes
 from benchmarks.speed import measuring, synthetic
 from mifm_kipoi import MIFM, VARIANT_INDEX, WINDOW, Genome, MIFMConfig, __version__
+from mifm_kipoi.support.cpus import usable_cpus
 from training.commands.process import keep_freed_memory
 from training.data.dataset import DataSet, Split, read_dataset, write_dataset
 from training.fitting.config import FitConfig
@@ -102,7 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=3, help="how often each is measured (default: 3)")
     parser.add_argument("--workers", type=int, default=0, help="processes of the loader (default: none)")
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads of PyTorch (default: all cores)"
+        "--threads",
+        type=int,
+        default=usable_cpus(),
+        help="threads of PyTorch (default: the CPUs that this process may use)",
     )
     parser.add_argument("--only", choices=Setting.WAYS, help="run one way once, and measure nothing")
     parser.add_argument("--out", default="benchmarks/speed/training.json", help="where to write the figures")

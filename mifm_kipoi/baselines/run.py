@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import os
 import re
 import resource
 import sys
@@ -29,6 +28,7 @@ from mifm_kipoi.scoring.records import read_chunks
 from mifm_kipoi.scoring.run import publish, read_manifest
 from mifm_kipoi.scoring.workers import in_own_process, set_threads
 from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
+from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import sha256_of, writing
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.support.provenance import described, differences
@@ -50,7 +50,7 @@ class ModelRun:
     compute : ComputeOptions
         Device and batch size.
     threads : int, optional
-        Threads of PyTorch; by default all cores.
+        Threads of PyTorch; by default the CPUs that this process may use.
     max_mismatch_fraction : float
         Fraction of REF alleles that may differ from the FASTA, beyond the few
         (:func:`mifm_kipoi.stream_windows`).
@@ -65,7 +65,7 @@ class ModelRun:
 
     def set_threads(self) -> None:
         """Set the threads of PyTorch in this process."""
-        set_threads(self.threads or os.cpu_count() or 1)
+        set_threads(self.threads or usable_cpus())
 
 
 @dataclasses.dataclass(frozen=True)

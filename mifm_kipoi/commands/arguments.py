@@ -236,7 +236,10 @@ def add_max_mismatch_fraction(
     add_former_spelling(group, "--max-mismatch-share", option)
 
 
-def add_compute(group: argparse._ActionsContainer, threads: str) -> None:
+def add_compute(
+    group: argparse._ActionsContainer,
+    threads: str = "threads of PyTorch (default: the CPUs that this process may use)",
+) -> None:
     """``--device``, ``--threads`` and ``--progress``.
 
     Parameters

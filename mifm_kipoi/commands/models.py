@@ -35,7 +35,7 @@ def add_models(parser: argparse.ArgumentParser, default: str | None = None) -> N
 def add_model_run(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """``--device``, ``--threads``, ``--progress`` and ``--batch-size``, in a group of their own."""
     group = parser.add_argument_group("run")
-    add_compute(group, "threads of PyTorch (default: all cores)")
+    add_compute(group)
     group.add_argument(
         "--batch-size", type=positive, metavar="N", help="windows per batch (default: what fits the model)"
     )

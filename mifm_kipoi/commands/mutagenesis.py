@@ -45,7 +45,7 @@ def add_mutagenesis(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bigwig", metavar="PREFIX", help="tracks for a genome browser: PREFIX.<track>.bw")
     command.add_argument("--weights", default="embedded", help="name or path (default: embedded)")
     add_limits(command)
-    add_compute(command, "threads of PyTorch (default: all cores)")
+    add_compute(command)
     command.set_defaults(run=_mutagenesis, fail=command.error)
 
 

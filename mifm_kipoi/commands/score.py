@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mifm_kipoi.commands.arguments import (
     add_compute,
@@ -16,6 +16,11 @@ from mifm_kipoi.commands.arguments import (
     shard,
 )
 from mifm_kipoi.conventions import FULL, PRECISIONS
+from mifm_kipoi.support.progress import Progress
+
+if TYPE_CHECKING:
+    # The module takes seconds to import.
+    from mifm_kipoi.scoring.run import ScoringResult
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +56,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("run")
     group.add_argument("--resume", action="store_true", help="go on with a run that was killed")
-    add_compute(group, "threads of each process (default: all cores; 1 with --workers)")
+    add_compute(group, "threads of each process (default: the CPUs that this one may use; 1 with --workers)")
     group.add_argument(
         "--precision", choices=PRECISIONS, default=FULL,
         help="format of activations; the short ones need a GPU (default: fp32)",
@@ -98,26 +103,28 @@ def _score(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         threads=options.threads,
         workers=options.workers,
-        progress=options.progress,
     )
-    say(*_summary(run(), options.output))
+    with Progress("variants", options.progress) as progress:
+        result = run.run(progress.update)
+    say(*_summary(result))
+    result.check_any_scored(run.fasta)
 
 
 def _merge(options: argparse.Namespace) -> None:
     from mifm_kipoi.scoring.merge import merge
 
-    say(*_summary(merge([Path(part) for part in options.parts], Path(options.output)), options.output))
+    result = merge([Path(part) for part in options.parts], Path(options.output))
+    say(*_summary(result))
+    result.check_any_scored()
 
 
-def _summary(manifest: dict[str, Any], output: str) -> list[str]:
+def _summary(result: ScoringResult) -> list[str]:
     """What a run did, for people."""
-    counts = ", ".join(f"{count} {status}" for status, count in manifest["status"].items())
+    manifest = result.manifest
+    counts = ", ".join(f"{count} {status}" for status, count in result.status.items())
     first, last = manifest["records"]
-    lines = [f"{manifest['rows']} rows of {last - first} records: {counts or 'no variant'}"]
+    lines = [f"{result.rows} rows of {last - first} records: {counts or 'no variant'}"]
     lines.append(f"{manifest['seconds']:.1f} s, {manifest['rows_per_second']:,.0f} rows/s")
-    files = [output, f"{output}.json"]
-    if manifest["index"]:
-        files.insert(1, str(Path(output).with_name(manifest["index"])))
-    elif output.endswith((".gz", ".bcf")):
+    if result.index is None and result.output.name.endswith((".gz", ".bcf")):
         lines.append("not indexed, since the variants are not sorted")
-    return [*lines, f"written: {', '.join(files)}"]
+    return [*lines, f"written: {', '.join(map(str, result.written))}"]

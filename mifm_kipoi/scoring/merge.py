@@ -11,13 +11,13 @@ from typing import Any
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.scoring.formats import find_format
 from mifm_kipoi.scoring.journal import Journal
-from mifm_kipoi.scoring.run import IDENTITY, check_output, publish, read_manifest
+from mifm_kipoi.scoring.run import IDENTITY, ScoringResult, check_output, publish, read_manifest
 from mifm_kipoi.scoring.run import provenance as provenance_of
 from mifm_kipoi.support.files import sha256_of, writing
 from mifm_kipoi.support.provenance import differences
 
 
-def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
+def merge(parts: Sequence[Path], output: Path) -> ScoringResult:
     """Join the outputs of ``mifm score --shard`` as one run would have written them.
 
     Parameters
@@ -29,8 +29,8 @@ def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
 
     Returns
     -------
-    dict of plain JSON types
-        The manifest of the whole.
+    ScoringResult
+        What was written, and the manifest of the whole.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def merge(parts: Sequence[Path], output: Path) -> dict[str, Any]:
             publish(finished, index, output, manifest)
         finally:
             journal.remove()
-    return manifest
+    return ScoringResult(output, manifest)
 
 
 def _checked_manifest(part: Path) -> dict[str, Any]:

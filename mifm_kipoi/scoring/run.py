@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import functools
+import gzip
+import itertools
 import json
-import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.conventions import CHUNK
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.conventions import CHUNK, Status
+from mifm_kipoi.errors import InputError, OptionError, VariantFileError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import STANDARD_INPUT, VariantFile
 from mifm_kipoi.network.weights import Weights, load_weights
 from mifm_kipoi.scoring.formats import OutputFormat, find_format
 from mifm_kipoi.scoring.journal import Journal
-from mifm_kipoi.scoring.records import read_chunks
+from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
 from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
+from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import writing, written_whole
-from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
@@ -55,12 +56,16 @@ class ScoringRun:
         Score part i of n, counted from 1: as many consecutive records as in the other parts.
     resume : bool
         Go on with a run that was killed, or leave a finished one as it is.
-    device, batch_size, threads, workers
-        See :func:`mifm_kipoi.scoring.workers.score_chunks` and :class:`mifm_kipoi.scoring.scorer.Scorer`.
+    device : str
+        A PyTorch device; ``auto`` takes a GPU where there is one.
+    batch_size : int, optional
+        Pairs of windows that the network reads together.
+    threads : int, optional
+        Threads of PyTorch in each process; by default the CPUs that this process may use, 1 with workers.
+    workers : int
+        Processes that score side by side; 0 scores in this one.
     chunk_size : int
         Variants that are read, cut and scored together, after which the note of what is complete is renewed.
-    progress : bool, optional
-        Show progress; by default on a terminal.
     """
 
     variants: str
@@ -76,7 +81,6 @@ class ScoringRun:
     threads: int | None = None
     workers: int = 0
     chunk_size: int = CHUNK
-    progress: bool | None = None
 
     def __post_init__(self) -> None:
         find_format(self.output)
@@ -84,7 +88,7 @@ class ScoringRun:
             raise OptionError(f"shard is {self.shard[0]}/{self.shard[1]}; expected I/N with I from 1 to N")
         if (self.shard or self.resume) and not self._again:
             raise OptionError(
-                f"{self.variants} is no file that can be read again, as --shard and --resume need it"
+                f"{self.variants} is not a file that can be read twice, as --shard and --resume require"
             )
         check_output(
             self.output, [Path(self.variants), self.fasta, *([self.regions] if self.regions else [])]
@@ -96,13 +100,19 @@ class ScoringRun:
         path = Path(self.variants)
         return self.variants != STANDARD_INPUT and (path.is_file() or not path.exists())
 
-    def __call__(self) -> dict[str, Any]:
+    def run(self, on_progress: Callable[[int, float], None] | None = None) -> ScoringResult:
         """Score; write the output, its index and its manifest.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Receives after each chunk the rows that this run has scored, and which fraction of the records
+            are done, 0 where that is not known.
 
         Returns
         -------
-        dict of plain JSON types
-            The manifest: version, weights, options, checksums of the inputs, counts per status, rate.
+        ScoringResult
+            What was written, and the manifest.
 
         Raises
         ------
@@ -110,7 +120,7 @@ class ScoringRun:
             When an input cannot be read, the output cannot be written, or a run that did not end is in the
             way. What was done is kept for ``resume``.
         """
-        with VariantFile(self.variants, find_format(self.output).needs_lines) as file:
+        with self._opened() as file:
             genome = Genome(self.fasta)
             weights = [load_weights(name) for name in self.options.weights]
             identity = self._identity(weights)
@@ -122,16 +132,29 @@ class ScoringRun:
             with journal.locked():
                 if (finished := self._finished(journal)) is not None:
                     journal.remove()
-                    return finished
+                    return ScoringResult(self.output, finished)
                 journal.begin(form.start(file.header), self.resume)
                 with journal.kept_on_error():
-                    self._score(file, genome, weights, form, journal, end)
-                    return self._finish(form, journal, start, file)
+                    unknown = self._score(file, genome, weights, form, journal, end, on_progress)
+                    return ScoringResult(self.output, self._finish(form, journal, start, file), unknown)
+
+    def _opened(self) -> VariantFile:
+        try:
+            return VariantFile(self.variants, find_format(self.output).needs_lines)
+        except VariantFileError as error:
+            if columns := _columns_of_table(Path(self.variants)):
+                raise VariantFileError(
+                    f"{self.variants} is a table ({', '.join(columns[:5])} ...); expected a VCF or BCF file. "
+                    "Write its variants as VCF: the line ##fileformat=VCFv4.2, then the columns #CHROM POS "
+                    "ID REF ALT QUAL FILTER INFO, with tabs between them and '.' where there is nothing. "
+                    "Scores in a table are compared with 'mifm compare --models table:FILE:COLUMN'"
+                ) from error
+            raise
 
     @property
     def _threads(self) -> int:
         """Threads of each process."""
-        return self.threads or (1 if self.workers else os.cpu_count() or 1)
+        return self.threads or (1 if self.workers else usable_cpus())
 
     def _identity(self, weights: Sequence[Weights]) -> dict[str, Any]:
         """What must be the same for the scores to be the same."""
@@ -185,20 +208,26 @@ class ScoringRun:
         form: OutputFormat,
         journal: Journal,
         end: int | None,
-    ) -> None:
+        on_progress: Callable[[int, float], None] | None,
+    ) -> tuple[str, ...]:
+        """Score what is not scored yet; the first contigs that the FASTA does not have."""
         regions = Regions(self.regions) if self.regions else None
         check = ReferenceCheck(genome, self.options.max_mismatch_fraction, journal.statuses)
         make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size, weights)
-        with contextlib.closing(Progress("variants", self.progress)) as progress:
-            rows, first = 0, journal.records
-            chunks = read_chunks(file, regions, journal.records, end, self.chunk_size)
-            for chunk, scored in score_chunks(chunks, make_scorer, self.workers, self._threads):
-                check.add(scored.variants, scored.status)
-                content = form.encode(chunk, scored)
-                journal.append(content, chunk.read, scored.status)
-                rows += len(scored)
-                fraction = (chunk.read - first) / (end - first) if end and end > first else file.fraction_read
-                progress.update(rows, fraction)
+        rows, first = 0, journal.records
+        unknown: dict[str, None] = {}
+        chunks = read_chunks(file, regions, journal.records, end, self.chunk_size)
+        for chunk, scored in score_chunks(chunks, make_scorer, self.workers, self._threads):
+            check.add(scored.variants, scored.status)
+            content = form.encode(chunk, scored)
+            journal.append(content, chunk.read, scored.status)
+            if len(unknown) < _NAMED_CONTIGS:
+                unknown |= dict.fromkeys(_unknown_contigs(scored))
+            rows += len(scored)
+            if on_progress:
+                of_shard = (chunk.read - first) / (end - first) if end and end > first else None
+                on_progress(rows, file.fraction_read if of_shard is None else of_shard)
+        return tuple(itertools.islice(unknown, _NAMED_CONTIGS))
 
     def _finish(self, form: OutputFormat, journal: Journal, start: int, file: VariantFile) -> dict[str, Any]:
         """Give the output, its index and its manifest their names."""
@@ -224,6 +253,105 @@ class ScoringRun:
         publish(finished, index, self.output, manifest)
         journal.remove()
         return manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringResult:
+    """A file of scores that is complete.
+
+    Parameters
+    ----------
+    output : Path
+        The file.
+    manifest : dict of plain JSON types
+        As in ``OUTPUT.json``: version, weights, options, checksums of the inputs, counts by status, rate.
+    unknown_contigs : tuple of str
+        The first contigs of the variants that the FASTA does not have, where this run met any.
+    """
+
+    output: Path
+    manifest: dict[str, Any]
+    unknown_contigs: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file, one for each ALT."""
+        return int(self.manifest["rows"])
+
+    @property
+    def status(self) -> dict[str, int]:
+        """Rows by status, the most frequent first."""
+        return dict(self.manifest["status"])
+
+    @property
+    def index(self) -> Path | None:
+        """The index, where the format has one and the variants are sorted."""
+        name = self.manifest["index"]
+        return self.output.with_name(name) if name else None
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """All files: the scores, their index, the manifest."""
+        return (self.output, *([self.index] if self.index else []), _manifest_path(self.output))
+
+    def check_any_scored(self, fasta: Path | None = None) -> None:
+        """See that there is a score, if there are rows; the files stay as they are.
+
+        A part of a run may have none, so only whole runs are looked at.
+
+        Parameters
+        ----------
+        fasta : Path, optional
+            The genome, whose contigs the message names where those of the variants are not among them.
+
+        Raises
+        ------
+        InputError
+            When no row has a score; the message has the reasons.
+        """
+        if self.manifest["shard"] or not self.rows or self.status.get(Status.OK):
+            return
+        reasons = ", ".join(f"{count} {status}" for status, count in self.status.items())
+        message = f"none of the {self.rows} rows of {self.output} could be scored: {reasons}"
+        if Status.CONTIG_NOT_IN_FASTA in self.status:
+            message += f". {self._contigs(fasta)}"
+        raise InputError(message)
+
+    def _contigs(self, fasta: Path | None) -> str:
+        named = ", ".join(self.unknown_contigs) if self.unknown_contigs else "of other names"
+        text = f"The variants are on contigs {named}"
+        if fasta is not None:
+            contigs = list(Genome(fasta).contigs)
+            text += f"; {fasta} has {', '.join(contigs[:_NAMED_CONTIGS])}"
+            text += f" and {len(contigs) - _NAMED_CONTIGS} more" if len(contigs) > _NAMED_CONTIGS else ""
+        return (
+            f"{text}. Use the FASTA that has the contigs of the variants, or rename them with 'bcftools "
+            "annotate --rename-chrs'; chr1 and 1, MT and chrM are taken for the same"
+        )
+
+
+_NAMED_CONTIGS = 5
+"""Contigs that a message names."""
+
+
+def _unknown_contigs(scored: ScoredVariants) -> Iterator[str]:
+    for variant, status in zip(scored.variants, scored.status, strict=True):
+        if status == Status.CONTIG_NOT_IN_FASTA:
+            yield variant.chrom
+
+
+def _columns_of_table(path: Path) -> list[str]:
+    """The fields of the first line of a text file with tabs or commas; none of anything else."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            line = file.readline(1 << 16).decode().rstrip("\r\n")
+    except (OSError, EOFError, ValueError, zlib.error):
+        return []
+    fields = line.split("\t" if "\t" in line else ",")
+    is_table = len(fields) > 1 and not line.startswith("##") and all(field.isprintable() for field in fields)
+    return fields if is_table else []
 
 
 def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str, Any]) -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
-import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+_COUNT = "{n:,} {desc}, {rate_noinv_fmt}"
+_COUNT_AND_REST = f"{_COUNT}, {{percentage:.0f}}%, {{remaining}} left"
 
 
 class Progress:
-    """Shows how far some work is, its rate and the time that is left.
+    """Shows how far some work is, its rate and, where it is known how much there is, the time left.
+
+    The total is mostly known as a fraction alone, such as that of the bytes of a file that were read.
 
     Parameters
     ----------
@@ -18,12 +25,22 @@ class Progress:
     """
 
     _INTERVAL = 0.2
+    """Seconds from one renewal of the line to the next."""
 
     def __init__(self, what: str, show: bool | None = None) -> None:
-        self._what = what
         self._show = sys.stderr.isatty() if show is None else show
-        self._began = self._shown = time.monotonic()
-        self._width = 0
+        self._line = tqdm(
+            desc=what, disable=not self._show, leave=False, mininterval=self._INTERVAL, miniters=1,
+            delay=self._INTERVAL, unit="", bar_format=_COUNT, file=sys.stderr,
+        )  # fmt: skip
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def shown(self) -> bool:
@@ -31,32 +48,22 @@ class Progress:
         return self._show
 
     def update(self, count: int, fraction: float = 0.0) -> None:
-        """Say that ``count`` are done since the start, and which share of the work that is, if known."""
-        now = time.monotonic()
-        if not self._show or now - self._shown < self._INTERVAL:
+        """Renew the line.
+
+        Parameters
+        ----------
+        count : int
+            How many are done since the start.
+        fraction : float
+            Which fraction of the work that is, from 0 to 1; 0 where it is not known.
+        """
+        if not self._show:
             return
-        self._shown = now
-        seconds = now - self._began
-        text = f"{count:,} {self._what}, {count / seconds:,.0f}/s"
-        if 0 < fraction <= 1:
-            text += f", {fraction:.0%}, {duration(seconds * (1 - fraction) / fraction)} left"
-        self._write(text)
+        known = 0 < fraction <= 1
+        self._line.total = count / fraction if known else None
+        self._line.bar_format = _COUNT_AND_REST if known else _COUNT
+        self._line.update(count - self._line.n)
 
     def close(self) -> None:
         """Leave an empty line behind."""
-        if self._width:
-            self._write("")
-            sys.stderr.write("\r")
-
-    def _write(self, text: str) -> None:
-        sys.stderr.write("\r" + text.ljust(self._width))
-        sys.stderr.flush()
-        self._width = len(text)
-
-
-def duration(seconds: float) -> str:
-    """A length of time in words: ``45 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+        self._line.close()

@@ -239,7 +239,7 @@ def test_1000_genomes(folder: MakeFolder, reference_data: Path, tmp_path: Path) 
     fasta = reference_data / "data" / "genome" / "GRCh37.mini.fa.gz"
     run = folder(variants={"chr20": str(vcf)}, fasta=str(fasta), format="vcf.gz")
     run.snakemake()
-    ScoringRun(str(vcf), fasta, tmp_path / "whole.vcf.gz", device="cpu")()
+    ScoringRun(str(vcf), fasta, tmp_path / "whole.vcf.gz", device="cpu").run()
     merged = read_table(run.path / "out" / "chr20.vcf.gz")
     assert len(merged) == 29_144
     assert_same_rows(merged, read_table(tmp_path / "whole.vcf.gz"))
