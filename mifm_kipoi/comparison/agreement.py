@@ -86,8 +86,8 @@ def correlations(comparison: Comparison, resamples: int = RESAMPLES, seed: int =
         a, b = (columns[name] for name in pair)
         rows = ~(np.isnan(a) | np.isnan(b))
         rank_a, rank_b = (ranks[name].centred(rows.astype(np.float64))[rows] for name in pair)
-        for place, terms in enumerate((moments(a[rows], b[rows]), moments(rank_a, rank_b))):
-            sums[:, number, place] = [np.bincount(block[rows], term, blocks) for term in terms]
+        for kind, terms in enumerate((moments(a[rows], b[rows]), moments(rank_a, rank_b))):
+            sums[:, number, kind] = [np.bincount(block[rows], term, blocks) for term in terms]
         notes.append(_note(pair, a[rows], b[rows]))
     count = sums[0, :, 0]
     undefined = np.array([note.startswith("none: ") for note in notes])

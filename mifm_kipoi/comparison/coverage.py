@@ -1,4 +1,4 @@
-"""How many variants each model scores, why not the others, and what it took."""
+"""How many variants each model scores, why the others have no score, and time and memory of each model."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from mifm_kipoi.comparison.records import Comparison, Model
 from mifm_kipoi.conventions import Status
 
 OTHER_SCORES_ONLY = "other_scores_only"
-"""Of variants that have a score of the model, and not that which stands for it."""
+"""Reason of variants that have a score of the model, but not its primary score."""
 
 _REASONS = (*map(str, Status), *map(str, LookupStatus), OTHER_SCORES_ONLY)
 
 
 def coverage(comparison: Comparison) -> pd.DataFrame:
-    """Variants with the score that stands for each model, and why the others have none.
+    """Variants with the primary score of each model, and why the others have no score.
 
     Parameters
     ----------
     comparison : Comparison
+        The scores.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each model: ``model, variants, scored, share``, then a column for each reason that occurs,
-        with the variants that have no score for it. ``scored`` and the reasons sum to ``variants``.
+        A row for each model: ``model, variants, scored, share`` (scored / variants), then a column for
+        each reason that occurs, with the variants that have no score for it. ``scored`` and the reasons sum
+        to ``variants``.
     """
     counts = [_reasons(comparison, model) for model in comparison.models]
     occurring = {reason for each in counts for reason in each}
@@ -50,22 +52,29 @@ def _reasons(comparison: Comparison, model: Model) -> dict[str, int]:
 
 
 def scored_by_all(comparison: Comparison) -> int:
-    """Variants with the score that stands for each of the models."""
-    return int(comparison.table[list(comparison.primary_scores)].notna().all(axis=1).sum())
-
-
-def resources(comparison: Comparison) -> pd.DataFrame:
-    """What each model took.
+    """How many variants have the primary score of each model.
 
     Parameters
     ----------
     comparison : Comparison
+        The scores.
+    """
+    return int(comparison.table[list(comparison.primary_scores)].notna().all(axis=1).sum())
+
+
+def resources(comparison: Comparison) -> pd.DataFrame:
+    """Time, speed and memory of each model.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The scores.
 
     Returns
     -------
     pandas.DataFrame
         ``model, scored, seconds, variants_per_second, peak_bytes, device``, a row for each model. The speed
-        is that of variants with a score; it and the memory are NaN where they are not known.
+        counts variants with a score; speed and memory are NaN where they are unknown.
     """
     scored = coverage(comparison)["scored"].to_numpy()
     seconds = np.array([model.seconds for model in comparison.models], dtype=np.float64)

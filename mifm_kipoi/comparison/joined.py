@@ -1,4 +1,4 @@
-"""The tables of several models as one, of any length and in constant memory."""
+"""One table of all models' scores, joined from theirs in constant memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS = 1 << 16
-"""Rows at once."""
+"""Rows that are joined together."""
 
 
 def write_joined(
@@ -29,9 +29,11 @@ def write_joined(
     Parameters
     ----------
     models : sequence of Model
+        In the order of their columns.
     tables : sequence of Path
         The Parquet file of each (:class:`mifm_kipoi.baselines.run.BaselineRun`).
     folder : Path
+        Where to write.
     provenance : dict of plain JSON types
         Goes into the metadata of the Parquet file.
 
@@ -79,7 +81,7 @@ def _lines(table: pa.Table) -> bytes:
 
 def _other_variants(tables: Sequence[Path]) -> InputError:
     names = ", ".join(str(table) for table in tables)
-    return InputError(f"{names} are not of the same variants; delete them to have them made anew")
+    return InputError(f"{names} are not of the same variants; delete them, and run the command again")
 
 
 def _schema(models: Sequence[Model]) -> pa.Schema:
@@ -93,7 +95,7 @@ def _schema(models: Sequence[Model]) -> pa.Schema:
 
 
 def _even_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file, always as many at once, however they are grouped in the file."""
+    """The rows of a Parquet file in batches of the same size, whatever its row groups."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""A stretch of a contig that a figure shows: read from text, or chosen."""
+"""The locus that a figure shows: read from text, or chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.contigs import contig_key
 
 FLANK = 100_000
-"""Base pairs to either side of a variant that a locus is chosen around."""
+"""Base pairs on either side of a variant that a locus is chosen around."""
 
 ASSOCIATION = "neg_log10_p"
 """The column of a model that is -log10 of a p-value."""
@@ -29,29 +29,40 @@ Locus = tuple[str, int, int]
 
 
 def parse_locus(text: str) -> Locus:
-    """Read ``chrom:start-end``, 1-based with both ends inside; commas between digits are left out.
+    """Read ``chrom:start-end``, 1-based with both ends inside; commas between digits are ignored.
+
+    Parameters
+    ----------
+    text : str
+        From an option.
 
     Raises
     ------
     OptionError
-        When it is something else.
+        When the text is not a locus, or the locus is empty.
     """
-    found = _LOCUS.fullmatch(text.strip())
-    if not found:
+    match = _LOCUS.fullmatch(text.strip())
+    if not match:
         raise OptionError(
-            f"{text!r} is no locus; expected chrom:start-end, 1-based with both ends inside, such as "
+            f"{text!r} is not a locus; expected chrom:start-end, 1-based with both ends inside, such as "
             "20:1,200,000-1,300,000"
         )
-    start, end = (int(number.replace(",", "")) for number in found.groups()[1:])
+    start, end = (int(number.replace(",", "")) for number in match.groups()[1:])
     if not 1 <= start <= end:
         raise OptionError(
-            f"the locus {text!r} has no base; expected a start from 1 on, and an end not below it"
+            f"the locus {text!r} holds no base; expected a start of at least 1, and an end not below it"
         )
-    return found[1], start, end
+    return match[1], start, end
 
 
 def locus_name(locus: Locus) -> str:
-    """The locus as text, with commas between digits."""
+    """The locus as text, with commas between digits.
+
+    Parameters
+    ----------
+    locus : Locus
+        1-based, both ends inside.
+    """
     chrom, start, end = locus
     return f"{chrom}:{start:,}-{end:,}"
 
@@ -61,14 +72,22 @@ def in_locus(comparison: Comparison, locus: Locus) -> npt.NDArray[np.bool_]:
 
     POS 0, which VCF has for what lies before a contig's first base, is taken for that base.
 
+    Parameters
+    ----------
+    comparison : Comparison
+        The scores.
+    locus : Locus
+        1-based, both ends inside.
+
     Returns
     -------
     numpy.ndarray of bool, shape (n,)
+        Of the rows of the table.
 
     Raises
     ------
     OptionError
-        When none does; the message says where there are variants.
+        When no row does; the message says where the variants lie.
     """
     chrom, start, end = locus
     names, pos = comparison.table["chrom"], comparison.table["pos"]
@@ -88,16 +107,21 @@ def in_locus(comparison: Comparison, locus: Locus) -> npt.NDArray[np.bool_]:
 
 
 def default_locus(comparison: Comparison) -> Locus:
-    """The locus that is most worth a look.
+    """The locus to show where none is named.
 
-    Where a model has -log10 of p-values, 100 kb to either side of the variant with the highest of all. Else
+    Where a model has -log10 of p-values, 100 kb to either side of the variant with the highest. Otherwise
     the block of the variant with the highest score of the first model, or of the first model that has scores;
     for a variant outside all blocks, 100 kb to either side of it.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The scores.
 
     Raises
     ------
     OptionError
-        When there is no variant.
+        When the table has no variants.
     """
     if comparison.table.empty:
         raise OptionError("the file has no variants, and so no locus")

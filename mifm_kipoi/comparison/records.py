@@ -32,12 +32,13 @@ class Model:
     kind : str
         What it is: a key of :data:`mifm_kipoi.baselines.specs.KINDS`.
     declaration : Declaration
+        What it says of itself.
     seconds : float
-        Time that it took, with reading weights and tables.
+        Time that it took, with reading of weights and tables.
     peak_bytes : int
-        The most memory that its process held at once; 0 where that is not known.
+        Peak memory of its process; 0 where that is unknown.
     device : str
-        Where it computed: cpu, cuda.
+        Where it computed: ``cpu`` or ``cuda``.
     """
 
     label: str
@@ -87,8 +88,8 @@ class Comparison:
     ----------
     table : pandas.DataFrame
         A row for each variant of the file, in its order: ``chrom, pos, id, ref, alt``, then for each model
-        its scores (float64, NaN where there is none) as ``label.score`` and ``label.status``, which is ``ok``
-        or the reason why there is no score.
+        its scores (float64, NaN where a variant has none) as ``label.score``, and ``label.status``, which is
+        ``ok`` or the reason why there is no score.
     models : tuple of Model
         In the order in which they were asked for.
     block : numpy.ndarray of int64, shape (n,)

@@ -33,5 +33,4 @@ def log_bayes_factor(
     """
     z, variance = np.asarray(z, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     shrinkage = prior_variance / (variance + prior_variance)
-    found: npt.NDArray[np.float64] = 0.5 * np.log1p(-shrinkage) + 0.5 * z**2 * shrinkage
-    return found
+    return np.asarray(0.5 * np.log1p(-shrinkage) + 0.5 * z**2 * shrinkage)

@@ -1,6 +1,6 @@
 """How well scores rank rows of which some are positive, and which rows they rank first.
 
-Ties count by their expectation under a random order, or, in curves and their areas, share a threshold. Rows
+Ties count by their expectation under a random order, or, in curves and their areas, have one threshold. Rows
 may have weights: a resample of a bootstrap is a weighting of the rows.
 """
 
@@ -50,6 +50,7 @@ class Curve:
     score : numpy.ndarray of float64, shape (n,)
         Higher is more likely positive; n is at least 1.
     positive : numpy.ndarray of bool, shape (n,)
+        Class of each row.
 
     Raises
     ------
@@ -109,9 +110,11 @@ class GroupedPrecision:
     Parameters
     ----------
     score : numpy.ndarray of float64, shape (n,)
+        Higher is more likely positive.
     positive : numpy.ndarray of bool, shape (n,)
+        Class of each row.
     group : numpy.ndarray of int64, shape (n,)
-        From 0 on.
+        Group of each row, from 0 on.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Tables of correlations: of each element with each score, and their means over elements."""
+"""Correlations of scores with measured effects: within each element, and their means over elements."""
 
 from __future__ import annotations
 
@@ -42,10 +42,15 @@ _DISTANCE = f"{CONTROL}.{DISTANCE.name}"
 
 
 def series_of(sources: Sequence[Source]) -> list[Series]:
-    """What is evaluated of scores.
+    """The series that are compared with measured effects.
 
-    With the size of effects it is those that rank, and the sizes of those with a sign; with the direction of
-    effects, those with a sign. A size that is a score already is not there twice.
+    With the size of effects: scores that rank, and absolute values of signed scores. With the direction of
+    effects: signed scores. Absolute values that equal a score that ranks are left out.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Scores of models and controls.
     """
     return [each for source in sources for each in _series_of(source)]
 
@@ -70,11 +75,12 @@ def _series_of(source: Source) -> Iterator[Series]:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How intervals and strata are made.
+    """Options of intervals and strata.
 
     Parameters
     ----------
     resamples, seed : int
+        Of the bootstrap.
     max_p : float, optional
         Effects with at most this p-value are a stratum of their own.
     """
@@ -99,9 +105,11 @@ def correlate(
     rows : pandas.DataFrame, n rows
         :attr:`mifm_kipoi.evaluation.mpra.table.Measurements.rows`.
     elements : sequence of Element
+        Regulatory elements of the table.
     series : sequence of Series
-        Those of the controls among them.
+        From :func:`series_of`, with those of the controls.
     options : Options
+        Of intervals and strata.
 
     Returns
     -------

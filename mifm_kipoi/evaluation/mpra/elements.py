@@ -1,4 +1,4 @@
-"""Elements of saturation mutagenesis: where they lie, their own sequence, their exchanges as variants."""
+"""Elements of saturation mutagenesis: where they lie, their own sequence, their substitutions as variants."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ _UNKNOWN = "N"
 
 
 class NoVariant(enum.StrEnum):
-    """Why a row is no variant, beside :class:`mifm_kipoi.evaluation.mpra.table.Measured`."""
+    """Why a row is not a variant, beside :class:`mifm_kipoi.evaluation.mpra.table.Measured`."""
 
     NO_BASE_BEFORE = "no_base_before"
-    """A deletion is written with the base before it, which is not known."""
+    """A deletion is written with the base before it, which is unknown."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """A stretch of the genome whose bases were exchanged.
+    """A region of the genome whose bases were substituted.
 
     Parameters
     ----------
-    name, chrom : str
+    name : str
+        In the table.
+    chrom : str
+        Its chromosome.
     start, end : int
-        From the first base that was exchanged to the last, 0-based half-open.
+        From the first substituted base to the last, 0-based half-open.
     contig : str
         Its contig in the FASTA that it is scored with.
     offset : int
-        What is taken from a position on ``chrom`` to get that on ``contig``.
+        To subtract from a position on ``chrom`` for that on ``contig``.
     """
 
     name: str
@@ -66,20 +69,25 @@ class Element:
 def find_elements(measurements: Measurements) -> list[Element]:
     """The elements, in the order of the table.
 
+    Parameters
+    ----------
+    measurements : Measurements
+        The table.
+
     Returns
     -------
     list of Element
-        Those with an exchange or a deletion of one base, on the contigs of the genome.
+        Those with a substitution or a deletion of one base, on the contigs of the genome.
 
     Raises
     ------
     InputError
-        When one spans more than :data:`LONGEST` bases.
+        When an element spans more than :data:`LONGEST` bases.
     """
     elements = []
     rows = measurements.rows[measurements.rows["kind"] != Kind.OTHER]
-    for name, found in rows.groupby("element", sort=False):
-        chrom, start, end = str(found["chrom"].iloc[0]), int(found["pos"].min()) - 1, int(found["pos"].max())
+    for name, own in rows.groupby("element", sort=False):
+        chrom, start, end = str(own["chrom"].iloc[0]), int(own["pos"].min()) - 1, int(own["pos"].max())
         if end - start > LONGEST:
             raise InputError(
                 f"{measurements.path}: rows of element {name} lie on {chrom}:{start + 1}-{end}; expected a "
@@ -90,7 +98,14 @@ def find_elements(measurements: Measurements) -> list[Element]:
 
 
 def own_sequences(measurements: Measurements, elements: Sequence[Element]) -> list[str]:
-    """The sequence of each element as its rows tell it, N where none does.
+    """The sequence of each element from the REF of its rows, N where no row has the base.
+
+    Parameters
+    ----------
+    measurements : Measurements
+        The table.
+    elements : sequence of Element
+        From :func:`find_elements`.
 
     Raises
     ------
@@ -101,9 +116,9 @@ def own_sequences(measurements: Measurements, elements: Sequence[Element]) -> li
     by_element = rows.groupby("element", sort=False)
     sequences = []
     for element in elements:
-        found = by_element.get_group(element.name)[["pos", "ref"]].drop_duplicates()
-        found = found[found["ref"] != _UNKNOWN]
-        twice = found[found["pos"].duplicated(keep=False)]
+        known = by_element.get_group(element.name)[["pos", "ref"]].drop_duplicates()
+        known = known[known["ref"] != _UNKNOWN]
+        twice = known[known["pos"].duplicated(keep=False)]
         if len(twice):
             pos = twice["pos"].iloc[0]
             bases = " and ".join(twice.loc[twice["pos"] == pos, "ref"])
@@ -111,7 +126,7 @@ def own_sequences(measurements: Measurements, elements: Sequence[Element]) -> li
                 f"{measurements.path}: Ref of element {element.name} at {element.chrom}:{pos} is {bases}; "
                 "expected one base"
             )
-        letters = dict(zip(found["pos"], found["ref"], strict=True))
+        letters = dict(zip(known["pos"], known["ref"], strict=True))
         sequences.append(
             "".join(letters.get(pos, _UNKNOWN) for pos in range(element.start + 1, element.end + 1))
         )
@@ -121,10 +136,19 @@ def own_sequences(measurements: Measurements, elements: Sequence[Element]) -> li
 def write_own_genome(elements: Sequence[Element], sequences: Sequence[str], path: Path) -> list[Element]:
     """Write a FASTA with a contig for each element, and nothing around it.
 
+    Parameters
+    ----------
+    elements : sequence of Element
+        From :func:`find_elements`.
+    sequences : sequence of str
+        From :func:`own_sequences`.
+    path : Path
+        Where to write.
+
     Returns
     -------
     list of Element
-        The same on these contigs; their names are not those of chromosomes.
+        The same on these contigs, whose names differ from those of chromosomes.
 
     Raises
     ------
@@ -154,15 +178,16 @@ def as_variants(
     rows : pandas.DataFrame, n rows
         :attr:`mifm_kipoi.evaluation.mpra.table.Measurements.rows`.
     elements : sequence of Element
+        On the contigs of the genome.
     genome : Genome
-        The one that holds their contigs.
+        With their contigs.
 
     Returns
     -------
     variants : list of Variant or None, length n
     status : list of str, length n
-        ``ok``, or why there is no variant: it is not one of those that are understood, or, of
-        deletions, the base lies behind the end of the contig or the base before is not known.
+        ``ok``, or why there is no variant: the row is not a substitution or deletion of one base, or, of
+        deletions, the base lies behind the end of the contig or the base before is unknown.
     """
     by_name = {element.name: element for element in elements}
     contigs = {element.contig: genome.find_contig(element.contig) for element in elements}
@@ -175,19 +200,19 @@ def as_variants(
             status.append(str(measured))
             continue
         element = by_name[name]
-        there = int(pos) - element.offset
+        at = int(pos) - element.offset
         if kind == Kind.SNV:
-            variants.append(Variant(element.contig, there, MISSING, ref, alt))
+            variants.append(Variant(element.contig, at, MISSING, ref, alt))
             status.append(Status.OK)
             continue
         contig = contigs[element.contig]
-        if contig and there > genome.contigs[contig]:
+        if contig and at > genome.contigs[contig]:
             variants.append(None)
             status.append(Status.POSITION_OUTSIDE_CONTIG)
             continue
-        before = _base(genome, contig, there - 1) if contig else _UNKNOWN
+        before = _base(genome, contig, at - 1) if contig else _UNKNOWN
         known = before in "ACGT"
-        variants.append(Variant(element.contig, there - 1, MISSING, before + ref, before) if known else None)
+        variants.append(Variant(element.contig, at - 1, MISSING, before + ref, before) if known else None)
         status.append(
             Status.OK if known else NoVariant.NO_BASE_BEFORE if contig else Status.CONTIG_NOT_IN_FASTA
         )
@@ -199,18 +224,23 @@ def _base(genome: Genome, contig: str, pos: int) -> str:
     return genome.fetch(contig, pos - 1, pos).tobytes().decode()
 
 
-def unknown_shares(sequences: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Share of N in the window of 512 bp of every base of elements around which nothing is known.
+def n_fractions(sequences: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Fraction of N in the 512 bp window of every base of elements whose flanks are unknown.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        From :func:`own_sequences`.
 
     Returns
     -------
     numpy.ndarray of float64, shape (bases of all elements,)
     """
     left = variant_index(WINDOW)
-    shares = []
+    fractions = []
     for bases in sequences:
         known = np.array(list(bases)) != _UNKNOWN
         total = np.concatenate([np.zeros(1), np.cumsum(np.pad(known, (left, WINDOW)))])
         starts = np.arange(len(bases))
-        shares.append(1 - (total[starts + WINDOW] - total[starts]) / WINDOW)
-    return np.concatenate(shares)
+        fractions.append(1 - (total[starts + WINDOW] - total[starts]) / WINDOW)
+    return np.concatenate(fractions)

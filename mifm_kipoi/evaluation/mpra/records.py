@@ -1,4 +1,4 @@
-"""Records of an evaluation on saturation mutagenesis: its scores, its series, and all that it found."""
+"""Records of an evaluation on saturation mutagenesis: scores, series and results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALL = "all"
 """The stratum of all effects, and the group of all elements."""
 
 HELD_OUT, SEEN = "held_out", "not_held_out"
-"""Groups of elements by whether the model's chromosomes that nothing was fitted on hold them."""
+"""Groups of elements by whether they lie on chromosomes that the model held out."""
 
 
 class Question(enum.StrEnum):
@@ -49,9 +49,11 @@ class Series:
     label : str
         Of the model.
     name : str
-        Of the column, between bars where its size is taken.
+        Of the column, between bars for absolute values.
     question : Question
+        Whether with the size or the direction of effects.
     values : numpy.ndarray of float64, shape (n,)
+        NaN where a row has no score.
     held_out : frozenset of str
         Chromosomes (:func:`mifm_kipoi.genomics.contigs.contig_key`) that nothing of the model was fitted or
         chosen on.
@@ -71,11 +73,13 @@ class Source:
     Parameters
     ----------
     label : str
+        Of the model, or :data:`CONTROL`.
     scores : tuple of Score
+        As declared.
     columns : dict of str to numpy.ndarray of float64, shape (n,)
-        By name of the score; NaN where there is none.
+        By name of the score; NaN where a row has none.
     status : list of str, length n
-        ``ok``, or why there is no score.
+        ``ok``, or why a row has no score.
     status_column : str
         The name of the statuses in tables.
     declaration : Declaration, optional
@@ -96,18 +100,20 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluated:
-    """What an evaluation found; the report is made of it.
+    """Results of an evaluation, from which its report is written.
 
     Parameters
     ----------
     measurements : Measurements
+        The table of measured effects.
     elements : list of Element
         On the contigs of the genome that was read, or of their own sequences.
     sources : list of Source
+        Scores of models and controls.
     by_element, summary : pandas.DataFrame
         From :func:`mifm_kipoi.evaluation.mpra.correlations.correlate` and ``summarise``.
     unknown : numpy.ndarray of float64, optional
-        Share of N in the window of each base, where only elements themselves were read.
+        Fraction of N in the window of each base, where only the elements themselves were read.
     made_by : dict of plain JSON types
         Version, inputs and their checksums, options, declarations of models.
     """

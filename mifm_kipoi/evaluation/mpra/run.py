@@ -22,8 +22,8 @@ from mifm_kipoi.evaluation.mpra.correlations import BLOCK_BP, Options, correlate
 from mifm_kipoi.evaluation.mpra.elements import (
     Element,
     find_elements,
+    n_fractions,
     own_sequences,
-    unknown_shares,
     write_own_genome,
 )
 from mifm_kipoi.evaluation.mpra.records import CONTROL, Evaluated, Source
@@ -141,7 +141,7 @@ class MPRARun(ModelRun):
             sources,
             by_element,
             summarise(by_element),
-            unknown_shares(sequences) if sequences else None,
+            n_fractions(sequences) if sequences else None,
             self._made_by(sources),
         )
 

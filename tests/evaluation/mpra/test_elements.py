@@ -12,8 +12,8 @@ from mifm_kipoi.evaluation.mpra.elements import (
     Element,
     as_variants,
     find_elements,
+    n_fractions,
     own_sequences,
-    unknown_shares,
     write_own_genome,
 )
 from mifm_kipoi.evaluation.mpra.table import Measurements, read_measurements
@@ -128,4 +128,4 @@ def test_shares_of_n() -> None:
         for text in padded
         for place in range(600, len(text) - 600)
     ]
-    np.testing.assert_allclose(unknown_shares(sequences), naive, atol=1e-12)
+    np.testing.assert_allclose(n_fractions(sequences), naive, atol=1e-12)
