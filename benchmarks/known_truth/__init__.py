@@ -1,1 +1,1 @@
-"""The known-truth benchmark: whether causal variants are found where it is known which they are."""
+"""The known-truth benchmark: whether a method finds causal variants in simulations that know them."""

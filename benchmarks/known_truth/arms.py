@@ -26,7 +26,7 @@ class Arm:
         - ``every_member``: each member of a positive bag is a positive bag of its own;
         - ``shuffled``: the variants of each split are dealt anew to bags, whose sizes and labels stay;
         - ``masked``: a genome in which the surroundings of all variants are drawn anew;
-        - ``reference_ld``: the table found with the LD of a reference panel.
+        - ``reference_ld``: signals by the LD of a reference panel.
     settings : tuple of str
         Over the recipe's, as of ``--set``.
     start : str

@@ -1,4 +1,4 @@
-"""What of the sequence supports the score of causal variants: exchanges of bases around their motifs."""
+"""Which bases the score of causal variants depends on: substitutions around their motifs."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ FAR = 20
 """Base pairs between a position of the background and every motif that counts, at least."""
 
 
-def effects_by_motif(exchanges: Path, fasta: Path) -> pd.DataFrame:
-    """Mean size of the change of the logit by place in the motif.
+def effects_by_motif(mutagenesis: Path, fasta: Path) -> pd.DataFrame:
+    """Mean absolute change of the logit at each position of a motif.
 
     Parameters
     ----------
-    exchanges : Path
+    mutagenesis : Path
         Table of ``mifm mutagenesis --centre variant`` for causal variants.
     fasta : Path
+        Genome of the variants.
 
     Returns
     -------
     pandas.DataFrame
         ``motif, offset`` (in the motif, from 0), ``base`` (N where it is free), ``informative`` (1 or 0),
-        ``effect``: the mean of ``|mifm_logit_delta|`` over variants and exchanges, and ``background``: the
-        same over positions with at least :data:`FAR` bases between them and the variant's motif and its
-        co-factors. A variant counts for the motif that it is over; the co-factor is that within reach. The
-        variant's own place counts for none.
+        ``effect``: the mean of ``|mifm_logit_delta|`` over variants and substitutions, and ``background``:
+        the same over positions with at least :data:`FAR` bases between them and the variant's motif and its
+        co-factors. A variant counts for the motif that it lies in; the co-factor is that within reach. The
+        variant's own position is left out.
     """
-    table = pd.read_parquet(exchanges)
+    table = pd.read_parquet(mutagenesis)
     # At the centre a network with the variant token sees no base.
     table = table[(table["status"] == "ok") & table["alt"].notna() & (table["pos"] != table["centre"])]
     table = table.assign(effect=table["mifm_logit_delta"].abs())
@@ -42,8 +43,8 @@ def effects_by_motif(exchanges: Path, fasta: Path) -> pd.DataFrame:
     genome = Genome(fasta)
     parts = []
     for (chrom, centre), rows in by_position.groupby(["chrom", "centre"], sort=False):
-        position, places = rows["pos"].to_numpy(np.int64), rows["effect"].to_numpy(np.float64)
-        known = dict(zip(position.tolist(), places.tolist(), strict=True))
+        position, effect = rows["pos"].to_numpy(np.int64), rows["effect"].to_numpy(np.float64)
+        known = dict(zip(position.tolist(), effect.tolist(), strict=True))
         near = np.zeros(len(rows), dtype=bool)
         for motif, start in _motifs_of(genome, str(chrom), int(centre)):
             width = len(motif.bases)
@@ -52,11 +53,11 @@ def effects_by_motif(exchanges: Path, fasta: Path) -> pd.DataFrame:
                 (motif.name, offset, base, int(base != FREE), known.get(start + offset, np.nan))
                 for offset, base in enumerate(motif.bases)
             ]
-        parts += [("", 0, "", 0, value) for value in places[~near].tolist()]
-    found = pd.DataFrame(parts, columns=["motif", "offset", "base", "informative", "effect"])
-    background = found.loc[found["motif"] == "", "effect"].mean()
+        parts += [("", 0, "", 0, value) for value in effect[~near].tolist()]
+    effects = pd.DataFrame(parts, columns=["motif", "offset", "base", "informative", "effect"])
+    background = effects.loc[effects["motif"] == "", "effect"].mean()
     keys = ["motif", "offset", "base", "informative"]
-    means = found[found["motif"] != ""].groupby(keys, as_index=False)["effect"].mean()
+    means = effects[effects["motif"] != ""].groupby(keys, as_index=False)["effect"].mean()
     return means.assign(background=background)
 
 

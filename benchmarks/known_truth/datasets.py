@@ -89,9 +89,9 @@ def every_member(dataset: DataSet) -> DataSet:
 
 
 def shuffled(dataset: DataSet, seed: int = 1) -> DataSet:
-    """The variants of training and validation bags dealt anew within their split.
+    """The variants of training and validation bags, permuted within their split.
 
-    Sizes and labels of bags, and the statistics of the places in them, stay; which variant has them is drawn.
+    Sizes and labels of bags, and the statistics of their rows, stay; which variant has them is random.
     """
     instances = dataset.instances
     split = dataset.bags["split"].to_numpy()[instances["bag"].to_numpy()]
@@ -99,9 +99,11 @@ def shuffled(dataset: DataSet, seed: int = 1) -> DataSet:
     generator = np.random.default_rng(seed)
     for part in (Split.TRAIN.value, Split.VALIDATION.value):
         rows[split == part] = generator.permutation(rows[split == part])
-    places = ["chrom", "pos", "ref", "alt", "id"]
-    dealt = instances[places].iloc[rows].reset_index(drop=True)
-    return DataSet(dataset.bags, instances.assign(**{name: dealt[name] for name in places}), dataset.manifest)
+    variant = ["chrom", "pos", "ref", "alt", "id"]
+    permuted = instances[variant].iloc[rows].reset_index(drop=True)
+    return DataSet(
+        dataset.bags, instances.assign(**{name: permuted[name] for name in variant}), dataset.manifest
+    )
 
 
 def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
@@ -113,9 +115,9 @@ def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
         One row per variant and bag: ``split, bag, size, signal`` of the bag; the columns of its instances;
         and ``locus, genealogy, redraw, kind, causal`` of the variant.
     """
-    found = read_dataset(dataset)
-    bags = found.bags[(found.bags["label"] == 1) & (found.bags["split"] != Split.TRAIN.value)]
-    table = found.instances.merge(bags[["bag", "split", "size", "signal", "block"]], on="bag")
+    read = read_dataset(dataset)
+    bags = read.bags[(read.bags["label"] == 1) & (read.bags["split"] != Split.TRAIN.value)]
+    table = read.instances.merge(bags[["bag", "split", "size", "signal", "block"]], on="bag")
     truth = pd.read_parquet(simulated / TRUTH)
     keys = ["chrom", "pos", "ref", "alt"]
     columns = [*keys, "locus", "genealogy", "redraw", "kind", "causal"]

@@ -113,16 +113,16 @@ class Experiment:
         variants = list(read_variants(self.out / HELD_OUT_VCF))
         windows = cut_windows(variants, Genome(self.simulated / FASTA))
         kinds = classify_windows(windows.ref, VARIANT_INDEX)
-        found = {
+        causal = {
             (variant.chrom, variant.pos): float(kind is Kind.CAUSAL)
             for variant, kind in zip(variants, kinds, strict=True)
         }
-        places = zip(test.table["chrom"], test.table["pos"], strict=True)
-        return np.array([found[place] for place in places])
+        positions = zip(test.table["chrom"], test.table["pos"], strict=True)
+        return np.array([causal[position] for position in positions])
 
     def _with_prior(self, test: Test, validation: Test) -> list[Scored]:
-        """Scores of poolings and their combinations as priors, the two numbers found on validation bags."""
-        found = []
+        """Scores of poolings and their combinations as priors, slope and offset fitted on validation bags."""
+        combined = []
         for arm in self.networks.arms:
             if arm.group not in ("pooling", "combination") or arm.data != "main":
                 continue
@@ -137,8 +137,8 @@ class Experiment:
                 arm, name=f"{arm.name}+abf", group="prior", label=f"{arm.label} + ABF",
                 description=f"prior odds exp({fitted.slope:.2f} f {fitted.offset:+.2f})",
             )  # fmt: skip
-            found.append(Scored(own, pip, pip=pip, validation_top_1=top_1))
-        return found
+            combined.append(Scored(own, pip, pip=pip, validation_top_1=top_1))
+        return combined
 
     def _described(self, scored: Sequence[Scored]) -> pd.DataFrame:
         rows = []
@@ -190,13 +190,13 @@ class Experiment:
                 )  # fmt: skip
 
             steps.once(folder, {"weights": sha256_of(weights)}, work)
-            found = effects_by_motif(folder / "exchanges.parquet", self.simulated / FASTA)
-            parts.append(found.assign(arm=arm.name))
+            effects = effects_by_motif(folder / "exchanges.parquet", self.simulated / FASTA)
+            parts.append(effects.assign(arm=arm.name))
         return pd.concat(parts)[columns]
 
     def _ld(self, test: Test) -> dict[int, Values]:
         """Correlations between the variants of each bag, from the genotypes in PLINK's format."""
-        found = {}
+        ld = {}
         for chrom, rows in test.table.groupby("chrom"):
             with open_bed(self.simulated / GENOTYPES / DISCOVERY / f"{chrom}.bed", num_threads=1) as bed:
                 index = {name: number for number, name in enumerate(bed.sid)}
@@ -204,8 +204,8 @@ class Experiment:
                     columns = [index[name] for name in members["id"]]
                     dosages = bed.read(np.s_[:, columns], dtype="float32", num_threads=1)
                     with np.errstate(invalid="ignore"):
-                        found[int(bag)] = np.atleast_2d(np.corrcoef(dosages.T.astype(np.float64)))
-        return found
+                        ld[int(bag)] = np.atleast_2d(np.corrcoef(dosages.T.astype(np.float64)))
+        return ld
 
     def _settings(self) -> dict[str, Any]:
         recipe = read_configuration([self.recipe], Recipe)

@@ -69,12 +69,12 @@ def vcf_lines(truth: pd.DataFrame, simulation: Simulation) -> list[str]:
     """The records of some variants."""
     tags = [("AF", DISCOVERY), *((f"AF_{name}", name) for name in _populations(simulation))]
     columns = [truth[f"af_{sample}"].tolist() for _, sample in tags]
-    places = zip(truth["chrom"], truth["pos"], truth["id"], truth["ref"], truth["alt"], strict=True)
+    variants = zip(truth["chrom"], truth["pos"], truth["id"], truth["ref"], truth["alt"], strict=True)
     return [
         f"{chrom}\t{pos}\t{name}\t{ref}\t{alt}\t.\tPASS\t"
         + ";".join(f"{tag}={value:.6g}" for (tag, _), value in zip(tags, values, strict=True))
         + "\n"
-        for (chrom, pos, name, ref, alt), *values in zip(places, *columns, strict=True)
+        for (chrom, pos, name, ref, alt), *values in zip(variants, *columns, strict=True)
     ]
 
 

@@ -44,8 +44,8 @@ class Genealogy:
 
     def frequency(self, sample: str) -> npt.NDArray[np.float64]:
         """Frequency of the derived allele: (sites,)."""
-        found: npt.NDArray[np.float64] = self.dosages[sample].mean(axis=1) / 2
-        return found
+        frequency: npt.NDArray[np.float64] = self.dosages[sample].mean(axis=1) / 2
+        return frequency
 
 
 def demography() -> msprime.Demography:

@@ -27,7 +27,7 @@ class Signal:
     Parameters
     ----------
     lead : int
-        The variant by which it was found: that of lowest p-value given the leads found before.
+        The lead variant: that of the lowest p-value given the leads before it.
     members : numpy.ndarray of int64
         The variants that are reported for it, in the order of the locus.
     z, standard_error : numpy.ndarray of float64, shape (sites,)
@@ -51,28 +51,28 @@ class Signal:
 
 def p_value(z: Values) -> Values:
     """Two-sided p-values of z-scores."""
-    found: Values = 2 * stats.norm.sf(np.abs(z))
-    return found
+    values: Values = 2 * stats.norm.sf(np.abs(z))
+    return values
 
 
 def standard_error(z: Values, frequency: Values, sample_size: int) -> Values:
     """Of the marginal effect of an allele on a trait of variance 1: ``1 / sqrt(2 f (1 - f) (n + z^2))``."""
-    found: Values = 1 / np.sqrt(2 * frequency * (1 - frequency) * (sample_size + z**2))
-    return found
+    values: Values = 1 / np.sqrt(2 * frequency * (1 - frequency) * (sample_size + z**2))
+    return values
 
 
 def standardised(dosages: npt.NDArray[np.uint8]) -> Values:
     """Dosages with mean 0 and variance 1 over the sample, all 0 where they do not vary: (sites, diploids)."""
     values = dosages - dosages.mean(axis=1, keepdims=True)
     deviation = values.std(axis=1, keepdims=True)
-    found: Values = values / np.where(deviation > 0, deviation, 1)
-    return found
+    values: Values = values / np.where(deviation > 0, deviation, 1)
+    return values
 
 
 def correlations(genotypes: Values) -> Values:
     """LD as correlation, of :func:`standardised` genotypes: (sites, diploids) -> (sites, sites)."""
-    found: Values = genotypes @ genotypes.T / genotypes.shape[1]
-    return found
+    values: Values = genotypes @ genotypes.T / genotypes.shape[1]
+    return values
 
 
 def draw_z(genotypes: Values, effects: Values, sample_size: int, generator: np.random.Generator) -> Values:
@@ -97,8 +97,8 @@ def draw_z(genotypes: Values, effects: Values, sample_size: int, generator: np.r
     diploids = genotypes.shape[1]
     noise = generator.standard_normal(diploids) / np.sqrt(diploids)
     mean = np.sqrt(sample_size) * (genotypes.T @ effects) / diploids
-    found: Values = genotypes @ (mean + noise)
-    return found
+    values: Values = genotypes @ (mean + noise)
+    return values
 
 
 def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulation) -> list[Signal]:
@@ -117,7 +117,7 @@ def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulatio
     Returns
     -------
     list of Signal
-        By the order in which they were found; empty where nothing reaches 5e-8.
+        In the order of their discovery; empty where nothing reaches 5e-8.
     """
     threshold = stats.norm.isf(GENOME_WIDE / 2)
     leads: list[int] = []
@@ -170,5 +170,5 @@ def conditional(z: Values, ld: Values, leads: list[int]) -> tuple[Values, Values
 def _posterior(z: Values, standard_error: Values) -> Values:
     log_bf = log_bayes_factor(z, standard_error**2)
     weights = np.exp(log_bf - log_bf.max())
-    found: Values = weights / weights.sum()
-    return found
+    values: Values = weights / weights.sum()
+    return values

@@ -56,8 +56,8 @@ class Drawn:
 def draw_contig(simulation: Simulation, contig: int) -> Iterator[Drawn]:
     """The loci of a contig, one after the other; each depends on the seed and its number only."""
     per_contig = simulation.genealogies // simulation.contigs
-    for place in range(per_contig):
-        genealogy = contig * per_contig + place
+    for index in range(per_contig):
+        genealogy = contig * per_contig + index
         all_sites = genealogies.simulate(simulation, genealogy)
         for redraw in range(simulation.redraws):
             yield draw(simulation, all_sites, genealogy, redraw)
@@ -92,13 +92,13 @@ def draw(simulation: Simulation, all_sites: genealogies.Genealogy, genealogy: in
         driver = dosages, float(all_effects[hidden])
     z = gwas.draw_z(genotypes, all_effects, simulation.sample_size, generator)[kept]
     frequency = sites.frequency(DISCOVERY)
-    found = [
+    signals = [
         gwas.find_signals(z, frequency, gwas.correlations(own), simulation)
         for own in (genotypes[kept], gwas.standardised(sites.dosages[REFERENCE_PANEL]))
     ]
     start = (number - contig_first(simulation, genealogy // per_contig)) * simulation.length
     return Drawn(
-        number, genealogy, redraw, genealogy // per_contig, start, sites, locus, effects, z, *found, driver
+        number, genealogy, redraw, genealogy // per_contig, start, sites, locus, effects, z, *signals, driver
     )
 
 

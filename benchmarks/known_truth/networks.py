@@ -65,12 +65,12 @@ class Networks:
 
     def _networks(self) -> dict[tuple[str, int], Arm]:
         """The networks to fit, by arm and seed; those of the default pooling are members of the ensemble."""
-        found: dict[tuple[str, int], Arm] = {}
+        wanted: dict[tuple[str, int], Arm] = {}
         for arm in self.arms:
             seeds = self.size.members if arm.name == self.size.pooling else 1
             if arm.fitted:
-                found |= {(arm.name, seed): arm for seed in range(1, seeds + 1)}
-        return found
+                wanted |= {(arm.name, seed): arm for seed in range(1, seeds + 1)}
+        return wanted
 
     def train(self) -> None:
         """Make all that are not there, the students and those that begin from another network last."""
@@ -205,8 +205,10 @@ class Networks:
     def logits(self, test: Test, arm: str, seed: int = 1) -> Values:
         """Logits of the reference windows from the file of scores, in the order of the table."""
         scores = pd.read_parquet(self.folder(arm, seed) / "scores.parquet")
-        found = test.table[KEYS].merge(scores[[*KEYS, "mifm_logit_ref"]], on=KEYS, how="left", validate="m:1")
-        logits = found["mifm_logit_ref"].to_numpy(np.float64)
+        merged = test.table[KEYS].merge(
+            scores[[*KEYS, "mifm_logit_ref"]], on=KEYS, how="left", validate="m:1"
+        )
+        logits = merged["mifm_logit_ref"].to_numpy(np.float64)
         if missing := int(np.isnan(logits).sum()):
             raise steps.BenchmarkError(
                 f"{missing} of {len(logits)} variants of {self.out / HELD_OUT_VCF} have no score of {arm}"
@@ -236,10 +238,10 @@ class Networks:
             epochs = [f"mifm_logit_ref_epoch-{epoch}" for epoch in log["epoch"]]
             if len(epochs) == 1:
                 scores = scores.rename(columns={"mifm_logit_ref": epochs[0]})
-            found = validation.table[KEYS].merge(
+            by_epoch = validation.table[KEYS].merge(
                 scores[[*KEYS, *epochs]], on=KEYS, how="left", validate="m:1"
             )
-            top_1 = [validation.top(found[epoch].to_numpy(np.float64), 1).value for epoch in epochs]
+            top_1 = [validation.top(by_epoch[epoch].to_numpy(np.float64), 1).value for epoch in epochs]
             parts.append(
                 pd.DataFrame(
                     {

@@ -54,7 +54,7 @@ class Phenotypes:
         scale = np.sqrt(fraction) / np.maximum(self._values[DISCOVERY].std(axis=1), 1e-12)
         centre = self._values[DISCOVERY].mean(axis=1)
         threshold = stats.norm.isf(PREVALENCE)
-        found = {}
+        tables = {}
         for name, values in self._values.items():
             count = values.shape[1]
             age, sex = generator.integers(40, 71, count), generator.integers(1, 3, count)
@@ -66,8 +66,8 @@ class Phenotypes:
                 fixed = AGE_EFFECT * (age - 55) / 8.9 + SEX_EFFECT * (sex == 1)
                 columns[f"trait_{trait + 1}"] = np.round(liability + fixed, 6)
                 columns[f"case_{trait + 1}"] = (liability > threshold).astype(int)
-            found[name] = pd.DataFrame(columns)
-        return found
+            tables[name] = pd.DataFrame(columns)
+        return tables
 
     def write(self, folder: Path) -> None:
         """``SAMPLE/phenotypes.tsv``."""

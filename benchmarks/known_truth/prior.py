@@ -1,15 +1,15 @@
 """Scores as the prior of fine-mapping: posterior probabilities from logits and Bayes factors.
 
-At most one variant of a bag is causal; the causal one may also be none of the bag's. With the logits f the
-prior odds of a variant, against none of the bag's, are ``exp(a f + c)``, and what is not in the bag has the
+At most one variant of a bag is causal; the causal variant may also lie outside the bag. With the logits f the
+prior odds of a variant, against a causal variant outside, are ``exp(a f + c)``, and a variant outside has the
 mean Bayes factor of the bag, as a variant in the same LD would::
 
     PIP_j = exp(a f_j + c) BF_j / (mean BF + sum_k exp(a f_k + c) BF_k)
 
 ``a`` and ``c`` maximise the likelihood of the summary statistics of bags, the sum over bags of
 ``log((mean BF + sum exp(a f + c) BF) / (1 + sum exp(a f + c)))`` (empirical Bayes): no truth is needed for
-them. Logits that say nothing leave the share of bags with a causal variant undecided, and so ``c``; as if
-five bags with one and five without had been seen, it is held between.
+them. Uninformative logits leave the fraction of bags with a causal variant undetermined, and so ``c``;
+pseudo-counts of five bags with a causal variant and five without keep it away from 0 and 1.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-Values = npt.NDArray[np.float64]
-
+from mifm_kipoi.statistics.estimates import Values
 
 _PSEUDO_BAGS = 5
-"""So many bags with and without a causal variant count as seen."""
+"""Pseudo-counts of bags with a causal variant, and of bags without."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,28 +33,54 @@ class Prior:
 
     Parameters
     ----------
-    slope, offset : float
-        a and c.
+    slope : float
+        a, by which logits are multiplied.
+    offset : float
+        c, which is added.
     """
 
     slope: float
     offset: float
 
     def pips(self, logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Values:
-        """Posterior probabilities: (n,). Variants of a bag have the same number in ``bag``."""
+        """Posterior inclusion probabilities.
+
+        Parameters
+        ----------
+        logits, log_bf : numpy.ndarray of float64, shape (n,)
+            Of a network, and natural logarithms of Bayes factors.
+        bag : numpy.ndarray of int64, shape (n,)
+            Bag of each variant.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (n,)
+        """
         bags = _Bags(bag)
         joint = self.slope * logits + self.offset + log_bf
         none = bags.log_sum(log_bf) - np.log(bags.sizes)
         total = np.logaddexp(bags.log_sum(joint), none)
-        found: Values = np.exp(joint - total[bags.index])
-        return found
+        values: Values = np.exp(joint - total[bags.index])
+        return values
 
 
 def uniform_pips(log_bf: Values, bag: npt.NDArray[np.int64]) -> Values:
-    """Posterior probabilities where every variant of a bag is as likely and one of them is causal: (n,)."""
+    """Posterior inclusion probabilities under a uniform prior, where one variant of each bag is causal.
+
+    Parameters
+    ----------
+    log_bf : numpy.ndarray of float64, shape (n,)
+        Natural logarithms of Bayes factors.
+    bag : numpy.ndarray of int64, shape (n,)
+        Bag of each variant.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+    """
     bags = _Bags(bag)
-    found: Values = np.exp(log_bf - bags.log_sum(log_bf)[bags.index])
-    return found
+    values: Values = np.exp(log_bf - bags.log_sum(log_bf)[bags.index])
+    return values
 
 
 def fit_prior(logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Prior:
@@ -64,7 +89,9 @@ def fit_prior(logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Pri
     Parameters
     ----------
     logits, log_bf : numpy.ndarray of float64, shape (n,)
+        Of a network, and natural logarithms of Bayes factors.
     bag : numpy.ndarray of int64, shape (n,)
+        Bag of each variant.
     """
     bags = _Bags(bag)
     none = bags.log_sum(log_bf) - np.log(bags.sizes)
@@ -96,5 +123,5 @@ class _Bags:
         ordered = values[self._order]
         top = np.maximum.reduceat(ordered, self._starts)
         shifted = np.exp(ordered - np.repeat(top, self.sizes))
-        found: Values = top + np.log(np.add.reduceat(shifted, self._starts))
-        return found
+        values: Values = top + np.log(np.add.reduceat(shifted, self._starts))
+        return values

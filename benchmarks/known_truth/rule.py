@@ -61,14 +61,14 @@ class Motif:
 
     def find(self, sequence: Codes) -> npt.NDArray[np.bool_]:
         """Where the motif begins: (length,) -> (length,)."""
-        found = np.zeros(len(sequence), dtype=bool)
+        begins = np.zeros(len(sequence), dtype=bool)
         starts = len(sequence) - len(self.bases) + 1
         if starts > 0:
-            inner = found[:starts]
+            inner = begins[:starts]
             inner[:] = True
             for offset in self.informative:
                 inner &= sequence[offset : offset + starts] == BASES.index(self.bases[offset])
-        return found
+        return begins
 
     def write(self, sequence: Codes, start: int) -> None:
         """Put the motif into a sequence; free bases stay as they are."""
@@ -156,5 +156,5 @@ def _within(
     before = np.concatenate([[0], np.cumsum(starts)])
     first = np.clip(positions - REACH, 0, len(starts))
     last = np.clip(positions + REACH - width + 2, first, len(starts))
-    found: npt.NDArray[np.bool_] = before[last] > before[first]
-    return found
+    inside: npt.NDArray[np.bool_] = before[last] > before[first]
+    return inside

@@ -64,12 +64,12 @@ def background(length: int, generator: np.random.Generator) -> Codes:
     """A first-order Markov chain with the dinucleotides of human DNA: (length,)."""
     steps = np.cumsum(DINUCLEOTIDES / DINUCLEOTIDES.sum(1, keepdims=True), axis=1)
     pieces = -(-length // _PIECE)
-    found = np.empty((_PIECE, pieces), dtype=np.uint8)
-    found[0] = generator.choice(4, pieces, p=DINUCLEOTIDES.sum(1) / DINUCLEOTIDES.sum())
+    bases = np.empty((_PIECE, pieces), dtype=np.uint8)
+    bases[0] = generator.choice(4, pieces, p=DINUCLEOTIDES.sum(1) / DINUCLEOTIDES.sum())
     drawn = generator.random((_PIECE, pieces, 1))
     for row in range(1, _PIECE):
-        found[row] = (drawn[row] >= steps[found[row - 1], :3]).sum(1)
-    return found.T.ravel()[:length]
+        bases[row] = (drawn[row] >= steps[bases[row - 1], :3]).sum(1)
+    return bases.T.ravel()[:length]
 
 
 def make_locus(
@@ -144,11 +144,11 @@ def _apart(positions: npt.NDArray[np.int64], length: int, generator: np.random.G
     taken: list[int] = []
     for index in generator.permutation(inside).tolist():
         position = int(positions[index])
-        place = bisect.bisect(taken, position)
-        if (place == 0 or position - taken[place - 1] >= 2 * APART) and (
-            place == len(taken) or taken[place] - position >= 2 * APART
+        before = bisect.bisect(taken, position)
+        if (before == 0 or position - taken[before - 1] >= 2 * APART) and (
+            before == len(taken) or taken[before] - position >= 2 * APART
         ):
-            taken.insert(place, position)
+            taken.insert(before, position)
             chosen.append(index)
     return chosen
 
@@ -156,33 +156,31 @@ def _apart(positions: npt.NDArray[np.int64], length: int, generator: np.random.G
 def _plant(sequence: Codes, position: int, kind: Kind, generator: np.random.Generator) -> None:
     """Write the motifs that make a variant what it should be."""
     motif = CAUSAL_MOTIFS[generator.integers(len(CAUSAL_MOTIFS))]
-    free_places = [(-REACH, -MASKED - 1), (MASKED + 1, REACH)]
+    free = [(-REACH, -MASKED - 1), (MASKED + 1, REACH)]
     if kind is Kind.NEAR_MOTIF:
-        _write_beside(sequence, position, motif, free_places, generator)
+        _write_beside(sequence, position, motif, free, generator)
     else:
         offsets = motif.free if kind is Kind.UNINFORMATIVE_BASE else motif.informative
         motif.write(sequence, position - int(generator.choice(offsets)))
     if kind is not Kind.NO_COFACTOR:
-        _write_beside(sequence, position, COFACTOR, free_places, generator)
+        _write_beside(sequence, position, COFACTOR, free, generator)
     if kind is Kind.REPRESSOR:
-        _write_beside(sequence, position, REPRESSING_MOTIF, free_places, generator)
+        _write_beside(sequence, position, REPRESSING_MOTIF, free, generator)
 
 
 def _write_beside(
     sequence: Codes,
     position: int,
     motif: Motif,
-    free_places: list[tuple[int, int]],
+    free: list[tuple[int, int]],
     generator: np.random.Generator,
 ) -> None:
-    """Write a motif into one of the free places, given relative to a variant; what is left stays free."""
+    """Write a motif into one of the free ranges, given relative to a variant; the rest stays free."""
     width = len(motif.bases)
     starts = [
-        (start, place)
-        for place, (first, last) in enumerate(free_places)
-        for start in range(first, last - width + 2)
+        (start, index) for index, (first, last) in enumerate(free) for start in range(first, last - width + 2)
     ]
-    start, place = starts[generator.integers(len(starts))]
-    first, last = free_places.pop(place)
-    free_places += [(first, start - 1), (start + width, last)]
+    start, index = starts[generator.integers(len(starts))]
+    first, last = free.pop(index)
+    free += [(first, start - 1), (start + width, last)]
     motif.write(sequence, position + start)

@@ -34,13 +34,13 @@ class Simulation:
     sample_size : int
         Of the GWAS.
     causal_variance : float
-        Share of the trait's variance that each causal variant explains.
+        Fraction of the trait's variance that each causal variant explains.
     causal_counts : tuple of float
         Probabilities of one, two ... causal variants at a locus.
     absent_share : float
-        Share of loci whose signal comes from a variant that is in no file.
+        Fraction of loci whose signal comes from a variant that is in no file.
     decoy_shares : mapping of str to float
-        Share of variants that become a decoy of each class of :class:`benchmarks.known_truth.rule.Kind`.
+        Fraction of variants that become a decoy of each class of :class:`benchmarks.known_truth.rule.Kind`.
     member_p_value, member_r2 : float
         A signal's rows are the variants up to this p-value and from this r2 with the lead variant on.
     heritability : float

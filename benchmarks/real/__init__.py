@@ -1,1 +1,1 @@
-"""Scores against real data: fine-mapped blocks of blood traits, measured effects of exchanges."""
+"""Scores against real data: fine-mapped blocks of blood traits, measured effects of substitutions."""

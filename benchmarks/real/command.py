@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     _add_common(blood)
     blood.set_defaults(run=_blood_traits)
     kircher = subcommands.add_parser(
-        "kircher", help="measured effects of all exchanges in regulatory elements"
+        "kircher", help="measured effects of all substitutions in regulatory elements"
     )
     kircher.add_argument("--table", required=True, help="kircher_satmut_GRCh37.tsv.gz")
     kircher.add_argument("--fasta", help="genome; without it windows hold N around the elements")
@@ -80,7 +80,7 @@ def _blood_traits(options: argparse.Namespace) -> None:
         for score in model["declaration"]["scores"]
         if score["ranks"]
     ]
-    found = enrichments(rows, scores, columns)
+    measured = enrichments(rows, scores, columns)
     with written_whole(folder / "enrichment.json") as temporary:
         figures = {
             "mifm_kipoi": __version__,
@@ -90,16 +90,16 @@ def _blood_traits(options: argparse.Namespace) -> None:
             "places": int(rows["locus"].nunique()),
             "rows": len(rows),
             "variants": variants,
-            "enrichment": [dataclasses.asdict(each) for each in found],
+            "enrichment": [dataclasses.asdict(each) for each in measured],
         }
         temporary.write_text(json.dumps(figures, indent=1) + "\n")
-    text = markdown("PIPs of blood traits in the variants that scores put first", [_section(rows, found)])
+    text = markdown("PIPs of blood traits in the variants that scores put first", [_section(rows, measured)])
     with written_whole(folder / "enrichment.md") as temporary:
         temporary.write_text(text)
     print(text)
 
 
-def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
+def _section(rows: pd.DataFrame, measured: Sequence[Enrichment]) -> Section:
     table = Table(
         ("score", "top", "blocks", "variants", "mean PIP of the top / of all", "permutation p"),
         tuple(
@@ -108,7 +108,7 @@ def _section(rows: pd.DataFrame, found: Sequence[Enrichment]) -> Section:
                 with_interval(decimal, each.ratio.value, each.ratio.low, each.ratio.high),
                 f"{each.p_value:.4f}",
             )
-            for each in found
+            for each in measured
         ),
     )  # fmt: skip
     return Section(
