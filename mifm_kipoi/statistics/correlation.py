@@ -88,7 +88,7 @@ def moments(x: Values, y: Values) -> Values:
     numpy.ndarray of float64, shape (6, n)
         1, x, y, x^2, y^2 and xy, x and y centred and scaled; 0 for those that are constant or not finite.
     """
-    x, y = _standard(x), _standard(y)
+    x, y = (_standard(np.asarray(values, dtype=np.float64)) for values in (x, y))
     return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y])
 
 

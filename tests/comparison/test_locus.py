@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -42,13 +43,13 @@ def test_a_locus_is_read(text: str, locus: Locus) -> None:
     "text", ["20", "20:5", "20:5-", "20:-5-10", "20:5.5-10", "20:1e3-2e3", "", ":1-2", "20:1-2-3", "2 0:1-2"]
 )
 def test_what_is_no_locus_is_an_error(text: str) -> None:
-    with pytest.raises(OptionError, match=r"is no locus; expected chrom:start-end, 1-based"):
+    with pytest.raises(OptionError, match=re.escape(f"{text!r} is not a locus")):
         parse_locus(text)
 
 
 @pytest.mark.parametrize("text", ["20:0-5", "20:6-5"])
 def test_a_locus_without_a_base_is_an_error(text: str) -> None:
-    with pytest.raises(OptionError, match="has no base; expected a start from 1 on"):
+    with pytest.raises(OptionError, match=f"{text!r} holds no base"):
         parse_locus(text)
 
 

@@ -37,6 +37,12 @@ def test_sizes_of_values_do_not_matter(scale: float) -> None:
     assert float(pearson(scale * x, y)) == pytest.approx(float(pearson(x, y)), abs=1e-12)
 
 
+def test_products_of_float32_lose_no_digits() -> None:
+    x, y = np.random.default_rng(4).normal(size=(2, 5000)).cumsum(axis=1).astype(np.float32)
+    expected = np.corrcoef(x.astype(np.float64), y.astype(np.float64))[0, 1]
+    assert float(pearson(x, y)) == pytest.approx(expected, abs=1e-12)
+
+
 def test_sums_of_moments_are_those_of_rows() -> None:
     x, y = effects(40, 8, ties=True)
     weights = np.random.default_rng(1).integers(0, 3, size=(40, 7)).astype(float)

@@ -34,6 +34,7 @@ from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import Weights, file_sha256, save_weights, tensors_sha256
 from mifm_kipoi.sequence.encoding import codes
+from mifm_kipoi.statistics.correlation import pearson
 from mifm_kipoi.statistics.ranking import auroc
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.provenance import differences
@@ -56,7 +57,6 @@ from training.fitting.predictions import (
     highest_rows,
     instance_logits,
     mean_logits,
-    pearson,
     probabilities,
     used_instances,
 )
@@ -587,7 +587,7 @@ def agreement(student: MIFM, taught: Taught, genome: GenomeTensor) -> Agreement:
     return Agreement(
         loss=float(np.mean(taught.weight * (answer - taught.target) ** 2)),
         mse=float(np.mean((answer - mean) ** 2)),
-        pearson=pearson(logits, taught.logits),
+        pearson=float(pearson(logits, taught.logits)),
         same_top=float(np.mean((own == theirs)[several])) if several.any() else math.nan,
         auroc=auroc(logits[own], labels == 1),
         teachers_auroc=auroc(taught.logits[theirs], labels == 1),

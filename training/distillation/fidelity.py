@@ -18,6 +18,7 @@ from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence.encoding import NO_BASE, codes, one_hot
 from mifm_kipoi.sequence.windows import stream_windows
+from mifm_kipoi.statistics.correlation import pearson, spearman
 from training.distillation.config import DistilError
 
 STRIDE = 128
@@ -105,20 +106,19 @@ def fidelity(
     ]
     return Fidelity(
         windows=tiled.shape[1],
-        window_pearson=_pearson(tiled),
+        window_pearson=_rounded(pearson(*tiled)),
         snvs=ref.shape[1],
-        ref_pearson=_pearson(ref),
-        delta_pearson=_pearson(delta),
-        delta_spearman=_pearson(pd.DataFrame((alt_probability - ref_probability).T).rank().to_numpy().T),
+        ref_pearson=_rounded(pearson(*ref)),
+        delta_pearson=_rounded(pearson(*delta)),
+        delta_spearman=_rounded(spearman(*(alt_probability - ref_probability))),
         probability_error=round(float(np.abs(ref_probability[0] - ref_probability[1]).max()), 4),
         blocks=len(same),
         same_top=int(np.sum(same)),
     )
 
 
-def _pearson(pairs: npt.NDArray[np.float64]) -> float:
-    """Correlation of the two rows, to five decimals."""
-    return round(float(np.corrcoef(pairs[0], pairs[1]).ravel()[1]), 5)
+def _rounded(correlation: npt.NDArray[np.float64]) -> float:
+    return round(float(correlation), 5)
 
 
 def _both(student: MIFM, teacher: MIFM, windows: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:

@@ -17,12 +17,13 @@ import numpy as np
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFMConfig
+from mifm_kipoi.statistics.correlation import pearson
 from mifm_kipoi.statistics.ranking import auroc
 from mifm_kipoi.support.files import written_whole
 from training.data.dataset import DataSet, Split
 from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitConfig, FitError
 from training.fitting.fit import Fit, Fitted, validation_bags
-from training.fitting.predictions import Part, evaluate, genome_of, pearson, probabilities
+from training.fitting.predictions import Part, evaluate, genome_of, probabilities
 from training.mil.batches import in_order
 from training.mil.genome_tensor import GenomeTensor
 
@@ -140,7 +141,7 @@ class Ensemble:
         positive = validation.bags["label"].to_numpy(np.int64)[bags] == 1
         mean = np.mean([probabilities(one.bag_logits.cpu().numpy()) for one in evaluations], axis=0)
         logits = [one.logits.cpu().double().numpy() for one in evaluations]
-        pairs = [pearson(logits[i], logits[j]) for i in range(len(logits)) for j in range(i)]
+        pairs = [float(pearson(logits[i], logits[j])) for i in range(len(logits)) for j in range(i)]
         return {
             "mean": _known({"validation_auroc": auroc(mean, positive) if len(positive) else math.nan}),
             "pearson": _known({"all": float(np.mean(pairs))})["all"] if pairs else None,

@@ -21,6 +21,7 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.weights import Weights, save_weights
+from mifm_kipoi.statistics.correlation import pearson, spearman
 from mifm_kipoi.support.files import written_whole
 from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
@@ -31,9 +32,7 @@ from training.fitting.predictions import (
     genome_of,
     highest_rows,
     instance_logits,
-    pearson,
     probabilities,
-    spearman,
 )
 from training.mil.batches import in_order
 from training.mil.genome_tensor import GenomeTensor
@@ -218,7 +217,7 @@ def changes(dataset: DataSet, before: _Floats, after: _Floats) -> dict[str, Any]
 def _changed(before: _Floats, after: _Floats) -> dict[str, Any]:
     old, new = probabilities(before), probabilities(after)
     # Ranks of logits, which do not meet at 0 and 1.
-    summary = {"pearson": pearson(old, new), "spearman": spearman(before, after)}
+    summary = {"pearson": float(pearson(old, new)), "spearman": float(spearman(before, after))}
     if before.size:
         summary |= {"mean_before": float(old.mean()), "mean_after": float(new.mean())}
     return {

@@ -281,15 +281,3 @@ def highest_rows(values: _Floats, bag: _Indices) -> _Indices:
     """
     order = np.lexsort((-values, bag))
     return order[np.unique(bag[order], return_index=True)[1]]
-
-
-def pearson(a: _Floats, b: _Floats) -> float:
-    """Pearson correlation; NaN for fewer than two values, or where one is constant."""
-    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def spearman(a: _Floats, b: _Floats) -> float:
-    """Spearman correlation, of mid-ranks."""
-    return pearson(pd.Series(a).rank().to_numpy(), pd.Series(b).rank().to_numpy())

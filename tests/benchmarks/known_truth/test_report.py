@@ -137,7 +137,7 @@ def test_without_a_table_its_section_and_figure_are_left_out(smallest: Path, tmp
 def test_both_forms_have_the_same_sections_and_figures(results: Path, tmp_path: Path) -> None:
     write_report(results, tmp_path / "out")
     text, page = ((tmp_path / "out" / name).read_text() for name in ("report.md", "report.html"))
-    assert re.findall("<h2>(.*?)</h2>", page.replace("&nbsp;", " ")) == headings(text)
+    assert re.findall("<h2>(.*?)</h2>", page.replace("\xa0", " ")) == headings(text)
     figures = re.findall(r"\]\(figures/(.*)\.png\)", text)
     assert re.findall('<figure id="(.*?)"', page) == figures
     assert {path.stem for path in (tmp_path / "out" / "figures").iterdir()} == set(figures)
