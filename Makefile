@@ -10,9 +10,9 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < 
 
 .PHONY: demo test veff workflow lint lock system clean
 
-# Score, rank and plot the packaged example, or with VCF=... FASTA=... your own variants.
+# Score, rank and plot the packaged example, or with VCF=... FASTA=... your own variants; OUT=... names the folder.
 demo: $(VENV)/installed
-	@$(BIN)/mifm demo $(VCF) $(FASTA)
+	@$(BIN)/mifm demo $(VCF) $(FASTA) $(if $(OUT),-o $(OUT))
 
 # All tests.
 test: $(VENV)/installed system veff workflow

@@ -26,7 +26,10 @@ def add_demo(command: argparse.ArgumentParser) -> None:
     command.add_argument("vcf", nargs="?", help="VCF or BCF file (default: the packaged example)")
     command.add_argument("fasta", nargs="?", help="reference genome, FASTA")
     command.add_argument(
-        "-o", "--output", default="demo", help="folder for the table and the plot (default: demo)"
+        "-o",
+        "--output",
+        default="demo",
+        help="folder for the table and the plot (default: demo); results of other inputs in it are an error",
     )
     command.add_argument("--top", type=positive, default=15, help="rows to print (default: 15)")
     command.set_defaults(run=_demo, fail=command.error)

@@ -73,8 +73,8 @@ class Variant:
 
     @property
     def is_snv(self) -> bool:
-        """Whether one base is substituted by another, ``A``, ``C``, ``G`` or ``T`` both."""
-        return self.ref in _BASES and self.alt in _BASES and self.ref != self.alt
+        """Whether ``ref`` and ``alt`` are one base each, of A, C, G and T."""
+        return self.ref in _BASES and self.alt in _BASES
 
     @property
     def key(self) -> str:

@@ -49,6 +49,58 @@ def mend_hdf5_writer() -> None:
     kipoi.writers.np = NumpyWithRemovedNames()
 
 
+def mend_kipoi_test() -> None:
+    """Let ``kipoi test`` compare every output with the expected one.
+
+    Kipoi's own comparison takes the first array that agrees for one that does not, says "false for key",
+    and neither fails nor looks at the others.
+    """
+    import kipoi.cli.main
+
+    kipoi.cli.main.compare_numpy_dict = check_predictions
+
+
+def check_predictions(found: Any, expected: Any, exact: bool = False, decimal: int = 7) -> bool:
+    """Compare the predictions of a batch with what was expected.
+
+    Parameters
+    ----------
+    found, expected : array, or dict or list of such
+        Predictions; NaN equals NaN.
+    exact : bool
+        Without any difference.
+    decimal : int
+        Otherwise: decimal places that must agree.
+
+    Returns
+    -------
+    bool
+        True, always.
+
+    Raises
+    ------
+    AssertionError
+        When anything differs; the message names the output.
+    """
+    _check_predictions(found, expected, "predictions", 0.0 if exact else 1.5 * 10.0**-decimal)
+    return True
+
+
+def _check_predictions(found: Any, expected: Any, name: str, atol: float) -> None:
+    if isinstance(found, dict) and isinstance(expected, dict):
+        if set(found) != set(expected):
+            raise AssertionError(f"{name} are {', '.join(found)}; expected {', '.join(expected)}")
+        for key in expected:
+            _check_predictions(found[key], expected[key], str(key), atol)
+    elif isinstance(found, list) and isinstance(expected, list):
+        if len(found) != len(expected):
+            raise AssertionError(f"{name} has {len(found)} entries; expected {len(expected)}")
+        for number, pair in enumerate(zip(found, expected, strict=True)):
+            _check_predictions(*pair, f"{name}[{number}]", atol)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=atol, err_msg=name)
+
+
 def mend_kipoi_veff() -> None:
     """Let kipoi_veff score variants and make mutation maps."""
     for name in ("snv_predict", "utils.dna_reshapers", "utils.mutators"):
@@ -79,7 +131,7 @@ def _coordinates(ring: Any) -> npt.NDArray[Any]:
 
 @contextlib.contextmanager
 def _removed_names_while_importing() -> Iterator[None]:
-    """Give modules that are imported within, and that use removed names at once, a numpy that has them.
+    """Give modules that use removed names while they are imported a numpy that has them.
 
     What these modules import in turn has to be imported before, so that it keeps the real one.
     """

@@ -1,6 +1,6 @@
 """The Kipoi dataloaders: variants or intervals in, batches of one-hot windows out.
 
-Both stream: whole batches are cut at once, in the order of the file and in constant memory. Kipoi's
+Both stream: the windows of a batch are cut together, in the order of the file and in constant memory. Kipoi's
 ``num_workers`` has no effect, since cutting windows takes a tenth of the time of the network.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import shutil
 import types
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,33 @@ _HERE = Path(__file__).parent
 _EXAMPLE = _HERE / "example"
 
 Batch = dict[str, Any]
+
+FORMER_NAMES = {"max_unknown_share": "max_n_fraction", "max_mismatch_share": "max_mismatch_fraction"}
+"""Arguments by the names that they had in earlier versions."""
+
+
+def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a dataloader under their current names.
+
+    Parameters
+    ----------
+    given : mapping
+        Arguments by names; a former name is taken with a ``FutureWarning``.
+
+    Returns
+    -------
+    dict
+        The same arguments in the same order.
+    """
+    for name in given:
+        if name in FORMER_NAMES:
+            warnings.warn(
+                f"the dataloader's argument {name} is now {FORMER_NAMES[name]}; the old name goes away in "
+                "the next version",
+                FutureWarning,
+                stacklevel=3,
+            )
+    return {FORMER_NAMES.get(name, name): value for name, value in given.items()}
 
 
 class _StreamingDataloader(kipoi.data.SampleIterator):  # type: ignore[misc]  # kipoi has no types
@@ -116,9 +144,11 @@ class VariantDataloader(_StreamingDataloader):
     regions_file : str, optional
         BED file; only variants that overlap its regions are scored.
     max_n_fraction : float
-        Largest share of N in a window that is scored.
+        Largest fraction of N in a window that is scored.
     max_mismatch_fraction : float
-        Largest share of REF alleles that may differ from the FASTA; 1 turns the check off.
+        Largest fraction of REF alleles that may differ from the FASTA; 1 turns the check off.
+    max_unknown_share, max_mismatch_share : float, optional
+        Former names of these two, accepted with a warning.
     """
 
     def __init__(
@@ -128,13 +158,18 @@ class VariantDataloader(_StreamingDataloader):
         regions_file: str | None = None,
         max_n_fraction: float = MAX_N_FRACTION,
         max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
+        max_unknown_share: float | None = None,
+        max_mismatch_share: float | None = None,
     ) -> None:
         mend_hdf5_writer()
+        limits = {"max_n_fraction": max_n_fraction, "max_mismatch_fraction": max_mismatch_fraction}
+        former = {"max_unknown_share": max_unknown_share, "max_mismatch_share": max_mismatch_share}
+        limits |= current_names({name: value for name, value in former.items() if value is not None})
         self.vcf_file = _absolute(vcf_file)
         self.genome = Genome(_absolute(fasta_file))
         self.regions = Regions(_absolute(regions_file)) if regions_file else None
-        self.max_n_fraction = float(max_n_fraction)
-        self.max_mismatch_fraction = float(max_mismatch_fraction)
+        self.max_n_fraction = float(limits["max_n_fraction"])
+        self.max_mismatch_fraction = float(limits["max_mismatch_fraction"])
 
     def _batches(self, batch_size: int) -> Iterator[Batch]:
         chunks = stream_windows(
@@ -191,14 +226,24 @@ class IntervalDataloader(_StreamingDataloader):
     fasta_file : str
         Reference genome, plain or bgzip.
     max_n_fraction : float
-        Largest share of N in a window that is scored.
+        Largest fraction of N in a window that is scored.
+    max_unknown_share : float, optional
+        Former name of ``max_n_fraction``, accepted with a warning.
     """
 
     # kipoi_veff writes the windows that it wants to the file of this argument.
     postprocessing = {"variant_effects": types.SimpleNamespace(bed_input=["intervals_file"])}  # noqa: RUF012
 
-    def __init__(self, intervals_file: str, fasta_file: str, max_n_fraction: float = MAX_N_FRACTION) -> None:
+    def __init__(
+        self,
+        intervals_file: str,
+        fasta_file: str,
+        max_n_fraction: float = MAX_N_FRACTION,
+        max_unknown_share: float | None = None,
+    ) -> None:
         mend_hdf5_writer()
+        if max_unknown_share is not None:
+            (max_n_fraction,) = current_names({"max_unknown_share": max_unknown_share}).values()
         self.intervals_file = _absolute(intervals_file)
         self.genome = Genome(_absolute(fasta_file))
         self.max_n_fraction = float(max_n_fraction)

@@ -13,6 +13,7 @@ import pandas as pd
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.reports.drawing import COLOURS, png, styled
+from mifm_kipoi.support.provenance import described, differences
 
 _EXAMPLE = Path(__file__).parent / "example"
 _COLUMNS = ("chrom", "pos", "id", "ref", "alt")
@@ -20,8 +21,12 @@ _SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
 _LONGEST_ALLELE = 12
 
 
+_FILES = ("ranked.tsv", "ranked.png", "inputs.json")
+"""What a run writes: the table, the plot, and what identifies its input files."""
+
+
 class DemoError(MIFMError):
-    """``kipoi predict`` did not succeed."""
+    """``kipoi predict`` did not succeed, or the folder has results of other inputs."""
 
 
 def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]:
@@ -33,7 +38,7 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
         The user's files; the packaged example for None.
     output : Path
         Folder that receives ``ranked.tsv`` (every row, by descending ``mifm_ref``, rows without a
-        score last) and ``ranked.png``.
+        score last), ``ranked.png`` and ``inputs.json`` (names and checksums of the input files).
     top : int
         Variants in the printed table and in the plot.
 
@@ -45,28 +50,51 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     Raises
     ------
     DemoError
-        When ``kipoi predict`` fails.
+        When ``kipoi predict`` fails, or the folder has results of other inputs.
     """
     own = vcf is not None
     variants = Path(vcf) if vcf else _EXAMPLE / "variants.vcf"
     genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa"
+    scores, picture, inputs = (output / name for name in _FILES)
+    identity = {
+        name: described(path) for name, path in (("variants", variants), ("fasta", genome)) if path.is_file()
+    }
+    _check_same_inputs(output, identity)
     ranked = rank(predict(variants, genome))
     output.mkdir(parents=True, exist_ok=True)
-    ranked.to_csv(output / "ranked.tsv", sep="\t", index=False, na_rep="nan")
-    plot(ranked.head(top), output / "ranked.png")
+    inputs.write_text(json.dumps(identity, indent=1) + "\n")
+    ranked.to_csv(scores, sep="\t", index=False, na_rep="nan")
+    plot(ranked.head(top), picture)
     counts = ", ".join(f"{count} {status}" for status, count in ranked["status"].value_counts().items())
     arguments = json.dumps({"vcf_file": "YOUR.vcf.gz", "fasta_file": "YOUR.fa"})
     return [
         table(ranked.head(top)),
         "",
-        f"{len(ranked)} rows ({counts}) in {output / 'ranked.tsv'}; plot in {output / 'ranked.png'}",
+        f"{len(ranked)} rows ({counts})",
+        f"written: {scores}, {picture}, {inputs}",
         *([] if own else ["The example's sequence is random, so its scores mean nothing."]),
         "",
         "Your own files:",
-        "  make demo VCF=YOUR.vcf.gz FASTA=YOUR.fa",
+        "  make demo VCF=YOUR.vcf.gz FASTA=YOUR.fa OUT=FOLDER",
         "or, after 'mifm register',",
         f"  kipoi predict MIFM --source=mifm --dataloader_args='{arguments}' --batch_size 512 -m -o out.tsv",
     ]
+
+
+def _check_same_inputs(output: Path, identity: dict[str, dict[str, str]]) -> None:
+    """Refuse to write over results that were made of other files."""
+    scores, _, inputs = (output / name for name in _FILES)
+    if not scores.exists():
+        return
+    try:
+        changed = differences(json.loads(inputs.read_text()), identity)
+    except (OSError, ValueError):
+        changed = ["its input files are not known"]
+    if changed:
+        raise DemoError(
+            f"{output} has the results of another run ({'; '.join(changed)}); name another folder with "
+            f"-o/--output (make demo ... OUT=FOLDER), or delete {scores}"
+        )
 
 
 def predict(vcf: Path, fasta: Path) -> pd.DataFrame:
@@ -97,16 +125,16 @@ def predict(vcf: Path, fasta: Path) -> pd.DataFrame:
         missing = {f"preds/{name}": [""] for name in _SCORES}
         text = {"metadata/variant/chrom": str}
         # Kipoi writes no file where there is no variant.
-        found = (
+        table = (
             pd.read_csv(out, sep="\t", dtype=text, keep_default_na=False, na_values=missing)
             if out.exists()
             else pd.DataFrame()
         )
-    if found.empty:
-        raise DemoError(f"{vcf} holds no variant")
+    if table.empty:
+        raise DemoError(f"{vcf} has no variant")
     names = {f"metadata/variant/{name}": name for name in (*_COLUMNS, "status")}
     names |= {f"preds/{name}": name for name in _SCORES}
-    return found.rename(columns=names)[[*_COLUMNS, *_SCORES, "status"]]
+    return table.rename(columns=names)[[*_COLUMNS, *_SCORES, "status"]]
 
 
 def _reason(messages: str) -> str:
@@ -159,6 +187,6 @@ def plot(ranked: pd.DataFrame, path: Path) -> None:
     ]
     axes.set_yticks(rows, labels)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("probability that the variant is causal (MIFM)")
+    axes.set_xlabel("MIFM score, from 0 to 1 (not a probability of causality)")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0)
     path.write_bytes(png(figure))

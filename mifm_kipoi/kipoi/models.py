@@ -1,4 +1,4 @@
-"""The Kipoi model classes: one-hot windows in, probabilities out."""
+"""The Kipoi model classes: one-hot windows in, scores from 0 to 1 out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import kipoi.model
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
+from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer, mend_kipoi_test
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.network.weights import EMBEDDED, load_weights
 from mifm_kipoi.scoring import scores
@@ -32,6 +32,7 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
 
     def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
         mend_hdf5_writer()
+        mend_kipoi_test()
         # Kipoi makes a model while it is in the model's folder.
         self._folder = Path.cwd()
         self.network = load_weights(weights).model().to(find_device(device))
@@ -97,7 +98,7 @@ class SequenceModel(_Model):
         super().__init__(weights, device)
 
     def predict_on_batch(self, x: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Probabilities, shape (n, 1).
+        """Scores from 0 to 1, shape (n, 1).
 
         Parameters
         ----------

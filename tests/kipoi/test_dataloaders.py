@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from kipoi.metadata import GenomicRanges
 
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION
 from mifm_kipoi.errors import GenomeError, IntervalFileError, ReferenceMismatchError
 from mifm_kipoi.kipoi.dataloaders import IntervalDataloader, VariantDataloader
 from tests.builders import write_fasta, write_vcf
@@ -102,6 +103,26 @@ def test_limits_are_passed_on(genome: tuple[Path, str], tmp_path: Path) -> None:
         list(VariantDataloader(moved, str(fasta)).batch_iter())
     (batch,) = VariantDataloader(moved, str(fasta), max_mismatch_fraction=1).batch_iter()
     assert set(batch["metadata"]["variant"]["status"]) == {"ref_mismatch"}
+
+
+def test_former_names_of_arguments(genome: tuple[Path, str], tmp_path: Path) -> None:
+    """Kipoi leaves out what the description does not list, so it lists them."""
+    fasta, sequence = genome
+    vcf = str(write_vcf(tmp_path / "in.vcf", snvs(sequence, range(10, 11))))
+    for name in ("max_unknown_share", "max_mismatch_share"):
+        assert VariantDataloader.args[name].optional
+    with pytest.warns(FutureWarning, match="max_unknown_share is now max_n_fraction"):
+        dataloader = VariantDataloader(vcf, str(fasta), max_unknown_share=0.5)
+    assert (dataloader.max_n_fraction, dataloader.max_mismatch_fraction) == (0.5, MAX_MISMATCH_FRACTION)
+    with pytest.warns(FutureWarning, match="max_mismatch_share is now max_mismatch_fraction"):
+        dataloader = VariantDataloader(vcf, str(fasta), max_mismatch_share=1)
+    assert (dataloader.max_n_fraction, dataloader.max_mismatch_fraction) == (MAX_N_FRACTION, 1.0)
+    bed = tmp_path / "in.bed"
+    bed.write_text("1\t9\t10\n")
+    assert IntervalDataloader.args["max_unknown_share"].optional
+    with pytest.warns(FutureWarning, match="max_unknown_share is now max_n_fraction"):
+        (batch,) = IntervalDataloader(str(bed), str(fasta), max_unknown_share=0.5).batch_iter()
+    assert batch["metadata"]["status"].tolist() == ["ok"]
 
 
 def test_input_is_looked_at_before_any_output(genome: tuple[Path, str], tmp_path: Path) -> None:

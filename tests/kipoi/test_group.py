@@ -53,21 +53,45 @@ def test_kipoi_test_compares_numbers(run: Run, model: str) -> None:
     done = run("kipoi", "test", ".", "--source=dir", cwd=GROUP / model)
     assert "All predictions match" in done.stdout
     assert "not compatible" not in done.stdout
+    assert "false for key" not in done.stdout + done.stderr
 
 
 def test_kipoi_test_from_the_root(run: Run, root: Path) -> None:
     assert "All predictions match" in run("kipoi", "test", ".", "--source=dir", cwd=root).stdout
 
 
-def test_kipoi_test_notices_other_numbers(run: Run, root: Path, example: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "output", "difference"),
+    [("MIFM", name, 0.001) for name in SCORES] + [("MIFM", "mifm_alt", 0.5), ("MIFM/sequence", "", 0.001)],
+)
+def test_kipoi_test_notices_other_numbers(
+    run: Run, example: Path, tmp_path: Path, model: str, output: str, difference: float
+) -> None:
+    """One number of one output; Kipoi's own comparison looks at no output in full."""
     other = tmp_path / "other.h5"
-    other.write_bytes((example / "MIFM.h5").read_bytes())
+    other.write_bytes((example / f"{model.replace('/', '-')}.h5").read_bytes())
     with h5py.File(other, "r+") as file:
-        scores = file["preds/mifm_ref"]
-        scores[np.flatnonzero(~np.isnan(scores[()]))[0]] += 0.001
-    done = run("kipoi", "test", ".", "--source=dir", "-e", other, cwd=root, check=False)
+        scores = file["preds"][output] if output else file["preds"]
+        row = np.flatnonzero(~np.isnan(scores[()].ravel()))[-1]
+        scores[row] += difference
+    done = run("kipoi", "test", ".", "--source=dir", "-e", other, cwd=GROUP / model, check=False)
     assert done.returncode == 1
     assert "don't match" in done.stdout + done.stderr
+    assert (output or "predictions") in (done.stdout + done.stderr).rpartition("Exception:")[2]
+
+
+def test_predict_takes_former_names_of_arguments(run: Run, example: Path, tmp_path: Path) -> None:
+    """Kipoi leaves arguments out, with a warning, that a dataloader does not list."""
+    out = tmp_path / "out.tsv"
+    limits = {"max_unknown_share": 0.5, "max_mismatch_share": 1}
+    command = ("kipoi", "predict", GROUP / "MIFM", "--source=dir", "-m", "-o", out)
+    done = run(*command, "--dataloader_args", arguments(example, **limits))
+    assert "not used" not in done.stdout + done.stderr
+    table = predictions(out)
+    assert table.loc[(table["chrom"] == "1") & table["pos"].isin([1, 6000]), "status"].tolist() == [
+        "ok",
+        "ok",
+    ]
 
 
 @pytest.mark.parametrize("model", MODELS[2:])

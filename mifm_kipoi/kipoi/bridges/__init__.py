@@ -1,1 +1,1 @@
-"""The bridges to kipoi_veff and kipoi-veff2."""
+"""The commands of kipoi_veff and kipoi-veff2 with MIFM as the model: ``kipoi-veff`` and ``kipoi-veff2``."""

@@ -16,7 +16,10 @@ from Bio import bgzf
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.genomics.variants import VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, put_definitions, put_info, split_record
-from mifm_kipoi.kipoi.bridges.shared import STATUS, Reason
+from mifm_kipoi.kipoi.bridges.engines import (
+    STATUS,
+    Reason,
+)
 
 Allele = tuple[bytes, bytes, bytes, bytes]
 """CHROM, POS, REF and ALT as in a VCF file, alleles in upper case."""

@@ -1,7 +1,7 @@
 """Mutation maps of kipoi_veff: which windows get one, and files that are whole.
 
-A mutation map has the score of every change of one base in a window: how the probability that a
-variant at base 255 of the window is causal changes with it. kipoi_veff makes one for each SNV of a
+A mutation map has an effect for every substitution of one base in a window: how the score of the position
+at base 255 of the window changes with it. kipoi_veff makes one for each SNV of a
 VCF file, or for the windows of 512 bp that follow each other from the start of each region of a BED
 file. Its maps cannot hold N, so windows with N, over a contig's end for instance, have none.
 """
@@ -21,8 +21,15 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval, read_intervals
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.kipoi import compatibility
-from mifm_kipoi.kipoi.bridges import shared as bridge
-from mifm_kipoi.kipoi.bridges.shared import BridgeError, DataloaderArguments, Reason
+from mifm_kipoi.kipoi.bridges.engines import (
+    BridgeError,
+    DataloaderArguments,
+    Reason,
+    counts,
+    select_snvs,
+    temporary_folder,
+    write_snvs,
+)
 from mifm_kipoi.kipoi.dataloaders import IntervalDataloader
 from mifm_kipoi.sequence.windows import cut_interval_windows, stream_windows
 from mifm_kipoi.support.files import written_whole
@@ -31,7 +38,7 @@ REGIONS = (".vcf", ".vcf.gz", ".bed")
 """Endings of the files that say where to make maps."""
 
 _MOST_WINDOWS = 512
-"""Windows that kipoi_veff can turn into text at once."""
+"""Windows of a batch that kipoi_veff can turn into text."""
 
 
 class _GivenIntervals(IntervalDataloader):
@@ -113,7 +120,7 @@ def _make(engine: Callable[..., Any], model: Any, dataloader: Any, **options: An
     genome = Genome(arguments.fasta_file)
     options["dataloader_args"] = {"fasta_file": str(genome.path)}
     options["batch_size"] = min(options["batch_size"], _MOST_WINDOWS)
-    with bridge.temporary_folder() as folder:
+    with temporary_folder() as folder:
         if options["bed_fpath"] is not None:
             dataloader = _GivenIntervals
             options["dataloader_args"]["intervals_file"] = str(folder / "windows.bed")
@@ -142,7 +149,7 @@ def _write_windows(bed: Path, genome: Genome, path: Path) -> None:
 def _write_positions(vcf: Path, genome: Genome, path: Path, max_mismatch_fraction: float) -> None:
     """Write the SNVs of a VCF file that can be mapped, the ALTs of a position in one record."""
     chunks = stream_windows(read_variants(vcf), genome, 0.0, max_mismatch_fraction)
-    selected = list(bridge.snvs(chunks))
+    selected = list(select_snvs(chunks))
     mapped = []
     for _, alleles in itertools.groupby(
         (variant for variant, reason in selected if reason is Status.OK),
@@ -153,7 +160,7 @@ def _write_positions(vcf: Path, genome: Genome, path: Path, max_mismatch_fractio
         mapped.append(dataclasses.replace(first, alt=",".join(alts)))
     shown = [f"{variant.chrom}:{variant.pos} {variant.ref}>{variant.alt}" for variant in mapped]
     _report(shown, [reason for _, reason in selected])
-    bridge.write_snvs(((variant, Status.OK) for variant in mapped), genome, path)
+    write_snvs(((variant, Status.OK) for variant in mapped), genome, path)
 
 
 def _report(mapped: Sequence[str], reasons: Sequence[Reason]) -> None:
@@ -164,7 +171,7 @@ def _report(mapped: Sequence[str], reasons: Sequence[Reason]) -> None:
     BridgeError
         When it would have none.
     """
-    rest = bridge.counts(reasons)
+    rest = counts(reasons)
     if not mapped:
         raise BridgeError(f"nothing can be mapped: {rest or 'the file is empty'}; expected windows without N")
     lines = [f"entry {number}: {name}" for number, name in enumerate(mapped)]

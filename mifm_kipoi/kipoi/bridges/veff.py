@@ -35,9 +35,19 @@ from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Variant, VariantFile, read_variants
 from mifm_kipoi.kipoi import compatibility
 from mifm_kipoi.kipoi.bridges import mutation_maps
-from mifm_kipoi.kipoi.bridges import shared as bridge
 from mifm_kipoi.kipoi.bridges.annotation import AnnotatedVcf, open_vcf
-from mifm_kipoi.kipoi.bridges.shared import BridgeError, DataloaderArguments, Reason, Unsupported
+from mifm_kipoi.kipoi.bridges.engines import (
+    MODELS,
+    BridgeError,
+    DataloaderArguments,
+    Reason,
+    Unsupported,
+    put_models_in_place,
+    select_snvs,
+    summary,
+    temporary_folder,
+    write_snvs,
+)
 from mifm_kipoi.kipoi.models import SequenceModel
 from mifm_kipoi.sequence.windows import stream_windows
 from mifm_kipoi.support.files import written_whole
@@ -80,7 +90,7 @@ def _kipoi_veff() -> Any:
     import kipoi_veff.snv_predict
 
     compatibility.mend_kipoi_veff()
-    bridge.put_models_in_place()
+    put_models_in_place()
     for module in (kipoi_veff.snv_predict, kipoi_veff.mutation_map):
         module.BedWriter = _BedWriter
     for module in (kipoi_veff.cli, kipoi_veff.snv_predict):
@@ -166,7 +176,7 @@ def _check_model(model: Any) -> None:
     if not isinstance(model, SequenceModel):
         raise BridgeError(
             f"the model {model.name} of the source {model.source_name} is not a MIFM sequence model; "
-            f"expected {' or '.join(bridge.MODELS)} without --source (for other models: python -m kipoi_veff)"
+            f"expected {' or '.join(MODELS)} without --source (for other models: python -m kipoi_veff)"
         )
 
 
@@ -200,9 +210,9 @@ def _score_variants(
         read_variants(input_vcf), genome, options.max_n_fraction, options.max_mismatch_fraction
     )
     refuse = None if restriction_bed is None else _Restriction(Regions(restriction_bed), genome)
-    with bridge.temporary_folder() as folder:
+    with temporary_folder() as folder:
         vcf = folder / "snvs.vcf"
-        reasons = bridge.write_snvs(bridge.snvs(chunks, refuse), genome, vcf)
+        reasons = write_snvs(select_snvs(chunks, refuse), genome, vcf)
         engine |= {"dl_args": {"fasta_file": str(genome.path), "max_n_fraction": options.max_n_fraction}}
         if output_vcf is None:
             _run_engine(model, vcf, reasons, engine, list(output_writers))
@@ -225,7 +235,7 @@ def _score_variants(
                 )
                 _run_engine(model, vcf, reasons, engine, [out, *output_writers])
                 out.finish()
-    print(f"{PROGRAM}: {bridge.summary(reasons)}", file=sys.stderr)  # noqa: T201 - the command line speaks
+    print(f"{PROGRAM}: {summary(reasons)}", file=sys.stderr)  # noqa: T201 - the command line speaks
 
 
 def _short_name(model: Any) -> str:

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,8 +31,19 @@ import numpy.typing as npt
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
-from mifm_kipoi.kipoi.bridges import shared as bridge
-from mifm_kipoi.kipoi.bridges.shared import STATUS, BridgeError, Reason, Unsupported
+from mifm_kipoi.kipoi.bridges.engines import (
+    MODELS,
+    STATUS,
+    BridgeError,
+    Reason,
+    Unsupported,
+    put_models_in_place,
+    select_snvs,
+    summary,
+    temporary_folder,
+    window_over_contig_end,
+    write_snvs,
+)
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import stream_windows
 from mifm_kipoi.support.files import written_whole
@@ -63,15 +75,15 @@ def _command() -> Any:
     import click
     from kipoi_veff2 import cli, variant_centered
 
-    bridge.put_models_in_place()
-    group = bridge.MODELS[0]
+    put_models_in_place()
+    group = MODELS[0]
     variant_centered.MODEL_GROUPS.add(group)
     variant_centered.VARIANT_CENTERED_MODEL_GROUP_CONFIGS[group] = {
         "required_sequence_length": WINDOW,
         "transform": _one_hot,
     }
     engine = variant_centered.score_variants
-    shares: dict[str, float] = {}
+    limits: dict[str, float] = {}
 
     def score(config: Any, vcf: str, fasta: str, output: str, scores: list[dict[str, Any]]) -> None:
         if config.required_sequence_length != WINDOW:
@@ -80,11 +92,11 @@ def _command() -> Any:
         scores = scores or [config.default_scoring_function]
         columns = config.get_column_labels(scores)
         _score(
-            lambda part, out: engine(config, part, fasta, out, scores), vcf, fasta, output, columns, **shares
+            lambda part, out: engine(config, part, fasta, out, scores), vcf, fasta, output, columns, **limits
         )
 
     def keep(_: Any, parameter: Any, value: float) -> None:
-        shares[parameter.name] = value
+        limits[parameter.name] = value
 
     variant_centered.score_variants = score
     command = cli.score_variants
@@ -108,12 +120,12 @@ def _all_known(find: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     import click
 
     def callback(context: Any, parameter: Any, names: Sequence[str]) -> list[Any]:
-        found = find(context, parameter, names)
-        if len(found) != len(names):
-            known = {function["name"] for function in found}
+        functions = find(context, parameter, names)
+        if len(functions) != len(names):
+            known = {function["name"] for function in functions}
             unknown = [name for name in names if name.rpartition(".")[2] not in known]
             raise click.BadParameter(f"there is no score {', '.join(unknown)}.")
-        return found
+        return functions
 
     return callback
 
@@ -133,7 +145,7 @@ def _score(
     fasta: str,
     output: str,
     columns: Sequence[str],
-    **shares: float,
+    **limits: float,
 ) -> None:
     """Give the engine the SNVs in a file of their own, and merge what it writes with the rest.
 
@@ -145,27 +157,27 @@ def _score(
         Files of the user.
     columns : sequence of str
         Names of the columns that the engine writes.
-    **shares : float
+    **limits : float
         ``max_n_fraction`` and ``max_mismatch_fraction`` of
         :func:`mifm_kipoi.sequence.windows.stream_windows`.
     """
     genome = Genome(fasta)
 
     def refuse(variant: Variant) -> Reason | None:
-        over = bridge.window_over_contig_end(variant, genome, -VARIANT_INDEX, WINDOW - VARIANT_INDEX)
+        over = window_over_contig_end(variant, genome, -VARIANT_INDEX, WINDOW - VARIANT_INDEX)
         return Unsupported.WINDOW_OVER_CONTIG_END if over else None
 
-    with bridge.temporary_folder() as folder:
+    with temporary_folder() as folder:
         snvs, scores = folder / "snvs.vcf", folder / "scores.tsv"
-        chunks = stream_windows(read_variants(vcf), genome, **shares)  # type: ignore[arg-type] # of the two fractions
-        reasons = bridge.write_snvs(bridge.snvs(chunks, refuse), genome, snvs, fasta_names=True)
+        chunks = stream_windows(read_variants(vcf), genome, **limits)  # type: ignore[arg-type] # of the two fractions
+        reasons = write_snvs(select_snvs(chunks, refuse), genome, snvs, fasta_names=True)
         if Status.OK in reasons:
             engine(str(snvs), str(scores))
         else:
             scores.write_text("\t".join(columns) + "\n")
         with written_whole(output) as temporary:
             _merge(vcf, reasons, scores, temporary, columns)
-    print(f"{PROGRAM}: {bridge.summary(reasons)}", file=sys.stderr)  # noqa: T201 - the command line speaks
+    print(f"{PROGRAM}: {summary(reasons)}", file=sys.stderr)  # noqa: T201 - the command line speaks
 
 
 def _merge(vcf: str, reasons: Sequence[Reason], scores: Path, output: Path, columns: Sequence[str]) -> None:
@@ -177,10 +189,9 @@ def _merge(vcf: str, reasons: Sequence[Reason], scores: Path, output: Path, colu
         table = csv.writer(out, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
         table.writerow([*columns, STATUS])
         for variant, reason in zip(read_variants(vcf), reasons, strict=True):
-            found = (
-                _scores_of(variant, rows) if reason is Status.OK else [""] * (len(columns) - _VARIANT_COLUMNS)
-            )
-            table.writerow([variant.chrom, variant.pos, variant.id, variant.ref, variant.alt, *found, reason])
+            scored = reason is Status.OK
+            values = _scores_of(variant, rows) if scored else [""] * (len(columns) - _VARIANT_COLUMNS)
+            table.writerow([*dataclasses.astuple(variant), *values, reason])
         if next(rows, None) is not None:
             raise RuntimeError("kipoi-veff2 gave more scores than it was asked for")
 

@@ -1,4 +1,4 @@
-"""What the bridges share, and what they say where the engines are absent."""
+"""What the engines are given, and what is said where they are absent."""
 
 import os
 import tempfile
@@ -13,8 +13,17 @@ from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Variant
-from mifm_kipoi.kipoi.bridges import shared as bridge
-from mifm_kipoi.kipoi.bridges.shared import BridgeError, DataloaderArguments, Unsupported
+from mifm_kipoi.kipoi.bridges.engines import (
+    BridgeError,
+    DataloaderArguments,
+    Reason,
+    Unsupported,
+    select_snvs,
+    summary,
+    temporary_folder,
+    window_over_contig_end,
+    write_snvs,
+)
 from mifm_kipoi.sequence.windows import stream_windows
 from mifm_kipoi.support.files import written_whole
 from tests.builders import write_fasta
@@ -34,7 +43,8 @@ def test_an_engine_that_is_not_installed(
     (tmp_path / package).mkdir()
     message = f"No module named '{package}'"
     (tmp_path / package / "__init__.py").write_text(f"raise ModuleNotFoundError({message!r})\n")
-    done = run(f"mifm_kipoi.kipoi.{module}", "--help", check=False, PYTHONPATH=str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    done = run(f"mifm_kipoi.kipoi.bridges.{module}", "--help", check=False, PYTHONPATH=path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"kipoi-{module}: error: ")
     assert f"is not installed ({message}); install it with: {remedy}" in done.stderr
@@ -66,7 +76,7 @@ def test_only_snvs_of_the_genome_are_written(genome: Genome, tmp_path: Path) -> 
         ("1", 1000, "A", "*"),
         ("chr1", 1000, "A", "G"),
     )
-    selected = list(bridge.snvs(stream_windows(given, genome)))
+    selected = list(select_snvs(stream_windows(given, genome)))
     expected = [
         Status.OK,
         Unsupported.NOT_AN_SNV,
@@ -77,12 +87,12 @@ def test_only_snvs_of_the_genome_are_written(genome: Genome, tmp_path: Path) -> 
     ]
     out = tmp_path / "snvs.vcf"
     for fasta_names, names in ((False, ["1", "chr1"]), (True, ["chr1", "chr1"])):
-        assert bridge.write_snvs(selected, genome, out, fasta_names) == expected
+        assert write_snvs(selected, genome, out, fasta_names) == expected
         lines = [line.split("\t") for line in out.read_text().splitlines() if not line.startswith("##")]
         assert [line[:5] for line in lines[1:]] == [
             [name, "1000", "v1000", "A", alt] for name, alt in zip(names, "CG", strict=True)
         ]
-    assert bridge.summary(expected) == (
+    assert summary(expected) == (
         "2 of 6 alleles have a score; no score: 1 not_an_snv, 1 ref_mismatch, 1 contig_not_in_fasta, "
         "1 spanning_deletion"
     )
@@ -91,12 +101,12 @@ def test_only_snvs_of_the_genome_are_written(genome: Genome, tmp_path: Path) -> 
 def test_a_further_reason_is_asked_for_snvs_alone(genome: Genome) -> None:
     asked = []
 
-    def refuse(variant: Variant) -> bridge.Reason:
+    def refuse(variant: Variant) -> Reason:
         asked.append(variant.alt)
         return Unsupported.OUTSIDE_RESTRICTION_BED
 
     chunks = stream_windows(variants(("1", 1000, "A", "C"), ("1", 1000, "A", "CT")), genome)
-    reasons = [reason for _, reason in bridge.snvs(chunks, refuse)]
+    reasons = [reason for _, reason in select_snvs(chunks, refuse)]
     assert reasons == [Unsupported.OUTSIDE_RESTRICTION_BED, Unsupported.NOT_AN_SNV]
     assert asked == ["C"]
 
@@ -104,7 +114,7 @@ def test_a_further_reason_is_asked_for_snvs_alone(genome: Genome) -> None:
 @pytest.mark.parametrize(("pos", "over"), [(255, True), (256, False), (1744, False), (1745, True)])
 def test_windows_over_an_end(genome: Genome, pos: int, over: bool) -> None:
     (variant,) = variants(("1", pos, "A", "C"))
-    assert bridge.window_over_contig_end(variant, genome, -255, 257) is over
+    assert window_over_contig_end(variant, genome, -255, 257) is over
 
 
 @pytest.mark.parametrize(
@@ -135,8 +145,11 @@ def test_dataloader_arguments() -> None:
         DataloaderArguments.read({})
     with pytest.raises(BridgeError, match="--dataloader_args do not know fasta; expected"):
         DataloaderArguments.read({"fasta_file": "a.fa", "fasta": "b.fa"})
-    with pytest.raises(BridgeError, match="could not convert string to float: 'half'; expected numbers"):
+    with pytest.raises(BridgeError, match="could not convert string to float: 'half'"):
         DataloaderArguments.read({"fasta_file": "a.fa", "max_n_fraction": "half"})
+    with pytest.warns(FutureWarning, match="max_unknown_share is now max_n_fraction"):
+        read = DataloaderArguments.read({"fasta_file": "a.fa", "max_unknown_share": 0.5})
+    assert read == DataloaderArguments("a.fa", max_n_fraction=0.5)
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
@@ -173,7 +186,7 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
 
 def test_temporary_files_of_the_engines_go_with_the_folder() -> None:
     before = tempfile.gettempdir()
-    with bridge.temporary_folder() as folder:
+    with temporary_folder() as folder:
         Path(tempfile.mktemp()).write_text("left behind by an engine")
         assert len(list(folder.iterdir())) == 1
     assert not folder.exists()

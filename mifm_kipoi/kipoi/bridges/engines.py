@@ -1,4 +1,4 @@
-"""What the bridges to kipoi_veff and kipoi-veff2 share: the models, the SNVs to score, whole files.
+"""What the engines kipoi_veff and kipoi-veff2 are given: the models, their arguments, the SNVs to score.
 
 Both engines put the first ALT of a record in the place of its REF without a look at the sequence.
 That is right for a single-nucleotide variant whose REF is that of the FASTA, and silently wrong
@@ -25,6 +25,7 @@ from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genomics.contigs import contig_aliases
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.kipoi.dataloaders import current_names
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.sequence.windows import VariantWindows
 
@@ -111,7 +112,7 @@ class DataloaderArguments:
         BridgeError
             When the FASTA is missing, or there is an unknown name.
         """
-        given = given or {}
+        given = current_names(given or {})
         names = [field.name for field in dataclasses.fields(cls)]
         unknown = [name for name in given if name not in names]
         if unknown or "fasta_file" not in given:
@@ -121,16 +122,16 @@ class DataloaderArguments:
                 f"with any of {', '.join(names)}"
             )
         try:
-            shares = {name: float(given[name]) for name in names[1:] if name in given}
+            fractions = {name: float(given[name]) for name in names[1:] if name in given}
         except (TypeError, ValueError) as error:
-            raise BridgeError(f"--dataloader_args: {error}; expected numbers as shares") from error
-        return cls(str(given["fasta_file"]), **shares)
+            raise BridgeError(f"--dataloader_args: {error}; expected fractions from 0 to 1") from error
+        return cls(str(given["fasta_file"]), **fractions)
 
 
-def snvs(
+def select_snvs(
     chunks: Iterable[VariantWindows], refuse: Callable[[Variant], Reason | None] | None = None
 ) -> Iterator[tuple[Variant, Reason]]:
-    """Tell the alleles that an engine scores from the rest.
+    """Separate the alleles that an engine scores from the rest.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ def snvs(
         for variant, status in zip(windows.variants, windows.status, strict=True):
             reason: Reason | None = status
             if status is Status.OK:
-                if len(variant.ref) != 1 or len(variant.alt) != 1:
+                if not variant.is_snv:
                     reason = Unsupported.NOT_AN_SNV
                 elif refuse is not None:
                     reason = refuse(variant)
@@ -156,10 +157,10 @@ def snvs(
 
 
 def window_over_contig_end(variant: Variant, genome: Genome, start: int, end: int) -> bool:
-    """Whether ``[pos - 1 + start, pos - 1 + end)`` (0-based) reaches past an end of the contig."""
+    """Whether ``[start, end)``, relative to a variant's first base, reaches past an end of the contig."""
     contig = genome.find_contig(variant.chrom)
     assert contig is not None, "only variants on a contig of the FASTA have a window"
-    return variant.pos - 1 + start < 0 or variant.pos - 1 + end > genome.contigs[contig]
+    return variant.start + start < 0 or variant.start + end > genome.contigs[contig]
 
 
 def write_snvs(
@@ -170,8 +171,9 @@ def write_snvs(
     Parameters
     ----------
     selected : iterable of tuple of Variant and Reason
-        From :func:`snvs`.
+        From :func:`select_snvs`.
     genome : Genome
+        The FASTA, for the names of contigs.
     path : Path
         The VCF file.
     fasta_names : bool
@@ -198,8 +200,8 @@ def write_snvs(
 
 def counts(reasons: Iterable[Reason]) -> str:
     """Count the reasons for which there is no score, the most frequent first."""
-    found = collections.Counter(reason for reason in reasons if reason is not Status.OK)
-    return ", ".join(f"{count} {reason}" for reason, count in found.most_common())
+    frequencies = collections.Counter(reason for reason in reasons if reason is not Status.OK)
+    return ", ".join(f"{count} {reason}" for reason, count in frequencies.most_common())
 
 
 def summary(reasons: Sequence[Reason]) -> str:

@@ -1,0 +1,66 @@
+"""``mifm demo``: the order of the table, the plot, and results of other inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.figure
+import pandas as pd
+import pytest
+
+from mifm_kipoi.kipoi import demo
+from mifm_kipoi.kipoi.demo import DemoError
+from tests.builders import write_fasta, write_vcf
+
+
+def scored() -> pd.DataFrame:
+    columns = ["chrom", "pos", "id", "ref", "alt", "mifm_ref", "mifm_alt", "mifm_delta", "status"]
+    rows = [
+        ("1", 5, "a", "A", "C", 0.2, 0.3, 0.1, "ok"),
+        ("1", 6, "b", "A", "<DEL>", float("nan"), float("nan"), float("nan"), "symbolic_alt"),
+        ("1", 7, "c", "A", "C", 0.4, 0.3, -0.1, "ok"),
+        ("1", 8, "d", "A" * 13, "C", 0.2, 0.0, -0.2, "ok"),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_rank_breaks_ties_by_the_size_of_delta() -> None:
+    assert demo.rank(scored())["id"].tolist() == ["c", "d", "a", "b"]
+
+
+def test_table_cuts_long_alleles() -> None:
+    lines = demo.table(demo.rank(scored())).splitlines()
+    assert lines[2].split() == ["2", "1", "8", "d", "A" * 11 + "…", "C", "0.200", "0.000", "-0.200", "ok"]
+    assert lines[4].split()[-4:] == ["-", "-", "-", "symbolic_alt"]
+
+
+def test_the_axis_names_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[matplotlib.figure.Figure] = []
+    monkeypatch.setattr(demo, "png", lambda figure: drawn.append(figure) or b"")
+    demo.plot(scored(), tmp_path / "x.png")
+    (axes,) = drawn[0].axes
+    assert axes.get_xlabel() == "MIFM score, from 0 to 1 (not a probability of causality)"
+    assert len(axes.get_yticks()) == 3
+
+
+def test_results_of_other_inputs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "predict", lambda vcf, fasta: scored())
+    fasta = write_fasta(tmp_path / "x.fa", {"1": "ACGT" * 10})
+    vcf = write_vcf(tmp_path / "x.vcf", [("1", 5, "A", "C")])
+    out = tmp_path / "out"
+    demo.run(None, None, out, 3)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert set(before) == {"ranked.tsv", "ranked.png", "inputs.json"}
+    with pytest.raises(DemoError, match=r"out has .*variants was variants.vcf and is x.vcf.*-o/--output"):
+        demo.run(str(vcf), str(fasta), out, 3)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    demo.run(None, None, out, 2)
+
+    other = tmp_path / "other"
+    demo.run(str(vcf), str(fasta), other, 3)
+    vcf.write_text(vcf.read_text().replace("\tv1\t", "\tv2\t"))
+    with pytest.raises(DemoError, match=r"variants \(x.vcf\) has other content"):
+        demo.run(str(vcf), str(fasta), other, 3)
+    (other / "inputs.json").unlink()
+    with pytest.raises(DemoError, match="input files are not known"):
+        demo.run(str(vcf), str(fasta), other, 3)
