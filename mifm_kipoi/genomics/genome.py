@@ -55,7 +55,7 @@ class Genome:
         self._blocks: OrderedDict[tuple[str, int], npt.NDArray[np.uint8]] = OrderedDict()
         self.contigs: dict[str, int] = {name: record.rlen for name, record in self._file.faidx.index.items()}
         if not self.contigs:
-            raise GenomeError(f"{self.path} holds no sequence; expected a FASTA file")
+            raise GenomeError(f"{self.path} has no sequence; expected a FASTA file")
         _check_layout(self.path, self._file.faidx)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Genome:
         return next((name for name in contig_aliases(chrom) if name in self.contigs), None)
 
     def fetch(self, contig: str, start: int, end: int) -> npt.NDArray[np.uint8]:
-        """Bases of a stretch of a contig.
+        """Bases of a region of a contig.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Genome:
         return bases
 
     def fetch_windows(self, contig: str, starts: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.uint8]:
-        """Bases of many stretches of one length on a contig.
+        """Bases of many regions of one length on a contig.
 
         Parameters
         ----------
@@ -107,6 +107,7 @@ class Genome:
         starts : numpy.ndarray of int64, shape (n,)
             0-based first bases, in any order; may lie before the contig.
         length : int
+            Bases of each region.
 
         Returns
         -------
@@ -116,7 +117,7 @@ class Genome:
         windows = np.empty((len(starts), length), dtype=np.uint8)
         order = np.argsort(starts, kind="stable")
         blocks = starts[order] // _BLOCK
-        # The stretches that begin in one block are cut from it at once.
+        # The regions that begin in one block are cut from it together.
         for rows in np.split(order, np.flatnonzero(np.diff(blocks)) + 1) if len(order) else ():
             first = starts[rows[0]]
             bases = self.fetch(contig, int(first), int(starts[rows[-1]]) + length)
@@ -144,7 +145,7 @@ class Genome:
         return self._blocks[key]
 
     def _read_bases(self, contig: str, start: int, end: int) -> bytes:
-        """Upper-case bases of a stretch inside a contig, from lines that are as long as the index says.
+        """Upper-case bases of a region inside a contig, from lines that are as long as the index says.
 
         pyfaidx takes the line ends out wherever they are, so that a file with other lines than those
         of its index gives as many bases, and others.
@@ -161,12 +162,12 @@ class Genome:
             raise ValueError(f"the file ends {length - len(raw)} bytes too early")
         line_ends = np.arange(0 if before else record.lenc - column, length, record.lenb)
         line_ends = (line_ends[:, np.newaxis] + np.arange(line_end)).ravel()
-        found = np.frombuffer(raw, dtype=np.uint8)
-        bases = np.delete(found, line_ends).tobytes()
-        if not np.isin(found[line_ends], (ord("\n"), ord("\r"))).all() or b"\n" in bases or b"\r" in bases:
+        content = np.frombuffer(raw, dtype=np.uint8)
+        bases = np.delete(content, line_ends).tobytes()
+        if not np.isin(content[line_ends], (ord("\n"), ord("\r"))).all() or b"\n" in bases or b"\r" in bases:
             raise ValueError(f"its lines are not of {record.lenc} bases")
         if not bases.isascii():
-            raise ValueError("it holds a byte that is no letter")
+            raise ValueError("it has a byte that is not a letter")
         return bases.upper()
 
 

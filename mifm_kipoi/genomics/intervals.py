@@ -100,7 +100,7 @@ class Regions:
     Raises
     ------
     IntervalFileError
-        When the file cannot be read or holds no interval, or when bedtools is not installed.
+        When the file cannot be read or has no interval, or when bedtools is not installed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -111,7 +111,7 @@ class Regions:
             self._starts.setdefault(chrom, []).append(start)
             self._ends.setdefault(chrom, []).append(end)
         if not self._starts:
-            raise IntervalFileError(f"{self.path} holds no interval; expected BED lines: chrom, start, end")
+            raise IntervalFileError(f"{self.path} has no interval; expected BED lines: chrom, start, end")
 
     def overlap(self, chrom: str, start: int, end: int) -> bool:
         """Whether ``[start, end)`` of a contig, 0-based, shares a base with a region.

@@ -31,7 +31,7 @@ _LARGEST_POS = 2**31 - 1
 STANDARD_INPUT = "-"
 
 _BEGINNING = 1 << 16
-"""Bytes that tell what a file is: at least one block of a bgzip file."""
+"""Bytes by which a file's format is recognised: at least one block of a bgzip file."""
 
 _BGZF_HEAD = 18
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -49,7 +49,7 @@ class Variant:
     pos : int
         1-based position of the first base of ``ref``.
     id : str
-        Identifier, ``.`` where there is none.
+        Identifier; ``.`` where the record has none.
     ref, alt : str
         Alleles in upper case; ``alt`` is ``.`` where the record has none, and can be a symbol such
         as ``<DEL>``, ``*`` or a breakend.
@@ -130,7 +130,7 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
     Raises
     ------
     VariantFileError
-        When the file is missing, no VCF or BCF, truncated, or holds a record that cannot be read;
+        When the file is missing, not VCF or BCF, truncated, or holds a record that cannot be read;
         the message names the last record that could.
     """
     with VariantFile(path) as file:
@@ -158,7 +158,7 @@ class VariantFile:
     Raises
     ------
     VariantFileError
-        When the file is missing, no VCF or BCF, or truncated; while reading, also when it holds a
+        When the file is missing, not VCF or BCF, or truncated; while reading, also when it holds a
         record that cannot be read: the message names the last record that could.
     """
 
@@ -291,22 +291,22 @@ class _Stream(io.RawIOBase):
 
     def beginning(self) -> bytes:
         """The first bytes, which are still to be read."""
-        while len(self._pending) < _BEGINNING and (found := self._source.read(_BEGINNING)):
-            self._pending += found
+        while len(self._pending) < _BEGINNING and (more := self._source.read(_BEGINNING)):
+            self._pending += more
         return self._pending
 
     def readinto(self, buffer: Any) -> int:
         if not self._pending:
             self._pending = self._source.read(len(buffer))
-        found, self._pending = self._pending[: len(buffer)], self._pending[len(buffer) :]
-        buffer[: len(found)] = found
-        self.digest.update(found)
+        content, self._pending = self._pending[: len(buffer)], self._pending[len(buffer) :]
+        buffer[: len(content)] = content
+        self.digest.update(content)
         if len(self._head) < _BGZF_HEAD:
-            self._head += found[:_BGZF_HEAD]
-        self._tail = (self._tail + found)[-len(BGZF_END) :]
-        if not found and _is_bgzip(self._head) and self._tail != BGZF_END:
+            self._head += content[:_BGZF_HEAD]
+        self._tail = (self._tail + content)[-len(BGZF_END) :]
+        if not content and _is_bgzip(self._head) and self._tail != BGZF_END:
             raise ValueError("it is truncated: bgzip's end-of-file mark is missing")
-        return len(found)
+        return len(content)
 
 
 def _beginning(source: io.BufferedReader) -> bytes:
@@ -347,7 +347,9 @@ def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Itera
             filled = ((number, line) for number, line in numbered if line.strip(b"\r\n"))
             return header, (_vcf_record(line, number, columns, keep) for number, line in filled)
         if text and not text.startswith(b"##"):
-            raise ValueError(f"line {number} is no header line, and '#CHROM, POS ... INFO' has not come yet")
+            raise ValueError(
+                f"line {number} is not a header line, and '#CHROM, POS ... INFO' has not come yet"
+            )
     raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
 
 
@@ -355,8 +357,8 @@ def _count_columns(line: bytes, number: int) -> int:
     """Columns of the header's last line, in which a lost line end would hide the first record."""
     more = line.removeprefix(_FIRST_COLUMNS).split(b"\t")
     if more[0] or more[1:2] not in ([], [b"FORMAT"]):
-        found = b"\t".join(more)[:20]
-        raise ValueError(f"line {number} goes on behind INFO with {found!r}, not with FORMAT and the samples")
+        text = b"\t".join(more)[:20]
+        raise ValueError(f"line {number} continues after INFO with {text!r}, not with FORMAT and the samples")
     samples = more[2:]
     if len(set(samples)) < len(samples):
         raise ValueError(f"line {number} names a sample twice, or a line end is missing")
@@ -364,15 +366,15 @@ def _count_columns(line: bytes, number: int) -> int:
 
 
 def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
-    found = line.count(b"\t") + 1
-    without_samples = found == _FIRST_COLUMNS.count(b"\t") + 1
+    count = line.count(b"\t") + 1
+    without_samples = count == _FIRST_COLUMNS.count(b"\t") + 1
     # Records without INFO occur in real files; one without an end of its line as well is cut.
-    without_info = found == _FIRST_COLUMNS.count(b"\t") and line.endswith(b"\n")
-    if found < columns and not without_samples and not without_info:
-        raise ValueError(f"line {number} has {found} columns instead of {columns}")
+    without_info = count == _FIRST_COLUMNS.count(b"\t") and line.endswith(b"\n")
+    if count < columns and not without_samples and not without_info:
+        raise ValueError(f"line {number} has {count} columns instead of {columns}")
     # Where a line end is lost, the next record stands in columns that nobody reads.
-    if found > columns and line.split(b"\t", columns)[columns].strip():
-        raise ValueError(f"line {number} has {found} columns instead of {columns}; is a line end missing?")
+    if count > columns and line.split(b"\t", columns)[columns].strip():
+        raise ValueError(f"line {number} has {count} columns instead of {columns}; is a line end missing?")
     fields = b"\t".join(line.split(b"\t", 5)[:5])
     chrom, pos, name, ref, alts = fields.decode(errors="surrogateescape").split("\t")
     if not chrom:

@@ -60,12 +60,12 @@ def mend_kipoi_test() -> None:
     kipoi.cli.main.compare_numpy_dict = check_predictions
 
 
-def check_predictions(found: Any, expected: Any, exact: bool = False, decimal: int = 7) -> bool:
+def check_predictions(observed: Any, expected: Any, exact: bool = False, decimal: int = 7) -> bool:
     """Compare the predictions of a batch with what was expected.
 
     Parameters
     ----------
-    found, expected : array, or dict or list of such
+    observed, expected : array, or dict or list of such
         Predictions; NaN equals NaN.
     exact : bool
         Without any difference.
@@ -82,23 +82,23 @@ def check_predictions(found: Any, expected: Any, exact: bool = False, decimal: i
     AssertionError
         When anything differs; the message names the output.
     """
-    _check_predictions(found, expected, "predictions", 0.0 if exact else 1.5 * 10.0**-decimal)
+    _check_predictions(observed, expected, "predictions", 0.0 if exact else 1.5 * 10.0**-decimal)
     return True
 
 
-def _check_predictions(found: Any, expected: Any, name: str, atol: float) -> None:
-    if isinstance(found, dict) and isinstance(expected, dict):
-        if set(found) != set(expected):
-            raise AssertionError(f"{name} are {', '.join(found)}; expected {', '.join(expected)}")
+def _check_predictions(observed: Any, expected: Any, name: str, atol: float) -> None:
+    if isinstance(observed, dict) and isinstance(expected, dict):
+        if set(observed) != set(expected):
+            raise AssertionError(f"{name} are {', '.join(observed)}; expected {', '.join(expected)}")
         for key in expected:
-            _check_predictions(found[key], expected[key], str(key), atol)
-    elif isinstance(found, list) and isinstance(expected, list):
-        if len(found) != len(expected):
-            raise AssertionError(f"{name} has {len(found)} entries; expected {len(expected)}")
-        for number, pair in enumerate(zip(found, expected, strict=True)):
+            _check_predictions(observed[key], expected[key], str(key), atol)
+    elif isinstance(observed, list) and isinstance(expected, list):
+        if len(observed) != len(expected):
+            raise AssertionError(f"{name} has {len(observed)} entries; expected {len(expected)}")
+        for number, pair in enumerate(zip(observed, expected, strict=True)):
             _check_predictions(*pair, f"{name}[{number}]", atol)
     else:
-        np.testing.assert_allclose(found, expected, rtol=0, atol=atol, err_msg=name)
+        np.testing.assert_allclose(observed, expected, rtol=0, atol=atol, err_msg=name)
 
 
 def mend_kipoi_veff() -> None:

@@ -339,7 +339,7 @@ class TestErrors:
         path.write_bytes(b">a\nACG\xc3\xa9T\nC\n")
         Path(f"{path}.fai").write_text("a\t7\t3\t6\t7\n")
         genome = Genome(path)
-        with pytest.raises(GenomeError, match=r"cannot read .* at a:1-7: it holds a byte that is no letter"):
+        with pytest.raises(GenomeError, match=r"cannot read .* at a:1-7: it has a byte that is not a letter"):
             genome.fetch("a", 0, 4)
 
 

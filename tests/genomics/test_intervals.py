@@ -178,7 +178,7 @@ class TestRegions:
 
     @pytest.mark.parametrize("text", ["", "# nothing but a comment\n"])
     def test_empty(self, tmp_path: Path, text: str) -> None:
-        with pytest.raises(IntervalFileError, match="holds no interval; expected BED lines"):
+        with pytest.raises(IntervalFileError, match="has no interval; expected BED lines"):
             Regions(bed(tmp_path, text))
 
     @pytest.mark.parametrize(

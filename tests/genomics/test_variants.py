@@ -80,6 +80,26 @@ def many_records() -> str:
     return vcf_text(("1", pos, "A", "C") for pos in range(1, 6001))
 
 
+@pytest.mark.parametrize(
+    ("variant", "start", "end", "is_snv", "key"),
+    [
+        (Variant("1", 5, "rs1", "A", "C"), 4, 5, True, "1:5:A:C"),
+        (Variant("chr2", 1, ".", "ACG", "A"), 0, 3, False, "chr2:1:ACG:A"),
+        (Variant("X", 10, ".", "A", "AT"), 9, 10, False, "X:10:A:AT"),
+        (Variant("1", 5, ".", "A", "*"), 4, 5, False, "1:5:A:*"),
+        (Variant("1", 5, ".", "N", "C"), 4, 5, False, "1:5:N:C"),
+        (Variant("1", 5, ".", "A", "."), 4, 5, False, "1:5:A:."),
+        (Variant("1", 5, ".", "AC", "GT"), 4, 6, False, "1:5:AC:GT"),
+    ],
+)
+def test_what_a_variant_says_of_itself(
+    variant: Variant, start: int, end: int, is_snv: bool, key: str
+) -> None:
+    assert (variant.start, variant.end, variant.is_snv, variant.key, str(variant)) == (
+        start, end, is_snv, key, key
+    )  # fmt: skip
+
+
 def test_plain_vcf(tmp_path: Path) -> None:
     assert list(read_variants(write(tmp_path / "x.vcf", HEADER + RECORDS))) == VARIANTS
 
@@ -257,8 +277,8 @@ class TestErrors:
             ),
             (">1\nACGT\n", "begins with b'>1'"),
             ("1\t10\t.\tA\tG\t.\t.\t.\n", "before the first record: it begins with"),
-            ("##fileformat=VCFv4.2\n1\t10\t.\tA\tG\t.\t.\t.\n", "line 2 is no header line"),
-            ("##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO\n", "line 2 is no header line"),
+            ("##fileformat=VCFv4.2\n1\t10\t.\tA\tG\t.\t.\t.\n", "line 2 is not a header line"),
+            ("##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO\n", "line 2 is not a header line"),
             ("##fileformat=VCFv4.2\n##contig=<ID=1>\n", "its header has no end"),
         ],
     )
@@ -309,7 +329,7 @@ class TestErrors:
     def test_a_lost_line_end_of_the_header(self, tmp_path: Path) -> None:
         record = "1\t10\t.\tA\tG\t.\t.\t.\n"
         path = write(tmp_path / "x.vcf", HEADER.rstrip("\n") + record * 2)
-        self.fails(path, "line 4 goes on behind INFO with b'1.*, not with FORMAT and the samples")
+        self.fails(path, "line 4 continues after INFO with b'1.*, not with FORMAT and the samples")
         samples = HEADER.rstrip("\n") + "\tFORMAT\tS"
         self.fails(
             write(tmp_path / "x.vcf", samples + record * 2), "line 4 names a sample twice, or a line end"

@@ -82,7 +82,7 @@ class AnnotatedVcf:
         self._id_tag = f"{prefix}:rID".encode()
         self._tags = {*self._score_tags, self._id_tag, STATUS.encode()}
         self._row = 0
-        self._found: collections.deque[tuple[Allele, list[bytes]]] = collections.deque()
+        self._pending: collections.deque[tuple[Allele, list[bytes]]] = collections.deque()
         self._records = (record.line for record in source)
         self._write_header(source.header, outputs)
         self._advance()
@@ -124,7 +124,7 @@ class AnnotatedVcf:
         ]
         for record, line_id, *values in zip(records, line_ids, *texts, strict=True):
             allele = (record.CHROM.encode(), b"%d" % record.POS, record.REF.encode(), record.ALT[0].encode())
-            self._found.append((allele, [*values, str(line_id).encode()]))
+            self._pending.append((allele, [*values, str(line_id).encode()]))
         self._write_complete_records()
 
     def finish(self) -> None:
@@ -136,10 +136,10 @@ class AnnotatedVcf:
             When kipoi_veff did not give exactly the scores that it was asked for.
         """
         self._write_complete_records()
-        if self._next is not None or self._found or self._row != len(self._reasons):
+        if self._next is not None or self._pending or self._row != len(self._reasons):
             raise RuntimeError(
                 f"kipoi_veff left variants out: {self._row} of {len(self._reasons)} alleles were reached, "
-                f"{len(self._found)} scores are left over"
+                f"{len(self._pending)} scores are left over"
             )
 
     def _advance(self) -> None:
@@ -153,7 +153,7 @@ class AnnotatedVcf:
             self._row += count
 
     def _write_complete_records(self) -> None:
-        while self._next is not None and self._next[1].count(Status.OK) <= len(self._found):
+        while self._next is not None and self._next[1].count(Status.OK) <= len(self._pending):
             self._target.write(b"\t".join(self._annotated(*self._next)) + b"\n")
             self._advance()
 
@@ -164,11 +164,9 @@ class AnnotatedVcf:
         for alt, reason in zip(alts.split(b","), reasons, strict=True):
             values = [MISSING] * (len(self._scores) + 1)
             if reason is Status.OK:
-                allele, values = self._found.popleft()
+                allele, values = self._pending.popleft()
                 if allele != (chrom, pos, ref.upper(), alt.upper()):
-                    raise RuntimeError(
-                        f"kipoi_veff gave a score of {allele} in the place of that of {fields[:5]}"
-                    )
+                    raise RuntimeError(f"kipoi_veff gave a score of {allele} instead of that of {fields[:5]}")
             rows.append(values)
         *scores, ids = (b",".join(column) for column in zip(*rows, strict=True))
         entries: list[bytes] = []

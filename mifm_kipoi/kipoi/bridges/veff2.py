@@ -116,7 +116,7 @@ def _command() -> Any:
 
 
 def _all_known(find: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Make an error of scores that are not found, which kipoi-veff2 passes over."""
+    """Make an error of scores that do not exist, which kipoi-veff2 passes over."""
     import click
 
     def callback(context: Any, parameter: Any, names: Sequence[str]) -> list[Any]:
@@ -199,7 +199,7 @@ def _merge(vcf: str, reasons: Sequence[Reason], scores: Path, output: Path, colu
 def _scores_of(variant: Variant, rows: Iterator[list[str]]) -> list[str]:
     row = next(rows, None)
     if row is None or row[1] != str(variant.pos) or row[3:_VARIANT_COLUMNS] != [variant.ref, variant.alt]:
-        raise RuntimeError(f"kipoi-veff2 gave {row} in the place of the scores of {variant}")
+        raise RuntimeError(f"kipoi-veff2 gave {row} instead of the scores of {variant}")
     return row[_VARIANT_COLUMNS:]
 
 
