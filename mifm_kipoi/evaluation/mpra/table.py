@@ -1,23 +1,19 @@
-"""Read tables of saturation mutagenesis by reporter assays: the measured effects of exchanged bases."""
+"""Read tables of saturation mutagenesis by reporter assays: the measured effects of substituted bases."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import enum
-import gzip
-import io
-import itertools
 import math
 import re
-import zlib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.tables import Batch, TableFile, Values
 
 NAMES = {
     "chrom": ("chrom", "chromosome", "chr"),
@@ -40,10 +36,8 @@ DELETED = "-"
 MIN_BARCODES = 10
 """Barcodes below which Kircher et al. (2019) do not trust an effect."""
 
-_LARGEST_POS = 2**31 - 1
 _SEPARATORS = re.compile(r"[\t\r\n]")
-_ALLELE = re.compile(r"[ACGTN]+|-")
-_MISSING = ("", "na", "nan", ".")
+_ALLELE = "[ACGTN]+|-"
 
 
 class Kind(enum.StrEnum):
@@ -73,6 +67,7 @@ class Measurements:
     Parameters
     ----------
     path : Path
+        The file.
     original : pandas.DataFrame of str, n rows
         All columns under their own names, as text.
     rows : pandas.DataFrame, n rows
@@ -97,8 +92,8 @@ def read_measurements(
     Parameters
     ----------
     path : Path
-        Text with tabs or commas, plain or gzip, or Parquet. Columns are found by name (:data:`NAMES`).
-        Without a column of elements the whole table is one, named like the file.
+        See :mod:`mifm_kipoi.genomics.tables`. Columns are found by name (:data:`NAMES`). Without a column of
+        elements the whole table is one, named like the file.
     min_barcodes : int
         Effects of fewer barcodes are not evaluated.
     need_p_values : bool
@@ -108,166 +103,124 @@ def read_measurements(
     ------
     InputError
         When the file or a row cannot be read, a cell holds a tab or line break, which the outputs cannot
-        hold, a column is missing, an exchange of an element is there twice,
-        an element lies on two contigs, or rows are of several genome builds.
+        hold, a column is missing, a substitution of an element is there twice, an element lies on two
+        contigs, or rows are of several genome builds.
     """
-    header, lines = _text(path)
-    _check_cells(header, f"{path}, header")
-    places = _places(path, header, min_barcodes, need_p_values)
-    read, cells = [], []
-    seen: dict[tuple[object, ...], str] = {}
-    for where, line in lines:
-        _check_cells(line, f"{path}, {where}")
-        row = _row({name: line[index] for name, index in places.items()}, f"{path}, {where}")
-        row.setdefault("element", path.name.partition(".")[0])
-        key = (row["element"], row["pos"], row["ref"], row["alt"])
-        if key in seen:
-            raise InputError(
-                f"{path}, {where}: {row['chrom']}:{row['pos']} {row['ref']}>{row['alt']} of element "
-                f"{row['element']} is already in {seen[key]}; expected one row for each exchange"
-            )
-        seen[key] = where
-        read.append(row)
-        cells.append(line)
-    if not read:
-        raise InputError(f"{path} has no rows; expected the effects of exchanges")
-    rows = pd.DataFrame(read)
-    rows["measured"] = [_measured(row, min_barcodes) for row in read]
-    _check_contigs(path, rows)
-    releases = sorted(set(rows.pop("release")) - {""})
+    table = TableFile.of(path)
+    columns = _columns(table, min_barcodes, need_p_values)
+    rows, cells = [pd.DataFrame()], []
+    for batch in table.batches():
+        cells.append(_cells(batch))
+        rows.append(_rows(batch, columns, path.name.partition(".")[0]))
+    read = pd.concat(rows, ignore_index=True)
+    if not len(read):
+        raise InputError(f"{path} has no rows; expected the measured effects of substitutions")
+    _check_once(path, read, "line" if table.separator else "row")
+    read["measured"] = [
+        _measured(kind, {ref, alt}, coefficient, barcodes, min_barcodes)
+        for kind, ref, alt, coefficient, barcodes in zip(
+            read["kind"], read["ref"], read["alt"], read["coefficient"], read["barcodes"], strict=True
+        )
+    ]
+    _check_contigs(path, read)
+    releases = sorted(set(read["release"]) - {""})
     if len(releases) > 1:
         raise InputError(f"{path} has rows of the releases {', '.join(releases)}; expected one of them")
-    return Measurements(path, pd.DataFrame(cells, columns=header), rows, "".join(releases))
+    read = read.drop(columns=["line", "release"])
+    return Measurements(path, pd.concat(cells, ignore_index=True), read, "".join(releases))
 
 
-def _text(path: Path) -> tuple[list[str], Iterator[tuple[str, list[str]]]]:
-    """The header, and each row with its place in the file; all cells as text."""
-    try:
-        content = path.read_bytes()
-        if content[:4] == b"PAR1":
-            return _parquet(path)
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        text = content.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read {path}: {error}; expected a table, plain or gzip, or Parquet"
-        ) from error
-    tabs = "\t" in text.partition("\n")[0]
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter="\t" if tabs else ",",
-        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-    )
-    header = next(reader, [])
-    return header, _lines(path, header, reader)
-
-
-def _lines(path: Path, header: Sequence[str], reader: Iterator[list[str]]) -> Iterator[tuple[str, list[str]]]:
-    for number in itertools.count(2):
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-        if len(cells) == len(header):
-            yield f"line {number}", cells
-        elif cells:
-            raise InputError(
-                f"{path}, line {number}: it has {len(cells)} columns, the header {len(header)}; is it cut?"
-            )
-
-
-def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[str, list[str]]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"cannot read {path}: {error}; expected a Parquet file") from error
-    columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in table]
-    rows = (
-        (f"row {number}", list(cells)) for number, cells in enumerate(zip(*columns, strict=True), start=1)
-    )
-    return list(table.column_names), rows
-
-
-def _places(path: Path, header: Sequence[str], min_barcodes: int, need_p_values: bool) -> dict[str, int]:
-    """Where each column is."""
-    cleaned = [name.strip().lstrip("#").lower() for name in header]
-    found: dict[str, int] = {}
-    for column, names in NAMES.items():
-        places = [index for index, name in enumerate(cleaned) if name in names]
-        if len(places) > 1:
-            raise InputError(f"{path} has two columns {column}: {', '.join(header[i] for i in places)}")
-        if places:
-            found[column] = places[0]
-    missing = [name for name in _NEEDED if name not in found]
+def _columns(table: TableFile, min_barcodes: int, need_p_values: bool) -> dict[str, str]:
+    """The column of each of :data:`NAMES` that the table has."""
+    cleaned = {name: name.strip().lstrip("#").lower() for name in table.columns}
+    columns: dict[str, str] = {}
+    for field, names in NAMES.items():
+        fitting = [column for column, name in cleaned.items() if name in names]
+        if len(fitting) > 1:
+            raise InputError(f"{table.path} has two columns {field}: {', '.join(fitting)}")
+        if fitting:
+            columns[field] = fitting[0]
+    missing = [name for name in _NEEDED if name not in columns]
     if missing:
         raise InputError(
-            f"{path} has no column {', '.join(missing)}; expected Chrom, Pos, Ref, Alt, Coefficient and, as "
-            f"a rule, Element, Barcodes, pValue; found {', '.join(header) or 'nothing'}"
+            f"{table.path} has no column {', '.join(missing)}; expected Chrom, Pos, Ref, Alt, Coefficient "
+            f"and, as a rule, Element, Barcodes, pValue; found {', '.join(table.columns)}"
         )
-    if min_barcodes and "barcodes" not in found:
+    if min_barcodes and "barcodes" not in columns:
         raise InputError(
-            f"{path} has no column of barcodes; with a minimum of 0 (--min-barcodes 0) none is needed"
+            f"{table.path} has no column of barcodes; with a minimum of 0 (--min-barcodes 0) none is needed"
         )
-    if need_p_values and "p_value" not in found:
-        raise InputError(f"{path} has no column of p-values, which --max-p needs")
-    return found
+    if need_p_values and "p_value" not in columns:
+        raise InputError(f"{table.path} has no column of p-values, which --max-p needs")
+    return columns
 
 
-def _check_cells(cells: Sequence[str], where: str) -> None:
-    for cell in cells:
-        if _SEPARATORS.search(cell):
+def _cells(batch: Batch) -> pd.DataFrame:
+    """All cells as text, checked: the outputs hold them between tabs."""
+    texts = []
+    for name, column in zip(batch.table.columns, batch.rows.columns, strict=True):
+        values = column.to_pylist()
+        text = ["" if value is None else str(value) for value in values]
+        bad = np.array([bool(_SEPARATORS.search(cell)) for cell in text])
+        if bad.any():
+            row = int(bad.argmax())
             raise InputError(
-                f"{where}: the cell {cell!r} holds a tab or a line break, which cells of the output cannot; "
-                "replace it"
+                f"{batch.where(row)}: {name} is {text[row]!r}, with a tab or a line break, which cells of "
+                "the output cannot hold; replace it"
             )
+        texts.append(text)
+    return pd.DataFrame(dict(enumerate(texts)), dtype="str").set_axis(list(batch.table.columns), axis=1)
 
 
-def _row(cells: dict[str, str], where: str) -> dict[str, object]:
-    """One row, checked; ``where`` begins messages."""
-    text = {name: cell.strip() for name, cell in cells.items()}
-    for name in ("chrom", "element"):
-        if not text.get(name, "."):
-            raise InputError(f"{where}: {name} is empty")
-    pos = text["pos"]
-    if not (pos.isascii() and pos.isdigit() and 1 <= int(pos) <= _LARGEST_POS):
-        raise InputError(f"{where}: the position is {pos!r}; expected a whole number from 1")
-    ref, alt = text["ref"].upper(), text["alt"].upper()
-    for name, allele in (("Ref", ref), ("Alt", alt)):
-        if not _ALLELE.fullmatch(allele):
-            raise InputError(f"{where}: {name} is {allele!r}; expected A, C, G, T, or - for a deletion")
-    row: dict[str, object] = {"element": text["element"]} if "element" in text else {}
-    p_value = _number(text.get("p_value", ""), "the p-value", where)
-    if not math.isnan(p_value) and not 0 <= p_value <= 1:
-        raise InputError(f"{where}: the p-value is {p_value:g}; expected 0 to 1")
-    return row | {
-        "chrom": text["chrom"],
-        "pos": int(pos),
-        "ref": ref,
-        "alt": alt,
-        "coefficient": _number(text["coefficient"], "the coefficient", where),
-        "barcodes": _number(text.get("barcodes", ""), "the number of barcodes", where),
-        "p_value": p_value,
-        "kind": _kind(ref, alt),
-        "release": text.get("release", ""),
+def _rows(batch: Batch, columns: dict[str, str], element: str) -> pd.DataFrame:
+    """The rows, checked, with their lines."""
+    text = {
+        field: pc.utf8_trim_whitespace(batch.text(columns[field]))
+        for field in ("chrom", "element", "release", "ref", "alt")
+        if field in columns
     }
+    for field in {"chrom", "element"} & set(columns):
+        batch.refuse(pc.equal(text[field], "").to_numpy(zero_copy_only=False), columns[field], "a name")
+    pos, known = batch.positions(columns["pos"], lowest=1)
+    batch.refuse(~known, columns["pos"], "a position")
+    alleles = {field: pc.utf8_upper(text[field]) for field in ("ref", "alt")}
+    for field, allele in alleles.items():
+        good = pc.match_substring_regex(allele, f"^({_ALLELE})$").to_numpy(zero_copy_only=False)
+        batch.refuse(~good, columns[field], "A, C, G, T, or - for a deletion")
+    unknown = np.full(len(batch), np.nan)
+    numbers: dict[str, Values] = {
+        field: batch.finite(columns[field]) if field in columns else unknown
+        for field in ("coefficient", "barcodes")
+    }
+    numbers["p_value"] = batch.within(columns["p_value"], 0, 1) if "p_value" in columns else unknown
+    ref, alt = alleles["ref"].to_pylist(), alleles["alt"].to_pylist()
+    names = text["element"].to_pylist() if "element" in text else element
+    return pd.DataFrame(
+        {
+            "element": pd.Series(names, range(len(batch)), dtype="str"),
+            "chrom": pd.Series(text["chrom"].to_pylist(), dtype="str"),
+            "pos": pos,
+            "ref": pd.Series(ref, dtype="str"),
+            "alt": pd.Series(alt, dtype="str"),
+            **numbers,
+            "kind": [_kind(*pair) for pair in zip(ref, alt, strict=True)],
+            "release": text["release"].to_pylist() if "release" in text else "",
+            "line": batch.lines,
+        }
+    )
 
 
-def _number(text: str, what: str, where: str) -> float:
-    if text.lower() in _MISSING:
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise InputError(f"{where}: {what} is {text!r}; expected a number, or NA where there is none")
-    return value
+def _check_once(path: Path, rows: pd.DataFrame, unit: str) -> None:
+    key = ["element", "pos", "ref", "alt"]
+    repeated = rows[rows.duplicated(key)]
+    if len(repeated):
+        second = repeated.iloc[0]
+        first = rows[(rows[key] == second[key]).all(axis=1)].iloc[0]
+        raise InputError(
+            f"{unit} {second['line']} of {path}: {second['chrom']}:{second['pos']} "
+            f"{second['ref']}>{second['alt']} of element {second['element']} is already in {unit} "
+            f"{first['line']}; expected one row for each substitution"
+        )
 
 
 def _kind(ref: str, alt: str) -> Kind:
@@ -276,13 +229,12 @@ def _kind(ref: str, alt: str) -> Kind:
     return Kind.DELETION if alt == DELETED else Kind.SNV
 
 
-def _measured(row: dict[str, object], min_barcodes: int) -> Measured:
-    barcodes, coefficient = row["barcodes"], row["coefficient"]
-    assert isinstance(barcodes, float)
-    assert isinstance(coefficient, float)
-    if row["kind"] is Kind.OTHER:
+def _measured(
+    kind: Kind, alleles: set[str], coefficient: float, barcodes: float, min_barcodes: int
+) -> Measured:
+    if kind == Kind.OTHER:
         return Measured.OTHER_KIND
-    if "N" in (row["ref"], row["alt"]):
+    if "N" in alleles:
         return Measured.NON_ACGT
     if math.isnan(coefficient):
         return Measured.MISSING

@@ -10,23 +10,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.evaluation.ranking.variant_tables import (
-    VARIANT,
-    column_names,
-    numbers,
-    place,
-    read_parts,
-    variant_keys,
-)
+from mifm_kipoi.evaluation.ranking.variant_tables import VariantTable, variant_keys
+from mifm_kipoi.genomics.tables import Batch, Values
 
 LABELS = ("label", "causal")
 """Columns of labels by default, the first that there is."""
 
 GROUPS = ("match_group",)
-"""Columns of matched groups by default."""
+"""Columns of matched groups by default, the first that there is."""
 
 BLOCKS = ("block", "locus")
-"""Columns of blocks by default."""
+"""Columns of blocks by default, the first that there is."""
 
 POSITIVE, NEGATIVE = 0.9, 0.01
 """Posterior inclusion probabilities above which a variant is positive, below which it is negative."""
@@ -35,7 +29,7 @@ ROUNDING = 1e-6
 """By how much a PIP may be above 1, as sums of probabilities in single precision are."""
 
 FAILED_PIP = -1
-"""Of a variant for which fine-mapping failed, as in CAUSALdb2: no value."""
+"""The PIP of a variant for which fine-mapping failed, as in CAUSALdb2: not a value."""
 
 _TEXTS = {"true": 1.0, "1": 1.0, "1.0": 1.0, "false": 0.0, "0": 0.0, "0.0": 0.0}
 
@@ -95,10 +89,9 @@ class Labels:
     Parameters
     ----------
     table : pandas.DataFrame
-        ``chrom, pos, ref, alt`` and ``row`` (of the file), as of
-        :func:`mifm_kipoi.evaluation.ranking.variant_tables.read_parts`; ``positive`` (bool); ``group`` and
-        ``block``
-        (str or missing), where the file has them. The index is ``chrom:pos:ref:alt``.
+        ``chrom, pos, ref, alt`` and ``row`` (the line of the file), as of
+        :class:`mifm_kipoi.evaluation.ranking.variant_tables.VariantTable`; ``positive`` (bool); ``group`` and
+        ``block`` (str or missing), where the file has them. The index is ``chrom:pos:ref:alt``.
     columns : dict of str to str
         Which column of the file each of ``label`` or ``pip``, ``group`` and ``block`` is.
     counts : dict of str to int
@@ -127,28 +120,24 @@ def read_labels(path: Path, options: LabelOptions) -> Labels:
     Parameters
     ----------
     path : Path
-        See :func:`mifm_kipoi.evaluation.ranking.variant_tables.read_parts`.
+        See :class:`mifm_kipoi.evaluation.ranking.variant_tables.VariantTable`.
     options : LabelOptions
+        Where the labels are in it.
 
     Raises
     ------
     InputError
-        When the file cannot be read, a label or PIP is none, labels of a variant differ, or there is not at
-        least one positive and one negative variant.
+        When the file cannot be read, a label or PIP is not one, labels of a variant differ, or there is not
+        at least one positive and one negative variant.
     OptionError
         When a column that is named is not there.
     """
-    columns = _columns(path, options)
-    rows = pd.concat(list(read_parts(path, set(columns.values()))))
+    variants = VariantTable.of(path)
+    columns = _columns(variants, options)
     made_of_pips = "pip" in columns
-    value = (_pips if made_of_pips else _labels)(rows[columns["pip" if made_of_pips else "label"]], path)
-    counts = {"rows": len(rows), "without_label": int(value.isna().sum())}
-    table = rows[list(VARIANT)].assign(
-        row=rows.index,
-        value=value,
-        **{name: _names(rows[columns[name]]) for name in ("group", "block") if name in columns},
-    )
-    table = table[value.notna()]
+    table = pd.concat([_rows(rows, batch, columns) for rows, batch in variants.batches(columns.values())])
+    counts = {"rows": len(table), "without_label": int(table["value"].isna().sum())}
+    table = table[table["value"].notna()]
     key = variant_keys(table)
     if not made_of_pips:
         _check_agreement(table["value"], key, path)
@@ -169,9 +158,9 @@ def read_labels(path: Path, options: LabelOptions) -> Labels:
     return Labels(table, columns, counts)
 
 
-def _columns(path: Path, options: LabelOptions) -> dict[str, str]:
+def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
     """The columns that are read: of ``label`` or ``pip``, and of ``group`` and ``block`` where there are."""
-    names = column_names(path)
+    path, names = table.file.path, table.columns
     asked = {"pip": options.pip, "label": options.label, "group": options.group, "block": options.block}
     for name in asked.values():
         if name is not None and name not in names:
@@ -187,30 +176,33 @@ def _columns(path: Path, options: LabelOptions) -> dict[str, str]:
     return columns
 
 
-def _labels(column: pd.Series, path: Path) -> pd.Series[float]:
+def _rows(variants: pd.DataFrame, batch: Batch, columns: dict[str, str]) -> pd.DataFrame:
+    """Variants with their rows, labels or PIPs, and groups and blocks."""
+    value = _pips(batch, columns["pip"]) if "pip" in columns else _labels(batch, columns["label"])
+    names = {name: batch.frame([columns[name]]) for name in ("group", "block") if name in columns}
+    return variants.assign(
+        row=variants.index,
+        value=value,
+        **{name: frame.iloc[:, 0].to_numpy() for name, frame in names.items()},
+    )
+
+
+def _labels(batch: Batch, column: str) -> Values:
     """1, 0 or, where there is no label, NaN."""
-    text = column.astype(str).str.strip().str.lower()
-    found = text.map(_TEXTS).astype(np.float64)
-    wrong = found.isna() & column.notna()
-    if wrong.any():
-        raise InputError(
-            f"{place(path, wrong)} has the label {column[wrong].iloc[0]!r} in {column.name!r}; expected "
-            "true, false, 1 or 0"
-        )
-    return found
+    text = batch.frame([column])[column]
+    values = np.asarray(text.str.strip().str.lower().map(_TEXTS), dtype=np.float64)
+    batch.refuse(np.isnan(values) & text.notna().to_numpy(), column, "true, false, 1 or 0")
+    return values
 
 
-def _pips(column: pd.Series, path: Path) -> pd.Series[float]:
+def _pips(batch: Batch, column: str) -> Values:
     """0 to 1 or, where there is none, NaN."""
-    found = numbers(column, path)
-    found = found.mask(found == FAILED_PIP)
-    wrong = found.lt(0) | found.gt(1 + ROUNDING)
-    if wrong.any():
-        raise InputError(
-            f"{place(path, wrong)} has {column[wrong].iloc[0]!r} in {column.name!r}; expected a probability "
-            f"from 0 to 1, or {FAILED_PIP} where there is none"
-        )
-    return found.clip(upper=1)
+    values = batch.numbers(column)
+    values[values == FAILED_PIP] = np.nan
+    bad = (values < 0) | (values > 1 + ROUNDING)
+    batch.refuse(bad, column, f"a probability from 0 to 1, or {FAILED_PIP} where fine-mapping failed")
+    capped: Values = np.minimum(values, 1)
+    return capped
 
 
 def _losses(block: pd.Series[str], key: pd.Series[str], kept: npt.NDArray[np.int64]) -> dict[str, int]:
@@ -218,11 +210,6 @@ def _losses(block: pd.Series[str], key: pd.Series[str], kept: npt.NDArray[np.int
     counts_in = pd.Series(block.to_numpy()[kept], key.to_numpy()[kept])
     elsewhere = key.map(counts_in).to_numpy() != block.to_numpy()
     return {"blocks": block.nunique(), "blocks_with_losses": block[elsewhere].nunique()}
-
-
-def _names(column: pd.Series) -> pd.Series:
-    """Names of groups or blocks as text, missing ones left so."""
-    return column.astype(str).where(column.notna(), None)
 
 
 def _check_agreement(value: pd.Series[float], key: pd.Series[str], path: Path) -> None:

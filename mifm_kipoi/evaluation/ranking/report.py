@@ -121,7 +121,7 @@ class Result:
             "clusters": evaluation.clusters,
             "resampled": evaluation.resampled,
             "not_found": self.scores.not_found,
-            "swapped": self.scores.exchanged,
+            "swapped": self.scores.swapped,
             "made_of_pips": labels.made_of_pips,
             "repeated_pips": labels.counts["repeated"] if labels.made_of_pips else 0,
             "blocks_with_losses": labels.counts.get("blocks_with_losses", 0),

@@ -156,7 +156,7 @@ class RankingRun:
                 "labels": labels.counts,
                 "rows_of_scores": scores.rows,
                 "labels_without_row_of_scores": scores.not_found,
-                "of_these_exchanged_alleles": scores.exchanged,
+                "of_these_exchanged_alleles": scores.swapped,
                 "without_score": scores.absent,
             },
             "strata": [dataclasses.asdict(one) for one in evaluation.counts],

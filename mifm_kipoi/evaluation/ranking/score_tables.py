@@ -15,13 +15,7 @@ import pandas as pd
 from mifm_kipoi.baselines.protocol import Declaration, Evidence, evidence_of_column
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.labels import Labels
-from mifm_kipoi.evaluation.ranking.variant_tables import (
-    VARIANT,
-    column_names,
-    numbers,
-    read_parts,
-    variant_keys,
-)
+from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
 from mifm_kipoi.genomics.contigs import contig_key
 
 MANIFEST = "comparison.json"
@@ -109,15 +103,15 @@ class Scores:
         Of the file of scores.
     not_found : int
         Labelled variants without a row.
-    exchanged : int
-        Those of them that have a row with REF and ALT exchanged.
+    swapped : int
+        Those of them that have a row with REF and ALT swapped.
     """
 
     table: pd.DataFrame
     absent: dict[str, dict[str, int]]
     rows: int
     not_found: int
-    exchanged: int
+    swapped: int
 
 
 def read_sources(scores: Path) -> tuple[Source, ...]:
@@ -164,6 +158,7 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
     Parameters
     ----------
     scores : Path
+        The table of scores.
     columns : sequence of str
         In which higher is more likely causal; when empty, those that the models of a comparison say rank.
     lower : sequence of str
@@ -176,7 +171,7 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
     OptionError
         When a column is not there, or is named as both, or none is known to rank.
     """
-    names = column_names(scores)
+    names = VariantTable.of(scores).columns
     sources = tuple(one for one in read_sources(scores) if any(n.startswith(f"{one.label}.") for n in names))
     both = set(columns) & set(lower)
     if both:
@@ -202,8 +197,11 @@ def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = Fa
     Parameters
     ----------
     path : Path
+        The table of scores.
     chosen : Chosen
+        Its columns that are evaluated.
     labels : Labels
+        The labelled variants.
     of_labels : bool
         The file is that of the labels: of a variant with several rows the one counts that its label is of.
 
@@ -213,50 +211,50 @@ def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = Fa
         When the table cannot be read, no labelled variant is in it, or rows of one have different scores.
     """
     wanted = labels.table.index
-    exchanged = _exchanged(labels.table)
-    status = {f"{one.label}.{STATUS}" for one in chosen.sources}
-    kept, rows = [], 0
-    turned: set[str] = set()
-    for part in read_parts(path, {*chosen.columns, *status}):
-        rows += len(part)
-        key = variant_keys(part)
-        turned.update(key[key.isin(exchanged)])
-        labelled = part[part.index.isin(labels.table["row"]) if of_labels else key.isin(wanted)]
-        own = labelled.drop(columns=list(VARIANT))
-        own[list(chosen.columns)] = pd.DataFrame({one: numbers(own[one], path) for one in chosen.columns})
-        kept.append(own.set_index(pd.Index(key[labelled.index])))
-    found = pd.concat(kept)
-    found = _once(found, chosen.columns, path)
-    missing = ~wanted.isin(found.index)
-    at_fault = exchanged[missing].isin(turned).sum()
+    swapped = _swapped(labels.table)
+    file = VariantTable.of(path)
+    status = [name for one in chosen.sources if (name := f"{one.label}.{STATUS}") in file.columns]
+    parts, rows = [], 0
+    seen_swapped: set[str] = set()
+    for variants, batch in file.batches((*chosen.columns, *status)):
+        rows += len(batch)
+        key = variant_keys(variants)
+        seen_swapped.update(key[key.isin(swapped)])
+        labelled = variants.index.isin(labels.table["row"]) if of_labels else key.isin(wanted).to_numpy()
+        some = batch.filter(labelled)
+        columns = {name: some.numbers(name) for name in chosen.columns}
+        texts = {name: some.frame([name])[name].to_numpy() for name in status}
+        parts.append(pd.DataFrame(columns | texts, index=pd.Index(key[labelled])))
+    scores = _once(pd.concat(parts), chosen.columns, path)
+    missing = ~wanted.isin(scores.index)
+    with_swapped = int(swapped[missing].isin(seen_swapped).sum())
     if missing.all():
-        raise InputError(_none_found(path, labels, int(at_fault)))
-    table = found.reindex(wanted)
+        raise InputError(_no_variant(path, labels, with_swapped))
+    table = scores.reindex(wanted)
     reasons = {name: _reasons(table, name, chosen.source(name), missing) for name in chosen.columns}
     signed = table[list(chosen.columns)].astype(np.float64)
     signed[list(chosen.lower)] *= -1
-    return Scores(signed, reasons, rows, int(missing.sum()), int(at_fault))
+    return Scores(signed, reasons, rows, int(missing.sum()), with_swapped)
 
 
-def _exchanged(table: pd.DataFrame) -> pd.Index:
-    """The keys of variants with REF and ALT exchanged."""
-    turned = table.assign(ref=table["alt"], alt=table["ref"])
-    return pd.Index(variant_keys(turned))
+def _swapped(table: pd.DataFrame) -> pd.Index:
+    """The keys of variants with REF and ALT swapped."""
+    return pd.Index(variant_keys(table.assign(ref=table["alt"], alt=table["ref"])))
 
 
-def _once(found: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
+def _once(scores: pd.DataFrame, columns: Sequence[str], path: Path) -> pd.DataFrame:
     """Each variant of the index once; it may have several rows when they agree."""
-    values = found[list(columns)].reset_index(drop=True)
+    values = scores[list(columns)].reset_index(drop=True)
     # By numbers, for columns may have any name.
-    alike = pd.concat([found.index.to_frame(index=False), values], axis=1, ignore_index=True)
-    found = found[~alike.duplicated().to_numpy()]
-    repeated = found.index.duplicated(keep=False)
+    alike = pd.concat([scores.index.to_frame(index=False), values], axis=1, ignore_index=True)
+    scores = scores[~alike.duplicated().to_numpy()]
+    repeated = scores.index.duplicated(keep=False)
     if repeated.any():
         raise InputError(
-            f"{path} has several rows of {found.index[repeated][0]} with different scores; expected one "
+            f"{path} has several rows of {scores.index[repeated][0]} with different scores; expected one "
             "score for each variant"
         )
-    return found
+    return scores
 
 
 def _reasons(
@@ -270,11 +268,11 @@ def _reasons(
     return reasons | ({NOT_IN_TABLE: int(missing.sum())} if missing.any() else {})
 
 
-def _none_found(path: Path, labels: Labels, exchanged: int) -> str:
+def _no_variant(path: Path, labels: Labels, swapped: int) -> str:
     first = labels.table.index[0]
     hint = (
-        f"{exchanged} are there with REF and ALT exchanged"
-        if exchanged
+        f"{swapped} are there with REF and ALT swapped"
+        if swapped
         else "both must be of one genome build, with 1-based positions and alleles of the forward strand"
     )
     return f"{path} has none of the {len(labels.table)} labelled variants, such as {first}; {hint}"

@@ -10,9 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.evaluation.ranking import variant_tables
 from mifm_kipoi.evaluation.ranking.labels import LabelOptions, read_labels
-from mifm_kipoi.evaluation.ranking.variant_tables import numbers, read_parts
+from mifm_kipoi.evaluation.ranking.variant_tables import VariantTable
+from mifm_kipoi.genomics.tables import Batch
+
+
+def read(path: Path, *columns: str, block_bytes: int | None = None) -> list[tuple[pd.DataFrame, Batch]]:
+    return list(VariantTable.of(path).batches(columns, block_bytes))
 
 
 def write(path: Path, text: str) -> Path:
@@ -154,13 +158,13 @@ def test_a_pip_a_little_above_1_is_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pip", ["1.5", "1.00001", "-0.5", "-2", "high"])
 def test_a_pip_that_is_none_is_refused(tmp_path: Path, pip: str) -> None:
     path = write(tmp_path / "l.tsv", f"chrom pos ref alt pip\n1 1 A C 0.99\n1 2 A C {pip}")
-    with pytest.raises(InputError, match=rf"l\.tsv, line 3, has '{pip}' in 'pip'; expected a"):
+    with pytest.raises(InputError, match=rf"line 3 of .*l\.tsv: pip is '{pip}'; expected a"):
         read_labels(path, LabelOptions(pip="pip"))
 
 
 def test_a_label_that_is_none_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "l.tsv", "chrom pos ref alt label\n1 1 A C 1\n1 2 A C maybe")
-    with pytest.raises(InputError, match=r"line 3, has the label 'maybe' in 'label'; expected true"):
+    with pytest.raises(InputError, match=r"line 3 of .*l\.tsv: label is 'maybe'; expected true"):
         read_labels(path, LabelOptions())
 
 
@@ -211,55 +215,51 @@ def test_options_that_exclude_each_other() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("chrom pos ref alt\n1 0 A C", r"t\.tsv, line 2, has pos '0'; expected 1, 2, 3"),
-        ("chrom pos ref alt\n1 1 A C\n1 1.5 A C", "line 3, has pos '1.5'"),
+        ("chrom pos ref alt\n1 0 A C", r"line 2 of .*t\.tsv: pos is '0'; expected a whole number from 1"),
+        ("chrom pos ref alt\n1 1 A C\n1 1.5 A C", r"line 3 of .* pos is '1\.5'"),
+        ("chrom pos ref alt\n1 1 A C\n1 inf A C", r"line 3 of .* pos is 'inf'; expected .* to 2147483647"),
+        ("chrom pos ref alt\n1 2147483648 A C", r"line 2 of .* pos is '2147483648'"),
+        ("chrom pos ref alt\n1 1e300 A C", r"line 2 of .* pos is '1e300'"),
+        ("chrom pos ref alt x x y y\n1 1 A C 0 1 0 1", r"more than one column x, y; expected each name once"),
+        ("chrom pos POS ref alt\n1 1 2 A C", r"has the columns 'pos', 'POS', each of which could be 'pos'"),
+        ("#CHROM chrom pos ref alt\n1 1 2 A C", r"has the columns '#CHROM', 'chrom'"),
+        ("chrom pos ref alt\n1 x A C", r"line 2 of .* pos is 'x'"),
+        ("chrom pos ref alt\n1 . A C", r"line 2 of .* pos is '\.'; expected a variant"),
+        ("chrom pos ref alt\n1 1 A C\n1 2 A .", r"line 3 of .* alt is '\.'; expected a variant"),
+        ("chrom pos ref alt\n1 1 A C\n1 2 NA C", r"line 3 of .* ref is 'NA'; expected a variant"),
+        ("chrom pos ref alt\n1 1 A C\n_EMPTY_ 2 A C", r"line 3 of .* chrom is ''; expected a variant"),
         (
-            "chrom pos ref alt\n1 1 A C\n1 inf A C",
-            "line 3, has pos 'inf'; expected 1, 2, 3 .* below 2147483648",
+            "chrom pos ref\n1 1 A",
+            r"t\.tsv has no column 'alt'; expected .* found: chrom, pos",
         ),
-        ("chrom pos ref alt\n1 2147483648 A C", "line 2, has pos '2147483648'"),
-        ("chrom pos ref alt\n1 1e300 A C", "line 2, has pos '1e300'"),
-        (
-            "chrom pos ref alt x x y y\n1 1 A C 0 1 0 1",
-            "has several columns 'x', 'y'; expected each name once",
-        ),
-        (
-            "chrom pos POS ref alt\n1 1 2 A C",
-            "has the columns 'pos', 'POS'; expected a single one that can be",
-        ),
-        ("#CHROM chrom pos ref alt\n1 1 2 A C", "has the columns '#CHROM', 'chrom'"),
-        ("chrom pos ref alt\n1 x A C", "line 2, has pos 'x'"),
-        ("chrom pos ref alt\n1 1 A C\n1 2 A .", "line 3, has no alt"),
-        ("chrom pos ref alt\n1 1 A C\n_EMPTY_ 2 A C", "line 3, has no chrom"),
-        ("chrom pos ref\n1 1 A", "has no column 'alt'; expected chrom, pos, ref, alt in text with tabs"),
-        ("chrom,pos,ref,alt\n1,1,A,C", "has no column 'chrom'"),
-        ("chrom pos ref alt\n1 1 A C\n1 1 A C 5", r"cannot read .* as text with tabs .*: .*line 3, saw 5"),
-        ("chrom pos ref alt\n1 1 A C 5\n1 1 A C 5", "Length of header or names does not match"),
+        ("chrom pos ref alt\n1 1 A C\n1 1 A C 5", r"line 3 of .*t\.tsv has 5 fields; expected 4"),
+        ("chrom pos ref alt\n1 1 A C 5\n1 1 A C 5", r"line 2 of .*t\.tsv has 5 fields; expected 4"),
+        ("chrom pos ref alt x\n1 1 A C 5\n1 1 A C", r"line 3 of .*t\.tsv has 4 fields; expected 5"),
     ],
 )
 def test_tables_that_are_damaged(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path / "t.tsv", text)
     with pytest.raises(InputError, match=message):
-        list(read_parts(path))
+        read(path)
 
 
 def test_no_column_that_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", "a b\n1 2")
     with pytest.raises(InputError, match=r"has no column 'chrom'; .* found: a, b"):
-        list(read_parts(path, {"x"}))
+        read(path, "x")
 
 
 def test_the_largest_position(tmp_path: Path) -> None:
-    (part,) = read_parts(write(tmp_path / "t.tsv", "chrom pos ref alt\n1 2147483647 A C"))
-    assert part["pos"].tolist() == [2147483647]
+    ((variants, _),) = read(write(tmp_path / "t.tsv", "chrom pos ref alt\n1 2147483647 A C"))
+    assert variants["pos"].tolist() == [2147483647]
 
 
 def test_two_columns_of_one_name_in_parquet(tmp_path: Path) -> None:
     names = ["chrom", "pos", "ref", "alt", "x", "x"]
     columns = [pa.array([one]) for one in ("1", 1, "A", "C", 0.5, 0.7)]
     pq.write_table(pa.Table.from_arrays(columns, names=names), tmp_path / "t.parquet")
-    with pytest.raises(InputError, match=r"t\.parquet has several columns 'x'; expected each name once"):
-        list(read_parts(tmp_path / "t.parquet", {"x"}))
+    with pytest.raises(InputError, match=r"t\.parquet has more than one column x; expected each name once"):
+        read(tmp_path / "t.parquet", "x")
 
 
 def test_quotes_mean_nothing_between_tabs(tmp_path: Path) -> None:
@@ -269,12 +269,17 @@ def test_quotes_mean_nothing_between_tabs(tmp_path: Path) -> None:
         for number in range(1, 13)
     ]
     (tmp_path / "t.tsv").write_text("chrom\tpos\tref\talt\tname\n" + "\n".join(lines) + "\n")
-    (part,) = read_parts(tmp_path / "t.tsv", {"name"})
-    assert part["pos"].tolist() == list(range(1, 13))
-    assert part["name"].tolist()[2] == '"3'
+    ((variants, batch),) = read(tmp_path / "t.tsv", "name")
+    assert variants["pos"].tolist() == list(range(1, 13))
+    assert batch.text("name").to_pylist()[2] == '"3'
     (tmp_path / "t.csv").write_text('chrom,pos,ref,alt,name\n"1",2,A,C,"a, b"\n')
-    (part,) = read_parts(tmp_path / "t.csv")
-    assert part["name"].tolist() == ["a, b"]
+    ((_, batch),) = read(tmp_path / "t.csv", "name")
+    assert batch.text("name").to_pylist() == ["a, b"]
+
+
+def test_indels_may_be_written_with_a_dash(tmp_path: Path) -> None:
+    ((variants, _),) = read(write(tmp_path / "t.tsv", "chrom pos ref alt\n1 2 a -\n1 3 - c"))
+    assert variants[["ref", "alt"]].to_numpy().tolist() == [["A", "-"], ["-", "C"]]
 
 
 @pytest.mark.parametrize("separator", ["\t", ","])
@@ -282,50 +287,57 @@ def test_blank_lines_are_counted_and_left_out(tmp_path: Path, separator: str) ->
     path = tmp_path / ("t.tsv" if separator == "\t" else "t.csv")
     text = "chrom pos ref alt label\n\n1 1 A C 1\n1 2 A C 0\n\n~\n1 3 A C 1\n1 x A C 0\n\n"
     path.write_text(text.replace(" ", separator).replace("~", "  "))
-    for columns in ({"label"}, set(), None):
-        with pytest.raises(InputError, match="line 8, has pos 'x'"):
-            list(read_parts(path, columns))
+    for columns in (("label",), ()):
+        with pytest.raises(InputError, match=r"line 8 of .* pos is 'x'"):
+            read(path, *columns)
     path.write_text(path.read_text().replace("x", "4"))
-    (part,) = read_parts(path, {"label"})
-    assert part.index.tolist() == [3, 4, 7, 8]
-    assert part["pos"].tolist() == [1, 2, 3, 4]
+    ((variants, batch),) = read(path, "label")
+    assert variants.index.tolist() == batch.lines.tolist() == [3, 4, 7, 8]
+    assert variants["pos"].tolist() == [1, 2, 3, 4]
     assert read_labels(path, LabelOptions()).counts["rows"] == 4
 
 
-def test_files_that_are_no_tables(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
-        list(read_parts(tmp_path / "nothing.tsv"))
+def test_rows_without_anything_that_is_read_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("chrom,pos,ref,alt,label,note\n1,1,A,C,1,\n,,,,,end\n1,2,A,C,0,\n")
+    assert read_labels(path, LabelOptions()).counts["rows"] == 2
+    with pytest.raises(InputError, match=r"line 3 of .* chrom is ''"):
+        read(path, "note")
+
+
+def test_files_that_are_not_tables(tmp_path: Path) -> None:
     for name, content in (
+        ("nothing.tsv", None),
         ("a.tsv", b""),
         ("b.tsv.gz", b"text"),
         ("c.parquet", b"text"),
         ("d.tsv", b"\xff\xfe"),
     ):
-        (tmp_path / name).write_bytes(content)
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name}"):
-            list(read_parts(tmp_path / name))
+            read(tmp_path / name)
     whole = gzip.compress(b"chrom\tpos\tref\talt\n" + b"1\t1\tA\tC\n" * 5000)
     (tmp_path / "cut.tsv.gz").write_bytes(whole[:-20])
     with pytest.raises(InputError, match=r"cannot read .*cut\.tsv\.gz"):
-        list(read_parts(tmp_path / "cut.tsv.gz"))
+        read(tmp_path / "cut.tsv.gz")
 
 
 @pytest.mark.parametrize("name", ["t.tsv", "t.parquet"])
-def test_parts_are_the_whole(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block_bytes", [1, 100, None])
+def test_parts_are_the_whole(tmp_path: Path, name: str, block_bytes: int | None) -> None:
     table = pd.DataFrame({"chrom": "1", "pos": range(1, 8), "ref": "A", "alt": "C", "x": np.arange(7) / 2})
     if name.endswith(".tsv"):
         table.to_csv(tmp_path / name, sep="\t", index=False)
     else:
         table.to_parquet(tmp_path / name)
-    for chunk_size in (1, 3, 7, 100):
-        monkeypatch.setattr(variant_tables, "_AT_ONCE", chunk_size)
-        parts = list(read_parts(tmp_path / name, {"x"}))
-        whole = pd.concat(parts)
-        assert whole["pos"].tolist() == table["pos"].tolist()
-        assert numbers(whole["x"], tmp_path / name).tolist() == table["x"].tolist()
-        first = 2 if name.endswith(".tsv") else 1
-        assert whole.index.tolist() == list(range(first, first + 7))
-    assert list(next(read_parts(tmp_path / name, set())).columns) == ["chrom", "pos", "ref", "alt"]
+    parts = read(tmp_path / name, "x", block_bytes=block_bytes)
+    whole = pd.concat([variants for variants, _ in parts])
+    assert whole["pos"].tolist() == table["pos"].tolist()
+    assert np.concatenate([batch.numbers("x") for _, batch in parts]).tolist() == table["x"].tolist()
+    first = 2 if name.endswith(".tsv") else 1
+    assert whole.index.tolist() == list(range(first, first + 7))
+    assert (len(parts) > 1) == (block_bytes is not None)
 
 
 def test_an_empty_table_has_columns(tmp_path: Path) -> None:
@@ -334,8 +346,9 @@ def test_an_empty_table_has_columns(tmp_path: Path) -> None:
         tmp_path / "t.parquet"
     )
     for name in ("t.tsv", "t.parquet"):
-        (part,) = read_parts(tmp_path / name)
-        assert part.empty
-        assert list(part.columns)[:4] == ["chrom", "pos", "ref", "alt"]
+        ((variants, batch),) = read(tmp_path / name)
+        assert variants.empty
+        assert len(batch) == 0
+        assert list(variants.columns) == ["chrom", "pos", "ref", "alt"]
     with pytest.raises(InputError, match="0 positive and 0 negative"):
         read_labels(tmp_path / "t.tsv", LabelOptions())

@@ -519,7 +519,7 @@ def test_labels_without_a_row_of_scores_are_told(tmp_path: Path, labels: pd.Data
 def test_no_labelled_variant_is_found(tmp_path: Path, labels: pd.DataFrame) -> None:
     path = write_comparison(tmp_path / "c", labels.assign(ref="C", alt="A"))
     with pytest.raises(
-        InputError, match=r"none of the 400 labelled .*; 400 are there with REF and ALT exchanged"
+        InputError, match=r"none of the 400 labelled .*; 400 are there with REF and ALT swapped"
     ):
         run(path, write_labels(tmp_path / "l.tsv", labels), tmp_path / "out")
     path = write_comparison(tmp_path / "c", labels.assign(pos=labels["pos"] + 1))
@@ -561,7 +561,7 @@ def test_any_table_with_lower_and_higher(tmp_path: Path, labels: pd.DataFrame) -
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("q",))
     with pytest.raises(OptionError, match="p cannot be in --columns and in --lower"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("p",), lower=("p",))
-    with pytest.raises(InputError, match=r"s\.csv\.gz, line 2, has 'x' in 'id'; expected a number"):
+    with pytest.raises(InputError, match=r"line 2 of .*s\.csv\.gz: id is 'x'; expected a number"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("id",))
 
 
