@@ -179,7 +179,9 @@ def _rows(batch: Batch, columns: dict[str, str], element: str) -> pd.DataFrame:
         for field in ("chrom", "element", "release", "ref", "alt")
         if field in columns
     }
-    for field in {"chrom", "element"} & set(columns):
+    for field in ("chrom", "element"):
+        if field not in text:
+            continue
         batch.refuse(pc.equal(text[field], "").to_numpy(zero_copy_only=False), columns[field], "a name")
     pos, known = batch.positions(columns["pos"], lowest=1)
     batch.refuse(~known, columns["pos"], "a position")
