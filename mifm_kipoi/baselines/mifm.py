@@ -26,7 +26,7 @@ _KNOWN = (
     "trained on credible sets of CAUSALdb2: fine-mapped variants of all chromosomes but 9 and 10 (test) were "
     "in its training bags or, on 11 and 12, chose the model"
 )
-_UNKNOWN = "the weights are your own: variants of the blocks that they were trained on are no test of them"
+_UNKNOWN = "the weights are your own: variants of the blocks that they were trained on do not test them"
 
 
 class MIFMBaseline:

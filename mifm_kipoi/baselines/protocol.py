@@ -14,7 +14,7 @@ from mifm_kipoi.scoring.records import ScoredVariants
 
 
 class LookupStatus(enum.StrEnum):
-    """Why a variant has no score, beside the reasons of :class:`mifm_kipoi.Status`."""
+    """Why a variant has no score in a table, besides the reasons of :class:`mifm_kipoi.Status`."""
 
     NOT_IN_TABLE = "not_in_table"
     """No row of the table lies at the position."""
@@ -26,7 +26,7 @@ class LookupStatus(enum.StrEnum):
     """A/T or C/G: swapped alleles and the other strand look alike."""
 
     VALUE_MISSING = "value_missing"
-    """The row has no value, or one that means that there is none."""
+    """The row has no value, or a marker of a missing one."""
 
     CONFLICTING_ROWS = "conflicting_rows"
     """Rows of the same variant have different values."""
@@ -193,7 +193,7 @@ _KEYS = {"provenance": "made_by"}
 
 @dataclasses.dataclass(frozen=True)
 class ComputeOptions:
-    """Where and how a baseline computes; decides no score.
+    """Where and how a baseline computes; scores do not depend on it.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class ExactParquet(Parquet):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelRun:
-    """What all runs of models share: how they compute. None of it but the mismatches decides a result.
+    """What all runs of models share: how they compute.
 
     Parameters
     ----------

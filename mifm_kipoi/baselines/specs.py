@@ -265,7 +265,7 @@ def find_missing(specs: Sequence[Spec]) -> list[MissingModel]:
     Raises
     ------
     OptionError
-        When an argument is impossible, which no installation mends.
+        When an argument is impossible, whatever is installed.
     """
     missing = []
     for spec in specs:

@@ -139,5 +139,5 @@ def _load_network(file: Path, parameters: dict[str, Any], window: int, library: 
 
 def _forward(network: torch.nn.Module, windows: torch.Tensor) -> torch.Tensor:
     """(n, window, 4) to (n, bins, tracks)."""
-    found: torch.Tensor = network(windows.transpose(1, 2))
-    return found
+    tracks: torch.Tensor = network(windows.transpose(1, 2))
+    return tracks

@@ -70,7 +70,7 @@ def find_borzoi(argument: str) -> tuple[pretrained.Folder, dict[str, Any], int]:
 def _load_network(folder: pretrained.Folder, config: dict[str, Any]) -> torch.nn.Module:
     library = pretrained.imported("borzoi_pytorch", "borzoi")
     if not config.get("enable_human_head", True):
-        raise WeightsError(f"{folder.path} has no human head; expected one")
+        raise WeightsError(f"{folder.path} has no human head, whose tracks are scored")
     settings = pretrained.imported("borzoi_pytorch.config_borzoi", "borzoi").BorzoiConfig(**config)
     network: torch.nn.Module = library.Borzoi(settings)
     tensors = pretrained.read_tensors(folder.weights)
@@ -80,5 +80,5 @@ def _load_network(folder: pretrained.Folder, config: dict[str, Any]) -> torch.nn
 
 def _forward(network: torch.nn.Module, windows: torch.Tensor) -> torch.Tensor:
     """(n, window, 4) to (n, bins, tracks)."""
-    found: torch.Tensor = network(windows.transpose(1, 2)).transpose(1, 2)
-    return found
+    tracks: torch.Tensor = network(windows.transpose(1, 2)).transpose(1, 2)
+    return tracks

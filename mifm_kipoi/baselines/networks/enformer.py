@@ -127,5 +127,5 @@ def _load_network(folder: pretrained.Folder, config: dict[str, Any]) -> torch.nn
 
 def _forward(network: torch.nn.Module, windows: torch.Tensor) -> torch.Tensor:
     """(n, window, 4) to (n, bins, tracks)."""
-    found: torch.Tensor = network(windows)[_HEAD]
-    return found
+    tracks: torch.Tensor = network(windows)[_HEAD]
+    return tracks

@@ -28,13 +28,13 @@ SMALLEST = 2.0**-24
 """Nearest to 0 and 1 that a probability is taken for; beyond 1 - 2^-24 float32 has 1 alone."""
 
 _FILES = ("intervals_file", "fasta_file")
-"""Arguments that the dataloader has to have."""
+"""Arguments that the dataloader must take."""
 
 _PROBES = 5
-"""Windows that tell whether each gets its own numbers."""
+"""Windows that show whether each gets its own numbers."""
 
-_SAME_SHARE, _ROUNDING = 1e-3, 1e-5
-"""Of the spread of a track, and of its largest number: how far equal numbers may be apart."""
+_SAME_FRACTION, _ROUNDING = 1e-3, 1e-5
+"""Fractions of the spread of a track, and of its largest number, by which equal numbers may differ."""
 
 
 class KipoiReader:
@@ -47,12 +47,12 @@ class KipoiReader:
     function : str
         A key of :data:`FUNCTIONS`.
     batch_size : int
-        Windows at once.
+        Windows that are read together.
 
     Raises
     ------
     InputError
-        When the dataloader reads something else than windows of sequence of one length, gives them in another
+        When the dataloader does not read windows of sequence of one length, gives them in another
         order, or the numbers of a window depend on those beside it.
     """
 
@@ -68,7 +68,7 @@ class KipoiReader:
         probes = _probes(self.window)
         alone = np.concatenate([self._outputs(probe[np.newaxis], 1)[0] for probe in probes])
         self.bins, self.tracks = alone.shape[1:]
-        # Fewer at once than there are, so that batches are looked at too.
+        # Fewer per batch than there are, so that several batches are compared too.
         together = np.concatenate(self._outputs(probes, min(2, batch_size)))
         if not _agree(together.sum(axis=1), alone.sum(axis=1)):
             raise InputError(
@@ -85,24 +85,24 @@ class KipoiReader:
 
     def _outputs(self, codes: npt.NDArray[np.uint8], batch_size: int) -> list[npt.NDArray[np.float64]]:
         """Batches of what the function makes of the model's outputs, shape (n, bins, tracks)."""
-        found = []
+        batches = []
         with tempfile.TemporaryDirectory(prefix="mifm-kipoi-") as folder:
             for batch in self._batches(Path(folder), codes, batch_size):
                 outputs = self._predict(batch)
-                found.append(self._logits(outputs) if self._function == "logit" else outputs)
-        if sum(map(len, found)) != len(codes):
+                batches.append(self._logits(outputs) if self._function == "logit" else outputs)
+        if sum(map(len, batches)) != len(codes):
             raise NetworkError(
-                f"the Kipoi model {self._model.name} gave numbers for {sum(map(len, found))} windows of "
+                f"the Kipoi model {self._model.name} gave numbers for {sum(map(len, batches))} windows of "
                 f"{len(codes)}"
             )
-        return found
+        return batches
 
     def _predict(self, batch: Any) -> npt.NDArray[np.float64]:
         """What the model gives for a batch of the dataloader, shape (n, bins, tracks)."""
         try:
             with quiet(), torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 return _as_tracks(self._model.predict_on_batch(batch["inputs"]))
-        # What a model of somebody else raises has no bounds.
+        # A model of somebody else raises whatever it likes.
         except Exception as error:
             raise NetworkError(f"the Kipoi model {self._model.name} failed: {error!r}") from error
 
@@ -110,7 +110,7 @@ class KipoiReader:
         if ((outputs < 0) | (outputs > 1)).any():
             raise OptionError(
                 f"the Kipoi model {self._model.name} gives {outputs.min():.4g} to {outputs.max():.4g}, which "
-                "are no probabilities and have no logits; use the function diff"
+                "are not probabilities and have no logits; use the function diff"
             )
         clipped = outputs.clip(SMALLEST, 1 - SMALLEST)
         logits: npt.NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
@@ -139,7 +139,7 @@ class KipoiReader:
                 yield batch
         except MIFMError:
             raise
-        # What a dataloader of somebody else raises has no bounds.
+        # A dataloader of somebody else raises whatever it likes.
         except Exception as error:
             raise InputError(
                 f"the dataloader of the Kipoi model {self._model.name} cannot read windows of {self.window} "
@@ -148,16 +148,16 @@ class KipoiReader:
 
     def _check_ranges(self, ranges: Any, names: list[str]) -> int:
         """Notice a dataloader that reads other windows than those that it is given, or in another order."""
-        found = [
+        read = [
             (str(chrom).removeprefix("chr"), int(end) - int(start))
             for chrom, start, end in zip(ranges["chr"], ranges["start"], ranges["end"], strict=True)
         ]
-        if found != [(name.removeprefix("chr"), self.window) for name in names[: len(found)]]:
+        if read != [(name.removeprefix("chr"), self.window) for name in names[: len(read)]]:
             raise InputError(
                 f"the dataloader of the Kipoi model {self._model.name} reads other windows than it is given, "
-                f"such as one of {found[0][1]} bp in place of {self.window}"
+                f"such as one of {read[0][1]} bp in place of {self.window}"
             )
-        return len(found)
+        return len(read)
 
 
 def _defaults(model: Any) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _window(model: Any, defaults: dict[str, Any]) -> int:
 
 
 def _probes(window: int) -> npt.NDArray[np.uint8]:
-    """Windows that differ at every place from each other but one, so that models tell them apart."""
+    """Windows that differ from each other at every position, and one more, so that models distinguish them."""
     first, last = np.random.default_rng(0).integers(encoding.NO_BASE, size=(2, window), dtype=np.uint8)
     turned = [(first + turn) % encoding.NO_BASE for turn in range(_PROBES - 1)]
     return np.stack([*turned, last])
@@ -205,7 +205,7 @@ def _agree(together: npt.NDArray[np.float64], alone: npt.NDArray[np.float64]) ->
     """Whether numbers of shape (n, tracks) are the same but for rounding, on the tracks that are finite."""
     known = np.isfinite(together).all(axis=0) & np.isfinite(alone).all(axis=0)
     together, alone = together[:, known], alone[:, known]
-    allowed = _SAME_SHARE * np.ptp(alone, axis=0) + _ROUNDING * np.abs(alone).max(axis=0)
+    allowed = _SAME_FRACTION * np.ptp(alone, axis=0) + _ROUNDING * np.abs(alone).max(axis=0)
     return bool((np.abs(together - alone) <= allowed).all())
 
 
@@ -222,20 +222,20 @@ def _write_windows(
     return {"intervals_file": str(folder / "windows.bed"), "fasta_file": str(folder / "windows.fa")}
 
 
-def _as_tracks(found: Any) -> npt.NDArray[np.float64]:
+def _as_tracks(given: Any) -> npt.NDArray[np.float64]:
     """(n, bins, tracks), from arrays of (n,), (n, tracks) or (n, bins, tracks), or a dict or list of them.
 
     Those of a dict come in the order of its keys; of several with bins the bins are summed first.
     """
-    if isinstance(found, dict | list | tuple):
-        parts = [found[key] for key in sorted(found)] if isinstance(found, dict) else list(found)
+    if isinstance(given, dict | list | tuple):
+        parts = [given[key] for key in sorted(given)] if isinstance(given, dict) else list(given)
         arrays = [_as_tracks(part) for part in parts]
         if len({array.shape[1] for array in arrays}) > 1:
             raise ValueError(
                 f"its outputs have {[array.shape[1] for array in arrays]} bins; expected one number"
             )
         return np.concatenate(arrays, axis=2)
-    outputs = np.asarray(found, dtype=np.float64)
+    outputs = np.asarray(given, dtype=np.float64)
     if outputs.ndim == 1:
         outputs = outputs[:, np.newaxis]
     if outputs.ndim not in (2, 3):

@@ -216,12 +216,12 @@ def read_json(path: Path) -> dict[str, Any]:
         When it cannot be read.
     """
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise WeightsError(f"cannot read {path}: {error}; expected a JSON object") from error
-    if not isinstance(found, dict):
-        raise WeightsError(f"{path} holds a {type(found).__name__}; expected a JSON object")
-    return found
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} holds a {type(content).__name__}; expected a JSON object")
+    return content
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -239,7 +239,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is damaged, or holds pickled objects other than tensors, which are never run; expected "
@@ -248,11 +248,13 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     # Damaged files fail in many ways inside both libraries.
     except Exception as error:
         raise WeightsError(f"cannot read the weights {path}: {error}") from error
-    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
-        found = found["state_dict"]
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(
+        isinstance(value, torch.Tensor) for value in content.values()
+    ):
         raise WeightsError(f"{path} does not hold a state_dict; expected tensors by name")
-    return dict(found)
+    return dict(content)
 
 
 def load_strictly(
@@ -260,8 +262,8 @@ def load_strictly(
 ) -> None:
     """Give a network every one of its tensors from a file, or none.
 
-    A tensor that the network has under several names may stand in the file under any of them, under each
-    with the same values. Counters of batches, which inference does not read, may be missing.
+    A tensor that the network has under several names may be in the file under any of them, under each with
+    the same values. Counters of batches, which inference does not read, may be missing.
 
     Parameters
     ----------
@@ -272,7 +274,7 @@ def load_strictly(
     path : Path
         Of the file, for messages.
     unread : sequence of str
-        Beginnings of names that may be left out or be there in vain: heads that are not used.
+        Beginnings of names that may be missing or superfluous: heads that are not used.
 
     Raises
     ------
@@ -305,7 +307,7 @@ def load_strictly(
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"{path} is damaged: {name} holds numbers that are not finite")
         if not torch.equal(tensor, tensors[name].to(tensor.dtype)):
-            raise WeightsError(f"{path} is damaged: {name} stands there twice with different numbers")
+            raise WeightsError(f"{path} is damaged: it has {name} twice, with different numbers")
 
 
 def _some(names: Sequence[str]) -> str:

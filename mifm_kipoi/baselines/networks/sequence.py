@@ -44,7 +44,7 @@ _BASES_PER_BATCH = {"cpu": 1 << 17, "cuda": 1 << 19}
 
 
 class NetworkError(MIFMError):
-    """A network that gives something else than finite numbers in the layout that is expected of it."""
+    """A network whose output is not finite or has an unexpected layout."""
 
 
 class Reader(Protocol):
@@ -60,7 +60,7 @@ class Reader(Protocol):
     """Numbers for each window."""
 
     device: str
-    """Type of the device, or in words."""
+    """Type of the device, or words where the model chooses for itself."""
 
     def __call__(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """What the model gives for windows.
@@ -235,14 +235,14 @@ class SequenceBaseline:
         Raises
         ------
         NetworkError
-            When the model gives no finite number for a variant.
+            When the model gives numbers that are not finite for a variant.
         """
-        found = np.full((len(variants), self.tracks), np.nan, dtype=np.float32)
+        every = np.full((len(variants), self.tracks), np.nan, dtype=np.float32)
         statuses: list[Status] = []
         for status, rows, effects in self._pieces(variants, genome):
             statuses += status
-            found[rows] = effects
-        return statuses, found
+            every[rows] = effects
+        return statuses, every
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
         """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`."""
@@ -283,9 +283,9 @@ class SequenceBaseline:
         if not rows.size:
             return np.empty((0, self.tracks), dtype=np.float32)
         variants = [windows.variants[row] for row in rows]
-        places = [(genome.find_contig(variant.chrom), variant.pos) for variant in variants]
-        order = {place: number for number, place in enumerate(dict.fromkeys(places))}
-        owners = np.array([order[place] for place in places])
+        loci = [(genome.find_contig(variant.chrom), variant.pos) for variant in variants]
+        order = {locus: number for number, locus in enumerate(dict.fromkeys(loci))}
+        owners = np.array([order[locus] for locus in loci])
         firsts = rows[np.unique(owners, return_index=True)[1]]
         values = self._reader(np.concatenate([windows.ref[firsts], windows.alt[rows]]))
         with np.errstate(invalid="ignore", over="ignore"):
@@ -296,8 +296,9 @@ class SequenceBaseline:
             variant = variants[broken[0]]
             tracks = np.count_nonzero(~np.isfinite(effects[broken[0]]))
             raise NetworkError(
-                f"{self._info.name} gives no finite number for {variant.chrom}:{variant.pos} {variant.ref} "
-                f"> {variant.alt} on {tracks} of {self.tracks} tracks; its weights are most likely damaged"
+                f"{self._info.name} gives numbers that are not finite for {variant.chrom}:{variant.pos} "
+                f"{variant.ref} > {variant.alt} on {tracks} of {self.tracks} tracks; its weights are most "
+                "likely damaged"
             )
         return effects
 
@@ -347,15 +348,15 @@ class TorchReader:
         shapes = {name: tensor.detach().to("meta") for name, tensor in tensors}
         try:
             with torch.inference_mode():
-                found = torch.func.functional_call(
+                outputs = torch.func.functional_call(
                     _Forward(self._network, self._forward),
                     {f"network.{name}": tensor for name, tensor in shapes.items()},
                     (torch.empty(1, self.window, encoding.NO_BASE, device="meta"),),
                     # Where modules have two names, PyTorch would not put their tensors back.
                     tie_weights=False,
                 )
-            bins, tracks = _with_bins(found).shape[1:]
-        # Each layer has a way of its own to say that nothing is left of its input.
+            bins, tracks = _with_bins(outputs).shape[1:]
+        # Layers differ in the error that they raise when nothing is left of their input.
         except (RuntimeError, ValueError) as error:
             raise OptionError(f"the network cannot read windows of {self.window:,} bp: {error}") from error
         if bins < 1:
@@ -368,13 +369,13 @@ class TorchReader:
         with exactly():
             for start in range(0, len(codes), self._batch_size):
                 batch = torch.from_numpy(codes[start : start + self._batch_size]).to(self._device)
-                found = _with_bins(self._forward(self._network, F.embedding(batch.int(), self._bases)))
-                if found.shape != (len(batch), self.bins, self.tracks):
+                outputs = _with_bins(self._forward(self._network, F.embedding(batch.int(), self._bases)))
+                if outputs.shape != (len(batch), self.bins, self.tracks):
                     raise NetworkError(
-                        f"the network gave {tuple(found.shape)} numbers for {len(batch)} windows; expected "
+                        f"the network gave {tuple(outputs.shape)} numbers for {len(batch)} windows; expected "
                         f"{(len(batch), self.bins, self.tracks)}"
                     )
-                sums[start : start + len(batch)] = found.sum(1, dtype=torch.float64).cpu().numpy()
+                sums[start : start + len(batch)] = outputs.sum(1, dtype=torch.float64).cpu().numpy()
         return sums
 
 
@@ -394,10 +395,10 @@ class _Forward(torch.nn.Module):
         return self._apply_to(self.network, windows)
 
 
-def _with_bins(found: torch.Tensor) -> torch.Tensor:
+def _with_bins(outputs: torch.Tensor) -> torch.Tensor:
     """(n, bins, tracks), from this or from (n, tracks)."""
-    if found.dim() not in (2, 3):
+    if outputs.dim() not in (2, 3):
         raise ValueError(
-            f"the network gave numbers of shape {tuple(found.shape)}; expected two or three axes"
+            f"the network gave numbers of shape {tuple(outputs.shape)}; expected two or three axes"
         )
-    return found[:, None] if found.dim() == 2 else found
+    return outputs[:, None] if outputs.dim() == 2 else outputs

@@ -1,4 +1,4 @@
-"""Scores of the exchanges of elements: of models, of MIFM's attributions, and of controls."""
+"""Scores of the substitutions of elements: of models, of MIFM's attributions, and of controls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mifm_kipoi.support.progress import Progress
 
 ATTRIBUTION = Score(
     "attribution",
-    "change of the logit of a window that is not centred on the exchange, but on the element, or on the "
+    "change of the logit of a window that is not centred on the substitution, but on the element, or on the "
     "nearest of the windows that are tiled over it",
     ranks=False,
     signed=True,
@@ -37,8 +37,8 @@ ATTRIBUTION = Score(
 
 RANDOM = Score("random", "a uniform random number", evidence=Evidence.ANNOTATION)
 
-NOT_AN_EXCHANGE = "not_an_exchange"
-"""Status of attributions of deletions: they exchange bases."""
+NOT_A_SUBSTITUTION = "not_an_exchange"
+"""Status of attributions of deletions, which substitute no base."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Places:
     genome : Genome
         Holds the contigs of the elements.
     alone : bool
-        Whether it holds nothing around them.
+        Whether it holds the elements only, and nothing around them.
     max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     """
@@ -66,7 +66,7 @@ class Places:
 
     @property
     def max_n_fraction(self) -> float:
-        """Share of N in windows that MIFM may read: any where nothing is known around elements."""
+        """Largest fraction of N in windows that MIFM reads: any where nothing is known around elements."""
         return 1.0 if self.alone else MAX_N_FRACTION
 
 
@@ -132,7 +132,7 @@ def _on_chromosomes(variants: Sequence[Variant], elements: Sequence[Element]) ->
 
 
 def tiles(length: int, reach: int) -> list[tuple[int, int, int]]:
-    """Stretches of an element, each with the centre of the window in which its bases are exchanged.
+    """Parts of an element, each with the centre of the window in which its bases are substituted.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def tiles(length: int, reach: int) -> list[tuple[int, int, int]]:
     Returns
     -------
     list of (int, int, int)
-        First base, the one behind the last, and the centre, from 0: as few stretches as ``reach`` allows,
+        First base, the one behind the last, and the centre, from 0: as few parts as ``reach`` allows,
         of lengths as equal as can be.
     """
     number = -(-length // (2 * reach + 1))
@@ -153,14 +153,14 @@ def tiles(length: int, reach: int) -> list[tuple[int, int, int]]:
 
 
 def _attributions(label: str, baseline: MIFMBaseline, places: Places) -> Source:
-    changes, reasons = _exchanges(baseline, places)
+    changes, reasons = _substitutions(baseline, places)
     rows = places.rows[["element", "pos", "ref", "alt", "kind", "measured"]]
     values = np.full(len(rows), np.nan)
     status: list[str] = []
     for row, (name, pos, ref, alt, kind, measured) in enumerate(rows.itertuples(index=False)):
         reason = str(measured)
         if measured not in (Measured.OTHER_KIND, Measured.NON_ACGT):
-            reason = NOT_AN_EXCHANGE if kind == Kind.DELETION else reasons[name, pos]
+            reason = NOT_A_SUBSTITUTION if kind == Kind.DELETION else reasons[name, pos]
             if reason == Status.OK and (name, pos, ref, alt) not in changes:
                 reason = str(Status.REF_MISMATCH)
             elif reason == Status.OK:
@@ -170,7 +170,7 @@ def _attributions(label: str, baseline: MIFMBaseline, places: Places) -> Source:
     return Source(label, (ATTRIBUTION,), {ATTRIBUTION.name: values}, status, column, baseline.declaration)
 
 
-def _exchanges(
+def _substitutions(
     baseline: MIFMBaseline, places: Places
 ) -> tuple[dict[tuple[str, int, str, str], float], dict[tuple[str, int], str]]:
     """Changes of the logit by element, 1-based position, REF and ALT; statuses by element and position."""
@@ -195,10 +195,10 @@ def _exchanges(
         statuses = effects.status or [target.status] * len(span)
         reasons |= {(element.name, pos): str(reason) for pos, reason in zip(span, statuses, strict=True)}
         bases = effects.ref.tobytes().decode()
-        for pos, base, found in zip(span, bases, effects.scores()[Effect.LOGIT].tolist(), strict=False):
+        for pos, base, of_alts in zip(span, bases, effects.scores()[Effect.LOGIT].tolist(), strict=False):
             changes |= {
                 (element.name, pos, base, alt): change
-                for alt, change in zip(encoding.BASES, found, strict=True)
+                for alt, change in zip(encoding.BASES, of_alts, strict=True)
             }
     return changes, reasons
 
@@ -206,7 +206,7 @@ def _exchanges(
 def control_scores(rows: pd.DataFrame, elements: Sequence[Element], generator: np.random.Generator) -> Source:
     """Controls that know nothing of sequence.
 
-    Rows of elements without an exchange or deletion of one base, which have no middle, have none.
+    Rows of elements without a substitution or deletion of one base, which have no middle, have none.
     """
     middles = {element.name: element.middle for element in elements}
     middle = rows["element"].map(middles).to_numpy(dtype=float)

@@ -209,9 +209,7 @@ def test_no_finite_number_is_an_error(genome: tuple[Genome, dict[str, str]], val
     network.bases[2, 1] = value
     variants = some_variants(genome[1]["1"], range(700, 703))
     for call in ("score", "effects"):
-        with pytest.raises(
-            NetworkError, match=r"Toy gives no finite number for 1:700 . > . on 1 of 3 tracks"
-        ):
+        with pytest.raises(NetworkError, match=r"Toy .* not finite for 1:700 . > . on 1 of 3 tracks"):
             getattr(baseline_of(network, WINDOW), call)(variants, genome[0])
 
 
