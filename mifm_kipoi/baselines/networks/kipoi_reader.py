@@ -195,7 +195,7 @@ def _window(model: Any, defaults: dict[str, Any]) -> int:
 
 
 def _probes(window: int) -> npt.NDArray[np.uint8]:
-    """Windows that differ from each other at every position, and one more, so that models distinguish them."""
+    """Windows that differ from each other at every position, and one more, for models to distinguish."""
     first, last = np.random.default_rng(0).integers(encoding.NO_BASE, size=(2, window), dtype=np.uint8)
     turned = [(first + turn) % encoding.NO_BASE for turn in range(_PROBES - 1)]
     return np.stack([*turned, last])
