@@ -1,4 +1,4 @@
-"""Typed configuration: YAML files and settings into nested dataclasses; unknown keys are errors."""
+"""Typed configuration: YAML files and settings are read into nested dataclasses; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from mifm_kipoi.errors import MIFMError
+from mifm_kipoi.errors import OptionError
 
 T = TypeVar("T")
 
 SHIPPED = Path(__file__).parent / "configs"
-"""The configurations that come with the package; each can be named without its folder and ending."""
+"""Folder of the configurations that come with the package; each can be given by its name alone."""
 
 
-class ConfigurationError(MIFMError):
+class ConfigurationError(OptionError):
     """A configuration that cannot be used."""
 
 
@@ -31,25 +31,30 @@ def read_configuration(
     cls: type[T],
     settings: Sequence[str] = (),
 ) -> T:
-    """Read YAML files into a dataclass, the later ones over the earlier ones.
+    """Read YAML files into a dataclass; later files override earlier ones.
 
     Parameters
     ----------
     paths : path-like or sequence of path-like
-        YAML mappings of field names to values, or names of shipped configurations; fields left out keep
-        their defaults. Of two mappings under one key the keys are merged, anything else is replaced.
+        YAML mappings of field names to values, or names of shipped configurations; fields that are left out
+        keep their defaults. Two mappings under one key are merged; anything else is replaced.
     cls : type
         A dataclass whose fields are bool, int, float, str, enumerations, literals, other such
-        dataclasses, tuples or mappings from str of these, or one of these or None. Of a dataclass whose
-        keys are given in part the others are as in the default of its field.
+        dataclasses, tuples or mappings from str of these, or one of these or None. Where only some keys of
+        a nested dataclass are given, the others are as in the default of its field.
     settings : sequence of str
-        ``KEY=VALUE`` over the files: the key with dots between its levels, the value as in YAML.
+        ``KEY=VALUE``, which override the files: the key with dots between its levels, the value in YAML.
+
+    Returns
+    -------
+    instance of ``cls``
+        The configuration.
 
     Raises
     ------
     ConfigurationError
-        When a file cannot be read, there is an unknown key or a value of another type, or a dataclass
-        refuses its values; the message names the key.
+        When a file cannot be read, a key is unknown, a value has another type, or a dataclass refuses its
+        values; the message names the key.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -59,12 +64,18 @@ def read_configuration(
     for setting in settings:
         values = _merged(values, _setting(setting))
     source = " with ".join([", ".join(map(str, paths)), *settings])
-    found: T = _build(cls, values, source, "")
-    return found
+    config: T = _build(cls, values, source, "")
+    return config
 
 
 def to_plain(config: Any) -> Any:
-    """A configuration as plain JSON types, for manifests and provenance."""
+    """A configuration as plain JSON types, for manifests and provenance.
+
+    Parameters
+    ----------
+    config : dataclass instance, mapping, sequence, enumeration or plain value
+        A configuration, or the value of one of its fields.
+    """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         return {field.name: to_plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
     if isinstance(config, Mapping):
@@ -75,12 +86,19 @@ def to_plain(config: Any) -> Any:
 
 
 def check_least(config: object, **smallest: float) -> None:
-    """See that numbers of a configuration are no smaller than they can be.
+    """Check that numbers of a configuration are not too small.
+
+    Parameters
+    ----------
+    config : object
+        The configuration.
+    **smallest : float
+        The smallest value that is allowed for a field, by its name.
 
     Raises
     ------
     ValueError
-        When one is, or is NaN; the message names it.
+        When a number is smaller or NaN; the message names its field.
     """
     for name, least in smallest.items():
         if not getattr(config, name) >= least:
@@ -115,14 +133,14 @@ def _read(path: Path) -> dict[str, Any]:
 def _setting(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise ConfigurationError(f"{text!r} is no setting; expected KEY=VALUE, such as fit.seed=2")
+        raise ConfigurationError(f"{text!r} is not a setting; expected KEY=VALUE, such as fit.seed=2")
     try:
-        found = yaml.safe_load(value)
+        nested = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"the value of {text!r} is not YAML: {error}") from error
     for name in reversed(key.split(".")):
-        found = {name: found}
-    return typing.cast(dict[str, Any], found)
+        nested = {name: nested}
+    return typing.cast(dict[str, Any], nested)
 
 
 def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
@@ -134,22 +152,22 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _build(cls: type[T], values: Mapping[Any, Any], source: str, place: str, default: T | None = None) -> T:
-    """The dataclass of these values; what they lack is as in ``default``, else as the class has it."""
+def _build(cls: type[T], values: Mapping[Any, Any], source: str, prefix: str, default: T | None = None) -> T:
+    """The dataclass with these values; missing ones are those of ``default``, or else of the class."""
     kinds = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type] # by callers
     for key in values:
         if key not in fields:
             raise ConfigurationError(
-                f"unknown key {f'{place}{key}'!r} in {source}; known are {', '.join(sorted(fields))}"
+                f"unknown key {f'{prefix}{key}'!r} in {source}; known are {', '.join(sorted(fields))}"
             )
     known = {name: _default(field, default) for name, field in fields.items()}
     for name, value in known.items():
         if value is dataclasses.MISSING and name not in values:
-            raise ConfigurationError(f"{place}{name} is missing in {source}")
+            raise ConfigurationError(f"{prefix}{name} is missing in {source}")
     try:
         given = {
-            key: _typed(f"{place}{key}", value, kinds[key], source, known[key])
+            key: _typed(f"{prefix}{key}", value, kinds[key], source, known[key])
             for key, value in values.items()
         }
         return cls(**{**known, **given})
@@ -158,7 +176,7 @@ def _build(cls: type[T], values: Mapping[Any, Any], source: str, place: str, def
 
 
 def _default(field: dataclasses.Field[Any], whole: Any) -> Any:
-    """What a field has when nothing is given for it; MISSING where it must be."""
+    """The value of a field that is not given; MISSING where it is required."""
     if whole is not None:
         return getattr(whole, field.name)
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
@@ -199,5 +217,5 @@ def _typed(  # noqa: PLR0911 - one for each kind
 
 
 def _is_power_of_ten(value: Any) -> bool:
-    """Whether it is a number such as 1e-3, which YAML 1.1 takes for text."""
+    """Whether the value is a number such as 1e-3, which YAML 1.1 reads as text."""
     return isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+[eE][-+]?[0-9]+", value) is not None

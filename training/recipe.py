@@ -1,4 +1,4 @@
-"""The whole recipe, one section for each step; every command reads the sections that it needs."""
+"""The recipe of a training run: one section per step; each command reads the sections that it needs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ class Recipe:
     Parameters
     ----------
     fasta : str
-        Reference genome, plain or bgzip.
+        Path of the reference genome, plain or bgzip.
     data : DataConfig
+        The tables, and how a data set is made of them.
     network : MIFMConfig
-        Of the members: they read the variant token.
+        The network of the members, which reads the variant token (5 channels).
     fit : FitConfig
-        Of a member.
+        How a member is fitted.
     ensemble : EnsembleConfig
+        How many members are fitted, and how.
     student : MIFMConfig
         The network that the members are distilled into.
     distil : DistilConfig
+        How the student is distilled.
     export : ExportConfig
+        The Kipoi model that is made of the student.
     finetune : FinetuneConfig
+        How weights are fine-tuned on the data set of another GWAS.
     """
 
     fasta: str = ""

@@ -20,7 +20,7 @@ from mifm_kipoi.version import __version__
 from training.configuration import ConfigurationError, to_plain
 from training.data.dataset import MANIFEST, DataSet, read_dataset, write_dataset
 from training.data.prepare import prepare
-from training.data.report import render
+from training.data.report import write_report
 from training.distillation.config import STUDENT
 from training.distillation.distil import Distil
 from training.export import Export
@@ -225,8 +225,7 @@ class _Steps:
         began = time.monotonic()
         made = prepare(recipe.fasta, recipe.data)
         write_dataset(folder, made)
-        with written_whole(folder / "report.md") as path:
-            path.write_text(render(made.manifest))
+        write_report(folder, made.manifest)
         self._note("data", f"{time.monotonic() - began:.1f} s")
         return read_dataset(folder)
 

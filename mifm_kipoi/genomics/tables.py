@@ -27,7 +27,6 @@ Rules that hold for all tables:
 
 from __future__ import annotations
 
-import concurrent.futures
 import csv
 import dataclasses
 import functools
@@ -38,7 +37,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +75,6 @@ _PARQUET = b"PAR1"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ROW_OF_ARROW = re.compile(r"^(?:CSV parse error: |.*?)Row #(\d+): (.*)$", re.DOTALL)
 _FIELDS_OF_ARROW = re.compile(r"Expected (\d+) columns, got (\d+)")
-
-_T = TypeVar("_T")
 
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -206,8 +203,9 @@ class TableFile:
         wanted = None if columns is None else list(dict.fromkeys(columns))
         rows = 0
         try:
-            read = (self._text if self.separator else self._parquet)(wanted, block_bytes or BLOCK_BYTES)
-            for batch, fraction in _one_ahead(read):
+            for batch, fraction in (self._text if self.separator else self._parquet)(
+                wanted, block_bytes or BLOCK_BYTES
+            ):
                 yield batch
                 rows += len(batch)
                 if on_progress is not None:
@@ -490,15 +488,6 @@ class Batch:
         return pd.DataFrame(series).set_axis(range(len(self)) if self.lines is None else self.lines)
 
 
-def _one_ahead(batches: Iterator[_T]) -> Iterator[_T]:
-    """The same, each read in a thread while the one before it is used: reading takes half of the time."""
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = thread.submit(next, batches, None)
-            yield batch
-
-
 def is_gzip(path: Path) -> bool:
     """Whether a file begins as gzip and bgzip do.
 
@@ -673,28 +662,10 @@ def _spellings() -> pa.StringArray:
     return pa.array(spellings, pa.string())
 
 
-_LAST_LETTERS = np.zeros(256, dtype=bool)
-for _word in MISSING:
-    for _letter in (_word[-1:].lower(), _word[-1:].upper()):
-        _LAST_LETTERS[list(_letter.encode())] = True
-
-
-def _may_be_missing(text: pa.StringArray) -> bool:
-    """Whether the last letter of any text is that of one of :data:`MISSING`: most columns need no more."""
-    _, offsets, letters = text.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[text.offset :][: len(text) + 1]
-    if text.null_count or letters is None or bool((ends[1:] == ends[:-1]).any()):
-        return True
-    return bool(_LAST_LETTERS[np.frombuffer(letters, dtype=np.uint8)[ends[1:] - 1]].any())
-
-
 def _is_missing(text: pa.StringArray) -> pa.BooleanArray:
     """Where text is null or one of :data:`MISSING`."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    if len(text) and not _may_be_missing(text):
-        return pa.array(np.zeros(len(text), dtype=bool))
     return pc.or_(pc.is_null(text), pc.is_in(text, value_set=_spellings()))
 
 

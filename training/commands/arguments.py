@@ -74,17 +74,35 @@ def add_recipe(command: argparse.ArgumentParser) -> None:
 
 
 def read_recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe that the options name."""
-    return read_configuration(options.config, Recipe, options.set)
+    """The recipe that ``--config`` and ``--set`` give.
 
-
-def read_fasta(recipe: Recipe) -> Genome:
-    """The FASTA file of a recipe.
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Parsed options of a command with :func:`add_recipe`.
 
     Raises
     ------
     ConfigurationError
-        When the recipe names none.
+        When a file or an entry cannot be used.
+    """
+    return read_configuration(options.config, Recipe, options.set)
+
+
+def read_fasta(recipe: Recipe) -> Genome:
+    """Open the FASTA file of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Its ``fasta`` is the path.
+
+    Raises
+    ------
+    ConfigurationError
+        When the recipe does not name a FASTA file.
+    GenomeError
+        When the file cannot be read.
     """
     if not recipe.fasta:
         raise ConfigurationError(
@@ -95,8 +113,14 @@ def read_fasta(recipe: Recipe) -> Genome:
 
 
 def add_folders(command: argparse.ArgumentParser) -> None:
-    """``--data`` and ``--out``."""
+    """Add the options ``--data`` and ``--out``.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+        The command that reads a data set.
+    """
     command.add_argument(
-        "--data", required=True, metavar="DIR", help="data set, of 'python -m training data'"
+        "--data", required=True, metavar="DIR", help="data set made by 'python -m training data'"
     )
-    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")

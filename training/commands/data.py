@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.commands.arguments import add_recipe, read_recipe
+from training.commands.arguments import add_command, read_recipe
 from training.data.dataset import MANIFEST, write_dataset
 from training.data.prepare import prepare
 from training.data.report import REPORT, write_report
@@ -15,7 +15,7 @@ from training.data.report import REPORT, write_report
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
 
-_HELP = """\
+_TEXT = """\
 Make bags of variants for training from a table of credible sets (or of summary statistics).
 Each block and signal of the table is a positive bag, united over studies; common variants near
 them that the table does not have are negative bags of one instance. A recipe such as
@@ -46,17 +46,12 @@ mismatches and dropped bags reveal a wrong column or another genome build. Docs:
 
 def add(commands: Commands) -> None:
     """Add the command and its options."""
-    command = commands.add_parser(
-        "data",
-        help="make bags for training from credible sets or summary statistics",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    command = add_command(
+        commands, "data", _data, "make bags for training from credible sets or summary statistics", _TEXT
     )
-    add_recipe(command)
     command.add_argument(
         "--out", required=True, metavar="DIR", help="folder of the data set, created if missing"
     )
-    command.set_defaults(run=_data)
 
 
 def _data(options: argparse.Namespace) -> None:
