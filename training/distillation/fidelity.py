@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW, Status
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.network.inference import logits
 from mifm_kipoi.network.model import MIFM
@@ -159,8 +161,8 @@ def read_blocks(path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     path : path-like
-        Tab-separated, with the columns ``trait``, ``region``, ``CHR`` and ``POS`` (1-based); the rows
-        that share the first three make a block.
+        Table with the columns ``trait``, ``region``, ``CHR`` and ``POS`` (1-based); the rows that share the
+        first three make a block, and rows without one of the four are left out.
 
     Returns
     -------
@@ -172,12 +174,21 @@ def read_blocks(path: str | os.PathLike[str]) -> pd.DataFrame:
     DistilError
         When the file cannot be read or lacks a column.
     """
+    columns = ["trait", "CHR", "region", "POS"]
     try:
-        table = pd.read_csv(path, sep="\t", usecols=["trait", "region", "CHR", "POS"], dtype={"CHR": str})
-    except (OSError, ValueError) as error:
+        table = TableFile.of(path)
+        if missing := [name for name in columns if name not in table.columns]:
+            raise InputError(f"it has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+        frames = [
+            batch.frame(columns).assign(pos=batch.positions("POS")[0]) for batch in table.batches(columns)
+        ]
+        if not frames:
+            raise InputError("it has no rows")
+    except InputError as error:
         raise DistilError(f"cannot read the table of blocks {path}: {error}") from error
-    block = table.groupby(["trait", "CHR", "region"], sort=False).ngroup()
-    return pd.DataFrame({"block": block, "chrom": table["CHR"], "pos": table["POS"].astype(int)})
+    rows = pd.concat(frames).dropna()
+    block = rows.groupby(columns[:3], sort=False).ngroup()
+    return pd.DataFrame({"block": block, "chrom": rows["CHR"], "pos": rows["pos"]}).reset_index(drop=True)
 
 
 def _block_logits(

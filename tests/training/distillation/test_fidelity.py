@@ -63,8 +63,15 @@ def test_blocks_are_the_rows_of_one_trait_and_region(inputs: dict[str, Path]) ->
 
 def test_a_table_without_the_columns(tmp_path: Path) -> None:
     (tmp_path / "blocks.tsv").write_text("a\tb\n1\t2\n")
-    with pytest.raises(DistilError, match=r"cannot read the table of blocks .*blocks.tsv"):
+    with pytest.raises(DistilError, match=r"blocks\.tsv: .* no column trait, CHR, region, POS; it has a, b"):
         read_blocks(tmp_path / "blocks.tsv")
+    (tmp_path / "blocks.tsv").write_text("trait\tregion\tCHR\tPOS\n")
+    with pytest.raises(DistilError, match=r"blocks\.tsv: .* no rows"):
+        read_blocks(tmp_path / "blocks.tsv")
+    (tmp_path / "blocks.tsv").write_text("trait region CHR POS\nx 1 20 NA\nx 1 20 700\nx 2 NA 700\n")
+    assert read_blocks(tmp_path / "blocks.tsv").to_dict("records") == [
+        {"block": 0, "chrom": "20", "pos": 700}
+    ]
 
 
 def test_nothing_to_compare(inputs: dict[str, Path], tmp_path: Path) -> None:
