@@ -8,6 +8,8 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tqdm.contrib.logging import logging_redirect_tqdm
+
 from mifm_kipoi.support.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -28,24 +30,25 @@ def training_process(what: str) -> Iterator[Callable[[int, float], None]]:
     Yields
     ------
     callable
-        For ``on_progress`` of a run. Lines of the log replace the line of the progress.
+        For ``on_progress`` of a run. Lines of the log are written above the line of the progress.
     """
     keep_freed_memory()
-    progress = Progress(what)
+    progress, last = Progress(what), 0
 
-    def cleared(record: logging.LogRecord) -> bool:  # noqa: ARG001 - every record
-        progress.close()
-        return True
+    def on_progress(count: int, fraction: float) -> None:
+        nonlocal progress, last
+        if count < last:
+            # A run of several steps counts each from 0, with a rate of its own.
+            progress.close()
+            progress = Progress(what)
+        last = count
+        progress.update(count, fraction)
 
-    handlers = list(logging.getLogger().handlers)
-    for handler in handlers:
-        handler.addFilter(cleared)
-    try:
-        yield progress.update
-    finally:
-        for handler in handlers:
-            handler.removeFilter(cleared)
-        progress.close()
+    with logging_redirect_tqdm():
+        try:
+            yield on_progress
+        finally:
+            progress.close()
 
 
 def keep_freed_memory() -> bool:

@@ -637,6 +637,8 @@ def _train(member: Member, record: Record, out: Path) -> None:
                 enable_progress_bar=False,
                 enable_model_summary=False,
             )
+        except ModuleNotFoundError as error:
+            raise missing_package(error.name or "tensorboard", "training") from error
         except (MisconfigurationException, ValueError, RuntimeError) as error:
             raise FitError(
                 f"cannot fit on fit.accelerator={config.accelerator}, fit.devices={config.devices}, "

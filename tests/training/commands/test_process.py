@@ -1,4 +1,4 @@
-"""Freed memory is kept, as the system sees it; lines of the log replace the line of the progress."""
+"""Freed memory is kept, as the system sees it; lines of the log stand above the line of the progress."""
 
 import logging
 import platform
@@ -48,23 +48,46 @@ def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert not keep_freed_memory()
 
 
-def test_lines_of_the_log_replace_the_progress(
+def test_lines_of_the_log_stand_above_the_progress(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr(Progress, "_INTERVAL", 0.0)
     monkeypatch.setattr("training.commands.process.keep_freed_memory", lambda: True)
     handler = logging.StreamHandler(sys.stderr)
-    logging.getLogger().addHandler(handler)
-    try:
-        with training_process("windows") as on_progress:
-            on_progress(100, 0.5)
-            logging.getLogger("some").warning("a line")
-            on_progress(150, 0.75)
-        assert handler.filters == []
-    finally:
-        logging.getLogger().removeHandler(handler)
-    first, second, third = capsys.readouterr().err.split("\r")[1:4]
-    assert first.startswith("100 windows, ")
-    assert second == " " * len(first)
-    assert third == "a line\n"
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    with training_process("windows") as on_progress:
+        on_progress(100, 0.5)
+        logging.getLogger("some").warning("a line")
+        on_progress(150, 0.75)
+    assert logging.getLogger().handlers == [handler]
+    shown = capsys.readouterr().err
+    assert "100 windows, " in shown
+    assert "150 windows, " in shown
+    # The line of the progress is cleared before, and written anew behind.
+    before, after = shown.split("a line\n")
+    assert before.endswith("\r")
+    assert after.lstrip("\r").startswith("100 windows, ")
+
+
+def test_each_step_of_a_run_has_a_progress_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[tuple[int, float]]] = []
+
+    class Recorded:
+        def __init__(self, what: str) -> None:
+            assert what == "windows"
+            made.append([])
+
+        def update(self, count: int, fraction: float) -> None:
+            made[-1].append((count, fraction))
+
+        def close(self) -> None:
+            made[-1].append((-1, -1.0))
+
+    monkeypatch.setattr("training.commands.process.Progress", Recorded)
+    monkeypatch.setattr("training.commands.process.keep_freed_memory", lambda: True)
+    with training_process("windows") as on_progress:
+        on_progress(50, 0.5)
+        on_progress(100, 1.0)
+        on_progress(10, 0.2)
+    assert made == [[(50, 0.5), (100, 1.0), (-1, -1.0)], [(10, 0.2), (-1, -1.0)]]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.inference import logits
@@ -403,6 +406,23 @@ def test_a_device_that_is_not_there(small: Planted, tmp_path: Path) -> None:
     half = dataclasses.replace(SHORT, precision="fp16")
     with pytest.raises(FitError, match="precision is fp16, and the device is a CPU"):
         Fit(small.dataset, small.genome, NETWORK, half, tmp_path).run()
+
+
+def test_without_lightning_the_error_says_how_to_install_it(
+    small: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "lightning", None)
+        patch.delitem(sys.modules, "training.fitting.fit")
+        with pytest.raises(MissingPackageError, match=r"package lightning .*mifm-kipoi\[training\]"):
+            importlib.import_module("training.fitting.fit")
+
+    def without_tensorboard(*arguments: object, **options: object) -> None:
+        raise ModuleNotFoundError("Neither `tensorboard` nor `tensorboardX` is available.")
+
+    monkeypatch.setattr("training.fitting.fit.TensorBoardLogger", without_tensorboard)
+    with pytest.raises(MissingPackageError, match=r"package tensorboard .*mifm-kipoi\[training\]"):
+        Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path).run()
 
 
 def test_the_command(small: Planted, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
