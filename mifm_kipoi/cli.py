@@ -17,7 +17,7 @@ _COMMANDS = (
     (
         "mutagenesis",
         mutagenesis.add_mutagenesis,
-        "scores with every base of a window or region exchanged for every other",
+        "scores with every base of a window or region substituted by every other",
     ),
     ("compare", compare.add_compare, "the same variants under several models, side by side"),
     ("evaluate", evaluate.add_evaluate, "scores against what is known of variants"),
@@ -40,7 +40,7 @@ _BACKGROUND = "compare-background"
 
 
 def _commands_of_one_word(words: Sequence[str]) -> list[str]:
-    command = next((place for place, word in enumerate(words) if not word.startswith("-")), 0)
+    command = next((number for number, word in enumerate(words) if not word.startswith("-")), 0)
     if list(words[command : command + 2]) == ["compare", "background"]:
         return [*words[:command], _BACKGROUND, *words[command + 2 :]]
     return list(words)

@@ -169,8 +169,8 @@ def test_mutagenesis_of_the_example(run: Run, example: Path, tmp_path: Path, cen
     files = (example / "genome.fa", "--vcf", example / "variants.vcf", "--flank", "3")
     out = tmp_path / "out.parquet"
     done = run("mifm_kipoi.cli", "mutagenesis", *files, "--centre", centre, "-o", out)
-    assert re.match(r"\d+ regions, \d+ positions, \d+ exchanges\n", done.stdout)
-    assert done.stdout.endswith(f"in {out}\n")
+    assert re.match(r"\d+ regions, \d+ positions, \d+ substitutions\n", done.stdout)
+    assert done.stdout.endswith(f"written: {out}\n")
     assert done.stderr == ""
     table = pq.read_table(out).to_pandas()
     scored = table[table["status"] == "ok"]

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures = {"mifm_kipoi": __version__, "suffix": options.suffix, "peak_mb": {}}
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder, "small.safetensors")
-        save_weights(weights, MIFM(SMALL), {"made_by": "benchmarks.memory.score"})
+        save_weights(weights, MIFM(SMALL), {"provenance": "benchmarks.memory.score"})
         for size in options.sizes:
             vcf = Path(folder, f"{size}.vcf")
             with vcf.open("w") as file:
@@ -75,7 +75,7 @@ def snv_lines(genome: Genome) -> Iterator[str]:
 
 
 def peak_bytes(command: Sequence[str]) -> int:
-    """The most memory that a process holds at once."""
+    """The most memory that a process holds at one time."""
     # A process begins with the peak of the one that started it: this one's must not count.
     launched = subprocess.run(
         [sys.executable, "-c", _LAUNCHER, *command], stdout=subprocess.PIPE, text=True, check=False

@@ -44,7 +44,7 @@ COMPUTATIONS = {
 
 
 class Partial(torch.nn.Module):
-    """Logits of windows, shape (n, window, channels), and of exchanges at their centres, (n, channels)."""
+    """Logits of windows, (n, window, channels), and of substitutions at their centres, (n, channels)."""
 
     def __init__(self, network: PartialNetwork) -> None:
         super().__init__()
@@ -55,14 +55,14 @@ class Partial(torch.nn.Module):
         levels = self.network.levels(windows)
         bins = levels[-1]
         if alt is not None:
-            bins = torch.cat([bins, self.network.exchange(levels, VARIANT_INDEX, alt)])
+            bins = torch.cat([bins, self.network.substitute(levels, VARIANT_INDEX, alt)])
         return self.network.read_out(bins)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print and write a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.backends", description=__doc__)
-    parser.add_argument("--windows", type=int, default=256, help="how many at once (default: 256)")
+    parser.add_argument("--windows", type=int, default=256, help="how many per batch (default: 256)")
     parser.add_argument(
         "--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS), help="default: all"
     )
@@ -95,8 +95,10 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
         changed = windows.clone()
         changed[:, VARIANT_INDEX] = alt
         expected = np.concatenate([expected, network(changed.transpose(1, 2)).numpy()])
-        median, found = measuring.median_seconds(ways, options.repeats)
-    apart = {name: np.abs(logits.ravel() - expected[: logits.size]).max() for name, logits in found.items()}
+        median, logits_of = measuring.median_seconds(ways, options.repeats)
+    apart = {
+        name: np.abs(logits.ravel() - expected[: logits.size]).max() for name, logits in logits_of.items()
+    }
     return {
         "windows": options.windows,
         "ms": {name: round(1000 * value, 2) for name, value in median.items()},

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(options: argparse.Namespace) -> measuring.Figures:
     """Windows per second of both ways, for every size of batch; also the largest difference of gradients."""
     networks = [_network(seed) for seed in range(options.members)]
-    found = []
+    rates = []
     for size in options.windows:
         codes = torch.randint(0, 5, (options.members, size, 512))
         windows = functional.one_hot(codes, 5).transpose(2, 3).float()
@@ -49,9 +49,9 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
         }
         seconds, gradients = measuring.median_seconds(ways, options.repeats)
         total = size * options.members
-        found.append({"windows": size, **{way: round(total / value) for way, value in seconds.items()}})
-        found[-1]["largest_difference"] = difference(gradients["loop"], gradients["together"])
-    return {"members": options.members, "windows_per_second": found}
+        rates.append({"windows": size, **{way: round(total / value) for way, value in seconds.items()}})
+        rates[-1]["largest_difference"] = difference(gradients["loop"], gradients["together"])
+    return {"members": options.members, "windows_per_second": rates}
 
 
 def _network(seed: int) -> MIFM:
@@ -94,8 +94,8 @@ def together(
         logits = functional_call(template, (values, rest), (x,))
         return functional.binary_cross_entropy_with_logits(logits, y)
 
-    found = vmap(grad(loss), randomness="different")(parameters, buffers, windows, labels)
-    return {name: value.detach() for name, value in found.items()}
+    gradients = vmap(grad(loss), randomness="different")(parameters, buffers, windows, labels)
+    return {name: value.detach() for name, value in gradients.items()}
 
 
 def difference(loop: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> float:

@@ -96,13 +96,13 @@ def median_seconds(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Run all ways, one after the other, several times: median seconds, and what each gave last."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for _ in range(repeats):
         for name, way in ways.items():
             began = time.perf_counter()
-            found[name] = way()
+            results[name] = way()
             seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in seconds.items()}, found
+    return {name: statistics.median(values) for name, values in seconds.items()}, results
 
 
 def forward(network: torch.nn.Module, windows: torch.Tensor, batch: int = 256) -> torch.Tensor:

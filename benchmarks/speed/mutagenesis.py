@@ -4,12 +4,12 @@
 
 The same windows are scored in these ways, interleaved and repeated; the medians are compared:
 
-- variant: what ``mifm mutagenesis --centre variant`` computes, ``exchange_logits`` on the windows of some
-  SNVs, all bases of each exchanged for the three others;
-- variant_naive: ``MIFM.forward`` on the ready one-hot windows of all these exchanges;
+- variant: what ``mifm mutagenesis --centre variant`` computes, ``substitution_logits`` on the windows of some
+  SNVs, all bases of each substituted for the three others;
+- variant_naive: ``MIFM.forward`` on the ready one-hot windows of all these substitutions;
 - position: what ``--centre position`` computes, cutting the windows included, on as many positions of a
   region;
-- position_naive: ``MIFM.forward`` on the ready one-hot windows of these positions and their exchanges.
+- position_naive: ``MIFM.forward`` on the ready one-hot windows of these positions and their substitutions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from benchmarks.speed import measuring
 from mifm_kipoi import Genome, Interval, Predictor, cut_interval_windows, cut_windows, load_model, one_hot
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
-from mifm_kipoi.mutagenesis.mutate import exchange_logits, mutate
+from mifm_kipoi.mutagenesis.mutate import mutate, substitution_logits
 from mifm_kipoi.mutagenesis.targets import Centre, interval_targets
 from mifm_kipoi.sequence import encoding
 
@@ -43,36 +43,36 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
     network = load_model()
     predictor = Predictor(network)
     around = cut_windows(snvs, genome).ref
-    changed = np.concatenate([[window, *exchanged(window)] for window in around])
+    changed = np.concatenate([[window, *substituted(window)] for window in around])
     first = snvs[len(snvs) // 2].pos - 1
     region = Interval(snvs[len(snvs) // 2].chrom, first, first + WINDOW * len(around), ".")
     positions = [Interval(region.chrom, pos, pos + 1, ".") for pos in range(region.start, region.end)]
     each, _ = cut_interval_windows(positions, genome)
     each = each[each[:, VARIANT_INDEX] < encoding.NO_BASE]
-    snv_windows = np.concatenate([[window, *exchanged(window, VARIANT_INDEX)] for window in each])
+    snv_windows = np.concatenate([[window, *substituted(window, VARIANT_INDEX)] for window in each])
     ready = [torch.from_numpy(np.ascontiguousarray(one_hot(codes))) for codes in (changed, snv_windows)]
     ways: dict[str, Callable[[], np.ndarray]] = {
-        "variant": lambda: exchange_logits(predictor, around)[1],
+        "variant": lambda: substitution_logits(predictor, around)[1],
         "variant_naive": lambda: measuring.forward(network, ready[0]).numpy(),
         "position": lambda: position_logits(region, genome, predictor),
         "position_naive": lambda: measuring.forward(network, ready[1]).numpy(),
     }
-    median, found = measuring.median_seconds(ways, options.repeats)
+    median, logits = measuring.median_seconds(ways, options.repeats)
     return {
         "windows": len(around),
-        "variant_exchanges": len(changed) - len(around),
+        "variant_substitutions": len(changed) - len(around),
         "positions": len(each),
-        "position_exchanges": 3 * len(each),
+        "position_substitutions": 3 * len(each),
         **{f"{name}_s": round(value, 2) for name, value in median.items()},
         "variant_naive_over_variant": round(median["variant_naive"] / median["variant"], 2),
         "position_naive_over_position": round(median["position_naive"] / median["position"], 2),
-        "variant_largest_difference": apart(found["variant"], found["variant_naive"], 1 + 3 * WINDOW),
-        "position_largest_difference": apart(found["position"], found["position_naive"], 4),
+        "variant_largest_difference": apart(logits["variant"], logits["variant_naive"], 1 + 3 * WINDOW),
+        "position_largest_difference": apart(logits["position"], logits["position_naive"], 4),
     }
 
 
-def exchanged(window: np.ndarray, index: int | None = None) -> np.ndarray:
-    """A coded window with each base, or that at one index, exchanged for each other, by code."""
+def substituted(window: np.ndarray, index: int | None = None) -> np.ndarray:
+    """A coded window with each base, or that at one index, substituted for each other, by code."""
     indices = np.arange(WINDOW) if index is None else np.array([index])
     rows, bases = np.nonzero(window[indices][:, None] != np.arange(4))
     windows = np.repeat(window[None], len(rows), axis=0)
@@ -87,16 +87,17 @@ def position_logits(region: Interval, genome: Genome, predictor: Predictor) -> n
     return np.concatenate([part.alt_logit for part in parts])
 
 
-def apart(found: np.ndarray, naive: np.ndarray, group: int) -> float:
+def apart(logits: np.ndarray, naive: np.ndarray, group: int) -> float:
     """The largest difference of logits; each group of the naive ones begins with the unchanged window."""
-    exchanges = naive.reshape(-1, group)[:, 1:].ravel()
-    return float(f"{np.abs(found[~np.isnan(found)] - exchanges).max():.1e}")
+    substitutions = naive.reshape(-1, group)[:, 1:].ravel()
+    return float(f"{np.abs(logits[~np.isnan(logits)] - substitutions).max():.1e}")
 
 
 def table(figures: measuring.Figures) -> str:
     """The figures as Markdown."""
     return """\
-{windows} windows with {variant_exchanges} exchanges, {positions} positions with {position_exchanges} SNVs, \
+{windows} windows with {variant_substitutions} substitutions, \
+{positions} positions with {position_substitutions} SNVs, \
 {threads} threads, median of {repeats}
 
 | way | seconds | ratio |

@@ -12,8 +12,8 @@ The same SNVs are scored in these ways, interleaved and repeated; the medians ar
 - score: ``mifm score`` to .tsv, in a process of its own, less the time of the same command on one SNV;
 - workers: the same with one worker process per core.
 
-The time of all SNVs of the genome is projected from the three SNVs of each base of one stretch, which
-share a reference window.
+The time of all SNVs of the genome is projected from the three SNVs of each base of one region, which
+have a reference window in common.
 """
 
 from __future__ import annotations
@@ -83,22 +83,22 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
             "saturation": lambda: predictor.variant_logits(*saturated),
         }
         median, _ = measuring.median_seconds(ways, options.repeats)
-    found = {
+    seconds_of = {
         "loop": median["loop_part"] * len(snvs) / len(part),
         "naive": median["naive"],
         "model": median["model"],
     }
     for name in ("predict", "score", "workers"):
-        found[name] = median[f"{name}_with_start"] - median[f"{name}_start"]
+        seconds_of[name] = median[f"{name}_with_start"] - median[f"{name}_start"]
     per_snv = median["saturation"] / len(saturated[0])
     return {
         "snvs": len(snvs),
-        **{f"{name}_s": round(value, 2) for name, value in found.items()},
+        **{f"{name}_s": round(value, 2) for name, value in seconds_of.items()},
         "score_start_s": round(median["score_start"], 2),
-        **{f"{name}_over_model": round(value / found["model"], 3) for name, value in found.items()},
-        **{f"{name}_over_score": round(value / found["score"], 2) for name, value in found.items()},
-        "score_per_s": round(len(snvs) / found["score"]),
-        "hours_10_million": round(1e7 * found["score"] / len(snvs) / 3600, 2),
+        **{f"{name}_over_model": round(value / seconds_of["model"], 3) for name, value in seconds_of.items()},
+        **{f"{name}_over_score": round(value / seconds_of["score"], 2) for name, value in seconds_of.items()},
+        "score_per_s": round(len(snvs) / seconds_of["score"]),
+        "hours_10_million": round(1e7 * seconds_of["score"] / len(snvs) / 3600, 2),
         "saturation_per_s": round(1 / per_snv),
         "core_days_all_snvs": round(ALL_SNVS * per_snv * threads / 86400, 1),
     }

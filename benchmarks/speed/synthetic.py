@@ -146,5 +146,5 @@ def _dataset(variants: pd.DataFrame, generator: np.random.Generator) -> DataSet:
     return DataSet(
         bags[list(BAG_COLUMNS)].astype(BAG_COLUMNS),
         instances[list(INSTANCE_COLUMNS)].astype(INSTANCE_COLUMNS),
-        {"made_by": "benchmarks.speed.synthetic"},
+        {"provenance": "benchmarks.speed.synthetic"},
     )

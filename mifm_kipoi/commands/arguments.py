@@ -36,23 +36,23 @@ class CommandParser(argparse.ArgumentParser):
             The values, and the words that nothing takes.
         """
         words = list(sys.argv[1:] if args is None else args)
-        found, rest = super().parse_known_args(words, namespace)
+        options, rest = super().parse_known_args(words, namespace)
         lists = {spelling: option for action in self._actions for spelling, option in _lists(action)}
         if not rest or not lists:
-            return found, rest
+            return options, rest
         for number, spelling in enumerate(words):
             if spelling in lists and rest == _words_until_option(words[number + 2 :]):
                 entries = ",".join([words[number + 1], *rest])
                 _warn(self, f"entries of a list are separated by commas now: {spelling} {entries}")
-                lists[spelling](self, found, ",".join(rest), spelling)
-                return found, []
+                lists[spelling](self, options, ",".join(rest), spelling)
+                return options, []
         names = " or ".join(dict.fromkeys(option.option_strings[0] for option in lists.values()))
         self.error(
             f"unrecognized arguments: {' '.join(rest)} (the entries of {names} are separated by commas, or "
             "the option is repeated)"
         )
         # What follows is never reached; linters do not know that of the call above.
-        return found, rest
+        return options, rest
 
 
 class _List(argparse.Action):

@@ -7,12 +7,13 @@ import dataclasses
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_compute, add_limits, not_negative, say
+from mifm_kipoi.support.progress import Progress
 
 _DESCRIPTION = """\
-Exchange every base for every other, and score each exchange (saturation mutagenesis).
+Substitute every base by every other, and score each substitution (saturation mutagenesis).
 
 --centre variant    What in the sequence supports the score of this variant? The window of 512 bp stays
-                    centred on the variant, or on the centre of the interval, and its bases are exchanged.
+                    centred on the variant, or on the centre of the interval, and its bases are substituted.
 --centre position   Which scores have all SNVs of the region? Each position in turn is the centre of its
                     own window: what the model says of each SNV, as for variants of a VCF."""
 
@@ -26,7 +27,7 @@ def add_mutagenesis(command: argparse.ArgumentParser) -> None:
     where.add_argument("--bed", help="regions: a BED file")
     where.add_argument("--vcf", help="variants: a VCF or BCF file; only REF and its surroundings matter")
     command.add_argument(
-        "-o", "--output", required=True, help="a table, one row per exchange (.parquet), or arrays (.h5)"
+        "-o", "--output", required=True, help="a table, one row per substitution (.parquet), or arrays (.h5)"
     )
     command.add_argument(
         "--centre",
@@ -38,8 +39,8 @@ def add_mutagenesis(command: argparse.ArgumentParser) -> None:
         "--flank",
         metavar="BASES",
         type=not_negative,
-        help="with --vcf, bases on either side of REF to exchange (default: the whole window with --centre "
-        "variant, 0 with --centre position)",
+        help="with --vcf, bases on either side of REF that are substituted too (default: the whole window "
+        "with --centre variant, 0 with --centre position)",
     )
     command.add_argument("--plot", metavar="FIGURE", help="a figure of each region (.png, .svg, .pdf)")
     command.add_argument("--bigwig", metavar="PREFIX", help="tracks for a genome browser: PREFIX.<track>.bw")
@@ -56,9 +57,17 @@ def _mutagenesis(options: argparse.Namespace) -> None:
         if path is not None and Path(path).suffix not in suffixes:
             options.fail(f"--{option} is {path!r}; expected a name that ends in {', '.join(suffixes)}")
     if options.flank is not None and options.vcf is None:
-        options.fail("--flank goes with --vcf; a BED file says itself which bases to exchange")
+        options.fail("--flank goes with --vcf; a BED file says itself which bases are substituted")
 
-    from mifm_kipoi.mutagenesis import run as mutagenesis_run
+    from mifm_kipoi.mutagenesis.run import MutagenesisRun
 
-    fields = (field.name for field in dataclasses.fields(mutagenesis_run.Request))
-    say(*mutagenesis_run.run(mutagenesis_run.Request(**{name: getattr(options, name) for name in fields})))
+    names = {field.name for field in dataclasses.fields(MutagenesisRun)} & set(vars(options))
+    run = MutagenesisRun(**{name: getattr(options, name) for name in names})
+    with Progress("positions", options.progress) as progress:
+        # How much there is to do is counted for it alone.
+        result = run.run(progress.update if progress.shown else None)
+    say(
+        f"{result.regions} regions, {result.positions} positions, {result.substitutions} substitutions",
+        *(f"without a score: {count} {status}" for status, count in sorted(result.status.items())),
+        f"written: {', '.join(map(str, result.written))}",
+    )

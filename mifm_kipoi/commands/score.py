@@ -61,7 +61,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, default=FULL,
         help="format of activations; the short ones need a GPU (default: fp32)",
     )  # fmt: skip
-    group.add_argument("--batch-size", type=positive, metavar="N", help="windows at once (default: 256)")
+    group.add_argument("--batch-size", type=positive, metavar="N", help="windows per batch (default: 256)")
     group.add_argument(
         "--workers", type=not_negative, default=0, metavar="N",
         help="processes that score side by side (default: 0, none)",

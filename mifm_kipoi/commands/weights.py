@@ -40,31 +40,31 @@ def _weights_list(_: argparse.Namespace) -> None:
 def _weights_show(options: argparse.Namespace) -> None:
     from mifm_kipoi.network import weights
 
-    found = weights.load_weights(options.name)
-    parameters = sum(parameter.numel() for parameter in found.model().parameters())
+    chosen = weights.load_weights(options.name)
+    parameters = sum(parameter.numel() for parameter in chosen.model().parameters())
     say(
-        f"name\t{found.name}",
-        f"path\t{found.path}",
+        f"name\t{chosen.name}",
+        f"path\t{chosen.path}",
         f"parameters\t{parameters}",
-        f"tensors sha256\t{found.sha256}",
-        f"configuration\t{json.dumps(found.config.to_dict())}",
-        f"provenance\t{json.dumps(found.provenance, indent=2)}",
-        f"licence\t{' '.join(found.licence.split())}",
+        f"tensors sha256\t{chosen.sha256}",
+        f"configuration\t{json.dumps(chosen.config.to_dict())}",
+        f"provenance\t{json.dumps(chosen.provenance, indent=2)}",
+        f"licence\t{' '.join(chosen.licence.split())}",
     )
 
 
 def _weights_import(options: argparse.Namespace) -> None:
     from mifm_kipoi.network import weights
 
-    found = weights.import_weights(options.path, options.name)
-    say(f"installed {found.name} as {found.path}")
+    chosen = weights.import_weights(options.path, options.name)
+    say(f"installed {chosen.name} as {chosen.path}")
 
 
 def _weights_fetch(_: argparse.Namespace) -> None:
     from mifm_kipoi.network import weights
 
-    found = weights.fetch_published()
-    say(f"installed {found.name} as {found.path}")
+    chosen = weights.fetch_published()
+    say(f"installed {chosen.name} as {chosen.path}")
 
 
 def _weights_verify(options: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".parquet", ".h5")
 
-_ROWS_OF_GROUP = 1 << 17
+ROW_GROUP = 1 << 17
 """Rows of a Parquet row group: some megabytes."""
 
 _PER_WINDOW = ("mifm_logit_ref", "mifm_ref")
@@ -53,15 +53,19 @@ def provenance(weights: Weights, genome: Genome, centre: Centre) -> dict[str, st
 
 
 @contextlib.contextmanager
-def written(path: str | os.PathLike[str], made_by: Mapping[str, str]) -> Iterator[Sink]:
+def written(
+    path: str | os.PathLike[str], provenance: Mapping[str, str], row_group: int = ROW_GROUP
+) -> Iterator[Sink]:
     """A file of effects, in the format that its suffix names; it gets its name when it is complete.
 
     Parameters
     ----------
     path : path-like
         Ends in ``.parquet`` or ``.h5``.
-    made_by : mapping of str to str
+    provenance : mapping of str to str
         From :func:`provenance`.
+    row_group : int
+        Rows of a Parquet row group.
 
     Raises
     ------
@@ -73,23 +77,23 @@ def written(path: str | os.PathLike[str], made_by: Mapping[str, str]) -> Iterato
         raise OutputError(f"cannot write {path}: its name ends in {suffix!r}; expected .parquet or .h5")
     with written_whole(path) as temporary:
         if suffix == ".parquet":
-            with _parquet(temporary, made_by) as sink:
+            with _parquet(temporary, provenance, row_group) as sink:
                 yield sink
         else:
             import h5py
 
             with h5py.File(temporary, "w") as file:
-                file.attrs.update(made_by)
+                file.attrs.update(provenance)
                 yield _Arrays(file)
 
 
 @contextlib.contextmanager
-def _parquet(path: Path, made_by: Mapping[str, str]) -> Iterator[Sink]:
+def _parquet(path: Path, provenance: Mapping[str, str], row_group: int) -> Iterator[Sink]:
     import pyarrow.parquet as pq
 
-    schema = _schema().with_metadata(dict(made_by))
+    schema = _schema().with_metadata(dict(provenance))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        table = _Table(writer, schema)
+        table = _Table(writer, schema, row_group)
         yield table
         table.flush()
 
@@ -114,9 +118,10 @@ def _schema() -> pa.Schema:
 
 
 class _Table:
-    """One row per exchange, collected into row groups."""
+    """One row per substitution, collected into row groups."""
 
-    def __init__(self, writer: Any, schema: pa.Schema) -> None:
+    def __init__(self, writer: Any, schema: pa.Schema, row_group: int) -> None:
+        self._row_group = row_group
         self._writer = writer
         self._schema = schema
         self._batches: list[pa.RecordBatch] = []
@@ -126,7 +131,7 @@ class _Table:
         batch = _rows(effects, self._schema)
         self._batches.append(batch)
         self._rows += batch.num_rows
-        if self._rows >= _ROWS_OF_GROUP:
+        if self._rows >= self._row_group:
             self.flush()
 
     def flush(self) -> None:
@@ -242,7 +247,7 @@ class Counts:
     def __init__(self) -> None:
         self.regions = 0
         self.positions = 0
-        self.exchanges = 0
+        self.substitutions = 0
         self.status: dict[Status, int] = {}
         self._number = 0
 
@@ -252,9 +257,9 @@ class Counts:
             self._number = effects.target.number
             self.regions += 1
         self.positions += len(effects)
-        self.exchanges += int(np.count_nonzero(~np.isnan(effects.alt_logit)))
-        found = effects.status if effects.target.status is Status.OK else [effects.target.status]
-        for status in found:
+        self.substitutions += int(np.count_nonzero(~np.isnan(effects.alt_logit)))
+        statuses = effects.status if effects.target.status is Status.OK else [effects.target.status]
+        for status in statuses:
             if status is not Status.OK:
                 self.status[status] = self.status.get(status, 0) + 1
 

@@ -1,7 +1,7 @@
-"""Saturation mutagenesis: the logits of windows in which each base is exchanged for each other.
+"""Saturation mutagenesis: the logits of windows in which each base is replaced by each of the others.
 
 There are two questions, and :class:`Centre` names them. What in the sequence supports the score of one
-variant? Then the window stays where it is and each of its bases is exchanged. Which scores have all SNVs
+variant? Then the window stays where it is and each of its bases is substituted. Which scores have all SNVs
 of a region? Then each position gets a window of its own, with itself at the centre.
 """
 
@@ -26,17 +26,32 @@ from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_interval_windows
 
 SCORES = ("mifm_logit_ref", "mifm_logit_alt", "mifm_logit_delta", "mifm_ref", "mifm_alt", "mifm_delta")
-"""Names of what an exchange has, in the order of every output."""
+"""Names of the scores of a substitution, in the order of every output."""
 
-EXCHANGES = len(encoding.BASES) - 1
+SUBSTITUTIONS = len(encoding.BASES) - 1
+"""Substitutions of a base."""
 
-_WINDOWS = 16
-"""Windows whose bases are exchanged at once: their activations take about 4 MB."""
 
-_EXCHANGES_AT_ONCE = 1024
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """How much is computed together; no result depends on it but by rounding.
 
-_POSITIONS = 1024
-"""Positions of a region that are scored at once, each in its own window."""
+    Parameters
+    ----------
+    windows : int
+        Windows whose bases are substituted: the activations of 16 take about 4 MB.
+    substitutions : int
+        Substitutions in these windows.
+    positions : int
+        Positions of a region, each in a window of its own.
+    """
+
+    windows: int = 16
+    substitutions: int = 1024
+    positions: int = 1024
+
+
+BATCHES = Batches()
 
 
 class Score(enum.StrEnum):
@@ -52,7 +67,7 @@ MAIN_SCORE = {Centre.VARIANT: Score.LOGIT, Centre.POSITION: Score.PROBABILITY}
 
 @dataclasses.dataclass(frozen=True)
 class Effects:
-    """The exchanges at consecutive positions of a target.
+    """The substitutions at consecutive positions of a target.
 
     Parameters
     ----------
@@ -91,7 +106,7 @@ class Effects:
             ``ref_logit`` and ``mifm_ref``, of the unchanged window, have no channels: (length,).
         """
         ref, alt = probability(self.ref_logit), probability(self.alt_logit)
-        found = (
+        values = (
             self.ref_logit,
             self.alt_logit,
             self.alt_logit - self.ref_logit[:, None],
@@ -99,39 +114,45 @@ class Effects:
             alt,
             alt - ref[:, None],
         )
-        return dict(zip(SCORES, found, strict=True))
+        return dict(zip(SCORES, values, strict=True))
 
 
 def mean_effect(effects: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Mean of the three exchanges of each position: (length, 4) -> (length,); NaN where there are none."""
+    """Mean over the substitutions of each position: (length, 4) -> (length,); NaN where there are none."""
     has_any = ~np.isnan(effects).all(axis=1)
-    found = np.full(len(effects), np.nan, dtype=np.float32)
-    found[has_any] = np.nanmean(effects[has_any], axis=1)
-    return found
+    mean = np.full(len(effects), np.nan, dtype=np.float32)
+    mean[has_any] = np.nanmean(effects[has_any], axis=1)
+    return mean
 
 
 def strongest_effect(effects: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """The effect of largest size of each position, with its sign: (length, 4) -> (length,)."""
     strongest = np.nan_to_num(np.abs(effects), nan=-1).argmax(axis=1)
-    found: npt.NDArray[np.float32] = effects[np.arange(len(effects)), strongest]
-    return found
+    effect: npt.NDArray[np.float32] = effects[np.arange(len(effects)), strongest]
+    return effect
 
 
-def exchange_logits(
-    predictor: Predictor, windows: npt.NDArray[np.uint8], where: npt.NDArray[np.bool_] | None = None
+def substitution_logits(
+    predictor: Predictor,
+    windows: npt.NDArray[np.uint8],
+    where: npt.NDArray[np.bool_] | None = None,
+    batches: Batches = BATCHES,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Logits of windows with one base exchanged, for each base and each other that it can be.
+    """Logits of windows with one base substituted: each base by each of the three others.
 
     Equal to cutting every changed window and evaluating the network on it, but for rounding (about 1e-5):
-    a window is evaluated once, and then what each exchange reaches.
+    a window is evaluated once, and then what each substitution reaches.
 
     Parameters
     ----------
     predictor : Predictor
+        Of the network.
     windows : numpy.ndarray of uint8, shape (n, window)
         Codes, from :func:`mifm_kipoi.cut_interval_windows` for instance.
     where : numpy.ndarray of bool, shape (n, window), optional
-        Positions to exchange; all by default.
+        Positions whose bases are substituted; all by default.
+    batches : Batches
+        How much is computed together.
 
     Returns
     -------
@@ -148,27 +169,30 @@ def exchange_logits(
     """
     ref_logit = np.full(len(windows), np.nan, dtype=np.float32)
     alt_logit = np.full((*windows.shape, encoding.NO_BASE), np.nan, dtype=np.float32)
-    for first in range(0, len(windows), _WINDOWS):
-        part = slice(first, first + _WINDOWS)
+    for first in range(0, len(windows), batches.windows):
+        part = slice(first, first + batches.windows)
         codes = np.ascontiguousarray(windows[part])
         chosen = codes != encoding.NO_BASE
         if where is not None:
             chosen &= where[part]
         rows, indices = np.nonzero(chosen)
-        others = (codes[rows, indices][:, None] + np.arange(1, EXCHANGES + 1)) % encoding.NO_BASE
-        exchanges = (np.repeat(rows, EXCHANGES), np.repeat(indices, EXCHANGES), others.ravel())
-        ref_logit[part], alt_logit[part][exchanges] = _exchange(predictor, codes, *exchanges)
+        others = (codes[rows, indices][:, None] + np.arange(1, SUBSTITUTIONS + 1)) % encoding.NO_BASE
+        substitutions = (np.repeat(rows, SUBSTITUTIONS), np.repeat(indices, SUBSTITUTIONS), others.ravel())
+        ref_logit[part], alt_logit[part][substitutions] = _substitute(
+            predictor, codes, *substitutions, batches.substitutions
+        )
     return ref_logit, alt_logit
 
 
-def _exchange(
+def _substitute(
     predictor: Predictor,
     codes: npt.NDArray[np.uint8],
     rows: npt.NDArray[np.int64],
     indices: npt.NDArray[np.int64],
     bases: npt.NDArray[np.int64],
+    batch: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Logits of windows, shape (n,), and of exchanges in them, shape (m,)."""
+    """Logits of windows, shape (n,), and of substitutions in them, shape (m,)."""
     network = predictor.network
     with exactly():
         levels = network.levels(predictor.one_hot(torch.from_numpy(codes)))
@@ -182,13 +206,13 @@ def _exchange(
             read &= indices != network.config.variant_index
         kinds = torch.eye(encoding.NO_BASE, network.config.channels).to(logits)
         numbers = np.flatnonzero(read)
-        for low in range(0, numbers.size, _EXCHANGES_AT_ONCE):
-            part = numbers[low : low + _EXCHANGES_AT_ONCE]
+        for low in range(0, numbers.size, batch):
+            part = numbers[low : low + batch]
             at, where, what = (
                 torch.from_numpy(values[part]).to(logits.device) for values in (rows, indices, bases)
             )
-            found = network.read_out(network.exchange_anywhere(levels, at, where, kinds[what]))
-            alt[part] = found.float().cpu().numpy()
+            substituted = network.read_out(network.substitute_anywhere(levels, at, where, kinds[what]))
+            alt[part] = substituted.float().cpu().numpy()
     return ref, alt
 
 
@@ -198,20 +222,24 @@ def mutate(
     predictor: Predictor,
     centre: Centre,
     max_n_fraction: float = MAX_N_FRACTION,
+    batches: Batches = BATCHES,
 ) -> Iterator[Effects]:
-    """Exchange every base of targets for every other, in their order and in constant memory.
+    """Substitute every base of targets by every other, in their order and in constant memory.
 
     Parameters
     ----------
     targets : iterable of Target
         From :mod:`mifm_kipoi.mutagenesis.targets`, made for the same ``centre``.
     genome : Genome
+        Of the targets.
     predictor : Predictor
         Of a network with windows of 512 bases.
     centre : Centre
         What is at index 255 of the window.
     max_n_fraction : float
         See :func:`mifm_kipoi.cut_windows`.
+    batches : Batches
+        How much is computed together.
 
     Yields
     ------
@@ -221,15 +249,15 @@ def mutate(
     """
     if centre is Centre.VARIANT:
         rest = iter(targets)
-        while batch := list(itertools.islice(rest, _WINDOWS)):
-            yield from _around_variants(batch, genome, predictor, max_n_fraction)
+        while batch := list(itertools.islice(rest, batches.windows)):
+            yield from _around_variants(batch, genome, predictor, max_n_fraction, batches)
         return
     for target in targets:
         if target.status is not Status.OK:
             yield _nothing(target)
             continue
-        for start in range(target.start, target.end, _POSITIONS):
-            end = min(start + _POSITIONS, target.end)
+        for start in range(target.start, target.end, batches.positions):
+            end = min(start + batches.positions, target.end)
             yield _around_positions(target, start, end, genome, predictor, max_n_fraction)
 
 
@@ -251,7 +279,7 @@ def _fetch(target: Target, start: int, end: int, genome: Genome) -> npt.NDArray[
 
 
 def _around_variants(
-    targets: list[Target], genome: Genome, predictor: Predictor, max_n_fraction: float
+    targets: list[Target], genome: Genome, predictor: Predictor, max_n_fraction: float, batches: Batches
 ) -> Iterator[Effects]:
     """One window for each target."""
     centres = [target.start if target.centre is None else target.centre for target in targets]
@@ -271,7 +299,7 @@ def _around_variants(
         offset = centres[number] - VARIANT_INDEX
         spans.append(slice(targets[number].start - offset, targets[number].end - offset))
         where[row, spans[-1]] = True
-    ref_logit, alt_logit = exchange_logits(predictor, windows[scored], where)
+    ref_logit, alt_logit = substitution_logits(predictor, windows[scored], where, batches)
     rows = iter(range(len(scored)))
     for target in targets:
         if target.status is not Status.OK:
@@ -296,14 +324,14 @@ def _around_positions(
     for row in np.flatnonzero(codes == encoding.NO_BASE):
         status[row] = Status.NON_ACGT_ALLELE
     scored = np.array([row for row, reason in enumerate(status) if reason is Status.OK], dtype=np.intp)
-    others = (codes[scored][:, None] + np.arange(1, EXCHANGES + 1)) % encoding.NO_BASE
-    # The three exchanges of a position follow each other, so that they share the reference window.
-    ref = np.repeat(windows[scored], EXCHANGES, axis=0)
+    others = (codes[scored][:, None] + np.arange(1, SUBSTITUTIONS + 1)) % encoding.NO_BASE
+    # The three substitutions of a position follow each other, so that they share the reference window.
+    ref = np.repeat(windows[scored], SUBSTITUTIONS, axis=0)
     alt = ref.copy()
     alt[:, VARIANT_INDEX] = others.ravel()
-    found_ref, found_alt = predictor.variant_logits(ref, alt)
+    logits_of_ref, logits_of_alt = predictor.variant_logits(ref, alt)
     ref_logit = np.full(len(bases), np.nan, dtype=np.float32)
-    ref_logit[scored] = found_ref[::EXCHANGES]
+    ref_logit[scored] = logits_of_ref[::SUBSTITUTIONS]
     alt_logit = np.full((len(bases), encoding.NO_BASE), np.nan, dtype=np.float32)
-    alt_logit[np.repeat(scored, EXCHANGES), others.ravel()] = found_alt
+    alt_logit[np.repeat(scored, SUBSTITUTIONS), others.ravel()] = logits_of_alt
     return Effects(target, start, bases, status, ref_logit, alt_logit)

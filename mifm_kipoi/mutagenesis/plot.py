@@ -83,6 +83,7 @@ class Figures:
         self._first: Figure | None = None
         self._first_number = 0
         self.count = 0
+        self.paths: list[Path] = []
 
     def add(self, effects: Effects) -> None:
         """Collect the parts of a target, and draw it when the next one comes.
@@ -128,6 +129,7 @@ class Figures:
         return self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
 
     def _save(self, figure: Figure, path: Path) -> None:
+        self.paths.append(path)
         temporary = self._stack.enter_context(written_whole(path))
         with styled(_FONT):
             figure.savefig(temporary, format=path.suffix[1:], dpi=300)

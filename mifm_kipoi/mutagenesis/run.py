@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 
-from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, WINDOW
+from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.errors import WeightsError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import read_intervals
@@ -19,26 +19,31 @@ from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.mutagenesis import files as mutagenesis_files
 from mifm_kipoi.mutagenesis import plot as mutagenesis_plot
 from mifm_kipoi.mutagenesis import tracks
-from mifm_kipoi.mutagenesis.mutate import Effects, mutate
+from mifm_kipoi.mutagenesis.mutate import BATCHES, Batches, Effects, mutate
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, record_of, variant_targets
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.network.weights import load_weights
-from mifm_kipoi.support.progress import Progress
+from mifm_kipoi.support.cpus import usable_cpus
 
 _Path = str | os.PathLike[str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
-    """What to exchange, and where to write it; one of ``bed`` and ``vcf`` is given.
+class MutagenesisRun:
+    """What to substitute, and where to write it; one of ``bed`` and ``vcf`` is given.
 
     Parameters
     ----------
-    fasta, bed, vcf : path-like
-        Inputs.
+    fasta : path-like
+        Reference genome, plain or bgzip.
     output : path-like
         Ends in ``.parquet`` or ``.h5``.
+    bed : path-like, optional
+        Regions.
+    vcf : path-like, optional
+        Variants, VCF or BCF; only REF and its surroundings matter.
     centre : Centre
+        What is at the centre of the window.
     flank : int, optional
         See :func:`mifm_kipoi.mutagenesis.targets.variant_targets`.
     plot : path-like, optional
@@ -52,9 +57,14 @@ class Request:
     device : str
         A PyTorch device; ``auto`` takes a GPU where there is one.
     threads : int, optional
-        Threads of PyTorch; by default one for each core.
-    progress : bool, optional
-        Show progress; by default on a terminal.
+        Threads of PyTorch; by default the CPUs that this process may use.
+    batches : Batches
+        How much is computed together.
+
+    Raises
+    ------
+    ValueError
+        When both or none of ``bed`` and ``vcf`` are given, or ``centre`` is unknown.
     """
 
     fasta: _Path
@@ -70,93 +80,126 @@ class Request:
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     device: str = "auto"
     threads: int | None = None
-    progress: bool | None = None
+    batches: Batches = BATCHES
 
     def __post_init__(self) -> None:
         if (self.bed is None) == (self.vcf is None):
             raise ValueError("expected either bed or vcf")
         object.__setattr__(self, "centre", Centre(self.centre))
 
+    def run(self, on_progress: Callable[[int, float], None] | None = None) -> MutagenesisResult:
+        """Substitute, score and write.
 
-def run(request: Request) -> list[str]:
-    """Exchange, score and write.
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Receives the positions that are done, and which fraction that is of the positions of the BED
+            file or of the records of the variant file, 0 where it is not known. These are counted first,
+            for which the file is read once more.
 
-    Returns
-    -------
-    list of str
-        What to print: what was written, and the counts of statuses.
+        Returns
+        -------
+        MutagenesisResult
+            What was written, and counts.
 
-    Raises
-    ------
-    MIFMError
-        When an input cannot be read or an output cannot be written; no output is left behind.
-    """
-    device = find_device(request.device)
-    torch.set_num_threads(request.threads or os.cpu_count() or 1)
-    genome = Genome(request.fasta)
-    weights = load_weights(request.weights)
-    if weights.config.window != WINDOW:
-        raise WeightsError(
-            f"the network of {weights.path} reads windows of {weights.config.window} bp; "
-            f"expected {WINDOW} bp, as of the embedded weights"
+        Raises
+        ------
+        MIFMError
+            When an input cannot be read, a package is missing or an output cannot be written; no output is
+            left behind.
+        """
+        device = find_device(self.device)
+        torch.set_num_threads(self.threads or usable_cpus())
+        genome = Genome(self.fasta)
+        weights = load_weights(self.weights)
+        if weights.config.window != WINDOW:
+            raise WeightsError(
+                f"the network of {weights.path} reads windows of {weights.config.window} bp; "
+                f"expected {WINDOW} bp, as of the embedded weights"
+            )
+        provenance = mutagenesis_files.provenance(weights, genome, self.centre)
+        written = [Path(self.output)]
+        with contextlib.ExitStack() as stack:
+            sinks = [stack.enter_context(mutagenesis_files.written(self.output, provenance))]
+            if self.bigwig is not None:
+                sinks.append(stack.enter_context(tracks.written_tracks(self.bigwig, genome, self.centre)))
+                written += [tracks.track_path(self.bigwig, name) for name in tracks.TRACKS[self.centre]]
+            figures = None
+            if self.plot is not None:
+                figures = stack.enter_context(mutagenesis_plot.drawn(self.plot, self.centre))
+                sinks.append(figures)
+            stream = mutate(
+                self._targets(genome),
+                genome,
+                Predictor(weights.model().to(device)),
+                self.centre,
+                self.max_n_fraction,
+                self.batches,
+            )
+            if on_progress:
+                stream = self._followed(stream, self._amount(genome), on_progress)
+            counts = mutagenesis_files.write(stream, sinks)
+        written += figures.paths if figures else []
+        return MutagenesisResult(
+            tuple(written), counts.regions, counts.positions, counts.substitutions, counts.status
         )
-    made_by = mutagenesis_files.provenance(weights, genome, request.centre)
-    with contextlib.ExitStack() as stack:
-        sinks = [stack.enter_context(mutagenesis_files.written(request.output, made_by))]
-        if request.bigwig is not None:
-            sinks.append(stack.enter_context(tracks.written_tracks(request.bigwig, genome, request.centre)))
-        if request.plot is not None:
-            sinks.append(stack.enter_context(mutagenesis_plot.drawn(request.plot, request.centre)))
-        stream = mutate(
-            _targets(request, genome),
+
+    def _targets(self, genome: Genome) -> Iterator[Target]:
+        if self.bed is not None:
+            return interval_targets(read_intervals(self.bed), genome, self.centre)
+        assert self.vcf is not None, "checked when the run was made"
+        return variant_targets(
+            read_variants(self.vcf),
             genome,
-            Predictor(weights.model().to(device)),
-            request.centre,
-            request.max_n_fraction,
+            self.centre,
+            self.flank,
+            self.max_n_fraction,
+            self.max_mismatch_fraction,
         )
-        counts = mutagenesis_files.write(_shown(stream, request, genome), sinks)
-    lines = [f"{counts.regions} regions, {counts.positions} positions, {counts.exchanges} exchanges"]
-    lines += [f"without a score: {count} {status}" for status, count in sorted(counts.status.items())]
-    return [*lines, f"in {request.output}"]
 
-
-def _targets(request: Request, genome: Genome) -> Iterator[Target]:
-    if request.bed is not None:
-        return interval_targets(read_intervals(request.bed), genome, request.centre)
-    assert request.vcf is not None, "checked when the request was made"
-    return variant_targets(
-        read_variants(request.vcf),
-        genome,
-        request.centre,
-        request.flank,
-        request.max_n_fraction,
-        request.max_mismatch_fraction,
-    )
-
-
-def _shown(stream: Iterator[Effects], request: Request, genome: Genome) -> Iterator[Effects]:
-    """Show progress while effects pass."""
-    with contextlib.closing(Progress("positions", request.progress)) as progress:
-        total = _amount(request, genome) if progress.shown else 0
+    def _followed(
+        self, stream: Iterator[Effects], total: int, on_progress: Callable[[int, float], None]
+    ) -> Iterator[Effects]:
+        """Say how far the work is while effects pass."""
         positions, done = 0, 0
         for effects in stream:
             yield effects
             positions += len(effects)
             target = effects.target
-            if request.bed is not None:
+            if self.bed is not None:
                 done += len(effects) or target.end - target.start
             elif not len(effects) or effects.start + len(effects) == target.end:
                 done = target.number
-            progress.update(positions, done / total if total else 0.0)
+            on_progress(positions, done / total if total else 0.0)
+
+    def _amount(self, genome: Genome) -> int:
+        """Positions of a BED file, or records of variants; 0 where that is not known."""
+        if self.bed is not None:
+            targets = interval_targets(read_intervals(self.bed), genome, self.centre)
+            return sum(target.end - target.start for target in targets)
+        assert self.vcf is not None, "checked when the run was made"
+        if not Path(self.vcf).is_file():
+            # It can be read only once.
+            return 0
+        return sum(1 for _ in itertools.groupby(read_variants(self.vcf), record_of))
 
 
-def _amount(request: Request, genome: Genome) -> int:
-    """How much there is to do: positions of a BED file, records of variants; 0 where it is not known."""
-    if request.bed is not None:
-        targets = interval_targets(read_intervals(request.bed), genome, request.centre)
-        return sum(target.end - target.start for target in targets)
-    assert request.vcf is not None, "checked when the request was made"
-    if not Path(request.vcf).is_file():
-        # It can be read only once.
-        return 0
-    return sum(1 for _ in itertools.groupby(read_variants(request.vcf), record_of))
+@dataclasses.dataclass(frozen=True)
+class MutagenesisResult:
+    """Files of saturation mutagenesis that are complete.
+
+    Parameters
+    ----------
+    written : tuple of Path
+        All files: the table or the arrays, then tracks, then figures.
+    regions, positions, substitutions : int
+        How many were read, have a base, and have scores.
+    status : mapping of Status to int
+        Positions without a score, and regions without one as a whole, by their status.
+    """
+
+    written: tuple[Path, ...]
+    regions: int
+    positions: int
+    substitutions: int
+    status: Mapping[Status, int]

@@ -1,4 +1,4 @@
-"""What saturation mutagenesis exchanges: stretches of the genome, from BED files and from variants."""
+"""The regions whose bases saturation mutagenesis substitutes, from BED files and from variants."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from mifm_kipoi.sequence.windows import stream_windows
 
 
 class Centre(enum.StrEnum):
-    """What is at the centre of the window, index 255, while bases are exchanged."""
+    """What is at the centre of the window, index 255, while bases are substituted."""
 
     VARIANT = "variant"
-    """The variant, or the centre of the interval: one window, whose bases are exchanged one by one."""
+    """The variant, or the centre of the interval: one window, whose bases are substituted one by one."""
 
     POSITION = "position"
-    """The exchanged base itself: a window for each position."""
+    """The substituted base itself: a window for each position."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A stretch of a contig whose bases are exchanged.
+    """A region of a contig whose bases are substituted.
 
     Parameters
     ----------
     number : int
-        Its place in the input, from 1.
+        Its number in the input, from 1.
     id : str
         The fourth column of BED, or the variant's identifier; ``.`` where there is none.
     chrom : str
         Contig, named as in the input.
     start, end : int
         0-based half-open. Within the contig and, for ``Centre.VARIANT``, within the window; as in the
-        input where the status says that it has no place there.
+        input where the status says that it lies outside.
     centre : int or None
         0-based base at index 255 of the window; None for ``Centre.POSITION``.
     status : Status
@@ -56,8 +56,8 @@ class Target:
     @property
     def name(self) -> str:
         """How a person refers to it: 1-based positions, with the identifier where it has one."""
-        place = f"{self.chrom}:{self.start + 1}-{self.end}"
-        return place if self.id == "." else f"{self.id} {place}"
+        region = f"{self.chrom}:{self.start + 1}-{self.end}"
+        return region if self.id == "." else f"{self.id} {region}"
 
 
 def interval_targets(intervals: Iterable[Interval], genome: Genome, centre: Centre) -> Iterator[Target]:
@@ -100,7 +100,7 @@ def variant_targets(
 ) -> Iterator[Target]:
     """Targets of the records of a variant file.
 
-    The ALTs of a record share everything that is exchanged, so neighbouring variants of one position,
+    The ALTs of a record share everything that is substituted, so neighbouring variants of one position,
     identifier and REF make one target. It can be scored when one of them can.
 
     Parameters
@@ -110,8 +110,8 @@ def variant_targets(
     centre : Centre
         For ``Centre.VARIANT`` the window's centre is the first base of REF.
     flank : int, optional
-        Bases to exchange on either side of REF; by default the whole window for ``Centre.VARIANT``,
-        none for ``Centre.POSITION``.
+        Bases on either side of REF that are substituted too; by default the whole window for
+        ``Centre.VARIANT``, none for ``Centre.POSITION``.
     max_n_fraction, max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,20 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, mean_effect, strongest_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.packages import needed
 
 TRACKS = {
     Centre.VARIANT: ("importance", "strongest"),
     Centre.POSITION: ("mifm_ref", "importance", "strongest"),
 }
 """Names of the tracks: the MIFM score of each position, minus the mean of the effects of its three
-exchanges, and the effect of the largest size with its sign. A window around a variant has one score, which
-makes no track."""
+substitutions, and the effect of the largest size with its sign. A window around a variant has one score,
+which makes no track."""
+
+
+def track_path(prefix: str | os.PathLike[str], name: str) -> Path:
+    """Where a track of :data:`TRACKS` is written."""
+    return Path(f"{prefix}.{name}.bw")
 
 
 @contextlib.contextmanager
@@ -33,6 +40,7 @@ def written_tracks(prefix: str | os.PathLike[str], genome: Genome, centre: Centr
     Parameters
     ----------
     prefix : path-like
+        What the names of the files begin with.
     genome : Genome
         Its contigs, under its names, are those of the files.
     centre : Centre
@@ -41,22 +49,18 @@ def written_tracks(prefix: str | os.PathLike[str], genome: Genome, centre: Centr
 
     Raises
     ------
+    MissingPackageError
+        When pyBigWig is not installed.
     OutputError
-        When pyBigWig is not installed, a file cannot be written, or, from :meth:`Tracks.add`, regions
-        are not sorted, or overlap although each has its own window.
+        When a file cannot be written, or, from :meth:`Tracks.add`, regions are not sorted, or overlap
+        although each has its own window.
     """
-    try:
-        import pyBigWig
-    except ImportError as error:
-        raise OutputError(
-            "pyBigWig, which writes bigWig tracks, is not installed; install it with "
-            "pip install 'mifm-kipoi[tracks]', or pip install pyBigWig, or leave --bigwig out"
-        ) from error
+    bigwig = needed("pyBigWig", "tracks")
     with contextlib.ExitStack() as stack:
         files = {}
         for name in TRACKS[centre]:
-            temporary = stack.enter_context(written_whole(f"{prefix}.{name}.bw"))
-            file = pyBigWig.open(str(temporary), "w")
+            temporary = stack.enter_context(written_whole(track_path(prefix, name)))
+            file = bigwig.open(str(temporary), "w")
             stack.callback(file.close)
             file.addHeader(list(genome.contigs.items()))
             files[name] = file

@@ -147,15 +147,15 @@ def _tensors(record: Any, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
     """The parameters and buffers of a module and its children under dotted names."""
     if not isinstance(record, _Record):
         raise pickle.UnpicklingError(f"{prefix or 'the root'} is not a module")
-    found: dict[str, npt.NDArray[Any]] = {}
+    tensors: dict[str, npt.NDArray[Any]] = {}
     for group in ("_parameters", "_buffers"):
         for name, value in record.state.get(group, {}).items():
             if isinstance(value, np.ndarray):
-                found[prefix + name] = value
+                tensors[prefix + name] = value
     for name, child in record.state.get("_modules", {}).items():
         if child is not None:
-            found.update(_tensors(child, f"{prefix}{name}."))
-    return found
+            tensors.update(_tensors(child, f"{prefix}{name}."))
+    return tensors
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
@@ -164,7 +164,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     WeightsError
-        When the file is no such checkpoint, is damaged, or asks to run code.
+        When the file is not such a checkpoint, is damaged, or asks to run code.
     """
     try:
         with zipfile.ZipFile(path) as archive:

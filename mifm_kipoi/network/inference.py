@@ -17,7 +17,7 @@ from mifm_kipoi.network.partial import PartialNetwork
 from mifm_kipoi.sequence import encoding
 
 _BATCH = 256
-"""Windows, or pairs of windows, at once: on CPUs, more leave the cache and fewer waste time on calls."""
+"""Windows, or pairs of windows, per batch: on CPUs, more leave the cache and fewer waste time on calls."""
 
 
 class Predictor:
@@ -34,7 +34,7 @@ class Predictor:
     model : MIFM
         On any device; it is left as it came, and its values are taken as they are now.
     batch_size : int, optional
-        Windows, or pairs of windows, at once.
+        Windows, or pairs of windows, per batch.
     precision : str
         A key of :data:`mifm_kipoi.conventions.PRECISIONS`: the format of activations. The two short
         ones are for GPUs; what they cost is in docs/scoring.md.
@@ -78,12 +78,12 @@ class Predictor:
         ValueError
             When the windows have another shape than the network's.
         """
-        found = np.full(len(windows), np.nan, dtype=np.float32)
+        logits = np.full(len(windows), np.nan, dtype=np.float32)
         with exactly():
             for rows in _batches(_scorable(windows), self._batch_size):
                 levels = self._network.levels(self.one_hot(_tensor(windows[rows])))
-                found[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
-        return found
+                logits[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
+        return logits
 
     def variant_logits(
         self,
@@ -120,35 +120,35 @@ class Predictor:
                 "expected two of a kind"
             )
         index = self._index if index is None else index
-        found = np.full((2, len(ref)), np.nan, dtype=np.float32)
+        both = np.full((2, len(ref)), np.nan, dtype=np.float32)
         with exactly():
             for rows in _batches(_scorable(ref, alt), self._batch_size):
-                found[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]), index)
-        return found[0], found[1]
+                both[:, rows] = self._pair_logits(_tensor(ref[rows]), _tensor(alt[rows]), index)
+        return both[0], both[1]
 
     def _pair_logits(self, ref: torch.Tensor, alt: torch.Tensor, index: int) -> npt.NDArray[np.float32]:
         """Shape (2, n)."""
         differs = (ref != alt).view(*ref.shape[:2], -1).any(2)
         differs[:, index] = False
-        exchanged = ~differs.any(1)
+        substituted = ~differs.any(1)
         first = torch.ones(len(ref), dtype=torch.bool)
         first[1:] = (ref[1:] != ref[:-1]).flatten(1).any(1)
         owner = first.cumsum(0) - 1
-        one_by_one = bool(exchanged.all() and first.all())
-        whole = ref if one_by_one else torch.cat([ref[first], alt[~exchanged]])
+        one_by_one = bool(substituted.all() and first.all())
+        whole = ref if one_by_one else torch.cat([ref[first], alt[~substituted]])
         levels = self._network.levels(self.one_hot(whole, index))
         bins = [levels[-1]]
-        if exchanged.any():
-            bases = self.one_hot(alt[exchanged], index)[:, index]
-            rows = None if one_by_one else owner[exchanged].to(bases.device)
-            bins.append(self._network.exchange(levels, index, bases, rows))
+        if substituted.any():
+            bases = self.one_hot(alt[substituted], index)[:, index]
+            rows = None if one_by_one else owner[substituted].to(bases.device)
+            bins.append(self._network.substitute(levels, index, bases, rows))
         logits = self._network.read_out(torch.cat(bins)).float().cpu()
-        found = torch.empty(2, len(ref))
+        both = torch.empty(2, len(ref))
         refs = int(first.sum())
-        found[0] = logits[:refs][owner]
-        found[1, ~exchanged] = logits[refs : len(whole)]
-        found[1, exchanged] = logits[len(whole) :]
-        return found.numpy()
+        both[0] = logits[:refs][owner]
+        both[1, ~substituted] = logits[refs : len(whole)]
+        both[1, substituted] = logits[len(whole) :]
+        return both.numpy()
 
     def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""

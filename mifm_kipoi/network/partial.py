@@ -43,8 +43,8 @@ def _convolve(
     x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1
 ) -> torch.Tensor:
     """Without padding: (n, length, in) -> (n, length', out)."""
-    found = F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, stride=(1, stride))
-    return found.squeeze(2).transpose(1, 2)
+    convolved = F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, stride=(1, stride))
+    return convolved.squeeze(2).transpose(1, 2)
 
 
 def _activate(x: torch.Tensor, affine: _Affine) -> torch.Tensor:
@@ -110,8 +110,8 @@ class _Dilated:
 class PartialNetwork:
     """A MIFM network in evaluation mode, evaluated only as far as its one bin depends on.
 
-    Bins, activations and stretches of the window that the logit does not depend on are left out. When
-    one base of a window is exchanged, only the activations that it reaches are computed again (cf.
+    Bins, activations and regions of the window that the logit does not depend on are left out. When
+    one base of a window is substituted, only the activations that it reaches are computed again (cf.
     fastISM, Nair et al. 2022). Both are exact: the logits are those of ``model.eval()`` but for the
     rounding of float32: up to 1e-5, or 2e-6 of the probabilities.
 
@@ -172,30 +172,30 @@ class PartialNetwork:
                 f"windows have shape {tuple(windows.shape)}; expected (n, {expected[0]}, {expected[1]})"
             )
         start, end = self.receptive_field
-        found = [windows[:, start:end].to(self.dtype).contiguous()]
+        levels = [windows[:, start:end].to(self.dtype).contiguous()]
         for stage, (before, behind) in zip(self._stages, self._padding, strict=True):
-            found.append(stage(F.pad(found[-1], (0, 0, before, behind))))
-        return found
+            levels.append(stage(F.pad(levels[-1], (0, 0, before, behind))))
+        return levels
 
-    def exchange(
+    def substitute(
         self,
         levels: Sequence[torch.Tensor],
         index: int,
         bases: torch.Tensor,
         rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The bins of windows in which one base was exchanged.
+        """The bins of windows in which one base was substituted.
 
         Parameters
         ----------
         levels : list of torch.Tensor
-            From :meth:`levels`, of the windows before the exchange.
+            From :meth:`levels`, of the windows before the substitution.
         index : int
             0-based position of the base in the window.
         bases : torch.Tensor, shape (m, channels)
             What stands there now.
         rows : torch.Tensor of int64, shape (m,), optional
-            The window of each exchange; the windows in their order by default.
+            The window of each substitution; the windows in their order by default.
 
         Returns
         -------
@@ -220,20 +220,20 @@ class PartialNetwork:
         bins[:, start - offset : end - offset] = changed
         return bins
 
-    def exchange_anywhere(
+    def substitute_anywhere(
         self, levels: Sequence[torch.Tensor], rows: torch.Tensor, indices: torch.Tensor, bases: torch.Tensor
     ) -> torch.Tensor:
-        """The bins of windows in which one base was exchanged, at an index of its own in each.
+        """The bins of windows in which one base was substituted, at an index of its own in each.
 
-        The same as :meth:`exchange` index by index but for rounding. Stretches of one length are computed
-        again for every exchange, long enough for each position in a pair and a bin.
+        The same as :meth:`substitute` index by index but for rounding. Regions of one length are computed
+        again for every substitution, long enough for each position in a pair and a bin.
 
         Parameters
         ----------
         levels : list of torch.Tensor
-            From :meth:`levels`, of the windows before the exchange.
+            From :meth:`levels`, of the windows before the substitution.
         rows : torch.Tensor of int64, shape (m,)
-            The window of each exchange.
+            The window of each substitution.
         indices : torch.Tensor of int64, shape (m,)
             0-based position of the base in the window.
         bases : torch.Tensor, shape (m, channels)
@@ -249,32 +249,33 @@ class PartialNetwork:
             count = changed.shape[1] // 2 + stage.reach + 1
             first = torch.div(start - stage.reach, 2, rounding_mode="floor")
             low = 2 * first - stage.reach
-            part = self._stretches(levels[level], level, rows, low, 2 * (count + stage.reach))
-            places = start - low + _steps(changed.shape[1], start)
+            part = self._regions(levels[level], level, rows, low, 2 * (count + stage.reach))
+            positions = start - low + _steps(changed.shape[1], start)
             # Past the window's ends stand zeros, whatever a convolution would give there.
             changed = changed.masked_fill(self._outside(level, start, changed.shape[1]).unsqueeze(2), 0)
-            part.scatter_(1, places.unsqueeze(2).expand_as(changed), changed)
+            part.scatter_(1, positions.unsqueeze(2).expand_as(changed), changed)
             changed, start = stage(part), first
         last, count = levels[-1], changed.shape[1]
         outside = self._outside(len(self._stages), start, count)
-        places = (start - self._spans[-1][0] + _steps(count, start)).masked_fill(outside, last.shape[1])
+        positions = (start - self._spans[-1][0] + _steps(count, start)).masked_fill(outside, last.shape[1])
         bins = F.pad(last.index_select(0, rows), (0, 0, 0, 1))
-        return bins.scatter_(1, places.unsqueeze(2).expand_as(changed), changed)[:, :-1]
+        return bins.scatter_(1, positions.unsqueeze(2).expand_as(changed), changed)[:, :-1]
 
-    def _stretches(
+    def _regions(
         self, x: torch.Tensor, level: int, rows: torch.Tensor, low: torch.Tensor, count: int
     ) -> torch.Tensor:
         """``count`` positions of a level from ``low`` of each row, zeros where the level has none."""
         length = x.shape[1]
-        places = low - self._spans[level][0] + _steps(count, low)
-        places = places.masked_fill(self._outside(level, low, count), length) + (length + 1) * rows[:, None]
+        positions = low - self._spans[level][0] + _steps(count, low)
+        positions = positions.masked_fill(self._outside(level, low, count), length)
+        positions = positions + (length + 1) * rows[:, None]
         padded = F.pad(x, (0, 0, 0, 1)).view(-1, x.shape[2])
-        return padded.index_select(0, places.view(-1)).view(*places.shape, x.shape[2])
+        return padded.index_select(0, positions.view(-1)).view(*positions.shape, x.shape[2])
 
     def _outside(self, level: int, start: torch.Tensor, count: int) -> torch.Tensor:
         """Which of ``count`` positions from ``start`` on a level does not hold: (m, count)."""
-        places = start + _steps(count, start)
-        return (places < self._spans[level][0]) | (places >= self._spans[level][1])
+        positions = start + _steps(count, start)
+        return (positions < self._spans[level][0]) | (positions >= self._spans[level][1])
 
     def read_out(self, bins: torch.Tensor) -> torch.Tensor:
         """Logits: (n, bins, width) -> (n,)."""

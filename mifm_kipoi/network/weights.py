@@ -175,7 +175,7 @@ def load_weights(name: str | os.PathLike[str] = EMBEDDED) -> Weights:
     except (KeyError, ValueError, RecursionError) as error:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
     if not isinstance(provenance, dict):
-        raise WeightsError(f"the weights file {path} is damaged: its provenance is no object of JSON")
+        raise WeightsError(f"the weights file {path} is damaged: its provenance is not a JSON object")
     if {key: tensor.shape for key, tensor in state.items()} != _shapes(config):
         raise WeightsError(f"the weights file {path} is damaged: its tensors do not fit its configuration")
     sha256 = tensors_sha256(state)

@@ -73,7 +73,7 @@ def _checked_manifest(part: Path) -> dict[str, Any]:
             f"{part} has no manifest {part.name}.json that can be read; it is written by 'mifm score'"
         ) from error
     if not shard:
-        raise InputError(f"{part} is no part of a run, but the whole of one; nothing to join")
+        raise InputError(f"{part} is not a part of a run, but the whole of one; there is nothing to join")
     if sha256_of(part) != sha256:
         raise InputError(f"{part} is not as its manifest says (another sha256); score this part again")
     return manifest

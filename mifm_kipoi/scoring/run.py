@@ -385,7 +385,7 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
     """
     for path in (output, _manifest_path(output), *(Path(f"{output}.partial{end}") for end in ("", ".json"))):
         if path.exists() and not path.is_file():
-            raise OptionError(f"{path} exists and is no regular file; expected a name for a file")
+            raise OptionError(f"{path} exists and is not a regular file; name another output")
         for given in inputs:
             if path.exists() and given.exists() and path.samefile(given):
                 raise OptionError(f"writing {output} would replace the input {given}; name another output")
@@ -394,10 +394,10 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
 def read_manifest(output: Path) -> dict[str, Any]:
     """The manifest of an output; empty where there is none that can be read."""
     try:
-        found = json.loads(_manifest_path(output).read_text())
+        manifest = json.loads(_manifest_path(output).read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _manifest_path(output: Path) -> Path:

@@ -69,7 +69,7 @@ class ScoringOptions:
         if not self.weights:
             raise OptionError("no weights are named; expected one name or more")
         if len(set(self.columns)) < len(self.columns):
-            raise OptionError(f"weights {', '.join(self.weights)} are not told apart by their names")
+            raise OptionError(f"weights {', '.join(self.weights)} are not distinguished by their names")
         if not 0 <= self.shift <= VARIANT_INDEX:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
         if self.precision not in PRECISIONS:
@@ -105,11 +105,13 @@ class Scorer:
     Parameters
     ----------
     genome : Genome
+        Reference genome.
     options : ScoringOptions
+        What decides the numbers.
     device : str
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
-        Pairs of windows that the network reads at once.
+        Pairs of windows that the network reads together.
     weights : sequence of Weights, optional
         Those of the options, where they have been read already.
     """
@@ -126,9 +128,9 @@ class Scorer:
 
         self._genome = genome
         self._options = options
-        place = find_device(device)
-        if options.precision != FULL and place.type != "cuda":
-            raise OptionError(f"precision {options.precision} needs a GPU; the device is {place}")
+        found_device = find_device(device)
+        if options.precision != FULL and found_device.type != "cuda":
+            raise OptionError(f"precision {options.precision} needs a GPU; the device is {found_device}")
         weights = weights or [load_weights(name) for name in options.weights]
         for each in weights:
             window = each.config.window
@@ -138,7 +140,7 @@ class Scorer:
                     f"and at least {2 * (options.shift + 1)} for shift {options.shift}"
                 )
         self._predictors = [
-            Predictor(each.model().to(place), batch_size, options.precision) for each in weights
+            Predictor(each.model().to(found_device), batch_size, options.precision) for each in weights
         ]
 
     def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:
@@ -210,6 +212,7 @@ def iter_scores(
     fasta : path-like
         Reference genome, plain or bgzip.
     options : ScoringOptions, optional
+        What decides the numbers; by default the scores of the embedded weights.
     regions : path-like, optional
         BED file; only variants that overlap its regions are scored.
     device : str

@@ -31,7 +31,7 @@ _BASES = re.compile(r"[ACGT]+")
 
 @dataclasses.dataclass(frozen=True)
 class VariantWindows:
-    """The windows of a run of variants.
+    """The windows of consecutive variants.
 
     Parameters
     ----------
@@ -94,7 +94,9 @@ def cut_windows(
     Parameters
     ----------
     variants : sequence of Variant, length n
+        Of any contigs, in any order.
     genome : Genome
+        Reference genome.
     max_n_fraction : float
         A variant whose reference or alternative window has a larger fraction of N than this has no
         windows.
@@ -162,8 +164,8 @@ def _cut(
     for row, (contig, reason) in enumerate(zip(contigs, status, strict=True)):
         if reason is Status.OK:
             rows.setdefault(contig, []).append(row)
-    for contig, found in rows.items():
-        windows[found] = encoding.codes(genome.fetch_windows(contig, starts[found], length))
+    for contig, on_contig in rows.items():
+        windows[on_contig] = encoding.codes(genome.fetch_windows(contig, starts[on_contig], length))
     return windows
 
 
@@ -214,7 +216,9 @@ def cut_interval_windows(
     Parameters
     ----------
     intervals : sequence of Interval, length n
+        Of any contigs, in any order.
     genome : Genome
+        Reference genome.
     max_n_fraction : float
         See :func:`cut_windows`.
 
@@ -246,7 +250,9 @@ def stream_windows(
     Parameters
     ----------
     variants : iterable of Variant
+        In the order in which they are read.
     genome : Genome
+        Reference genome.
     max_n_fraction : float
         See :func:`cut_windows`.
     max_mismatch_fraction : float
@@ -281,7 +287,9 @@ def check_beginning(
     Parameters
     ----------
     variants : iterable of Variant
+        In the order in which they are read.
     genome : Genome
+        Reference genome.
     max_mismatch_fraction : float
         See :func:`stream_windows`.
     count : int

@@ -17,7 +17,7 @@ from mifm_kipoi.errors import InputError, OutputError
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside ``path``, renamed to it on success and removed on failure.
 
-    A ``path`` that exists and is no regular file, such as a pipe, is given itself. Folders that do
+    A ``path`` that exists and is not a regular file, such as a pipe, is given itself. Folders that do
     not exist are not made.
 
     Raises

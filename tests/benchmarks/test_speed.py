@@ -26,7 +26,7 @@ def test_mutagenesis_on_the_example(run: Run, root: Path, example: Path, tmp_pat
     arguments = (*files, "--snvs", "1", "--repeats", "1", "--threads", "1", "--out", out)
     done = run("benchmarks.speed.mutagenesis", *arguments, cwd=root)
     figures = json.loads(out.read_text())
-    assert figures["variant_exchanges"] == figures["position_exchanges"] == 3 * 512
+    assert figures["variant_substitutions"] == figures["position_substitutions"] == 3 * 512
     assert figures["variant_largest_difference"] < 2e-5
     assert figures["position_largest_difference"] < 2e-5
     assert f"| {figures['variant_naive_over_variant']} x |" in done.stdout

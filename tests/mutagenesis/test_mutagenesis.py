@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mifm_kipoi.cli import main
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import (
     IntervalFileError,
@@ -27,18 +28,20 @@ from mifm_kipoi.errors import (
     WeightsError,
 )
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.genomics.intervals import Interval
+from mifm_kipoi.genomics.intervals import Interval, read_intervals
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.mutagenesis import plot as mutagenesis_plot
-from mifm_kipoi.mutagenesis import run as mutagenesis_run
+from mifm_kipoi.mutagenesis.files import write, written
 from mifm_kipoi.mutagenesis.mutate import (
+    Batches,
     Effects,
     Score,
-    exchange_logits,
     mean_effect,
     mutate,
     strongest_effect,
+    substitution_logits,
 )
+from mifm_kipoi.mutagenesis.run import MutagenesisResult, MutagenesisRun
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, variant_targets
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFM, MIFMConfig
@@ -46,6 +49,7 @@ from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring.scores import probability, variant_scores
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_windows
+from mifm_kipoi.support.progress import Progress
 from tests.builders import TINY, random_network, write_fasta, write_vcf
 
 TOLERANCE = 1e-5
@@ -164,7 +168,7 @@ class TestEffects:
         np.testing.assert_allclose(found.alt_logit, alt, atol=TOLERANCE, rtol=0)
 
     def test_of_a_whole_window_over_the_contigs_start(self, genome: Genome, network: MIFM) -> None:
-        """Only bases that exist are exchanged."""
+        """Only bases that exist are substituted."""
         (target,) = variant_targets(
             [Variant("1", 231, "v", CONTIGS["1"][230], "N")], genome, Centre.VARIANT, max_n_fraction=1.0
         )
@@ -208,7 +212,7 @@ class TestEffects:
         network = random_network(config, seed)
         windows = np.random.default_rng(seed).integers(0, 5, (count, 64), dtype=np.uint8)
         where = np.random.default_rng(seed + 1).random((count, 64)) < 0.7
-        ref, alt = exchange_logits(Predictor(network), windows, where)
+        ref, alt = substitution_logits(Predictor(network), windows, where)
         predictor = Predictor(network)
         np.testing.assert_allclose(ref, predictor.logits(windows), atol=TOLERANCE, rtol=0)
         chosen = where & (windows != 4)
@@ -223,30 +227,25 @@ class TestEffects:
             expected = network(one_hot).numpy()
         np.testing.assert_allclose(alt[rows, indices, bases], expected, atol=TOLERANCE, rtol=0)
 
-    def test_of_more_windows_and_positions_than_one_batch(
-        self, genome: Genome, network: MIFM, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_of_more_windows_and_positions_than_one_batch(self, genome: Genome, network: MIFM) -> None:
         intervals = [Interval("1", start, start + 3, ".") for start in range(600, 640)]
         for centre in Centre:
             once = list(
                 mutate(interval_targets(intervals, genome, centre), genome, Predictor(network), centre)
             )
             assert [effects.target.number for effects in once] == list(range(1, 41))
-            monkeypatch.setattr("mifm_kipoi.mutagenesis.mutate._WINDOWS", 3)
-            monkeypatch.setattr("mifm_kipoi.mutagenesis.mutate._EXCHANGES_AT_ONCE", 7)
-            again = list(
-                mutate(interval_targets(intervals, genome, centre), genome, Predictor(network), centre)
-            )
+            targets = interval_targets(intervals, genome, centre)
+            again = list(mutate(targets, genome, Predictor(network), centre, batches=Batches(3, 7)))
             for one, other in zip(once, again, strict=True):
                 np.testing.assert_allclose(one.alt_logit, other.alt_logit, atol=TOLERANCE)
-        monkeypatch.setattr("mifm_kipoi.mutagenesis.mutate._POSITIONS", 4)
         (target,) = interval_targets([Interval("1", 600, 610, ".")], genome, Centre.POSITION)
-        parts = list(mutate([target], genome, Predictor(network), Centre.POSITION))
+        batches = Batches(positions=4)
+        parts = list(mutate([target], genome, Predictor(network), Centre.POSITION, batches=batches))
         assert [(part.start, len(part)) for part in parts] == [(600, 4), (604, 4), (608, 2)]
 
     def test_windows_of_another_length(self, network: MIFM) -> None:
         with pytest.raises(ValueError, match=r"windows have shape .*; expected \(n, 512, 4\)"):
-            exchange_logits(Predictor(network), np.zeros((1, 64), np.uint8))
+            substitution_logits(Predictor(network), np.zeros((1, 64), np.uint8))
 
 
 class TestStatuses:
@@ -335,7 +334,7 @@ class TestStatuses:
         assert (target.start, target.end) == (699 - 255, 699 + 257)
 
 
-def test_summaries_of_three_exchanges() -> None:
+def test_summaries_of_three_substitutions() -> None:
     nan = np.nan
     effects = np.array([[nan, 1, -4, 0], [2, 1, nan, 3], [nan] * 4], dtype=np.float32)
     np.testing.assert_array_equal(mean_effect(effects), np.array([-1, 2, nan], dtype=np.float32))
@@ -349,25 +348,21 @@ def bed(tmp_path: Path) -> Path:
     return path
 
 
-def run_bed(fasta: Path, bed: Path, out: Path, centre: str, **options: object) -> list[str]:
-    request = mutagenesis_run.Request(fasta=fasta, bed=bed, output=out, centre=Centre(centre), **options)
-    return mutagenesis_run.run(request)
+def run_bed(fasta: Path, bed: Path, out: Path, centre: str, **options: Any) -> MutagenesisResult:
+    return MutagenesisRun(fasta=fasta, bed=bed, output=out, centre=Centre(centre), **options).run()
 
 
 class TestFiles:
     """What other programs read back."""
 
     @pytest.mark.parametrize("centre", ["variant", "position"])
-    def test_the_table_has_every_exchange_and_every_reason(
+    def test_the_table_has_every_substitution_and_every_reason(
         self, centre: str, tmp_path: Path, fasta: Path, bed: Path, genome: Genome, network: MIFM
     ) -> None:
-        lines = run_bed(fasta, bed, tmp_path / "out.parquet", centre)
-        assert lines == [
-            "4 regions, 32 positions, 84 exchanges",
-            "without a score: 1 contig_not_in_fasta",
-            "without a score: 4 non_acgt_allele",
-            f"in {tmp_path / 'out.parquet'}",
-        ]
+        result = run_bed(fasta, bed, tmp_path / "out.parquet", centre)
+        assert (result.regions, result.positions, result.substitutions) == (4, 32, 84)
+        assert result.status == {"contig_not_in_fasta": 1, "non_acgt_allele": 4}
+        assert result.written == (tmp_path / "out.parquet",)
         table = pq.read_table(tmp_path / "out.parquet")
         frame = table.to_pandas()
         assert len(frame) == 84 + 4 + 1
@@ -393,16 +388,17 @@ class TestFiles:
         lost = frame[frame["status"] == "contig_not_in_fasta"].iloc[0]
         assert (lost["chrom"], lost["start"], lost["end"], lost["region"]) == ("9", 5, 6, 3)
         assert np.isnan(lost["mifm_ref"])
-        made_by = table.schema.metadata
-        assert made_by[b"tensors_sha256"].decode() == load_weights().sha256
-        assert made_by[b"centre"].decode() == centre
+        provenance = table.schema.metadata
+        assert provenance[b"tensors_sha256"].decode() == load_weights().sha256
+        assert provenance[b"centre"].decode() == centre
 
     def test_the_table_has_several_row_groups(
-        self, tmp_path: Path, fasta: Path, bed: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, fasta: Path, bed: Path, genome: Genome, network: MIFM
     ) -> None:
         run_bed(fasta, bed, tmp_path / "whole.parquet", "variant")
-        monkeypatch.setattr("mifm_kipoi.mutagenesis.files._ROWS_OF_GROUP", 20)
-        run_bed(fasta, bed, tmp_path / "parts.parquet", "variant")
+        targets = interval_targets(read_intervals(bed), genome, Centre.VARIANT)
+        with written(tmp_path / "parts.parquet", {}, row_group=20) as sink:
+            write(mutate(targets, genome, Predictor(network), Centre.VARIANT), [sink])
         assert pq.ParquetFile(tmp_path / "parts.parquet").num_row_groups == 3
         parts, whole = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("parts", "whole"))
         pd.testing.assert_frame_equal(parts, whole)
@@ -416,10 +412,8 @@ class TestFiles:
         bed: Path,
         genome: Genome,
         network: MIFM,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr("mifm_kipoi.mutagenesis.mutate._POSITIONS", 7)
-        run_bed(fasta, bed, tmp_path / "out.h5", centre)
+        run_bed(fasta, bed, tmp_path / "out.h5", centre, batches=Batches(positions=7))
         found = interval_effects(("1", 600, 620), genome, network, Centre(centre))
         with h5py.File(tmp_path / "out.h5") as file:
             assert list(file) == ["1", "2", "3", "4"]
@@ -461,9 +455,9 @@ class TestFiles:
         wrong = {"A": "C", "C": "G", "G": "T", "T": "A"}
         records = [("1", pos, wrong[CONTIGS["1"][pos - 1]], CONTIGS["1"][pos - 1]) for pos in range(600, 620)]
         vcf = write_vcf(tmp_path / "wrong.vcf", records)
-        request = mutagenesis_run.Request(fasta=fasta, vcf=vcf, output=tmp_path / "out.h5")
+        run = MutagenesisRun(fasta=fasta, vcf=vcf, output=tmp_path / "out.h5")
         with pytest.raises(ReferenceMismatchError, match="20 of 20 REF alleles differ"):
-            mutagenesis_run.run(request)
+            run.run()
         assert not (tmp_path / "out.h5").exists()
 
     def test_weights_with_another_window_are_refused(self, tmp_path: Path, fasta: Path, bed: Path) -> None:
@@ -471,19 +465,24 @@ class TestFiles:
         with pytest.raises(WeightsError, match="reads windows of 64 bp; expected 512 bp"):
             run_bed(fasta, bed, tmp_path / "out.h5", "variant", weights=tmp_path / "tiny.safetensors")
 
-    def test_a_request_has_one_input(self) -> None:
+    def test_a_run_has_one_input(self) -> None:
         with pytest.raises(ValueError, match="either bed or vcf"):
-            mutagenesis_run.Request(fasta="g.fa", output="o.h5")
+            MutagenesisRun(fasta="g.fa", output="o.h5")
 
 
 class TestProgress:
     """Of the 20 + 10 + 1 + 2 positions of the BED file, that of an unknown contig counts as passed."""
 
-    @pytest.fixture(autouse=True)
-    def _clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A second passes whenever somebody looks."""
-        seconds = itertools.count()
-        monkeypatch.setattr("mifm_kipoi.support.progress.time.monotonic", lambda: next(seconds))
+    @staticmethod
+    def followed(run: MutagenesisRun) -> list[tuple[int, str]]:
+        """Positions and percent that a run has said."""
+        seen: list[tuple[int, str]] = []
+        run.run(lambda positions, fraction: seen.append((positions, f"{fraction:.0%}")))
+        return seen
+
+    def test_of_regions_is_the_share_of_positions(self, tmp_path: Path, fasta: Path, bed: Path) -> None:
+        run = MutagenesisRun(fasta=fasta, bed=bed, output=tmp_path / "out.h5", centre=Centre.POSITION)
+        assert self.followed(run) == [(20, "61%"), (30, "91%"), (30, "94%"), (32, "100%")]
 
     @pytest.mark.parametrize("terminal", [True, False])
     @pytest.mark.parametrize("progress", [True, False, None])
@@ -497,24 +496,17 @@ class TestProgress:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
+        monkeypatch.setattr(Progress, "_INTERVAL", 0)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
-        run_bed(fasta, bed, tmp_path / "out.h5", "position", progress=progress)
-        shown = capsys.readouterr().err
-        if terminal if progress is None else progress:
-            parts = [part.strip() for part in shown.split("\r")]
-            assert parts[1:5] == [
-                "20 positions, 20/s, 61%, 1 s left",
-                "30 positions, 15/s, 91%, 0 s left",
-                "30 positions, 10/s, 94%, 0 s left",
-                "32 positions, 8/s, 100%, 0 s left",
-            ]
-        else:
-            assert shown == ""
+        asked = {True: ["--progress"], False: ["--no-progress"], None: []}[progress]
+        out = tmp_path / "out.h5"
+        assert main(["mutagenesis", str(fasta), "--bed", str(bed), "-o", str(out), *asked]) == 0
+        printed = capsys.readouterr()
+        assert ("32 positions, " in printed.err) == (terminal if progress is None else progress)
+        assert printed.out.splitlines()[-1] == f"written: {out}"
 
     @pytest.mark.parametrize("centre", list(Centre))
-    def test_of_variants_is_the_share_of_records(
-        self, centre: Centre, tmp_path: Path, fasta: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_of_variants_is_the_share_of_records(self, centre: Centre, tmp_path: Path, fasta: Path) -> None:
         """The second record has two ALTs, on two lines; the third is on a contig that there is not."""
         ref = {pos: CONTIGS["1"][pos - 1] for pos in (600, 610, 620)}
         others = {pos: [base for base in "ACGT" if base != ref[pos]] for pos in ref}
@@ -527,17 +519,8 @@ class TestProgress:
         vcf.write_text(
             "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "\n".join(lines) + "\n"
         )
-        request = mutagenesis_run.Request(
-            fasta=fasta, vcf=vcf, output=tmp_path / "out.h5", centre=centre, flank=2, progress=True
-        )
-        mutagenesis_run.run(request)
-        shown = [part.split(",")[::2] for part in capsys.readouterr().err.split("\r")[1:5]]
-        assert shown == [
-            ["5 positions", " 25%"],
-            ["10 positions", " 50%"],
-            ["10 positions", " 75%"],
-            ["15 positions", " 100%"],
-        ]
+        run = MutagenesisRun(fasta=fasta, vcf=vcf, output=tmp_path / "out.h5", centre=centre, flank=2)
+        assert self.followed(run) == [(5, "25%"), (10, "50%"), (10, "75%"), (15, "100%")]
 
 
 def test_the_device_and_the_threads_are_those_asked_for(tmp_path: Path, fasta: Path, bed: Path) -> None:
@@ -569,7 +552,8 @@ class TestTracks:
     ) -> None:
         import pyBigWig
 
-        run_bed(fasta, sorted_bed, tmp_path / "out.h5", "position", bigwig=tmp_path / "out")
+        result = run_bed(fasta, sorted_bed, tmp_path / "out.h5", "position", bigwig=tmp_path / "out")
+        assert {path.name for path in result.written[1:]} == {path.name for path in tmp_path.glob("*.bw")}
         assert sorted(path.name for path in tmp_path.glob("*.bw")) == [
             "out.importance.bw",
             "out.mifm_ref.bw",
@@ -616,18 +600,16 @@ class TestTracks:
             run_bed(fasta, bed, tmp_path / "out.h5", "variant", bigwig=tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["bad.bed"]
 
-    def test_overlapping_regions_of_positions_are_written_once(
-        self, tmp_path: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_overlapping_regions_of_positions_are_written_once(self, tmp_path: Path, fasta: Path) -> None:
         import pyBigWig
 
-        monkeypatch.setattr("mifm_kipoi.mutagenesis.mutate._POSITIONS", 4)
+        batches = Batches(positions=4)
         one, many = tmp_path / "one.bed", tmp_path / "many.bed"
         one.write_text("1\t600\t622\n")
         many.write_text("1\t600\t611\n1\t600\t603\n1\t602\t604\n1\t605\t620\n1\t619\t622\n")
         values = {}
         for bed in (one, many):
-            run_bed(fasta, bed, tmp_path / "out.h5", "position", bigwig=tmp_path / bed.stem)
+            run_bed(fasta, bed, tmp_path / "out.h5", "position", bigwig=tmp_path / bed.stem, batches=batches)
             with pyBigWig.open(str(tmp_path / f"{bed.stem}.mifm_ref.bw")) as file:
                 values[bed] = file.values("1", 590, 640)
         np.testing.assert_allclose(values[many], values[one], atol=TOLERANCE)
@@ -717,7 +699,11 @@ class TestFigures:
     def test_are_written_for_each_region_that_has_scores(
         self, suffix: str, tmp_path: Path, fasta: Path, bed: Path
     ) -> None:
-        run_bed(fasta, bed, tmp_path / "out.h5", "position", plot=tmp_path / f"out.{suffix}")
+        result = run_bed(fasta, bed, tmp_path / "out.h5", "position", plot=tmp_path / f"out.{suffix}")
+        assert [path.name for path in result.written] == [
+            "out.h5",
+            *(f"out.{number}.{suffix}" for number in (1, 2, 4)),
+        ]
         assert sorted(path.name for path in tmp_path.glob(f"*.{suffix}")) == [
             f"out.{number}.{suffix}" for number in (1, 2, 4)
         ]
@@ -725,7 +711,8 @@ class TestFigures:
     def test_of_one_region_has_the_name_itself(self, tmp_path: Path, fasta: Path) -> None:
         one = tmp_path / "one.bed"
         one.write_text("1\t600\t605\nfar\t1\t2\n")
-        run_bed(fasta, one, tmp_path / "out.h5", "variant", plot=tmp_path / "out.png")
+        result = run_bed(fasta, one, tmp_path / "out.h5", "variant", plot=tmp_path / "out.png")
+        assert result.written == (tmp_path / "out.h5", tmp_path / "out.png")
         assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
         assert len(list(tmp_path.glob("*.png"))) == 1
 

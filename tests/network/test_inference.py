@@ -157,7 +157,7 @@ class TestVariantLogits:
 
     @staticmethod
     def pairs(kind: str, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
-        """Coded pairs: exchanges of the variant's base, other changes, shared reference windows."""
+        """Coded pairs: substitutions of the variant's base, other changes, shared reference windows."""
         ref = random_codes(count)
         generator = np.random.default_rng(7)
         if "shared" in kind:

@@ -76,7 +76,7 @@ def test_a_base_outside_the_receptive_field_does_not_matter_and_one_at_its_ends_
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_an_exchange_at_every_position(config: MIFMConfig) -> None:
+def test_an_substitution_at_every_position(config: MIFMConfig) -> None:
     """In double precision, where a change that is missed cannot hide in the rounding."""
     network, windows = network_of(config).double(), random_windows(config, 2).double()
     partial = PartialNetwork(network)
@@ -85,12 +85,12 @@ def test_an_exchange_at_every_position(config: MIFMConfig) -> None:
     for index in range(config.window):
         changed = windows.clone()
         changed[:, index] = bases
-        found = partial.read_out(partial.exchange(levels, index, bases))
+        found = partial.read_out(partial.substitute(levels, index, bases))
         torch.testing.assert_close(found, expected_logits(network, changed), atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_exchanges_at_all_positions_at_once(config: MIFMConfig) -> None:
+def test_substitutions_at_all_positions_at_once(config: MIFMConfig) -> None:
     """In double precision, each window with a base of its own at each position, in any order."""
     network, windows = network_of(config).double(), random_windows(config, 2).double()
     partial = PartialNetwork(network)
@@ -101,15 +101,15 @@ def test_exchanges_at_all_positions_at_once(config: MIFMConfig) -> None:
     bases = torch.eye(config.channels + 1, config.channels, dtype=torch.float64)[indices % 5]
     changed = windows[rows]
     changed[torch.arange(len(rows)), indices] = bases
-    found = partial.read_out(partial.exchange_anywhere(levels, rows, indices, bases))
+    found = partial.read_out(partial.substitute_anywhere(levels, rows, indices, bases))
     torch.testing.assert_close(found, expected_logits(network, changed), atol=1e-10, rtol=0)
     assert all(torch.equal(now, then) for now, then in zip(levels, before, strict=True))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.data())
-def test_exchanges_of_any_windows(data: st.DataObject) -> None:
-    """Several exchanges of one window, none of another, in any order."""
+def test_substitutions_of_any_windows(data: st.DataObject) -> None:
+    """Several substitutions of one window, none of another, in any order."""
     config = TINY
     network, windows = network_of(config), random_windows(config, 5)
     partial = PartialNetwork(network)
@@ -120,7 +120,7 @@ def test_exchanges_of_any_windows(data: st.DataObject) -> None:
     bases = torch.eye(5, 4)[data.draw(st.lists(st.integers(0, 4), min_size=len(rows), max_size=len(rows)))]
     changed = windows[rows].clone()
     changed[:, index] = bases
-    found = partial.read_out(partial.exchange(levels, index, bases, rows))
+    found = partial.read_out(partial.substitute(levels, index, bases, rows))
     torch.testing.assert_close(found, expected_logits(network, changed), atol=TOLERANCE, rtol=0)
     assert all(torch.equal(now, then) for now, then in zip(levels, before, strict=True))
 

@@ -215,7 +215,7 @@ class TestFormats:
         for name in ("a-b", "a_b"):
             save_weights(tmp_path / f"{name}.safetensors", random_network(), {})
         weights = tuple(str(tmp_path / f"{name}.safetensors") for name in ("a-b", "a_b"))
-        with pytest.raises(OptionError, match="not told apart as INFO tags"):
+        with pytest.raises(OptionError, match="not distinguished as INFO tags"):
             small_run(str(vcf), fasta, tmp_path / "x.vcf", scoring.ScoringOptions(weights=weights)).run()
 
 
@@ -561,7 +561,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.json", "out.tsv.partial.json"])
     def test_a_folder_where_a_file_is_to_be(self, tmp_path: Path, vcf: Path, fasta: Path, name: str) -> None:
         (tmp_path / name).mkdir()
-        with pytest.raises(OptionError, match=f"{name} exists and is no regular file"):
+        with pytest.raises(OptionError, match=f"{name} exists and is not a regular file"):
             small_run(str(vcf), fasta, tmp_path / "out.tsv")
 
     def test_a_name_that_is_a_suffix(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
@@ -574,7 +574,7 @@ class TestRefusals:
             small_run(str(tmp_path / "none.vcf"), fasta, tmp_path / "out.tsv", **options).run()
 
     def test_columns_of_one_name(self) -> None:
-        with pytest.raises(OptionError, match="not told apart by their names"):
+        with pytest.raises(OptionError, match="not distinguished by their names"):
             scoring.ScoringOptions(weights=("averaged_x", "x"), reverse_complement=True)
 
     def test_usage_errors_exit_with_2(
@@ -921,7 +921,7 @@ class TestMerge:
     def test_what_is_no_part(self, tmp_path: Path, parts: Path, vcf: Path, fasta: Path) -> None:
         whole = tmp_path / "whole.tsv"
         small_run(str(vcf), fasta, whole).run()
-        with pytest.raises(InputError, match="is no part of a run"):
+        with pytest.raises(InputError, match="is not a part of a run"):
             merge([whole], tmp_path / "out.tsv")
         shutil.copy(parts / "1.tsv", tmp_path / "alone.tsv")
         with pytest.raises(InputError, match=r"alone.tsv has no manifest alone.tsv.json"):

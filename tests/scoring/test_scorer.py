@@ -196,8 +196,8 @@ def test_another_build_ends_the_run(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"weights": ()}, "no weights are named"),
-        ({"weights": ("a", "a")}, "weights a, a are not told apart"),
-        ({"weights": ("x/a.safetensors", "y/a.safetensors")}, "are not told apart by their names"),
+        ({"weights": ("a", "a")}, "weights a, a are not distinguished"),
+        ({"weights": ("x/a.safetensors", "y/a.safetensors")}, "are not distinguished by their names"),
         ({"shift": -1}, "shift is -1; expected 0 to 255"),
         ({"shift": 256}, "shift is 256"),
         ({"max_n_fraction": 1.5}, "max_n_fraction is 1.5; expected a fraction"),

@@ -34,7 +34,7 @@ def find_format(path: Path) -> type[OutputFormat]:
     OptionError
         When it is unknown.
     """
-    for suffix, found in _FORMATS.items():
+    for suffix, form in _FORMATS.items():
         if path.name.endswith(suffix) and path.name != suffix:
-            return found
+            return form
     raise OptionError(f"the name {path.name} ends in no known format; expected one of {', '.join(_FORMATS)}")

@@ -45,7 +45,7 @@ class Vcf(OutputFormat):
         self._score_tags = [info_tag(name).encode() for name in columns]
         self._tags = {*self._score_tags, _STATUS_TAG}
         if len(set(self._score_tags)) < len(columns):
-            raise OptionError(f"the columns {', '.join(columns)} are not told apart as INFO tags")
+            raise OptionError(f"the columns {', '.join(columns)} are not distinguished as INFO tags")
 
     def _head(self, header: Sequence[bytes]) -> bytes:
         """The header of the input with our lines at its end; older definitions of our tags go."""
@@ -160,7 +160,7 @@ def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
 
     try:
         with quiet():
-            found: str = getattr(bcftools, command)(*arguments, catch_stdout=catch_stdout)
+            printed: str = getattr(bcftools, command)(*arguments, catch_stdout=catch_stdout)
     except SamtoolsError as error:
         raise OutputError(f"bcftools {command}: {reason(str(error))}") from error
-    return found
+    return printed
