@@ -85,7 +85,7 @@ def folder(tmp_path: Path, example: Path) -> MakeFolder:
             "fasta": str(example / "genome.fa"),
             "variants": {"example": str(example / "variants.vcf")},
             "output": "out",
-            "shards": 4,
+            "shards": 2,
             "options": {"device": "cpu"},
         }
         path = tmp_path / "run"
@@ -102,7 +102,7 @@ def whole(example: Path) -> pd.DataFrame:
     return score_variants(example / "variants.vcf", example / "genome.fa", device="cpu")
 
 
-def test_two_files_in_four_shards(
+def test_two_files_in_two_shards(
     folder: MakeFolder, example: Path, tmp_path: Path, whole: pd.DataFrame
 ) -> None:
     text = (example / "variants.vcf").read_text().splitlines(keepends=True)
@@ -116,10 +116,10 @@ def test_two_files_in_four_shards(
     assert_same_rows(read_table(out / "20.tsv.gz"), whole[:-20])
     manifest = json.loads((out / "example.tsv.gz.json").read_text())
     assert manifest["records"] == [0, 43]
-    assert [part["name"] for part in manifest["parts"]] == [f"{part}-of-4.tsv.gz" for part in range(1, 5)]
+    assert [part["name"] for part in manifest["parts"]] == [f"{part}-of-2.tsv.gz" for part in (1, 2)]
     names = {f"{name}.tsv.gz{end}" for name in ("example", "20") for end in ("", ".json", ".tbi")}
     assert run.files("*") == names
-    shards = {f"{name}/{part}-of-4" for name in ("example", "20") for part in range(1, 5)}
+    shards = {f"{name}/{part}-of-2" for name in ("example", "20") for part in (1, 2)}
     assert run.files("logs/**/*") == {
         "logs/check.log",
         "logs/merge/20.log",
@@ -135,10 +135,10 @@ def test_two_files_in_four_shards(
     run.config["mifm"] = "another"
     assert "Nothing to be done" in run.snakemake()
     run.config["options"]["max_n_fraction"] = 0.2
-    assert jobs(run.snakemake("--dry-run")) == {"check": 1, "score": 8, "merge": 2, "all": 1}
+    assert jobs(run.snakemake("--dry-run")) == {"check": 1, "score": 4, "merge": 2, "all": 1}
     del run.config["options"]["max_n_fraction"]
     other.write_bytes(gzip.compress("".join(text[:-21]).encode()))
-    assert jobs(run.snakemake("--dry-run")) == {"score": 4, "merge": 1, "all": 1}
+    assert jobs(run.snakemake("--dry-run")) == {"score": 2, "merge": 1, "all": 1}
 
 
 def jobs(said: str) -> dict[str, int]:
@@ -148,20 +148,20 @@ def jobs(said: str) -> dict[str, int]:
 
 
 DYING = """
-import os, signal, sys, time
+import functools, os, signal, sys, time
 from pathlib import Path
-from mifm_kipoi import scoring
 from mifm_kipoi.cli import main
+from mifm_kipoi.scoring import run
 from mifm_kipoi.scoring.journal import Journal
 
 HOW = "{how}"
 FOLDER = Path(__file__).parent
 append, go_on = Journal.append, Journal._go_on
-scoring.CHUNK = 2
+run.ScoringRun = functools.partial(run.ScoringRun, chunk_size=2)
 
 def append_and_die(self, content, records, *counts):
     append(self, content, records, *counts)
-    if self.output.name.startswith("2-of-4") and self.records - self._first >= 5:
+    if self.output.name.startswith("2-of-2") and self.records - self._first >= 5:
         if not (FOLDER / "died").exists():
             (FOLDER / "died").touch()
             if HOW == "sleep":
@@ -178,7 +178,7 @@ sys.exit(main())
 
 
 def dying(folder: Path, how: str) -> str:
-    """A ``mifm`` that ends, or waits for its end, once: amid the 11 records of the second shard."""
+    """A ``mifm`` that ends, or waits for its end, once: amid the 22 records of the second shard."""
     script = folder / "dying.py"
     script.write_text(DYING.format(how=how))
     return shlex.join([sys.executable, str(script)])
@@ -187,8 +187,8 @@ def dying(folder: Path, how: str) -> str:
 def check_that_it_went_on(folder: Path) -> None:
     """The second shard was not begun anew."""
     name, records = (folder / "went_on").read_text().split()
-    assert name == "2-of-4.tsv"
-    assert 5 <= int(records) < 11
+    assert name == "2-of-2.tsv"
+    assert 5 <= int(records) < 22
 
 
 @pytest.mark.slow
@@ -198,9 +198,9 @@ def test_a_killed_shard_goes_on(folder: MakeFolder, tmp_path: Path, whole: pd.Da
     if again == "run again":
         said = run.snakemake("--retries", "0", fails=True)
         assert "Error in rule score" in said
-        assert run.files("shards/example/*.tsv") == {f"shards/example/{part}-of-4.tsv" for part in (1, 3, 4)}
+        assert run.files("shards/example/*.tsv") == {"shards/example/1-of-2.tsv"}
         kept = run.files("shards/example/*.partial*")
-        assert kept == {f"shards/example/2-of-4.tsv.partial{end}" for end in ("", ".json")}
+        assert kept == {f"shards/example/2-of-2.tsv.partial{end}" for end in ("", ".json")}
     run.snakemake()
     check_that_it_went_on(tmp_path)
     assert_same_rows(read_table(run.path / "out" / "example.tsv"), whole)
@@ -256,7 +256,7 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
         shards=3,
         options={
             "max_mismatch_fraction": 0.5,
-            "max_n_fraction": 0.25,
+            "max_unknown_share": 0.25,
             "reverse_complement": True,
             "shift": 2,
             "drop_samples": True,
@@ -266,7 +266,7 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
     )
     said = run.snakemake("--dry-run", "--printshellcmds", "--set-threads", "score=2")
     scoring = (
-        f"--weights embedded '{weights}' --max-mismatch-fraction 0.5 --max-n-fraction 0.25 --shift 2 "
+        f"--weights embedded --weights '{weights}' --max-mismatch-fraction 0.5 --max-n-fraction 0.25 --shift 2 "
         f"--reverse-complement --drop-samples --regions {example / 'intervals.bed'}"
     )
     assert (
@@ -274,6 +274,7 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
         f"--shard 3/3 --resume --threads 2 --no-progress {scoring} --device cuda:1 --batch-size 32 "
         ">> out/logs/score/example/3-of-3.log"
     ) in said
+    assert "options: max_unknown_share is now max_n_fraction" in said
     assert "output: out/example.bcf.csi, out/example.bcf, out/example.bcf.json" in said
     weights.unlink()
     assert str(weights) in run.snakemake("--dry-run", fails=True)
