@@ -280,8 +280,10 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
     assert str(weights) in run.snakemake("--dry-run", fails=True)
 
 
-def test_unsorted_variants_have_no_index(folder: MakeFolder, tmp_path: Path) -> None:
-    vcf = write_vcf(tmp_path / "x.vcf", [("1", pos, "A", "<DEL>") for pos in (900, 700, 800)])
+def test_unsorted_variants_have_no_index(folder: MakeFolder, tmp_path: Path, whole: pd.DataFrame) -> None:
+    scored = whole[whole["status"] == "ok"].sort_values("pos", ascending=False)[:3]
+    rows = list(scored[["chrom", "pos", "ref", "alt"]].itertuples(index=False, name=None))
+    vcf = write_vcf(tmp_path / "x.vcf", rows)
     run = folder(variants={"x": str(vcf)}, shards=1)
     assert "set index: false in the configuration" in run.snakemake("--retries", "0", fails=True)
     run.config["index"] = False
