@@ -266,8 +266,8 @@ def test_the_commands(folder: MakeFolder, example: Path, tmp_path: Path) -> None
     )
     said = run.snakemake("--dry-run", "--printshellcmds", "--set-threads", "score=2")
     scoring = (
-        f"--weights embedded --weights '{weights}' --max-mismatch-fraction 0.5 --max-n-fraction 0.25 --shift 2 "
-        f"--reverse-complement --drop-samples --regions {example / 'intervals.bed'}"
+        f"--weights embedded --weights '{weights}' --max-mismatch-fraction 0.5 --max-n-fraction 0.25 "
+        f"--shift 2 --reverse-complement --drop-samples --regions {example / 'intervals.bed'}"
     )
     assert (
         f"score {example / 'variants.vcf'} {example / 'genome.fa'} --output out/shards/example/3-of-3.bcf "
