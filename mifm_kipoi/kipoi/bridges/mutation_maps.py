@@ -53,6 +53,7 @@ class _SavedWhole:
     Parameters
     ----------
     maps : kipoi_veff.MutationMapPlotter
+        What kipoi_veff made of the windows.
     """
 
     def __init__(self, maps: Any) -> None:

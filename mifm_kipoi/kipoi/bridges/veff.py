@@ -272,7 +272,9 @@ class _Restriction:
     Parameters
     ----------
     regions : Regions
+        Of the restriction BED file, merged.
     genome : Genome
+        For the lengths of contigs: windows are cut at their ends.
     """
 
     def __init__(self, regions: Regions, genome: Genome) -> None:
