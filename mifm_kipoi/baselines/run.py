@@ -149,6 +149,9 @@ class BaselineRun(ModelRun):
         Names and checksums of the variants and the genome (:func:`described_inputs`).
     background : Path, optional
         Moments of the tracks, for a network (:mod:`mifm_kipoi.baselines.networks.background`).
+    chunk_size : int, optional
+        Variants that are scored together, after which a run that is killed can go on; by default that of the
+        baseline.
     compute, threads, max_mismatch_fraction, progress
         See :class:`ModelRun`.
     """
@@ -159,6 +162,7 @@ class BaselineRun(ModelRun):
     output: Path
     inputs: dict[str, Any]
     background: Path | None = None
+    chunk_size: int | None = None
 
     def run_apart(self) -> BaselineResult:
         """Run in a process of its own, so that memory is measured and given back.
@@ -261,7 +265,8 @@ class BaselineRun(ModelRun):
             contextlib.closing(Progress(f"variants of {self.spec.label}", self.progress)) as progress,
         ):
             rows = 0
-            for chunk in read_chunks(file, start=journal.records, chunk_size=baseline.chunk_size):
+            size = self.chunk_size or baseline.chunk_size
+            for chunk in read_chunks(file, start=journal.records, chunk_size=size):
                 scored = baseline.score(chunk.variants, genome)
                 check.add(scored.variants, scored.status)
                 content = form.encode(chunk, scored)

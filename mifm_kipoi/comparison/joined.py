@@ -17,12 +17,16 @@ from mifm_kipoi.support.files import written_whole
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS = 1 << 16
-"""Rows that are joined together."""
+ROWS = 1 << 16
+"""Rows that are joined together by default."""
 
 
 def write_joined(
-    models: Sequence[Model], tables: Sequence[Path], folder: Path, provenance: dict[str, Any]
+    models: Sequence[Model],
+    tables: Sequence[Path],
+    folder: Path,
+    provenance: dict[str, Any],
+    rows: int = ROWS,
 ) -> list[Path]:
     """Write ``scores.parquet`` and ``scores.tsv.gz`` (bgzip): a row for each variant, all models' columns.
 
@@ -36,6 +40,8 @@ def write_joined(
         Where to write.
     provenance : dict of plain JSON types
         Goes into the metadata of the Parquet file.
+    rows : int
+        How many are joined together, which decides the memory.
 
     Returns
     -------
@@ -63,7 +69,7 @@ def write_joined(
         pq.ParquetWriter(new_parquet, schema, compression="zstd") as writer,
     ):
         text.write("\t".join(schema.names) + "\n")  # type: ignore[no-untyped-call]  # Biopython has few types
-        for batches in zip(*(_even_batches(table) for table in tables), strict=True):
+        for batches in zip(*(_even_batches(table, rows) for table in tables), strict=True):
             table = pa.Table.from_batches([_joined(models, tables, batches, schema)])
             writer.write_table(table)
             text.write(_lines(table))  # type: ignore[no-untyped-call]
@@ -94,7 +100,7 @@ def _schema(models: Sequence[Model]) -> pa.Schema:
     return pa.schema(fields.items())
 
 
-def _even_batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _even_batches(path: Path, size: int) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file in batches of the same size, whatever its row groups."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -102,14 +108,14 @@ def _even_batches(path: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         rest: list[Any] = []
         rows = 0
-        for batch in file.iter_batches(_ROWS):
+        for batch in file.iter_batches(size):
             rest.append(batch)
             rows += batch.num_rows
-            while rows >= _ROWS:
+            while rows >= size:
                 whole = pa.Table.from_batches(rest).combine_chunks()
-                yield whole.slice(0, _ROWS).to_batches()[0]
-                rest = whole.slice(_ROWS).to_batches()
-                rows -= _ROWS
+                yield whole.slice(0, size).to_batches()[0]
+                rest = whole.slice(size).to_batches()
+                rows -= size
         if rows:
             yield pa.Table.from_batches(rest).combine_chunks().to_batches()[0]
 

@@ -23,7 +23,6 @@ from mifm_kipoi.baselines.mifm import MIFMBaseline
 from mifm_kipoi.baselines.protocol import ComputeOptions
 from mifm_kipoi.baselines.run import BaselineRun, described_inputs
 from mifm_kipoi.baselines.specs import Spec, parse_specs
-from mifm_kipoi.baselines.tables.looked_up import LookedUp
 from mifm_kipoi.errors import InputError, OptionError, ReferenceMismatchError, WorkerError
 from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.records import ScoredVariants
@@ -67,15 +66,8 @@ def test_every_variant_has_its_row(make: Any, example: Path) -> None:
     assert not list(run.output.parent.glob("*.partial*"))
 
 
-@pytest.fixture
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Notes after every third variant."""
-    monkeypatch.setattr(MIFMBaseline, "chunk_size", 3)
-
-
-@pytest.mark.usefixtures("small_steps")
 def test_goes_on_where_it_ended(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = make()
+    run = make(chunk_size=3)
     run.run()
     whole = run.output.read_bytes()
     run.output.unlink()
@@ -134,7 +126,6 @@ def test_other_variants_are_scored_anew(make: Any, tmp_path: Path, example: Path
     assert len(pd.read_parquet(run.output)) == 1
 
 
-@pytest.mark.usefixtures("small_steps")
 def test_does_not_go_on_with_other_variants(
     make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,12 +138,12 @@ def test_does_not_go_on_with_other_variants(
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "append", ends)
         with pytest.raises(KilledError, match="killed"):
-            make().run()
+            make(chunk_size=3).run()
     other = tmp_path / "other.vcf"
     lines = (example / "variants.vcf").read_text().splitlines(keepends=True)
     other.write_text("".join(lines[:-1]))
     with pytest.raises(InputError, match="of another run: variants"):
-        make(variants=other).run()
+        make(variants=other, chunk_size=3).run()
 
 
 def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: Path) -> None:
@@ -170,11 +161,10 @@ def test_another_genome_build_ends_the_run(make: Any, tmp_path: Path, example: P
 
 
 @pytest.mark.parametrize("chunk_size", [3, 8192])
-def test_a_few_mismatches_are_no_other_build_however_many_are_scored_at_once(
-    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int
+def test_a_few_mismatches_are_no_other_build_however_many_are_scored_together(
+    make: Any, tmp_path: Path, example: Path, chunk_size: int
 ) -> None:
     """6 of 800 differ, 0.75 %, all of them at the beginning."""
-    monkeypatch.setattr(MIFMBaseline, "chunk_size", chunk_size)
     genome = Genome(example / "genome.fa")
     contig = next(iter(genome.contigs))
     other = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -183,7 +173,8 @@ def test_a_few_mismatches_are_no_other_build_however_many_are_scored_at_once(
         (contig, 600 + row, other[base] if row < 6 else base, other[other[base]])
         for row, base in enumerate(bases)
     ]
-    status = make(variants=write_vcf(tmp_path / "few.vcf", records)).run().manifest["status"]
+    few = write_vcf(tmp_path / "few.vcf", records)
+    status = make(variants=few, chunk_size=chunk_size).run().status
     assert status["ref_mismatch"] == 6
     assert status["ok"] > 700
 
@@ -199,7 +190,6 @@ def test_time_is_with_opening(make: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert make().run().manifest["seconds"] >= 0.5
 
 
-@pytest.mark.usefixtures("small_steps")
 def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     score, calls = MIFMBaseline.score, []
 
@@ -211,15 +201,12 @@ def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(MIFMBaseline, "score", fails)
     with pytest.raises(InputError, match=r"a table that is gone.*: the same command goes on with them"):
-        make().run()
+        make(chunk_size=3).run()
 
 
 @pytest.mark.parametrize("chunk_size", [3, 8192])
-def test_a_refused_table_is_refused_again(
-    make: Any, tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch, chunk_size: int
-) -> None:
+def test_a_refused_table_is_refused_again(make: Any, tmp_path: Path, example: Path, chunk_size: int) -> None:
     """What it is judged by is counted from the first variant on, so nothing of it is kept."""
-    monkeypatch.setattr(LookedUp, "chunk_size", chunk_size)
     variants = score_variants(example / "variants.vcf", example / "genome.fa")
     other = variants[["chrom", "pos", "ref", "alt"]].assign(ref="N", alt="N", own=1.0)
     base = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -229,7 +216,7 @@ def test_a_refused_table_is_refused_again(
     other.drop_duplicates(["chrom", "pos"]).to_csv(table, sep="\t", index=False)
     for _ in range(2):
         with pytest.raises(InputError, match="has other alleles than the variants") as refused:
-            make(f"table:{table}:own").run()
+            make(f"table:{table}:own", chunk_size=chunk_size).run()
         assert "are kept" not in str(refused.value)
         assert not list(tmp_path.glob("own.parquet*"))
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from mifm_kipoi.baselines.protocol import Declaration, Evidence, Score
-from mifm_kipoi.comparison import joined as joined_module
 from mifm_kipoi.comparison.joined import write_joined
 from mifm_kipoi.comparison.records import Model
 from mifm_kipoi.errors import InputError
@@ -44,11 +43,10 @@ def write(path: Path, rows: pd.DataFrame, group: int) -> Path:
 
 
 @pytest.mark.parametrize("batch", [1, 7, 256, 5000])
-def test_all_columns_of_all_models(tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joined_module, "_ROWS", batch)
+def test_all_columns_of_all_models(tmp_path: Path, batch: int) -> None:
     one, two = table(1, "x"), table(2, "y", "z")
     paths = [write(tmp_path / "one", one, 100), write(tmp_path / "two", two, 333)]
-    parquet, tsv = write_joined([model("a", "x"), model("b", "y", "z")], paths, tmp_path, {"seed": 1})
+    parquet, tsv = write_joined([model("a", "x"), model("b", "y", "z")], paths, tmp_path, {"seed": 1}, batch)
     expected = one.rename(columns={"x": "a.x", "status": "a.status"})
     for name in ("y", "z", "status"):
         expected[f"b.{name}"] = two[name]
