@@ -107,7 +107,7 @@ def test_only_new_models_are_scored(
     [
         ([], ["sei"], 2, "'sei' in 'sei' is not a kind of model"),
         ([], ["mifm:nothing"], 1, "no weights named 'nothing'"),
-        (["--locus", "here"], ["mifm"], 2, "'here' is no locus"),
+        (["--locus", "here"], ["mifm"], 2, "'here' is not a locus"),
         (["--background", "."], ["mifm"], 2, "none of the models has tracks"),
         (["--background", "."], ["mifm", "kipoi:x"], 2, "has no x.safetensors, the moments of x=kipoi"),
         (["--blocks", "no.bed"], ["mifm"], 1, "no.bed"),
