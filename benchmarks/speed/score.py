@@ -42,6 +42,7 @@ from mifm_kipoi import (
     load_model,
     one_hot,
 )
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.kipoi.sources import GROUP
 
 BATCH = 512
@@ -69,7 +70,7 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
     with tempfile.TemporaryDirectory() as folder:
         all_snvs, one_snv = Path(folder, "all.vcf"), Path(folder, "one.vcf")
         write_vcf(all_snvs, snvs)
-        write_vcf(one_snv, snvs[:1])
+        write_vcf(one_snv, [snvs[windows.status.index(Status.OK)]])
         ways: dict[str, Callable[[], object]] = {
             "loop_part": lambda: [one_at_a_time(variant, genome, network) for variant in part],
             "naive": lambda: measuring.forward(network, ready),

@@ -110,7 +110,7 @@ def test_tensors_of_another_network_are_refused(tmp_path: Path) -> None:
         ("config", "[" * 100_000, "is damaged: maximum recursion depth"),
         ("config", '{"head_channels": 100000000000}', "its tensors do not fit its configuration"),
         ("config", '{"head_channels": 1' + "0" * 30 + "}", "its tensors do not fit its configuration"),
-        ("provenance", "[]", "its provenance is no object"),
+        ("provenance", "[]", "its provenance is not a JSON object"),
     ],
 )
 def test_damaged_metadata(tmp_path: Path, entry: str, text: str, match: str) -> None:
