@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mifm_kipoi.genomics.intervals import read_intervals as read_intervals
     from mifm_kipoi.genomics.variants import Variant as Variant
     from mifm_kipoi.genomics.variants import read_variants as read_variants
+    from mifm_kipoi.mutagenesis.run import MutagenesisResult as MutagenesisResult
+    from mifm_kipoi.mutagenesis.run import MutagenesisRun as MutagenesisRun
     from mifm_kipoi.network.inference import Predictor as Predictor
     from mifm_kipoi.network.inference import logits as logits
     from mifm_kipoi.network.model import MIFM as MIFM
@@ -54,6 +56,8 @@ _EXPORTS = {
     "MIFMError": "errors",
     "MPRAResult": "evaluation.mpra.run",
     "MPRARun": "evaluation.mpra.run",
+    "MutagenesisResult": "mutagenesis.run",
+    "MutagenesisRun": "mutagenesis.run",
     "Predictor": "network.inference",
     "RankingResult": "evaluation.ranking.run",
     "RankingRun": "evaluation.ranking.run",

@@ -17,7 +17,8 @@ SCRIPT = """
 import mifm_kipoi as mifm
 
 def use(
-    scoring: mifm.ScoringRun, comparison: mifm.ComparisonRun, ranking: mifm.RankingRun, mpra: mifm.MPRARun
+    scoring: mifm.ScoringRun, comparison: mifm.ComparisonRun, ranking: mifm.RankingRun, mpra: mifm.MPRARun,
+    mutagenesis: mifm.MutagenesisRun,
 ) -> None:
     for variant in mifm.read_variants("x.vcf"):
         reveal_type(variant)  # Variant
@@ -30,6 +31,7 @@ def use(
     reveal_type(comparison.run())  # ComparisonResult
     reveal_type(ranking.run())  # RankingResult
     reveal_type(mpra.run())  # MPRAResult
+    reveal_type(mutagenesis.run())  # MutagenesisResult
 
 wrong: int = mifm.Variant("1", 1, ".", "A", "C").key  # error: assignment
 mifm.Variant("1", "1", ".", "A", "C")  # error: arg-type
