@@ -1,17 +1,18 @@
-"""The report of the evaluation on saturation mutagenesis: Markdown, HTML and figures."""
+"""The report of an evaluation on saturation mutagenesis: its numbers; the words are in templates."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.evaluation.mpra import plots
-from mifm_kipoi.evaluation.mpra.answer import answer, estimate
 from mifm_kipoi.evaluation.mpra.correlations import BLOCK_BP, FEWEST_POSITIONS
 from mifm_kipoi.evaluation.mpra.elements import Element
 from mifm_kipoi.evaluation.mpra.records import (
@@ -25,21 +26,32 @@ from mifm_kipoi.evaluation.mpra.records import (
 )
 from mifm_kipoi.evaluation.mpra.table import Kind, Measured
 from mifm_kipoi.genomics.contigs import contig_key
-from mifm_kipoi.reports import page
+from mifm_kipoi.reports import page, prose
 from mifm_kipoi.reports.drawing import png
-from mifm_kipoi.reports.page import Block, Picture, Section, Table
+from mifm_kipoi.reports.page import Table
 from mifm_kipoi.statistics.estimates import MIN_CLUSTERS
 
-TITLE = "Scores and the measured effects of single bases in regulatory elements"
+FEWEST_ELEMENTS = 3
+"""Elements below which there is no verdict on a score: intervals of single elements are too narrow."""
 
-_QUESTIONS = {
+_HEADINGS = {
     Question.SIZE: "Size of the measured effect",
     Question.DIRECTION: "Measured effect with its sign",
 }
 
+_REPORT = Path(__file__).with_name("report.md.jinja")
+_ANSWER = Path(__file__).with_name("answer.md.jinja")
+
 
 def write_report(evaluated: Evaluated, folder: Path) -> list[Path]:
     """Write ``report.html``, ``report.md`` and ``figures/*.png``, the same in content.
+
+    Parameters
+    ----------
+    evaluated : Evaluated
+        What was found.
+    folder : Path
+        Must exist.
 
     Returns
     -------
@@ -51,32 +63,80 @@ def write_report(evaluated: Evaluated, folder: Path) -> list[Path]:
     OutputError
         When a file cannot be written.
     """
-    return page.write_page(folder, TITLE, list(_sections(evaluated)))
+    return page.write_page(folder, *prose.rendered(_REPORT, _values(evaluated), _figures(evaluated)))
 
 
-def _sections(evaluated: Evaluated) -> Iterator[Section]:
-    yield Section("The answer", (answer(evaluated.by_element, evaluated.summary), *_caveats(evaluated)))
-    yield _means(evaluated)
-    if evaluated.by_element["held_out"].any():
-        yield _held_out(evaluated)
-    if stratum := _significant(evaluated):
-        text = f"Only effects with a p-value of at most {evaluated.made_by['max_p']:g}, of single exchanges."
-        yield Section("Significant effects", (text, _table(evaluated.summary, Kind.SNV, stratum)))
-    if (evaluated.by_element["rows"][evaluated.by_element["kind"] == Kind.DELETION] > 0).any():
-        text = (
-            "Deletions of one base, apart from exchanges. In VCF they stand at the base before, which is "
-            "what the windows of sequence models are centred on. Attributions are of exchanges alone."
-        )
-        yield Section("Deletions", (text, _table(evaluated.summary, Kind.DELETION, ALL)))
-    yield _elements(evaluated)
-    yield _rows(evaluated)
-    yield _models(evaluated)
-    made_by = {name: value for name, value in evaluated.made_by.items() if name != "declarations"}
-    yield Section("How it was made", (page.settings_table(made_by),))
+def answer(by_element: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """Whether scores correlate with the size of effects more than the distance to the centre does.
+
+    Parameters
+    ----------
+    by_element, summary : pandas.DataFrame
+        From :func:`mifm_kipoi.evaluation.mpra.correlations.correlate` and ``summarise``.
+
+    Returns
+    -------
+    str
+        One paragraph; without a verdict where no score has an interval of the difference over at least
+        :data:`FEWEST_ELEMENTS` elements, and then with what is missing.
+    """
+    chosen = {"kind": Kind.SNV, "stratum": ALL, "question": Question.SIZE}
+    elements, means = _pick(by_element, **chosen), _pick(summary, **chosen, group=ALL)
+    of_models, controls = means[means["label"] != CONTROL], means[means["label"] == CONTROL]
+    enough = (of_models["elements"] >= FEWEST_ELEMENTS) & np.isfinite(of_models["difference_low"])
+    judged, rest = of_models[enough], of_models[~enough]
+    numbers = set(means["elements"])
+    values = {
+        "better": _above_0(judged, "difference"),
+        "judged": list(judged["score"]),
+        "lacking": [f"{name}: {_lacking(elements[elements['score'] == name])}" for name in rest["score"]],
+        "n": numbers.pop() if len(numbers) == 1 else 0,
+        "models": _means(of_models),
+        "controls": _means(controls),
+        "above": _above_0(judged, "spearman"),
+        "given": _above_0(judged, "partial"),
+    }
+    return " ".join(prose.paragraphs(_ANSWER, values))
 
 
-def _significant(evaluated: Evaluated) -> str | None:
-    return next((name for name in evaluated.summary["stratum"].unique() if name != ALL), None)
+def _above_0(rows: pd.DataFrame, measure: str) -> list[str]:
+    """Scores whose interval of a measure is above 0."""
+    return list(rows.loc[rows[f"{measure}_low"] > 0, "score"])
+
+
+def _means(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {"score": row["score"], "elements": row["elements"], "spearman": estimate(row, "spearman")}
+        for row in rows.to_dict("records")
+    ]
+
+
+def _lacking(rows: pd.DataFrame) -> str:
+    """What a score needs for a verdict and does not have; ``rows`` has one for each element."""
+    if not (rows["rows"] + rows["unscored"]).sum():
+        return "no effect of a substitution is evaluated"
+    if not rows["rows"].sum():
+        return "no substitution that is evaluated has the score"
+    long = rows[rows["positions"] >= FEWEST_POSITIONS]
+    if long.empty:
+        return f"no element has {FEWEST_POSITIONS} positions with effects and scores"
+    known = int(long["spearman"].notna().sum())
+    if not known:
+        return "scores, or sizes of effects, are the same throughout each element"
+    if known < FEWEST_ELEMENTS:
+        return f"elements are too few, {known} of at least {FEWEST_ELEMENTS}"
+    return "the distance to the centre has no correlation to compare with"
+
+
+def estimate(row: pd.Series | Mapping[Hashable, Any], name: str) -> str:
+    """A measure of a row with its interval, signs included; empty where it is not known."""
+    value, low, high = (float(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return page.with_interval(_signed, value, low, high)
+
+
+def _signed(value: float) -> str:
+    # Adding 0 takes the sign off what rounds to 0.
+    return f"{round(value, 3) + 0:+.3f}" if np.isfinite(value) else ""
 
 
 def _pick(table: pd.DataFrame, **values: object) -> pd.DataFrame:
@@ -87,77 +147,82 @@ def _pick(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     return table[chosen]
 
 
-def _caveats(evaluated: Evaluated) -> Iterator[str]:
-    if evaluated.unknown is not None:
-        low, middle, high = (page.percent(float(np.quantile(evaluated.unknown, at))) for at in (0, 0.5, 1))
-        yield (
-            "**No genome was given.** Windows held the element alone, its sequence read off the column Ref, "
-            f"and N around it: {middle} % of the 512 bp at the median position, {low} to {high} % over all. "
-            "For this, and only for this, the limit on N in windows was lifted for MIFM. Scores of such "
-            "windows are another thing than those in the genome: with half a window N, they keep a Spearman "
-            "correlation of 0.3 to 0.8 with those of the whole, and MIFM was never shown such windows. "
-            "Models other than MIFM follow their own rule on N."
-        )
-    yield (
-        "An assay measures how an exchange changes expression from a plasmid, in one kind of cell. MIFM was "
-        "trained to tell which variants are causal for traits, in any tissue; its logit rises with that and "
-        "not with expression, so that a correlation with the size of effects is to be expected before one "
-        "with their sign."
-    )
-    overlapping = _overlapping(evaluated.elements)
-    if overlapping:
-        yield (
-            "Elements that overlap are no independent units, and intervals of means too narrow: "
-            f"{overlapping}."
-        )
+def _values(evaluated: Evaluated) -> dict[str, Any]:
+    by_element, summary, made_by = evaluated.by_element, evaluated.summary, evaluated.made_by
+    stratum = next((name for name in summary["stratum"].unique() if name != ALL), None)
+    deleted = (by_element["rows"][by_element["kind"] == Kind.DELETION] > 0).any()
+    n_fractions = evaluated.unknown
+    return {
+        "answer": answer(by_element, summary),
+        "n_percent": None
+        if n_fractions is None
+        else [page.percent(float(np.quantile(n_fractions, at))) for at in (0, 0.5, 1)],
+        "overlapping": list(_overlapping(evaluated.elements)),
+        "means": _table(summary, Kind.SNV, ALL),
+        "questions": [
+            {"name": str(question), "heading": heading}
+            for question, heading in _HEADINGS.items()
+            if len(_pick(by_element, kind=Kind.SNV, stratum=ALL, question=question))
+        ],
+        "block_bp": BLOCK_BP,
+        "min_clusters": MIN_CLUSTERS,
+        "fewest_positions": FEWEST_POSITIONS,
+        "held_out": _held_out(evaluated) if by_element["held_out"].any() else None,
+        "held_out_elements": _held_out_elements(by_element),
+        "significant": _table(summary, Kind.SNV, stratum) if stratum else None,
+        "max_p": f"{made_by['max_p']:g}" if stratum else "",
+        "deletions": _table(summary, Kind.DELETION, ALL) if deleted else None,
+        "profiles": [
+            {
+                "figure": f"element_{number}",
+                "element": element.name,
+                "interval": f"{element.chrom}:{element.start + 1:,}-{element.end:,}",
+                "length": len(element),
+                "evaluated": _evaluated_count(evaluated, element),
+            }
+            for number, element in enumerate(evaluated.elements, start=1)
+        ],
+        "rows": len(evaluated.measurements.rows),
+        "min_barcodes": made_by["min_barcodes"],
+        "statuses": _statuses(evaluated),
+        "models": _models(evaluated),
+        "settings": page.settings_table(
+            {name: value for name, value in made_by.items() if name != "declarations"}
+        ),
+    }
 
 
-def _overlapping(elements: list[Element]) -> str:
-    names: list[str] = []
-    for place, one in enumerate(elements):
-        for other in elements[place + 1 :]:
+def _figures(evaluated: Evaluated) -> prose.Figures:
+    questions = {
+        f"correlations_{question}": functools.partial(_correlations, evaluated, question)
+        for question in _HEADINGS
+    }
+    profiles = {
+        f"element_{number}": functools.partial(_profile, evaluated, element)
+        for number, element in enumerate(evaluated.elements, start=1)
+    }
+    return questions | profiles
+
+
+def _correlations(evaluated: Evaluated, question: Question) -> bytes:
+    chosen = {"kind": Kind.SNV, "stratum": ALL, "question": question}
+    rows, means = _pick(evaluated.by_element, **chosen), _pick(evaluated.summary, **chosen, group=ALL)
+    return png(plots.correlations(rows, means, CONTROL))
+
+
+def _overlapping(elements: list[Element]) -> Iterator[str]:
+    for index, one in enumerate(elements):
+        for other in elements[index + 1 :]:
             same = contig_key(one.chrom) == contig_key(other.chrom)
             if same and one.start < other.end and other.start < one.end:
-                names.append(f"{one.name} and {other.name}")
-    return page.listed(names)
-
-
-def _means(evaluated: Evaluated) -> Section:
-    blocks: list[Block] = [
-        "Means of the correlations within elements, over their exchanges of single bases; each of the n "
-        "elements is one unit, and 95 % intervals are over elements (Student). The distance is minus that "
-        "to the centre of the element: effects tend to be larger near it. The last two columns are the "
-        "correlation given the distance (partial), and the difference to that of the distance. |x| is the "
-        "size of a score with a sign. Intervals are of each score alone, not corrected for their number. "
-        "Pearson's correlation, and all of single elements, are in summary.tsv and elements.tsv.",
-        "Attributions are of windows that stay on the element, and fall with the distance from the centre "
-        "of the window, whatever the sequence: what counts is their correlation given the distance.",
-        _table(evaluated.summary, Kind.SNV, ALL),
-    ]
-    for question, heading in _QUESTIONS.items():
-        chosen = {"kind": Kind.SNV, "stratum": ALL, "question": question}
-        rows = _pick(evaluated.by_element, **chosen)
-        if rows.empty:
-            continue
-        figure = plots.correlations(rows, _pick(evaluated.summary, **chosen, group=ALL), CONTROL)
-        caption = f"{heading}: Spearman's correlation within each element, read as above."
-        if question is Question.SIZE:
-            caption = (
-                f"{heading}: Spearman's correlation within each element, with 95 % intervals by a bootstrap "
-                f"over blocks of {BLOCK_BP} bp, which remain too narrow (there is none with fewer than "
-                f"{MIN_CLUSTERS} blocks; elements of fewer than {FEWEST_POSITIONS} positions are not part of "
-                "the mean). Diamonds are elements on chromosomes that the "
-                "model held out; squares are means over elements. Controls are grey."
-            )
-        blocks.append(Picture(f"correlations_{question}", png(figure), caption))
-    return Section("Correlations", tuple(blocks))
+                yield f"{one.name} and {other.name}"
 
 
 def _table(summary: pd.DataFrame, kind: Kind, stratum: str) -> Table:
     chosen = _pick(summary, kind=kind, stratum=stratum, group=ALL)
     chosen = chosen[chosen["elements"] > 0]
     rows: list[tuple[str, ...]] = []
-    for question, heading in _QUESTIONS.items():
+    for question, heading in _HEADINGS.items():
         part = chosen[chosen["question"] == question]
         if len(part):
             rows.append((heading,))
@@ -173,11 +238,11 @@ def _table(summary: pd.DataFrame, kind: Kind, stratum: str) -> Table:
     return Table(header, tuple(rows))
 
 
-def _held_out(evaluated: Evaluated) -> Section:
+def _held_out(evaluated: Evaluated) -> Table:
     by_element = _pick(evaluated.by_element, kind=Kind.SNV, stratum=ALL)
     chosen = _pick(evaluated.summary, kind=Kind.SNV, stratum=ALL)
     rows: list[tuple[str, ...]] = []
-    for question, heading in _QUESTIONS.items():
+    for question, heading in _HEADINGS.items():
         groups = chosen[(chosen["question"] == question) & (chosen["group"] != ALL)]
         if len(groups):
             rows.append((heading,))
@@ -191,33 +256,30 @@ def _held_out(evaluated: Evaluated) -> Section:
                     row = row[row["spearman"].notna()]
                 cells += [page.count(number), estimate(row.iloc[0], "spearman") if number else ""]
             rows.append(tuple(cells))
-    seen = by_element[by_element["held_out"]].drop_duplicates("element")
-    names = ", ".join(
-        f"{name} ({plots.named(chrom)})" for name, chrom in zip(seen["element"], seen["chrom"], strict=True)
-    )
-    text = (
-        f"Elements, with their chromosomes, that lie where nothing of a model was fitted or chosen: {names}. "
-        "The interval of a single element is over blocks of its positions, and too narrow; that of "
-        "several is over elements."
-    )
-    header = ("score", "held out, n", "Spearman", "others, n", "Spearman")
-    return Section("Held-out chromosomes", (text, Table(header, tuple(rows))))
+    return Table(("score", "held out, n", "Spearman", "others, n", "Spearman"), tuple(rows))
 
 
-def _elements(evaluated: Evaluated) -> Section:
-    text = (
-        "Above, the measured effect of the strongest of the exchanges of each base, red where it raises "
-        "expression and blue where it lowers it. Below, the scores: the mean of the exchanges of a base, or, "
-        "for scores with a sign, the strongest of them, red above 0 and blue below."
-    )
-    pictures = (_profile(evaluated, place) for place in range(len(evaluated.elements)))
-    return Section("Elements", (text, *pictures))
+def _held_out_elements(by_element: pd.DataFrame) -> list[str]:
+    held_out = _pick(by_element, kind=Kind.SNV, stratum=ALL, held_out=True).drop_duplicates("element")
+    return [
+        f"{name} ({plots.named(chrom)})"
+        for name, chrom in zip(held_out["element"], held_out["chrom"], strict=True)
+    ]
 
 
-def _profile(evaluated: Evaluated, place: int) -> Picture:
-    element = evaluated.elements[place]
+def _inside(evaluated: Evaluated, element: Element) -> npt.NDArray[np.bool_]:
+    """The rows of the substitutions of an element."""
     rows = evaluated.measurements.rows
-    inside = ((rows["element"] == element.name) & (rows["kind"] == Kind.SNV)).to_numpy()
+    return ((rows["element"] == element.name) & (rows["kind"] == Kind.SNV)).to_numpy()
+
+
+def _evaluated_count(evaluated: Evaluated, element: Element) -> int:
+    measured = (evaluated.measurements.rows["measured"] == Measured.OK).to_numpy()
+    return int((_inside(evaluated, element) & measured).sum())
+
+
+def _profile(evaluated: Evaluated, element: Element) -> bytes:
+    rows, inside = evaluated.measurements.rows, _inside(evaluated, element)
     positions = np.arange(element.start + 1, element.end + 1)
     effects = rows["coefficient"].where(rows["measured"] == Measured.OK).to_numpy(dtype=float)
 
@@ -232,14 +294,10 @@ def _profile(evaluated: Evaluated, place: int) -> Picture:
         if source.label == CONTROL or shown is None:
             continue
         column, name, signed = shown
-        found = _pick(by_name, score=name).iloc[0]
-        title = f"{source.column(column)}   (Spearman {estimate(found, 'spearman') or 'none'})"
+        row = _pick(by_name, score=name).iloc[0]
+        title = f"{source.column(column)}   (Spearman {estimate(row, 'spearman') or 'none'})"
         panels.append((title, over(source.columns[column], signed), signed))
-    figure = plots.profile(element, positions, panels)
-    where = f"{element.chrom}:{element.start + 1:,}-{element.end:,}"
-    own = int((inside & (rows["measured"] == Measured.OK).to_numpy()).sum())
-    caption = f"**{element.name}**, {where}, {len(element)} bp: {own:,} exchanges that are evaluated."
-    return Picture(f"element_{place + 1}", png(figure, 110), caption)
+    return png(plots.profile(element, positions, panels), 110)
 
 
 def _shown(source: Source) -> tuple[str, str, bool] | None:
@@ -251,22 +309,17 @@ def _shown(source: Source) -> tuple[str, str, bool] | None:
     return next(((name, f"|{source.column(name)}|", True) for name in signed), None)
 
 
-def _rows(evaluated: Evaluated) -> Section:
-    rows = evaluated.measurements.rows
+def _statuses(evaluated: Evaluated) -> Table:
+    measured = Counter(evaluated.measurements.rows["measured"])
     lines: list[tuple[str, ...]] = [("Measured",)]
-    lines += [(str(reason), page.count(number)) for reason, number in Counter(rows["measured"]).most_common()]
+    lines += [(str(reason), page.count(number)) for reason, number in measured.most_common()]
     for source in evaluated.sources:
         lines.append((f"{source.status_column}",))
         lines += [(reason, page.count(number)) for reason, number in Counter(source.status).most_common()]
-    least = evaluated.made_by["min_barcodes"]
-    text = (
-        f"All {len(rows):,} rows of the table are in scores.tsv.gz, with their scores. Evaluated are those "
-        f"that are measured and scored; few_barcodes are effects of fewer than {least} barcodes."
-    )
-    return Section("Rows", (text, Table(("reason", "rows"), tuple(lines))))
+    return Table(("reason", "rows"), tuple(lines))
 
 
-def _models(evaluated: Evaluated) -> Section:
+def _models(evaluated: Evaluated) -> Table:
     lines: list[tuple[str, ...]] = []
     for source in evaluated.sources:
         declared = source.declaration
@@ -284,9 +337,4 @@ def _models(evaluated: Evaluated) -> Section:
                 ("source", declared.citation),
             ]
         lines += [(source.column(score.name), score.meaning) for score in source.scores]
-    text = (
-        "What each model says of itself. The effects measured here trained none of the MIFM weights that "
-        "come with this package. Whether variants of an element are known to a model otherwise, through "
-        "GWAS, fine-mapping or annotations of the same place, is what its leakage says."
-    )
-    return Section("Models", (text, Table(("", ""), tuple(lines), numbers=False)))
+    return Table(("", ""), tuple(lines), numbers=False)

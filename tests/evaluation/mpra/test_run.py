@@ -347,7 +347,7 @@ def test_a_model_without_scores_is_said_to_have_none(tmp_path: Path) -> None:
     mpra_run(tmp_path / "out", path, specs=[NoScores("big", "mifm", "")]).run()
     report = (tmp_path / "out" / "report.md").read_text()
     assert "big.rank is absent; |big.effect| is absent" in report
-    assert "There is no verdict. big.rank: no exchange that is evaluated has the score;" in report
+    assert "There is no verdict. big.rank: no substitution that is evaluated has the score;" in report
     assert re.search(r"\| too_many_n \| 47 \|", report)
 
 
@@ -374,7 +374,9 @@ def test_overlapping_elements_are_named(tmp_path: Path) -> None:
         *all_rows("1", 130, sequence[:12], "behind", deletions=False),
     ]
     mpra_run(tmp_path / "out", write_table(tmp_path / "t.tsv", rows)).run()
-    assert "intervals of means too narrow: left and right." in (tmp_path / "out" / "report.md").read_text()
+    assert (
+        "intervals of means are too narrow: left and right." in (tmp_path / "out" / "report.md").read_text()
+    )
 
 
 def test_what_cannot_be_done(tmp_path: Path) -> None:
@@ -408,7 +410,7 @@ def test_the_command(
     assert "48 rows of 1 elements: 48 few_barcodes" in printed.out
     assert printed.err == ""
     report = (out / "report.md").read_text()
-    assert "There is no verdict. a.mifm_ref: no effect of an exchange is evaluated" in report
+    assert "There is no verdict. a.mifm_ref: no effect of a substitution is evaluated" in report
     assert "No score correlates" not in report
     scores = pd.read_csv(out / "scores.tsv.gz", sep="\t")
     assert scores["a.mifm_ref"].notna().sum() == 47

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mifm_kipoi.evaluation.mpra.answer import answer
 from mifm_kipoi.evaluation.mpra.correlations import MEASURES, summarise
+from mifm_kipoi.evaluation.mpra.report import answer
 
 Cell = tuple[int, float, float]
 """Positions, Spearman's correlation, and its difference to that of the distance."""
 
 
 def said(scores: dict[str, Sequence[Cell]], unscored: int = 0) -> str:
-    """The answer to a table with one cell for each score and element, exchanges at three a position."""
+    """The answer to a table with one cell for each score and element, substitutions at three a position."""
     rows = [
         {
             "element": f"E{number}", "kind": "snv", "stratum": "all", "question": "size",
@@ -69,8 +69,8 @@ def test_a_single_element_has_no_verdict() -> None:
 @pytest.mark.parametrize(
     ("cells", "unscored", "reason"),
     [
-        ([ABSENT] * 4, 0, "no effect of an exchange is evaluated"),
-        ([ABSENT] * 4, 30, "no exchange that is evaluated has the score"),
+        ([ABSENT] * 4, 0, "no effect of a substitution is evaluated"),
+        ([ABSENT] * 4, 30, "no substitution that is evaluated has the score"),
         ([(9, 0.2, 0.1)] * 4, 0, "no element has 10 positions with effects and scores"),
         ([(30, np.nan, np.nan)] * 4, 0, "scores, or sizes of effects, are the same throughout each element"),
         ([(30, 0.1, np.nan)] * 4, 0, "the distance to the centre has no correlation to compare with"),
