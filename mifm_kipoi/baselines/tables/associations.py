@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp
-from mifm_kipoi.baselines.tables.places import Place, Places, find_place, one_column
+from mifm_kipoi.baselines.tables.variant_columns import (
+    TableVariants,
+    VariantColumns,
+    find_variant_columns,
+    one_column,
+)
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, VariantRows, largest, numbered
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
@@ -55,7 +59,7 @@ class _Statistics:
     """The columns of a table of associations; empty where there is none."""
 
     table: TableFile
-    place: Place
+    variant_columns: VariantColumns
     fields: dict[str, str]
     blocks: tuple[str, ...]
     test: str
@@ -75,11 +79,11 @@ class _Statistics:
         block = columns_named(table.columns, BLOCK)[:1]
         dividing = [name for aliases in (STUDY, SIGNAL) for name in columns_named(table.columns, aliases)]
         blocks = (*block, *dividing) if block else ()
-        return cls(table, find_place(table), fields, blocks, _test_column(table))
+        return cls(table, find_variant_columns(table), fields, blocks, _test_column(table))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        wanted = (*self.place.columns, *self.fields.values(), *self.blocks, self.test)
+        wanted = (*self.variant_columns.columns, *self.fields.values(), *self.blocks, self.test)
         return tuple(dict.fromkeys(filter(None, wanted)))
 
     @property
@@ -87,11 +91,11 @@ class _Statistics:
         """Which rows count, in words for the formula."""
         return f"; only rows with {self.test} {ADDITIVE}" if self.test else ""
 
-    def places(self, batch: Batch) -> Places:
+    def variants(self, batch: Batch) -> TableVariants:
         """Where the rows lie that count; the others lie nowhere."""
         import pyarrow.compute as pc
 
-        found = self.place.rows(batch)
+        found = self.variant_columns.rows(batch)
         if not self.test:
             return found
         counts = pc.equal(batch.text(self.test), ADDITIVE).to_numpy(zero_copy_only=False)
@@ -125,18 +129,17 @@ class _Statistics:
 def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
     """``pvalue:FILE``: p-values of summary statistics.
 
-    Columns are found by :data:`mifm_kipoi.genomics.columns.ALIASES`, places by
-    :func:`mifm_kipoi.baselines.tables.places.find_place`. Of several rows of a variant the lowest p-value
-    counts;
-    those of CAUSALdb2 are marginal, in secondary signals too. Where a column :data:`TEST` has several values
-    only rows with :data:`ADDITIVE` count. The table takes 32 bytes of memory for each of its variants, a few
-    times that while it is read.
+    Columns are found by :data:`mifm_kipoi.genomics.columns.ALIASES`, those of the variants by
+    :func:`mifm_kipoi.baselines.tables.variant_columns.find_variant_columns`. Of several rows of a variant the
+    lowest p-value counts; those of CAUSALdb2 are marginal, in secondary signals too. Where a column
+    :data:`TEST` has several values only rows with :data:`ADDITIVE` count. The table takes 32 bytes of memory
+    for each of its variants, a few times that while it is read.
 
     Raises
     ------
     InputError
-        When the table cannot be read, has no p-values, or one that is no number from 0 to 1, or has rows of
-        several tests and none is :data:`ADDITIVE`.
+        When the table cannot be read, has no p-values, or one that is not a number from 0 to 1, or has rows
+        of several tests and none is :data:`ADDITIVE`.
     """
     path = Path(argument)
     statistics = _Statistics.of(path)
@@ -145,9 +148,9 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
             f"{path} has no column of p-values: its columns are {', '.join(statistics.table.columns)}; "
             f"expected one of {', '.join((*ALIASES['p_value'], *ALIASES['neg_log_10_p_value']))}"
         )
-    builder = RowsBuilder(2, statistics.place.ordered, keep_largest=True)
+    builder = RowsBuilder(2, statistics.variant_columns.ordered, keep_largest=True)
     for batch in statistics.table.batches(statistics.columns):
-        builder.add(statistics.places(batch), _p_value_scores(statistics, batch))
+        builder.add(statistics.variants(batch), _p_value_scores(statistics, batch))
     return LookedUp(
         path,
         builder.done(),
@@ -164,7 +167,7 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
                 ),
                 Score("one_minus_p", "1 - p", ranks=False, evidence=Evidence.ASSOCIATION),
             ),
-            alleles=ORDERED if statistics.place.ordered else UNORDERED,
+            alleles=ORDERED if statistics.variant_columns.ordered else UNORDERED,
             formula="-log10(p); of several rows of a variant (traits, studies, blocks) the lowest p"
             + statistics.chosen,
             citation="none: summary statistics of the user",
@@ -183,8 +186,8 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
     signal, where these are known.
 
     With a column of :data:`BLOCK` there are posteriors too: of one causal variant in a block, which is made
-    of that column, the contig and all columns of :data:`STUDY` and :data:`SIGNAL`. They are shares of the
-    rows that the table has of the block, each pair of alleles once.
+    of that column, the contig and all columns of :data:`STUDY` and :data:`SIGNAL`. They are
+    fractions of the sum over the rows that the table has of the block, each pair of alleles once.
 
     Where a column :data:`TEST` has several values only rows with :data:`ADDITIVE` count. The table takes 32
     bytes of memory a row, several times that while it is read.
@@ -205,11 +208,11 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
             "and one of standard_error and both maf and n. Where all variants have the same sample size, add "
             "a column n"
         )
-    builder = RowsBuilder(2, statistics.place.ordered)
+    builder = RowsBuilder(2, statistics.variant_columns.ordered)
     blocks: dict[str, int] = {}
     for batch in statistics.table.batches(statistics.columns):
         values = np.column_stack([_log_abf(statistics, batch), _blocks(statistics, batch, blocks)])
-        builder.add(statistics.places(batch), values)
+        builder.add(statistics.variants(batch), values)
     rows = _with_posteriors(builder.done(), blocked=bool(statistics.blocks))
     scores = [
         Score(
@@ -235,7 +238,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
         Declaration(
             name=f"Bayes factors of {path.name}",
             scores=tuple(scores),
-            alleles=ORDERED if statistics.place.ordered else UNORDERED,
+            alleles=ORDERED if statistics.variant_columns.ordered else UNORDERED,
             formula=(
                 "-1/2 log(1 + W/V) + 1/2 z^2 W / (V + W); of several rows of a variant (traits, studies, "
                 f"blocks) the largest{statistics.chosen}"
@@ -320,10 +323,8 @@ def _blocks(statistics: _Statistics, batch: Batch, known: dict[str, int]) -> Val
         return np.full(len(batch), np.nan)
     parts = [batch.text(name) for name in statistics.blocks]
     names = pc.binary_join_element_wise(*parts, "\t")
-    missing = np.any(
-        [pc.is_in(part, pa.array(("", "NA", "."))).to_numpy(zero_copy_only=False) for part in parts], axis=0
-    )
-    return np.where(missing, np.nan, numbered(names, known).astype(np.float64))
+    complete = np.all([batch.known(name) for name in statistics.blocks], axis=0)
+    return np.where(~complete, np.nan, numbered(names, known).astype(np.float64))
 
 
 def _with_posteriors(rows: VariantRows, blocked: bool) -> VariantRows:
@@ -332,13 +333,13 @@ def _with_posteriors(rows: VariantRows, blocked: bool) -> VariantRows:
     if not blocked:
         return dataclasses.replace(rows, values=log_abf[:, np.newaxis])
     used = np.flatnonzero(~np.isnan(log_abf) & ~np.isnan(block))
-    contig = rows.place >> 32
+    contig = rows.locus >> 32
     # Blocks one after the other, and in them pairs of alleles, the larger Bayes factor first.
-    keys = (-log_abf, rows.second, rows.first, rows.place, block, contig)
+    keys = (-log_abf, rows.second, rows.first, rows.locus, block, contig)
     used = used[np.lexsort([key[used] for key in keys])]
     new_block = _changes(block[used], contig[used])
     # A pair of alleles that a block has twice counts once.
-    counted = _changes(block[used], rows.place[used], rows.first[used], rows.second[used])
+    counted = _changes(block[used], rows.locus[used], rows.first[used], rows.second[used])
     number = np.cumsum(new_block) - 1
     highest = np.maximum.reduceat(log_abf[used], np.flatnonzero(new_block)) if used.size else np.empty(0)
     fraction = np.exp(log_abf[used] - highest[number])

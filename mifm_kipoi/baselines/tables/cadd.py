@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
-from mifm_kipoi.baselines.tables.columns import checksums_of_indexed
 from mifm_kipoi.baselines.tables.looked_up import LookedUp
-from mifm_kipoi.baselines.tables.places import find_place
-from mifm_kipoi.baselines.tables.tabix import IndexedRows, find_index
+from mifm_kipoi.baselines.tables.tabix import IndexedRows, checksums_of_indexed, find_index
+from mifm_kipoi.baselines.tables.variant_columns import find_variant_columns
 from mifm_kipoi.baselines.tables.variant_rows import agreed
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.tables import TableFile
@@ -24,7 +23,7 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
     Raises
     ------
     InputError
-        When the file is none of CADD, cannot be read, or has no index.
+        When the file is not one of CADD, cannot be read, or has no index.
     """
     path = Path(argument)
     table = TableFile.of(path)
@@ -42,7 +41,11 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
             f"with: tabix -s1 -b2 -e2 {path.name}"
         )
     source = IndexedRows(
-        table, index, find_place(table), (columns["RawScore"], columns["PHRED"]), either_strand=False
+        table,
+        index,
+        find_variant_columns(table),
+        (columns["RawScore"], columns["PHRED"]),
+        either_strand=False,
     )
     return LookedUp(
         path,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Score, evidence_of_column
-from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp, Source, content_of
-from mifm_kipoi.baselines.tables.places import find_place
-from mifm_kipoi.baselines.tables.tabix import IndexedRows, find_index
+from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp, Source
+from mifm_kipoi.baselines.tables.tabix import IndexedRows, checksums_of_indexed, find_index
+from mifm_kipoi.baselines.tables.variant_columns import find_variant_columns
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, agreed
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.tables import TableFile
@@ -24,13 +24,11 @@ RESERVED = (*VARIANT_COLUMNS, "status")
 def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
     """``table:FILE:COLUMN``: the numbers of a column, as they stand.
 
-    FILE is text with tabs or commas between fields, plain or gzipped, or Parquet, with a header; lines before
-    it may begin with ``##``. Its rows lie where :func:`mifm_kipoi.baselines.tables.places.find_place` says;
-    those
-    without a contig or a position are passed over. Contigs may differ by ``chr``, and 23 is X, 24 is Y, as
-    PLINK writes them (:func:`mifm_kipoi.baselines.tables.variant_rows.table_contig`). What
-    :data:`mifm_kipoi.genomics.tables.MISSING` lists is no value. Rows of the same variant must have the
-    same value, where they have one.
+    FILE is a table as :mod:`mifm_kipoi.genomics.tables` reads it. The variants of its rows are found by
+    :func:`mifm_kipoi.baselines.tables.variant_columns.find_variant_columns`; rows without a contig or a
+    position are passed over. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`, with PLINK's
+    numbers: 23 is X, 24 is Y. What :data:`mifm_kipoi.genomics.tables.MISSING` lists is not a value. Rows of
+    the same variant must have the same value, where they have one.
 
     A table that is compressed with bgzip and has an index of tabix beside it is read by region, in constant
     memory. Any other is read once, and takes 24 bytes of memory a row (twice that while it is read) and
@@ -42,8 +40,8 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
         When the argument has not both parts, or COLUMN is one of :data:`RESERVED` or has tabs, line ends or
         other control characters.
     InputError
-        When the table cannot be read, has no such column, or holds there something that is no finite number.
-        What is read by region is checked when it is.
+        When the table cannot be read, has no such column, or holds something there other than a finite
+        number. What is read by region is checked when it is.
     """
     name, _, column = argument.rpartition(":")
     if not name or not column:
@@ -62,16 +60,16 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
     table = TableFile.of(path)
     if column not in table.columns:
         raise InputError(f"{path} has no column {column!r}; it has {', '.join(table.columns)}")
-    place = find_place(table)
+    variant_columns = find_variant_columns(table)
     index = find_index(path)
     source: Source
-    if index is not None and not place.name:
-        source = IndexedRows(table, index, place, (column,))
+    if index is not None and not variant_columns.name:
+        source = IndexedRows(table, index, variant_columns, (column,))
         provenance = checksums_of_indexed(path, index)
     else:
-        builder = RowsBuilder(1, place.ordered)
-        for batch in table.batches((*place.columns, *({column} - set(place.columns)))):
-            builder.add(place.rows(batch), batch.finite(column)[:, np.newaxis])
+        builder = RowsBuilder(1, variant_columns.ordered)
+        for batch in table.batches((*variant_columns.columns, *({column} - set(variant_columns.columns)))):
+            builder.add(variant_columns.rows(batch), batch.finite(column)[:, np.newaxis])
         source = builder.done()
         provenance = {"file": path.name, "sha256": sha256_of(path)}
     return LookedUp(
@@ -87,15 +85,10 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
                     evidence=evidence_of_column(column),
                 ),
             ),
-            alleles=ORDERED if place.ordered else UNORDERED,
+            alleles=ORDERED if variant_columns.ordered else UNORDERED,
             formula="the value of the table's row; rows of one variant agree",
             citation="none: a table of the user",
             provenance={**provenance, "column": column},
             leakage="not known of a table of the user",
         ),
     )
-
-
-def checksums_of_indexed(path: Path, index: Path) -> dict[str, str | int]:
-    """What identifies a file and its index: names, sizes and checksums."""
-    return {"file": path.name, **content_of(path), "index_sha256": sha256_of(index)}

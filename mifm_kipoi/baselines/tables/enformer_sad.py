@@ -14,8 +14,15 @@ import numpy.typing as npt
 
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp, content_of
-from mifm_kipoi.baselines.tables.places import Places
-from mifm_kipoi.baselines.tables.variant_rows import Combine, Found, RowsBuilder, Values, agreed, table_contig
+from mifm_kipoi.baselines.tables.variant_columns import TableVariants
+from mifm_kipoi.baselines.tables.variant_rows import (
+    Combine,
+    Lookup,
+    RowsBuilder,
+    Values,
+    agreed,
+    contig_key_of_table,
+)
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.variants import Variant
 
@@ -50,12 +57,12 @@ def open_enformer_sad(argument: str, compute: ComputeOptions) -> LookedUp:  # no
     """
     path = Path(argument)
     inside = path.iterdir() if path.is_dir() else (path,)
-    paths = sorted(found for found in inside if found == path or found.suffix in _SUFFIXES)
+    paths = sorted(file for file in inside if file == path or file.suffix in _SUFFIXES)
     if not paths:
         raise InputError(
             f"there is no file that ends in {' or '.join(_SUFFIXES)} in {path}; expected Enformer's SAD files"
         )
-    files = [_SADFile.of(found) for found in paths]
+    files = [_SADFile.of(file) for file in paths]
     other = next((file for file in files if file.tracks_sha256 != files[0].tracks_sha256), None)
     if other is not None:
         raise InputError(
@@ -113,7 +120,7 @@ class _SADFile:
             order = np.lexsort((pos, contig))
             return cls(
                 path,
-                tuple(table_contig(name.decode()) for name in names),
+                tuple(contig_key_of_table(name.decode()) for name in names),
                 contig[order].astype(np.int32),
                 pos[order],
                 order,
@@ -132,8 +139,8 @@ class _SADFile:
             found += [self.row[low:high] for low, high in zip(first, behind, strict=True) if low < high]
         return np.sort(np.concatenate(found))
 
-    def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[Places, Values]]:
-        """Places of rows, which ascend, and the largest absolute effect of each, (n, 1)."""
+    def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[TableVariants, Values]]:
+        """Variants of rows, which ascend, and the largest absolute effect of each, (n, 1)."""
         import pyarrow as pa
 
         most = max(_MOST_BYTES // (2 * self.tracks), 1)
@@ -146,8 +153,8 @@ class _SADFile:
                     for name in ("chr", "ref", "alt")
                 )
                 pos = file["pos"][first : run[-1] + 1][inside].astype(np.int64)
-                places = Places(chrom, pos, ref, alt, np.ones(len(run), dtype=bool))
-                yield places, np.where(np.isfinite(effects), effects, np.nan)[:, np.newaxis]
+                variants = TableVariants(chrom, pos, ref, alt, np.ones(len(run), dtype=bool))
+                yield variants, np.where(np.isfinite(effects), effects, np.nan)[:, np.newaxis]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,14 +163,14 @@ class _SADFiles:
 
     files: Sequence[_SADFile]
 
-    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Found:
+    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Lookup:
         wanted: dict[str, set[int]] = {}
         for variant in variants:
-            wanted.setdefault(table_contig(variant.chrom), set()).add(variant.pos)
+            wanted.setdefault(contig_key_of_table(variant.chrom), set()).add(variant.pos)
         builder = RowsBuilder(1, ordered=False)
         for file in self.files:
-            for places, values in file.read(file.rows(wanted)):
-                builder.add(places, values)
+            for rows, values in file.read(file.rows(wanted)):
+                builder.add(rows, values)
         return builder.done().look_up(variants, combine)
 
 

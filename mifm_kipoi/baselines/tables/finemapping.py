@@ -8,7 +8,7 @@ import numpy as np
 
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp
-from mifm_kipoi.baselines.tables.places import Place
+from mifm_kipoi.baselines.tables.variant_columns import VariantColumns
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, Values, largest
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.tables import Batch, TableFile
@@ -20,7 +20,7 @@ TOOLS = ("abf", "finemap", "paintor", "caviarbf", "susie", "polyfun_finemap", "p
 FAILED = -1.0
 """What stands there where a tool failed."""
 
-_PLACE = Place(ordered=False, chrom="chr", pos="bp", first="ea", second="nea")
+_VARIANT_COLUMNS = VariantColumns(ordered=False, chrom="chr", pos="bp", first="ea", second="nea")
 _ROUNDING = 1e-6
 """By so much a PIP may be above one."""
 
@@ -36,22 +36,22 @@ def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
     Raises
     ------
     InputError
-        When the table cannot be read, lacks a column, or has a PIP that is no probability and not -1.
+        When the table cannot be read, lacks a column, or has a PIP that is neither a probability nor -1.
     """
     name, _, last = argument.rpartition(":")
     path, tools = (Path(name), (last,)) if name and last in TOOLS else (Path(argument), TOOLS)
     if name and tools == TOOLS and Path(name).is_file() and not path.exists():
         raise InputError(f"CAUSALdb2 has no PIPs of {last!r}; expected one of {', '.join(TOOLS)}")
     table = TableFile.of(path)
-    missing = [column for column in (*_PLACE.columns, *tools) if column not in table.columns]
+    missing = [column for column in (*_VARIANT_COLUMNS.columns, *tools) if column not in table.columns]
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. Expected the "
             "table of CAUSALdb2, credible_set.txt.gz"
         )
     builder = RowsBuilder(len(tools), ordered=False, keep_largest=True)
-    for batch in table.batches((*_PLACE.columns, *tools)):
-        builder.add(_PLACE.rows(batch), np.column_stack([_pips(batch, tool) for tool in tools]))
+    for batch in table.batches((*_VARIANT_COLUMNS.columns, *tools)):
+        builder.add(_VARIANT_COLUMNS.rows(batch), np.column_stack([_pips(batch, tool) for tool in tools]))
     return LookedUp(
         path,
         builder.done(),

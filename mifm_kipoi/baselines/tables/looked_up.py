@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from mifm_kipoi.baselines.protocol import Declaration
-from mifm_kipoi.baselines.tables.variant_rows import Combine, Found, Site
+from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, Site
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome
@@ -20,8 +20,8 @@ from mifm_kipoi.support.files import sha256_of
 FEW_STRANGERS = 5
 """Positions at which a table may contradict the variants, however few are compared."""
 
-MAX_STRANGE_SHARE = 0.25
-"""Share of the compared positions at which a table may contradict the variants. With another genome build
+MAX_STRANGE_FRACTION = 0.25
+"""Fraction of the compared positions at which a table may contradict the variants. With another genome build
 half or more have another reference base, or another pair of alleles; where builds agree, next to none."""
 
 ENOUGH_SITES = 200
@@ -39,7 +39,7 @@ ORDERED = "reference to alternative allele, SNVs on either strand; A/T and C/G o
 class Source(Protocol):
     """Where variants are looked up."""
 
-    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Found:
+    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Lookup:
         """Find variants; several rows of one are made one by ``combine``."""
 
 
@@ -77,12 +77,12 @@ class LookedUp:
         InputError
             When the file cannot be read, or has other reference bases than the variants, or other pairs of
             alleles where these have no order, at more than :data:`FEW_STRANGERS` of their positions and more
-            than :data:`MAX_STRANGE_SHARE` of those compared so far.
+            than :data:`MAX_STRANGE_FRACTION` of those compared so far.
         """
-        found = self._source.look_up(variants, self._combine)
-        self._build.add(found.sites)
-        columns = dict(zip(self._declaration.columns, found.values.T, strict=True))
-        return ScoredVariants(variants, found.status, columns)
+        lookup = self._source.look_up(variants, self._combine)
+        self._build.add(lookup.sites)
+        columns = dict(zip(self._declaration.columns, lookup.values.T, strict=True))
+        return ScoredVariants(variants, lookup.status, columns)
 
 
 class _Comparison(NamedTuple):
@@ -124,19 +124,19 @@ class _BuildCheck:
         if self._last is not None and self._before.compared < ENOUGH_SITES:
             self._judge(self._before.plus(self._last))
 
-    def _judge(self, found: _Comparison) -> None:
-        if found.strange <= max(FEW_STRANGERS, MAX_STRANGE_SHARE * found.compared):
+    def _judge(self, comparison: _Comparison) -> None:
+        if comparison.strange <= max(FEW_STRANGERS, MAX_STRANGE_FRACTION * comparison.compared):
             return
         examples = "; ".join(
             f"{site.variant.chrom}:{site.variant.pos} has {site.own} in the variants and {site.other} in the "
             "table"
-            for site in found.examples
+            for site in comparison.examples
         )
         raise InputError(
-            f"{self._path} has other alleles than the variants at {found.strange} of the {found.compared} "
-            f"positions at which they were compared so far: {examples}. The table is most likely of another "
-            "genome build than the variants, or its alleles are others, or exchanged. Use a table of the "
-            "variants' build and alleles"
+            f"{self._path} has other alleles than the variants at {comparison.strange} of the "
+            f"{comparison.compared} positions at which they were compared so far: {examples}. The table is "
+            "most likely of another genome build than the variants, or its alleles are others, or swapped. "
+            "Use a table of the variants' build and alleles"
         )
 
 
@@ -157,8 +157,8 @@ def content_of(path: Path) -> dict[str, str | int]:
         When the file cannot be read.
     """
     try:
-        about = path.stat()
-        if about.st_size <= _WHOLE_BYTES:
+        status = path.stat()
+        if status.st_size <= _WHOLE_BYTES:
             return {"sha256": sha256_of(path)}
         with path.open("rb") as file:
             ends = hashlib.sha256(file.read(_END_BYTES))
@@ -166,4 +166,4 @@ def content_of(path: Path) -> dict[str, str | int]:
             ends.update(file.read())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    return {"bytes": about.st_size, "modified_ns": about.st_mtime_ns, "ends_sha256": ends.hexdigest()}
+    return {"bytes": status.st_size, "modified_ns": status.st_mtime_ns, "ends_sha256": ends.hexdigest()}

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mifm_kipoi.baselines.tables.places import Place
-from mifm_kipoi.baselines.tables.variant_rows import Combine, Found, RowsBuilder, table_contig
+from mifm_kipoi.baselines.tables.looked_up import content_of
+from mifm_kipoi.baselines.tables.variant_columns import VariantColumns
+from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, RowsBuilder, contig_key_of_table
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.htslib import quiet
 from mifm_kipoi.genomics.tables import Batch, TableFile, is_bgzip
 from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.support.files import sha256_of
 
 _NEAR = 500
 """Variants at most so many bases apart are read in one region: about what one compressed block of a table of
@@ -46,6 +48,11 @@ def find_index(path: Path) -> Path | None:
     return index
 
 
+def checksums_of_indexed(path: Path, index: Path) -> dict[str, str | int]:
+    """What identifies a file and its index: names, sizes and checksums."""
+    return {"file": path.name, **content_of(path), "index_sha256": sha256_of(index)}
+
+
 @dataclasses.dataclass(frozen=True)
 class IndexedRows:
     """Rows of an indexed table.
@@ -54,7 +61,7 @@ class IndexedRows:
     ----------
     table : TableFile
     index : Path
-    place : Place
+    variant_columns : VariantColumns
         With columns for chrom, pos and alleles.
     columns : tuple of str
         Columns of numbers.
@@ -64,11 +71,11 @@ class IndexedRows:
 
     table: TableFile
     index: Path
-    place: Place
+    variant_columns: VariantColumns
     columns: tuple[str, ...]
     either_strand: bool = True
 
-    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Found:
+    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Lookup:
         """Look variants up as ``VariantRows.look_up`` does; missing contigs hold no rows.
 
         Raises
@@ -78,14 +85,14 @@ class IndexedRows:
         """
         import pyarrow as pa
 
-        wanted = (*self.place.columns, *self.columns)
+        wanted = (*self.variant_columns.columns, *self.columns)
         fetched = list(self._rows(variants, wanted))
-        builder = RowsBuilder(len(self.columns), self.place.ordered, self.either_strand)
+        builder = RowsBuilder(len(self.columns), self.variant_columns.ordered, self.either_strand)
         if fetched:
             fields = [pa.array(field) for field in zip(*fetched, strict=True)]
             batch = Batch(self.table, pa.RecordBatch.from_arrays(fields, wanted), None)
             values = np.column_stack([batch.finite(name) for name in self.columns])
-            builder.add(self.place.rows(batch), values)
+            builder.add(self.variant_columns.rows(batch), values)
         return builder.done().look_up(variants, combine)
 
     def _rows(self, variants: Sequence[Variant], columns: Sequence[str]) -> Iterator[list[str]]:
@@ -113,7 +120,7 @@ class IndexedRows:
 
     def _at(self, file: Any, contig: str, positions: Sequence[int]) -> Iterator[str]:
         """Lines at positions, which ascend, and some others nearby: those that write theirs as in 597.0."""
-        field = self.table.columns.index(self.place.pos)
+        field = self.table.columns.index(self.variant_columns.pos)
         wanted = {str(pos) for pos in positions}
         # A base more on either side, whatever the index takes for the first base of a contig.
         for line in file.fetch(contig, max(positions[0] - 2, 0), positions[-1] + 1):
@@ -126,10 +133,10 @@ def _regions(variants: Sequence[Variant], contigs: Sequence[str]) -> Iterator[tu
     """Contigs of a file and ascending positions of variants on them, near ones together."""
     positions: dict[str, set[int]] = {}
     for variant in variants:
-        positions.setdefault(table_contig(variant.chrom), set()).add(variant.pos)
+        positions.setdefault(contig_key_of_table(variant.chrom), set()).add(variant.pos)
     for contig in contigs:
         region: list[int] = []
-        for pos in sorted(positions.get(table_contig(contig), ())):
+        for pos in sorted(positions.get(contig_key_of_table(contig), ())):
             if region and pos - region[-1] > _NEAR:
                 yield contig, region
                 region = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from mifm_kipoi.sequence.windows import allele_status
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mifm_kipoi.baselines.tables.places import Places
+    from mifm_kipoi.baselines.tables.variant_columns import TableVariants
 
 Values = npt.NDArray[np.float64]
 
@@ -38,18 +39,12 @@ def agreed(values: Values) -> Values | None:
 
 def largest(values: Values) -> Values:
     """The largest value of each column, NaN where there is none."""
-    found: Values = np.fmax.reduce(values)
-    return found
+    highest: Values = np.fmax.reduce(values)
+    return highest
 
 
-def table_contig(chrom: str) -> str:
-    """One key for all names of a contig: that of ``contig_key``, with X for 23 and Y for 24.
-
-    Summary statistics have these numbers from PLINK. Only where tables are looked up are they X and Y, in
-    tables and variants alike; a genome and blocks have contigs under their own names. PLINK's 25 (the
-    pseudoautosomal regions) and 26 (the mitochondrion) are nothing else.
-    """
-    return contig_key(chrom, plink=True)
+contig_key_of_table = functools.partial(contig_key, plink=True)
+"""One key for all names of a contig, in tables and in the variants that are looked up in them."""
 
 
 class Site(NamedTuple):
@@ -61,7 +56,7 @@ class Site(NamedTuple):
     own : str
         What of the variant was compared, in words.
     other : str
-        What the first of the rows has in its place where none fits; else empty.
+        What the first of the rows has instead where none fits; else empty.
     """
 
     variant: Variant
@@ -70,7 +65,7 @@ class Site(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class Lookup:
     """What a table says of variants.
 
     Parameters
@@ -93,7 +88,7 @@ class Found:
 class _Part(NamedTuple):
     """Columns of rows; see :class:`VariantRows`."""
 
-    place: npt.NDArray[np.int64]
+    locus: npt.NDArray[np.int64]
     first: npt.NDArray[np.int32]
     second: npt.NDArray[np.int32]
     values: Values
@@ -110,10 +105,10 @@ class VariantRows:
     Parameters
     ----------
     contigs : dict of str to int
-        Numbers of contigs (:func:`table_contig`).
+        Numbers of contigs (:data:`contig_key_of_table`).
     alleles : list of str
         Alleles by their numbers, in upper case.
-    place : numpy.ndarray of int64, shape (n,)
+    locus : numpy.ndarray of int64, shape (n,)
         Number of the contig times 2^32, plus the 1-based position; ascending.
     first, second : numpy.ndarray of int32, shape (n,)
         Numbers of the alleles.
@@ -124,14 +119,14 @@ class VariantRows:
 
     contigs: dict[str, int]
     alleles: list[str]
-    place: npt.NDArray[np.int64]
+    locus: npt.NDArray[np.int64]
     first: npt.NDArray[np.int32]
     second: npt.NDArray[np.int32]
     values: Values
     ordered: bool
     either_strand: bool = True
 
-    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Found:
+    def look_up(self, variants: Sequence[Variant], combine: Combine) -> Lookup:
         """Find variants.
 
         Rows with the very alleles of a variant count alone where there are any, else those that fit it on the
@@ -145,9 +140,9 @@ class VariantRows:
         """
         status: list[str] = [allele_status(variant) for variant in variants]
         values = np.full((len(variants), self.values.shape[1]), np.nan)
-        places = np.array([self._place(variant) for variant in variants], dtype=np.int64)
-        starts = np.searchsorted(self.place, places, side="left").tolist()
-        ends = np.searchsorted(self.place, places, side="right").tolist()
+        loci = np.array([self._locus(variant) for variant in variants], dtype=np.int64)
+        starts = np.searchsorted(self.locus, loci, side="left").tolist()
+        ends = np.searchsorted(self.locus, loci, side="right").tolist()
         sites: list[Site | None] = []
         for number, (variant, start, end) in enumerate(zip(variants, starts, ends, strict=True)):
             if status[number] is not Status.OK:
@@ -171,10 +166,10 @@ class VariantRows:
                 status[number] = LookupStatus.VALUE_MISSING
             else:
                 values[number] = one
-        return Found(status, values, [site for site in sites if site is not None])
+        return Lookup(status, values, [site for site in sites if site is not None])
 
-    def _place(self, variant: Variant) -> int:
-        contig = self.contigs.get(table_contig(variant.chrom), -1)
+    def _locus(self, variant: Variant) -> int:
+        contig = self.contigs.get(contig_key_of_table(variant.chrom), -1)
         return -1 if contig < 0 else (contig << 32) + variant.pos
 
     def _fit(self, variant: Variant, row: int) -> Fit:
@@ -235,32 +230,33 @@ class RowsBuilder:
         self._parts = [_Part(np.empty(0, np.int64), nothing, nothing, np.empty((0, columns)))]
         self._rows, self._merge_at = 0, _FIRST_MERGE
 
-    def add(self, places: Places, values: Values) -> None:
+    def add(self, variants: TableVariants, values: Values) -> None:
         """Take rows.
 
         Parameters
         ----------
-        places : Places
+        variants : TableVariants
+            Where they lie, with which alleles.
         values : numpy.ndarray of float64, shape (rows, columns)
         """
-        contig = numbered(places.chrom, self._contigs, table_contig).astype(np.int64)
-        first = numbered(places.first, self._alleles, str.upper)
-        second = numbered(places.second, self._alleles, str.upper)
+        contig = numbered(variants.chrom, self._contigs, contig_key_of_table).astype(np.int64)
+        first = numbered(variants.first, self._alleles, str.upper)
+        second = numbered(variants.second, self._alleles, str.upper)
         if not self._ordered:
             first, second = np.minimum(first, second), np.maximum(first, second)
-        part = _Part((contig << 32) + places.pos, first, second, values).rows(places.known)
+        part = _Part((contig << 32) + variants.pos, first, second, values).rows(variants.known)
         self._parts.append(part)
-        self._rows += len(part.place)
+        self._rows += len(part.locus)
         if self._keep_largest and self._rows >= self._merge_at:
             self._parts = [_merged(self._whole())]
-            self._rows = len(self._parts[0].place)
+            self._rows = len(self._parts[0].locus)
             self._merge_at = max(_FIRST_MERGE, 2 * self._rows)
 
     def done(self) -> VariantRows:
         """The rows, sorted; for a moment they take twice their memory."""
         whole = self._whole()
         alleles = list(self._alleles)
-        order = None if self._keep_largest else np.argsort(whole.place, kind="stable")
+        order = None if self._keep_largest else np.argsort(whole.locus, kind="stable")
         whole = _merged(whole) if order is None else whole.rows(order)
         return VariantRows(self._contigs, alleles, *whole, self._ordered, self._either_strand)
 
@@ -290,16 +286,16 @@ def numbered(
 
     coded = pc.dictionary_encode(text)
     numbers = [known.setdefault(name(one), len(known)) for one in coded.dictionary.to_pylist()]
-    found: npt.NDArray[np.int32] = np.array(numbers, dtype=np.int32)[coded.indices.to_numpy()]
-    return found
+    codes: npt.NDArray[np.int32] = np.array(numbers, dtype=np.int32)[coded.indices.to_numpy()]
+    return codes
 
 
 def _merged(part: _Part) -> _Part:
-    """One row for each place and pair of alleles, with the largest values, sorted by place."""
-    order = np.lexsort((part.second, part.first, part.place))
-    place, first, second = part.place[order], part.first[order], part.second[order]
-    new = np.ones(len(place), dtype=bool)
-    new[1:] = (np.diff(place) != 0) | (np.diff(first) != 0) | (np.diff(second) != 0)
+    """One row for each locus and pair of alleles, with the largest values, sorted by locus."""
+    order = np.lexsort((part.second, part.first, part.locus))
+    locus, first, second = part.locus[order], part.first[order], part.second[order]
+    new = np.ones(len(locus), dtype=bool)
+    new[1:] = (np.diff(locus) != 0) | (np.diff(first) != 0) | (np.diff(second) != 0)
     starts = np.flatnonzero(new)
     values = np.fmax.reduceat(part.values[order], starts, axis=0) if starts.size else part.values
-    return _Part(place[starts], first[starts], second[starts], values)
+    return _Part(locus[starts], first[starts], second[starts], values)

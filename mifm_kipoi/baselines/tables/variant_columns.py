@@ -27,7 +27,7 @@ _NAME = r"^(?P<chrom>.+?)[:_](?P<pos>[0-9]{1,9})[:_](?P<first>[A-Za-z]+)[:_](?P<
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class VariantColumns:
     """The columns that say where a row lies.
 
     Parameters
@@ -54,13 +54,13 @@ class Place:
         """All that are needed."""
         return tuple(filter(None, (self.chrom, self.pos, self.first, self.second, self.name)))
 
-    def rows(self, batch: Batch) -> Places:
-        """The places of some rows.
+    def rows(self, batch: Batch) -> TableVariants:
+        """The variants of some rows.
 
         Raises
         ------
         InputError
-            When a position is no whole number, or a name is not as it should be or contradicts the columns.
+            When a position is not a whole number, or a name has another form or contradicts the columns.
         """
         import pyarrow.compute as pc
 
@@ -78,11 +78,11 @@ class Place:
                 own, there = batch.positions(self.pos)
                 batch.refuse(there & (own != pos), self.name, f"the position in the column {self.pos}")
         there &= pc.not_equal(chrom, "").to_numpy(zero_copy_only=False)
-        return Places(chrom, pos, first, second, there)
+        return TableVariants(chrom, pos, first, second, there)
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class TableVariants:
     """Where rows lie.
 
     Parameters
@@ -101,7 +101,7 @@ class Places:
     known: npt.NDArray[np.bool_]
 
 
-def find_place(table: TableFile) -> Place:
+def find_variant_columns(table: TableFile) -> VariantColumns:
     """The columns that say where the rows of a table lie, by their names in any case.
 
     ``chrom`` and ``pos`` are found by :data:`mifm_kipoi.genomics.columns.ALIASES`. The alleles are, of these
@@ -118,16 +118,16 @@ def find_place(table: TableFile) -> Place:
     ref, alt = one_column(table, "ref", REF), one_column(table, "alt", ALT)
     chrom, pos = one_column(table, "chrom", ALIASES["chrom"]), one_column(table, "pos", ALIASES["pos"])
     if ref and alt and chrom and pos:
-        return Place(True, chrom, pos, ref, alt)
+        return VariantColumns(True, chrom, pos, ref, alt)
     effect, other = (
         one_column(table, "effect_allele", ALIASES["effect_allele"]),
         one_column(table, "other_allele", OTHER),
     )
     if effect and other and chrom and pos:
-        return Place(False, chrom, pos, effect, other)
+        return VariantColumns(False, chrom, pos, effect, other)
     name = _name(table)
     if name:
-        return Place(True, chrom if pos else "", pos if chrom else "", name=name)
+        return VariantColumns(True, chrom if pos else "", pos if chrom else "", name=name)
     raise InputError(
         f"{table.path} does not say where its rows lie: its columns are {', '.join(table.columns)}; expected "
         "chrom, pos, ref, alt, or chrom, pos, effect_allele, other_allele (or other usual names of these), "
