@@ -34,6 +34,7 @@ class Scored:
     Parameters
     ----------
     arm : Arm
+        Which method.
     score : numpy.ndarray of float64, shape (n,)
         Higher is more likely causal; of the rows of the test table.
     by_seed : mapping of int to numpy.ndarray

@@ -93,9 +93,9 @@ def simulate(simulation: Simulation, number: int) -> Genealogy:
     -------
     Genealogy
     """
-    found = simulate_all_sites(simulation, number)
-    frequency = found.frequency(DISCOVERY)
-    return found.where(np.minimum(frequency, 1 - frequency) >= simulation.min_maf)
+    every = simulate_all_sites(simulation, number)
+    frequency = every.frequency(DISCOVERY)
+    return every.where(np.minimum(frequency, 1 - frequency) >= simulation.min_maf)
 
 
 def simulate_all_sites(simulation: Simulation, number: int) -> Genealogy:

@@ -29,12 +29,13 @@ class Drawn:
     sites : Genealogy
         The variants that are in the files.
     locus : Locus
+        Its sequence and the kinds of its variants.
     effects : numpy.ndarray of float64, shape (sites,)
         Of one standard deviation of a genotype, 0 for those that are not causal.
     z : numpy.ndarray of float64, shape (sites,)
-        Marginal.
+        Marginal z-scores.
     signals, reference_signals : list of Signal
-        Found with the LD of the GWAS's sample, and of the reference panel.
+        By the LD of the GWAS's sample, and of the reference panel.
     driver : tuple of numpy.ndarray and float, optional
         Dosages by sample, and effect, of the variant that is in no file, where the signal comes from one.
     """

@@ -27,6 +27,7 @@ class Phenotypes:
     Parameters
     ----------
     simulation : Simulation
+        Its diploids, redraws and heritability.
     """
 
     def __init__(self, simulation: Simulation) -> None:

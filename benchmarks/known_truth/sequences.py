@@ -83,6 +83,7 @@ def make_locus(
     Parameters
     ----------
     simulation : Simulation
+        Length of a locus, and fractions of decoys.
     positions : numpy.ndarray of int64, shape (sites,)
         0-based, rising.
     causal : int

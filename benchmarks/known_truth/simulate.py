@@ -47,18 +47,19 @@ def simulate(simulation: Simulation, folder: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     simulation : Simulation
+        What to simulate.
     folder : path-like
-        Gets a folder of its own in it for each simulation, named by a checksum of what decides it.
+        Each simulation has a folder of its own in it, named by a checksum of its settings.
 
     Returns
     -------
     Path
         The folder of this simulation:
 
-        - ``genome.fa``, and ``genome.masked.fa``, in which the surroundings of all variants are drawn anew;
+        - ``genome.fa``, and ``genome.masked.fa``, with random bases around all variants;
         - ``variants.vcf.gz``: all variants, with frequencies of the populations;
         - ``credible_sets.txt.gz``: CAUSALdb2's columns; ``credible_sets.reference_ld.txt.gz``: the same,
-          found with the LD of the reference panel;
+          with signals by the LD of the reference panel;
         - ``genotypes/SAMPLE/CONTIG.bed, .bim, .fam``: PLINK's, and ``genotypes/SAMPLE/phenotypes.tsv``;
         - ``tracks/*.bed``: chromatin states, correlated with the truth
           (:mod:`benchmarks.known_truth.tracks`);

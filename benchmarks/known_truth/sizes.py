@@ -46,6 +46,7 @@ class Simulation:
     heritability : float
         Of the phenotypes.
     seed : int
+        Of all random numbers.
     """
 
     genealogies: int

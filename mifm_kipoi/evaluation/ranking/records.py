@@ -43,6 +43,7 @@ class Measure:
     rows : str
         :data:`COMMON` or :data:`OWN`.
     score : str
+        Its column.
     metric : str
         One of :data:`METRICS`.
     value, low, high : float
@@ -80,8 +81,14 @@ class Difference:
 
     Parameters
     ----------
-    stratum, first, second, metric : str
+    stratum : str
+        One of :data:`STRATA`.
+    first, second : str
+        The scores.
+    metric : str
+        One of :data:`METRICS`.
     first_value, second_value : float
+        Of either score.
     difference, low, high : float
         First less second, with its 95 % interval.
     p_value : float
@@ -106,7 +113,19 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Count:
-    """Labelled variants of a stratum that have a score; None stands for those that have all scores."""
+    """Labelled variants of a stratum that have a score.
+
+    Parameters
+    ----------
+    stratum : str
+        One of :data:`STRATA`.
+    score : str, optional
+        Its column; None counts variants that have all scores.
+    labelled, positives : int
+        Labelled variants, and positive ones.
+    scored, scored_positives : int
+        Those that have the score.
+    """
 
     stratum: str
     score: str | None
@@ -118,14 +137,16 @@ class Count:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What was measured.
+    """Results of an evaluation of scores.
 
     Parameters
     ----------
     measures : tuple of Measure
-        None of rows that lack a class.
+        Of all strata whose rows hold both classes.
     differences : tuple of Difference
+        Of all pairs of scores.
     counts : tuple of Count
+        Of variants with scores.
     curves : mapping of (str, str) to Curve
         By stratum and score, on the rows that all scores have.
     resampled : str
