@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,13 +91,19 @@ def _blood_traits(options: argparse.Namespace) -> None:
             "places": int(rows["locus"].nunique()),
             "rows": len(rows),
             "variants": variants,
-            "enrichment": [dataclasses.asdict(each) for each in measured],
+            "enrichment": [_plain(each) for each in measured],
         }
         temporary.write_text(json.dumps(figures, indent=1) + "\n")
     text = markdown("PIPs of blood traits in the variants that scores put first", [_section(rows, measured)])
     with written_whole(folder / "enrichment.md") as temporary:
         temporary.write_text(text)
     print(text)
+
+
+def _plain(measured: Enrichment) -> dict[str, object]:
+    """As plain JSON types, which have no NaN: null where there is no interval."""
+    ratio = {name: number if math.isfinite(number) else None for name, number in vars(measured.ratio).items()}
+    return {**dataclasses.asdict(measured), "ratio": ratio}
 
 
 def _section(rows: pd.DataFrame, measured: Sequence[Enrichment]) -> Section:
