@@ -18,12 +18,12 @@ TITLE = "Is the causal variant found? Models of many poolings where the truth is
 
 _QUESTION = (
     "GWAS loci were simulated in which a rule on the sequence decides which variants are causal: the variant "
-    "exchanges an informative base of a causal motif, a co-factor's motif is within 60 bp, and a repressor's "
-    "is not. A bag is the variants of one association signal. Models were trained on the sequences of bags "
-    "and on which bags hold a signal, some also on the statistics of the GWAS; none saw which variant is "
-    "causal. Here they rank the variants of genealogies that no training bag came from. Top-1 is the share "
-    "of bags with a causal variant in which one is ranked first. ABF is the approximate Bayes factor, which "
-    "is fine-mapping without sequence."
+    "substitutes an informative base of a causal motif, a co-factor's motif is within 60 bp, and a "
+    "repressor's is not. A bag is the variants of one association signal. Models were trained on the "
+    "sequences of bags and on which bags hold a signal, some also on the statistics of the GWAS; none saw "
+    "which variant is causal. Here they rank the variants of genealogies that no training bag came from. "
+    "Top-1 is the fraction of bags with a causal variant in which one is ranked first. ABF is the "
+    "approximate Bayes factor, which is fine-mapping without sequence."
 )
 
 
@@ -156,8 +156,8 @@ def _by_size(found: Results, table: pd.DataFrame) -> Section:
 
 def _precision_recall(found: Results, table: pd.DataFrame) -> Section:
     caption = (
-        "All variants of all test bags in one ranking. Precision is the share of causal variants among "
-        "those above a threshold, recall the share of causal variants that are above it; the area "
+        "All variants of all test bags in one ranking. Precision is the fraction of causal variants among "
+        "those above a threshold, recall the fraction of causal variants that are above it; the area "
         "under the line is the AUPRC."
     )
     figure = plots.precision_recall(found.arms, table, found.values("auprc"))
@@ -169,7 +169,7 @@ def _precision_recall(found: Results, table: pd.DataFrame) -> Section:
 
 def _power(found: Results, table: pd.DataFrame) -> Section:
     caption = (
-        "Share of causal variants found (power) when the threshold is such that a given share of the "
+        "Fraction of causal variants found (power) when the threshold is such that a given fraction of the "
         "variants found is not causal (false discovery rate)."
     )
     shares = found.listed(found.arms.lines, "power_at_fdr_0.1")
@@ -203,9 +203,9 @@ def _attribution(found: Results, table: pd.DataFrame) -> Section:
     arm = next((arm for arm in wished if arm in present), present[0])
     caption = (
         f"{found.arms.labels[arm]}: how much the logit changes, on average, when a base of a motif is "
-        "exchanged. A model that has learnt the rule reacts to informative bases (coloured) and not to "
-        "free ones (grey, N); the dashed line is an exchange at least 20 bp from the variant's own motif and "
-        "co-factor."
+        "substituted. A model that has learnt the rule reacts to informative bases (coloured) and not to "
+        "free ones (grey, N); the dashed line is a substitution at least 20 bp from the variant's own motif "
+        "and co-factor."
     )
     rows = []
     for name in present:
@@ -258,9 +258,9 @@ def _credible_sets(found: Results, table: pd.DataFrame) -> Section:
         for arm, row in rows.iterrows()
     )
     intro = (
-        "Sets of variants whose PIPs add up to 95 %, of bags with a causal variant. Coverage is the share of "
-        "sets that hold one, which should be at least 95 %; at that coverage, smaller is better. Purity is "
-        "the smallest absolute correlation between two variants of a set, averaged over sets. Where the "
+        "Sets of variants whose PIPs add up to 95 %, of bags with a causal variant. Coverage is the fraction "
+        "of sets that hold one, which should be at least 95 %; at that coverage, smaller is better. Purity "
+        "is the smallest absolute correlation between two variants of a set, averaged over sets. Where the "
         "PIPs of a bag add up to less than 95 %, for perhaps none of it is causal, the set is the whole bag."
     )
     header = ("arm", "sets", "coverage, %", "mean size", "median size", "purity")
