@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.errors import InputError
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parent / "configs"
 """Folder of the configurations that come with the package; each can be given by its name alone."""
 
 
-class ConfigurationError(OptionError):
+class ConfigurationError(InputError):
     """A configuration that cannot be used."""
 
 
