@@ -21,7 +21,8 @@ Rules that hold for all tables:
   alone, are passed over and counted: messages name lines as an editor does.
 - Each line has as many fields as the header; a longer or a shorter one is an error that names it.
 - A quoted field loses its quotes. Between commas it may hold commas and line ends, and one that is not
-  closed is an error; between tabs or blanks a quote that does not enclose a field is a letter like any other.
+  closed is an error; between tabs or blanks a quote that does not enclose a field is a letter like any other,
+  and with ``literal_quotes`` each quote is.
 - What :data:`MISSING` lists, in any case, is a value that is not known.
 """
 
@@ -100,6 +101,8 @@ class TableFile:
         The lines before the header that begin with ``##``.
     lines_before : int
         Lines before the first row: comments, blank lines and the header.
+    literal_quotes : bool
+        Whether all quotes between tabs or blanks are letters, for tables whose cells are written out as they are.
     """
 
     path: Path
@@ -107,6 +110,7 @@ class TableFile:
     separator: str = ""
     comments: tuple[str, ...] = ()
     lines_before: int = 0
+    literal_quotes: bool = False
 
     @classmethod
     def of(
@@ -600,18 +604,20 @@ def _with_whole_quotes(table: TableFile, text: bytes, lines: Lines) -> tuple[byt
     """Rows whose quoted fields are closed, their lines, and the line of a last row that goes on, or 0."""
     separator = table.separator.encode()
     is_whole = _is_whole(separator)
+    literal = table.literal_quotes and separator != b","
     records: list[bytes] = []
     kept: list[int] = []
     opened: list[bytes] = []
     for number, line in zip(lines.tolist(), text.split(b"\n"), strict=False):
         if not opened:
             kept.append(number)
-            if b'"' not in line or is_whole(line):
+            if b'"' not in line or (is_whole(line) and not literal):
                 records.append(line)
             elif separator == b",":
                 opened.append(line)
             else:
-                records.append(separator.join(map(_with_letters, line.split(separator))))
+                fields = line.split(separator)
+                records.append(separator.join(_with_letters(field, literal) for field in fields))
             continue
         opened.append(line)
         if len(opened) > _LONGEST_RECORD:
@@ -633,9 +639,9 @@ def _is_whole(separator: bytes) -> Callable[[bytes], re.Match[bytes] | None]:
     return re.compile(rb"%s(?:%s%s)*+" % (field, separator, field)).fullmatch
 
 
-def _with_letters(field: bytes) -> bytes:
+def _with_letters(field: bytes, literal: bool = False) -> bytes:
     """A field whose quotes are letters, in the way of CSV: they stand twice, and in quotes."""
-    if not field.startswith(b'"') or _is_whole(b"\n")(field):
+    if not field.startswith(b'"') or (_is_whole(b"\n")(field) and not literal):
         return field
     return b'"' + field.replace(b'"', b'""') + b'"'
 

@@ -106,7 +106,8 @@ def read_measurements(
         hold, a column is missing, a substitution of an element is there twice, an element lies on two
         contigs, or rows are of several genome builds.
     """
-    table = TableFile.of(path)
+    # Its other columns are written out as they are.
+    table = dataclasses.replace(TableFile.of(path), literal_quotes=True)
     columns = _columns(table, min_barcodes, need_p_values)
     rows, cells = [pd.DataFrame()], []
     for batch in table.batches():
