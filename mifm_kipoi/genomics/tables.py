@@ -102,7 +102,7 @@ class TableFile:
     lines_before : int
         Lines before the first row: comments, blank lines and the header.
     literal_quotes : bool
-        Whether all quotes between tabs or blanks are letters, for tables whose cells are written out as they are.
+        Whether all quotes between tabs or blanks are letters, for cells that are written out as they are.
     """
 
     path: Path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from tests.kipoi.predictions import arguments, predictions
 
 pytestmark = pytest.mark.slow
@@ -54,6 +54,7 @@ def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
         "mifm_kipoi/network/embedded.LICENCE.txt",
         "mifm_kipoi/network/embedded.safetensors",
         "mifm_kipoi/py.typed",
+        *(str(path.relative_to(ROOT)) for path in (ROOT / "mifm_kipoi").rglob("*.jinja")),
         "training/configs/embedded.yaml",
     } <= names
     assert {
