@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.known_truth.arms import TRAINED
 from benchmarks.known_truth.sizes import SIZES
 from mifm_kipoi.commands.arguments import positive
-from mifm_kipoi.errors import InputError
+from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
@@ -72,7 +72,7 @@ def _run(options: argparse.Namespace) -> None:
 
         from benchmarks.known_truth.experiment import Experiment
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
         ) from error
     logging.getLogger("msprime").setLevel(logging.WARNING)

@@ -215,4 +215,5 @@ class Journal:
                 raise
             self._remove_unfinished()
             kept = f"{self.statuses.total()} rows are kept in {self.partial}: {self.advice}"
-            raise type(error)(f"{error}. {kept}") from error
+            error.args = (f"{error}. {kept}",)
+            raise

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.baselines.protocol import LookupStatus
+from mifm_kipoi.baselines.tables.variant_columns import TableVariants
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.genetics.alleles import Fit, allele_fit
 from mifm_kipoi.genomics.contigs import contig_key
@@ -20,7 +21,6 @@ from mifm_kipoi.sequence.windows import allele_status
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mifm_kipoi.baselines.tables.variant_columns import TableVariants
 
 Values = npt.NDArray[np.float64]
 

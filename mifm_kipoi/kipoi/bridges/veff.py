@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW, Status
+from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Variant, VariantFile, read_variants
@@ -75,7 +76,7 @@ def _run(arguments: list[str]) -> None:
         mutation_maps.prepare(arguments[0] if arguments else "")
         cli.cli_main(arguments[0] if arguments else None, arguments)
     except ModuleNotFoundError as error:
-        raise BridgeError(
+        raise MissingPackageError(
             f"kipoi_veff, or something that it needs, is not installed ({error}); install it with: make veff"
         ) from error
 

@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
+from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
 from mifm_kipoi.kipoi.bridges.engines import (
@@ -63,7 +64,7 @@ def _run(arguments: list[str]) -> None:
     try:
         command = _command()
     except ModuleNotFoundError as error:
-        raise BridgeError(
+        raise MissingPackageError(
             f"kipoi-veff2, or something that it needs, is not installed ({error}); install it with: "
             "pip install git+https://github.com/kipoi/kipoi-veff2"
         ) from error
