@@ -68,7 +68,7 @@ class Arms:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Arms of figures in which only a few can be told apart."""
+        """Arms of figures in which only a few can be distinguished."""
         chosen = (*self.poolings[:3], "max", self.best_prior, "abf", "lowest_p", "random")
         return tuple(dict.fromkeys(arm for arm in chosen if arm in self.labels))
 
@@ -100,17 +100,17 @@ def _figure(height: float) -> Figure:
 @styled()
 def overview(arms: Arms, metrics: pd.DataFrame, seeds: pd.DataFrame | None) -> Figure:
     """Top-1 accuracy and AUPRC of all arms, their intervals and, as small dots, single networks."""
-    places: dict[str, float] = {}
+    heights: dict[str, float] = {}
     ticks: list[tuple[float, str, bool]] = []
-    place = 0.0
+    y = 0.0
     for name, members in arms.by_group():
-        ticks.append((place, name, True))
+        ticks.append((y, name, True))
         for arm in members:
-            place += 1
-            places[arm] = place
-            ticks.append((place, _wrapped(arms.labels[arm]), False))
-        place += 1.4
-    figure = _figure(0.21 * place + 0.9)
+            y += 1
+            heights[arm] = y
+            ticks.append((y, _wrapped(arms.labels[arm]), False))
+        y += 1.4
+    figure = _figure(0.21 * y + 0.9)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (metric, title) in zip(
         panels, (("top_1", "Causal variant ranked first (top-1)"), ("auprc", "AUPRC")), strict=True
@@ -124,11 +124,11 @@ def overview(arms: Arms, metrics: pd.DataFrame, seeds: pd.DataFrame | None) -> F
         if seeds is not None:
             dots = seeds[seeds["metric"] == metric]
             axes.scatter(
-                dots["value"], [places[arm] + 0.28 for arm in dots["arm"]], s=7, linewidths=0, alpha=0.75,
+                dots["value"], [heights[arm] + 0.28 for arm in dots["arm"]], s=7, linewidths=0, alpha=0.75,
                 c=[arms.colour(arm) for arm in dots["arm"]],
             )  # fmt: skip
         for arm, row in rows.iterrows():
-            _interval(axes, row, places[str(arm)], arms.colour(str(arm)), _MARKERS[arms.groups[str(arm)]])
+            _interval(axes, row, heights[str(arm)], arms.colour(str(arm)), _MARKERS[arms.groups[str(arm)]])
         axes.set(xlim=(-0.02, 1.03), title=title)
         axes.grid(axis="x", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
@@ -136,13 +136,13 @@ def overview(arms: Arms, metrics: pd.DataFrame, seeds: pd.DataFrame | None) -> F
     panels[0].set_yticks([tick[0] for tick in ticks], [tick[1] for tick in ticks])
     for label, (_, _, heading) in zip(panels[0].get_yticklabels(), ticks, strict=True):
         label.set_fontweight("bold" if heading else "normal")
-    panels[0].set_ylim(place - 0.6, -0.8)
+    panels[0].set_ylim(y - 0.6, -0.8)
     return figure
 
 
-def _interval(axes: Axes, row: pd.Series, place: float, colour: str, marker: str) -> None:
-    axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
-    axes.plot(row["value"], place, marker, color=colour, markersize=5.5, markeredgewidth=0)
+def _interval(axes: Axes, row: pd.Series, y: float, colour: str, marker: str) -> None:
+    axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+    axes.plot(row["value"], y, marker, color=colour, markersize=5.5, markeredgewidth=0)
 
 
 @styled()
@@ -186,14 +186,14 @@ def _label_ends(axes: Axes, arms: Arms, ends: Sequence[tuple[float, float, str]]
     low, high = axes.get_ylim()
     ordered = sorted(ends, key=lambda end: end[1])
     step = 0.056 * (high - low)
-    places = [end[1] for end in ordered]
-    for index in range(1, len(places)):
-        places[index] = max(places[index], places[index - 1] + step)
+    heights = [end[1] for end in ordered]
+    for index in range(1, len(heights)):
+        heights[index] = max(heights[index], heights[index - 1] + step)
     top = high + step
-    for index in reversed(range(len(places))):
-        top = min(top - step, places[index])
-        places[index] = top
-    for (x, y, arm), place in zip(ordered, places, strict=True):
+    for index in reversed(range(len(heights))):
+        top = min(top - step, heights[index])
+        heights[index] = top
+    for (x, y, arm), height in zip(ordered, heights, strict=True):
         colour = arms.colour(arm)
         leader = {
             "arrowstyle": "-",
@@ -204,7 +204,7 @@ def _label_ends(axes: Axes, arms: Arms, ends: Sequence[tuple[float, float, str]]
             "relpos": (0, 0.5),
         }
         axes.annotate(
-            arms.labels[arm], (x, y), (1.04, place), textcoords=axes.get_yaxis_transform(), va="center",
+            arms.labels[arm], (x, y), (1.04, height), textcoords=axes.get_yaxis_transform(), va="center",
             color=colour, fontsize=8, annotation_clip=False, arrowprops=leader,
         )  # fmt: skip
 
@@ -324,15 +324,15 @@ def _wrapped(label: str) -> str:
 def decoys(arms: Arms, table: pd.DataFrame) -> Figure:
     """Kinds of the variants that come first, for every arm; logits of the kinds, for the best."""
     shown = arms.of(table)
-    shares = table.pivot_table(index="arm", columns="kind", values="first_share", aggfunc="first")
-    shares = shares.reindex(index=shown, columns=list(KINDS))
+    fractions = table.pivot_table(index="arm", columns="kind", values="first_share", aggfunc="first")
+    fractions = fractions.reindex(index=shown, columns=list(KINDS))
     logits = table[table["arm"] == arms.best].set_index("kind").reindex(list(KINDS))
     with_logits = bool(logits["median_logit"].notna().any())
     figure = _figure(0.24 * len(shown) + 1.3)
     panels = figure.subplots(1, 1 + with_logits, squeeze=False, width_ratios=(3, 2)[: 1 + with_logits])[0]
     heat = panels[0]
-    heat.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), fraction in np.ndenumerate(shares.to_numpy(dtype=float)):
+    heat.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), fraction in np.ndenumerate(fractions.to_numpy(dtype=float)):
         if math.isfinite(fraction):
             text = f"{100 * fraction:.0f}" if fraction == 0 or fraction >= 0.095 else f"{100 * fraction:.1f}"
             colour = "white" if fraction > 0.55 else "0.15"

@@ -53,10 +53,10 @@ def once(folder: Path, made_of: Mapping[str, Any], work: Callable[[], object]) -
     begun = folder / f"{DONE}.begun"
     for known in (folder / DONE, begun):
         if known.exists():
-            found = differences(json.loads(known.read_text()), wanted)
-            if found:
+            changes = differences(json.loads(known.read_text()), wanted)
+            if changes:
                 raise BenchmarkError(
-                    f"{folder} was made of other settings: {'; '.join(found[:5])}; name another --out, or "
+                    f"{folder} was made of other settings: {'; '.join(changes[:5])}; name another --out, or "
                     "delete it"
                 )
     if (folder / DONE).exists():

@@ -75,8 +75,8 @@ def make(shape: Shape, fasta: Path, seed: int = 1) -> DataSet:
                 (shape.validation_bags, shape.validation_negatives)
                 if last
                 else (
-                    _share(shape.bags, number, shape.contigs - 1),
-                    _share(shape.negatives, number, shape.contigs - 1),
+                    _part_size(shape.bags, number, shape.contigs - 1),
+                    _part_size(shape.negatives, number, shape.contigs - 1),
                 )
             )
             split = Split.VALIDATION if last else Split.TRAIN
@@ -86,8 +86,8 @@ def make(shape: Shape, fasta: Path, seed: int = 1) -> DataSet:
     return _dataset(pd.concat(tables, ignore_index=True), generator)
 
 
-def _share(total: int, number: int, parts: int) -> int:
-    """Of a total the share of part ``number``, counted from 1."""
+def _part_size(total: int, number: int, parts: int) -> int:
+    """How much of a total is in part ``number``, counted from 1."""
     return total * number // parts - total * (number - 1) // parts
 
 

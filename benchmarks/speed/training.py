@@ -217,7 +217,7 @@ class Windows(torch.utils.data.Dataset[torch.Tensor]):
     def __init__(self, fasta: Path, dataset: DataSet) -> None:
         self.fasta = fasta
         contigs = dataset.instances["chrom"].map(Genome(fasta).find_contig)
-        self.places = list(zip(contigs, dataset.instances["pos"], strict=True))
+        self.loci = list(zip(contigs, dataset.instances["pos"], strict=True))
         self.file: Any = None
         one_hot = torch.cat([torch.eye(len(TOKENS) - 1), torch.zeros(1, len(TOKENS) - 1)])
         self.embedding = torch.nn.Embedding.from_pretrained(one_hot)
@@ -227,7 +227,7 @@ class Windows(torch.utils.data.Dataset[torch.Tensor]):
         row, shift = key
         if self.file is None:
             self.file = pyfaidx.Fasta(str(self.fasta), as_raw=True, sequence_always_upper=True)
-        contig, pos = self.places[row]
+        contig, pos = self.loci[row]
         start = pos - 1 - VARIANT_INDEX + shift
         end = min(start + WINDOW, len(self.file[contig]))
         sequence = "N" * -min(start, 0) + self.file[contig][max(start, 0) : end]

@@ -228,11 +228,11 @@ def locus_view(comparison: Comparison, locus: Locus) -> Figure:
         _draw_key(head, marked, marks)
         for axes, panel in zip(grid, panels, strict=True):
             _draw_panel(axes, panel, rows, marked)
-            for place, letter, absent in zip(
+            for x, letter, absent in zip(
                 letters, string.ascii_uppercase, _absent(panel, marked), strict=False
             ):
                 axes.text(
-                    place, 1.0, letter, transform=axes.transAxes, ha="center", va="bottom", fontsize=7.5,
+                    x, 1.0, letter, transform=axes.transAxes, ha="center", va="bottom", fontsize=7.5,
                     fontweight="bold", color="0.7" if absent else ACCENT,
                 )  # fmt: skip
             axes.set_xlim(left, right)
@@ -315,9 +315,9 @@ def _absent(panel: Panel, marked: pd.DataFrame) -> Iterator[bool]:
     yield from marked[[column for _, column in panel.series]].isna().all(axis=1)
 
 
-def _letter_positions(places: Numbers) -> list[float]:
+def _letter_positions(positions: Numbers) -> list[float]:
     """Fractions of the width at which letters stand, moved apart where they would overlap."""
-    moved = [float(place) for place in places]
+    moved = [float(position) for position in positions]
     for index in range(1, len(moved)):
         moved[index] = max(moved[index], moved[index - 1] + _LETTER_WIDTH)
     most = 1.0

@@ -27,19 +27,19 @@ EFFECTS = ("beta", "odds_ratio", "hazard_ratio")
 
 
 def columns_named(header: Sequence[str], aliases: Sequence[str]) -> list[str]:
-    """Columns whose names in small letters are among the aliases.
+    """Columns whose lower-case names are among the aliases.
 
     Parameters
     ----------
     header : sequence of str
         The columns of a table.
     aliases : sequence of str
-        Names in small letters.
+        Lower-case names.
 
     Returns
     -------
     list of str
         In the order of the aliases.
     """
-    found = [name for name in header if name.lower() in aliases]
-    return sorted(found, key=lambda name: aliases.index(name.lower()))
+    names = [name for name in header if name.lower() in aliases]
+    return sorted(names, key=lambda name: aliases.index(name.lower()))

@@ -240,26 +240,26 @@ def _check_layout(path: Path, faidx: Any) -> None:
     a damaged index, escape it.
     """
     end = 0
-    place = "its first contig"
+    part = "its first contig"
     try:
         for name, record in sorted(faidx.index.items(), key=lambda item: int(item[1].offset)):
-            place = f"the name of contig {name}"
+            part = f"the name of contig {name}"
             if not 0 <= record.offset - end <= _LONGEST_NAME or not _plausible(record):
                 raise ValueError("the index and the file do not fit")
             *above, title, below = _read_bytes(faidx, end, record.offset - end).split(b"\n")
             comments = end == 0
             if any(line.strip() and not (comments and line.startswith(b";")) for line in above):
-                raise ValueError("other text than the index has stands there")
+                raise ValueError("the text differs from what the index has")
             if below or title[:1] != b">" or title[1:].split()[:1] != [name.encode()]:
                 raise ValueError(f"found {title[:50]!r}")
             end = _offset(record, record.rlen - 1) + 1 if record.rlen else record.offset
-        place = "the end of its last contig"
+        part = "the end of its last contig"
         behind = _read_bytes(faidx, max(end - 1, 0), 2 * _BLOCK)
     # A damaged file or a stale index can fail in any way inside bgzf.
     except Exception as error:
-        raise GenomeError(_damaged(path, f"{place} ({error})")) from error
+        raise GenomeError(_damaged(path, f"{part} ({error})")) from error
     if not behind or behind[1:].strip():
-        raise GenomeError(_damaged(path, place))
+        raise GenomeError(_damaged(path, part))
 
 
 def _plausible(record: Any) -> bool:

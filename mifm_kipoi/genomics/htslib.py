@@ -26,15 +26,15 @@ def reason(failure: str) -> str:
 def is_sorted(lines: Iterable[bytes]) -> bool:
     """Whether the rows of each contig follow each other by position, as an index needs them."""
     seen: set[bytes] = set()
-    last, place = b"", 0
+    last, last_pos = b"", 0
     for line in lines:
         chrom, pos, _ = line.split(b"\t", 2)
         if chrom != last:
             if chrom in seen:
                 return False
             seen.add(chrom)
-            last, place = chrom, 0
-        if int(pos) < place:
+            last, last_pos = chrom, 0
+        if int(pos) < last_pos:
             return False
-        place = int(pos)
+        last_pos = int(pos)
     return True

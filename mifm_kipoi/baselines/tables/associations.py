@@ -92,14 +92,14 @@ class _Statistics:
         return f"; only rows with {self.test} {ADDITIVE}" if self.test else ""
 
     def variants(self, batch: Batch) -> TableVariants:
-        """Where the rows lie that count; the others lie nowhere."""
+        """The variants of the rows that count; the other rows are marked as not known."""
         import pyarrow.compute as pc
 
-        found = self.variant_columns.rows(batch)
+        rows = self.variant_columns.rows(batch)
         if not self.test:
-            return found
+            return rows
         counts = pc.equal(batch.text(self.test), ADDITIVE).to_numpy(zero_copy_only=False)
-        return dataclasses.replace(found, known=found.known & counts)
+        return dataclasses.replace(rows, known=rows.known & counts)
 
     def has(self, *fields: str) -> bool:
         return all(self.fields.get(field) for field in fields)
@@ -116,8 +116,8 @@ class _Statistics:
         if field == "beta":
             return self.numbers(batch, field)
         with np.errstate(divide="ignore"):
-            found: Values = np.log(self.numbers(batch, field, low=0))
-        return np.where(np.isfinite(found), found, np.nan)
+            logarithm: Values = np.log(self.numbers(batch, field, low=0))
+        return np.where(np.isfinite(logarithm), logarithm, np.nan)
 
     def z(self, batch: Batch) -> Values:
         """Effects over their standard errors, else the column of z."""
@@ -255,17 +255,17 @@ def _test_column(table: TableFile) -> str:
     import pyarrow.compute as pc
 
     column = one_column(table, TEST, (TEST,))
-    found: set[str] = set()
+    tests: set[str] = set()
     for batch in table.batches((column,)) if column else ():
-        found.update(pc.unique(batch.text(column)).to_pylist())
-    if len(found) < 2:
+        tests.update(pc.unique(batch.text(column)).to_pylist())
+    if len(tests) < 2:
         return ""
-    if ADDITIVE not in found:
-        some = ", ".join(sorted(found)[:8]) + (", ..." if len(found) > 8 else "")
+    if ADDITIVE not in tests:
+        some = ", ".join(sorted(tests)[:8]) + (", ..." if len(tests) > 8 else "")
         raise InputError(
             f"{table.path} has rows of several tests: {column} is one of {some}, and never {ADDITIVE}, so "
-            "that nothing tells which are of the variants; keep the rows of one, or rename the column if it "
-            "says something else"
+            "the rows of the variants themselves cannot be selected; keep the rows of one test, or rename "
+            "the column if it means something else"
         )
     return column
 
@@ -276,11 +276,11 @@ def _p_value_scores(statistics: _Statistics, batch: Batch) -> Values:
     logarithm = statistics.numbers(batch, "neg_log_10_p_value", 0)
     zero = p_value == 0
     with np.errstate(divide="ignore"):
-        found = np.where(np.isnan(p_value), logarithm, 0 - np.log10(p_value))
+        neg_log10_p = np.where(np.isnan(p_value), logarithm, 0 - np.log10(p_value))
     if zero.any():
         known = np.where(np.isnan(logarithm), _neg_log10_p(statistics.z(batch)), logarithm)
-        found = np.where(zero & ~np.isnan(known), known, found)
-    return np.column_stack([found, 1 - np.where(np.isnan(p_value), 10**-logarithm, p_value)])
+        neg_log10_p = np.where(zero & ~np.isnan(known), known, neg_log10_p)
+    return np.column_stack([neg_log10_p, 1 - np.where(np.isnan(p_value), 10**-logarithm, p_value)])
 
 
 def _neg_log10_p(z: Values) -> Values:
@@ -293,8 +293,8 @@ def _neg_log10_p(z: Values) -> Values:
 
 def _lowest_p_value(values: Values) -> Values:
     """Of the rows of a variant, nothing where one has a p-value too small to be known."""
-    found = largest(values)
-    return np.full_like(found, np.nan) if np.isinf(found[0]) else found
+    highest = largest(values)
+    return np.full_like(highest, np.nan) if np.isinf(highest[0]) else highest
 
 
 def _log_abf(statistics: _Statistics, batch: Batch) -> Values:
@@ -328,7 +328,7 @@ def _blocks(statistics: _Statistics, batch: Batch, known: dict[str, int]) -> Val
 
 
 def _with_posteriors(rows: VariantRows, blocked: bool) -> VariantRows:
-    """Put posteriors in the place of the blocks' numbers; without blocks, take these away."""
+    """Replace the numbers of the blocks by posteriors; without blocks, drop them."""
     log_abf, block = rows.values.T
     if not blocked:
         return dataclasses.replace(rows, values=log_abf[:, np.newaxis])

@@ -30,10 +30,10 @@ _PER_VARIANT = ("chr", "pos", "ref", "alt")
 _SUFFIXES = (".h5", ".hdf5")
 
 _NEAR = 8
-"""Rows at most so many apart are read at once, with those between them."""
+"""Rows at most so many apart are read together, with those between them."""
 
 _MOST_BYTES = 1 << 25
-"""Bytes of effects that are read at once."""
+"""Largest number of bytes of effects in one read."""
 
 _CACHE_BYTES = 1 << 26
 """Bytes of chunks that HDF5 keeps, so that neighbouring rows are not decompressed anew."""
@@ -130,14 +130,14 @@ class _SADFile:
 
     def rows(self, wanted: dict[str, set[int]]) -> npt.NDArray[np.int64]:
         """Rows at positions of contigs, ascending."""
-        found = [np.empty(0, np.int64)]
+        parts = [np.empty(0, np.int64)]
         for number, name in enumerate(self.contigs):
             positions = np.array(sorted(wanted.get(name, ())), dtype=np.int64)
             start, end = np.searchsorted(self.contig, (number, number + 1))
             first = start + np.searchsorted(self.pos[start:end], positions, side="left")
             behind = start + np.searchsorted(self.pos[start:end], positions, side="right")
-            found += [self.row[low:high] for low, high in zip(first, behind, strict=True) if low < high]
-        return np.sort(np.concatenate(found))
+            parts += [self.row[low:high] for low, high in zip(first, behind, strict=True) if low < high]
+        return np.sort(np.concatenate(parts))
 
     def read(self, rows: npt.NDArray[np.int64]) -> Iterator[tuple[TableVariants, Values]]:
         """Variants of rows, which ascend, and the largest absolute effect of each, (n, 1)."""

@@ -20,8 +20,8 @@ from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.support.files import sha256_of
 
 _NEAR = 500
-"""Variants at most so many bases apart are read in one region: about what one compressed block of a table of
-all SNVs holds."""
+"""Variants at most so many bases apart are read in one region, roughly one compressed block of a table of all
+SNVs."""
 
 _WRITTEN_PLAINLY = re.compile("[1-9][0-9]*")
 
@@ -34,7 +34,7 @@ def find_index(path: Path) -> Path | None:
     InputError
         When the file cannot be read, or is newer than the index.
     """
-    index = next((found for found in (Path(f"{path}.tbi"), Path(f"{path}.csi")) if found.is_file()), None)
+    index = next((name for name in (Path(f"{path}.tbi"), Path(f"{path}.csi")) if name.is_file()), None)
     try:
         if index is None or not is_bgzip(path):
             return None

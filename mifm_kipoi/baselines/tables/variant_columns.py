@@ -143,13 +143,13 @@ def one_column(table: TableFile, field: str, aliases: Sequence[str]) -> str:
     InputError
         When several could be it.
     """
-    found = columns_named(table.columns, aliases)
-    if len(found) > 1:
+    columns = columns_named(table.columns, aliases)
+    if len(columns) > 1:
         raise InputError(
-            f"{table.path}: each of the columns {', '.join(found)} could be {field}; rename or remove all "
+            f"{table.path}: each of the columns {', '.join(columns)} could be {field}; rename or remove all "
             "but one"
         )
-    return found[0] if found else ""
+    return columns[0] if columns else ""
 
 
 def _name(table: TableFile) -> str:

@@ -65,9 +65,9 @@ def correlations(by_element: pd.DataFrame, summary: pd.DataFrame, controls: str)
     return figure
 
 
-def _dot(axes: Axes, row: Mapping[str, float], place: float, colour: str, marker: str) -> None:
-    axes.plot([row["spearman_low"], row["spearman_high"]], [place, place], color=colour, linewidth=1.3)
-    axes.plot(row["spearman"], place, marker, color=colour, markersize=4.5, markeredgewidth=0)
+def _dot(axes: Axes, row: Mapping[str, float], height: float, colour: str, marker: str) -> None:
+    axes.plot([row["spearman_low"], row["spearman_high"]], [height, height], color=colour, linewidth=1.3)
+    axes.plot(row["spearman"], height, marker, color=colour, markersize=4.5, markeredgewidth=0)
 
 
 def _broken(score: str) -> str:

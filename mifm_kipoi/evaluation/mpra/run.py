@@ -27,7 +27,7 @@ from mifm_kipoi.evaluation.mpra.elements import (
     write_own_genome,
 )
 from mifm_kipoi.evaluation.mpra.records import CONTROL, Evaluated, Source
-from mifm_kipoi.evaluation.mpra.scores import Places, control_scores, model_scores
+from mifm_kipoi.evaluation.mpra.scores import LocatedRows, control_scores, model_scores
 from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.files import made_folder, written_whole
@@ -127,41 +127,41 @@ class MPRARun(ModelRun):
         elements = find_elements(measurements)
         if not elements:
             raise InputError(f"{self.table} has no SNV and no deletion of one base to evaluate")
-        with self._placed(measurements, elements) as (places, sequences):
+        with self._located(measurements, elements) as (located, sequences):
             sources: list[Source] = []
             for spec in self.specs:
-                sources += model_scores(spec.label, spec.open(self.compute), places, self.progress)
+                sources += model_scores(spec.label, spec.open(self.compute), located, self.progress)
                 on_progress(f"{spec.label}: scored")
         generator = np.random.default_rng(self.options.seed)
         sources.append(control_scores(measurements.rows, elements, generator))
         by_element = correlate(measurements.rows, elements, series_of(sources), self.options)
         return Evaluated(
             measurements,
-            list(places.elements),
+            list(located.elements),
             sources,
             by_element,
             summarise(by_element),
             n_fractions(sequences) if sequences else None,
-            self._made_by(sources),
+            self._provenance(sources),
         )
 
     @contextlib.contextmanager
-    def _placed(
+    def _located(
         self, measurements: Measurements, elements: list[Element]
-    ) -> Iterator[tuple[Places, list[str]]]:
-        """Where rows are scored, and the elements' own sequences where that is there."""
+    ) -> Iterator[tuple[LocatedRows, list[str]]]:
+        """The rows with their genome, and the elements' own sequences where these are the genome."""
         if self.fasta is not None:
             genome = Genome(self.fasta)
-            yield Places(measurements.rows, elements, genome, False, self.max_mismatch_fraction), []
+            yield LocatedRows(measurements.rows, elements, genome, False, self.max_mismatch_fraction), []
             return
         sequences = own_sequences(measurements, elements)
         with tempfile.TemporaryDirectory(prefix="mifm-mpra-") as folder:
             path = Path(folder) / "elements.fa"
             placed = write_own_genome(elements, sequences, path)
             genome = Genome(path)
-            yield Places(measurements.rows, placed, genome, True, self.max_mismatch_fraction), sequences
+            yield LocatedRows(measurements.rows, placed, genome, True, self.max_mismatch_fraction), sequences
 
-    def _made_by(self, sources: Sequence[Source]) -> dict[str, Any]:
+    def _provenance(self, sources: Sequence[Source]) -> dict[str, Any]:
         inputs = {"table": self.table, "fasta": self.fasta}
         declared = {source.label: source.declaration for source in sources if source.declaration}
         return {

@@ -42,18 +42,19 @@ NOT_A_SUBSTITUTION = "not_an_exchange"
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
-    """Where all rows are scored.
+class LocatedRows:
+    """The rows of the table, and the genome in which they are scored.
 
     Parameters
     ----------
     rows : pandas.DataFrame, n rows
         :attr:`mifm_kipoi.evaluation.mpra.table.Measurements.rows`.
     elements : sequence of Element
+        Those of the rows, located on the genome.
     genome : Genome
-        Holds the contigs of the elements.
+        Has the contigs of the elements.
     alone : bool
-        Whether it holds the elements only, and nothing around them.
+        Whether the genome consists of the elements only, without the sequence around them.
     max_mismatch_fraction : float
         See :func:`mifm_kipoi.stream_windows`.
     """
@@ -66,23 +67,23 @@ class Places:
 
     @property
     def max_n_fraction(self) -> float:
-        """Largest fraction of N in windows that MIFM reads: any where nothing is known around elements."""
+        """Largest fraction of N in windows that MIFM reads: any, where the genome is the elements only."""
         return 1.0 if self.alone else MAX_N_FRACTION
 
 
 def model_scores(
-    label: str, baseline: Baseline, places: Places, show: bool | None = None
+    label: str, baseline: Baseline, located: LocatedRows, show: bool | None = None
 ) -> Iterator[Source]:
     """Scores of a model, and its attributions where it is a MIFM with windows of 512 bp.
 
-    Where nothing is known around elements, the limit on N in windows is lifted for MIFM; other models follow
+    Where the genome is the elements only, the limit on N in windows is lifted for MIFM; other models follow
     their own rule, and those that read no sequence are asked for the positions of the table.
 
     Parameters
     ----------
     label : str
     baseline : Baseline
-    places : Places
+    located : LocatedRows
     show : bool, optional
         Whether to show progress; by default where standard error is a terminal.
 
@@ -91,21 +92,21 @@ def model_scores(
     ReferenceMismatchError
         When too many bases of the table differ from the genome.
     """
-    if isinstance(baseline, MIFMBaseline) and places.alone:
-        baseline = baseline.with_max_n_fraction(places.max_n_fraction)
+    if isinstance(baseline, MIFMBaseline) and located.alone:
+        baseline = baseline.with_max_n_fraction(located.max_n_fraction)
     declaration = baseline.declaration
-    columns = {name: np.full(len(places.rows), np.nan) for name in declaration.columns}
-    variants, status = as_variants(places.rows, places.elements, places.genome)
+    columns = {name: np.full(len(located.rows), np.nan) for name in declaration.columns}
+    variants, status = as_variants(located.rows, located.elements, located.genome)
     rows = [row for row, variant in enumerate(variants) if variant is not None]
     asked = [variant for variant in variants if variant is not None]
     if declaration.window is None:
-        asked = _on_chromosomes(asked, places.elements)
-    check = ReferenceCheck(places.genome, places.max_mismatch_fraction)
+        asked = _on_chromosomes(asked, located.elements)
+    check = ReferenceCheck(located.genome, located.max_mismatch_fraction)
     with contextlib.closing(Progress(f"variants of {label}", show)) as progress:
         for first in range(0, len(asked), baseline.chunk_size):
             part = slice(first, first + baseline.chunk_size)
-            scored = baseline.score(asked[part], places.genome)
-            if not places.alone:
+            scored = baseline.score(asked[part], located.genome)
+            if not located.alone:
                 check.add(scored.variants, scored.status)
             for name, values in columns.items():
                 values[rows[part]] = scored.columns[name]
@@ -115,7 +116,7 @@ def model_scores(
             progress.update(done, done / len(asked))
     yield Source(label, declaration.scores, columns, status, f"{label}.status", declaration)
     if isinstance(baseline, MIFMBaseline) and declaration.window == WINDOW:
-        yield _attributions(label, baseline, places)
+        yield _attributions(label, baseline, located)
 
 
 def _on_chromosomes(variants: Sequence[Variant], elements: Sequence[Element]) -> list[Variant]:
@@ -152,9 +153,9 @@ def tiles(length: int, reach: int) -> list[tuple[int, int, int]]:
     return [(start, end, start + (end - start - 1) // 2) for start, end in itertools.pairwise(bounds)]
 
 
-def _attributions(label: str, baseline: MIFMBaseline, places: Places) -> Source:
-    changes, reasons = _substitutions(baseline, places)
-    rows = places.rows[["element", "pos", "ref", "alt", "kind", "measured"]]
+def _attributions(label: str, baseline: MIFMBaseline, located: LocatedRows) -> Source:
+    changes, reasons = _substitutions(baseline, located)
+    rows = located.rows[["element", "pos", "ref", "alt", "kind", "measured"]]
     values = np.full(len(rows), np.nan)
     status: list[str] = []
     for row, (name, pos, ref, alt, kind, measured) in enumerate(rows.itertuples(index=False)):
@@ -171,7 +172,7 @@ def _attributions(label: str, baseline: MIFMBaseline, places: Places) -> Source:
 
 
 def _substitutions(
-    baseline: MIFMBaseline, places: Places
+    baseline: MIFMBaseline, located: LocatedRows
 ) -> tuple[dict[tuple[str, int, str, str], float], dict[tuple[str, int], str]]:
     """Changes of the logit by element, 1-based position, REF and ALT; statuses by element and position."""
     device = find_device(baseline.compute.device)
@@ -181,15 +182,15 @@ def _substitutions(
     reach = min(centre - read_from, read_to - 1 - centre)
     targets = [
         Target(number, element.name, element.contig, low + start, low + end, low + middle, Status.OK)
-        for number, element in enumerate(places.elements)
+        for number, element in enumerate(located.elements)
         for low in (element.start - element.offset,)
         for start, end, middle in tiles(len(element), reach)
     ]
     changes: dict[tuple[str, int, str, str], float] = {}
     reasons: dict[tuple[str, int], str] = {}
-    for effects in mutate(targets, places.genome, predictor, Centre.VARIANT, places.max_n_fraction):
+    for effects in mutate(targets, located.genome, predictor, Centre.VARIANT, located.max_n_fraction):
         target = effects.target
-        element = places.elements[target.number]
+        element = located.elements[target.number]
         # Where the whole window has no score, there are no positions.
         span = range(target.start + element.offset + 1, target.end + element.offset + 1)
         statuses = effects.status or [target.status] * len(span)
@@ -204,7 +205,7 @@ def _substitutions(
 
 
 def control_scores(rows: pd.DataFrame, elements: Sequence[Element], generator: np.random.Generator) -> Source:
-    """Controls that know nothing of sequence.
+    """Controls that do not read the sequence.
 
     Rows of elements without a substitution or deletion of one base, which have no middle, have none.
     """

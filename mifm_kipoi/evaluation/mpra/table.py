@@ -249,6 +249,6 @@ def _measured(
 
 def _check_contigs(path: Path, rows: pd.DataFrame) -> None:
     contigs = rows.groupby("element", sort=False)["chrom"].unique()
-    for element, found in contigs.items():
-        if len(found) > 1:
-            raise InputError(f"{path}: element {element} lies on {' and '.join(map(str, np.sort(found)))}")
+    for element, names in contigs.items():
+        if len(names) > 1:
+            raise InputError(f"{path}: element {element} lies on {' and '.join(map(str, np.sort(names)))}")

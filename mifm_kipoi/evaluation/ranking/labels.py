@@ -166,8 +166,8 @@ def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
         if name is not None and name not in names:
             raise OptionError(f"{path} has no column {name!r}; it has {', '.join(names)}")
     usual = {"group": GROUPS, "block": BLOCKS} | ({} if options.pip else {"label": LABELS})
-    found = {what: next((name for name in usual[what] if name in names), None) for what in usual}
-    columns = {what: name for what in asked if (name := asked[what] or found.get(what))}
+    present = {what: next((name for name in usual[what] if name in names), None) for what in usual}
+    columns = {what: name for what in asked if (name := asked[what] or present.get(what))}
     if "pip" not in columns and "label" not in columns:
         raise OptionError(
             f"{path} has none of the columns {', '.join(LABELS)}; it has {', '.join(names)}: name that of "

@@ -51,8 +51,8 @@ def overview(measures: Sequence[Measure], order: Sequence[str]) -> Figure:
         for axes, (metric, group) in zip(panels, shown.items(), strict=True):
             for one in group:
                 number = order.index(one.score)
-                place = number + step * (strata.index(one.stratum) - (len(strata) - 1) / 2)
-                _estimate(axes, one, place, colour(number))
+                y = number + step * (strata.index(one.stratum) - (len(strata) - 1) / 2)
+                _estimate(axes, one, y, colour(number))
             axes.set_title(textwrap.fill(METRICS[metric], 17))
             axes.grid(axis="x", color="0.9", linewidth=0.6)
             axes.set_axisbelow(True)
@@ -69,11 +69,11 @@ def overview(measures: Sequence[Measure], order: Sequence[str]) -> Figure:
     return figure
 
 
-def _estimate(axes: Axes, one: Measure, place: float, colour: str) -> None:
-    axes.plot([one.chance], [place], "|", color="0.45", markersize=7, markeredgewidth=1)
-    axes.plot([one.low, one.high], [place, place], color=colour, linewidth=1.5, solid_capstyle="butt")
+def _estimate(axes: Axes, one: Measure, y: float, colour: str) -> None:
+    axes.plot([one.chance], [y], "|", color="0.45", markersize=7, markeredgewidth=1)
+    axes.plot([one.low, one.high], [y, y], color=colour, linewidth=1.5, solid_capstyle="butt")
     marker = _MARKERS[one.stratum]
-    axes.plot([one.value], [place], marker, color=colour, markersize=4.5, markeredgewidth=0)
+    axes.plot([one.value], [y], marker, color=colour, markersize=4.5, markeredgewidth=0)
 
 
 def precision_recall(
@@ -86,7 +86,7 @@ def precision_recall(
     curves : mapping of (str, str) to Curve
         By stratum and score.
     measures : sequence of Measure
-        Of the same rows: for the areas in the key, and the share of positives.
+        Of the same rows: for the areas in the key, and the fraction of positives.
     order : sequence of str
         The scores that are shown, at most as many as :data:`COLOURS`.
     """

@@ -33,7 +33,7 @@ VCF_HEADER = """\
 
 
 def make_genome(generator: random.Random) -> dict[str, str]:
-    """Three contigs: mixed case, a stretch of N, and a mitochondrion by its UCSC name."""
+    """Three contigs: mixed case, a run of N, and a mitochondrion by its UCSC name."""
     lengths = {"chr1": 6000, "chr2": 1500, "chrM": 800}
     genome = {name: "".join(generator.choices("ACGT", k=length)) for name, length in lengths.items()}
     chr1, chr2 = genome["chr1"], genome["chr2"]

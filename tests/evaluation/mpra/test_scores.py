@@ -14,7 +14,7 @@ from mifm_kipoi.baselines.protocol import Baseline, Declaration, Evidence, Score
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.evaluation.mpra.elements import find_elements, own_sequences, write_own_genome
 from mifm_kipoi.evaluation.mpra.records import Source
-from mifm_kipoi.evaluation.mpra.scores import Places, control_scores, model_scores, tiles
+from mifm_kipoi.evaluation.mpra.scores import LocatedRows, control_scores, model_scores, tiles
 from mifm_kipoi.evaluation.mpra.table import read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
@@ -39,17 +39,19 @@ def element(length: int) -> str:
 
 def places(
     folder: Path, rows: Sequence[Row], contigs: dict[str, str] | None, fraction: float = 0.01
-) -> Places:
+) -> LocatedRows:
     """With a genome, or with the elements alone."""
     table = read_measurements(write_table(folder / "t.tsv", rows))
     elements = find_elements(table)
     if contigs is not None:
-        return Places(table.rows, elements, Genome(write_fasta(folder / "g.fa", contigs)), False, fraction)
+        return LocatedRows(
+            table.rows, elements, Genome(write_fasta(folder / "g.fa", contigs)), False, fraction
+        )
     placed = write_own_genome(elements, own_sequences(table, elements), folder / "own.fa")
-    return Places(table.rows, placed, Genome(folder / "own.fa"), True, fraction)
+    return LocatedRows(table.rows, placed, Genome(folder / "own.fa"), True, fraction)
 
 
-def scored(found: Places, baseline: Baseline | None = None) -> list[Source]:
+def scored(found: LocatedRows, baseline: Baseline | None = None) -> list[Source]:
     return list(model_scores("m", baseline or MIFMBaseline(), found))
 
 
@@ -79,7 +81,7 @@ def test_elements_alone_are_scored_as_with_n_around_them(tmp_path: Path) -> None
     lonely = scored(places(tmp_path, rows, None))
     around = places(tmp_path, rows, {"chr5": "N" * (START - 1) + alone + "N" * 900})
     limit = MIFMBaseline(max_n_fraction=1.0)
-    expected = scored(Places(around.rows, around.elements, around.genome, True, 0.01), limit)
+    expected = scored(LocatedRows(around.rows, around.elements, around.genome, True, 0.01), limit)
     for found, wanted in zip(lonely, expected, strict=True):
         assert found.scores == wanted.scores
         # The base before the element is N in the one and outside the contig in the other.
