@@ -16,7 +16,9 @@ class Arm:
     Parameters
     ----------
     name, label, description : str
+        Name in tables and options, label in figures, and what it is in words.
     group : str
+        Part of the report's table that it belongs to.
     pooling : str
         Of the networks that are fitted; empty for the benchmark's default pooling.
     data : str

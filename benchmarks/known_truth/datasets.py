@@ -38,6 +38,7 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
     name : str
         See :class:`benchmarks.known_truth.arms.Arm`.
     simulation : Simulation
+        Its seed, sizes and fractions.
     simulated : Path
         Folder of its files.
     recipe : Path

@@ -45,9 +45,11 @@ class Experiment:
     Parameters
     ----------
     size : Size
+        Size of the simulation and the networks.
     arms : sequence of str
         Names of arms that are trained.
     out : Path
+        Folder of the run.
     cache : Path
         Of simulations.
     jobs, threads : int

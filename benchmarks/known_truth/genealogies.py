@@ -86,6 +86,7 @@ def simulate(simulation: Simulation, number: int) -> Genealogy:
     Parameters
     ----------
     simulation : Simulation
+        Seed, length of the region, sample sizes and smallest frequency.
     number : int
         Which genealogy; it and the simulation's seed decide everything.
 

@@ -89,6 +89,7 @@ def draw_z(genotypes: Values, effects: Values, sample_size: int, generator: np.r
     sample_size : int
         n; it has nothing to do with the diploids.
     generator : numpy.random.Generator
+        Draws the noise.
 
     Returns
     -------
@@ -107,7 +108,9 @@ def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulatio
     Parameters
     ----------
     z : numpy.ndarray of float64, shape (sites,)
+        Marginal z-scores.
     frequency : numpy.ndarray of float64, shape (sites,)
+        Frequency of one of the two alleles of each site.
     ld : numpy.ndarray of float64, shape (sites, sites)
         Correlations, of the GWAS's sample or of a reference panel; 0 for variants that do not vary there.
     simulation : Simulation
@@ -148,8 +151,11 @@ def conditional(z: Values, ld: Values, leads: list[int]) -> tuple[Values, Values
     Parameters
     ----------
     z : numpy.ndarray of float64, shape (sites,)
+        Marginal z-scores.
     ld : numpy.ndarray of float64, shape (sites, sites)
+        Correlations of the variants.
     leads : list of int
+        Sites of the variants that are given.
 
     Returns
     -------

@@ -43,6 +43,7 @@ class Networks:
     Parameters
     ----------
     size : Size
+        Size of the benchmark, with its recipe.
     arms : sequence of str
         Names of arms that are trained.
     out : Path

@@ -42,6 +42,7 @@ class Motif:
     Parameters
     ----------
     name : str
+        Name in ``motifs.meme``.
     bases : str
         A, C, G, T, or N for a free base.
     """

@@ -53,6 +53,7 @@ class Locus:
     alternative : numpy.ndarray of uint8, shape (sites,)
         Codes of the derived alleles.
     kinds : list of Kind, length sites
+        What each variant is under the rule.
     """
 
     sequence: Codes
@@ -89,6 +90,7 @@ def make_locus(
     causal : int
         How many causal variants.
     generator : numpy.random.Generator
+        Draws sequence, motifs and causal variants.
 
     Raises
     ------

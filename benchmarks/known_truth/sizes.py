@@ -89,6 +89,7 @@ class Size:
     Parameters
     ----------
     simulation : Simulation
+        What is simulated.
     recipe : str
         Name of a file in ``recipes``: what all arms are fitted with.
     arms : tuple of str

@@ -43,6 +43,7 @@ def once(folder: Path, made_of: Mapping[str, Any], work: Callable[[], object]) -
     made_of : mapping of plain JSON types
         What the step depends on.
     work : callable
+        Does the step, without arguments.
 
     Raises
     ------

@@ -27,6 +27,7 @@ def write_tracks(truth: pd.DataFrame, folder: Path, seed: int, length: int) -> N
     folder : Path
         Made where missing.
     seed : int
+        Of the draw of variants for each track.
     length : int
         Of every contig, in base pairs.
     """

@@ -38,6 +38,7 @@ class Shape:
     bag_sizes : tuple of int
         Smallest and largest size of a positive bag; every size between is as likely.
     negatives, validation_negatives : int
+        Negative bags of training and of validation, each of one variant.
     """
 
     contigs: int

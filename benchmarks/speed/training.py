@@ -211,7 +211,9 @@ class Windows(torch.utils.data.Dataset[torch.Tensor]):
     Parameters
     ----------
     fasta : path
+        The genome.
     dataset : DataSet
+        Its instances are cut.
     """
 
     def __init__(self, fasta: Path, dataset: DataSet) -> None:

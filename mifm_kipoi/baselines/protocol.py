@@ -227,7 +227,9 @@ class Baseline(Protocol):
         Parameters
         ----------
         variants : sequence of Variant, length n
+            Any variants; those that cannot be scored get a status.
         genome : Genome
+            The reference sequence; models that look variants up do not read it.
 
         Returns
         -------

@@ -111,6 +111,7 @@ def independent_blocks(comparison: Comparison) -> npt.NDArray[np.int64]:
     Parameters
     ----------
     comparison : Comparison
+        The joined scores and their blocks.
 
     Returns
     -------

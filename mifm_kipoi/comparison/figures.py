@@ -254,6 +254,7 @@ def correlation_matrix(comparison: Comparison, correlations: pd.DataFrame) -> Fi
     Parameters
     ----------
     comparison : Comparison
+        The compared scores.
     correlations : pandas.DataFrame
         :func:`mifm_kipoi.comparison.agreement.correlations`.
     """

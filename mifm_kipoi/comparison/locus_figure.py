@@ -66,6 +66,7 @@ class Panel:
     Parameters
     ----------
     title : str
+        Title, with the unit of the axis.
     series : tuple of (str, str)
         Names for the key, and columns of the joined table.
     from_zero : bool
@@ -199,7 +200,9 @@ def locus_view(comparison: Comparison, locus: Locus) -> Figure:
     Parameters
     ----------
     comparison : Comparison
+        The compared scores.
     locus : Locus
+        The region that is drawn.
 
     Raises
     ------

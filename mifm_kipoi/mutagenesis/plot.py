@@ -71,6 +71,7 @@ class Figures:
     path : Path
         Its suffix names the format.
     centre : Centre
+        What the effects are of; it decides which score is drawn.
     stack : contextlib.ExitStack
         Holds the figures until all are complete.
     """

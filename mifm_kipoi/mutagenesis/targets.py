@@ -66,7 +66,9 @@ def interval_targets(intervals: Iterable[Interval], genome: Genome, centre: Cent
     Parameters
     ----------
     intervals : iterable of Interval
+        Intervals, 0-based half-open.
     genome : Genome
+        Has the contigs to which regions are cut.
     centre : Centre
         For ``Centre.VARIANT`` the window's centre is the interval's, base
         ``start + (end - start - 1) // 2``, and what lies outside the window is left out.
@@ -106,7 +108,9 @@ def variant_targets(
     Parameters
     ----------
     variants : iterable of Variant
+        One for each ALT, in the order of the file.
     genome : Genome
+        REF is compared with it.
     centre : Centre
         For ``Centre.VARIANT`` the window's centre is the first base of REF.
     flank : int, optional

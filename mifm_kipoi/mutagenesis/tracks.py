@@ -75,7 +75,9 @@ class Tracks:
     files : dict of str to pyBigWig file
         By the names in :data:`TRACKS`, open for writing, with a header.
     genome : Genome
+        Has the contigs, in the order of the tracks.
     centre : Centre
+        What the effects are of; it decides which score is written.
     """
 
     def __init__(self, files: dict[str, Any], genome: Genome, centre: Centre) -> None:

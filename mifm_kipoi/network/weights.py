@@ -236,6 +236,7 @@ def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[
     path : path-like
         Name of the file, ending in ``.safetensors``.
     model : MIFM
+        The network; its weights and configuration are written.
     provenance : mapping of plain JSON types
         What made the weights; the version of this package is added.
     """

@@ -23,6 +23,7 @@ def probability(logit: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     Parameters
     ----------
     logit : numpy.ndarray of floating point, any shape
+        Logits of the network.
 
     Returns
     -------

@@ -29,6 +29,7 @@ def score_chunks(
     Parameters
     ----------
     chunks : iterable of Chunk
+        Runs of records with their variants.
     make_scorer : callable
         Makes a Scorer; sent to the worker processes, where there are any.
     workers : int

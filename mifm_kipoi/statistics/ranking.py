@@ -144,6 +144,7 @@ class GroupedPrecision:
         Parameters
         ----------
         weights : numpy.ndarray of float64, shape (n,) or (n, r), optional
+            Weight of each row, such as how often each of r resamples draws it; 1 by default.
 
         Returns
         -------
@@ -162,6 +163,7 @@ class GroupedPrecision:
         Parameters
         ----------
         weights : numpy.ndarray of float64, shape (n,) or (n, r), optional
+            Weight of each row, such as how often each of r resamples draws it; 1 by default.
 
         Returns
         -------

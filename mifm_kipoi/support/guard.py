@@ -19,6 +19,7 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
     debug : bool
         Let errors through.
     run : callable
+        What is run, without arguments.
 
     Returns
     -------

@@ -69,6 +69,7 @@ class Folder:
     Parameters
     ----------
     path : Path
+        The folder.
     origin : dict of str
         Name and commit of the hub's repository; empty for a folder of the user's own.
     """

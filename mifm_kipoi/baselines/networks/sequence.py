@@ -224,7 +224,9 @@ class SequenceBaseline:
         Parameters
         ----------
         variants : sequence of Variant, length n
+            Any variants; those that cannot be scored get a status.
         genome : Genome
+            Gives the reference sequence.
 
         Returns
         -------

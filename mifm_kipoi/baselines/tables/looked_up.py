@@ -51,9 +51,11 @@ class LookedUp:
     path : Path
         For messages.
     source : Source
+        The rows of the file.
     combine : callable
         What several rows of one variant give.
     declaration : Declaration
+        Name, scores and evidence of the model.
     """
 
     chunk_size = CHUNK

@@ -60,7 +60,9 @@ class IndexedRows:
     Parameters
     ----------
     table : TableFile
+        The table, compressed with bgzip.
     index : Path
+        Its index, ``.tbi`` or ``.csi``.
     variant_columns : VariantColumns
         With columns for chrom, pos and alleles.
     columns : tuple of str

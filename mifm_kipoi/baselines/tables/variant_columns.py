@@ -88,6 +88,7 @@ class TableVariants:
     Parameters
     ----------
     chrom, first, second : pyarrow.StringArray, length n
+        Contig and the two alleles of each row, as the table has them.
     pos : numpy.ndarray of int64, shape (n,)
         1-based.
     known : numpy.ndarray of bool, shape (n,)

@@ -53,6 +53,7 @@ class Site(NamedTuple):
     Parameters
     ----------
     variant : Variant
+        The variant.
     own : str
         What of the variant was compared, in words.
     other : str
@@ -113,6 +114,7 @@ class VariantRows:
     first, second : numpy.ndarray of int32, shape (n,)
         Numbers of the alleles.
     values : numpy.ndarray of float64, shape (n, k)
+        The numbers of each row, NaN where it has none.
     ordered, either_strand : bool
         See :func:`mifm_kipoi.genetics.alleles.allele_fit`.
     """
@@ -135,6 +137,7 @@ class VariantRows:
         Parameters
         ----------
         variants : sequence of Variant, length n
+            The variants, in the order of the result.
         combine : callable
             What several rows of one variant give.
         """
@@ -238,6 +241,7 @@ class RowsBuilder:
         variants : TableVariants
             Where they lie, with which alleles.
         values : numpy.ndarray of float64, shape (rows, columns)
+            The numbers of each row.
         """
         contig = numbered(variants.chrom, self._contigs, contig_key_of_table).astype(np.int64)
         first = numbered(variants.first, self._alleles, str.upper)
@@ -273,6 +277,7 @@ def numbered(
     Parameters
     ----------
     text : pyarrow.StringArray, length n
+        The texts.
     known : dict of str to int
         Numbers so far; new ones are added.
     name : callable

@@ -88,6 +88,7 @@ def by_position(
     pos, values : numpy.ndarray, shape (n,)
         Position of each substitution, and its value or NaN.
     positions : numpy.ndarray of int64, shape (m,)
+        Positions that get a value.
     signed : bool
         Whether it is the value of the largest size, with its sign, or the mean.
 
@@ -116,6 +117,7 @@ def profile(
     Parameters
     ----------
     element : Element
+        The element that is drawn.
     positions : numpy.ndarray of int64, shape (n,)
         1-based.
     panels : sequence of (str, numpy.ndarray of float64 of shape (n,), bool)

@@ -82,8 +82,11 @@ def model_scores(
     Parameters
     ----------
     label : str
+        Name of the model, with which its columns begin.
     baseline : Baseline
+        The model.
     located : LocatedRows
+        The rows and their genome.
     show : bool, optional
         Whether to show progress; by default where standard error is a terminal.
 

@@ -40,11 +40,13 @@ class Source:
     label : str
         Begins the names of its columns.
     name : str
+        Name of the model.
     ranking : tuple of str
         Its columns in which higher is more likely causal.
     held_out : tuple of str
         Chromosomes, by :func:`mifm_kipoi.genomics.contigs.contig_key`.
     leakage : str
+        What the model may have seen in training, in words.
     evidence : mapping of str to Evidence
         Of each of its columns.
     """
@@ -64,6 +66,7 @@ class Chosen:
     Parameters
     ----------
     columns : tuple of str
+        Their names.
     lower : frozenset of str
         Those in which lower is more likely causal.
     undeclared : tuple of str
