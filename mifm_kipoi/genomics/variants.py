@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -171,7 +173,7 @@ class VariantFile:
             with self._explained():
                 self._source = self._open.enter_context(_open_bytes(self.path))
                 self._position: Callable[[], int] = self._source.tell
-                self.header, self._records = self._open_records()
+                self.header, self._lines, self._parse = self._open_records()
         except MIFMError:
             self.close()
             raise
@@ -201,7 +203,8 @@ class VariantFile:
 
     def __iter__(self) -> Iterator[Record]:
         with self._explained():
-            for chrom, pos, name, bases, alts, line in self._records:
+            for numbered in self._lines:
+                chrom, pos, name, bases, alts, line = self._parse(numbered)
                 ref = _upper(bases) or MISSING
                 yield Record(
                     tuple(
@@ -211,6 +214,37 @@ class VariantFile:
                     line,
                 )
                 self._last = f"after {chrom}:{pos}"
+
+    def skip(self, records: int | None = None) -> int:
+        """Pass over the next records, whose columns are not looked at.
+
+        Parameters
+        ----------
+        records : int, optional
+            How many; by default all that are left, so that a new file's are counted.
+
+        Returns
+        -------
+        int
+            How many were passed: fewer where the file ends before.
+
+        Raises
+        ------
+        VariantFileError
+            When the file is cut, or its compression or the lengths in BCF are damaged. Damage within a
+            line of VCF is left to those who read it.
+        """
+        count, last = 0, b""
+        with self._explained():
+            try:
+                for _, line in itertools.islice(self._lines, records):
+                    last = line
+                    count += 1
+            finally:
+                if count:
+                    locus = b":".join(last.split(b"\t", 2)[:2]).strip()
+                    self._last = f"after {locus.decode(errors='replace')}"
+        return count
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -225,8 +259,8 @@ class VariantFile:
                 "which 'bcftools view' would read without an error"
             ) from error
 
-    def _open_records(self) -> tuple[list[bytes], Iterator[_Fields]]:
-        """The header's lines, the last that of the columns, and the records that follow."""
+    def _open_records(self) -> tuple[list[bytes], Iterator[_Line], _Parse]:
+        """The header's lines, the last that of the columns; the lines of the records; how they are read."""
         head = _beginning(self._source)
         gzipped = head[:2] == BGZF_END[:2]
         if (zlib.decompressobj(wbits=31).decompress(head, 3) if gzipped else head[:3]) == bcf.MAGIC:
@@ -234,7 +268,7 @@ class VariantFile:
         content = self._open.enter_context(gzip.GzipFile(fileobj=self._source)) if gzipped else self._source
         return _vcf_records(content, self._keep_lines)
 
-    def _bcf_records(self, compressed: bool) -> tuple[list[bytes], Iterator[_Fields]]:
+    def _bcf_records(self, compressed: bool) -> tuple[list[bytes], Iterator[_Line], _Parse]:
         """BCF, read by htslib; the lengths of records are checked where no checksum guards them."""
         path = self.path
         # Of a file that it cannot read, bcftools keeps the last lines before the damage to itself.
@@ -251,28 +285,35 @@ class VariantFile:
             # The child that reads it moves the position of this very file.
             self._position = file.tell
         lines = self._open.enter_context(bcf.as_vcf(file, samples=self._keep_lines))
-        header, records = _vcf_records(lines, self._keep_lines)
+        header, records, parse = _vcf_records(lines, self._keep_lines)
         if not compressed:
             content = self._open.enter_context(path.open("rb"))
-            records = _same_records(records, bcf.record_sites(content))
-        return header, records
+            records = _same_records(records, parse, bcf.record_sites(content))
+        return header, records, parse
 
 
 _Fields = tuple[str, int, str, str, Sequence[str], bytes]
 """CHROM, POS, ID, REF and the alternative alleles, as in the file, and the record's line."""
 
 
-def _same_records(records: Iterator[_Fields], sites: Iterator[tuple[int, int]]) -> Iterator[_Fields]:
+_Line = tuple[int, bytes]
+"""A line of VCF that holds a record, with its end, and its number in the file, from 1."""
+
+_Parse = Callable[[_Line], _Fields]
+
+
+def _same_records(lines: Iterator[_Line], parse: _Parse, sites: Iterator[tuple[int, int]]) -> Iterator[_Line]:
     """The records that htslib makes of BCF, which must be those that the file's bytes hold."""
     for number, (pos, alleles) in enumerate(sites, start=1):
-        record = next(records, None)
-        if record is None or record[1] != pos:
+        line = next(lines, None)
+        record = parse(line) if line else None
+        if line is None or record is None or record[1] != pos:
             raise ValueError(f"record {number} is damaged: at position {pos}, htslib does not read it")
         # In text, a comma within an allele would make two of it.
         if len(record[4]) != max(alleles - 1, 1) or "," in record[3]:
             raise ValueError(f"record {number} is damaged: an allele at position {pos} has a comma")
-        yield record
-    yield from records
+        yield line
+    yield from lines
 
 
 class _Stream(io.RawIOBase):
@@ -332,8 +373,8 @@ def _open_bytes(path: Path) -> Iterator[io.BufferedReader]:
             yield file
 
 
-def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Iterator[_Fields]]:
-    """Read VCF as text: the first five columns, and no more than that the others are there."""
+def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Iterator[_Line], _Parse]:
+    """Read the header of VCF: its lines, those of the records that follow, and how these are read."""
     header: list[bytes] = []
     numbered = enumerate(lines, start=1)
     for number, line in numbered:
@@ -344,8 +385,8 @@ def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Itera
             header.append(text)
         if text.startswith(_FIRST_COLUMNS):
             columns = _count_columns(text, number)
-            filled = ((number, line) for number, line in numbered if line.strip(b"\r\n"))
-            return header, (_vcf_record(line, number, columns, keep) for number, line in filled)
+            filled = (line for line in numbered if line[1].strip(b"\r\n"))
+            return header, filled, functools.partial(_vcf_record, columns=columns, keep=keep)
         if text and not text.startswith(b"##"):
             raise ValueError(
                 f"line {number} is not a header line, and '#CHROM, POS ... INFO' has not come yet"
@@ -365,7 +406,9 @@ def _count_columns(line: bytes, number: int) -> int:
     return line.count(b"\t") + 1
 
 
-def _vcf_record(line: bytes, number: int, columns: int, keep: bool) -> _Fields:
+def _vcf_record(numbered: _Line, columns: int, keep: bool) -> _Fields:
+    """The first five columns of a line, and no more than that the others are there."""
+    number, line = numbered
     count = line.count(b"\t") + 1
     without_samples = count == _FIRST_COLUMNS.count(b"\t") + 1
     # Records without INFO occur in real files; one without an end of its line as well is cut.

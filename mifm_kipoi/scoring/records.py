@@ -103,7 +103,9 @@ def read_chunks(
     """
     records: list[Record] = []
     number, variants, size = start, 0, 0
-    for number, record in enumerate(itertools.islice(file, start, end), start=start + 1):
+    file.skip(start)
+    length = None if end is None else end - start
+    for number, record in enumerate(itertools.islice(file, length), start=start + 1):
         if regions is None or in_regions(record, regions):
             records.append(record)
             variants += len(record.variants)

@@ -12,7 +12,7 @@ import pytest
 
 from mifm_kipoi.errors import VariantFileError
 from mifm_kipoi.genomics.intervals import Regions
-from mifm_kipoi.genomics.variants import Variant, read_variants
+from mifm_kipoi.genomics.variants import Variant, VariantFile, read_variants
 from tests.builders import vcf_text, write_vcf
 
 HEADER = """\
@@ -249,6 +249,86 @@ def test_records_without_info(tmp_path: Path) -> None:
     records = "1\t10\t.\tA\tG\t.\tPASS\n1\t20\t.\tA\tC\t.\tPASS\n"
     found = list(read_variants(write(tmp_path / "x.vcf", HEADER + records)))
     assert found == [Variant("1", 10, ".", "A", "G"), Variant("1", 20, ".", "A", "C")]
+
+
+class TestSkip:
+    """Records that are passed over, and counted, without being read."""
+
+    def bcf(self, source: Path, path: Path, form: str) -> Path:
+        """BCF of a VCF file: ``b`` as bcftools packs it, ``u`` its bytes unpacked."""
+        command = [program("bcftools"), "view", "-Ob", "-o", path, source]
+        subprocess.run(command, check=True, capture_output=True)
+        if form == "u":
+            path.write_bytes(gzip.decompress(path.read_bytes()))
+        return path
+
+    @pytest.mark.parametrize("form", ["vcf", "vcf.gz", "b", "u"])
+    @pytest.mark.parametrize("lines", [False, True])
+    def test_the_rest_is_that_of_the_whole_file(self, tmp_path: Path, form: str, lines: bool) -> None:
+        text = HEADER + RECORDS.replace("1\t90", "\n\r\n1\t90", 1) + "\n"
+        path = write(tmp_path / "x.vcf", text)
+        if form == "vcf.gz":
+            path = write_bgzip(tmp_path / "x.vcf.gz", text)
+        elif form in "bu":
+            source = write(tmp_path / "plain.vcf", HEADER + RECORDS)
+            path = self.bcf(source, tmp_path / "x.bcf", form)
+        with VariantFile(path, lines) as file:
+            records = list(file)
+        assert [variant for record in records for variant in record.variants] == VARIANTS
+        for start in (0, 1, 3, 5, 9):
+            with VariantFile(path, lines) as file:
+                assert file.skip(start) == min(start, 5)
+                assert list(file) == records[start:]
+        with VariantFile(path, lines) as file:
+            next(iter(file))
+            assert file.skip() == 4
+            assert file.skip() == 0
+
+    def test_an_error_behind_names_the_same_place(self, tmp_path: Path) -> None:
+        records = "1\t10\t.\tA\tG\t.\t.\t.\n2\t20\t.\tA\tG\t.\t.\t.\n1\tx\t.\tA\tG\t.\t.\t.\n"
+        path = write(tmp_path / "x.vcf", HEADER + records)
+        for start in (0, 1, 2):
+            with VariantFile(path) as file:
+                file.skip(start)
+                with pytest.raises(VariantFileError, match="after 2:20: POS of line 7 is 'x'"):
+                    list(file)
+
+    def test_damaged_lines_are_left_to_those_who_read_them(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "x.vcf", HEADER + "nonsense\n1\tx\n1\t5\t.\tA\tC\t.\t.\t.\n1\t20\tcut")
+        with VariantFile(path) as file:
+            assert file.skip() == 4
+        with VariantFile(path) as file:
+            assert file.skip(2) == 2
+            records = iter(file)
+            assert next(records).variants == (Variant("1", 5, ".", "A", "C"),)
+            with pytest.raises(VariantFileError, match="after 1:5: line 8 has 3 columns instead of 8"):
+                next(records)
+
+    def test_damaged_compression_is_an_error(self, tmp_path: Path) -> None:
+        packed = gzip.compress(many_records().encode())
+        path = tmp_path / "x.vcf.gz"
+        path.write_bytes(packed[:-9])
+        match = r"after 1:\d+: Compressed file ended before"
+        with VariantFile(path) as file, pytest.raises(VariantFileError, match=match):
+            file.skip()
+        path.write_bytes(packed[:-6] + bytes([packed[-6] ^ 0xFF]) + packed[-5:])
+        with VariantFile(path) as file, pytest.raises(VariantFileError, match="after 1:6000: CRC check"):
+            file.skip()
+
+    def test_a_cut_bcf_file_is_an_error(self, tmp_path: Path) -> None:
+        source = write(tmp_path / "x.vcf", many_records())
+        for form in "bu":
+            path = self.bcf(source, tmp_path / "x.bcf", form)
+            packed = path.read_bytes()
+            with VariantFile(path) as file:
+                assert file.skip() == 6000
+            end = packed[bgzip_ends(packed)[-2] :] if form == "b" else b""
+            path.write_bytes(packed[: len(packed) // 2] + end)
+            with (
+                VariantFile(path) as file,
+                pytest.raises(VariantFileError, match=r"cannot read .* after 1:\d+"),
+            ):
+                file.skip()
 
 
 class TestErrors:

@@ -443,6 +443,23 @@ class TestResume:
         assert not out.exists()
         assert Path(f"{out}.partial").exists()
 
+    @pytest.mark.parametrize("number", [1, 43, 44, 86])
+    def test_a_damaged_line_is_reported_by_the_part_that_has_it(
+        self, tmp_path: Path, vcf: Path, fasta: Path, number: int
+    ) -> None:
+        lines = vcf.read_text().splitlines(keepends=True)
+        header = sum(line.startswith("#") for line in lines)
+        lines[header + number - 1] = "nonsense\n"
+        broken = tmp_path / "broken.vcf"
+        broken.write_text("".join(lines))
+        with_damage = 1 if number <= 43 else 2
+        with pytest.raises(VariantFileError, match=f"line {header + number} has 1 columns"):
+            small_run(str(broken), fasta, tmp_path / "damaged.tsv", shard=(with_damage, 2)).run()
+        whole = small_run(str(vcf), fasta, tmp_path / "whole.tsv", shard=(3 - with_damage, 2)).run()
+        other = small_run(str(broken), fasta, tmp_path / "other.tsv", shard=(3 - with_damage, 2)).run()
+        assert other.manifest["records"] == whole.manifest["records"]
+        pd.testing.assert_frame_equal(read_table(other.output), read_table(whole.output))
+
     def test_an_error_at_once_leaves_nothing(self, tmp_path: Path, vcf: Path) -> None:
         wrong = write_fasta(tmp_path / "wrong.fa", {"1": "A" * 4000, "2": "A" * 4000})
         with pytest.raises(ReferenceMismatchError, match="REF alleles differ"):
