@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-# Kipoi writes a configuration into the home folder when it is imported, and weights lie in the user's
-# data folder: no test may see or change the user's own.
+# Kipoi writes a configuration into the home folder when it is imported, weights lie in the user's data
+# folder, and checksums in the cache folder: no test may see or change the user's own.
 os.environ["HOME"] = tempfile.mkdtemp(prefix="mifm-tests-")
 os.environ.pop("XDG_DATA_HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
 
 # The networks of the tests are small, and two threads on a busy machine wait for each other.
 torch.set_num_threads(1)

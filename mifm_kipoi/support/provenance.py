@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.support.files import sha256_of
+from mifm_kipoi.support.checksums import remembered_sha256
 
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 
@@ -33,7 +33,7 @@ def described(path: str | os.PathLike[str]) -> dict[str, str]:
     InputError
         When it cannot be read.
     """
-    return {"name": Path(path).name, "sha256": sha256_of(path)}
+    return {"name": Path(path).name, "sha256": remembered_sha256(path)}
 
 
 def differences(old: Any, new: Any) -> list[str]:
