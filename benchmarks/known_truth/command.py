@@ -20,7 +20,7 @@ are causal, and written in the formats of real data: FASTA, VCF, a table of cred
 tracks. The training code is run on them as on real data, once for each arm; 'mifm score' scores variants of
 other genealogies; and a report compares the arms with the GWAS alone and with controls.
 
-What is complete is not made again: the same command goes on after an interruption.
+Rerunning resumes: finished steps are kept.
 """
 
 _EPILOG = """\
@@ -47,11 +47,11 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--size", choices=list(SIZES), default="smoke", help="how much (default: smoke)")
-    command.add_argument("--out", required=True, metavar="DIR", help="folder of all that is written")
+    command.add_argument("--size", choices=list(SIZES), default="smoke", help="see below (default: smoke)")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
     command.add_argument(
         "--arms", nargs="+", choices=[arm.name for arm in TRAINED], metavar="ARM",
-        help=f"what is trained (default: what belongs to the size): {', '.join(arm.name for arm in TRAINED)}",
+        help=f"arms to train (default: those of the size): {', '.join(arm.name for arm in TRAINED)}",
     )  # fmt: skip
     command.add_argument(
         "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"

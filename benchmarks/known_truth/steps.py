@@ -34,7 +34,7 @@ class BenchmarkError(MIFMError):
 def once(folder: Path, made_of: Mapping[str, Any], work: Callable[[], object]) -> None:
     """Do a step in a folder, unless it is complete.
 
-    An interrupted step is begun again in the same folder, where its commands may go on.
+    An interrupted step is started again in the same folder, where its commands may resume.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ class Spec:
         return [path for path in paths if path.name and path.exists()]
 
     def find(self) -> None:
-        """Find out, without opening the baseline, whether it can be had.
+        """Find out, without opening the baseline, whether it is available.
 
         Raises
         ------
@@ -215,14 +215,14 @@ def _function(name: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class MissingModel:
-    """A model that was asked for and cannot be had.
+    """A model that was asked for and is not available.
 
     Parameters
     ----------
     label, spec : str
         Its name in tables and files; how it was asked for.
     reason : str
-        Why it cannot be had, and what to do.
+        Why it is not available, and what to do.
     """
 
     label: str
@@ -231,7 +231,7 @@ class MissingModel:
 
 
 class MissingModelsError(MIFMError):
-    """Models that cannot be had: packages, weights, files or models of Kipoi that are not there.
+    """Models that are not available: packages, weights, files or models of Kipoi that are missing.
 
     Parameters
     ----------
@@ -249,13 +249,13 @@ class MissingModelsError(MIFMError):
     def __str__(self) -> str:
         if len(self.missing) == 1:
             (one,) = self.missing
-            return f"the model {one.spec} cannot be had: {one.reason}. {self.advice}"
+            return f"the model {one.spec} is not available: {one.reason}. {self.advice}"
         lines = "\n".join(f"  {one.spec}: {one.reason}" for one in self.missing)
-        return f"{len(self.missing)} models cannot be had:\n{lines}\n{self.advice}"
+        return f"{len(self.missing)} models are not available:\n{lines}\n{self.advice}"
 
 
 def find_missing(specs: Sequence[Spec]) -> list[MissingModel]:
-    """Which models cannot be had, found before anything is scored.
+    """Which models are not available, checked before anything is scored.
 
     Parameters
     ----------
@@ -278,8 +278,8 @@ def find_missing(specs: Sequence[Spec]) -> list[MissingModel]:
     return missing
 
 
-def require_all(specs: Sequence[Spec], advice: str = "Leave out what cannot be had") -> None:
-    """Refuse models of which some cannot be had.
+def require_all(specs: Sequence[Spec], advice: str = "Leave out what is not available") -> None:
+    """Refuse models of which some are not available.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def require_all(specs: Sequence[Spec], advice: str = "Leave out what cannot be h
     Raises
     ------
     MissingModelsError
-        Names all that cannot be had.
+        Names all that are not available.
     OptionError
         When an argument is impossible.
     """

@@ -33,7 +33,7 @@ class CommandParser(argparse.ArgumentParser):
         Returns
         -------
         argparse.Namespace, list of str
-            The values, and the words that nothing takes.
+            The values, and the words that no argument takes.
         """
         words = list(sys.argv[1:] if args is None else args)
         options, rest = super().parse_known_args(words, namespace)

@@ -31,7 +31,7 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
     parser.add_argument(
         "--fasta", metavar="GENOME",
-        help="genome of the table's release, plain or bgzip (default: the elements alone, read off Ref, with "
+        help="genome of the table's release, plain or bgzip (default: only the elements, from Ref, with "
         "N around them, which gives other scores)",
     )  # fmt: skip
     add_models(parser, "mifm")

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def add_score(parser: argparse.ArgumentParser) -> None:
     """``mifm score``."""
     parser.description = (
-        "Score every alternative allele of a VCF or BCF file. Nothing is dropped: what cannot be scored "
-        "keeps its row, with a status that says why. The format of OUT is that of its name: .tsv, .tsv.gz, "
-        ".vcf, .vcf.gz, .bcf or .parquet. OUT.json says what made it."
+        "Score every alternative allele of a VCF or BCF file. No variant is dropped: one that cannot be "
+        "scored keeps its row, with a status that says why. The name of OUT decides its format: .tsv, .tsv.gz, "
+        ".vcf, .vcf.gz, .bcf or .parquet. OUT.json has the provenance."
     )
     parser.add_argument("variants", help="VCF (plain, gzip, bgzip) or BCF file; - is standard input")
     parser.add_argument("fasta", help="reference genome, plain or bgzip")
@@ -52,10 +52,10 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--shift", type=int, default=0, metavar="BASES",
-        help="add columns averaged over windows shifted by up to so many bases to either side",
+        help="add columns averaged over windows shifted by up to this many bases to either side",
     )  # fmt: skip
     group = parser.add_argument_group("run")
-    group.add_argument("--resume", action="store_true", help="go on with a run that was killed")
+    group.add_argument("--resume", action="store_true", help="resume a run that was killed")
     add_compute(group, "threads of each process (default: the CPUs that this one may use; 1 with --workers)")
     group.add_argument(
         "--precision", choices=PRECISIONS, default=FULL,

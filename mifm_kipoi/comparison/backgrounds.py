@@ -63,7 +63,7 @@ class BackgroundRun(FolderRun):
         Raises
         ------
         MissingModelsError
-            When models cannot be had; nothing is fitted.
+            When models are not available; nothing is fitted.
         MIFMError
             When an input cannot be read or an output cannot be written. What was done is kept, and the same
             command goes on with it.
@@ -219,7 +219,7 @@ def _same(background: Background, identity: dict[str, Any]) -> Background:
     changed = differences(background.identity, identity)
     if changed:
         raise InputError(
-            f"{background.path} is of another run: {'; '.join(changed)}; delete it to make it anew, or name "
+            f"{background.path} is of another run: {'; '.join(changed)}; delete it to make it again, or name "
             "another output"
         )
     return background
@@ -232,16 +232,16 @@ def _begin(note: Path, identity: dict[str, Any], tracks: int) -> _Moments:
     again = f"delete {note} to start again"
     try:
         tensors, record = read_moments(note)
-        begun = dict(record["identity"])
+        started = dict(record["identity"])
         moments = _Moments(tensors["mean"], tensors["squares"], **record["counts"])
     except (InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{note}, which is left from a run that did not end, cannot be read; {again}"
         ) from error
-    changed = differences(begun, identity)
+    changed = differences(started, identity)
     if changed:
         raise InputError(
-            f"{note} was begun by another run: {'; '.join(changed)}; go on with the same, or {again}"
+            f"{note} was started by another run: {'; '.join(changed)}; resume with the same, or {again}"
         )
     return moments
 

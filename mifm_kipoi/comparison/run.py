@@ -77,7 +77,7 @@ class ComparisonRun(FolderRun):
     resamples, seed : int
         Of the intervals.
     skip_missing : bool
-        Compare the other models where some cannot be had, and name those in the report.
+        Compare the other models where some are not available, and name those in the report.
     """
 
     blocks: Path | None = None
@@ -98,7 +98,7 @@ class ComparisonRun(FolderRun):
         Raises
         ------
         MissingModelsError
-            When models cannot be had; with :attr:`skip_missing` when none can. Nothing is scored.
+            When models are not available; with :attr:`skip_missing` when none is. Nothing is scored.
         MIFMError
             When an input cannot be read, a model fails or an output cannot be written. The models that were
             scored are kept.
@@ -107,7 +107,7 @@ class ComparisonRun(FolderRun):
         self._check()
         specs, missing = self._found()
         for model in missing:
-            on_progress(f"left out, as it cannot be had: {model.spec}: {model.reason}")
+            on_progress(f"left out, as it is not available: {model.spec}: {model.reason}")
         with locked(made_folder(self._models)):
             inputs = described_inputs(self.variants, self.fasta)
             results = []
@@ -144,7 +144,7 @@ class ComparisonRun(FolderRun):
             check_output(output, inputs)
 
     def _found(self) -> tuple[list[Spec], list[MissingModel]]:
-        """The models that can be had, and those that cannot."""
+        """The models that are available, and those that are not."""
         if not self.skip_missing:
             require_all(self.specs, "Compare the others with --skip-missing, or leave it out of --models")
             return list(self.specs), []

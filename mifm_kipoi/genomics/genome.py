@@ -197,7 +197,7 @@ def _read_bytes(faidx: Any, start: int, length: int) -> bytes:
 def _damaged(path: Path, what: str) -> str:
     return (
         f"cannot read {path} at {what}; the file is damaged, its lines differ in length, or it changed after "
-        f"its index was made: delete {path.name}.fai and {path.name}.gzi to have them made anew"
+        f"its index was made: delete {path.name}.fai and {path.name}.gzi to have them made again"
     )
 
 
@@ -236,7 +236,7 @@ def _open_fasta(path: Path) -> pyfaidx.Fasta:
 def _check_layout(path: Path, faidx: Any) -> None:
     """Notice an index of another file: before each contig stands its name, and behind the last nothing.
 
-    pyfaidx makes an index anew when the FASTA is younger; a FASTA that was replaced by an older one, and
+    pyfaidx makes an index again when the FASTA is younger; a FASTA that was replaced by an older one, and
     a damaged index, escape it.
     """
     end = 0

@@ -16,7 +16,7 @@ scores, labels, measurements. How to use it::
 Rules that hold for all tables:
 
 - Fields are separated by tabs where the first line has one, else by commas, else by white space (runs of
-  blanks). A file is plain, gzip or bgzip, or Parquet; its content tells which, not its name.
+  blanks). A file is plain, gzip or bgzip, or Parquet; recognised by its content, not its name.
 - Lines before the header that begin with ``##`` are comments. Blank lines, of white space or separators
   alone, are passed over and counted: messages name lines as an editor does.
 - Each line has as many fields as the header; a longer or a shorter one is an error that names it.
@@ -564,7 +564,7 @@ def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
     import pyarrow as pa
 
     size = max(path.stat().st_size, 1)
-    rest, carriage, begun = b"", b"", False
+    rest, carriage, started = b"", b"", False
     with pa.OSFile(str(path)) as raw:
         stream = pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else raw
         while True:
@@ -575,8 +575,8 @@ def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
             if b"\r" in text:
                 text = text.removesuffix(carriage).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             text = rest + text
-            if not begun and len(text) >= len(_BYTE_ORDER_MARK):
-                text, begun = text.removeprefix(_BYTE_ORDER_MARK), True
+            if not started and len(text) >= len(_BYTE_ORDER_MARK):
+                text, started = text.removeprefix(_BYTE_ORDER_MARK), True
             whole = text.rfind(b"\n") + 1
             if not read:
                 if text:

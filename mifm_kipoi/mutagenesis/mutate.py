@@ -83,7 +83,7 @@ class Effects:
         Logit of the unchanged window: the same everywhere in a target whose centre is a variant; NaN
         where it has none.
     alt_logit : numpy.ndarray of float32, shape (length, 4)
-        Logits with A, C, G, T at the position; NaN at the base that stands there, and where the
+        Logits with A, C, G, T at the position; NaN at the reference base, and where the
         status is not ok.
     """
 
@@ -159,7 +159,7 @@ def substitution_logits(
     ref_logit : numpy.ndarray of float32, shape (n,)
         Of the windows as they are.
     alt_logit : numpy.ndarray of float32, shape (n, window, 4)
-        With A, C, G, T at each position; NaN at the base that stands there, at every position without
+        With A, C, G, T at each position; NaN at the reference base, at every position without
         a base, and where ``where`` is false.
 
     Raises

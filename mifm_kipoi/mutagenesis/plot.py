@@ -166,7 +166,7 @@ def draw(parts: Sequence[Effects], score: Score) -> Figure:
 
     The logo's letters are the reference bases, as high as minus the mean effect of their three
     substitutions: a letter above the line supports the score, one below it, upside down, opposes it. The
-    heat map shows each substitution; a dot marks the base that stands there.
+    heat map shows each substitution; a dot marks the reference base.
 
     Parameters
     ----------

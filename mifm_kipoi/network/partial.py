@@ -193,7 +193,7 @@ class PartialNetwork:
         index : int
             0-based position of the base in the window.
         bases : torch.Tensor, shape (m, channels)
-            What stands there now.
+            The base that is there now.
         rows : torch.Tensor of int64, shape (m,), optional
             The window of each substitution; the windows in their order by default.
 
@@ -237,7 +237,7 @@ class PartialNetwork:
         indices : torch.Tensor of int64, shape (m,)
             0-based position of the base in the window.
         bases : torch.Tensor, shape (m, channels)
-            What stands there now.
+            The base that is there now.
 
         Returns
         -------

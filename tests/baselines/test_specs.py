@@ -118,12 +118,12 @@ def test_all_that_is_missing_is_named_together(tmp_path: Path) -> None:
     specs = parse_specs(["mifm", f"a=cadd:{tmp_path / 'no.gz'}", "b=mifm:nothing"])
     assert [model.label for model in find_missing(specs)] == ["a", "b"]
     with pytest.raises(
-        MissingModelsError, match=r"2 models cannot be had:\n  a=cadd:.*\n  b=mifm:.*\nGo"
+        MissingModelsError, match=r"2 models are not available:\n  a=cadd:.*\n  b=mifm:.*\nGo"
     ) as error:
         require_all(specs, "Go on")
     assert [model.spec for model in error.value.missing] == [str(spec) for spec in specs[1:]]
     assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
-    with pytest.raises(MissingModelsError, match=r"the model b=mifm:nothing cannot be had: .*nothing"):
+    with pytest.raises(MissingModelsError, match=r"the model b=mifm:nothing is not available: .*nothing"):
         require_all(specs[2:])
     require_all(specs[:1])
 

@@ -147,12 +147,12 @@ def test_a_run_of_other_inputs_does_not_go_on(given: Given, monkeypatch: pytest.
     text = given.vcf.read_text()
     given.vcf.write_text(text.replace("\tv3\t", "\tv03\t"))
     with pytest.raises(
-        InputError, match=r"begun by another run: variants_sha256 was .*delete .*partial to start again"
+        InputError, match=r"another run: variants_sha256 was .*delete .*partial to start again"
     ):
         given.fit()
     given.vcf.write_text(text)
     own, given.baseline = given.baseline, baseline_of(Convolutions(), WINDOW + 2)
-    with pytest.raises(InputError, match=r"begun by another run: model\.window was 64 and is 66"):
+    with pytest.raises(InputError, match=r"another run: model\.window was 64 and is 66"):
         given.fit()
     given.baseline = own
     (given.folder / "b.safetensors.partial").write_bytes(b"cut")
@@ -271,6 +271,6 @@ def test_backgrounds_of_several_networks(given: Given, monkeypatch: pytest.Monke
 
 def test_a_network_that_is_missing_ends_it_before_any_is_fitted(given: Given) -> None:
     specs = [SPEC, Spec("other", "enformer", "nowhere")]
-    with pytest.raises(MissingModelsError, match="2 models cannot be had"):
+    with pytest.raises(MissingModelsError, match="2 models are not available"):
         BackgroundRun(given.vcf, given.fasta, specs, given.folder / "new").run()
     assert not (given.folder / "new").exists()

@@ -152,7 +152,7 @@ def test_all_models_that_cannot_be_had_are_named_before_anything_is_scored(
 ) -> None:
     assert compare(inputs, tmp_path / "out", models=["mifm", *MISSING]) == 1
     error = capsys.readouterr().err
-    assert "4 models cannot be had" in error
+    assert "4 models are not available" in error
     assert "nothing=mifm:nothing: there are no weights named 'nothing'" in error
     assert "borzoi=borzoi:no/folder: " in error
     assert "no-such=kipoi:no/such@dir: there is no folder 'no/such'" in error
@@ -169,7 +169,7 @@ def test_the_rest_is_compared_without_what_is_missing(
     folder = tmp_path / "out"
     assert compare(inputs, folder, "--skip-missing", models=["mifm:nothing", "mifm", "table:no.tsv:x"]) == 0
     assert here == ["mifm", "own"]
-    assert "left out, as it cannot be had: nothing=mifm:nothing: " in capsys.readouterr().out
+    assert "left out, as it is not available: nothing=mifm:nothing: " in capsys.readouterr().out
     manifest = json.loads((folder / "comparison.json").read_text())
     assert [model["label"] for model in manifest["models"]] == ["mifm", "own"]
     assert [(model["label"], model["spec"]) for model in manifest["skipped"]] == [
@@ -189,7 +189,7 @@ def test_nothing_is_left_to_compare(
 ) -> None:
     missing = (*inputs[:2], tmp_path / "no.tsv")
     assert compare(missing, tmp_path / "out", "--skip-missing", models=["mifm:nothing"]) == 1
-    assert "2 models cannot be had" in capsys.readouterr().err
+    assert "2 models are not available" in capsys.readouterr().err
     assert here == []
 
 

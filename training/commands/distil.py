@@ -50,7 +50,7 @@ def add(commands: Commands) -> None:
         "--start", metavar="WEIGHTS", help="a student to start from (default: random weights)"
     )
     command.add_argument("--data", metavar="DIR", help="on bags: data set of 'python -m training data'")
-    command.add_argument("--out", required=True, metavar="DIR", help="folder of everything that is written")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
     command.add_argument(
         "--vcf", help="on sequence: variants of the held-out contigs, to measure the fidelity"
     )

@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
     )
     command.add_argument("--fasta", required=True, help="FASTA file")
     command.add_argument(
-        "--held-out", nargs="+", required=True, help="contigs that the student was not taught on"
+        "--held-out", nargs="+", required=True, help="contigs that the student was not trained on"
     )
     command.add_argument("--vcf", required=True, help="variants of these contigs")
     command.add_argument(

@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     command = add_command(
         commands, "run", _run, "from tables to a Kipoi model, every step in turn", _TEXT, _EPILOG
     )
-    command.add_argument("--out", required=True, metavar="DIR", help="folder of everything that is written")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
     command.add_argument(
         "--device", default="auto", help="device of the distillation (default: a GPU where there is one)"
     )

@@ -518,7 +518,7 @@ class _Run:
         if differing := differences(identity, dict(self._identity)):
             raise DistilError(
                 f"{path} is of another distillation: {'; '.join(differing[:_NAMED])}; resume with the "
-                "settings and data that it was begun with, or name another folder"
+                "settings and data that it was started with, or name another folder"
             )
         self.rows, self.best = state["rows"], state["best"]
         self.network.load_state_dict(state["network"])

@@ -545,7 +545,7 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     if differing:
         raise FitError(
             f"{path} is of another run: {'; '.join(differing[:_NAMED])}; resume with the settings and data "
-            "that it was begun with, or name another folder"
+            "that it was started with, or name another folder"
         )
     return checkpoint
 

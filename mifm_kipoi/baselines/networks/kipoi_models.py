@@ -38,7 +38,7 @@ _LOGGERS = ("kipoi", "kipoi_utils")
 
 
 def find_kipoi(argument: str) -> None:
-    """Open a model in a process of its own, as nothing less shows that its packages and weights are there.
+    """Open a model in a process of its own, the only way to see that its packages and weights are there.
 
     Raises
     ------

@@ -41,7 +41,7 @@ TEST = "test"
 variant, or of a covariate."""
 
 ADDITIVE = "ADD"
-"""What stands there in the rows of the variant's additive effect."""
+"""Its value in the rows of the variant's additive effect."""
 
 _SECONDARY = {"beta": "cojo_beta", "standard_error": "cojo_se"}
 """CAUSALdb2's statistics of secondary signals, given the primary one; used where ``primary`` is 0."""

@@ -36,7 +36,7 @@ _MOST_BYTES = 1 << 25
 """Largest number of bytes of effects in one read."""
 
 _CACHE_BYTES = 1 << 26
-"""Bytes of chunks that HDF5 keeps, so that neighbouring rows are not decompressed anew."""
+"""Bytes of chunks that HDF5 keeps, so that neighbouring rows are not decompressed again."""
 
 
 def open_enformer_sad(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed

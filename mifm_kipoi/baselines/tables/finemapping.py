@@ -18,7 +18,7 @@ TOOLS = ("abf", "finemap", "paintor", "caviarbf", "susie", "polyfun_finemap", "p
 """Columns of PIPs in CAUSALdb2's ``credible_set.txt.gz``."""
 
 FAILED = -1.0
-"""What stands there where a tool failed."""
+"""The value in the table where a tool failed."""
 
 _VARIANT_COLUMNS = VariantColumns(ordered=False, chrom="chr", pos="bp", first="ea", second="nea")
 _ROUNDING = 1e-6

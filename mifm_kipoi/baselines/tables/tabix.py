@@ -42,7 +42,7 @@ def find_index(path: Path) -> Path | None:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if index.stat().st_mtime < path.stat().st_mtime:
         raise InputError(
-            f"the index {index} is older than {path} and may be that of another file; make it anew with "
+            f"the index {index} is older than {path} and may be that of another file; make it again with "
             f"tabix, or run 'touch {index.name}' if it is surely that of this file"
         )
     return index
@@ -117,7 +117,7 @@ class IndexedRows:
         except (OSError, ValueError) as error:
             raise InputError(
                 f"cannot read {path} with its index {self.index.name}: {error}; the file is damaged, or the "
-                "index is that of another file: make it anew with tabix"
+                "index is that of another file: make it again with tabix"
             ) from error
 
     def _at(self, file: Any, contig: str, positions: Sequence[int]) -> Iterator[str]:

@@ -83,7 +83,7 @@ class VariantColumns:
 
 @dataclasses.dataclass(frozen=True)
 class TableVariants:
-    """Where rows lie.
+    """Positions and alleles of rows.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class TableVariants:
     pos : numpy.ndarray of int64, shape (n,)
         1-based.
     known : numpy.ndarray of bool, shape (n,)
-        Where there are a contig and a position; the other rows lie nowhere.
+        Whether the row has a contig and a position.
     """
 
     chrom: pa.StringArray

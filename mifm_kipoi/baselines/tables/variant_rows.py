@@ -48,7 +48,7 @@ contig_key_of_table = functools.partial(contig_key, plink=True)
 
 
 class Site(NamedTuple):
-    """A variant and the rows at its position, as far as they tell of which genome build they are.
+    """A variant and the rows at its position, compared to recognise another genome build.
 
     Parameters
     ----------

@@ -55,8 +55,8 @@ class Series:
     values : numpy.ndarray of float64, shape (n,)
         NaN where a row has no score.
     held_out : frozenset of str
-        Chromosomes (:func:`mifm_kipoi.genomics.contigs.contig_key`) that nothing of the model was fitted or
-        chosen on.
+        Chromosomes (:func:`mifm_kipoi.genomics.contigs.contig_key`) on which no part of the model was
+        fitted or chosen.
     """
 
     label: str

@@ -106,7 +106,7 @@ class MPRARun(ModelRun):
         Raises
         ------
         MissingModelsError
-            When models cannot be had; nothing is scored.
+            When models are not available; nothing is scored.
         MIFMError
             When an input cannot be read, a package is missing, or an output cannot be written.
         """

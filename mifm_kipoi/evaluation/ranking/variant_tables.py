@@ -71,7 +71,7 @@ class VariantTable:
     ) -> Iterator[tuple[pd.DataFrame, Batch]]:
         """The rows, in order, a batch at a time; at least one batch, which may be empty.
 
-        Rows in which nothing of what is read stands are passed over.
+        Rows in which all columns that are read are empty are skipped.
 
         Parameters
         ----------
