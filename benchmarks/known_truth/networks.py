@@ -83,7 +83,7 @@ class Networks:
         )
 
     def _side_by_side(self, works: Sequence[Callable[[], None]]) -> None:
-        """Do works, so many at a time; after an error or an interruption no other begins."""
+        """Run tasks, a number of them at a time; after an error or an interruption no other starts."""
         stopped = threading.Event()
 
         def unless_stopped(work: Callable[[], None]) -> None:

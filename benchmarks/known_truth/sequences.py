@@ -33,7 +33,7 @@ MASKED = 14
 """Base pairs on either side of a variant within which its causal motif lies, and its co-factor does not."""
 
 _PIECE = 1000
-"""Pieces of a background of so many base pairs are drawn side by side."""
+"""Base pairs of the pieces of a background, which are drawn side by side."""
 
 _TRIES = 1000
 
@@ -76,7 +76,7 @@ def background(length: int, generator: np.random.Generator) -> Codes:
 def make_locus(
     simulation: Simulation, positions: npt.NDArray[np.int64], causal: int, generator: np.random.Generator
 ) -> Locus:
-    """Draw a sequence with exactly so many causal variants, and decoys.
+    """Draw a sequence with an exact number of causal variants, and decoys.
 
     Motifs are planted at variants that are at least :data:`APART` from any other, and twice that from another
     with planted motifs. Where chance makes some variant another than it should be, all is drawn again.

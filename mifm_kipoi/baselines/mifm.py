@@ -78,7 +78,7 @@ class MIFMBaseline:
 
     @property
     def declaration(self) -> Declaration:
-        """What it says of itself."""
+        """What it declares about itself."""
         window = self._weights.config.window
         fraction = self._options.max_n_fraction
         limit = {} if fraction == MAX_N_FRACTION else {"max_n_fraction": fraction}

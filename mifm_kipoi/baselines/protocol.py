@@ -61,7 +61,7 @@ _ASSOCIATION_NAME = re.compile(
 
 
 def evidence_of_column(name: str) -> Evidence:
-    """What the numbers of a user's column are, which declares nothing of itself, by its usual names.
+    """What the numbers of a user's column are, by its usual names, since a column declares nothing.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class Declaration:
-    """What a baseline says of itself; reports and manifests carry it.
+    """What a baseline declares about itself; reports and manifests include it.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Declaration:
     provenance : dict of plain JSON types
         Checksums of weights and tables, versions of libraries: what the scores depend on.
     held_out : tuple of str
-        Chromosomes that nothing of the model was fitted or chosen on.
+        Chromosomes on which no part of the model was fitted or chosen.
     leakage : str
         How labels of common benchmarks may have entered the scores.
     """
@@ -219,7 +219,7 @@ class Baseline(Protocol):
 
     @property
     def declaration(self) -> Declaration:
-        """What it says of itself."""
+        """What it declares about itself."""
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:
         """Score variants.

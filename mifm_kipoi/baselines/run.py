@@ -101,7 +101,7 @@ class BaselineResult:
     output : Path
         The table of scores.
     declaration : Declaration
-        What the baseline says of itself.
+        What the baseline declares about itself.
     rows : int
         Variants.
     status : dict of str to int
@@ -192,7 +192,7 @@ class BaselineRun(ModelRun):
         ------
         MIFMError
             When an input cannot be read, or the output cannot be written. What a network scored is kept, and
-            the next run goes on with it.
+            the next run resumes from it.
         """
         result = self._result(self._manifest())
         if on_progress:

@@ -238,7 +238,7 @@ class MissingModelsError(MIFMError):
     missing : sequence of MissingModel
         One or more.
     advice : str
-        What to do, beside mending each.
+        What else the user can do.
     """
 
     def __init__(self, missing: Sequence[MissingModel], advice: str) -> None:
@@ -286,7 +286,7 @@ def require_all(specs: Sequence[Spec], advice: str = "Leave out what is not avai
     specs : sequence of Spec
         All that were asked for.
     advice : str
-        What to do, beside mending each.
+        What else the user can do.
 
     Raises
     ------

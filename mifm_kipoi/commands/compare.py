@@ -23,8 +23,8 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     _add_inputs(parser, "VCF (plain, gzip, bgzip) or BCF file", "folder of the outputs")
     parser.add_argument(
         "--skip-missing", action="store_true",
-        help="compare the other models where some are not available (a missing package, weights, file or Kipoi "
-        "model), and name these in the report",
+        help="compare the other models where some are not available (a missing package, weights, file or "
+        "Kipoi model), and name these in the report",
     )  # fmt: skip
     parser.add_argument(
         "--background", metavar="DIR", help="folder that 'mifm compare background' wrote, to normalise tracks"

@@ -27,8 +27,8 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     """``mifm score``."""
     parser.description = (
         "Score every alternative allele of a VCF or BCF file. No variant is dropped: one that cannot be "
-        "scored keeps its row, with a status that says why. The name of OUT decides its format: .tsv, .tsv.gz, "
-        ".vcf, .vcf.gz, .bcf or .parquet. OUT.json has the provenance."
+        "scored keeps its row, with a status that says why. The name of OUT decides its format: .tsv, "
+        ".tsv.gz, .vcf, .vcf.gz, .bcf or .parquet. OUT.json has the provenance."
     )
     parser.add_argument("variants", help="VCF (plain, gzip, bgzip) or BCF file; - is standard input")
     parser.add_argument("fasta", help="reference genome, plain or bgzip")

@@ -66,7 +66,7 @@ class BackgroundRun(FolderRun):
             When models are not available; nothing is fitted.
         MIFMError
             When an input cannot be read or an output cannot be written. What was done is kept, and the same
-            command goes on with it.
+            command resumes from it.
         """
         require_all(self.specs)
         made_folder(self.folder)

@@ -32,7 +32,7 @@ class Model:
     kind : str
         What it is: a key of :data:`mifm_kipoi.baselines.specs.KINDS`.
     declaration : Declaration
-        What it says of itself.
+        What it declares about itself.
     seconds : float
         Time that it took, with reading of weights and tables.
     peak_bytes : int

@@ -18,7 +18,7 @@ Rules that hold for all tables:
 - Fields are separated by tabs where the first line has one, else by commas, else by white space (runs of
   blanks). A file is plain, gzip or bgzip, or Parquet; recognised by its content, not its name.
 - Lines before the header that begin with ``##`` are comments. Blank lines, of white space or separators
-  alone, are passed over and counted: messages name lines as an editor does.
+  alone, are skipped and counted: messages name lines as an editor does.
 - Each line has as many fields as the header; a longer or a shorter one is an error that names it.
 - A quoted field loses its quotes. Between commas it may hold commas and line ends, and one that is not
   closed is an error; between tabs or blanks a quote that does not enclose a field is a letter like any other,
@@ -445,7 +445,7 @@ class Batch:
         column : str
             Name of the column that makes them so.
         expected : str
-            What should stand there, in words.
+            What was expected, in words.
 
         Raises
         ------

@@ -35,7 +35,7 @@ def merge(parts: Sequence[Path], output: Path) -> ScoringResult:
     Raises
     ------
     InputError
-        When a part is missing, there twice, damaged, or of another run: other weights, options or inputs.
+        When a part is missing, duplicated, damaged, or of another run: other weights, options or inputs.
     OptionError
         When the parts or the output have different formats.
     """

@@ -61,7 +61,7 @@ def variant_index(window: int) -> int:
 
 
 def allele_status(variant: Variant) -> Status:
-    """What the alleles alone say of a variant."""
+    """The status of a variant by its alleles alone."""
     alt = variant.alt
     if alt in (MISSING, ""):
         return Status.MISSING_ALT

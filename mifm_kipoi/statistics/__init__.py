@@ -1,1 +1,1 @@
-"""Statistics as pure functions on arrays, which know nothing of files."""
+"""Statistics as pure functions on arrays, without access to files."""

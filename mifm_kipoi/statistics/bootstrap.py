@@ -23,7 +23,7 @@ _ROW_WEIGHTS = 1 << 17
 """Weights of rows in memory together: 1 MiB, what caches hold."""
 
 _UNIT_WEIGHTS = 1 << 21
-"""Weights of units in memory together; so many are drawn once and kept."""
+"""Largest number of weights of units in memory; up to this many are drawn once and kept."""
 
 
 class Bootstrap:

@@ -237,7 +237,7 @@ def in_order(
 def _batches(
     bags: _Indices, bag_counts: _Indices, labels: _Indices, sizes: _Indices, starts: _Indices, largest: int
 ) -> Epoch:
-    """Bags, so many to each batch, as indices; of each bag the first instances."""
+    """Batches of a number of bags, as indices; of each bag the first instances."""
     kept = np.minimum(sizes[bags], largest)
     ends = np.cumsum(kept)
     rows = np.repeat(starts[bags] - (ends - kept), kept) + np.arange(ends[-1] if ends.size else 0)

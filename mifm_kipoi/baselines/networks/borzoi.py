@@ -18,7 +18,7 @@ WINDOW = 524_288
 CITATION = "Linder J et al. (2025) Nat Genet 57: 949-961"
 
 _STEP = 128
-"""The transformer sees one position for so many base pairs."""
+"""Base pairs per position of the transformer."""
 
 
 def open_borzoi(argument: str, compute: ComputeOptions) -> SequenceBaseline:

@@ -79,7 +79,7 @@ class Reader(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What a model says of itself, for its :class:`Declaration`.
+    """What a model declares about itself, for its :class:`Declaration`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class SequenceBaseline:
     reader : Reader
         The model.
     info : ModelInfo
-        What it says of itself.
+        What it declares about itself.
     background : Background, optional
         Mean and standard deviation of each track's effects over common variants.
     """
@@ -147,7 +147,7 @@ class SequenceBaseline:
 
     @property
     def declaration(self) -> Declaration:
-        """What it says of itself."""
+        """What it declares about itself."""
         info, reader = self._info, self._reader
         number = f"sum over its {reader.bins} bins" if reader.bins > 1 else "number"
         scores = [

@@ -33,12 +33,12 @@ BLOCK = ("block", "block_id", "ld_block", "locus", "region")
 
 STUDY = ("trait", "phenotype", "study", "study_id", "meta_id")
 SIGNAL = ("primary", "signal", "lead_snp")
-"""Names in small letters of columns that divide blocks: posteriors are of one study and one signal. In
+"""Lower-case names of columns that divide blocks: posteriors are of one study and one signal. In
 CAUSALdb2 it is ``primary`` and ``lead_snp`` within a block over which the PIPs of its tools sum up to 1."""
 
 TEST = "test"
-"""Name in small letters of the column in which PLINK 2 and REGENIE say of what in the model a row is: of the
-variant, or of a covariate."""
+"""Lower-case name of the column in which PLINK 2 and REGENIE have the term of the model that a row is of: the
+variant or a covariate."""
 
 ADDITIVE = "ADD"
 """Its value in the rows of the variant's additive effect."""

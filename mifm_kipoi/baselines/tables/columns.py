@@ -26,7 +26,7 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
 
     FILE is a table as :mod:`mifm_kipoi.genomics.tables` reads it. The variants of its rows are found by
     :func:`mifm_kipoi.baselines.tables.variant_columns.find_variant_columns`; rows without a contig or a
-    position are passed over. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`, with PLINK's
+    position are skipped. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`, with PLINK's
     numbers: 23 is X, 24 is Y. What :data:`mifm_kipoi.genomics.tables.MISSING` lists is not a value. Rows of
     the same variant must have the same value, where they have one.
 

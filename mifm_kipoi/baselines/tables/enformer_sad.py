@@ -30,7 +30,7 @@ _PER_VARIANT = ("chr", "pos", "ref", "alt")
 _SUFFIXES = (".h5", ".hdf5")
 
 _NEAR = 8
-"""Rows at most so many apart are read together, with those between them."""
+"""Rows at most this many apart are read together, with those between them."""
 
 _MOST_BYTES = 1 << 25
 """Largest number of bytes of effects in one read."""

@@ -68,7 +68,7 @@ class LookedUp:
 
     @property
     def declaration(self) -> Declaration:
-        """What it says of itself."""
+        """What it declares about itself."""
         return self._declaration
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:  # noqa: ARG002 - reads none
@@ -147,7 +147,7 @@ def _same_position(one: Variant, other: Variant) -> bool:
 
 
 def content_of(path: Path) -> dict[str, str | int]:
-    """What is another where the content of a file is, so that no run goes on with one that was changed.
+    """What changes with the content of a file, so that no run resumes with a changed one.
 
     Up to 1 GiB it is the checksum of the whole file. Larger files, such as CADD's 80 GB, would take minutes;
     of them it is the size, the time of the last change (ns since 1970) and the checksum of the first and the

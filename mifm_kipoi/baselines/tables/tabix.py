@@ -20,7 +20,7 @@ from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.support.files import sha256_of
 
 _NEAR = 500
-"""Variants at most so many bases apart are read in one region, roughly one compressed block of a table of all
+"""Variants at most this many bases apart are read in one region, roughly a compressed block of a table of all
 SNVs."""
 
 _WRITTEN_PLAINLY = re.compile("[1-9][0-9]*")

@@ -131,7 +131,7 @@ class VariantRows:
     def look_up(self, variants: Sequence[Variant], combine: Combine) -> Lookup:
         """Find variants.
 
-        Rows with the very alleles of a variant count alone where there are any, else those that fit it on the
+        Where rows have exactly the alleles of a variant, only these count, else those that fit it on the
         other strand.
 
         Parameters
@@ -202,7 +202,7 @@ class VariantRows:
         return Site(variant, f"{variant.ref}/{variant.alt}", "" if best <= Fit.FLIPPED else snvs[0])
 
     def _knows(self, variant: Variant, start: int, end: int) -> bool:
-        """Whether a row has the reference base of a variant, or says nothing of it."""
+        """Whether a row has the reference base of a variant, or does not name it."""
         base = variant.ref[0]
         complement = base.translate(str.maketrans("ACGT", "TGCA")) if self.either_strand else base
         bases = {self.alleles[row][:1] for row in self.first[start:end]}

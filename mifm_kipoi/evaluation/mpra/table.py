@@ -103,7 +103,7 @@ def read_measurements(
     ------
     InputError
         When the file or a row cannot be read, a cell holds a tab or line break, which the outputs cannot
-        hold, a column is missing, a substitution of an element is there twice, an element lies on two
+        hold, a column is missing, an element has a substitution twice, an element lies on two
         contigs, or rows are of several genome builds.
     """
     # Its other columns are written out as they are.

@@ -1,4 +1,4 @@
-"""Scores of labelled variants, and what the models say of themselves."""
+"""Scores of labelled variants, and what the models declare."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def read_sources(scores: Path) -> tuple[Source, ...]:
         return tuple(_source(model) for model in manifest["models"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} does not say of models what 'mifm compare' does ({type(error).__name__}: {error}); "
+            f"{path} does not describe models as 'mifm compare' does ({type(error).__name__}: {error}); "
             "expected the file that it wrote together with the scores"
         ) from error
 

@@ -718,7 +718,7 @@ def test_many_scores(tmp_path: Path, labels: pd.DataFrame) -> None:
 def test_a_manifest_that_is_none(tmp_path: Path, labels: pd.DataFrame, content: str) -> None:
     path = write_comparison(tmp_path / "c", labels)
     (path.parent / "comparison.json").write_text(content)
-    with pytest.raises(InputError, match=r"comparison\.json does not say of models what 'mifm compare' does"):
+    with pytest.raises(InputError, match=r"comparison\.json does not describe models"):
         run(path, write_labels(tmp_path / "l.tsv", labels), tmp_path / "out")
 
 
