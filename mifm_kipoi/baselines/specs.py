@@ -338,7 +338,7 @@ def _parse(text: str) -> Spec:
         raise OptionError(f"{kind!r} in {text!r} is not a kind of model; expected one of {', '.join(KINDS)}")
     form = KINDS[kind].argument
     if argument and not form:
-        raise OptionError(f"{text!r} has an argument; expected {kind} alone")
+        raise OptionError(f"{text!r} has an argument; expected only {kind}")
     if form and not form.startswith("[") and not argument:
         raise OptionError(f"{text!r} has no argument; expected {kind_usage(kind)}")
     return Spec(label or _label(kind, argument), kind, argument)

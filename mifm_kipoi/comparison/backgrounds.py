@@ -236,7 +236,7 @@ def _begin(note: Path, identity: dict[str, Any], tracks: int) -> _Moments:
         moments = _Moments(tensors["mean"], tensors["squares"], **record["counts"])
     except (InputError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{note}, which is left from a run that did not end, cannot be read; {again}"
+            f"{note}, left by an unfinished run, cannot be read; {again}"
         ) from error
     changed = differences(started, identity)
     if changed:

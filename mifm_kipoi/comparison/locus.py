@@ -50,7 +50,7 @@ def parse_locus(text: str) -> Locus:
     start, end = (int(number.replace(",", "")) for number in match.groups()[1:])
     if not 1 <= start <= end:
         raise OptionError(
-            f"the locus {text!r} holds no base; expected a start of at least 1, and an end not below it"
+            f"the locus {text!r} is empty; expected a start of at least 1, and an end not below it"
         )
     return match[1], start, end
 

@@ -74,7 +74,7 @@ def _explained_workers() -> Iterator[None]:
         yield
     except concurrent.futures.process.BrokenProcessPool as error:
         raise WorkerError(
-            "a worker process was killed, most likely for the memory that it took; use fewer --workers"
+            "a worker process was killed, most likely because it used too much memory; use fewer --workers"
         ) from error
 
 

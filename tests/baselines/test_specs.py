@@ -63,7 +63,7 @@ def test_text_of_a_spec_is_understood_as_the_same() -> None:
     [
         ([","], "no models are named"),
         (["sei:x"], "'sei' in 'sei:x' is not a kind of model; expected one of mifm, published"),
-        (["published:x"], "has an argument; expected published alone"),
+        (["published:x"], "has an argument; expected only published"),
         (["cadd"], "'cadd' has no argument; expected cadd:FILE"),
         (["mifm", "mifm"], "two models have the label 'mifm'"),
         (["A=mifm", "a=published"], "two models have the label 'A'"),

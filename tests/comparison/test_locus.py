@@ -49,7 +49,7 @@ def test_what_is_no_locus_is_an_error(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["20:0-5", "20:6-5"])
 def test_a_locus_without_a_base_is_an_error(text: str) -> None:
-    with pytest.raises(OptionError, match=f"{text!r} holds no base"):
+    with pytest.raises(OptionError, match=f"{text!r} is empty"):
         parse_locus(text)
 
 

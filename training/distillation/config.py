@@ -114,7 +114,7 @@ class SequenceDistilConfig:
 
     def __post_init__(self) -> None:
         if not self.contigs:
-            raise ValueError("contigs is empty; expected the contigs to teach on")
+            raise ValueError("contigs is empty; expected the contigs to train on")
         if overlap := set(self.contigs) & set(self.held_out):
             raise ValueError(f"contigs and held_out both have {sorted(overlap)}")
 

@@ -72,7 +72,7 @@ class GenomeTensor:
             contig = genome.find_contig(chrom)
             if contig is None:
                 raise DataSetError(
-                    f"the data set has variants on {chrom!r}, which {genome.path} has not; it has "
+                    f"the data set has variants on {chrom!r}, which {genome.path} lacks; it has "
                     f"{', '.join(genome.contigs)}: name the FASTA that the data set was made with"
                 )
             if contig not in contigs:

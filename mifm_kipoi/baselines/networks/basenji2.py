@@ -119,7 +119,7 @@ def _downloaded(library: Any) -> Path:
 def _load_network(file: Path, parameters: dict[str, Any], window: int, library: Any) -> torch.nn.Module:
     heads = [name for name in parameters if name.startswith("head")]
     if heads != ["head_human"]:
-        raise WeightsError(f"the parameters of {file} have the heads {heads}; expected head_human alone")
+        raise WeightsError(f"the parameters of {file} have the heads {heads}; expected only head_human")
     # The package writes into its parameters, and runs the network once over a window of this length.
     own = copy.deepcopy(parameters) | {"seq_length": window}
     try:

@@ -106,8 +106,8 @@ def _check_window(config: dict[str, Any], window: int) -> None:
         )
     if config["use_tf_gamma"] and bins != _TF_POSITIONS:
         raise OptionError(
-            f"this Enformer reads windows of {_TF_POSITIONS * bin_width:,} bp alone, as its features of "
-            f"positions are fixed; found {window:,} bp"
+            f"this Enformer reads only windows of {_TF_POSITIONS * bin_width:,} bp, because its positional "
+            f"features are fixed; got {window:,} bp"
         )
 
 

@@ -131,7 +131,7 @@ def _get_model(name: str, source: str) -> Any:
         if missing:
             raise MissingPackageError(
                 f"the Kipoi model {name} needs the package {missing}, which is not installed. Kipoi's models "
-                f"bring no packages: install what its model.yaml lists, as with: pip install {missing}"
+                f"do not include packages: install what its model.yaml lists, as with: pip install {missing}"
             ) from error
         reason = f"{error!r}{f', after {error.__context__!r}' if error.__context__ else ''}"
         raise InputError(

@@ -43,7 +43,7 @@ def find_index(path: Path) -> Path | None:
     if index.stat().st_mtime < path.stat().st_mtime:
         raise InputError(
             f"the index {index} is older than {path} and may be that of another file; make it again with "
-            f"tabix, or run 'touch {index.name}' if it is surely that of this file"
+            f"tabix, or run 'touch {index.name}' if it belongs to this file"
         )
     return index
 

@@ -130,8 +130,8 @@ def find_variant_columns(table: TableFile) -> VariantColumns:
     if name:
         return VariantColumns(True, chrom if pos else "", pos if chrom else "", name=name)
     raise InputError(
-        f"{table.path} does not say where its rows lie: its columns are {', '.join(table.columns)}; expected "
-        "chrom, pos, ref, alt, or chrom, pos, effect_allele, other_allele (or other usual names of these), "
+        f"{table.path} does not name its variants: its columns are {', '.join(table.columns)}; expected "
+        "chrom, pos, ref, alt, or chrom, pos, effect_allele, other_allele (or other common names of these), "
         f"or identifiers of the form chrom:pos_ref_alt in one of {', '.join(ALIASES['id'])}"
     )
 

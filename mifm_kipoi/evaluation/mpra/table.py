@@ -145,7 +145,7 @@ def _columns(table: TableFile, min_barcodes: int, need_p_values: bool) -> dict[s
     if missing:
         raise InputError(
             f"{table.path} has no column {', '.join(missing)}; expected Chrom, Pos, Ref, Alt, Coefficient "
-            f"and, as a rule, Element, Barcodes, pValue; found {', '.join(table.columns)}"
+            f"and, as a rule, Element, Barcodes, pValue; it has {', '.join(table.columns)}"
         )
     if min_barcodes and "barcodes" not in columns:
         raise InputError(

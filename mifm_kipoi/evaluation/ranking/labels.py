@@ -67,7 +67,7 @@ class LabelOptions:
         if self.pip is None and (self.positive is not None or self.negative is not None):
             raise OptionError("--positive and --negative are limits of PIPs; name their column with --pip")
         if self.pip is not None and self.label is not None:
-            raise OptionError("--label-column and --pip are two ways to say the labels; name one of them")
+            raise OptionError("--label-column and --pip are two ways to define the labels; name one of them")
         low, high = self.limits
         if low > high:
             raise OptionError(

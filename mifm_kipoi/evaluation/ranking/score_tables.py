@@ -186,7 +186,7 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
     chosen = tuple(dict.fromkeys((*(columns or declared), *lower)))
     if not chosen:
         raise OptionError(
-            f"nothing says which columns of {scores} rank variants, as {MANIFEST} of 'mifm compare' would; "
+            f"{scores} has no {MANIFEST} of 'mifm compare' that says which columns rank variants; "
             f"name them with --columns, or with --lower where lower is more likely causal: {', '.join(names)}"
         )
     own = tuple(one for one in sources if any(name.startswith(f"{one.label}.") for name in chosen))

@@ -59,7 +59,7 @@ class VariantTable:
                 )
             if not fitting:
                 raise InputError(
-                    f"{path} has no column {field!r}; expected {', '.join(VARIANT)}, found: "
+                    f"{path} has no column {field!r}; expected {', '.join(VARIANT)}; it has "
                     f"{', '.join(file.columns)}"
                 )
             names[field] = fitting[0]

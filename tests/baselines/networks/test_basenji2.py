@@ -235,7 +235,7 @@ def test_folders_that_do_not_fit(folder: Path) -> None:
     params = folder / "params.json"
     heads = MODEL | {"head_mouse": MODEL["head_human"]}
     params.write_text(json.dumps({"model": heads}))
-    with pytest.raises(WeightsError, match=r"have the heads .*head_mouse.*expected head_human alone"):
+    with pytest.raises(WeightsError, match=r"have the heads .*head_mouse.*expected only head_human"):
         basenji2.open_basenji2(str(folder), CPU)
     params.write_text(json.dumps(MODEL))
     with pytest.raises(WeightsError, match="has no section 'model'"):

@@ -473,9 +473,9 @@ def test_arguments_that_are_refused(
 @pytest.mark.parametrize(("header", "message"), [
     ("", "begins with ''"),
     ("value", "begins with 'value'; expected a header"),
-    ("chrom\tpos\tvalue", "does not say where its rows lie"),
-    ("chrom\tpos\tref\tvalue", "does not say where its rows lie"),
-    ("chrom\tpos\trsid\tvalue", "does not say where its rows lie"),
+    ("chrom\tpos\tvalue", "does not name its variants"),
+    ("chrom\tpos\tref\tvalue", "does not name its variants"),
+    ("chrom\tpos\trsid\tvalue", "does not name its variants"),
     ("chrom\tchr\tpos\tref\talt\tvalue", "each of the columns chrom, chr could be chrom"),
     ("chrom\tpos\tref\talt\tvalue\tvalue", "more than one column value"),
 ])  # fmt: skip

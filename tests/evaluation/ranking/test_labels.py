@@ -204,7 +204,7 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_options_that_exclude_each_other() -> None:
-    with pytest.raises(OptionError, match="two ways to say the labels"):
+    with pytest.raises(OptionError, match="two ways to define the labels"):
         LabelOptions(label="a", pip="b")
     with pytest.raises(OptionError, match="name their column with --pip"):
         LabelOptions(positive=0.8)
@@ -230,7 +230,7 @@ def test_options_that_exclude_each_other() -> None:
         ("chrom pos ref alt\n1 1 A C\n_EMPTY_ 2 A C", r"line 3 of .* chrom is ''; expected a variant"),
         (
             "chrom pos ref\n1 1 A",
-            r"t\.tsv has no column 'alt'; expected .* found: chrom, pos",
+            r"t\.tsv has no column 'alt'; expected .* it has chrom, pos",
         ),
         ("chrom pos ref alt\n1 1 A C\n1 1 A C 5", r"line 3 of .*t\.tsv has 5 fields; expected 4"),
         ("chrom pos ref alt\n1 1 A C 5\n1 1 A C 5", r"line 2 of .*t\.tsv has 5 fields; expected 4"),
@@ -245,7 +245,7 @@ def test_tables_that_are_damaged(tmp_path: Path, text: str, message: str) -> Non
 
 def test_no_column_that_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "t.tsv", "a b\n1 2")
-    with pytest.raises(InputError, match=r"has no column 'chrom'; .* found: a, b"):
+    with pytest.raises(InputError, match=r"has no column 'chrom'; .* it has a, b"):
         read(path, "x")
 
 

@@ -555,7 +555,7 @@ def test_any_table_with_lower_and_higher(tmp_path: Path, labels: pd.DataFrame) -
     expected = evaluate(labels.drop(columns="group"), table, resamples=20)
     one = measure(expected, "all", OWN, "good", "auprc")
     assert metrics.loc[("own", "p", "auprc"), "value"] == pytest.approx(one.value)
-    with pytest.raises(OptionError, match=r"nothing says which columns .* rank variants"):
+    with pytest.raises(OptionError, match=r"comparison\.json .* columns rank variants"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out")
     with pytest.raises(OptionError, match="has no scores 'q'; its columns are chrom"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("q",))

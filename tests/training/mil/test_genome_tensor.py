@@ -83,7 +83,7 @@ def test_variants_that_do_not_fit_the_genome(
 
 
 def test_a_contig_that_the_fasta_lacks(genome: Genome) -> None:
-    with pytest.raises(DataSetError, match=r"variants on '7', which .*genome.fa has not; it has 1, chr2"):
+    with pytest.raises(DataSetError, match=r"variants on '7', which .*genome.fa lacks; it has 1, chr2"):
         GenomeTensor.read(genome, ["1", "7"], margin=64)
 
 
