@@ -32,7 +32,7 @@ class Arm:
     settings : tuple of str
         Over the recipe's, as of ``--set``.
     start : str
-        The arm whose network it goes on with, by fine-tuning; empty for random weights.
+        The arm whose network it fine-tunes; empty for random weights.
     student : str
         ``mean`` or ``arg_max``: a student of all members of the default pooling.
     ensemble : bool

@@ -221,7 +221,7 @@ class BaselineRun(ModelRun):
         identity = self._identity(baseline)
         # What a table is refused for is counted from its first variant on, so nothing is kept of it.
         again = bool(baseline.declaration.window)
-        advice = "the same command goes on with them"
+        advice = "the same command resumes with them"
         journal = Journal(self.output, identity, 0, again=again, advice=advice, began=began)
         form = ExactParquet(baseline.declaration.columns, identity)
         with journal.locked():

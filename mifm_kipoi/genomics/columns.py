@@ -18,7 +18,7 @@ ALIASES = {
     "neg_log_10_p_value": ("neg_log_10_p_value", "mlog10p", "mlogp"),
     "id": ("rsid", "variant_id", "snp", "id", "markername"),
 }
-"""Names of columns in small letters. ``standard_error`` is that of beta or of the logarithm of the ratio.
+"""Lower-case names of columns. ``standard_error`` is that of beta or of the logarithm of the ratio.
 ``allele1`` goes with ``allele0`` (BOLT-LMM, REGENIE): with ``allele2`` programs differ in which is the effect
 allele. ``genpos`` is a genetic position to BOLT-LMM and base pairs to REGENIE, so it is not here."""
 

@@ -455,7 +455,7 @@ class Batch:
             row = int(bad.argmax())
             value = str(self.rows.column(column)[row].as_py())
             raise InputError(
-                f"{self.where(row)}: {column} is {value[:50]!r}; expected {expected}. Correct or remove the row"
+                f"{self.where(row)}: {column} is {value[:50]!r}; expected {expected}. Fix or remove the row"
             )
 
     def where(self, row: int) -> str:

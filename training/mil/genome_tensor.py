@@ -195,7 +195,7 @@ class GenomeTensor:
         expected = torch.from_numpy(codes(np.frombuffer("".join(refs).encode(), dtype=np.uint8)))
         rows = np.repeat(np.arange(sizes.size), sizes)
         indices = np.arange(rows.size) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[rows]
-        # A long REF at the very end of the tensor could reach past it, where bases are unknown in any case.
+        # A long REF at the end of the tensor could reach past it, where bases are unknown in any case.
         held = torch.from_numpy(np.minimum(indices, self.codes.numel() - 1)).to(self.codes.device)
         wrong = (self.codes[held].cpu() != expected).numpy()
         differs = np.unique(rows[wrong])

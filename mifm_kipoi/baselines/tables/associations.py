@@ -26,10 +26,10 @@ from mifm_kipoi.support.files import sha256_of
 
 FREQUENCY = ("maf", "minor_allele_frequency", "eaf", "effect_allele_frequency", "af", "freq", "a1freq")
 SAMPLE_SIZE = ("n", "sample_size", "samplesize", "n_samples", "n_total")
-"""Names in small letters of what stands in for a missing standard error; of several, the first counts."""
+"""Lower-case names of what stands in for a missing standard error; of several, the first counts."""
 
 BLOCK = ("block", "block_id", "ld_block", "locus", "region")
-"""Names in small letters of the column of LD blocks or loci; of several, the first counts."""
+"""Lower-case names of the column of LD blocks or loci; of several, the first counts."""
 
 STUDY = ("trait", "phenotype", "study", "study_id", "meta_id")
 SIGNAL = ("primary", "signal", "lead_snp")

@@ -48,8 +48,8 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
         raise OptionError(f"'table:{argument}' does not name a column; expected table:FILE:COLUMN")
     if column in RESERVED:
         raise OptionError(
-            f"a score cannot have the name {column}, which is the name of another column in tables of scores; "
-            "rename the column"
+            f"a score cannot have the name {column}, the name of another column in tables of scores; rename "
+            "the column"
         )
     if any(unicodedata.category(character) == "Cc" for character in column):
         raise OptionError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REF = ("ref", "reference", "reference_allele", "ref_allele")
 ALT = ("alt", "alternate", "alternative", "alternate_allele", "alternative_allele", "alt_allele")
-"""Names in small letters of the columns of an ordered pair of alleles."""
+"""Lower-case names of the columns of an ordered pair of alleles."""
 
 OTHER = (*ALIASES["other_allele"], "allele2")
 """Of the second allele of a pair without an order, where it does not matter which one has the effect."""

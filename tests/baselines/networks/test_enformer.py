@@ -174,7 +174,7 @@ def test_published_settings_mean_features_of_tensorflow(
         check_equals_module(baseline, genome[0], bases, variants, lambda x: network(x)["human"], window)
         found.append(baseline.effects(variants, genome[0])[1])
         if tf:
-            with pytest.raises(OptionError, match="reads windows of 12,288 bp alone"):
+            with pytest.raises(OptionError, match="reads only windows of 12,288 bp"):
                 enformer.open_enformer(f"{folder}:{window + 8}", CPU)
     assert abs(found[0] - found[1]).max() > 1e-3 * abs(found[0]).max()
 
