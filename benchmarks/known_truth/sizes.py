@@ -20,7 +20,7 @@ class Simulation:
     genealogies : int
         Independent regions.
     contigs : int
-        The number of contigs over which genealogies are divided; splits are made of contigs: an eighth for
+        Contigs over which the genealogies are divided; splits are made of contigs: an eighth for
         validation, a fifth for test.
     redraws : int
         How often sequence and causal variants are drawn anew for each genealogy. A draw is a locus; the

@@ -235,9 +235,7 @@ def _begin(note: Path, identity: dict[str, Any], tracks: int) -> _Moments:
         started = dict(record["identity"])
         moments = _Moments(tensors["mean"], tensors["squares"], **record["counts"])
     except (InputError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{note}, left by an unfinished run, cannot be read; {again}"
-        ) from error
+        raise InputError(f"{note}, left by an unfinished run, cannot be read; {again}") from error
     changed = differences(started, identity)
     if changed:
         raise InputError(

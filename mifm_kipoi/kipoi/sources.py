@@ -125,9 +125,7 @@ def _read_state() -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise RegistrationError(f"cannot read {_state_file()}: {error}") from error
     if not isinstance(state, dict) or not {"original", "written"} <= state.keys():
-        raise RegistrationError(
-            f"{_state_file()} is damaged; remove it and correct {_config_file()} by hand"
-        )
+        raise RegistrationError(f"{_state_file()} is damaged; remove it and correct {_config_file()} by hand")
     return state
 
 

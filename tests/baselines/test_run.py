@@ -200,7 +200,7 @@ def test_an_error_says_how_to_go_on(make: Any, monkeypatch: pytest.MonkeyPatch) 
         return score(self, variants, genome)
 
     monkeypatch.setattr(MIFMBaseline, "score", fails)
-    with pytest.raises(InputError, match=r"a table that is gone.*: the same command goes on with them"):
+    with pytest.raises(InputError, match=r"a table that is gone.*: the same command resumes with them"):
         make(chunk_size=3).run()
 
 
