@@ -26,8 +26,8 @@ class Arm:
 
         - ``main``: bags of the simulated table;
         - ``every_member``: each member of a positive bag is a positive bag of its own;
-        - ``shuffled``: the variants of each split are dealt anew to bags, whose sizes and labels stay;
-        - ``masked``: a genome in which the surroundings of all variants are drawn anew;
+        - ``shuffled``: the variants of each split are permuted among bags, whose sizes and labels stay;
+        - ``masked``: a genome in which the surroundings of all variants are random;
         - ``reference_ld``: signals by the LD of a reference panel.
     settings : tuple of str
         Over the recipe's, as of ``--set``.

@@ -129,7 +129,7 @@ def make_locus(
 
 
 def mask_centres(sequence: Codes, positions: npt.NDArray[np.int64], generator: np.random.Generator) -> Codes:
-    """Draw anew what lies up to :data:`MASKED` bp from any variant, but for the variants' own bases."""
+    """Redraw what lies up to :data:`MASKED` bp from any variant, but for the variants' own bases."""
     around = positions[:, None] + np.arange(-MASKED, MASKED + 1)
     hidden = np.zeros(len(sequence), dtype=bool)
     hidden[around[(around >= 0) & (around < len(sequence))]] = True

@@ -23,7 +23,7 @@ class Simulation:
         Contigs over which the genealogies are divided; splits are made of contigs: an eighth for
         validation, a fifth for test.
     redraws : int
-        How often sequence and causal variants are drawn anew for each genealogy. A draw is a locus; the
+        How often sequence and causal variants are drawn for each genealogy. A draw is a locus; the
         loci of one redraw are those of one trait.
     length : int
         Base pairs of a locus.

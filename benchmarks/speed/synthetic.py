@@ -63,7 +63,7 @@ def make(shape: Shape, fasta: Path, seed: int = 1) -> DataSet:
     """Write a random genome, and draw SNVs on it.
 
     The variants of a positive bag lie within 100 kb, a negative within 128 bp of a variant of a positive
-    bag. ``fasta`` is written anew.
+    bag. ``fasta`` is overwritten.
     """
     generator = np.random.default_rng(seed)
     tables = []

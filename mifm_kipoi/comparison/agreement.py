@@ -60,7 +60,7 @@ def correlations(comparison: Comparison, resamples: int = RESAMPLES, seed: int =
     resamples : int
         Of the blocks (:func:`mifm_kipoi.comparison.blocks.independent_blocks`), for the intervals. Spearman
         of a resample is the Pearson correlation of the ranks among all variants of the pair; they are not
-        ranked anew in each resample.
+        ranked again in each resample.
     seed : int
         Of the resamples.
 

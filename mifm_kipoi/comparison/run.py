@@ -39,7 +39,7 @@ OUTPUTS = (
     MANIFEST, "scores.parquet", "scores.tsv.gz", "coverage.tsv", "correlations.tsv", "overlap.tsv",
     "blocks.tsv", "resources.tsv", "report.md", "report.html",
 )  # fmt: skip
-"""Files that each run writes anew."""
+"""Files that each run overwrites."""
 
 
 @dataclasses.dataclass(frozen=True)

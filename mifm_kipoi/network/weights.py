@@ -49,7 +49,7 @@ TENSORS_SHA256 = {
 """Checksums (:func:`tensors_sha256`) of the weights whose names promise particular numbers."""
 
 NO_LICENCE = "none stated"
-"""What is said of weights whose provenance names no licence, such as the published ones."""
+"""The licence of weights whose provenance names none, such as the published ones."""
 
 _EMBEDDED_PATH = Path(__file__).parent / "embedded.safetensors"
 _EMBEDDED_LICENCE = _EMBEDDED_PATH.with_name("embedded.LICENCE.txt")

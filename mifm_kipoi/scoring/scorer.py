@@ -128,9 +128,9 @@ class Scorer:
 
         self._genome = genome
         self._options = options
-        found_device = find_device(device)
-        if options.precision != FULL and found_device.type != "cuda":
-            raise OptionError(f"precision {options.precision} needs a GPU; the device is {found_device}")
+        torch_device = find_device(device)
+        if options.precision != FULL and torch_device.type != "cuda":
+            raise OptionError(f"precision {options.precision} needs a GPU; the device is {torch_device}")
         weights = weights or [load_weights(name) for name in options.weights]
         for each in weights:
             window = each.config.window
@@ -140,7 +140,7 @@ class Scorer:
                     f"and at least {2 * (options.shift + 1)} for shift {options.shift}"
                 )
         self._predictors = [
-            Predictor(each.model().to(found_device), batch_size, options.precision) for each in weights
+            Predictor(each.model().to(torch_device), batch_size, options.precision) for each in weights
         ]
 
     def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:

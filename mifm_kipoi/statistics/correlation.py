@@ -34,7 +34,7 @@ def pearson(x: Values, y: Values, weights: Values | None = None) -> Values:
 
 
 def spearman(x: Values, y: Values, weights: Values | None = None) -> Values:
-    """Spearman correlation, with mid-ranks of ties; the rows are ranked anew under each weighting.
+    """Spearman correlation, with mid-ranks of ties; the rows are ranked again under each weighting.
 
     Parameters
     ----------

@@ -184,7 +184,7 @@ class GroupedPrecision:
         return float(np.average(expected_average_precision(self.positives, self.sizes), weights=self.sizes))
 
     def _within(self, sums: Values) -> Values:
-        """Cumulative sums that begin anew with each group."""
+        """Cumulative sums that start again at 0 with each group."""
         before = np.concatenate([np.zeros_like(sums[:1]), sums[self._begins[1:] - 1]])
         own: Values = sums - np.repeat(before, self._lengths, axis=0)
         return own

@@ -55,7 +55,7 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, until it ends.
 
     glibc gives large blocks back to the system as soon as they are free. Every step of training on a CPU
-    allocates and frees gigabytes of activations, and mapping and clearing pages anew takes a third of its
+    allocates and frees gigabytes of activations, and mapping and clearing pages again takes a third of its
     time.
 
     Returns

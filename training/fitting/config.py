@@ -82,7 +82,7 @@ class FitConfig:
     max_bag_size : int
         Most instances of a bag that are used.
     bag_sample : str
-        Which instances of a larger bag are used: those of lowest ``p_value``, or ``random`` ones, drawn anew
+        Which instances of a larger bag are used: those of lowest ``p_value``, or ``random`` ones, drawn again
         in each epoch. Validation always takes those of lowest p-value.
     max_shift : int
         Largest shift of a training window to either side, in bp.
@@ -205,7 +205,7 @@ class FinetuneConfig:
     statistics : str
         What happens to the running statistics of batch normalisation. ``frozen``: they stay those of the
         weights, so that the network trains as it will be used; ``updated``: they follow the new windows. A
-        single GWAS has too few windows, and too much of one kind, to estimate them anew. Scale and shift are
+        single GWAS has too few windows, and too much of one kind, to estimate them again. Scale and shift are
         learnt in either case.
     fit : FitConfig
         The fit itself, with defaults of its own: few epochs, a low and constant learning rate, and the last

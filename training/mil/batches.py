@@ -110,7 +110,7 @@ class Sampler:
         Most instances of a bag that are used.
     bag_sample : str
         Which instances of a larger bag are used: ``p_value``, the first ones, which have the lowest;
-        ``random``, drawn anew in each epoch.
+        ``random``, drawn again in each epoch.
     max_shift : int
         Largest shift of a window to either side, in bp.
     reverse_complement : bool

@@ -10,7 +10,7 @@ logits : torch.Tensor, shape (n,)
 layout : BagLayout
     The bag of each instance; ``count`` bags.
 
-What they return has the shape (count,) and the dtype of the logits, unless it is said.
+What they return has the shape (count,) and the dtype of the logits, unless stated otherwise.
 """
 
 from __future__ import annotations

@@ -40,27 +40,27 @@ def correlations(by_element: pd.DataFrame, summary: pd.DataFrame, controls: str)
     """
     scores = list(dict.fromkeys(by_element["score"]))
     names = list(dict.fromkeys(by_element["element"]))
-    places = {name: float(place) for place, name in enumerate(names)} | {MEAN: len(names) + 0.6}
+    heights = {name: float(number) for number, name in enumerate(names)} | {MEAN: len(names) + 0.6}
     columns = min(len(scores), 4)
     lines = math.ceil(len(scores) / columns)
-    figure = Figure(figsize=(WIDTH, lines * (0.185 * len(places) + 0.75) + 0.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, lines * (0.185 * len(heights) + 0.75) + 0.2), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     for axes, score in zip(grid.flat, scores, strict=False):
         rows = by_element[by_element["score"] == score]
         colour = GREY if (rows["label"] == controls).all() else _LINE
         axes.axvline(0, color="0.6", linewidth=0.8)
         for row in rows.to_dict("records"):
-            _dot(axes, row, places[row["element"]], colour, "D" if row["held_out"] else "o")
+            _dot(axes, row, heights[row["element"]], colour, "D" if row["held_out"] else "o")
         for row in summary[summary["score"] == score].to_dict("records"):
-            _dot(axes, row, places[MEAN], "black", "s")
+            _dot(axes, row, heights[MEAN], "black", "s")
         axes.set_title(_broken(score))
         axes.grid(axis="x", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
     for axes in list(grid.flat)[len(scores) :]:
         axes.set_axis_off()
-    grid[0, 0].set_yticks(list(places.values()), list(places))
-    grid[0, 0].set_ylim(max(places.values()) + 0.6, -0.6)
+    grid[0, 0].set_yticks(list(heights.values()), list(heights))
+    grid[0, 0].set_ylim(max(heights.values()) + 0.6, -0.6)
     figure.supxlabel("Spearman's correlation", fontsize=8.5)
     return figure
 

@@ -3,7 +3,7 @@
 Both engines put the first ALT of a record in the place of its REF without a look at the sequence.
 That is right for a single-nucleotide variant whose REF is that of the FASTA, and silently wrong
 otherwise. So the engines are given a file of their own, with one record for each allele that they
-score right, and the rest is said to have no score, with the reason.
+score right, and the rest gets no score, with the reason.
 """
 
 from __future__ import annotations
