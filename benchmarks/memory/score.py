@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory.score --fasta GENOME.fa
 
-The files hold one SNV of each base of the genome, from where its first windows are whole. The network has windows of 512 bp as the
-published one, but few channels, so that ten million variants take minutes.
+The files hold one SNV of each base of the genome, from where its first windows are whole. The network has
+windows of 512 bp as the published one, but few channels, so that ten million variants take minutes.
 """
 
 from __future__ import annotations
