@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import logging
 import os
 import re
 import types
@@ -16,7 +17,12 @@ import yaml
 
 from mifm_kipoi.errors import InputError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+FORMER_KEYS = {"max_mismatch_share": "max_mismatch_fraction"}
+"""Former names of fields, at any level, and those that stand for them now."""
 
 SHIPPED = Path(__file__).parent / "configs"
 """Folder of the configurations that come with the package; each can be given by its name alone."""
@@ -60,9 +66,9 @@ def read_configuration(
         paths = [paths]
     values: dict[str, Any] = {}
     for path in paths:
-        values = _merged(values, _read(_find(path)))
+        values = _merged(values, _with_new_names(_read(_find(path))))
     for setting in settings:
-        values = _merged(values, _setting(setting))
+        values = _merged(values, _with_new_names(_setting(setting)))
     source = " with ".join([", ".join(map(str, paths)), *settings])
     config: T = _build(cls, values, source, "")
     return config
@@ -141,6 +147,16 @@ def _setting(text: str) -> dict[str, Any]:
     for name in reversed(key.split(".")):
         nested = {name: nested}
     return typing.cast(dict[str, Any], nested)
+
+
+def _with_new_names(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with former keys replaced by those that stand for them now, with a warning."""
+    renamed = {}
+    for key, value in values.items():
+        if key in FORMER_KEYS:
+            log.warning("%s is now %s; the old key goes away in the next version", key, FORMER_KEYS[key])
+        renamed[FORMER_KEYS.get(key, key)] = _with_new_names(value) if isinstance(value, dict) else value
+    return renamed
 
 
 def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:

@@ -40,12 +40,18 @@ class CommandParser(argparse.ArgumentParser):
         lists = {spelling: option for action in self._actions for spelling, option in _lists(action)}
         if not rest or not lists:
             return options, rest
-        for number, spelling in enumerate(words):
-            if spelling in lists and rest == _words_until_option(words[number + 2 :]):
-                entries = ",".join([words[number + 1], *rest])
-                _warn(self, f"entries of a list are separated by commas now: {spelling} {entries}")
-                lists[spelling](self, options, ",".join(rest), spelling)
-                return options, []
+        further = {
+            number: _words_until_option(words[number + 2 :])
+            for number, word in enumerate(words)
+            if word in lists
+        }
+        if rest == list(itertools.chain.from_iterable(further.values())):
+            for number, entries in further.items():
+                if entries:
+                    written = ",".join([words[number + 1], *entries])
+                    _warn(self, f"entries of a list are separated by commas now: {words[number]} {written}")
+                    lists[words[number]](self, options, ",".join(entries), words[number])
+            return options, []
         names = " or ".join(dict.fromkeys(option.option_strings[0] for option in lists.values()))
         self.error(
             f"unrecognized arguments: {' '.join(rest)} (the entries of {names} are separated by commas, or "
@@ -53,6 +59,11 @@ class CommandParser(argparse.ArgumentParser):
         )
         # What follows is never reached; linters do not know that of the call above.
         return options, rest
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """What an abbreviation may stand for; a former spelling only where nothing else does."""
+        fitting: list[Any] = super()._get_option_tuples(option_string)
+        return [one for one in fitting if not isinstance(one[0], _Former)] or fitting
 
 
 class _List(argparse.Action):

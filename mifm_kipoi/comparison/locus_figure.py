@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 import string
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.baselines.protocol import Evidence, Score, evidence_of_column
+from mifm_kipoi.baselines.protocol import Evidence, Score
 from mifm_kipoi.comparison.locus import ASSOCIATION, Locus, in_locus
 from mifm_kipoi.comparison.records import VARIANT_COLUMNS, Comparison, Model, Numbers
 from mifm_kipoi.comparison.scale import Scale
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 _FIRST_MARKED = 3
 """Positions that the first model ranks top and that are marked."""
+
+_PIP_NAME = re.compile(r"(?<![a-z])(pips?|pp)(?![a-z0-9])", re.IGNORECASE)
+"""Usual names of columns of PIPs; ``PP4`` of colocalisation is another thing."""
 
 _MIFM = "mifm_ref"
 
@@ -135,12 +139,14 @@ def _has(model: Model, name: str) -> bool:
 
 
 def is_pip(model: Model, score: Score) -> bool:
-    """Whether a score is a posterior inclusion probability: as declared, or by the name of its column."""
-    evidence = score.evidence
-    if evidence is Evidence.ANNOTATION:
+    """Whether a score is a posterior inclusion probability: as declared, or by the name of its column.
+
+    Other columns of fine-mapping, such as log Bayes factors and effects, are not.
+    """
+    if score.evidence is Evidence.ANNOTATION:
         # Of a column that declares nothing, the label may say what it is.
-        evidence = evidence_of_column(model.column(score.name))
-    return evidence is Evidence.PIP
+        return bool(_PIP_NAME.search(model.column(score.name)))
+    return score.evidence is Evidence.PIP
 
 
 def has_pip(comparison: Comparison) -> bool:

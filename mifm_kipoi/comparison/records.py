@@ -19,6 +19,11 @@ VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 """Columns of a joined table before those of the models."""
 
 
+def kind_of(plain: Mapping[str, Any]) -> str:
+    """The kind of a model of ``comparison.json``; from before it was declared, as its spec has it."""
+    return str(plain.get("kind", str(plain.get("spec", "")).partition("=")[2].partition(":")[0]))
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """One source of scores in a comparison.
@@ -62,8 +67,9 @@ class Model:
         LookupError, TypeError, ValueError
             When it is not a model.
         """
-        kind = plain.get("kind", str(plain.get("spec", "")).partition("=")[2].partition(":")[0])
-        return cls(**{**plain, "kind": kind, "declaration": Declaration.from_dict(plain["declaration"])})
+        return cls(
+            **{**plain, "kind": kind_of(plain), "declaration": Declaration.from_dict(plain["declaration"])}
+        )
 
     def column(self, name: str) -> str:
         """The name in the joined table of one of its columns: ``label.name``."""

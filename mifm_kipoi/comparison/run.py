@@ -105,7 +105,10 @@ class ComparisonRun(FolderRun):
         """
         on_progress = on_progress or (lambda _: None)
         self._check()
+        if not self.skip_missing:
+            self._check_overwritten(self.specs)
         specs, missing = self._found()
+        self._check_overwritten(specs)
         for model in missing:
             on_progress(f"left out, as it is not available: {model.spec}: {model.reason}")
         with locked(made_folder(self._models)):
@@ -137,8 +140,11 @@ class ComparisonRun(FolderRun):
             read_blocks(self.blocks)
         if self.background and not any(KINDS[spec.kind].tracks for spec in self.specs):
             raise OptionError(f"none of the models has tracks that {self.background} could normalise")
+
+    def _check_overwritten(self, specs: Sequence[Spec]) -> None:
+        """See that no output is an input; the moments of tracks are looked for too."""
         inputs = [self.variants, self.fasta, *([self.blocks] if self.blocks else [])]
-        for spec in self.specs:
+        for spec in specs:
             inputs += [*spec.files(), *filter(None, [self._background(spec)])]
         for output in (*map(self.folder.joinpath, OUTPUTS), *map(self._table, self.specs)):
             check_output(output, inputs)

@@ -142,6 +142,8 @@ def bim_chunks(prefix: str) -> Iterator[pd.DataFrame]:
             chunk[name] = batch.text(name).to_pandas()
         yield chunk.set_axis(range(rows, rows + len(chunk)))
         rows += len(chunk)
+    if not rows:
+        yield pd.DataFrame(columns=["chrom", "id", "pos", "allele1", "allele2"])
 
 
 def _read_fam(path: str) -> pd.DataFrame:

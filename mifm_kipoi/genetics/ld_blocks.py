@@ -45,7 +45,8 @@ class LDBlocks:
         ]
         blocks = pd.concat(parts or [pd.DataFrame(columns=list(COLUMNS), dtype=str)])
         blocks["number"] = range(1, len(blocks) + 1)
-        chosen = blocks[blocks["pop"] == population].sort_values(["chr", "start"])
+        chosen = blocks[blocks["pop"] == population]
+        chosen = chosen.assign(chr=contig_keys(chosen["chr"], plink=True)).sort_values(["chr", "start"])
         if not len(chosen):
             raise InputError(
                 f"{path} has no population {population!r}; it has {', '.join(sorted(set(blocks['pop'])))}"
@@ -58,7 +59,7 @@ class LDBlocks:
             )
         self._blocks = {
             chrom: (rows["start"].to_numpy(), rows["stop"].to_numpy(), rows["number"].to_numpy())
-            for chrom, rows in chosen.groupby(contig_keys(chosen["chr"], plink=True))
+            for chrom, rows in chosen.groupby("chr")
         }
 
     def of(self, chrom: pd.Series, pos: pd.Series) -> npt.NDArray[np.int64]:

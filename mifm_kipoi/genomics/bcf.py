@@ -1,14 +1,15 @@
 """BCF, which htslib turns into VCF in a process of its own, and the lengths of its records.
 
-A damaged file can end the process that reads it; here that is a child, and an error. Of an uncompressed
-file in which the length of a record takes in the next one, htslib makes one record without an error, so
-:func:`record_sites` follows every record to its end. In a compressed file checksums show such damage.
+A damaged file can end the process that reads it; here that is a child, and an error. Of a file in which the
+length of a record takes in the next one, htslib makes one record without an error, so :func:`record_sites`
+follows every record to its end.
 The layout is that of section 6 of the VCF 4.3 specification.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
 import subprocess
 import sys
@@ -88,8 +89,8 @@ _INTEGERS = {0x11: 1, 0x12: 2, 0x13: 4}
 """Bytes of a single integer by the byte before it."""
 
 
-def record_sites(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Check that each record of an uncompressed BCF file ends where its lengths say.
+def record_sites(file: BinaryIO | io.BufferedIOBase) -> Iterator[tuple[int, int]]:
+    """Check that each record of a BCF file, decompressed, ends where its lengths say.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def record_sites(file: BinaryIO) -> Iterator[tuple[int, int]]:
         yield pos + 1, alleles
 
 
-def _read(file: BinaryIO, length: int, what: str) -> bytes:
+def _read(file: BinaryIO | io.BufferedIOBase, length: int, what: str) -> bytes:
     content = file.read(length)
     if len(content) < length:
         raise ValueError(

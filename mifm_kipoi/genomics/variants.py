@@ -269,7 +269,7 @@ class VariantFile:
         return _vcf_records(content, self._keep_lines)
 
     def _bcf_records(self, compressed: bool) -> tuple[list[bytes], Iterator[_Line], _Parse]:
-        """BCF, read by htslib; the lengths of records are checked where no checksum guards them."""
+        """BCF, read by htslib; it may make one record of two, so the lengths of records are checked."""
         path = self.path
         # Of a file that it cannot read, bcftools keeps the last lines before the damage to itself.
         self._last = "near its start"
@@ -286,10 +286,8 @@ class VariantFile:
             self._position = file.tell
         lines = self._open.enter_context(bcf.as_vcf(file, samples=self._keep_lines))
         header, records, parse = _vcf_records(lines, self._keep_lines)
-        if not compressed:
-            content = self._open.enter_context(path.open("rb"))
-            records = _same_records(records, parse, bcf.record_sites(content))
-        return header, records, parse
+        content = self._open.enter_context(gzip.GzipFile(path) if compressed else path.open("rb"))
+        return header, _same_records(records, parse, bcf.record_sites(content)), parse
 
 
 _Fields = tuple[str, int, str, str, Sequence[str], bytes]

@@ -46,16 +46,17 @@ def spearman(x: Values, y: Values, weights: Values | None = None) -> Values:
     Returns
     -------
     numpy.ndarray of float64, shape () or (r,)
-        NaN where x or y is constant.
+        NaN where x or y is constant, or a row that counts has no value.
     """
     if weights is None:
         weights = np.ones(len(x))
+    unknown = (weights[np.isnan(x) | np.isnan(y)] > 0).any(axis=0)
     ranks_x, ranks_y = Ranks(x).centred(weights), Ranks(y).centred(weights)
     weighted_x, weighted_y = weights * ranks_x, weights * ranks_y
     covariance = (weighted_x * ranks_y).sum(axis=0)
     variance_x, variance_y = (weighted_x * ranks_x).sum(axis=0), (weighted_y * ranks_y).sum(axis=0)
     # Ranks are multiples of a half: sums of their squares are exact, and 0 where all rows are tied.
-    return _ratio(covariance, variance_x, variance_y, (variance_x > 0) & (variance_y > 0))
+    return _ratio(covariance, variance_x, variance_y, (variance_x > 0) & (variance_y > 0) & ~unknown)
 
 
 def partial(xy: Values, xz: Values, yz: Values) -> Values:

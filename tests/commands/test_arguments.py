@@ -59,6 +59,20 @@ def test_words_behind_the_files_still_join_a_list_with_a_warning(
     assert capsys.readouterr().err.count("--weights a,b,c") == 1
 
 
+def test_words_behind_two_lists_join_both(parser: CommandParser) -> None:
+    options = parser.parse_args(["v.vcf", "g.fa", "--weights", "a", "b", "--held-out", "9", "10", "-o", "x"])
+    assert (options.weights, options.held_out) == (["a", "b"], ["9", "10"])
+
+
+def test_an_abbreviation_stands_for_the_present_spelling(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = CommandParser(prog="score")
+    add_limits(parser)
+    assert parser.parse_args(["--max-mismatch", "0.5"]).max_mismatch_fraction == 0.5
+    assert capsys.readouterr().err == ""
+    assert parser.parse_args(["--max-unk", "0.5"]).max_n_fraction == 0.5
+    assert "--max-n-fraction" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -64,3 +64,10 @@ def test_damaged_genotypes(tmp_path: Path, change: Callable[[Path], Any], messag
 
 def test_genotype_errors_are_input_errors() -> None:
     assert issubclass(GenotypeError, InputError)
+
+
+def test_a_fileset_without_variants_has_an_empty_chunk(tmp_path: Path) -> None:
+    (tmp_path / "x.bim").write_text("")
+    (chunk,) = bim_chunks(str(tmp_path / "x"))
+    assert len(chunk) == 0
+    assert list(chunk.columns) == ["chrom", "id", "pos", "allele1", "allele2"]

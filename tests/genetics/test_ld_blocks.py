@@ -25,6 +25,12 @@ def test_ld_blocks(tmp_path: Path) -> None:
     assert LDBlocks(path, "AFR").of(chrom, pos).tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
 
 
+def test_names_of_one_chromosome_are_one(tmp_path: Path) -> None:
+    text = "chr\tstart\tstop\tpop\nchr1\t10\t20\tEUR\n1\t20\t30\tEUR\n1\t0\t10\tEUR\n"
+    path = write(tmp_path / "blocks.tsv", text)
+    assert LDBlocks(path, "EUR").of(pd.Series(["1"] * 3), pd.Series([5, 15, 25])).tolist() == [3, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -72,11 +72,12 @@ def test_lengths_that_are_wrong(damaged: bytes, match: str) -> None:
         next(records)
 
 
-def test_a_record_of_two_is_an_error_in_an_uncompressed_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_record_of_two_is_an_error(tmp_path: Path, compressed: bool) -> None:
     """bcftools, and cyvcf2 as well, make one record of it and end well."""
     content = bcf(WITHOUT, record(site(pos=6) + record(site(pos=7))), samples="")
     path = tmp_path / "x.bcf"
-    path.write_bytes(content)
+    path.write_bytes(gzip.compress(content) if compressed else content)
     with path.open("rb", buffering=0) as file, as_vcf(file) as lines:
         assert [line.split(b"\t")[1] for line in lines if not line.startswith(b"#")] == [b"5", b"6"]
     with pytest.raises(VariantFileError, match=r"x.bcf after 1:5: record 2 is damaged: its site should have"):

@@ -140,10 +140,12 @@ class Ensemble:
         ]  # fmt: skip
         positive = validation.bags["label"].to_numpy(np.int64)[bags] == 1
         mean = np.mean([probabilities(one.bag_logits.cpu().numpy()) for one in evaluations], axis=0)
+        # A network that diverged has no AUROC.
+        rankable = len(positive) > 0 and bool(np.isfinite(mean).all())
         logits = [one.logits.cpu().double().numpy() for one in evaluations]
         pairs = [float(pearson(logits[i], logits[j])) for i in range(len(logits)) for j in range(i)]
         return {
-            "mean": _known({"validation_auroc": auroc(mean, positive) if len(positive) else math.nan}),
+            "mean": _known({"validation_auroc": auroc(mean, positive) if rankable else math.nan}),
             "pearson": _known({"all": float(np.mean(pairs))})["all"] if pairs else None,
         }
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.evaluation.ranking.variant_tables import VariantTable, variant_keys
+from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
 from mifm_kipoi.genomics.tables import Batch, Values
 
 LABELS = ("label", "causal")
@@ -135,7 +135,8 @@ def read_labels(path: Path, options: LabelOptions) -> Labels:
     variants = VariantTable.of(path)
     columns = _columns(variants, options)
     made_of_pips = "pip" in columns
-    table = pd.concat([_rows(rows, batch, columns) for rows, batch in variants.batches(columns.values())])
+    others = [name for name in columns.values() if name not in VARIANT]
+    table = pd.concat([_rows(rows, batch, columns) for rows, batch in variants.batches(others)])
     counts = {"rows": len(table), "without_label": int(table["value"].isna().sum())}
     table = table[table["value"].notna()]
     key = variant_keys(table)
@@ -179,11 +180,13 @@ def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
 def _rows(variants: pd.DataFrame, batch: Batch, columns: dict[str, str]) -> pd.DataFrame:
     """Variants with their rows, labels or PIPs, and groups and blocks."""
     value = _pips(batch, columns["pip"]) if "pip" in columns else _labels(batch, columns["label"])
-    names = {name: batch.frame([columns[name]]) for name in ("group", "block") if name in columns}
+    units = {
+        name: variants[column].astype(str) if column in VARIANT else batch.frame([column]).iloc[:, 0]
+        for name in ("group", "block")
+        if (column := columns.get(name))
+    }
     return variants.assign(
-        row=variants.index,
-        value=value,
-        **{name: frame.iloc[:, 0].to_numpy() for name, frame in names.items()},
+        row=variants.index, value=value, **{name: unit.to_numpy() for name, unit in units.items()}
     )
 
 

@@ -38,6 +38,7 @@ from mifm_kipoi.reports.page import (
     with_interval,
     write_page,
 )
+from mifm_kipoi.statistics.estimates import MIN_CLUSTERS
 
 FEW = 20
 """Positive variants, or clusters, below which intervals are rough."""
@@ -119,6 +120,7 @@ class Result:
             "labelled": len(labels.table),
             "few_units": [(METRICS[metric], count) for metric, count in units.items() if count < FEW],
             "clusters": evaluation.clusters,
+            "min_clusters": MIN_CLUSTERS,
             "resampled": evaluation.resampled,
             "not_found": self.scores.not_found,
             "swapped": self.scores.swapped,
@@ -141,12 +143,11 @@ class Result:
         return tuple(name for name in self.chosen.columns if name not in self.associations)
 
     def _may_have_trained(self) -> list[Source]:
-        """Models of the sequence that declare what they were trained on, and nothing that was held out."""
-        return [
-            source
-            for source in self.chosen.sources
-            if source.leakage and not source.held_out and Evidence.SEQUENCE in source.evidence.values()
-        ]
+        """MIFM with weights of the user's own, whose training bags may hold the labelled variants.
+
+        Other networks were trained on no variants; what they declare of it stands in the table of models.
+        """
+        return [source for source in self.chosen.sources if source.kind == "mifm" and not source.held_out]
 
 
 def write_report(result: Result, folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.baselines.protocol import Declaration, Evidence, evidence_of_column
+from mifm_kipoi.comparison.records import kind_of
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.labels import Labels
 from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
@@ -49,6 +50,8 @@ class Source:
         What the model may have seen in training, in words.
     evidence : mapping of str to Evidence
         Of each of its columns.
+    kind : str
+        A key of :data:`mifm_kipoi.baselines.specs.KINDS`; empty where that is not known.
     """
 
     label: str
@@ -57,6 +60,7 @@ class Source:
     held_out: tuple[str, ...]
     leakage: str
     evidence: Mapping[str, Evidence]
+    kind: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +156,7 @@ def _source(model: dict[str, Any]) -> Source:
             for score in declaration.scores
             for column in (f"{label}.{score.name}",)
         },
+        kind=kind_of(model),
     )
 
 

@@ -146,6 +146,13 @@ def test_blocks_that_lack_variants_are_counted(tmp_path: Path) -> None:
     assert (counts["blocks"], counts["blocks_with_losses"]) == (5, 2)
 
 
+@pytest.mark.parametrize("header", ["chrom pos ref alt label", "#CHROM POS REF ALT label"])
+def test_chromosomes_can_be_the_blocks(tmp_path: Path, header: str) -> None:
+    rows = "chr1 1 A C 1\n1 2 A C 0\n2 3 A C 0\n"
+    labels = read_labels(write(tmp_path / "l.tsv", f"{header}\n{rows}"), LabelOptions(block="chrom"))
+    assert labels.table["block"].tolist() == ["1", "1", "2"]
+
+
 def test_a_pip_a_little_above_1_is_1(tmp_path: Path) -> None:
     """As of sums in single precision."""
     text = "chrom pos ref alt pip\n1 1 A C 1.0000005\n1 2 A C 0\n1 3 A C 1"

@@ -487,8 +487,13 @@ def test_models_that_may_know_the_labels_are_named(tmp_path: Path, labels: pd.Da
     path = write_comparison(tmp_path / "c", labels, pips=["9"])
     manifest = json.loads((path.parent / "comparison.json").read_text())
     manifest["models"][0]["declaration"]["window"] = 512
-    (path.parent / "comparison.json").write_text(json.dumps(manifest))
     truth = write_labels(tmp_path / "l.tsv", labels)
+    manifest["models"][0]["kind"] = "enformer"
+    (path.parent / "comparison.json").write_text(json.dumps(manifest))
+    # A network that was trained on no variants may declare it, and is not under suspicion.
+    assert not [note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note]
+    manifest["models"][0]["kind"] = "mifm"
+    (path.parent / "comparison.json").write_text(json.dumps(manifest))
     (note,) = (note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note)
     assert note.startswith("net may have been trained on these labels")
     assert note.endswith(": trained on blood")

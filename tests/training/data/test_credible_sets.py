@@ -185,7 +185,10 @@ def test_the_size_of_chunks_does_not_matter(tmp_path):
         ),
         (b"chrom\tpos\tea\toa\tblock\tp\n1\t5\tA\tG\t\xff\t0.1\n", "line 2 of .* is malformed: .*UTF-?8"),
         (b"chrom\tpos\tea\toa\tblock\tp\n1\t5\tN\tG\tb\t0.1\n", "1 of 1 rows .*impossible_allele"),
-        (gzip.compress(b"chrom\tpos\tea\toa\tblock\tp\n" + b"1\t5\tA\tG\tb\t0.1\n" * 99)[:-9], "cannot read"),
+        (
+            gzip.compress(b"chrom\tpos\tea\toa\tblock\tp\n" + b"1\t5\tA\tG\tb\t0.1\n" * 99, mtime=0)[:-9],
+            "cannot read",
+        ),
     ],
 )
 def test_unusable_files_are_errors_that_say_what_was_found(tmp_path, text, message):
