@@ -16,7 +16,7 @@ demo: $(VENV)/installed
 
 # All tests.
 test: $(VENV)/installed system veff workflow
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --durations 25
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 25
 
 # kipoi_veff beside Kipoi. Its metadata asks for packages that no longer build, so it comes without them.
 veff: $(VENV)/veff-installed
