@@ -3,22 +3,156 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import fcntl
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from mifm_kipoi.errors import InputError, OutputError
+from mifm_kipoi.errors import InputError, OptionError, OutputError
+
+OWNER = ".owner-is-mifm-kipoi"
+"""The file in a :func:`workspace` that marks it as ours; its lock is held as long as the owner lives."""
+
+_MOST_WORKSPACES = 1000
+"""Numbers that are tried for the workspace of one file."""
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+def workspace(path: str | os.PathLike[str], alone: bool = False) -> Iterator[Path]:
+    """Give a private folder beside ``path`` for what is made before it gets that name.
+
+    The folder is ``.NAME.mifm-0``, or has the next number where another process works on the same file. What
+    a process that was killed has left is removed by the next one: a folder counts as left when it has the
+    mark :data:`OWNER` and nobody holds its lock. Nothing else is ever removed.
+
+    Parameters
+    ----------
+    path : path-like
+        The file or folder that is to be.
+    alone : bool
+        Whether no other process may work on ``path`` meanwhile.
+
+    Yields
+    ------
+    Path
+        An empty folder, which only its owner may enter; it is removed in the end with what is still in it.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made, or another process works on ``path`` and ``alone`` is set.
+    """
+    path = Path(path)
+    try:
+        folder, handle = _claimed(path, alone)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield folder
+    finally:
+        # Errors of cleaning must not hide those of the work; the next process tries again.
+        with contextlib.suppress(OSError):
+            _remove(folder)
+        os.close(handle)
+
+
+def _claimed(path: Path, alone: bool) -> tuple[Path, int]:
+    """A new workspace and the handle that holds its lock."""
+    number = 0
+    while number < _MOST_WORKSPACES:
+        folder = path.with_name(f".{path.name}.mifm-{number}")
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if (owner := _owner(folder)) is _Owner.ALIVE and alone:
+                raise OutputError(f"another process is writing {path}; wait for its end") from None
+            # What is not ours, or in use, stays.
+            number += owner is not _Owner.NONE
+            continue
+        # Another process may take the folder for one that was left until its lock is held.
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder / OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            if _locked_now(handle, folder / OWNER, alone):
+                return folder, handle
+            os.close(handle)
+    raise OutputError(f"cannot write {path}: {folder} and all names before it are taken; remove them")
+
+
+class _Owner(enum.Enum):
+    """Who has a folder that a workspace would be."""
+
+    ALIVE = enum.auto()
+    NONE = enum.auto()
+    STRANGER = enum.auto()
+
+
+def _owner(folder: Path) -> _Owner:
+    """Who has a folder; one that a killed process left is removed, and has none."""
+    with contextlib.suppress(OSError):
+        # Without a mark only an empty folder can be of a process that was killed at once.
+        folder.rmdir()
+        return _Owner.NONE
+    try:
+        handle = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return _Owner.STRANGER if os.path.lexists(folder) else _Owner.NONE
+    except OSError:
+        return _Owner.STRANGER
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(folder)
+    except OSError:
+        # In use, or on a file system without locks, where nobody can know.
+        return _Owner.ALIVE
+    finally:
+        os.close(handle)
+    return _Owner.NONE
+
+
+def _remove(folder: Path) -> None:
+    """Remove a workspace, its mark last."""
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry)
+        elif entry.name != OWNER:
+            os.unlink(entry)
+    (folder / OWNER).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _locked_now(handle: int, owner: Path, alone: bool) -> bool:
+    """Whether the lock is held, and of the file that has the name."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without locks: what is left there when a process is killed stays.
+        if alone:
+            raise
+    return os.path.samestat(os.fstat(handle), owner.stat())
+
+
+@contextlib.contextmanager
+def written_whole(
+    path: str | os.PathLike[str], check: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Give a temporary name beside ``path``, renamed to it on success and removed on failure.
 
-    A ``path`` that exists and is not a regular file, such as a pipe, is given itself. Folders that do
-    not exist are not made.
+    The temporary file is in a :func:`workspace` and does not exist yet, so that whoever writes it gives it
+    the mode that the umask asks for. A ``path`` that exists and is not a regular file, such as a pipe, is
+    given itself. Folders that do not exist are not made.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that is to be.
+    check : callable, optional
+        Reads the temporary file back and raises an error where it is not whole; for libraries that hide the
+        errors of writing.
 
     Raises
     ------
@@ -29,20 +163,64 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         yield path
         return
+    with workspace(path) as folder:
+        temporary = folder / f"new{path.suffix}"
+        try:
+            yield temporary
+            if check:
+                check(temporary)
+            named(temporary, path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def named(temporary: Path, path: Path) -> None:
+    """Give a complete file its name, after the system has written all of it.
+
+    Raises
+    ------
+    OSError
+        When the disk is full after all, or the file cannot be renamed.
+    """
+    handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
+        os.fsync(handle)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+    temporary.replace(path)
+
+
+def check_outputs(
+    outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str] | None]
+) -> None:
+    """Refuse outputs that would replace an input; call it before any work.
+
+    Parameters
+    ----------
+    outputs : iterable of path-like
+        Every name that a run may use, of files and of folders that it fills with names of its own choice.
+    inputs : iterable of path-like or None
+        What it reads; None for an input that is not given.
+
+    Raises
+    ------
+    OptionError
+        When a name is that of an input, by whatever path or link, or an input lies in a folder that is to be
+        filled.
+    """
+    given = [(path, Path(path).resolve()) for path in inputs if path is not None and os.path.exists(path)]
+    for output in outputs:
+        if not os.path.lexists(output):
+            continue
+        real = Path(output).resolve()
+        is_folder = real.is_dir()
+        for path, real_input in given:
+            if is_folder and real_input.is_relative_to(real):
+                raise OptionError(
+                    f"the input {path} lies in {output}, which would be filled anew; name another output"
+                )
+            if not is_folder and os.path.exists(output) and os.path.samefile(output, path):
+                raise OptionError(f"writing {output} would replace the input {path}; name another output")
 
 
 def made_folder(path: str | os.PathLike[str]) -> Path:
