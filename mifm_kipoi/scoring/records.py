@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mifm_kipoi.conventions import CHUNK, CHUNK_BYTES
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile, in_regions
+from mifm_kipoi.support.text import as_unicode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,13 +42,19 @@ class ScoredVariants:
         return len(self.variants)
 
     def to_frame(self) -> pd.DataFrame:
-        """A table: ``chrom, pos, id, ref, alt``, the columns of numbers, ``status``."""
+        """A table: ``chrom, pos, id, ref, alt``, the columns of numbers, ``status``.
+
+        Bytes that are not UTF-8 are as :func:`mifm_kipoi.support.text.as_unicode` has them.
+        """
         import pandas as pd
 
         named = {
-            name: [getattr(v, name) for v in self.variants] for name in ("chrom", "pos", "id", "ref", "alt")
+            name: pd.Series([as_unicode(getattr(variant, name)) for variant in self.variants], dtype="str")
+            for name in ("chrom", "id", "ref", "alt")
         }
-        return pd.DataFrame({**named, **self.columns, "status": [str(reason) for reason in self.status]})
+        table = pd.DataFrame({**named, **self.columns})
+        table.insert(1, "pos", pd.Series([variant.pos for variant in self.variants], dtype="int64"))
+        return table.assign(status=pd.Series([str(reason) for reason in self.status], dtype="str"))
 
 
 @dataclasses.dataclass(frozen=True)

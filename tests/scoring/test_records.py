@@ -1,10 +1,16 @@
 """Chunks of records, and what the records of scores need to be imported."""
 
+import os
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
+
+from mifm_kipoi.conventions import Status
 from mifm_kipoi.genomics.intervals import Regions
-from mifm_kipoi.genomics.variants import VariantFile
-from mifm_kipoi.scoring.records import read_chunks
+from mifm_kipoi.genomics.variants import Variant, VariantFile
+from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
 from tests.builders import write_vcf
 from tests.conftest import Run
 
@@ -53,3 +59,17 @@ def test_records_of_scores_leave_torch_unimported(run: Run) -> None:
         "import mifm_kipoi.scoring.formats; print('torch' in sys.modules)"
     )
     assert run("timeit", "-n", "1", "-r", "1", code).stdout.startswith("False")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_frames_have_the_same_types_whatever_they_hold(count: int) -> None:
+    variants = [Variant("20", 300, "f\udcfcr", "A", "C"), Variant("20", 301, ".", "A", "C")][:count]
+    scores = {"mifm_ref": np.full(count, 0.5, dtype=np.float32)}
+    frame = ScoredVariants(variants, [Status.OK] * count, scores).to_frame()
+    text = pd.Series(["a"], dtype="str").dtype
+    assert frame.dtypes.to_dict() == {
+        "chrom": text, "pos": np.dtype("int64"), "id": text, "ref": text, "alt": text,
+        "mifm_ref": np.dtype("float32"), "status": text,
+    }  # fmt: skip
+    assert frame["id"].tolist() == ["f\ufffdr", "."][:count]
+    frame.to_csv(os.devnull)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS, OutputFormat
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
+from mifm_kipoi.support.text import as_unicode
 
 _ROW_GROUP = 1 << 17
 
@@ -41,7 +42,10 @@ class Parquet(OutputFormat):
             return b""
         schema = self._schema
         columns: list[Any] = [
-            [_unicode(getattr(variant, name)) for variant in scored.variants] for name in VARIANT_COLUMNS
+            [variant.pos for variant in scored.variants]
+            if name == "pos"
+            else [as_unicode(getattr(variant, name)) for variant in scored.variants]
+            for name in VARIANT_COLUMNS
         ]
         columns += [pa.array(scored.columns[name], from_pandas=True) for name in self.columns]
         columns.append([str(reason) for reason in scored.status])
@@ -72,13 +76,6 @@ class Parquet(OutputFormat):
             for part in parts:
                 with pq.ParquetFile(part) as file:
                     target.writelines(bytes(batch.serialize()) for batch in file.iter_batches(CHUNK))
-
-
-def _unicode(value: Any) -> Any:
-    """Text with what is not UTF-8 replaced, since Parquet holds nothing else."""
-    return (
-        value.encode(errors="surrogateescape").decode(errors="replace") if isinstance(value, str) else value
-    )
 
 
 def _groups(stream: Iterable[Any]) -> Iterator[Any]:
