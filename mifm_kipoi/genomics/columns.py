@@ -1,45 +1,753 @@
-"""Names under which tables of a GWAS, and others with a row for each variant, have their columns."""
+"""Names under which tables of a GWAS, and others with a row for each variant, have their columns.
+
+:data:`FIELDS` are what a column can mean; :data:`ALIASES` the names by which it is known in a table that no
+preset fits; :data:`GWAS_FORMATS` the tables of programs and databases. :func:`find_layout` says what the
+columns of a table are. Names are compared without regard to case, to ``#`` before them, and to blanks, dots,
+hyphens and underscores in them: ``P-value``, ``p.value`` and ``P_VALUE`` are one name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-ALIASES = {
-    "chrom": ("chromosome", "chrom", "chr", "#chrom", "#chr"),
-    "pos": ("base_pair_location", "pos", "bp", "position"),
-    "effect_allele": ("effect_allele", "ea", "a1", "allele1"),
-    "other_allele": ("other_allele", "nea", "non_effect_allele", "a2", "a0", "allele0"),
-    "beta": ("beta", "b"),
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.identifiers import IDENTIFIER, fields_of, hold_variants, split_identifiers
+from mifm_kipoi.genomics.tables import TableFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIELDS: Mapping[str, str] = {
+    "chrom": "contig",
+    "pos": "1-based position",
+    "effect_allele": "the allele whose effect the row has",
+    "other_allele": "the allele that it is compared with",
+    "ref": "reference allele; without other_allele, that is the one of ref and alt that lacks the effect",
+    "alt": "alternative allele",
+    "variant": "identifier that holds the contig, the position or the alleles that have no column",
+    "id": "name of the variant, such as an rsid",
+    "beta": "effect; of a binary trait the logarithm of the odds ratio",
+    "odds_ratio": "odds ratio; its logarithm stands in for a missing beta",
+    "hazard_ratio": "hazard ratio; its logarithm stands in for a missing beta",
+    "standard_error": "standard error of beta, or of the logarithm of the ratio",
+    "standard_error_of_ratio": "standard error of the ratio itself, where there is none of its logarithm",
+    "z": "z-score of the effect allele",
+    "p_value": "p-value",
+    "neg_log_10_p_value": "-log10 of the p-value",
+    "ln_p_value": "natural logarithm of the p-value",
+    "log_10_p_value": "log10 of the p-value, which is below 0",
+    "effect_allele_frequency": "frequency of the effect allele",
+    "maf": "frequency of either allele",
+    "sample_size": "number of samples",
+    "info": "quality of the imputation",
+    "test": "term of the model; rows of the additive effect (ADD) are those of the variant",
+    "phenotype": "trait or study, where a table has several",
+    "block": "LD block or locus",
+    "primary": "1 in rows of the primary signal of a block, 0 in others",
+    "signal": "name of the signal within a block",
+    "pip": "posterior inclusion probability",
+    "secondary_p_value": "p-value given the primary signal",
+    "secondary_beta": "effect given the primary signal",
+    "secondary_standard_error": "its standard error",
+}
+"""What a column of a table can mean, by the name under which a user names it."""
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "chrom": ("chromosome", "chrom", "chr"),
+    "pos": ("base_pair_location", "pos", "bp", "position", "base_pair_position"),
+    "effect_allele": (
+        "effect_allele", "ea", "a1", "allele1", "eff_allele", "tested_allele", "coded_allele",
+    ),
+    "other_allele": (
+        "other_allele", "nea", "non_effect_allele", "a2", "a0", "allele0", "oa", "non_coded_allele",
+    ),
+    "ref": ("ref", "reference", "reference_allele", "ref_allele"),
+    "alt": ("alt", "alternate", "alternative", "alternate_allele", "alternative_allele", "alt_allele"),
+    "beta": ("beta", "b", "log_or", "log(or)", "ln_or", "log_odds", "effect", "effect_size"),
     "odds_ratio": ("odds_ratio", "or"),
     "hazard_ratio": ("hazard_ratio", "hr"),
-    "standard_error": ("standard_error", "se"),
-    "z": ("z", "zscore", "z_score"),
-    "p_value": ("p_value", "p", "p.value", "p-value", "pvalue", "pval"),
-    "neg_log_10_p_value": ("neg_log_10_p_value", "mlog10p", "mlogp"),
-    "id": ("rsid", "variant_id", "snp", "id", "markername"),
-}
-"""Lower-case names of columns. ``standard_error`` is that of beta or of the logarithm of the ratio.
-``allele1`` goes with ``allele0`` (BOLT-LMM, REGENIE): with ``allele2`` programs differ in which is the effect
-allele. ``genpos`` is a genetic position to BOLT-LMM and base pairs to REGENIE, so it is not here."""
+    "standard_error": (
+        "standard_error", "se", "sebeta", "se_beta", "beta_se", "stderr", "std_err", "log(or)_se",
+        "log_or_se", "se_log_or",
+    ),
+    "standard_error_of_ratio": ("standard_error_of_ratio", "or_se", "se_or", "se(or)", "odds_ratio_se"),
+    "z": ("z", "zscore", "z_score", "z_stat"),
+    "p_value": ("p_value", "p", "pvalue", "pval", "p_val"),
+    "neg_log_10_p_value": (
+        "neg_log_10_p_value", "mlog10p", "mlogp", "log10p", "log10(p)", "neg_log10_p", "neg_log10_p_value",
+        "neg_log10_pval", "minus_log10_p", "log10_p_value", "log10(p_value)", "nlog10p", "nlogp",
+    ),
+    "ln_p_value": ("ln_p_value", "ln_p", "ln(p)", "ln_pval"),
+    "effect_allele_frequency": (
+        "effect_allele_frequency", "effect_allele_freq", "eaf", "a1_freq", "af1", "freq1", "freq_a1",
+    ),
+    "maf": ("maf", "minor_allele_frequency", "af", "freq", "frq", "minor_af"),
+    "sample_size": ("n", "sample_size", "n_samples", "n_total", "total_n", "obs_ct", "n_complete_samples"),
+    "info": ("info", "info_score", "imputation_info", "r2_imputation", "rsq"),
+    "test": ("test",),
+    "phenotype": ("trait", "phenotype", "pheno", "study", "study_id", "meta_id", "molecular_trait_id"),
+    "block": ("block", "block_id", "ld_block", "locus", "region"),
+    "primary": ("primary",),
+    "signal": ("signal", "lead_snp"),
+    "pip": ("pip", "pp", "posterior_inclusion_probability"),
+    "id": ("rsid", "rsids", "rs_id", "variant_id", "snp", "id", "markername", "snpid", "marker_id"),
+}  # fmt: skip
+"""Names of columns, by field. A table may have one column for each field; of several for the identifier, the
+frequency, the sample size, the phenotype or the block, the first of the list counts.
+
+``allele1`` goes with ``allele0`` (BOLT-LMM, REGENIE): beside ``allele2`` programs differ in which is the
+effect allele, so both must be named. So must ``ref`` and ``alt`` where the sign of the effect counts.
+``genpos`` is a genetic position to BOLT-LMM and base pairs to REGENIE, so it is in their presets alone. A
+column ``log10p`` is read as -log10 p, as of REGENIE and PLINK 2."""
 
 EFFECTS = ("beta", "odds_ratio", "hazard_ratio")
-"""Fields that hold an effect; the first that a table has is used."""
+"""Fields that hold an effect; in each row the first that has a number counts."""
+
+P_VALUES = ("p_value", "neg_log_10_p_value", "log_10_p_value", "ln_p_value")
+"""Fields that hold a p-value; in each row the first that has a number counts."""
+
+_SCALES = {
+    "neg_log_10_p_value": "-log10 of p",
+    "log_10_p_value": "log10 of p",
+    "ln_p_value": "the natural logarithm of p",
+}
+
+_FIRST_COUNTS = (
+    "id", "effect_allele_frequency", "maf", "sample_size", "phenotype", "block", "signal", "info", "pip",
+)  # fmt: skip
+"""Fields of which a table may have several columns."""
+
+_PAIRS = (("alt", "ref"), ("allele2", "allele1"), ("alleleB", "alleleA"), ("minor_allele", "major_allele"))
+"""Pairs of columns of alleles of which it is not known which one has the effect."""
+
+_NEEDS = ("chrom", "pos", "effect_allele", "other_allele", "p_value")
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """The table of a program or a database.
+
+    Parameters
+    ----------
+    title : str
+        Its name in words.
+    columns : mapping of str to str
+        From fields to names of columns; several, in order of preference, with ``|`` between. ``{population}``
+        and ``{phenotype}`` in a name stand for what the table has there.
+    marks : str
+        Names by which it is recognised, separated by blanks: it has each of them, or one of several with
+        ``|`` between.
+    without : str
+        Names that such a table does not have.
+    only : bool
+        Whether it has no other columns than those of its fields.
+    variant : str
+        Pattern of the text in the column ``variant``; see :mod:`mifm_kipoi.genomics.identifiers`.
+    numbers : mapping of str to str
+        What its chromosomes 25 and 26 are; empty where this is not known.
+    note : str
+        What else a user should know of it.
+    """
+
+    title: str
+    columns: Mapping[str, str]
+    marks: str
+    without: str = ""
+    only: bool = False
+    variant: str = ""
+    numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    note: str = ""
+
+
+PLINK_NUMBERS: Mapping[str, str] = {"25": "X", "26": "MT"}
+"""PLINK's 25 is XY, the pseudo-autosomal regions, at their positions on X."""
+
+GWAS_FORMATS: Mapping[str, Format] = {
+    "gwas-ssf": Format(
+        "GWAS-SSF, the GWAS Catalog's format",
+        {
+            "chrom": "chromosome", "pos": "base_pair_location", "effect_allele": "effect_allele",
+            "other_allele": "other_allele", "beta": "beta", "odds_ratio": "odds_ratio",
+            "hazard_ratio": "hazard_ratio", "standard_error": "standard_error", "z": "z_score",
+            "p_value": "p_value", "neg_log_10_p_value": "neg_log_10_p_value",
+            "effect_allele_frequency": "effect_allele_frequency", "id": "rsid|rs_id|variant_id",
+            "sample_size": "n",
+        },
+        "chromosome base_pair_location effect_allele other_allele p_value|neg_log_10_p_value",
+        numbers={"25": "MT"},
+    ),
+    "plink1": Format(
+        "PLINK 1.9's --assoc, --linear or --logistic",
+        {
+            "chrom": "CHR", "pos": "BP", "id": "SNP", "effect_allele": "A1", "other_allele": "A2",
+            "beta": "BETA", "odds_ratio": "OR", "standard_error": "SE", "z": "STAT", "p_value": "P",
+            "sample_size": "NMISS", "test": "TEST",
+        },
+        "CHR SNP BP A1 STAT|F_A|C_A P",
+        numbers=PLINK_NUMBERS,
+        note="A1 has the effect",
+    ),
+    "plink2": Format(
+        "PLINK 2's --glm",
+        {
+            "chrom": "#CHROM", "pos": "POS", "id": "ID", "effect_allele": "A1", "other_allele": "OMITTED",
+            "ref": "REF", "alt": "ALT", "beta": "BETA", "odds_ratio": "OR", "hazard_ratio": "HR",
+            "standard_error": "LOG(OR)_SE|LOG(HR)_SE|SE", "z": "Z_STAT|T_STAT|Z_OR_T_STAT",
+            "p_value": "P", "neg_log_10_p_value": "NEG_LOG10_P|LOG10_P",
+            "effect_allele_frequency": "A1_FREQ", "sample_size": "OBS_CT", "test": "TEST", "info": "MACH_R2",
+        },
+        "CHROM POS ID A1 OBS_CT",
+        numbers=PLINK_NUMBERS,
+        note="A1 has the effect, which is REF or ALT",
+    ),
+    "regenie": Format(
+        "REGENIE",
+        {
+            "chrom": "CHROM", "pos": "GENPOS", "id": "ID", "effect_allele": "ALLELE1",
+            "other_allele": "ALLELE0",
+            "effect_allele_frequency": "A1FREQ", "info": "INFO", "sample_size": "N", "test": "TEST",
+            "beta": "BETA|BETA.{phenotype}", "standard_error": "SE|SE.{phenotype}",
+            "neg_log_10_p_value": "LOG10P|LOG10P.{phenotype}",
+        },
+        "CHROM GENPOS ID ALLELE0 ALLELE1 LOG10P|LOG10P.{phenotype}",
+        numbers=PLINK_NUMBERS,
+        note="ALLELE1 has the effect; GENPOS is in base pairs",
+    ),
+    "saige": Format(
+        "SAIGE",
+        {
+            "chrom": "CHR", "pos": "POS", "id": "rsid|MarkerID|SNPID", "effect_allele": "Allele2",
+            "other_allele": "Allele1", "effect_allele_frequency": "AF_Allele2", "info": "imputationInfo",
+            "sample_size": "N", "beta": "BETA", "standard_error": "SE", "p_value": "p.value",
+        },
+        "CHR POS Allele1 Allele2 AF_Allele2|AC_Allele2|p.value.NA|Is.SPA p.value",
+        note="Allele2 has the effect",
+    ),
+    "bolt": Format(
+        "BOLT-LMM",
+        {
+            "chrom": "CHR", "pos": "BP", "id": "SNP", "effect_allele": "ALLELE1", "other_allele": "ALLELE0",
+            "effect_allele_frequency": "A1FREQ", "info": "INFO", "beta": "BETA", "standard_error": "SE",
+            "p_value": "P_BOLT_LMM|P_BOLT_LMM_INF",
+        },
+        "SNP CHR BP GENPOS ALLELE1 ALLELE0",
+        numbers=PLINK_NUMBERS,
+        note="ALLELE1 has the effect",
+    ),
+    "gemma": Format(
+        "GEMMA",
+        {
+            "chrom": "chr", "pos": "ps", "id": "rs", "effect_allele": "allele1", "other_allele": "allele0",
+            "effect_allele_frequency": "af", "sample_size": "n_obs", "beta": "beta", "standard_error": "se",
+            "p_value": "p_wald|p_lrt|p_score",
+        },
+        "chr rs ps allele1 allele0 p_wald|p_lrt|p_score",
+        numbers=PLINK_NUMBERS,
+        note="allele1 has the effect",
+    ),
+    "fastgwa": Format(
+        "GCTA's fastGWA",
+        {
+            "chrom": "CHR", "pos": "POS", "id": "SNP", "effect_allele": "A1", "other_allele": "A2",
+            "effect_allele_frequency": "AF1", "sample_size": "N", "beta": "BETA", "standard_error": "SE",
+            "p_value": "P", "info": "INFO",
+        },
+        "CHR SNP POS A1 A2 N AF1 BETA SE P",
+        numbers=PLINK_NUMBERS,
+        note="A1 has the effect",
+    ),
+    "finngen": Format(
+        "FinnGen, or another of PheWeb",
+        {
+            "chrom": "chrom", "pos": "pos", "id": "rsids", "effect_allele": "alt", "other_allele": "ref",
+            "effect_allele_frequency": "af_alt|af", "maf": "maf", "beta": "beta", "standard_error": "sebeta",
+            "p_value": "pval", "neg_log_10_p_value": "mlogp",
+        },
+        "chrom pos ref alt beta sebeta pval|mlogp",
+        note="ALT has the effect",
+    ),
+    "pan-ukb": Format(
+        "Pan-UK Biobank",
+        {
+            "chrom": "chr", "pos": "pos", "effect_allele": "alt", "other_allele": "ref",
+            "effect_allele_frequency": "af_{population}", "beta": "beta_{population}",
+            "standard_error": "se_{population}", "neg_log_10_p_value": "neglog10_pval_{population}",
+            "ln_p_value": "pval_{population}",
+        },
+        "chr pos ref alt beta_{population} se_{population} pval_{population}|neglog10_pval_{population}",
+        note="ALT has the effect",
+    ),
+    "neale": Format(
+        "the Neale lab's UK Biobank",
+        {
+            "variant": "variant", "id": "rsid", "maf": "minor_AF",
+            "sample_size": "n_complete_samples|nCompleteSamples",
+            "beta": "beta", "standard_error": "se", "z": "tstat", "p_value": "pval",
+        },
+        "variant n_complete_samples|nCompleteSamples ytx beta se tstat pval",
+        variant=IDENTIFIER,
+        note="ALT, the last part of the column variant, has the effect",
+    ),
+    "metal": Format(
+        "METAL",
+        {
+            "chrom": "Chromosome", "pos": "Position", "id": "MarkerName", "effect_allele": "Allele1",
+            "other_allele": "Allele2", "effect_allele_frequency": "Freq1", "sample_size": "N|Weight",
+            "beta": "Effect", "standard_error": "StdErr", "z": "Zscore", "p_value": "P-value",
+            "log_10_p_value": "log(P)",
+        },
+        "MarkerName Allele1 Allele2 Effect|Zscore P-value|log(P) Direction",
+        note="Allele1 has the effect",
+    ),
+    "ldsc": Format(
+        "LDSC's .sumstats",
+        {
+            "id": "SNP", "effect_allele": "A1", "other_allele": "A2", "sample_size": "N", "z": "Z",
+            "effect_allele_frequency": "FRQ",
+        },
+        "SNP A1 A2 N Z",
+        without="chromosome chr chrom bp pos position base_pair_location beta or p",
+        note="A1 has the effect",
+    ),
+    "prscs": Format(
+        "PRS-CS's input",
+        {
+            "id": "SNP", "effect_allele": "A1", "other_allele": "A2", "beta": "BETA", "odds_ratio": "OR",
+            "standard_error": "SE", "p_value": "P",
+        },
+        "SNP A1 A2 BETA|OR P|SE",
+        only=True,
+        note="A1 has the effect",
+    ),
+    "gwas-vcf": Format(
+        "GWAS-VCF",
+        {
+            "chrom": "#CHROM", "pos": "POS", "id": "ID", "effect_allele": "ALT", "other_allele": "REF",
+            "beta": "ES", "standard_error": "SE", "neg_log_10_p_value": "LP", "z": "EZ",
+            "effect_allele_frequency": "AF", "sample_size": "SS", "info": "SI",
+        },
+        "CHROM POS ID REF ALT ES|EZ LP",
+        note="ALT has the effect",
+    ),
+    "causaldb": Format(
+        "CAUSALdb2",
+        {
+            "chrom": "chr", "pos": "bp", "id": "rsid", "effect_allele": "ea", "other_allele": "nea",
+            "maf": "maf", "beta": "beta", "standard_error": "se", "z": "zscore", "p_value": "p",
+            "phenotype": "meta_id", "block": "block_id", "primary": "primary", "signal": "lead_snp",
+            "pip": "susie", "secondary_p_value": "cojo_p", "secondary_beta": "cojo_beta",
+            "secondary_standard_error": "cojo_se",
+        },
+        "chr bp ea nea meta_id block_id",
+        note="ea has the effect",
+    ),
+}  # fmt: skip
+"""Presets, by the name under which a user asks for them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What the columns of a table are understood as.
+
+    Parameters
+    ----------
+    format : str
+        A name of :data:`GWAS_FORMATS`, or ``table`` where names of columns alone say it.
+    reason : str
+        Why, in words.
+    columns : mapping of str to str
+        From fields of :data:`FIELDS` to columns of the table. All alternatives that the table has are there:
+        of :data:`EFFECTS`, and of :data:`P_VALUES`. Where ``ref`` and ``alt`` stand in the place of
+        ``other_allele``, that is the one of the two that is not the effect allele.
+    variant : str
+        Pattern of the text of the column ``variant``.
+    numbers : mapping of str to str
+        What the chromosomes 25 and 26 are; empty where it is not known.
+    missing : tuple of str
+        Fields that a file of positions must give: ``chrom`` and ``pos``, ``other_allele``, or all.
+    directed : bool
+        Whether it is known which allele has the effect.
+    """
+
+    format: str
+    reason: str
+    columns: Mapping[str, str]
+    variant: str = ""
+    numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    directed: bool = True
+
+    @property
+    def needs_positions(self) -> bool:
+        """Whether the table lacks what only a file of positions can give."""
+        return bool(self.missing)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the other allele is known to be the reference."""
+        if "other_allele" in self.columns:
+            return bool(columns_named([self.columns["other_allele"]], ALIASES["ref"]))
+        parts = fields_of(self.variant)
+        return "effect_allele" in parts and parts.index("other_allele") < parts.index("effect_allele")
+
+    @property
+    def error_of_ratio(self) -> bool:
+        """Whether the standard error is that of the ratio itself, not of its logarithm."""
+        return "standard_error_of_ratio" in self.columns and "standard_error" not in self.columns
+
+    def parse_variant(self, text: pa.StringArray) -> dict[str, pa.StringArray]:
+        """The parts of the texts of the column ``variant``: see :func:`split_identifiers`."""
+        return split_identifiers(text, self.variant)
+
+
+def find_layout(
+    table: TableFile,
+    format: str = "auto",  # noqa: A002 - the option's name
+    columns: Mapping[str, str] | None = None,
+    population: str = "",
+    needs: Sequence[str] = _NEEDS,
+    *,
+    phenotype: str = "",
+    variant: str = "",
+) -> Layout:
+    """What the columns of a table of a GWAS, or of variants, are.
+
+    Parameters
+    ----------
+    table : TableFile
+        The table; where no column holds the alleles, its first rows are read for identifiers that do.
+    format : str
+        A name of :data:`GWAS_FORMATS`; ``table`` for a table that only names of columns describe; ``auto``
+        to recognise it.
+    columns : mapping of str to str, optional
+        Columns that the user names, by fields of :data:`FIELDS`; nothing else is taken for these fields, nor
+        are these columns taken for others. An empty name says that the table does not have the field.
+    population : str
+        Which of the populations, where a format has columns for each.
+    needs : sequence of str
+        Fields that must be there. Any field of :data:`P_VALUES` stands in for ``p_value``, as does what it
+        follows from: z, or an effect and its standard error. Without ``effect_allele`` among them, alleles of
+        which none is known to have the effect are accepted (:attr:`Layout.directed`). Variants must be known
+        in any case: by contig, position and alleles, or by an identifier, or by a name that a file of
+        positions knows (:attr:`Layout.missing`).
+    phenotype : str
+        Which of the phenotypes, where a format has columns for each.
+    variant : str
+        Pattern of the text in the column ``variant``; by default that of the format.
+
+    Raises
+    ------
+    InputError
+        When columns are missing or ambiguous; the message lists the names that are known.
+    OptionError
+        When the format, a field or the population is unknown.
+    """
+    named = _named(table, columns or {})
+    if format not in ("auto", "table", *GWAS_FORMATS):
+        raise OptionError(f"format is {format!r}; expected one of auto, table, {', '.join(GWAS_FORMATS)}")
+    name, reason = format, "named by the user"
+    if format == "auto":
+        name, reason = _recognise(table)
+    preset = GWAS_FORMATS.get(name)
+    if population and (preset is None or "{population}" not in "".join(preset.columns.values())):
+        raise OptionError(
+            f"population is {population!r}, but {table.path} is {_title(name)}, which has no columns for "
+            "each population; leave it out"
+        )
+    found = _Columns(table, name, named)
+    if preset is not None:
+        found.take_preset(preset, population, phenotype)
+    else:
+        found.take_alleles(directed="effect_allele" in needs)
+    found.take_aliases(() if preset is None else preset.columns)
+    found.take_identifier(variant or (preset.variant if preset else ""))
+    missing = found.check(needs)
+    if preset is not None and preset.note:
+        reason += f"; {preset.note}"
+    for field, scale in _SCALES.items():
+        if field in found.columns:
+            reason += f"; {found.columns[field]} is {scale}"
+    return Layout(
+        name,
+        reason,
+        {field: found.columns[field] for field in FIELDS if field in found.columns},
+        found.variant,
+        preset.numbers if preset else {},
+        missing,
+        found.directed,
+    )
 
 
 def columns_named(header: Sequence[str], aliases: Sequence[str]) -> list[str]:
-    """Columns whose lower-case names are among the aliases.
+    """Columns whose names are among the aliases, in the order of the aliases.
 
     Parameters
     ----------
     header : sequence of str
         The columns of a table.
     aliases : sequence of str
-        Lower-case names.
-
-    Returns
-    -------
-    list of str
-        In the order of the aliases.
+        Names; case, ``#``, blanks, dots, hyphens and underscores do not count.
     """
-    names = [name for name in header if name.lower() in aliases]
-    return sorted(names, key=lambda name: aliases.index(name.lower()))
+    wanted = [_key(alias) for alias in aliases]
+    names = [name for name in header if _key(name) in wanted]
+    return sorted(names, key=lambda name: wanted.index(_key(name)))
+
+
+@functools.cache
+def _key(name: str) -> str:
+    """What two spellings of a name have in common."""
+    return re.sub(r"[\s._-]+", "", name.lower()).lstrip("#")
+
+
+def _title(name: str) -> str:
+    return GWAS_FORMATS[name].title if name in GWAS_FORMATS else "no table of a known program"
+
+
+def _named(table: TableFile, columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns that the user names, as the table spells them; empty for a field that it does not have."""
+    unknown = [field for field in columns if field not in FIELDS]
+    if unknown:
+        raise OptionError(f"columns has {', '.join(unknown)}; known are {', '.join(FIELDS)}")
+    named = {}
+    for field, column in columns.items():
+        spelt = [name for name in table.columns if name == column] or columns_named(table.columns, (column,))
+        if column and len(spelt) != 1:
+            raise InputError(
+                f"{table.path} has no column {column!r}, which columns names for {field}; its columns are "
+                f"{', '.join(table.columns)}"
+            )
+        named[field] = spelt[0] if column else ""
+    for one, other in itertools.combinations([field for field in named if named[field]], 2):
+        if named[one] == named[other]:
+            raise OptionError(f"columns names {named[one]} for both {one} and {other}; expected two columns")
+    return named
+
+
+def _recognise(table: TableFile) -> tuple[str, str]:
+    """The format of a table by its header, and why."""
+    fitting = {name: marks for name in GWAS_FORMATS if (marks := _marks(table.columns, GWAS_FORMATS[name]))}
+    if len(fitting) > 1:
+        raise InputError(
+            f"{table.path} could be {' or '.join(_title(name) for name in fitting)} by its columns "
+            f"({', '.join(table.columns)}); name one with format (--gwas-format)"
+        )
+    for name, marks in fitting.items():
+        return name, f"has the columns {', '.join(marks)} of {_title(name)}"
+    return "table", "has the columns of no known program; the usual names of columns say what they are"
+
+
+def _marks(header: Sequence[str], preset: Format) -> list[str]:
+    """The columns by which a format is recognised, none where it is not that format."""
+    if preset.only and len(header) != len(preset.marks.split()):
+        return []
+    if columns_named(header, preset.without.split()):
+        return []
+    found = []
+    for mark in preset.marks.split():
+        names = [name for option in mark.split("|") for name in _spelt(header, option)]
+        if not names:
+            return []
+        found.append(names[0])
+    return found
+
+
+def _spelt(header: Sequence[str], name: str) -> list[str]:
+    """The columns of a name, which may have a part in braces."""
+    if "{" not in name:
+        return columns_named(header, (name,))
+    return list(_parts(header, name).values())
+
+
+def _parts(header: Iterable[str], name: str) -> dict[str, str]:
+    """The columns of a name with a part in braces, by that part."""
+    before, after = re.split("{.*}", name)
+    expression = re.compile(f"{re.escape(before)}(.+){re.escape(after)}", re.IGNORECASE)
+    return {match[1]: match[0] for column in header if (match := expression.fullmatch(column))}
+
+
+class _Columns:
+    """The columns of a table on their way to a layout."""
+
+    def __init__(self, table: TableFile, format_name: str, named: Mapping[str, str]) -> None:
+        self._table, self._format, self._named = table, format_name, named
+        self.columns = {field: column for field, column in named.items() if column}
+        self.directed, self.variant = True, ""
+        self._left = [name for name in table.columns if name and name not in self.columns.values()]
+
+    def take_preset(self, preset: Format, population: str, phenotype: str) -> None:
+        """The columns of a preset that the user has not named."""
+        for name in preset.columns.get("beta", "").split("|"):
+            self._check_part(name, population, phenotype)
+        for field, names in preset.columns.items():
+            if field in self._named:
+                continue
+            for name in names.split("|"):
+                fitting = self._of_part(name, population, phenotype)
+                if fitting:
+                    self._take(field, fitting[0])
+                    break
+            else:
+                # The user has named its column for another field.
+                taken = [name for name in names.split("|") if columns_named(self._table.columns, (name,))]
+                if taken:
+                    other = next(one for one in self.columns if _key(self.columns[one]) == _key(taken[0]))
+                    raise InputError(
+                        f"{self.columns[other]} has the {field} of {preset.title}, and columns names it for "
+                        f"{other}; name the columns of both, {other} and {field}"
+                    )
+        if {"ref", "other_allele"} <= set(self.columns):
+            del self.columns["ref"], self.columns["alt"]
+
+    def take_alleles(self, *, directed: bool) -> None:
+        """The alleles of a table without a preset."""
+        header = self._table.columns
+        if {"effect_allele", "other_allele"} <= set(self._named):
+            return
+        pairs = [
+            (one[0], other[0])
+            for one_name, other_name in _PAIRS
+            if (one := columns_named(header, ALIASES.get(one_name, (one_name,))))
+            and (other := columns_named(header, ALIASES.get(other_name, (other_name,))))
+        ]
+        unclear = [name for pair in pairs if _key(pair[0]) not in map(_key, ALIASES["alt"]) for name in pair]
+        half = [field for field in ("effect_allele", "other_allele") if field in self._named]
+        if half and unclear and self._named[half[0]] in unclear:
+            lacking = "other_allele" if half[0] == "effect_allele" else "effect_allele"
+            raise self._ask(unclear, f"columns names {half[0]} alone; name {lacking} too")
+        for field in ("effect_allele", "other_allele"):
+            self._take_alias(field, [name for name in self._left if name not in unclear])
+        if "effect_allele" in self.columns:
+            if "other_allele" not in self.columns and pairs and set(pairs[0]) <= set(self._left):
+                self._take("alt", pairs[0][0])
+                self._take("ref", pairs[0][1])
+            return
+        if not pairs or "other_allele" in self.columns or half:
+            return
+        if directed:
+            raise self._ask(pairs[0], "name effect_allele and other_allele in columns")
+        self.directed = False
+        self._take("effect_allele", pairs[0][0])
+        self._take("other_allele", pairs[0][1])
+
+    def take_aliases(self, fields_of_preset: Iterable[str]) -> None:
+        """Columns of the usual names; in a table of a preset, those that say nothing of the effect."""
+        of_preset = set(fields_of_preset)
+        harmless = ("chrom", "pos", "id", "info", "sample_size", "phenotype", "block", "pip")
+        for field in ALIASES:
+            if field in ("effect_allele", "other_allele", "ref", "alt"):
+                continue
+            if of_preset and (field in of_preset or field not in harmless):
+                continue
+            self._take_alias(field, self._left)
+
+    def take_identifier(self, pattern: str) -> None:
+        """The pattern of the column of identifiers; the column itself where nothing else has the variant."""
+        lacking = [field for field in ("chrom", "pos", "effect_allele") if field not in self.columns]
+        if "variant" in self.columns:
+            self.variant = pattern or IDENTIFIER
+            fields_of(self.variant)
+        elif lacking and "variant" not in self._named:
+            names = (
+                [self.columns["id"], *columns_named(self._left, ALIASES["id"])]
+                if "id" in self.columns
+                else []
+            )
+            wanted = "{chrom}:{pos}" if "effect_allele" in self.columns else IDENTIFIER
+            held = _first_identifiers(self._table, names, wanted)
+            if held:
+                self.columns["variant"], self.variant = held, wanted
+                self.directed = "effect_allele" in self.columns
+
+    def check(self, needs: Sequence[str]) -> tuple[str, ...]:
+        """Fields that a file of positions must give; an error where it cannot, or others are missing."""
+        there = {*self.columns, *(fields_of(self.variant) if self.variant else ())}
+        if {"ref", "alt"} <= there:
+            there.add("other_allele")
+        if not self.directed and "effect_allele" in needs:
+            raise self._ask(
+                [self.columns["variant"]],
+                "name the column variant in columns, whose second allele has the effect unless a pattern "
+                "says otherwise",
+            )
+        if there & {*P_VALUES, "z"} or ("standard_error" in there and there & set(EFFECTS)):
+            there.add("p_value")
+        lacking = [field for field in ("chrom", "pos") if field not in there]
+        lacking += [field for field in ("effect_allele", "other_allele") if field not in there]
+        self.directed = self.directed and "effect_allele" in there
+        absent = [field for field in needs if field not in (*there, *lacking)]
+        by_name = "id" in there or not {"chrom", "pos"} & set(lacking)
+        if lacking and (not by_name or ("effect_allele" in lacking and "effect_allele" in needs)):
+            absent = [*lacking, *absent]
+        if absent:
+            known = "; ".join(f"{field}: {', '.join(ALIASES[field])}" for field in absent if field in ALIASES)
+            raise InputError(
+                f"{self._table.path} has no column for {', '.join(absent)}; its columns are "
+                f"{', '.join(self._table.columns)}. Names that are known are {known}. Name the columns in "
+                "columns, or the program that made the table with format (--gwas-format)"
+            )
+        return tuple(lacking)
+
+    def _take(self, field: str, column: str) -> None:
+        self.columns[field] = column
+        self._left.remove(column)
+
+    def _take_alias(self, field: str, header: Sequence[str]) -> None:
+        if field in self._named:
+            return
+        fitting = columns_named(header, ALIASES[field])
+        if len(fitting) > 1 and field not in _FIRST_COUNTS:
+            raise InputError(
+                f"{self._table.path}: each of the columns {', '.join(fitting)} could be {field}; name one in "
+                "columns, or the program that made the table with format (--gwas-format)"
+            )
+        if fitting:
+            self._take(field, fitting[0])
+
+    def _check_part(self, name: str, population: str, phenotype: str) -> None:
+        """Make sure that it is known which of several populations or phenotypes side by side is meant."""
+        what = re.findall("{(.*)}", name)
+        parts = _parts(self._left, name) if what else {}
+        wanted = population if what == ["population"] else phenotype
+        if parts and wanted.lower() not in map(str.lower, parts):
+            asked = f"{what[0]} is {wanted!r}" if wanted else f"no {what[0]} is named"
+            raise InputError(
+                f"{self._table.path} has columns for each {what[0]}, and {asked}. Name one of "
+                f"{', '.join(parts)} with {what[0]} (--{what[0]})"
+            )
+
+    def _of_part(self, name: str, population: str, phenotype: str) -> list[str]:
+        """The columns of a preset's name that are left, of one population or phenotype."""
+        if "{" not in name:
+            return columns_named(self._left, (name,))
+        wanted = (population if "{population}" in name else phenotype).lower()
+        return [column for part, column in _parts(self._left, name).items() if part.lower() == wanted]
+
+    def _ask(self, names: Sequence[str], what: str) -> InputError:
+        """The error of columns of alleles of which it is not known which has the effect."""
+        programs = [
+            f"{name} ({preset.columns['effect_allele']})"
+            for name, preset in GWAS_FORMATS.items()
+            if "effect_allele" in preset.columns
+            and columns_named(names, (preset.columns["effect_allele"],))
+            and columns_named(names, (preset.columns.get("other_allele", ""),))
+        ]
+        hint = f", or the program with format (--gwas-format): {', '.join(programs)}" if programs else ""
+        return InputError(
+            f"{self._table.path}: programs differ in which of {', '.join(names)} has the effect; {what}{hint}"
+        )
+
+
+def _first_identifiers(table: TableFile, names: Sequence[str], pattern: str) -> str:
+    """The first of some columns in which most of the first rows hold variants, or nothing."""
+    for batch in table.batches(names, 1 << 16) if names else ():
+        for name in names:
+            text = batch.optional_text(name).drop_null()
+            if len(text) and hold_variants(text, pattern).mean() > 0.5:
+                return name
+        break
+    return ""

@@ -31,6 +31,7 @@ from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 _log = logging.getLogger(__name__)
 
 _REQUIRED = ("chrom", "pos", "effect_allele", "other_allele")
+_READ = (*_REQUIRED, *EFFECTS, "standard_error", "z", "p_value", "neg_log_10_p_value", "id")
 
 
 class SummaryStatisticsError(InputError):
@@ -215,7 +216,8 @@ def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> 
             f"it has {', '.join(header)}"
         )
     columns = dict(named)
-    for field, aliases in ALIASES.items():
+    for field in _READ:
+        aliases = ALIASES[field]
         if field in columns:
             continue
         fitting = columns_named([name for name in header if name not in named.values()], aliases)
