@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.alleles import Orientation, check_mismatches, orient, status_counts
+from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.genome import Genome
 from training.data.dataset import INSTANCE_COLUMNS
 
@@ -140,7 +141,8 @@ class _Union:
     def add(self, chunk: pd.DataFrame) -> None:
         """Collect rows."""
         effect, other = (self._alleles.encode(chunk[name]) for name in ("effect_allele", "other_allele"))
-        block, chrom = self._blocks.encode(chunk["block"]), self._chroms.encode(chunk["chrom"])
+        block = self._blocks.encode(chunk["block"])
+        chrom = self._chroms.encode(contig_keys(chunk["chrom"], plink=True))
         signal = np.array([SIGNALS.index(name) for name in chunk["signal"].unique()], dtype=np.int64)
         rows: _Rows = {
             "bag": block * len(SIGNALS) + signal[pd.factorize(chunk["signal"])[0]],

@@ -18,6 +18,7 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genomics.tables import Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from training.data.associated import AssociatedPositions
 from training.data.report import counts_in_words
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ def read_credible_sets(
     counts: collections.Counter[str] | None = None,
     on_progress: OnProgress | None = None,
     block_bytes: int | None = None,
+    associated: AssociatedPositions | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Associations of a table of credible sets, a batch of rows at a time.
 
@@ -149,6 +151,8 @@ def read_credible_sets(
         Called after each batch, see :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
     block_bytes : int, optional
         Size of a batch in bytes of text; by default that of the reader.
+    associated : AssociatedPositions, optional
+        Receives the positions of all rows, those of refused rows too.
 
     Yields
     ------
@@ -162,6 +166,7 @@ def read_credible_sets(
         When a column is missing, a line is malformed, or more than half of the rows are refused.
     """
     counts = collections.Counter() if counts is None else counts
+    associated = AssociatedPositions() if associated is None else associated
     named = config.named()
     table = TableFile.of(config.path)
     wanted = list(dict.fromkeys(name for names in named.values() for name in names))
@@ -172,7 +177,7 @@ def read_credible_sets(
             "columns in data.credible_sets.columns"
         )
     for batch in table.batches(wanted, block_bytes, on_progress):
-        yield _Rows(config, named, batch, counts).associations()
+        yield _Rows(config, named, batch, counts, associated).associations()
     if not counts[READ]:
         raise InputError(f"{config.path} has a header and no rows; expected rows of credible sets")
     refused = counts[READ] - counts[KEPT]
@@ -193,13 +198,16 @@ class _Rows:
         named: Mapping[str, tuple[str, ...]],
         batch: Batch,
         counts: collections.Counter[str],
+        associated: AssociatedPositions,
     ) -> None:
         self._config, self._named, self._batch, self._counts = config, named, batch, counts
+        self._associated = associated
         self._good = np.ones(len(batch), dtype=bool)
 
     def associations(self) -> pd.DataFrame:
         text = self._texts()
         number = self._numbers(text)
+        self._associated.add(text["chrom"], number["pos"], text["effect_allele"], text["other_allele"])
         self._check(text, number)
         self._counts[READ] += len(self._good)
         self._counts[KEPT] += int(self._good.sum())
@@ -236,9 +244,13 @@ class _Rows:
             if field not in _NUMBERS
         }
         if "variant" in text:
-            pattern = _pattern(self._config.variant)
-            parts = text.pop("variant").str.extract(f"^{pattern.pattern}$")
-            self._refuse("unreadable_variant", parts.isna().any(axis=1), self._named["variant"][0])
+            pattern, names = _pattern(self._config.variant).pattern, text.pop("variant")
+            parts = names.str.extract(f"^{pattern}$")
+            unreadable = parts.isna().any(axis=1)
+            self._refuse("unreadable_variant", unreadable, self._named["variant"][0])
+            if unreadable.any():
+                # The place may be readable where the alleles are not.
+                parts = parts.fillna(names.where(unreadable).str.extract(_place_pattern(pattern)))
             text |= {str(field): parts[field] for field in parts if field not in self._named}
         for field in ("effect_allele", "other_allele"):
             text[field] = text[field].str.upper()
@@ -349,6 +361,12 @@ def _joined(parts: list[pd.Series[str]]) -> pd.Series[str]:
     for part in parts[1:]:
         whole = whole + ":" + part
     return whole
+
+
+def _place_pattern(pattern: str) -> str:
+    """The beginning of a pattern with the groups of the place, whatever comes after it in the text."""
+    ends = [match.end() for match in re.finditer(r"\(\?P<(?:chrom|pos)>.*?\)", pattern)]
+    return rf"^{pattern[: max(ends, default=0)]}(?![^\W_])" if ends else "(?P<pos>(?!))"
 
 
 def _pattern(text: str) -> re.Pattern[str]:

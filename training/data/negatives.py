@@ -18,6 +18,7 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, split_record
 from mifm_kipoi.sequence.windows import ReferenceCheck, allele_status, cut_windows
+from training.data.associated import AssociatedPositions
 from training.data.report import counts_in_words
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ NO_FREQUENCY = "no_frequency"
 RARE = "rare"
 IS_POSITIVE = "is_positive"
 AT_POSITIVE = "at_position_of_positive"
+AT_ASSOCIATED = "at_position_of_associated_row"
 AT_NEGATIVE = "at_position_of_negative"
 
 _PASSED = (b"PASS", MISSING, b"")
@@ -81,12 +83,16 @@ class NegativesConfig:
 
 
 def find_negatives(
-    config: NegativesConfig, positives: pd.DataFrame, genome: Genome | None = None
+    config: NegativesConfig,
+    positives: pd.DataFrame,
+    genome: Genome | None = None,
+    associated: AssociatedPositions | None = None,
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """Common variants near positives, read from VCF files in bounded memory.
 
     The network is given the reference window of a variant and its centre, not its alleles. So no negative is
-    at the position of a positive, whatever its alleles, and only the first negative of a position is kept.
+    at the position of a positive, or of a row that the tables associate and that was refused, whatever the
+    alleles, and only the first negative of a position is kept.
 
     Parameters
     ----------
@@ -97,6 +103,8 @@ def find_negatives(
         files, such as 1 and chr1.
     genome : Genome, optional
         Where given, REF must be its bases, and at most a tenth of a window may be N.
+    associated : AssociatedPositions, optional
+        Positions of all rows that the tables associate, also of those that gave no positive.
 
     Returns
     -------
@@ -106,8 +114,9 @@ def find_negatives(
         ALT alleles: those ``read``, those ``kept``, and the others under the first reason that holds:
         ``too_far`` from any positive, ``filtered`` (FILTER is neither PASS nor missing), the
         :class:`mifm_kipoi.Status` of alleles that are not bases, ``no_frequency`` (or one that is not a
-        number from 0 to 1, or not one per ALT), ``rare``, ``is_positive``, ``at_position_of_positive``, the
-        :class:`mifm_kipoi.Status` of a window that the FASTA does not allow, ``at_position_of_negative``.
+        number from 0 to 1, or not one per ALT), ``rare``, ``is_positive``, ``at_position_of_positive``,
+        ``at_position_of_associated_row``, the :class:`mifm_kipoi.Status` of a window that the FASTA does not
+        allow, ``at_position_of_negative``.
 
     Raises
     ------
@@ -123,7 +132,7 @@ def find_negatives(
     parts: list[pd.DataFrame] = []
     taken: set[tuple[str, int]] = set()
     check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_fraction)
-    candidates = _candidates(config, known, counts)
+    candidates = _candidates(config, known, associated or AssociatedPositions(), counts)
     while chunk := list(itertools.islice(candidates, CHUNK)):
         kept = []
         for variant, status in zip(chunk, _window_status(chunk, genome, check), strict=True):
@@ -180,7 +189,9 @@ class _Positives:
         return IS_POSITIVE if same else AT_POSITIVE
 
 
-def _candidates(config: NegativesConfig, positives: _Positives, counts: Counter[str]) -> Iterator[Variant]:
+def _candidates(
+    config: NegativesConfig, positives: _Positives, associated: AssociatedPositions, counts: Counter[str]
+) -> Iterator[Variant]:
     """Variants that pass all checks without the FASTA, on contigs named as among the positives."""
     names: dict[str, str | None] = {}
     for path in config.vcf:
@@ -196,13 +207,18 @@ def _candidates(config: NegativesConfig, positives: _Positives, counts: Counter[
                 if chrom is None or not positives.near(chrom, first.pos, config.max_distance):
                     counts[TOO_FAR] += len(record.variants)
                 else:
-                    yield from _common(record, chrom, config, positives, counts)
+                    yield from _common(record, chrom, config, positives, associated, counts)
 
 
 def _common(
-    record: Record, chrom: str, config: NegativesConfig, positives: _Positives, counts: Counter[str]
+    record: Record,
+    chrom: str,
+    config: NegativesConfig,
+    positives: _Positives,
+    associated: AssociatedPositions,
+    counts: Counter[str],
 ) -> Iterator[Variant]:
-    """The common alleles of a record that are not positives."""
+    """The common alleles of a record that are neither positives nor associated otherwise."""
     fields = split_record(record.line)
     filtered = fields[6] not in _PASSED
     frequencies = _frequencies(fields[7], config.frequency, len(record.variants))
@@ -218,6 +234,8 @@ def _common(
             reason = RARE
         else:
             reason = positives.at(chrom, variant)
+            if reason is None and associated.holds(chrom, variant.pos, variant.ref, variant.alt):
+                reason = AT_ASSOCIATED
         if reason is None:
             yield dataclasses.replace(variant, chrom=chrom)
         else:

@@ -22,6 +22,7 @@ from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
 from training.configuration import ConfigurationError, check_least, to_plain
+from training.data.associated import AssociatedPositions
 from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
@@ -136,12 +137,17 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     # Before hours of work on the tables.
     inputs = _inputs(config, fasta)
     counts: collections.Counter[str] = collections.Counter()
-    made = make_bags(_associations(config, counts), genome, config.max_mismatch_fraction)
-    report: dict[str, Any] = {"source": dict(counts), "variants": made.counts}
+    associated = AssociatedPositions()
+    made = make_bags(_associations(config, counts, associated), genome, config.max_mismatch_fraction)
+    report: dict[str, Any] = {
+        "source": dict(counts),
+        "associated": associated.counts(),
+        "variants": made.counts,
+    }
     tables, report["filters"] = _positives(made, config)
     _warn_without_bayes_factors(tables.instances, config)
     if config.negatives is not None:
-        negatives, negative_counts = find_negatives(config.negatives, made.variants, genome)
+        negatives, negative_counts = find_negatives(config.negatives, made.variants, genome, associated)
         negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
         report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
         tables = _with_negatives(tables, negatives)
@@ -177,14 +183,20 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
     return {name: sha256_of(name) for name in dict.fromkeys(names)}
 
 
-def _associations(config: DataConfig, counts: collections.Counter[str]) -> Iterator[pd.DataFrame]:
+def _associations(
+    config: DataConfig, counts: collections.Counter[str], associated: AssociatedPositions
+) -> Iterator[pd.DataFrame]:
     """The rows of the configured source; ``counts`` has what became of them once all are read."""
     progress = Progress("rows")
     try:
         if config.credible_sets is not None:
-            yield from read_credible_sets(config.credible_sets, counts, progress.update)
+            yield from read_credible_sets(
+                config.credible_sets, counts, progress.update, associated=associated
+            )
         elif config.summary_statistics is not None:
-            yield from read_summary_statistics(config.summary_statistics, counts, progress.update)
+            yield from read_summary_statistics(
+                config.summary_statistics, counts, progress.update, associated=associated
+            )
     finally:
         progress.close()
 

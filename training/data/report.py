@@ -55,6 +55,10 @@ def render(manifest: Mapping[str, Any]) -> str:
         "## Rows of the table",
         "A row is refused for the first reason that applies; kept rows are used.",
         _table(("rows", "number"), report["source"].items()),
+        "Rows that the table associates, used or not: all of credible sets; of summary statistics those "
+        "whose p-value is not above `member_p_value`, or cannot be read. What is at their positions is never "
+        "a negative; where a place cannot be read, nothing can be kept out.",
+        _table(("count of", "number"), report["associated"].items()),
         "## Variants",
         "A variant is a contig, a position and a pair of alleles. Rows of one variant in one block and "
         "signal are united: over studies, or within a study where the table repeats them.",

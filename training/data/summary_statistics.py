@@ -27,6 +27,7 @@ from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
 from mifm_kipoi.genomics.contigs import PLINK_NUMBERS
 from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from training.data.associated import AssociatedPositions
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +135,7 @@ def read_summary_statistics(
     counts: collections.Counter[str] | None = None,
     on_progress: OnProgress | None = None,
     block_bytes: int | None = None,
+    associated: AssociatedPositions | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Associations of one GWAS, one table per chromosome.
 
@@ -150,6 +152,9 @@ def read_summary_statistics(
         Called after each batch, see :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
     block_bytes : int, optional
         Size of a batch in bytes of text; by default that of the reader.
+    associated : AssociatedPositions, optional
+        Receives the positions of all rows whose p-value is not known to be above ``member_p_value``, those of
+        refused rows too.
 
     Yields
     ------
@@ -165,10 +170,11 @@ def read_summary_statistics(
         When the table cannot be read or has a malformed line, or genotypes cannot be used.
     """
     counts = collections.Counter() if counts is None else counts
+    associated = AssociatedPositions() if associated is None else associated
     table = TableFile.of(config.path)
     columns = find_columns(table.columns, config.columns, config.path)
     parts = [
-        _associations(batch, columns, config, counts)
+        _associations(batch, columns, config, counts, associated)
         for batch in table.batches(list(columns.values()), block_bytes, on_progress)
     ]
     kept = pd.concat([part for part in parts if len(part)] or parts[:1] or [pd.DataFrame()])
@@ -246,6 +252,7 @@ def _associations(
     columns: Mapping[str, str],
     config: SummaryStatisticsConfig,
     counts: collections.Counter[str],
+    associated: AssociatedPositions,
 ) -> pd.DataFrame:
     """The rows with low p-values; columns as ASSOCIATION_COLUMNS without block and study."""
     if "p_value" in columns:
@@ -255,14 +262,11 @@ def _associations(
     else:
         log_p = -batch.numbers(columns["neg_log_10_p_value"]) * math.log(10)
         p_value = np.exp(log_p)
-    table = pd.DataFrame({"p_value": p_value, "log_p": log_p, "row": range(len(batch))}, index=batch.lines)
-    table = _refuse(table, table["p_value"].isna(), "p-value missing", counts)
-    table = _refuse(table, ~table["p_value"].between(0, 1), "p-value out of range", counts)
-    high = table["p_value"] > config.member_p_value
-    table = _refuse(table, high, "p-value above member_p_value", counts).copy()
-    low = np.zeros(len(batch), dtype=bool)
-    low[table.pop("row")] = True
+    # A p-value that cannot be read may be a low one.
+    low = ~((p_value > config.member_p_value) & (p_value <= 1))
+    counts["p-value above member_p_value"] += int((~low).sum())
     batch = batch.filter(low)
+    table = pd.DataFrame({"p_value": p_value[low], "log_p": log_p[low]}, index=batch.lines)
     for field, column in columns.items():
         if field in ("pos", "standard_error", "z", *EFFECTS):
             table[field] = batch.numbers(column)
@@ -271,6 +275,9 @@ def _associations(
             table[field] = alleles.set_axis(table.index)
         elif field in ("chrom", "id"):
             table[field] = batch.frame([column])[column]
+    associated.add(table["chrom"], table["pos"].to_numpy(), table["effect_allele"], table["other_allele"])
+    table = _refuse(table, table["p_value"].isna(), "p-value missing", counts)
+    table = _refuse(table, ~table["p_value"].between(0, 1), "p-value out of range", counts)
     table["chrom"] = table["chrom"].replace(PLINK_NUMBERS)
     table = _refuse(table, table["chrom"].isna() | table["pos"].isna(), "place missing", counts)
     outside = (table["pos"] < 1) | (table["pos"] > LARGEST_POS) | (table["pos"] % 1 != 0)
