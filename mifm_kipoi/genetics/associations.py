@@ -1,6 +1,62 @@
-"""Rows of a study: the form in which every source of associated variants is handed on."""
+"""Rows of a GWAS: the one reader of summary statistics, and the form in which associations are handed on.
+
+Training data, ``mifm compare``, ``mifm check-table``: whoever reads a table of a GWAS does it here::
+
+    table = AssociationTable("gwas.tsv.gz")
+    counts = RowCounts()
+    for rows in table.batches(counts=counts):
+        usable = rows.reason == ""
+        rows.chrom[usable], rows.pos[usable], rows.log_p[usable]
+    print(counts.in_words())
+
+Rules that hold for all:
+
+- What a column is, :func:`mifm_kipoi.genomics.columns.find_layout` decides. Of alternatives (``beta``, an
+  odds or a hazard ratio; p, -log10 p, ln p) each row has the first that it has a value of.
+- Of several tests of a variant (PLINK 2's and REGENIE's column TEST) only the additive one counts. Of several
+  phenotypes one can be chosen; otherwise all rows count, and a warning says so.
+- A row with an impossible or missing number, place or allele is refused with a reason, never dropped: it
+  keeps its place, alleles and p-value as far as these can be read.
+- Rows are ordered by the logarithm of p, then by |z| (:func:`order`). A p-value that is too small for a
+  number, as 0 or as an infinite -log10 p, has the logarithm that its text or z gives it, else minus infinity.
+- Before rows are handed on, some of them are examined: numbers that contradict each other
+  (:mod:`mifm_kipoi.genetics.plausibility`), and in the end more refused rows than others, are an error.
+"""
 
 from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.plausibility import (
+    SAMPLE,
+    SAMPLE_OF_BLOCK,
+    Sample,
+    contradictions,
+    error_is_of_ratio,
+    out_of_range_p_values,
+)
+from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
+from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
+from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
+from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from mifm_kipoi.statistics.normal import log_p_of_z, z_of_log_p
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_log = logging.getLogger(__name__)
 
 ASSOCIATION_COLUMNS = {
     "chrom": "str",
@@ -20,3 +76,1025 @@ ASSOCIATION_COLUMNS = {
 alleles are in upper case; ``z`` is that of the effect allele; ``pip`` is a posterior inclusion probability;
 ``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor; ``block`` the LD block or locus;
 ``signal`` primary, secondary or all. An unknown ``id`` is ``.``, an unknown number NaN."""
+
+ADDITIVE = "ADD"
+"""The test whose rows count, where a table has rows of several tests."""
+
+RATIOS = EFFECTS[1:]
+ERRORS = ("standard_error", "standard_error_of_ratio")
+FREQUENCIES = ("effect_allele_frequency", "maf")
+"""Fields of which a row has its ratio, where it has no beta, its standard error and its frequency: the first
+that it has a number of."""
+
+FAILED_PIP = -1.0
+"""The PIP that CAUSALdb2 writes where a tool failed."""
+
+PIP_ROUNDING = 1e-3
+"""By so much a PIP or a frequency may be above 1, to which it is cut."""
+
+MAX_REFUSED_FRACTION = 0.5
+"""More refused rows mean that the columns are not what their names say."""
+
+_EXAMPLES = 3
+_SHOWN = 8
+_READ_AHEAD = 8
+"""Blocks that are held, at most, until enough rows were examined to begin."""
+
+_LN10 = math.log(10)
+_LOGARITHMS = {"neg_log_10_p_value": -_LN10, "log_10_p_value": _LN10, "ln_p_value": 1.0}
+"""Fields that hold a logarithm of p, each with the factor that makes it a natural one."""
+
+_DECIMAL = re.compile(r"\s*\+?([0-9]*)\.?([0-9]*)(?:[eE]([+-]?[0-9]+))?\s*")
+
+Values = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Texts = npt.NDArray[np.object_]
+Positions = npt.NDArray[np.int64]
+
+
+class Example(NamedTuple):
+    """A row that was refused: the line of the table (or the row, in Parquet), the column and what it has."""
+
+    line: int
+    column: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.column} is {self.value[:50]!r}"
+
+
+@dataclasses.dataclass
+class RowCounts:
+    """What became of the rows of a table, for the console, reports and errors.
+
+    Parameters
+    ----------
+    read : int
+        All rows.
+    kept : int
+        Those that were handed on without a reason against them.
+    above : int
+        Those whose p-value is above ``max_p_value``, which are not handed on.
+    refused : collections.Counter of str
+        Those that were refused, by reason.
+    other_tests, other_phenotypes : collections.Counter of str
+        Those of other tests than the additive one, and of other phenotypes than the chosen one, by name.
+    examples : dict of str to list of Example
+        The first few for each reason.
+    without_log_bf : int
+        Of those that were kept, those without a Bayes factor.
+    too_small : int
+        Of those that were kept, those whose p-value is written as 0.
+    notes : list of str
+        What a user must know of how the table was understood, a sentence each.
+    """
+
+    read: int = 0
+    kept: int = 0
+    above: int = 0
+    refused: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    other_tests: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    other_phenotypes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    examples: dict[str, list[Example]] = dataclasses.field(default_factory=dict)
+    without_log_bf: int = 0
+    too_small: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def of_the_test(self) -> int:
+        """Rows of the additive test and the phenotype: those that could be kept or refused."""
+        return self.read - self.other_tests.total() - self.other_phenotypes.total()
+
+    def refuse(self, reason: str, number: int, examples: Iterable[Example] = ()) -> None:
+        """Count rows that are refused for a reason.
+
+        Parameters
+        ----------
+        reason : str
+            Why, in words.
+        number : int
+            How many.
+        examples : iterable of Example
+            Some of them; the first few of each reason are kept.
+        """
+        if number:
+            self.refused[reason] += number
+            known = self.examples.setdefault(reason, [])
+            known += list(examples)[: _EXAMPLES - len(known)]
+
+    def note(self, text: str) -> None:
+        """Remember a sentence, and log it as a warning, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+            _log.warning("%s", text)
+
+    def to_dict(self) -> dict[str, int]:
+        """The numbers by their names, those that are 0 left out but for ``read`` and ``kept``."""
+        numbers = {
+            "read": self.read,
+            "kept": self.kept,
+            "p-value above the limit": self.above,
+            "of other tests": self.other_tests.total(),
+            "of other phenotypes": self.other_phenotypes.total(),
+            **{f"refused: {reason}": number for reason, number in self.refused.most_common()},
+            "kept without log_bf": self.without_log_bf,
+            "kept with a p-value of 0": self.too_small,
+        }
+        return {name: number for name, number in numbers.items() if number or name in ("read", "kept")}
+
+    def reasons_in_words(self) -> str:
+        """The reasons for which rows were refused, the most frequent first, each with an example."""
+        words = []
+        for reason, number in self.refused.most_common():
+            example = next((f", such as {one}" for one in self.examples.get(reason, [])), "")
+            words.append(f"{reason} ({number:,}{example})")
+        return ", ".join(words)
+
+    def in_words(self) -> str:
+        """A sentence: rows that were read, kept, left out and refused, by reason."""
+        parts = [f"{self.read:,} rows read", f"{self.kept:,} kept"]
+        if self.above:
+            parts.append(f"{self.above:,} with a p-value above the limit")
+        for counts, what in ((self.other_tests, "tests"), (self.other_phenotypes, "phenotypes")):
+            if counts:
+                parts.append(f"{counts.total():,} of other {what} ({_listed(counts)})")
+        if self.refused:
+            parts.append(f"{self.refused.total():,} refused: {self.reasons_in_words()}")
+        if self.without_log_bf:
+            parts.append(f"{self.without_log_bf:,} of those kept without a Bayes factor")
+        return ", ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class AssociationRows:
+    """Some rows of a GWAS, in the order of the file; all arrays have shape (n,).
+
+    Parameters
+    ----------
+    lines : numpy.ndarray of int64
+        Line of the text file, or row of the Parquet file, from 1.
+    chrom : numpy.ndarray of object
+        Contigs as :func:`mifm_kipoi.genomics.contigs.contig_key` names them; empty where unknown.
+    pos : numpy.ndarray of int64
+        1-based; 0 where unknown.
+    effect_allele, other_allele : numpy.ndarray of object
+        In upper case, empty where unknown; not of bases alone in some refused rows.
+    ref : numpy.ndarray of object
+        Which of them the table says is the reference allele; empty where it does not.
+    id : numpy.ndarray of object
+        ``.`` where unknown.
+    beta, standard_error, z : numpy.ndarray of float64
+        Of the effect allele; the logarithm of a ratio and its error where the table has a ratio. z is beta
+        over its error, else the table's z, else what p and the sign of beta give.
+    log_p, p_value : numpy.ndarray of float64
+        The natural logarithm of p, minus infinity where all that is known is that p is too small for a
+        number; p as written, 0 where it is.
+    log_bf : numpy.ndarray of float64
+        Natural logarithm of Wakefield's Bayes factor. The variance is that of the standard error, else of
+        beta over z, else ``1 / (2 n f (1 - f))``, of a trait with variance 1.
+    frequency, sample_size, pip : numpy.ndarray of float64
+        Frequency of the effect allele (or of the minor allele); NaN where unknown, as all numbers.
+    reason : numpy.ndarray of object
+        Why the row is refused; empty where it is not.
+    batch : Batch
+        The rows as the table has them, for further columns.
+    """
+
+    lines: Positions
+    chrom: Texts
+    pos: Positions
+    effect_allele: Texts
+    other_allele: Texts
+    ref: Texts
+    id: Texts
+    beta: Values
+    standard_error: Values
+    z: Values
+    log_p: Values
+    p_value: Values
+    log_bf: Values
+    frequency: Values
+    sample_size: Values
+    pip: Values
+    reason: Texts
+    batch: Batch
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+def order(rows: AssociationRows) -> npt.NDArray[np.intp]:
+    """The order of associations: by rising log p, then by falling |z|; rows without p come last.
+
+    Parameters
+    ----------
+    rows : AssociationRows
+        Of any table.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n,)
+        Indices; equal rows stay in their order.
+    """
+    return order_of(rows.log_p, rows.z)
+
+
+def order_of(log_p: npt.ArrayLike, z: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """As :func:`order`, of log p and z, both of shape (n,)."""
+    size = np.abs(np.asarray(z, dtype=np.float64))
+    return np.lexsort((-np.where(np.isnan(size), -np.inf, size), np.asarray(log_p, dtype=np.float64)))
+
+
+def read_pips(values: Values) -> tuple[Values, Flags]:
+    """Posterior inclusion probabilities as tables write them.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float64, shape (n,)
+        Numbers of a column; :data:`FAILED_PIP` is one that is not known.
+
+    Returns
+    -------
+    pips : numpy.ndarray of float64, shape (n,)
+        NaN where unknown or impossible; at most 1.
+    impossible : numpy.ndarray of bool, shape (n,)
+        Below 0, or above 1 by more than :data:`PIP_ROUNDING`.
+    """
+    with np.errstate(invalid="ignore"):
+        known = np.where(values == FAILED_PIP, np.nan, values)
+        impossible = (known < 0) | (known > 1 + PIP_ROUNDING)
+    return np.where(impossible, np.nan, np.minimum(known, 1)), impossible
+
+
+@dataclasses.dataclass(frozen=True)
+class AssociationTable:
+    """A table of a GWAS, and how it is read.
+
+    Parameters
+    ----------
+    path : str
+        Text (plain, gzip or bgzip) or Parquet.
+    format : str
+        One of the presets of :mod:`mifm_kipoi.genomics.columns`, or ``auto``.
+    columns : mapping of str to str
+        From fields to columns of the table; overrides what the format or the aliases say.
+    phenotype : str
+        Of several phenotypes in one table, the one whose rows count; empty for all.
+    population : str
+        Of several populations with columns of their own, the one that is read.
+    variant : str
+        Pattern of the text in the column ``variant``, with fields in braces.
+    positions : str
+        Where positions and alleles are that the table lacks.
+    lift_over : str
+        A chain file (:class:`mifm_kipoi.genomics.liftover.LiftOver`) that takes places and alleles to another
+        genome build; empty where they stay. Whether an allele is the reference there is left to the caller.
+    sample_size : float, optional
+        Of all rows of a table without a column for it.
+    allow_implausible : bool
+        Warn, and go on, where the numbers cannot be what the columns say.
+    directed : bool
+        Whether it must be known which allele has the effect. Where it need not, as for p-values and Bayes
+        factors, either of a pair of which this is not known can be ``effect_allele``.
+    """
+
+    path: str
+    format: str = "auto"
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    phenotype: str = ""
+    population: str = ""
+    variant: str = ""
+    positions: str = ""
+    lift_over: str = ""
+    sample_size: float | None = None
+    allow_implausible: bool = False
+    directed: bool = True
+
+    @functools.cached_property
+    def file(self) -> TableFile:
+        """The table and its header.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read.
+        """
+        return TableFile.of(self.path)
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """What its columns are.
+
+        Raises
+        ------
+        InputError
+            When the table cannot be read, or columns are missing or ambiguous.
+        """
+        needs = ("chrom", "pos", *(("effect_allele", "other_allele") if self.directed else ()))
+        return find_layout(
+            self.file,
+            self.format,
+            self.columns,
+            self.population,
+            needs,
+            phenotype=self.phenotype,
+            variant=self.variant,
+        )
+
+    @property
+    def names_reference(self) -> bool:
+        """Whether the table says which allele is the reference allele; in another build that may change."""
+        if self.lift_over:
+            return False
+        return self.layout.ordered or "ref" in self.layout.columns
+
+    def has(self, *fields: str) -> bool:
+        """Whether the table has columns for all of these fields."""
+        return all(field in self.layout.columns for field in fields)
+
+    @property
+    def has_p_values(self) -> bool:
+        """Whether it has p-values, or z-scores from which they follow."""
+        return any(map(self.has, P_VALUES)) or self.has_z
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether it has effects: beta, or an odds or hazard ratio."""
+        return any(map(self.has, EFFECTS))
+
+    @property
+    def has_z(self) -> bool:
+        """Whether it has z-scores, or effects with their standard errors."""
+        return self.has("z") or (self.has_effects and any(map(self.has, ERRORS)))
+
+    @property
+    def has_bayes_factors(self) -> bool:
+        """Whether z and its variance follow from the columns, so that there can be Bayes factors."""
+        has_p = any(map(self.has, P_VALUES))
+        if self.has_effects and (self.has_z or has_p):
+            return True
+        sized = self.has("sample_size") or self.sample_size is not None
+        return self.has("z") and (self.has("standard_error") or (any(map(self.has, FREQUENCIES)) and sized))
+
+    def batches(
+        self,
+        fields: Sequence[str] | None = None,
+        max_p_value: float | None = None,
+        counts: RowCounts | None = None,
+        on_progress: OnProgress | None = None,
+        block_bytes: int | None = None,
+        extra: Sequence[str] = (),
+    ) -> Iterator[AssociationRows]:
+        """The rows, in order, those of one block of the file at a time.
+
+        Parameters
+        ----------
+        fields : sequence of str, optional
+            The numbers that are used, and for which a row can be refused, of ``p_value``, ``z`` (effect,
+            standard error and z) and ``pip``; by default all that the table has. Missing effects, errors, z
+            and PIPs are no reason; a missing p-value is one. Without ``p_value``, nothing follows from it.
+        max_p_value : float, optional
+            Rows with known, higher p-values are only counted, and not read any further.
+        counts : RowCounts, optional
+            Receives what became of the rows.
+        on_progress : callable, optional
+            See :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
+        block_bytes : int, optional
+            Size of a block in bytes of text; by default that of the reader.
+        extra : sequence of str
+            Further columns of the table that :attr:`AssociationRows.batch` has.
+
+        Raises
+        ------
+        InputError
+            When the table cannot be read, its numbers contradict each other, or more than half of the rows
+            are refused; the message has the counts by reason.
+        """
+        reader = _Reader(self, fields, max_p_value, RowCounts() if counts is None else counts)
+        names = dict.fromkeys((*self.layout.columns.values(), *extra))
+        yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
+
+
+class _Reader:
+    """Reads a table once: blocks in, rows out."""
+
+    def __init__(
+        self,
+        table: AssociationTable,
+        fields: Sequence[str] | None,
+        max_p_value: float | None,
+        counts: RowCounts,
+    ) -> None:
+        self._table, self._layout, self._counts = table, table.layout, counts
+        self._columns = table.layout.columns
+        self._fields = frozenset(("p_value", "z", "pip") if fields is None else fields)
+        self._max_log_p = None if max_p_value is None else math.log(max_p_value) + 1e-12
+        self._p_field = next((field for field in P_VALUES if field in self._columns), "")
+        self._has_p = bool(self._p_field)
+        self._error_of_ratio = self._layout.error_of_ratio
+        self._lift_over = LiftOver(table.lift_over) if table.lift_over else None
+        self._sample: Sample | None = None
+        self._only_additive = False
+        self._phenotypes: dict[str, None] = {}
+        ending = f".{table.phenotype}".lower()
+        beside = any(name.lower().endswith(ending) for name in self._columns.values())
+        self._has_phenotypes = "phenotype" in self._columns or beside
+        self._p_above, self._p_below, self._p_known = 0, 0, 0
+
+    def rows(self, batches: Iterator[Batch]) -> Iterator[AssociationRows]:
+        """The rows of all batches; some are held until enough rows were examined."""
+        held: list[Batch] = []
+        begun = False
+        for batch in batches:
+            if begun:
+                yield self._read(batch)
+                continue
+            held.append(batch)
+            self._examine(self._of_the_test_so_far(batch))
+            if len(held) < _READ_AHEAD and not self._is_full():
+                continue
+            begun = True
+            yield from self._begin(held)
+            held = []
+        if not begun:
+            yield from self._begin(held)
+        self._finish()
+
+    def _begin(self, held: Sequence[Batch]) -> Iterator[AssociationRows]:
+        self._only_additive = self._find_test(held)
+        self._judge()
+        for batch in held:
+            yield self._read(batch, examine=False)
+
+    # Rows of one test and one phenotype
+
+    def _of_the_test_so_far(self, batch: Batch) -> Batch:
+        """The rows of the additive test, or all where there are none; of the chosen phenotype."""
+        for field, wanted in (("test", ADDITIVE), ("phenotype", self._table.phenotype)):
+            if wanted and field in self._columns:
+                counting = _equals(batch, self._columns[field], wanted)
+                batch = batch.filter(counting) if counting.any() else batch
+        return batch
+
+    def _find_test(self, held: Sequence[Batch]) -> bool:
+        """Whether only rows of the additive test count: where there is one, or else only one test.
+
+        Raises
+        ------
+        InputError
+            When there are several tests, and none of them is the additive one.
+        """
+        column = self._columns.get("test", "")
+        if not column:
+            return False
+        if any(_equals(batch, column, ADDITIVE).any() for batch in held):
+            return True
+        tests: dict[str, None] = {}
+        for batch in self._table.file.batches((column,)):
+            tests |= dict.fromkeys(_distinct(batch, column))
+            if ADDITIVE in tests:
+                return True
+        if len(tests) > 1:
+            raise InputError(
+                f"{self._table.path} has rows of several tests: {column} is one of {_listed(sorted(tests))}, "
+                f"and never {ADDITIVE}, so the rows of the variants themselves cannot be selected; keep the "
+                "rows of one test, or rename the column if it means something else"
+            )
+        return False
+
+    def _chosen(self, batch: Batch) -> Batch:
+        """The rows of the test and the phenotype; the others are counted."""
+        if self._only_additive:
+            batch = self._only(batch, self._columns["test"], ADDITIVE, self._counts.other_tests)
+        column = self._columns.get("phenotype", "")
+        if column and self._table.phenotype:
+            batch = self._only(batch, column, self._table.phenotype, self._counts.other_phenotypes)
+        elif column and len(self._phenotypes) <= _SHOWN:
+            self._phenotypes |= dict.fromkeys(_distinct(batch, column))
+        return batch
+
+    def _only(self, batch: Batch, column: str, wanted: str, others: collections.Counter[str]) -> Batch:
+        counting = _equals(batch, column, wanted)
+        if counting.all():
+            return batch
+        import pyarrow.compute as pc
+
+        for each in pc.value_counts(_stripped(batch.filter(~counting), column)).to_pylist():
+            others[each["values"]] += each["counts"]
+        return batch.filter(counting)
+
+    # Plausibility
+
+    def _is_full(self) -> bool:
+        return self._sample is not None and len(self._sample) >= SAMPLE
+
+    def _examine(self, batch: Batch) -> None:
+        """Take some rows into the sample, evenly over the batch."""
+        if self._is_full() or not len(batch):
+            return
+        kept = np.zeros(len(batch), dtype=bool)
+        evenly = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLE_OF_BLOCK))
+        kept[evenly.astype(np.int64)] = True
+        some = batch.filter(kept)
+        numbers = _Numbers(some, self._columns)
+        sample = Sample(
+            _lines(some),
+            numbers.written_log_p[0],
+            numbers.of("beta"),
+            numbers.first_of(RATIOS),
+            numbers.first_of(ERRORS),
+            numbers.of("z"),
+            numbers.first_of(FREQUENCIES),
+        )
+        self._sample = sample if self._sample is None else self._sample.plus(sample)
+
+    def _judge(self) -> None:
+        """Find the kind of standard error, and end where the numbers contradict each other."""
+        if self._sample is None:
+            return
+        if any(field in self._columns for field in RATIOS) and any(
+            field in self._columns for field in ERRORS
+        ):
+            of_ratio = error_is_of_ratio(self._sample)
+            if of_ratio is not None and of_ratio != self._error_of_ratio:
+                self._error_of_ratio = of_ratio
+                what = "the ratio itself, not of its logarithm" if of_ratio else "the logarithm of the ratio"
+                self._counts.note(
+                    f"{self._table.path}: {self._name_of(ERRORS)} is taken for the standard error "
+                    f"of {what}: this explains the p-values, the other does not"
+                )
+        names = {
+            "p": self._name_of(P_VALUES), "effect": self._name_of(EFFECTS), "ratio": self._name_of(RATIOS),
+            "error": self._name_of(ERRORS), "z": self._name_of(("z",)),
+            "frequency": self._name_of(FREQUENCIES),
+        }  # fmt: skip
+        for what in contradictions(self._sample, names, self._error_of_ratio):
+            self._implausible(what)
+
+    def _name_of(self, fields: Sequence[str]) -> str:
+        """The column of the first of some fields that the table has."""
+        return next((self._columns[field] for field in fields if field in self._columns), "")
+
+    def _implausible(self, what: str) -> None:
+        """Raise an error, or warn where the user insists."""
+        if self._table.allow_implausible:
+            self._counts.note(f"{self._table.path}: {what}")
+            return
+        raise InputError(
+            f"{self._table.path}: {what}. Name the columns, or mend the table; if it is right as it is, "
+            "insist with --allow-implausible (allow_implausible: true)"
+        )
+
+    def _finish(self) -> None:
+        """Judge what is known only when all rows were read."""
+        counts = self._counts
+        if self._sample is not None and not self._is_full():
+            self._judge()
+        if self._table.phenotype and not self._has_phenotypes:
+            raise InputError(
+                f"{self._table.path} has no column of phenotypes, of which {self._table.phenotype} could be "
+                "chosen; leave --phenotype out, or name the column (columns: {phenotype: ...})"
+            )
+        if counts.other_phenotypes and not counts.of_the_test:
+            raise InputError(
+                f"{self._table.path} has no rows of the phenotype {self._table.phenotype}: "
+                f"{self._columns['phenotype']} is one of {_listed(counts.other_phenotypes)}"
+            )
+        if len(self._phenotypes) > 1:
+            self._counts.note(
+                f"{self._table.path} has rows of several phenotypes ({self._columns['phenotype']} is one of "
+                f"{_listed(self._phenotypes)}), and all are used; choose one with --phenotype"
+            )
+        refused = counts.refused.total()
+        hint = out_of_range_p_values(self._p_field, self._p_above, self._p_below, self._p_known)
+        if hint:
+            self._implausible(
+                f"{self._p_above + self._p_below:,} of {self._p_known:,} values of "
+                f"{self._columns[self._p_field]} {hint}. {counts.in_words()}"
+            )
+        elif refused > MAX_REFUSED_FRACTION * counts.of_the_test:
+            self._implausible(
+                f"{refused:,} of {counts.of_the_test:,} rows cannot be used: {counts.reasons_in_words()}"
+            )
+
+    # Rows
+
+    def _read(self, batch: Batch, examine: bool = True) -> AssociationRows:
+        counts = self._counts
+        counts.read += len(batch)
+        batch = self._chosen(batch)
+        if examine:
+            self._examine(batch)
+        numbers = self._numbers(batch)
+        if self._has_p:
+            written = numbers.of(self._p_field)
+            lowest, highest = {
+                "p_value": (0, 1 + 1e-6), "neg_log_10_p_value": (-1e-6, np.inf)
+            }.get(self._p_field, (-np.inf, 1e-6))  # fmt: skip
+            self._p_above += int((written > highest).sum())
+            self._p_below += int((written < lowest).sum())
+            self._p_known += int((~np.isnan(written)).sum())
+        if self._max_log_p is not None:
+            low = ~(numbers.log_p > self._max_log_p) | numbers.p_is_0
+            counts.above += int((~low).sum())
+            if not low.all():
+                batch = batch.filter(low)
+                numbers = self._numbers(batch)
+        rows = self._associations(batch, numbers)
+        kept = rows.reason == ""
+        counts.kept += int(kept.sum())
+        counts.without_log_bf += int(np.isnan(rows.log_bf[kept]).sum())
+        counts.too_small += int((rows.p_value[kept] == 0).sum())
+        return rows
+
+    def _numbers(self, batch: Batch) -> _Numbers:
+        return _Numbers(batch, self._columns, self._error_of_ratio)
+
+    def _associations(self, batch: Batch, numbers: _Numbers) -> AssociationRows:
+        refused = _Refused(batch, self._columns, self._counts)
+        if "p_value" in self._fields and self._has_p:
+            self._refuse_p_values(numbers, refused)
+        chrom, pos = self._places(batch, numbers, refused)
+        effect_allele, other_allele, ref = self._alleles(batch, refused)
+        if self._lift_over is not None:
+            place = "pos" if "pos" in self._columns else "variant"
+            lifted, effect_allele, other_allele = self._lift_over.lift_variants(
+                chrom, pos, effect_allele, other_allele
+            )
+            placed = pos > 0
+            refused.where(placed & (lifted.status == LiftStatus.LOST), "lost in the lift-over", place)
+            ambiguous = placed & (lifted.status == LiftStatus.AMBIGUOUS)
+            refused.where(ambiguous, "ambiguous in the lift-over", place)
+            chrom, pos, ref = _contig_keys(lifted.chrom), lifted.pos, np.full(len(batch), "", dtype=object)
+        pip, impossible_pip = read_pips(numbers.of("pip"))
+        if "z" in self._fields:
+            self._refuse_effects(numbers, refused)
+        if "pip" in self._fields:
+            refused.unless_numbers(numbers, "pip")
+            refused.where(impossible_pip, "PIP out of range", "pip")
+        z, variance = self._z_and_variance(numbers)
+        return AssociationRows(
+            lines=_lines(batch),
+            chrom=chrom,
+            pos=pos,
+            effect_allele=effect_allele,
+            other_allele=other_allele,
+            ref=ref,
+            id=_texts(batch, self._columns.get("id", ""), "."),
+            beta=numbers.beta,
+            standard_error=numbers.error,
+            z=z,
+            log_p=numbers.log_p,
+            p_value=numbers.p_value,
+            log_bf=log_bayes_factor(z, variance),
+            frequency=numbers.frequency,
+            sample_size=self._sample_sizes(numbers),
+            pip=pip,
+            reason=refused.reason,
+            batch=batch,
+        )
+
+    def _refuse_p_values(self, numbers: _Numbers, refused: _Refused) -> None:
+        for field in P_VALUES:
+            refused.unless_numbers(numbers, field)
+        refused.where(numbers.p_is_impossible, "p-value out of range", self._p_field)
+        refused.where(np.isnan(numbers.log_p), "p-value missing", self._p_field)
+
+    def _refuse_effects(self, numbers: _Numbers, refused: _Refused) -> None:
+        for field in (*EFFECTS, *ERRORS, "z", *FREQUENCIES, "sample_size"):
+            refused.unless_numbers(numbers, field)
+        for field in EFFECTS:
+            refused.where(numbers.effect_is_impossible(field), "effect out of range", field)
+        for field in ERRORS:
+            error = numbers.of(field)
+            bad = ~np.isnan(error) & ~((error > 0) & np.isfinite(error))
+            refused.where(bad, "standard error out of range", field)
+        for field in FREQUENCIES:
+            frequency = numbers.of(field)
+            bad = (frequency < 0) | (frequency > 1 + PIP_ROUNDING)
+            refused.where(bad, "frequency out of range", field)
+        size = numbers.of("sample_size")
+        refused.where((size < 0) | np.isinf(size), "sample size out of range", "sample_size")
+
+    def _places(self, batch: Batch, numbers: _Numbers, refused: _Refused) -> tuple[Texts, Positions]:
+        parts = self._parts(batch)
+        if "chrom" in self._columns:
+            names = _texts(batch, self._columns["chrom"])
+        else:
+            names = parts.get("chrom", np.full(len(batch), "", dtype=object))
+        chrom = _contig_keys(names)
+        if "pos" in self._columns:
+            pos = numbers.of("pos")
+            refused.unless_numbers(numbers, "pos")
+        else:
+            texts = parts.get("pos", np.full(len(batch), "", dtype=object))
+            pos = np.array([float(text or "nan") for text in texts.tolist()], dtype=np.float64)
+        place = "pos" if "pos" in self._columns else "variant"
+        refused.where(chrom == "", "place missing", "chrom" if "chrom" in self._columns else "variant")
+        refused.where(np.isnan(pos), "place missing", place)
+        whole = (pos >= 1) & (pos <= LARGEST_POS) & (pos % 1 == 0)
+        refused.where(~whole, "position out of range", place)
+        return chrom, np.where(whole, pos, 0).astype(np.int64)
+
+    def _alleles(self, batch: Batch, refused: _Refused) -> tuple[Texts, Texts, Texts]:
+        """The effect allele, the other allele, and which of them is REF."""
+        parts = self._parts(batch)
+        nothing = np.full(len(batch), "", dtype=object)
+        ref, alt = (_alleles(batch, self._columns.get(field, "")) for field in ("ref", "alt"))
+        if "effect_allele" in self._columns:
+            effect = _alleles(batch, self._columns["effect_allele"])
+        else:
+            effect = parts.get("effect_allele", alt)
+        if "other_allele" in self._columns:
+            other = _alleles(batch, self._columns["other_allele"])
+        elif "other_allele" in parts:
+            other = parts["other_allele"]
+        else:
+            other = np.where(effect == ref, alt, np.where(_is_one_of(effect, alt), ref, nothing))
+        if self._layout.ordered:
+            ref = other
+        columns = [
+            field for field in ("effect_allele", "other_allele", "ref", "variant") if field in self._columns
+        ]
+        for alleles, field in ((effect, "effect_allele"), (other, "other_allele")):
+            refused.where(alleles == "", "allele missing", field if field in self._columns else columns[-1])
+        for alleles, field in ((effect, "effect_allele"), (other, "other_allele")):
+            of_bases = np.array([not one.strip("ACGT") for one in alleles.tolist()], dtype=bool)
+            column = field if field in self._columns else columns[-1]
+            refused.where(~of_bases, "allele is not of A, C, G and T", column)
+        refused.where(effect == other, "alleles are the same", columns[0])
+        known = (ref != "") & ((ref == effect) | (ref == other))
+        return effect, other, np.where(known, ref, "").astype(object)
+
+    def _parts(self, batch: Batch) -> dict[str, Texts]:
+        """What the column of variants says of a row, by field; empty where it has another form."""
+        if not self._layout.variant:
+            return {}
+        parts = self._layout.parse_variant(batch.text(self._columns["variant"]))
+        return {field: _objects(text) for field, text in parts.items()}
+
+    def _sample_sizes(self, numbers: _Numbers) -> Values:
+        size = numbers.of("sample_size")
+        if self._table.sample_size is None:
+            return size
+        return np.where(np.isnan(size), self._table.sample_size, size)
+
+    def _z_and_variance(self, numbers: _Numbers) -> tuple[Values, Values]:
+        z = numbers.z
+        missing = np.isnan(z) & np.isfinite(numbers.log_p) & ("p_value" in self._fields)
+        if missing.any():
+            size = np.full(len(z), np.nan)
+            size[missing] = z_of_log_p(numbers.log_p[missing])
+            z = np.where(missing, np.sign(numbers.beta) * size, z)
+        frequency, size = numbers.frequency, self._sample_sizes(numbers)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            from_z = (numbers.beta / z) ** 2
+            standardised = 1 / (2 * size * frequency * (1 - frequency))
+            variance = numbers.error**2
+        variance = np.where(np.isnan(variance), from_z, variance)
+        variance = np.where(np.isnan(variance), standardised, variance)
+        usable = (variance > 0) & np.isfinite(variance)
+        return z, np.where(usable, variance, np.nan)
+
+
+class _Numbers:
+    """The numbers of some rows, each column parsed once; nothing here is an error."""
+
+    def __init__(self, batch: Batch, columns: Mapping[str, str], error_of_ratio: bool = False) -> None:
+        self._batch, self._columns, self._error_of_ratio = batch, columns, error_of_ratio
+        self._parsed: dict[str, tuple[Values, Flags]] = {}
+
+    def _parse(self, field: str) -> tuple[Values, Flags]:
+        if field not in self._parsed:
+            name = self._columns.get(field, "")
+            count = len(self._batch)
+            self._parsed[field] = (
+                self._batch.parsed(name) if name else (np.full(count, np.nan), np.zeros(count, dtype=bool))
+            )
+        return self._parsed[field]
+
+    def of(self, field: str) -> Values:
+        """A field, NaN where it has no column, no value, or something other than a number."""
+        return self._parse(field)[0]
+
+    def first_of(self, fields: Sequence[str]) -> Values:
+        """In each row the first of some fields that has a number."""
+        values = self.of(fields[0])
+        for field in fields[1:]:
+            values = np.where(np.isnan(values), self.of(field), values)
+        return values
+
+    def unreadable(self, field: str) -> Flags:
+        """Where something other than a number stands."""
+        return self._parse(field)[1]
+
+    @functools.cached_property
+    def written_log_p(self) -> tuple[Values, Flags]:
+        """Log p as it is written, NaN where unknown or impossible, and where it is impossible."""
+        p_value = self.of("p_value")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_p = np.log(p_value)
+            impossible = (p_value < 0) | (p_value > 1 + 1e-6)
+            zeros = np.flatnonzero(p_value == 0)
+            if zeros.size:
+                texts = self._batch.text(self._columns["p_value"])
+                log_p[zeros] = [_log_of_text(texts[row].as_py()) for row in zeros.tolist()]
+            for other in (self.of(field) * scale for field, scale in _LOGARITHMS.items()):
+                unknown = np.isnan(p_value) & np.isnan(log_p)
+                impossible |= unknown & (other > 1e-6)
+                log_p = np.where(unknown | ((log_p == -np.inf) & (other <= 0)), other, log_p)
+        return np.where(impossible, np.nan, np.minimum(log_p, 0)), impossible
+
+    @property
+    def p_is_impossible(self) -> Flags:
+        """Where p lies outside 0 to 1."""
+        return self.written_log_p[1]
+
+    @property
+    def p_is_0(self) -> Flags:
+        """Where p is written as 0, or as its logarithm is."""
+        return np.asarray(self.written_log_p[0] == -np.inf)
+
+    @functools.cached_property
+    def log_p(self) -> Values:
+        """Log p; that of z where p is written as 0, or the table has none."""
+        log_p = self.written_log_p[0]
+        unknown = self.p_is_0 & ~np.isnan(self.z)
+        if not any(field in self._columns for field in P_VALUES):
+            unknown = ~np.isnan(self.z)
+        if unknown.any():
+            log_p = log_p.copy()
+            log_p[unknown] = log_p_of_z(self.z[unknown])
+        return log_p
+
+    @property
+    def p_value(self) -> Values:
+        """The p-value as it is written, or else as its logarithm gives it."""
+        with np.errstate(under="ignore"):
+            derived = np.where(self.p_is_0, 0, np.exp(self.log_p))
+        own = self.of("p_value")
+        return np.where(np.isnan(own) | self.p_is_impossible, derived, np.minimum(own, 1))
+
+    @functools.cached_property
+    def _effect(self) -> tuple[Values, Values]:
+        """The effect, and the ratio of which it is the logarithm, NaN where it is not."""
+        beta = self.of("beta")
+        ratio = np.where(np.isnan(beta), self.first_of(RATIOS), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effect = np.where(np.isnan(beta), np.log(ratio), beta)
+        return np.where(np.isfinite(effect), effect, np.nan), ratio
+
+    @property
+    def beta(self) -> Values:
+        """The effect, NaN where it is not a finite number."""
+        return self._effect[0]
+
+    def effect_is_impossible(self, field: str) -> Flags:
+        """Where an effect that counts is infinite, or a ratio is not above 0."""
+        values = self.of(field)
+        if field == "beta":
+            return np.asarray(np.isinf(values))
+        counts = np.isnan(self.of("beta")) & ~np.isnan(values) & (self.first_of(RATIOS) == values)
+        return np.asarray(counts & ~((values > 0) & np.isfinite(values)))
+
+    @property
+    def error(self) -> Values:
+        """The standard error of beta, NaN where it is not above 0 or infinite."""
+        error, of_ratio = map(self.of, ERRORS)
+        ratio = self._effect[1]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self._error_of_ratio and "standard_error_of_ratio" not in self._columns:
+                error = np.where(np.isnan(ratio), error, error / ratio)
+            elif self._error_of_ratio:
+                error = np.where(np.isnan(error), of_ratio / ratio, error)
+            else:
+                error = np.where(np.isnan(error), of_ratio, error)
+        return np.where((error > 0) & np.isfinite(error), error, np.nan)
+
+    @functools.cached_property
+    def z(self) -> Values:
+        """Beta over its error, else the z of the table."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            own = self.beta / self.error
+        z = np.where(np.isfinite(own), own, self.of("z"))
+        return np.where(np.isfinite(z), z, np.nan)
+
+    @property
+    def frequency(self) -> Values:
+        """Frequencies from 0 to 1, else NaN."""
+        frequency = self.first_of(FREQUENCIES)
+        possible = (frequency >= 0) & (frequency <= 1 + PIP_ROUNDING)
+        return np.where(possible, np.minimum(frequency, 1), np.nan)
+
+
+class _Refused:
+    """Which rows of a batch are refused, each for the first reason that applies."""
+
+    def __init__(self, batch: Batch, columns: Mapping[str, str], counts: RowCounts) -> None:
+        self._batch, self._columns, self._counts = batch, columns, counts
+        self._good = np.ones(len(batch), dtype=bool)
+        self.reason: Texts = np.full(len(batch), "", dtype=object)
+
+    def where(self, bad: Flags, reason: str, field: str) -> None:
+        """Refuse those rows that were good so far; the field is the one that is shown."""
+        newly = bad & self._good
+        if not newly.any():
+            return
+        self._good &= ~newly
+        self.reason[newly] = reason
+        rows = np.flatnonzero(newly)
+        column, lines = self._columns[field], _lines(self._batch)
+        self._counts.refuse(
+            reason,
+            len(rows),
+            [Example(int(lines[row]), column, _value(self._batch, column, row)) for row in rows[:_EXAMPLES]],
+        )
+
+    def unless_numbers(self, numbers: _Numbers, field: str) -> None:
+        """Refuse the rows in which something other than a number stands."""
+        if field in self._columns:
+            self.where(numbers.unreadable(field), f"{_WORDS.get(field, field)} is not a number", field)
+
+
+_WORDS = {
+    "standard_error_of_ratio": "standard error", "effect_allele_frequency": "frequency", "maf": "frequency",
+    **dict.fromkeys(P_VALUES, "p-value"), "pos": "position",
+    "beta": "effect", "odds_ratio": "effect", "hazard_ratio": "effect", "standard_error": "standard error",
+    "sample_size": "sample size", "pip": "PIP",
+}  # fmt: skip
+"""Fields in words."""
+
+
+def _log_of_text(text: str) -> float:
+    """Log of a number that is too small for a float, minus infinity where it is 0."""
+    match = _DECIMAL.fullmatch(text)
+    if not match:
+        return -math.inf
+    digits = (match[1] + match[2]).lstrip("0")
+    if not digits:
+        return -math.inf
+    leading = len(match[1] + match[2]) - len(digits)
+    exponent = int(match[3] or 0) + len(match[1]) - leading
+    return math.log(float(f"0.{digits}")) + exponent * _LN10
+
+
+def _lines(batch: Batch) -> Positions:
+    return np.arange(1, len(batch) + 1) if batch.lines is None else batch.lines
+
+
+def _value(batch: Batch, column: str, row: int) -> str:
+    return str(batch.rows.column(column)[int(row)].as_py())
+
+
+def _objects(text: pa.StringArray, missing: str = "") -> Texts:
+    """Texts as objects, equal ones shared."""
+    import pyarrow.compute as pc
+
+    coded = pc.dictionary_encode(pc.fill_null(text, missing))
+    shared: Texts = np.array(coded.dictionary.to_pylist(), dtype=object)
+    return np.asarray(shared[coded.indices.to_numpy()])
+
+
+def _texts(batch: Batch, column: str, missing: str = "") -> Texts:
+    if not column:
+        return np.full(len(batch), missing, dtype=object)
+    return _objects(batch.optional_text(column), missing)
+
+
+def _alleles(batch: Batch, column: str) -> Texts:
+    return _objects(batch.alleles(column)) if column else np.full(len(batch), "", dtype=object)
+
+
+def _contig_keys(names: Texts) -> Texts:
+    keys = {name: contig_key(name, plink=True) if name else "" for name in dict.fromkeys(names.tolist())}
+    return np.array([keys[name] for name in names.tolist()], dtype=object)
+
+
+def _is_one_of(alleles: Texts, lists: Texts) -> Flags:
+    """Whether an allele is one of those with commas between them."""
+    pairs = zip(alleles.tolist(), lists.tolist(), strict=True)
+    return np.array([bool(one) and one in some.split(",") for one, some in pairs], dtype=bool)
+
+
+def _stripped(batch: Batch, column: str) -> pa.StringArray:
+    import pyarrow.compute as pc
+
+    return pc.utf8_trim_whitespace(batch.text(column))
+
+
+def _equals(batch: Batch, column: str, wanted: str) -> Flags:
+    import pyarrow.compute as pc
+
+    return np.array(pc.equal(_stripped(batch, column), wanted).to_numpy(zero_copy_only=False))
+
+
+def _distinct(batch: Batch, column: str) -> list[str]:
+    import pyarrow.compute as pc
+
+    return [str(name) for name in pc.unique(_stripped(batch, column)).to_pylist()]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Some names for a message."""
+    every = list(names)
+    return ", ".join(every[:_SHOWN]) + (", ..." if len(every) > _SHOWN else "")

@@ -1,0 +1,448 @@
+"""Rows of a GWAS: every number by hand, every row kept or refused with a reason."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.associations import (
+    AssociationRows,
+    AssociationTable,
+    RowCounts,
+    order,
+    read_pips,
+)
+from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+
+PLACES = "CHR BP EA NEA"
+
+
+def write(path: Path, header: str, *rows: str) -> Path:
+    text = "".join("\t".join(line.split(" ")) + "\n" for line in (header, *rows))
+    path.write_text(text)
+    return path
+
+
+def read(
+    path: Path, counts: RowCounts | None = None, fields: tuple[str, ...] | None = None,
+    max_p_value: float | None = None, **options: Any,
+) -> AssociationRows:  # fmt: skip
+    """All rows of a small table, which is read as one block."""
+    (rows,) = AssociationTable(str(path), **options).batches(fields, max_p_value, counts)
+    return rows
+
+
+def table(tmp_path: Path, columns: str, *rows: str) -> Path:
+    """A table of SNVs at 1:10, 1:20 ..., with some columns more."""
+    places = [f"1 {10 * number} G A" for number in range(1, len(rows) + 1)]
+    return write(
+        tmp_path / "t.tsv",
+        f"{PLACES} {columns}",
+        *(" ".join(pair) for pair in zip(places, rows, strict=True)),
+    )
+
+
+def of(rows: AssociationRows, *fields: str) -> list[list[Any]]:
+    return [getattr(rows, field).tolist() for field in fields]
+
+
+def test_a_table_is_read_whole(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.tsv", "rsid CHR BP EA NEA EAF beta SE P N",
+        "rs1 chr1 10 g a 0.2 0.1 0.05 0.0455 1000", "NA 23 20.0 AT A NA -0.1 0.05 0.0455 1000",
+    )  # fmt: skip
+    counts = RowCounts()
+    rows = read(path, counts)
+    assert of(rows, "lines", "chrom", "pos", "effect_allele", "other_allele", "id") == [
+        [2, 3], ["1", "X"], [10, 20], ["G", "AT"], ["A", "A"], ["rs1", "."],
+    ]  # fmt: skip
+    assert of(rows, "beta", "standard_error", "z", "p_value", "sample_size") == [
+        [0.1, -0.1], [0.05, 0.05], [2, -2], [0.0455, 0.0455], [1000, 1000],
+    ]  # fmt: skip
+    np.testing.assert_allclose(rows.log_p, math.log(0.0455))
+    np.testing.assert_array_equal(rows.frequency, [0.2, np.nan])
+    np.testing.assert_allclose(rows.log_bf, log_bayes_factor(np.array([2, -2]), np.full(2, 0.0025)))
+    assert rows.reason.tolist() == ["", ""]
+    assert counts.to_dict() == {"read": 2, "kept": 2}
+
+
+def test_each_row_has_the_first_alternative_that_it_has_a_number_of(tmp_path: Path) -> None:
+    path = table(
+        tmp_path, "beta OR SE P mlogp",
+        "0.7 1 0.1 0.01 9", "NA 2 0.1 NA 3", "NA 0.5 0.1 0.01 NA", "NA NA 0.1 NA NA", "0.7 NA 0.1 1 0",
+    )  # fmt: skip
+    rows = read(path)
+    np.testing.assert_allclose(rows.beta, [0.7, math.log(2), -math.log(2), np.nan, 0.7])
+    np.testing.assert_allclose(rows.z, 10 * rows.beta)
+    np.testing.assert_allclose(rows.p_value, [0.01, 0.001, 0.01, np.nan, 1])
+    assert rows.reason.tolist() == ["", "", "", "p-value missing", ""]
+
+
+@pytest.mark.parametrize(("column", "text", "log10_p"), [
+    ("p_value", "1e-40", -40), ("p_value", "1", 0), ("neg_log_10_p_value", "350", -350),
+    ("ln_p_value", "-1000", -1000 / math.log(10)),
+    ("log_10_p_value", "-400", -400),
+])  # fmt: skip
+def test_scales_of_p_values(tmp_path: Path, column: str, text: str, log10_p: float) -> None:
+    rows = read(table(tmp_path, "col", text), columns={column: "col"})
+    assert rows.log_p[0] == pytest.approx(log10_p * math.log(10), rel=1e-12)
+    assert rows.p_value[0] == pytest.approx(10**log10_p, abs=1e-320)
+
+
+def test_p_values_that_underflow_are_read_from_their_text_or_z(tmp_path: Path) -> None:
+    path = table(
+        tmp_path, "beta SE P mlogp",
+        "0.1 0.1 1e-400 NA", "0.1 0.1 0.0025E-500 NA", "0.1 0.1 0 450", "4 0.1 0 NA", "NA NA 0.0 NA",
+        "5 0.1 NA inf", "NA NA NA inf",
+    )  # fmt: skip
+    counts = RowCounts()
+    rows = read(path, counts)
+    z = np.log(2) + stats.norm.logsf([40, 50])
+    log10 = np.array([-400, -502.60205999132796, -450])
+    np.testing.assert_allclose(rows.log_p[:3], log10 * np.log(10), rtol=1e-12)
+    np.testing.assert_allclose(rows.log_p[[3, 5]], z, rtol=1e-12)
+    np.testing.assert_array_equal(rows.log_p[[4, 6]], [-np.inf, -np.inf])
+    assert rows.p_value.tolist() == [0] * 7
+    assert rows.reason.tolist() == [""] * 7
+    assert counts.too_small == 7
+    # Those of which nothing more is known come first, then by log p; never by a p-value of 0.
+    assert order(rows).tolist() == [4, 6, 5, 1, 2, 0, 3]
+
+
+def test_equal_p_values_are_ordered_by_z(tmp_path: Path) -> None:
+    rows = read(table(tmp_path, "z P", "1 1e-5", "NA 1e-5", "-3 1e-5", "2 1e-5", "0 1e-6", "9 NA"))
+    assert order(rows).tolist() == [4, 2, 3, 0, 1, 5]
+
+
+def test_what_a_row_lacks_follows_from_its_p_value(tmp_path: Path) -> None:
+    path = table(tmp_path, "OR SE P", "0.5 0.1 1e-9", "2 NA 1e-9", "1 NA 1e-9", "NA NA 1e-9")
+    rows = read(path)
+    z = stats.norm.isf(5e-10)
+    np.testing.assert_allclose(rows.z, [math.log(0.5) / 0.1, z, 0, np.nan])
+    expected = log_bayes_factor(np.array([rows.z[0], z]), np.array([0.01, (math.log(2) / z) ** 2]))
+    np.testing.assert_allclose(rows.log_bf, [*expected, np.nan, np.nan])
+    # Whoever does not use p-values gets nothing from them.
+    np.testing.assert_array_equal(np.isnan(read(path, fields=("z",)).z), [False, True, True, True])
+
+
+@pytest.mark.parametrize(("columns", "row", "variance"), [
+    ("z SE", "5 0.1", 0.01),
+    ("z MAF N", "5 0.2 1000", 1 / (2 * 1000 * 0.2 * 0.8)),
+    ("z EAF N SE", "5 0.8 1000 NA", 1 / (2 * 1000 * 0.2 * 0.8)),
+    ("z MAF N SE", "5 0.2 1000 0.1", 0.01),
+    ("z beta", "5 0.5", 0.01),
+    ("z MAF N", "5 0 1000", np.nan),
+    ("z MAF N", "5 0.2 0", np.nan),
+    ("z MAF", "5 0.2", np.nan),
+])  # fmt: skip
+def test_variances_of_bayes_factors(tmp_path: Path, columns: str, row: str, variance: float) -> None:
+    rows = read(table(tmp_path, columns, row))
+    np.testing.assert_allclose(rows.log_bf, log_bayes_factor(np.array([5.0]), np.array([variance])))
+    assert rows.reason.tolist() == [""]
+    if columns == "z MAF":
+        rows = read(table(tmp_path, columns, row), sample_size=1000)
+        expected = log_bayes_factor(np.array([5.0]), np.array([1 / (2 * 1000 * 0.2 * 0.8)]))
+        np.testing.assert_allclose(rows.log_bf, expected)
+
+
+def test_p_values_of_a_table_without_them_are_those_of_z(tmp_path: Path) -> None:
+    path = table(tmp_path, "z N", "5 1000", "0 1000")
+    rows = read(path)
+    np.testing.assert_allclose(rows.p_value, 2 * stats.norm.sf([5, 0]), rtol=1e-10)
+    counts = RowCounts()
+    assert read(path, counts, max_p_value=1e-3).pos.tolist() == [10]
+    assert (counts.above, counts.kept) == (1, 1)
+
+
+REFUSED = {
+    "1 10 G A 0.1 0.05 NA": "p-value missing",
+    "1 10 G A 0.1 0.05 low": "p-value is not a number",
+    "1 10 G A 0.1 0.05 1.1": "p-value out of range",
+    "1 10 G A 0.1 0.05 -0.1": "p-value out of range",
+    "NA 10 G A 0.1 0.05 1e-9": "place missing",
+    "1 NA G A 0.1 0.05 1e-9": "place missing",
+    "1 x G A 0.1 0.05 1e-9": "position is not a number",
+    "1 0 G A 0.1 0.05 1e-9": "position out of range",
+    "1 10.5 G A 0.1 0.05 1e-9": "position out of range",
+    "1 10 NA A 0.1 0.05 1e-9": "allele missing",
+    "1 10 G NA 0.1 0.05 1e-9": "allele missing",
+    "1 10 I D 0.1 0.05 1e-9": "allele is not of A, C, G and T",
+    "1 10 - A 0.1 0.05 1e-9": "allele is not of A, C, G and T",
+    "1 10 a A 0.1 0.05 1e-9": "alleles are the same",
+    "1 10 G A inf 0.05 1e-9": "effect out of range",
+    "1 10 G A big 0.05 1e-9": "effect is not a number",
+    "1 10 G A 0.1 0 1e-9": "standard error out of range",
+    "1 10 G A 0.1 -1 1e-9": "standard error out of range",
+    "1 10 G A 0.1 ? 1e-9": "standard error is not a number",
+}
+
+
+@pytest.mark.parametrize(("row", "reason"), REFUSED.items())
+def test_rows_are_refused_with_a_reason(tmp_path: Path, row: str, reason: str) -> None:
+    good = "1 99 G A 0.1 0.05 1e-9"
+    path = write(tmp_path / "t.tsv", f"{PLACES} beta SE P", good, good, row, good)
+    counts = RowCounts()
+    rows = read(path, counts, max_p_value=1e-5)
+    assert rows.reason.tolist() == ["", "", reason, ""]
+    assert counts.refused == {reason: 1}
+    (example,) = counts.examples[reason]
+    assert example.line == 4
+    assert example.value in row.split()
+    # What can be read of the place, the alleles and p stays.
+    fields = row.split()
+    assert rows.chrom[2] == ("1" if fields[0] == "1" else "")
+    assert rows.pos[2] == (10 if fields[1] == "10" else 0)
+    assert rows.effect_allele[2] == ("" if fields[2] == "NA" else fields[2].upper())
+    np.testing.assert_allclose(rows.log_p[2], math.log(1e-9) if fields[6] == "1e-9" else np.nan)
+    assert f"{reason} (1, such as line 4: " in counts.in_words()
+
+
+def test_a_ratio_that_counts_must_be_above_0(tmp_path: Path) -> None:
+    good = ["NA 1.1 0.1"] * 200
+    path = table(tmp_path, "beta OR SE", *good, "NA -0.1 0.1", "NA 0 0.1", "0.2 0 0.1")
+    rows = read(path)
+    assert rows.reason[-3:].tolist() == ["effect out of range", "effect out of range", ""]
+
+
+def test_only_numbers_that_are_used_are_a_reason(tmp_path: Path) -> None:
+    path = table(tmp_path, "beta SE P pip", "0.1 0 0.5 0.1", "0.1 0.1 2 0.1", "0.1 0.1 0.5 7", "1 1 1 1")
+    bad = {"z": [0], "p_value": [1], "pip": [2]}
+    for field, expected in bad.items():
+        rows = read(path, fields=(field,))
+        assert np.flatnonzero(rows.reason != "").tolist() == expected
+    assert np.flatnonzero(read(path, fields=tuple(bad), allow_implausible=True).reason != "").tolist() == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_rows_with_high_p_values_are_only_counted(tmp_path: Path) -> None:
+    path = table(tmp_path, "P mlogp", "1e-5 NA", "1.1e-5 NA", "NA 5", "NA 4.9", "NA NA", "0 NA", "0.5 NA")
+    counts = RowCounts()
+    rows = read(path, counts, max_p_value=1e-5)
+    assert rows.pos.tolist() == [10, 30, 50, 60]
+    assert (counts.read, counts.kept, counts.above, counts.refused.total()) == (7, 3, 3, 1)
+
+
+@pytest.mark.parametrize("size", [1, 40, 1000])
+def test_blocks_do_not_matter(tmp_path: Path, size: int) -> None:
+    path = table(tmp_path, "beta SE P", *(f"0.{number} 0.1 0.{number}" for number in range(1, 10)))
+    counts = RowCounts()
+    batches = list(AssociationTable(str(path)).batches(counts=counts, block_bytes=size))
+    assert [pos for rows in batches for pos in rows.pos.tolist()] == list(range(10, 100, 10))
+    assert (counts.read, counts.kept) == (9, 9)
+
+
+# Rows of one test and one phenotype
+
+GLM = "#CHROM POS ID REF ALT A1 TEST OBS_CT BETA SE T_STAT P"
+
+
+def test_only_the_additive_test_counts(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.glm", GLM,
+        "1 900 v0 A G G ADD 5000 0.14 0.02 7 2.6e-12", "1 900 v0 A G G AGE 5000 0.5 0.01 50 1e-300",
+        "1 950 v1 G A G ADD 5000 0.01 0.02 0.5 0.62", "1 950 v1 G A G DOMDEV 5000 0.5 0.01 50 1e-300",
+    )  # fmt: skip
+    counts = RowCounts()
+    rows = read(path, counts)
+    assert of(rows, "pos", "effect_allele", "other_allele", "ref") == [
+        [900, 950], ["G", "G"], ["A", "A"], ["A", "G"],
+    ]  # fmt: skip
+    np.testing.assert_allclose(rows.z, [7, 0.5])
+    assert counts.other_tests == {"AGE": 1, "DOMDEV": 1}
+    assert (counts.read, counts.of_the_test, counts.kept) == (4, 2, 2)
+    assert "2 of other tests (AGE, DOMDEV)" in counts.in_words()
+
+
+def test_the_additive_test_may_come_late(tmp_path: Path) -> None:
+    covariates = ["1 900 v0 A G G AGE 5000 0.5 0.01 50 1e-300"] * 50
+    path = write(tmp_path / "t.glm", GLM, *covariates, "1 950 v1 G A A ADD 5000 0.01 0.02 0.5 0.62")
+    batches = AssociationTable(str(path)).batches(block_bytes=100)
+    assert [pos for rows in batches for pos in rows.pos.tolist()] == [950]
+
+
+def test_rows_of_one_other_test_all_count(tmp_path: Path) -> None:
+    row = "1 {} v0 A G G {} 5000 0.5 0.5 1 0.3173"
+    path = write(tmp_path / "t.glm", GLM, row.format(1, "DOM"), row.format(2, "DOM"))
+    assert read(path).pos.tolist() == [1, 2]
+    path = write(tmp_path / "t.glm", GLM, row.format(1, "DOM"), row.format(2, "AGE"))
+    with pytest.raises(InputError, match=r"TEST is one of AGE, DOM, and never ADD"):
+        read(path)
+
+
+def test_one_of_several_phenotypes_is_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = table(tmp_path, "P trait", "0.1 BMI", "0.2 height", "0.3 BMI", "0.4 LDL")
+    counts = RowCounts()
+    assert read(path, counts, phenotype="BMI").pos.tolist() == [10, 30]
+    assert counts.other_phenotypes == {"height": 1, "LDL": 1}
+    assert not counts.notes
+    counts = RowCounts()
+    assert len(read(path, counts)) == 4
+    assert "several phenotypes (trait is one of BMI, height, LDL), and all are used" in counts.notes[0]
+    assert counts.notes[0] in caplog.text
+    with pytest.raises(InputError, match=r"no rows of the phenotype bmi: trait is one of BMI, height, LDL"):
+        read(path, phenotype="bmi")
+    with pytest.raises(InputError, match="no column of phenotypes"):
+        read(table(tmp_path, "P", "0.1"), phenotype="BMI")
+
+
+# Plausibility
+
+WALD = stats.norm.ppf(np.linspace(0.005, 0.995, 600))
+"""z-scores whose p-values are evenly spread."""
+
+
+def of_z(z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return 2 * stats.norm.sf(np.abs(z))
+
+
+def rows_of(*columns: np.ndarray[Any, Any]) -> list[str]:
+    return [" ".join(f"{value:.6g}" for value in row) for row in zip(*columns, strict=True)]
+
+
+def test_numbers_that_agree_are_plausible(tmp_path: Path) -> None:
+    error = np.full(600, 0.1)
+    ratio = np.exp(WALD * error)
+    for columns, rows in (
+        ("beta SE P", rows_of(WALD * error, error, of_z(WALD))),
+        ("OR SE P", rows_of(ratio, error, of_z(WALD))),
+        ("z P", rows_of(WALD, of_z(WALD))),
+        ("beta SE mlogp", rows_of(WALD * error, error, -np.log10(of_z(WALD)))),
+    ):
+        counts = RowCounts()
+        read(table(tmp_path, columns, *rows), counts)
+        assert (counts.kept, counts.notes) == (600, [])
+
+
+@pytest.mark.parametrize(("columns", "make", "message"), [
+    # SE is the standard deviation, ten times too large.
+    ("beta SE P", lambda p: (WALD * 0.1, 0 * p + 1, p), r"P and beta and SE contradict each other: over \d+"),
+    ("z P", lambda p: (3 * WALD, p), r"P and z contradict each other"),
+    # -log10 p, ln p, and p, under each other's names.
+    ("beta SE P", lambda p: (WALD * 0.1, 0 * p + 0.1, -np.log10(p)), r"looks like -log10 p|contradict"),
+    ("beta SE P", lambda p: (WALD * 0.1, 0 * p + 0.1, np.log(p)), r"600 of 600 values of P .* ln p"),
+    ("beta SE mlogp", lambda p: (WALD * 0.1, 0 * p + 0.1, p), r"mlogp and beta and SE contradict"),
+    ("beta SE ln_p_value", lambda p: (WALD * 0.1, 0 * p + 0.1, np.log10(p)), r"ln_p_value and beta and SE"),
+    # The logarithm of the odds ratio under the name of the ratio.
+    ("OR SE P", lambda p: (WALD * 0.1, 0 * p + 0.1, p), r"OR is below 0.* logarithm.* name the column beta"),
+    # Percent.
+    ("EAF P", lambda p: (100 * p, p), r"EAF is above 1.*percent"),
+])  # fmt: skip
+@pytest.mark.parametrize("max_p_value", [None, 1e-5])
+def test_numbers_that_contradict_each_other_are_an_error(
+    tmp_path: Path, columns: str, make: Any, message: str, max_p_value: float | None
+) -> None:
+    path = table(tmp_path, columns, *rows_of(*make(of_z(WALD))))
+    with pytest.raises(InputError, match=rf"t\.tsv: .*{message}"):
+        list(AssociationTable(str(path)).batches(max_p_value=max_p_value))
+    counts = RowCounts()
+    list(AssociationTable(str(path), allow_implausible=True).batches(max_p_value=max_p_value, counts=counts))
+    assert len(counts.notes) >= 1
+    assert counts.read == 600
+
+
+def test_few_rows_are_not_compared_with_z(tmp_path: Path) -> None:
+    rows = rows_of(WALD[:99] * 0.1, np.ones(99), of_z(WALD[:99]))
+    assert len(read(table(tmp_path, "beta SE P", *rows))) == 99
+
+
+def test_the_tails_are_not_compared_with_z(tmp_path: Path) -> None:
+    """Firth's and SAIGE's p-values differ from Wald's in the tails."""
+    z = np.linspace(5, 8, 300)
+    assert len(read(table(tmp_path, "beta SE P", *rows_of(z * 0.1, 0 * z + 0.1, of_z(z / 1.5))))) == 300
+
+
+def test_standard_errors_of_the_ratio_itself_are_recognised(tmp_path: Path) -> None:
+    error = np.full(600, 0.2)
+    ratio = np.exp(WALD * error)
+    path = table(tmp_path, "OR SE P", *rows_of(ratio, error * ratio, of_z(WALD)))
+    counts = RowCounts()
+    rows = read(path, counts)
+    np.testing.assert_allclose(rows.z, WALD, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(rows.standard_error, 0.2, rtol=1e-4)
+    assert "SE is taken for the standard error of the ratio itself" in counts.notes[0]
+    # A column of that name is one, however few the rows; but not where p-values say otherwise.
+    few = table(tmp_path, "OR or_se P", *rows_of(ratio, error * ratio, of_z(WALD))[:50])
+    np.testing.assert_allclose(read(few).z, WALD[:50], rtol=1e-4)
+    wrong = table(tmp_path, "OR or_se P", *rows_of(ratio, error, of_z(WALD)))
+    np.testing.assert_allclose(read(wrong, counts := RowCounts()).z, WALD, rtol=1e-4, atol=1e-4)
+    assert "of the logarithm of the ratio" in counts.notes[0]
+
+
+def test_most_rows_refused_are_an_error_with_all_reasons(tmp_path: Path) -> None:
+    rows = ["1 10 G A 0.5", "1 20 I D 0.5", "1 30 I D 0.5", "1 x G A 0.5", "1 50 G A NA"]
+    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows)
+    message = (
+        r"4 of 5 rows cannot be used: allele is not of A, C, G and T \(2, such as line 3: EA is 'I'\), .*"
+        r"position is not a number \(1, such as line 5: BP is 'x'\).*--allow-implausible"
+    )
+    with pytest.raises(InputError, match=message):
+        read(path)
+    counts = RowCounts()
+    assert (read(path, counts, allow_implausible=True).reason == "").sum() == 1
+    assert "4 of 5 rows cannot be used" in counts.notes[0]
+    # Half of them may be refused.
+    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows[:2])
+    assert (read(path).reason == "").sum() == 1
+
+
+def test_a_few_rows_with_minus_log10_p_are_named(tmp_path: Path) -> None:
+    path = table(tmp_path, "beta SE p_value", *(f"0.14 0.02 {p}" for p in (8, 9, 10, 11, 12)), "0 0.02 0")
+    with pytest.raises(
+        InputError, match=r"5 of 6 values of p_value are not between 0 and 1.*; it looks like -l"
+    ):
+        read(path, max_p_value=1e-5)
+    logarithms = table(tmp_path, "log10p", "-8", "-9", "-0.1")
+    with pytest.raises(
+        InputError, match=r"3 of 3 values of log10p are below 0.*: name the column ln_p_value or"
+    ):
+        read(logarithms)
+    with pytest.raises(InputError, match=r"3 of 3 values of mlog are above 0.*neg_log_10_p_value"):
+        read(table(tmp_path, "mlog", "8", "9", "0.1"), columns={"ln_p_value": "mlog"})
+
+
+def test_a_table_without_rows_has_none(tmp_path: Path) -> None:
+    counts = RowCounts()
+    batches = AssociationTable(str(table(tmp_path, "P"))).batches(counts=counts)
+    assert sum(len(rows) for rows in batches) == 0
+    assert counts.to_dict() == {"read": 0, "kept": 0}
+
+
+@pytest.mark.parametrize(("written", "pip", "impossible"), [
+    (0.0, 0.0, False), (1.0, 1.0, False), (1.001, 1.0, False), (1.0011, np.nan, True), (-1.0, np.nan, False),
+    (-0.5, np.nan, True), (np.nan, np.nan, False), (np.inf, np.nan, True),
+])  # fmt: skip
+def test_pips(written: float, pip: float, impossible: bool) -> None:
+    pips, bad = read_pips(np.array([written]))
+    np.testing.assert_array_equal(pips, [pip])
+    assert bad.tolist() == [impossible]
+
+
+CHAIN = """chain 1000 chr1 1000 + 0 100 chr1 2000 + 500 600 1
+100
+
+chain 900 chr1 1000 + 200 300 chr2 1000 - 0 100 2
+100
+
+"""
+
+
+def test_places_and_alleles_are_lifted(tmp_path: Path) -> None:
+    pytest.importorskip("liftover")
+    chain = tmp_path / "a.chain"
+    chain.write_text(CHAIN)
+    rows = ["1 10 G A 0.1", "1 210 G A 0.1", "1 150 G A 0.1", "1 11 I D 0.1"]
+    counts = RowCounts()
+    lifted = read(write(tmp_path / "t.tsv", f"{PLACES} P", *rows), counts, lift_over=str(chain))
+    assert of(lifted, "chrom", "pos", "effect_allele", "other_allele") == [
+        ["1", "2", "", "1"], [510, 991, 0, 511], ["G", "C", "G", "I"], ["A", "T", "A", "D"],
+    ]  # fmt: skip
+    assert counts.refused == {"lost in the lift-over": 1, "allele is not of A, C, G and T": 1}
