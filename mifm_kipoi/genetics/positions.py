@@ -177,7 +177,8 @@ class Positions:
         effect_allele, other_allele : numpy.ndarray of object, shape (n,), optional
             Alleles in upper case that the table has, empty where it has none. They choose among several
             variants of a name; one that has neither order of them, on either strand, does not count. Of the
-            effect allele alone, the other one is that of the pair which has it.
+            effect allele alone, the other one is that of the pair which has it. Without alleles, the
+            alternative alleles that a VCF has at the place are all in ``second``, with commas between.
         """
         number = _Names.of(self.names).find(names)
         known = number >= 0
@@ -219,6 +220,8 @@ class Positions:
         pairs = [(self.alleles[self.first[one]], self.alleles[self.second[one]]) for one in fitting]
         if not pairs:
             found.reason[row] = OTHER_ALLELES
+        elif len(pairs) > 1 and self.ordered and not effect and len({first for first, _ in pairs}) == 1:
+            found.first[row], found.second[row] = pairs[0][0], ",".join(second for _, second in pairs)
         elif len(pairs) > 1 and not (effect and other):
             found.reason[row] = SEVERAL_PAIRS
         else:

@@ -197,7 +197,7 @@ GWAS_FORMATS: Mapping[str, Format] = {
         {
             "chrom": "#CHROM", "pos": "POS", "id": "ID", "effect_allele": "A1", "other_allele": "OMITTED",
             "ref": "REF", "alt": "ALT", "beta": "BETA", "odds_ratio": "OR", "hazard_ratio": "HR",
-            "standard_error": "LOG(OR)_SE|LOG(HR)_SE|SE", "z": "Z_STAT|T_STAT|Z_OR_T_STAT",
+            "standard_error": "LOG(OR)_SE|LOG(HR)_SE|SE", "z": "Z_STAT|T_STAT|Z_OR_T_STAT|T_OR_F_STAT",
             "p_value": "P", "neg_log_10_p_value": "NEG_LOG10_P|LOG10_P",
             "effect_allele_frequency": "A1_FREQ", "sample_size": "OBS_CT", "test": "TEST", "info": "MACH_R2",
         },

@@ -129,6 +129,14 @@ def test_without_alleles(tmp_path):
     assert found.reason.tolist() == ["", SEVERAL_PAIRS, UNKNOWN_NAME]
 
 
+def test_all_alternative_alleles_without_alleles(tmp_path):
+    names = np.array(["rs1", "rs3", "rs4"], dtype=object)
+    found = Positions.of(_write(tmp_path, "vcf"), [pa.array(names, pa.string())]).find(names)
+    assert found.first.tolist() == ["A", "G", ""]
+    assert found.second.tolist() == ["G", "A,C", ""]
+    assert found.reason.tolist() == ["", "", SEVERAL_PLACES]
+
+
 def test_numbers_of_plink_and_variants_that_it_passes_over(tmp_path):
     path = tmp_path / "p.bim"
     path.write_text("25 a 0 5 A C\n26 b 0 6 A C\n23 c 0 7 A C\n1 d 0 -8 A C\n1 e 0 0 A C\n")
