@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-from collections.abc import Iterable, Mapping
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -49,6 +52,22 @@ def write_vcf(
     else:
         path.write_text(text)
     return path
+
+
+@contextlib.contextmanager
+def piped(content: bytes, path: Path) -> Iterator[Path]:
+    """A named pipe into which a content is written once, a part of it first."""
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as file, contextlib.suppress(BrokenPipeError):
+            file.write(content[:1])
+            file.write(content[1:])
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    yield path
+    writer.join(timeout=60)
 
 
 def random_network(config: MIFMConfig | None = None, seed: int = 0) -> MIFM:

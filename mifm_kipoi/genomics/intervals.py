@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import dataclasses
+import functools
 import gzip
+import io
+import logging
 import os
 import re
 import shutil
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from mifm_kipoi.errors import IntervalFileError
-from mifm_kipoi.genomics.contigs import contig_aliases
+from mifm_kipoi.genomics.contigs import contig_key
+
+if TYPE_CHECKING:
+    from mifm_kipoi.genomics.genome import Genome
+
+_log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}")
 """What int() takes, too: 1_0, +10 and digits of other scripts, no program writes into a BED file."""
 
 _LARGEST_POSITION = 2**31 - 1
 """As in VCF files."""
+
+_GZIP = b"\x1f\x8b"
+
+_NOT_INTERVALS = re.compile(r"#|(?:track|browser)(?:\s|$)")
+"""How lines begin that are comments, or are for genome browsers."""
+
+_NAMED_CONTIGS = 5
+"""Contigs that a message names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +62,7 @@ class Interval:
 
 
 def read_intervals(path: str | os.PathLike[str]) -> Iterator[Interval]:
-    """Stream a BED file, plain or gzipped, in its order.
+    """Stream a BED file, plain or gzipped, in its order; it is opened once, so that it may be a pipe.
 
     A start below 0, as programs write it for windows over the start of a contig, is taken as it is.
 
@@ -55,23 +74,85 @@ def read_intervals(path: str | os.PathLike[str]) -> Iterator[Interval]:
     path = Path(path)
     number = 0
     try:
-        with path.open("rb") as file:
-            gzipped = file.read(2) == b"\x1f\x8b"
-        with (gzip.open if gzipped else open)(
-            path, "rt", encoding="utf-8", errors="surrogateescape"
-        ) as lines:
+        with _opened(path) as content:
+            lines = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape")
             for number, line in enumerate(lines, start=1):  # noqa: B007 - the errors below name it
-                fields = line.rstrip("\r\n").split("\t")
                 # Not strip(), for which control characters are blank: a gzip file cut to its first byte.
-                if not line.strip(" \t\r\n") or fields[0].startswith(("#", "track", "browser")):
-                    continue
-                yield _interval(fields)
+                if line.strip(" \t\r\n") and not _NOT_INTERVALS.match(line):
+                    yield _interval(line.rstrip("\r\n").split("\t"))
     except (OSError, EOFError, zlib.error) as error:
-        raise IntervalFileError(f"cannot read the BED file {path} after line {number}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        after = f" after line {number}" if number else ""
+        raise IntervalFileError(f"cannot read the BED file {path}{after}: {reason}") from error
     except ValueError as error:
         raise IntervalFileError(
             f"line {number} of {path} is not BED ({error}); expected chrom, start and end, separated by tabs"
         ) from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file or pipe, decompressed where they are gzip."""
+    with path.open("rb") as file:
+        head = file.read(len(_GZIP))
+        content: IO[bytes] = io.BufferedReader(_Rejoined(head, file))
+        if head == _GZIP:
+            content = cast(IO[bytes], gzip.GzipFile(fileobj=content))
+        yield content
+
+
+class _Rejoined(io.RawIOBase):
+    """The first bytes of a file, which were read already, and the rest of it."""
+
+    def __init__(self, head: bytes, rest: io.BufferedReader) -> None:
+        super().__init__()
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content, self._head = self._head or self._rest.read1(len(buffer)), b""
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def on_known_contigs(
+    intervals: Iterable[Interval], genome: Genome, path: str | os.PathLike[str]
+) -> Iterator[Interval]:
+    """Pass intervals on, and warn at their end where the FASTA has none of their contigs.
+
+    Parameters
+    ----------
+    intervals : iterable of Interval
+        Of a BED file.
+    genome : Genome
+        The FASTA.
+    path : path-like
+        The BED file, for the warning.
+    """
+    contigs: dict[str, None] = {}
+    for interval in intervals:
+        contigs[interval.chrom] = None
+        yield interval
+    _warn_unknown(contigs, genome, path)
+
+
+def _warn_unknown(contigs: Collection[str], genome: Genome, path: str | os.PathLike[str]) -> None:
+    if contigs and not any(map(genome.find_contig, contigs)):
+        _log.warning(
+            "%s has none of the contigs of %s (%s), but %s; chr1 and 1, MT and chrM are taken for the same",
+            genome.path,
+            path,
+            _named(contigs),
+            _named(genome.contigs),
+        )
+
+
+def _named(contigs: Collection[str]) -> str:
+    first = ", ".join(list(contigs)[:_NAMED_CONTIGS])
+    return first if len(contigs) <= _NAMED_CONTIGS else f"{first} and {len(contigs) - _NAMED_CONTIGS} more"
 
 
 def _interval(fields: list[str]) -> Interval:
@@ -92,10 +173,15 @@ def _position(field: str) -> int:
 class Regions:
     """Merged intervals of a BED file.
 
+    Contigs are compared by :func:`mifm_kipoi.genomics.contigs.contig_key`, so that one file may name a contig
+    in several ways. What reaches over the start of a contig is cut there.
+
     Parameters
     ----------
     path : path-like
-        BED file of three or more columns, plain or gzipped; 0-based half-open.
+        BED file of three or more columns, plain or gzipped; 0-based half-open. It is opened once.
+    genome : Genome, optional
+        A FASTA; a warning is logged where it has none of the contigs of the file.
 
     Raises
     ------
@@ -103,57 +189,69 @@ class Regions:
         When the file cannot be read or has no interval, or when bedtools is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], genome: Genome | None = None) -> None:
         self.path = Path(path)
-        self._starts: dict[str, list[int]] = {}
-        self._ends: dict[str, list[int]] = {}
-        for chrom, start, end in _merged_intervals(self.path):
-            self._starts.setdefault(chrom, []).append(start)
-            self._ends.setdefault(chrom, []).append(end)
-        if not self._starts:
+        self.contigs: tuple[str, ...] = ()
+        """Names of the contigs, as in the file."""
+        self._merged: dict[str, tuple[list[int], list[int]]] = {}
+        self._merge()
+        if not self.contigs:
             raise IntervalFileError(f"{self.path} has no interval; expected BED lines: chrom, start, end")
+        if genome is not None:
+            _warn_unknown(self.contigs, genome, self.path)
 
     def overlap(self, chrom: str, start: int, end: int) -> bool:
-        """Whether ``[start, end)`` of a contig, 0-based, shares a base with a region.
-
-        Contig names match as :func:`mifm_kipoi.genomics.contigs.contig_aliases` says.
-        """
-        name = next((alias for alias in contig_aliases(chrom) if alias in self._starts), None)
-        if name is None:
-            return False
-        index = bisect.bisect_right(self._ends[name], start)
-        return index < len(self._starts[name]) and self._starts[name][index] < end
+        """Whether ``[start, end)`` of a contig, 0-based, shares a base with a region."""
+        starts, ends = self._merged.get(_key(chrom), ((), ()))
+        index = bisect.bisect_right(ends, start)
+        return index < len(starts) and starts[index] < end
 
     def cover(self, chrom: str, start: int, end: int) -> bool:
-        """Whether ``[start, end)`` of a contig, 0-based, lies wholly within one region.
+        """Whether ``[start, end)`` of a contig, 0-based, lies wholly within one region."""
+        starts, ends = self._merged.get(_key(chrom), ((), ()))
+        index = bisect.bisect_right(starts, start) - 1
+        return index >= 0 and end <= ends[index]
 
-        Contig names match as :func:`mifm_kipoi.genomics.contigs.contig_aliases` says.
-        """
-        name = next((alias for alias in contig_aliases(chrom) if alias in self._starts), None)
-        if name is None:
-            return False
-        index = bisect.bisect_right(self._starts[name], start) - 1
-        return index >= 0 and end <= self._ends[name][index]
-
-
-def _merged_intervals(path: Path) -> Iterator[tuple[str, int, int]]:
-    if not path.is_file():
-        raise IntervalFileError(f"there is no BED file {path}")
-    if shutil.which("bedtools") is None:
-        raise IntervalFileError(
-            "bedtools, which reads BED files, is not installed; install it (apt-get install bedtools, "
-            "or conda install -c bioconda bedtools) or leave the regions out"
+    def warn_no_match(self, variants: str | os.PathLike[str]) -> None:
+        """Say that no record of a variant file overlaps a region."""
+        _log.warning(
+            "no record of %s overlaps a region of %s, whose contigs are %s",
+            variants,
+            self.path,
+            _named(self.contigs),
         )
-    import pybedtools
 
-    # bedtools takes 40x for 40, and a gzip file that is cut behind a whole line for all of it.
-    for _ in read_intervals(path):
-        pass
-    try:
-        for interval in pybedtools.BedTool(str(path)).sort().merge():
-            yield interval.chrom, interval.start, interval.end
-    except pybedtools.helpers.BEDToolsError as error:
-        reason = str(error.msg).strip().splitlines()[-1]
-        raise IntervalFileError(f"cannot read the BED file {path}: {reason}") from error
-    finally:
-        pybedtools.cleanup()
+    def _merge(self) -> None:
+        """Read the file, and let bedtools merge its intervals, contigs that are one under one number."""
+        if shutil.which("bedtools") is None:
+            raise IntervalFileError(
+                "bedtools, which reads BED files, is not installed; install it (apt-get install bedtools, "
+                "or conda install -c bioconda bedtools) or leave the regions out"
+            )
+        import pybedtools
+
+        contigs: dict[str, None] = {}
+        numbers: dict[str, int] = {}
+        with tempfile.TemporaryDirectory(prefix="mifm-") as folder:
+            numbered = Path(folder) / "numbered.bed"
+            with numbered.open("w") as file:
+                for interval in read_intervals(self.path):
+                    contigs[interval.chrom] = None
+                    number = numbers.setdefault(_key(interval.chrom), len(numbers))
+                    if interval.end > 0:
+                        file.write(f"{number}\t{max(interval.start, 0)}\t{interval.end}\n")
+            try:
+                keys = list(numbers)
+                for merged in pybedtools.BedTool(str(numbered)).sort().merge():
+                    starts, ends = self._merged.setdefault(keys[int(merged.chrom)], ([], []))
+                    starts.append(merged.start)
+                    ends.append(merged.end)
+            except pybedtools.helpers.BEDToolsError as error:
+                reason = str(error.msg).strip().splitlines()[-1]
+                raise IntervalFileError(f"cannot merge the intervals of {self.path}: {reason}") from error
+            finally:
+                pybedtools.cleanup()
+        self.contigs = tuple(contigs)
+
+
+_key = functools.lru_cache(maxsize=1 << 12)(contig_key)

@@ -122,7 +122,7 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
     path : path-like
         The file; it is read once from start to end, so it needs no index and no order.
     regions : Regions, optional
-        Keep only variants whose reference allele overlaps one of these.
+        Keep only variants whose reference allele overlaps one of these; a warning is logged where none does.
 
     Yields
     ------
@@ -135,10 +135,15 @@ def read_variants(path: str | os.PathLike[str], regions: Regions | None = None) 
         When the file is missing, not VCF or BCF, truncated, or holds a record that cannot be read;
         the message names the last record that could.
     """
+    read, kept = False, False
     with VariantFile(path) as file:
         for record in file:
+            read = True
             if regions is None or in_regions(record, regions):
+                kept = True
                 yield from record.variants
+    if regions is not None and read and not kept:
+        regions.warn_no_match(path)
 
 
 def in_regions(record: Record, regions: Regions) -> bool:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.support.text import as_unicode
+
 
 def _vstack(arrays: Iterable[npt.ArrayLike]) -> npt.NDArray[Any]:
     """Stack the arrays of any iterable; numpy's own takes sequences only."""
@@ -42,11 +44,93 @@ class NumpyWithRemovedNames(types.ModuleType):
         return getattr(np, name)
 
 
-def mend_hdf5_writer() -> None:
-    """Let Kipoi's HDF5 writer, which uses names that numpy 2 removed, work again."""
-    import kipoi.writers
+def mend_writers() -> None:
+    """Let Kipoi's writers of TSV, HDF5 and Parquet take text of any length and with any bytes.
 
-    kipoi.writers.np = NumpyWithRemovedNames()
+    Kipoi's own make text as wide as the longest, and fail where bytes are not UTF-8 and on batches without
+    samples. Text goes into TSV with its bytes as they were; HDF5 and Parquet hold
+    :func:`mifm_kipoi.support.text.as_unicode`.
+    """
+    from kipoi import writers
+
+    writers.TsvBatchWriter.batch_write = _write_tsv
+    writers.HDF5BatchWriter.batch_write = _write_hdf5
+    writers.ParquetFileBatchWriter.batch_write = _write_parquet
+
+
+def _columns(batch: Any, separator: str) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a nested batch by their names, in the order of Kipoi's tables; text as objects."""
+    from kipoi_utils.data_utils import flatten_batch
+
+    columns = flatten_batch(batch, nested_sep=separator)
+    return {
+        name: columns[name].astype(object) if columns[name].dtype.kind == "U" else columns[name]
+        for name in sorted(columns)
+    }
+
+
+def _write_tsv(writer: Any, batch: Any) -> None:
+    """Stand in for ``TsvBatchWriter.batch_write``."""
+    import pandas as pd
+
+    columns = _columns(batch, writer.nested_sep)
+    table = pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
+    table.to_csv(
+        writer.file_path,
+        sep="\t",
+        index=False,
+        header=writer.first_pass,
+        mode="w" if writer.first_pass else "a",
+        errors="surrogateescape",
+    )
+    writer.first_pass = False
+
+
+def _write_parquet(writer: Any, batch: Any) -> None:
+    """Stand in for ``ParquetFileBatchWriter.batch_write``."""
+    import pandas as pd
+
+    columns = {
+        name: pd.Series([as_unicode(str(text)) for text in values], dtype="str")
+        if values.dtype == object
+        else values
+        for name, values in _columns(batch, writer.nested_sep).items()
+    }
+    table = pd.DataFrame(columns)
+    writer.write_buffer.append(table)
+    writer.num_rows += len(table)
+    if writer.num_rows >= writer.chunk_size or not (writer.num_rows or writer.pq_writer):
+        writer._flush()
+
+
+def _write_hdf5(writer: Any, batch: Any) -> None:
+    """Stand in for ``HDF5BatchWriter.batch_write``."""
+    from kipoi_utils.external.flatten_json import flatten
+
+    columns = {name: _storable(values) for name, values in flatten(batch, separator="/").items()}
+    if writer.first_pass:
+        for name, values in columns.items():
+            writer.f.create_dataset(
+                name,
+                shape=(0, *values.shape[1:]),
+                dtype=writer.string_type if values.dtype == object else values.dtype,
+                maxshape=(None, *values.shape[1:]),
+                compression=writer.compression,
+                chunks=(writer.chunk_size, *values.shape[1:]),
+            )
+        writer.first_pass = False
+    writer.write_buffer = [*(writer.write_buffer or []), columns]
+    writer.write_buffer_size += len(next(iter(columns.values())))
+    if writer.write_buffer_size >= writer.chunk_size:
+        writer._flush_buffer()
+
+
+def _storable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array as HDF5 takes it: text as objects, with Unicode alone."""
+    if values.dtype.kind not in "OU":
+        return values
+    texts = [as_unicode(str(text)) for text in values.ravel()]
+    return np.array(texts, dtype=object).reshape(values.shape)
 
 
 def mend_kipoi_test() -> None:

@@ -10,7 +10,7 @@ import itertools
 import shutil
 import types
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from kipoi.metadata import GenomicRanges
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.genomics.intervals import Regions, read_intervals
+from mifm_kipoi.genomics.intervals import Regions, on_known_contigs, read_intervals
 from mifm_kipoi.genomics.variants import read_variants
-from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer
+from mifm_kipoi.kipoi.compatibility import mend_writers
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.sequence.windows import VariantWindows, cut_interval_windows, stream_windows
+from mifm_kipoi.sequence.windows import VariantWindows, cut_interval_windows, cut_windows, stream_windows
+from mifm_kipoi.support.files import require_file
 
 _HERE = Path(__file__).parent
 _EXAMPLE = _HERE / "example"
@@ -62,18 +63,37 @@ def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _StreamingDataloader(kipoi.data.SampleIterator):  # type: ignore[misc]  # kipoi has no types
-    """Kipoi's iterator of samples, made from an iterator of whole batches."""
+    """Kipoi's iterator of samples, made from an iterator of whole batches.
+
+    Parameters
+    ----------
+    path : str
+        The file that is streamed.
+    """
+
+    def __init__(self, path: str) -> None:
+        mend_writers()
+        self._path = path
+        self._was_read = False
 
     def _batches(self, batch_size: int) -> Iterator[Batch]:
+        """Batches of samples, at least one, which may be empty."""
         raise NotImplementedError
 
-    def batch_iter(self, batch_size: int = 32, **_: Any) -> Iterator[Batch]:
-        """Batches of ``batch_size`` samples, the last one smaller."""
+    def _read(self, batch_size: int) -> Iterator[Batch]:
+        if self._was_read:
+            require_file(self._path)
+        self._was_read = True
         return self._batches(batch_size)
 
+    def batch_iter(self, batch_size: int = 32, **_: Any) -> Iterator[Batch]:
+        """Batches of ``batch_size`` samples, the last one smaller; of an empty file, one without samples."""
+        return self._read(batch_size)
+
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self._batches(1):
-            yield _first(batch)
+        for batch in self._read(1):
+            if len(batch["metadata"]["ranges"].start):
+                yield _first(batch)
 
     def __next__(self) -> Batch:
         if not hasattr(self, "_samples"):
@@ -132,6 +152,11 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
+def _texts(texts: Iterable[str]) -> npt.NDArray[np.object_]:
+    """Text for metadata; not of fixed width, which one long allele would give to all rows."""
+    return np.array(list(texts), dtype=object)
+
+
 class VariantDataloader(_StreamingDataloader):
     """Reference and alternative windows of the variants of a VCF or BCF file, one sample per ALT.
 
@@ -161,13 +186,13 @@ class VariantDataloader(_StreamingDataloader):
         max_unknown_share: float | None = None,
         max_mismatch_share: float | None = None,
     ) -> None:
-        mend_hdf5_writer()
+        super().__init__(_absolute(vcf_file))
         limits = {"max_n_fraction": max_n_fraction, "max_mismatch_fraction": max_mismatch_fraction}
         former = {"max_unknown_share": max_unknown_share, "max_mismatch_share": max_mismatch_share}
         limits |= current_names({name: value for name, value in former.items() if value is not None})
-        self.vcf_file = _absolute(vcf_file)
+        self.vcf_file = self._path
         self.genome = Genome(_absolute(fasta_file))
-        self.regions = Regions(_absolute(regions_file)) if regions_file else None
+        self.regions = Regions(_absolute(regions_file), self.genome) if regions_file else None
         self.max_n_fraction = float(limits["max_n_fraction"])
         self.max_mismatch_fraction = float(limits["max_mismatch_fraction"])
 
@@ -178,16 +203,20 @@ class VariantDataloader(_StreamingDataloader):
             self.max_n_fraction,
             self.max_mismatch_fraction,
         )
+        empty = True
         for chunk in chunks:
             for start in range(0, len(chunk), batch_size):
                 yield _variant_batch(chunk[start : start + batch_size])
+                empty = False
+        if empty:
+            yield _variant_batch(cut_windows([], self.genome))
 
 
 def _variant_batch(windows: VariantWindows) -> Batch:
     variants = windows.variants
-    chrom = np.array([variant.chrom for variant in variants])
+    chrom = _texts(variant.chrom for variant in variants)
     pos = np.array([variant.pos for variant in variants], dtype=np.int64)
-    ids = np.array([variant.id for variant in variants])
+    ids = _texts(variant.id for variant in variants)
     start = pos - 1 - VARIANT_INDEX
     return {
         "inputs": {
@@ -200,9 +229,9 @@ def _variant_batch(windows: VariantWindows) -> Batch:
                 "chrom": chrom,
                 "pos": pos,
                 "id": ids,
-                "ref": np.array([variant.ref for variant in variants]),
-                "alt": np.array([variant.alt for variant in variants]),
-                "status": np.array([status.value for status in windows.status]),
+                "ref": _texts(variant.ref for variant in variants),
+                "alt": _texts(variant.alt for variant in variants),
+                "status": _texts(status.value for status in windows.status),
             },
         },
     }
@@ -210,7 +239,7 @@ def _variant_batch(windows: VariantWindows) -> Batch:
 
 def _ranges(chrom: npt.NDArray[Any], start: npt.NDArray[np.int64], ids: npt.NDArray[Any]) -> GenomicRanges:
     """The windows' intervals, 0-based half-open; not cut at the start of a contig."""
-    return GenomicRanges(chr=chrom, start=start, end=start + WINDOW, id=ids, strand=np.full(len(chrom), "*"))
+    return GenomicRanges(chr=chrom, start=start, end=start + WINDOW, id=ids, strand=_texts("*" * len(chrom)))
 
 
 class IntervalDataloader(_StreamingDataloader):
@@ -241,29 +270,33 @@ class IntervalDataloader(_StreamingDataloader):
         max_n_fraction: float = MAX_N_FRACTION,
         max_unknown_share: float | None = None,
     ) -> None:
-        mend_hdf5_writer()
+        super().__init__(_absolute(intervals_file))
         if max_unknown_share is not None:
             (max_n_fraction,) = current_names({"max_unknown_share": max_unknown_share}).values()
-        self.intervals_file = _absolute(intervals_file)
+        self.intervals_file = self._path
         self.genome = Genome(_absolute(fasta_file))
         self.max_n_fraction = float(max_n_fraction)
 
     def _batches(self, batch_size: int) -> Iterator[Batch]:
-        intervals = read_intervals(self.intervals_file)
-        while batch := list(itertools.islice(intervals, batch_size)):
+        path = self.intervals_file
+        intervals = on_known_contigs(read_intervals(path), self.genome, path)
+        empty = True
+        while (batch := list(itertools.islice(intervals, batch_size))) or empty:
+            empty = False
             codes, status = cut_interval_windows(batch, self.genome, self.max_n_fraction)
             centre = np.array(
-                [interval.start + (interval.end - interval.start - 1) // 2 for interval in batch]
+                [interval.start + (interval.end - interval.start - 1) // 2 for interval in batch],
+                dtype=np.int64,
             )
             yield {
                 "inputs": _one_hot_windows(codes, status),
                 "metadata": {
                     "ranges": _ranges(
-                        np.array([interval.chrom for interval in batch]),
+                        _texts(interval.chrom for interval in batch),
                         centre - VARIANT_INDEX,
-                        np.array([interval.id for interval in batch]),
+                        _texts(interval.id for interval in batch),
                     ),
-                    "status": np.array([reason.value for reason in status]),
+                    "status": _texts(reason.value for reason in status),
                 },
             }
 

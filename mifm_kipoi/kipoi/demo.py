@@ -13,7 +13,9 @@ import pandas as pd
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.reports.drawing import COLOURS, png, styled
+from mifm_kipoi.support.files import require_file
 from mifm_kipoi.support.provenance import described, differences
+from mifm_kipoi.support.text import as_unicode
 
 _EXAMPLE = Path(__file__).parent / "example"
 _COLUMNS = ("chrom", "pos", "id", "ref", "alt")
@@ -56,6 +58,8 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     variants = Path(vcf) if vcf else _EXAMPLE / "variants.vcf"
     genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa"
     scores, picture, inputs = (output / name for name in _FILES)
+    for path in (variants, genome):
+        require_file(path)
     identity = {
         name: described(path) for name, path in (("variants", variants), ("fasta", genome)) if path.is_file()
     }
@@ -63,7 +67,7 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     ranked = rank(predict(variants, genome))
     output.mkdir(parents=True, exist_ok=True)
     inputs.write_text(json.dumps(identity, indent=1) + "\n")
-    ranked.to_csv(scores, sep="\t", index=False, na_rep="nan")
+    ranked.to_csv(scores, sep="\t", index=False, na_rep="nan", errors="surrogateescape")
     plot(ranked.head(top), picture)
     counts = ", ".join(f"{count} {status}" for status, count in ranked["status"].value_counts().items())
     arguments = json.dumps({"vcf_file": "YOUR.vcf.gz", "fasta_file": "YOUR.fa"})
@@ -122,18 +126,21 @@ def predict(vcf: Path, fasta: Path) -> pd.DataFrame:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
         if done.returncode:
             raise DemoError(_reason(done.stderr))
-        missing = {f"preds/{name}": [""] for name in _SCORES}
-        text = {"metadata/variant/chrom": str}
-        # Kipoi writes no file where there is no variant.
-        table = (
-            pd.read_csv(out, sep="\t", dtype=text, keep_default_na=False, na_values=missing)
-            if out.exists()
-            else pd.DataFrame()
+        scores = {f"preds/{name}": name for name in _SCORES}
+        names = {f"metadata/variant/{name}": name for name in (*_COLUMNS, "status")} | scores
+        table = pd.read_csv(
+            out,
+            sep="\t",
+            usecols=list(names),
+            # Text stays as it is, also 007, 1e5, NA, true, and bytes that are not UTF-8.
+            dtype={column: float if column in scores else object for column in names}
+            | {"metadata/variant/pos": int},
+            keep_default_na=False,
+            na_values={column: [""] for column in scores},
+            encoding_errors="surrogateescape",
         )
     if table.empty:
         raise DemoError(f"{vcf} has no variant")
-    names = {f"metadata/variant/{name}": name for name in (*_COLUMNS, "status")}
-    names |= {f"preds/{name}": name for name in _SCORES}
     return table.rename(columns=names)[[*_COLUMNS, *_SCORES, "status"]]
 
 
@@ -157,7 +164,8 @@ def _short(allele: str) -> str:
 
 def table(ranked: pd.DataFrame) -> str:
     """A readable table with aligned columns."""
-    shown = ranked.assign(ref=ranked["ref"].map(_short), alt=ranked["alt"].map(_short))
+    alleles = {name: ranked[name].map(_short) for name in ("ref", "alt")}
+    shown = ranked.assign(id=ranked["id"].map(as_unicode), chrom=ranked["chrom"].map(as_unicode), **alleles)
     shown.insert(0, "rank", range(1, len(shown) + 1))
     return str(shown.to_string(index=False, na_rep="-", float_format="{:.3f}".format))
 
@@ -183,7 +191,8 @@ def plot(ranked: pd.DataFrame, path: Path) -> None:
     axes.scatter(scored["mifm_ref"], rows, color=COLOURS[0], label="reference (the MIFM score)", zorder=2)
     axes.scatter(scored["mifm_alt"], rows, color="white", edgecolor=COLOURS[1], label="alternative", zorder=3)
     labels = [
-        f"{row.chrom}:{row.pos} {_short(str(row.ref))}>{_short(str(row.alt))}" for row in scored.itertuples()
+        as_unicode(f"{row.chrom}:{row.pos} {_short(str(row.ref))}>{_short(str(row.alt))}")
+        for row in scored.itertuples()
     ]
     axes.set_yticks(rows, labels)
     axes.set_xlim(0, 1)

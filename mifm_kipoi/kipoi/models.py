@@ -9,7 +9,7 @@ import kipoi.model
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.kipoi.compatibility import mend_hdf5_writer, mend_kipoi_test
+from mifm_kipoi.kipoi.compatibility import mend_kipoi_test, mend_writers
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.network.weights import EMBEDDED, load_weights
 from mifm_kipoi.scoring import scores
@@ -31,7 +31,7 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
     MODEL_PACKAGE = "torch"
 
     def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
-        mend_hdf5_writer()
+        mend_writers()
         mend_kipoi_test()
         # Kipoi makes a model while it is in the model's folder.
         self._folder = Path.cwd()

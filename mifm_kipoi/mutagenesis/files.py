@@ -19,6 +19,7 @@ from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.network.weights import Weights
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.text import as_unicode
 from mifm_kipoi.version import __version__
 
 if TYPE_CHECKING:
@@ -145,11 +146,6 @@ class _Table:
         self._batches, self._rows = [], 0
 
 
-def _text(name: str) -> str:
-    """What both formats can hold: bytes of the input that are not UTF-8 as escapes."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
 def _rows(effects: Effects, schema: pa.Schema) -> pa.RecordBatch:
     """Three rows for each base, one for a position without a base, one for a target without a score."""
     import pyarrow as pa
@@ -180,8 +176,8 @@ def _rows(effects: Effects, schema: pa.Schema) -> pa.RecordBatch:
     centre = None if target.centre is None else target.centre + 1
     same = {
         "region": target.number,
-        "id": _text(target.id),
-        "chrom": _text(target.chrom),
+        "id": as_unicode(target.id),
+        "chrom": as_unicode(target.chrom),
         "start": target.start,
         "end": target.end,
         "centre": centre,
@@ -222,8 +218,8 @@ class _Arrays:
         self._number = target.number
         group = self._file.create_group(str(target.number))
         group.attrs.update(
-            id=_text(target.id),
-            chrom=_text(target.chrom),
+            id=as_unicode(target.id),
+            chrom=as_unicode(target.chrom),
             start=target.start,
             end=target.end,
             status=target.status.value,

@@ -21,6 +21,7 @@ from mifm_kipoi.reports.drawing import shortened, styled
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.packages import needed
+from mifm_kipoi.support.text import as_unicode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -208,7 +209,7 @@ def draw(parts: Sequence[Effects], score: Score) -> Figure:
         heat.set(xlim=(-0.5, length - 0.5), ylim=(encoding.NO_BASE - 0.5, -0.5))
         _set_positions(heat, start, len(bases[part]), int(width / _TICK_WIDTH) * len(bases[part]) // length)
         _mark_centre(logo, target, start, len(bases[part]))
-    heat.set_xlabel(f"position on {target.chrom}")
+    heat.set_xlabel(f"position on {as_unicode(target.chrom)}")
     top = size[1] - _TOP
     bar = figure.colorbar(image, cax=inches(_LEFT + width + 0.12, top - _BAR, 0.09, _BAR))
     bar.set_label(_LABELS[score])
@@ -237,7 +238,8 @@ def _title(target: Target, width: float) -> str:
     """The name, shortened to fit a width in inches, and the interval, 1-based with both ends inside."""
     interval = f"{target.chrom}:{target.start + 1:,}-{target.end:,}"
     longest = max(int(width / _LETTER) - len(interval) - 3, _SHORTEST_NAME)
-    return interval if target.id == "." else f"{shortened(target.id, longest)}   {interval}"
+    name = "" if target.id == "." else f"{shortened(target.id, longest)}   "
+    return as_unicode(name + interval)
 
 
 def _key(target: Target) -> str:

@@ -14,7 +14,7 @@ import torch
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.errors import WeightsError
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.genomics.intervals import read_intervals
+from mifm_kipoi.genomics.intervals import on_known_contigs, read_intervals
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.mutagenesis import files as mutagenesis_files
 from mifm_kipoi.mutagenesis import plot as mutagenesis_plot
@@ -146,7 +146,8 @@ class MutagenesisRun:
 
     def _targets(self, genome: Genome) -> Iterator[Target]:
         if self.bed is not None:
-            return interval_targets(read_intervals(self.bed), genome, self.centre)
+            intervals = on_known_contigs(read_intervals(self.bed), genome, self.bed)
+            return interval_targets(intervals, genome, self.centre)
         assert self.vcf is not None, "checked when the run was made"
         return variant_targets(
             read_variants(self.vcf),
@@ -173,14 +174,13 @@ class MutagenesisRun:
             on_progress(positions, done / total if total else 0.0)
 
     def _amount(self, genome: Genome) -> int:
-        """Positions of a BED file, or records of variants; 0 where that is not known."""
+        """Positions of a BED file, or records of variants; 0 of what can be read only once."""
+        if not Path(self.bed or self.vcf or "").is_file():
+            return 0
         if self.bed is not None:
             targets = interval_targets(read_intervals(self.bed), genome, self.centre)
             return sum(target.end - target.start for target in targets)
         assert self.vcf is not None, "checked when the run was made"
-        if not Path(self.vcf).is_file():
-            # It can be read only once.
-            return 0
         return sum(1 for _ in itertools.groupby(read_variants(self.vcf), record_of))
 
 

@@ -95,7 +95,8 @@ def read_chunks(
     file : VariantFile
         Open, at its beginning.
     regions : Regions, optional
-        Keep only records whose reference allele overlaps one of these; all by default.
+        Keep only records whose reference allele overlaps one of these; all by default. A warning is logged
+        where no record of a whole file does.
     start, end : int
         First record and the one behind the last, counted from 0 in the file.
     chunk_size : int
@@ -109,11 +110,12 @@ def read_chunks(
         At least one; the last holds what is left, which may be nothing.
     """
     records: list[Record] = []
-    number, variants, size = start, 0, 0
+    number, variants, size, kept = start, 0, 0, False
     file.skip(start)
     length = None if end is None else end - start
     for number, record in enumerate(itertools.islice(file, length), start=start + 1):
         if regions is None or in_regions(record, regions):
+            kept = True
             records.append(record)
             variants += len(record.variants)
             size += len(record.line)
@@ -121,3 +123,6 @@ def read_chunks(
                 yield Chunk(number, records)
                 records, variants, size = [], 0, 0
     yield Chunk(number, records)
+    # A part of a file may have none.
+    if regions is not None and number and not kept and start == 0 and end is None:
+        regions.warn_no_match(file.path)

@@ -211,7 +211,7 @@ class ScoringRun:
         on_progress: Callable[[int, float], None] | None,
     ) -> tuple[str, ...]:
         """Score what is not scored yet; the first contigs that the FASTA does not have."""
-        regions = Regions(self.regions) if self.regions else None
+        regions = Regions(self.regions, genome) if self.regions else None
         check = ReferenceCheck(genome, self.options.max_mismatch_fraction, journal.statuses)
         make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size, weights)
         rows, first = 0, journal.records

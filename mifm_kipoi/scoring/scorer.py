@@ -237,7 +237,7 @@ def iter_scores(
     scorer = Scorer(genome, options, device, batch_size)
     check = ReferenceCheck(genome, options.max_mismatch_fraction)
     with VariantFile(variants) as file:
-        for chunk in read_chunks(file, Regions(regions) if regions else None, chunk_size=chunk_size):
+        for chunk in read_chunks(file, Regions(regions, genome) if regions else None, chunk_size=chunk_size):
             scored = scorer(chunk.variants)
             check.add(scored.variants, scored.status)
             yield scored

@@ -239,6 +239,19 @@ def made_folder(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+def require_file(path: str | os.PathLike[str]) -> None:
+    """Refuse what can be read only once where it must be read twice; a missing file passes.
+
+    Raises
+    ------
+    InputError
+        When it is a pipe, or standard input.
+    """
+    path = Path(path)
+    if str(path) == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise InputError(f"{path} is a pipe and must be read twice; save it to a file first")
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from a folder; nothing is left in it.

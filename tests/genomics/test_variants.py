@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import struct
 import subprocess
@@ -231,6 +232,18 @@ class TestRegions:
         )
         kept = list(read_variants(path, Regions(bed)))
         assert [variant.id for variant in kept] == ["v2", "v3", "v5"]
+
+    def test_a_file_of_which_nothing_is_kept(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        regions = Regions(write(tmp_path / "x.bed", "7\t100\t110\n"))
+        records = [("1", 105, "A", "C"), ("7", 105, "A", "C")]
+        assert len(list(read_variants(write_vcf(tmp_path / "x.vcf", records), regions))) == 1
+        assert list(read_variants(write_vcf(tmp_path / "none.vcf", []), regions)) == []
+        assert caplog.messages == []
+        assert list(read_variants(write_vcf(tmp_path / "other.vcf", records[:1]), regions)) == []
+        (message,) = caplog.messages
+        assert re.search(
+            r"no record of .*other\.vcf overlaps a region of .*x\.bed, .* contigs are 7", message
+        )
 
     def test_all_alleles_of_a_record_share_its_fate(self, tmp_path: Path) -> None:
         bed = write(tmp_path / "x.bed", "1\t100\t110\n")

@@ -8,9 +8,9 @@ import pytest
 from kipoi.metadata import GenomicRanges
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION
-from mifm_kipoi.errors import GenomeError, IntervalFileError, ReferenceMismatchError
+from mifm_kipoi.errors import GenomeError, InputError, IntervalFileError, ReferenceMismatchError
 from mifm_kipoi.kipoi.dataloaders import IntervalDataloader, VariantDataloader
-from tests.builders import write_fasta, write_vcf
+from tests.builders import piped, write_fasta, write_vcf
 
 BASES = "ACGT"
 
@@ -129,7 +129,7 @@ def test_input_is_looked_at_before_any_output(genome: tuple[Path, str], tmp_path
     vcf = write_vcf(tmp_path / "in.vcf", snvs(genome[1], range(1000, 1001)))
     with pytest.raises(GenomeError, match=r"cannot read the FASTA file .*none.fa"):
         VariantDataloader(str(vcf), str(tmp_path / "none.fa"))
-    with pytest.raises(IntervalFileError, match=r"there is no BED file .*none.bed"):
+    with pytest.raises(IntervalFileError, match=r"cannot read the BED file .*none.bed"):
         VariantDataloader(str(vcf), str(genome[0]), regions_file=str(tmp_path / "none.bed"))
 
 
@@ -158,3 +158,72 @@ def test_intervals_are_centred_at_index_255(genome: tuple[Path, str], tmp_path: 
     assert batch["metadata"]["ranges"]["start"].tolist() == [745, 745, 745, 745, -5]
     assert batch["metadata"]["ranges"]["id"].tolist() == ["one", "all", "even", "odd", "start"]
     assert IntervalDataloader.get_output_schema().compatible_with_batch(batch)
+
+
+def test_what_can_be_read_only_once_is_read_once(genome: tuple[Path, str], tmp_path: Path) -> None:
+    fasta, sequence = genome
+    text = write_vcf(tmp_path / "in.vcf", snvs(sequence, range(1000, 1010))).read_bytes()
+    with piped(text, tmp_path / "pipe.vcf") as pipe:
+        variants = VariantDataloader(str(pipe), str(fasta))
+        assert sum(len(batch["inputs"]["ref"]) for batch in variants.batch_iter(batch_size=3)) == 10
+    with piped(b"1\t1000\t1001\n" * 2000, tmp_path / "pipe.bed") as pipe:
+        intervals = IntervalDataloader(str(pipe), str(fasta))
+        assert sum(len(batch["inputs"]) for batch in intervals.batch_iter(batch_size=512)) == 2000
+    for dataloader in (variants, intervals):
+        with pytest.raises(InputError, match=r"pipe\.(vcf|bed) is a pipe and must be read twice"):
+            dataloader.batch_iter()
+
+
+def test_text_is_not_as_wide_as_the_longest_allele(genome: tuple[Path, str], tmp_path: Path) -> None:
+    """One deletion of 1 Mb among 512 rows made arrays of 2 GB."""
+    fasta, sequence = genome
+    records = [("1", 1000, "A" * 100_000, "A"), *snvs(sequence, range(1001, 1101))]
+    vcf = write_vcf(tmp_path / "in.vcf", records)
+    batch, *rest = VariantDataloader(str(vcf), str(fasta)).batch_iter(batch_size=512)
+    bed = tmp_path / "in.bed"
+    bed.write_text("1\t1000\t1001\t" + "x" * 100_000 + "\n1\t1000\t1001\n")
+    interval_batch, *_ = IntervalDataloader(str(bed), str(fasta)).batch_iter()
+    assert not rest
+    for metadata in (batch["metadata"], interval_batch["metadata"]):
+        assert max(array.nbytes for array in leaves(metadata).values()) <= 8 * 101
+    assert VariantDataloader.get_output_schema().compatible_with_batch(batch)
+
+
+def test_an_empty_file_gives_one_empty_batch(genome: tuple[Path, str], tmp_path: Path) -> None:
+    """So that what is written has its columns."""
+    fasta, sequence = genome
+    full = write_vcf(tmp_path / "in.vcf", snvs(sequence, range(1000, 1002)))
+    empty = write_vcf(tmp_path / "empty.vcf", [])
+    bed, no_bed = tmp_path / "in.bed", tmp_path / "empty.bed"
+    bed.write_text("1\t1000\t1001\n")
+    no_bed.write_text("")
+    for loader, some, none in ((VariantDataloader, full, empty), (IntervalDataloader, bed, no_bed)):
+        (filled,) = loader(str(some), str(fasta)).batch_iter()
+        (nothing,) = loader(str(none), str(fasta)).batch_iter()
+        assert types(nothing) == types(filled)
+        assert sizes(nothing) == {0}
+        assert list(loader(str(none), str(fasta))) == []
+        assert loader.get_output_schema().compatible_with_batch(nothing)
+
+
+def leaves(batch: object, name: str = "") -> dict[str, np.ndarray]:
+    """The arrays of a nested batch."""
+    if isinstance(batch, np.ndarray):
+        return {name: batch}
+    return {key: array for inner in batch for key, array in leaves(batch[inner], f"{name}/{inner}").items()}
+
+
+def types(batch: object) -> dict[str, np.dtype]:
+    return {name: array.dtype for name, array in leaves(batch).items()}
+
+
+def sizes(batch: object) -> set[int]:
+    return {len(array) for array in leaves(batch).values()}
+
+
+def test_the_home_folder_in_paths(
+    genome: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_vcf(tmp_path / "in.vcf", snvs(genome[1], range(1000, 1002)))
+    assert sum(1 for _ in VariantDataloader("~/in.vcf", f"~/{genome[0].name}")) == 2

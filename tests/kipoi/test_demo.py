@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import matplotlib.figure
 import pandas as pd
 import pytest
 
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.kipoi import demo
 from mifm_kipoi.kipoi.demo import DemoError
 from tests.builders import write_fasta, write_vcf
@@ -32,6 +34,26 @@ def test_table_cuts_long_alleles() -> None:
     lines = demo.table(demo.rank(scored())).splitlines()
     assert lines[2].split() == ["2", "1", "8", "d", "A" * 11 + "…", "C", "0.200", "0.000", "-0.200", "ok"]
     assert lines[4].split()[-4:] == ["-", "-", "-", "symbolic_alt"]
+
+
+def test_text_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IDs that look like numbers, missing values or truth, and one that is not UTF-8."""
+    fasta = write_fasta(tmp_path / "x.fa", {"1": "A" * 2000})
+    ids = [b"007", b"1e5", b"NA", b"true", b".", b"h\xf6"]
+    lines = [b"1\t%d\t%s\tA\tC\t.\t.\t.\n" % (1000 + row, name) for row, name in enumerate(ids)]
+    vcf = write_vcf(tmp_path / "x.vcf", [])
+    vcf.write_bytes(vcf.read_bytes() + b"".join(lines))
+    said = "\n".join(demo.run(str(vcf), str(fasta), tmp_path / "out", 9))
+    assert "h\ufffd" in said
+    written = (tmp_path / "out" / "ranked.tsv").read_bytes().splitlines()[1:]
+    assert sorted(line.split(b"\t")[2] for line in written) == sorted(ids)
+    assert {line.split(b"\t")[0] for line in written} == {b"1"}
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.vcf")
+    with pytest.raises(InputError, match=r"pipe\.vcf is a pipe and must be read twice; save it to a file"):
+        demo.run(str(tmp_path / "pipe.vcf"), "x.fa", tmp_path / "out", 3)
 
 
 def test_the_axis_names_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -132,6 +133,39 @@ def test_predict_writes_the_same_to_every_format(run: Run, root: Path, example: 
         for name in SCORES:
             np.testing.assert_allclose(file[f"preds/{name}"][()], table[name], atol=1e-6)
             np.testing.assert_allclose(parquet[f"preds/{name}"], table[name], atol=1e-6)
+
+
+TYPES = {"O": "text", "S": "text", "U": "text", "i": "integer", "f": "number"}
+"""Kinds of the types of columns."""
+
+
+def test_predict_of_odd_text_and_of_nothing(run: Run, example: Path, tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 stay in TSV and are U+FFFD elsewhere; without variants there are no rows."""
+    header = [line for line in (example / "variants.vcf").read_bytes().splitlines(True) if line[:1] == b"#"]
+    empty, odd = tmp_path / "empty.vcf", tmp_path / "odd.vcf"
+    empty.write_bytes(b"".join(header))
+    odd.write_bytes(b"".join([*header, b"chr1\t1000\th\xf6\tN\t<DEL>\t.\t.\t.\n"]))
+    schemas = []
+    for vcf in (empty, odd):
+        outputs = [tmp_path / f"{vcf.stem}.{suffix}" for suffix in ("tsv", "h5", "parquet")]
+        command = ["--source=dir", "--dataloader_args", arguments(example, vcf), "-m", "-o", *outputs]
+        run("kipoi", "predict", GROUP / "MIFM", *command)
+        header_line, *rows = outputs[0].read_bytes().splitlines()
+        parquet = pq.read_table(outputs[2])
+        assert header_line.decode().split("\t") == parquet.column_names
+        with h5py.File(outputs[1]) as file:
+            kinds = {name: TYPES[file[name].dtype.kind] for name in parquet.column_names}
+            ids = [name.decode() for name in file["metadata/variant/id"]]
+        assert ids == parquet["metadata/variant/id"].to_pylist()
+        assert len(rows) == len(ids) == (vcf is odd)
+        schemas.append((kinds, parquet.schema.remove_metadata()))
+    assert ids == ["h\ufffd"]
+    assert b"h\xf6" in rows[0].split(b"\t")
+    assert schemas[0] == schemas[1]
+    kinds, _ = schemas[0]
+    assert kinds["metadata/variant/pos"] == "integer"
+    assert kinds["metadata/variant/id"] == "text"
+    assert kinds["preds/mifm_ref"] == "number"
 
 
 def test_predict_equals_python(run: Run, root: Path, example: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_file_without_variants(tmp_path: Path, files: tuple[Path, Path]) -> No
     assert found.columns[-1] == "status"
 
 
-def test_regions(tmp_path: Path, files: tuple[Path, Path]) -> None:
+def test_regions(tmp_path: Path, files: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
     """A record is scored when its REF overlaps a region."""
     pytest.importorskip("pybedtools")
     everything = score_variants(*files)
@@ -181,6 +181,11 @@ def test_regions(tmp_path: Path, files: tuple[Path, Path]) -> None:
     found = score_variants(*files, regions=bed)
     inside = (everything["chrom"] == "1") & everything["pos"].between(2001, 3000)
     assert found["pos"].tolist() == everything["pos"][inside].tolist()
+    assert caplog.messages == []
+    bed.write_text("chr1\t1\t2\n")
+    assert len(score_variants(*files, regions=bed)) == 0
+    (message,) = caplog.messages
+    assert "no record of" in message
 
 
 def test_another_build_ends_the_run(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import enum
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.kipoi.dataloaders import current_names
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.sequence.windows import VariantWindows
+from mifm_kipoi.support.text import as_unicode
 
 MODELS = ("MIFM", "MIFM/published")
 """Names of the models that the bridges know; each stands for its sequence model."""
@@ -125,7 +127,20 @@ class DataloaderArguments:
             fractions = {name: float(given[name]) for name in names[1:] if name in given}
         except (TypeError, ValueError) as error:
             raise BridgeError(f"--dataloader_args: {error}; expected fractions from 0 to 1") from error
-        return cls(str(given["fasta_file"]), **fractions)
+        return cls(os.path.expanduser(str(given["fasta_file"])), **fractions)
+
+
+def with_homes(arguments: Iterable[str]) -> list[str]:
+    """Arguments of a command line in which ``~`` at the beginning of a path is the home folder.
+
+    A shell has not put it there where an argument is quoted, or the path follows ``=``.
+    """
+    expanded = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        is_option = argument.startswith("--") and equals
+        expanded.append(f"{name}={os.path.expanduser(value)}" if is_option else os.path.expanduser(argument))
+    return expanded
 
 
 def select_snvs(
@@ -179,6 +194,8 @@ def write_snvs(
     fasta_names : bool
         Name contigs as in the FASTA instead of as in the variant file.
 
+    Identifiers, which the engines read as UTF-8, are as :func:`mifm_kipoi.support.text.as_unicode` has them.
+
     Returns
     -------
     list of Reason
@@ -194,7 +211,8 @@ def write_snvs(
             reasons.append(reason)
             if reason is Status.OK:
                 chrom = genome.find_contig(variant.chrom) if fasta_names else variant.chrom
-                file.write(f"{chrom}\t{variant.pos}\t{variant.id}\t{variant.ref}\t{variant.alt}\t.\t.\t.\n")
+                name = as_unicode(variant.id)
+                file.write(f"{chrom}\t{variant.pos}\t{name}\t{variant.ref}\t{variant.alt}\t.\t.\t.\n")
     return reasons
 
 

@@ -16,8 +16,9 @@ model can be named with the ``--source`` that has it. It differs from kipoi_veff
 - With ``--restriction_bed``, an SNV is scored when its window of 512 bp, ``[pos - 256, pos + 256)``
   cut at the contig's ends, lies within one region (regions that touch are one); kipoi_veff moves the
   window away from the variant, for which MIFM has no score.
-- The input may be unsorted, BCF, or in a folder that cannot be written to; ``-o`` may end in ``.gz``,
-  for bgzip; files get their names when they are complete; ``--debug`` shows tracebacks.
+- The input may be unsorted, BCF, or in a folder that cannot be written to, but not a pipe, for it is read
+  twice; ``-o`` may end in ``.gz``, for bgzip; files get their names when they are complete; ``--debug``
+  shows tracebacks.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ from mifm_kipoi.kipoi.bridges.engines import (
     select_snvs,
     summary,
     temporary_folder,
+    with_homes,
     write_snvs,
 )
 from mifm_kipoi.kipoi.models import SequenceModel
 from mifm_kipoi.sequence.windows import stream_windows
-from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.files import require_file, written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
 PROGRAM = "kipoi-veff"
@@ -71,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     try:
+        arguments = with_homes(arguments)
         cli = _kipoi_veff()
         _check_arguments(arguments, cli)
         mutation_maps.prepare(arguments[0] if arguments else "")
@@ -199,6 +202,7 @@ def _score_variants(
     """
     from kipoi_veff.utils.io import SyncPredictonsWriter
 
+    require_file(input_vcf)
     options = DataloaderArguments.read(dl_args)
     scores = list(_scoring_functions(model, engine["scores"], engine["score_kwargs"]))
     outputs = list(model.schema.targets.column_labels)
@@ -210,7 +214,7 @@ def _score_variants(
     chunks = stream_windows(
         read_variants(input_vcf), genome, options.max_n_fraction, options.max_mismatch_fraction
     )
-    refuse = None if restriction_bed is None else _Restriction(Regions(restriction_bed), genome)
+    refuse = None if restriction_bed is None else _Restriction(Regions(restriction_bed, genome), genome)
     with temporary_folder() as folder:
         vcf = folder / "snvs.vcf"
         reasons = write_snvs(select_snvs(chunks, refuse), genome, vcf)

@@ -43,11 +43,12 @@ from mifm_kipoi.kipoi.bridges.engines import (
     summary,
     temporary_folder,
     window_over_contig_end,
+    with_homes,
     write_snvs,
 )
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import stream_windows
-from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.files import require_file, written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
 PROGRAM = "kipoi-veff2"
@@ -68,7 +69,7 @@ def _run(arguments: list[str]) -> None:
             f"kipoi-veff2, or something that it needs, is not installed ({error}); install it with: "
             "pip install git+https://github.com/kipoi/kipoi-veff2"
         ) from error
-    command.main(args=arguments, prog_name=PROGRAM)
+    command.main(args=with_homes(arguments), prog_name=PROGRAM)
 
 
 def _command() -> Any:
@@ -162,6 +163,7 @@ def _score(
         ``max_n_fraction`` and ``max_mismatch_fraction`` of
         :func:`mifm_kipoi.sequence.windows.stream_windows`.
     """
+    require_file(vcf)
     genome = Genome(fasta)
 
     def refuse(variant: Variant) -> Reason | None:
@@ -183,7 +185,11 @@ def _score(
 
 def _merge(vcf: str, reasons: Sequence[Reason], scores: Path, output: Path, columns: Sequence[str]) -> None:
     """Write one row for each ALT, with the scores of those that have some."""
-    with scores.open(newline="") as file, output.open("w", newline="", encoding="utf-8") as out:
+    with (
+        scores.open(newline="", encoding="utf-8") as file,
+        # Identifiers keep their bytes.
+        output.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out,
+    ):
         rows = csv.reader(file, delimiter="\t")
         if next(rows) != list(columns):
             raise RuntimeError(f"kipoi-veff2 wrote other columns than {', '.join(columns)}")
