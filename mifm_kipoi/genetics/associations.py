@@ -46,8 +46,10 @@ from mifm_kipoi.genetics.plausibility import (
     error_is_of_ratio,
     out_of_range_p_values,
 )
+from mifm_kipoi.genetics.positions import Located, Positions
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
 from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.gwas_vcf import gwas_table
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
@@ -86,6 +88,9 @@ FREQUENCIES = ("effect_allele_frequency", "maf")
 """Fields of which a row has its ratio, where it has no beta, its standard error and its frequency: the first
 that it has a number of."""
 
+OF_ANOTHER_PHENOTYPE = "of another phenotype"
+"""The reason of rows that are not of the chosen phenotype."""
+
 FAILED_PIP = -1.0
 """The PIP that CAUSALdb2 writes where a tool failed."""
 
@@ -109,7 +114,7 @@ _DECIMAL = re.compile(r"\s*\+?([0-9]*)\.?([0-9]*)(?:[eE]([+-]?[0-9]+))?\s*")
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
-Positions = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 class Example(NamedTuple):
@@ -147,6 +152,8 @@ class RowCounts:
         Of those that were kept, those whose p-value is written as 0.
     notes : list of str
         What a user must know of how the table was understood, a sentence each.
+    contradictions : list of str
+        What cannot be and was allowed; each is a note as well.
     """
 
     read: int = 0
@@ -159,6 +166,7 @@ class RowCounts:
     without_log_bf: int = 0
     too_small: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
+    contradictions: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def of_the_test(self) -> int:
@@ -260,9 +268,9 @@ class AssociationRows:
         The rows as the table has them, for further columns.
     """
 
-    lines: Positions
+    lines: Integers
     chrom: Texts
-    pos: Positions
+    pos: Integers
     effect_allele: Texts
     other_allele: Texts
     ref: Texts
@@ -333,7 +341,7 @@ class AssociationTable:
     Parameters
     ----------
     path : str
-        Text (plain, gzip or bgzip) or Parquet.
+        Text (plain, gzip or bgzip), Parquet or GWAS-VCF.
     format : str
         One of the presets of :mod:`mifm_kipoi.genomics.columns`, or ``auto``.
     columns : mapping of str to str
@@ -345,7 +353,8 @@ class AssociationTable:
     variant : str
         Pattern of the text in the column ``variant``, with fields in braces.
     positions : str
-        Where positions and alleles are that the table lacks.
+        PLINK's .bim, VCF or BCF (:class:`mifm_kipoi.genetics.positions.Positions`), from which a table whose
+        layout lacks positions or alleles has them, by the names of its variants.
     lift_over : str
         A chain file (:class:`mifm_kipoi.genomics.liftover.LiftOver`) that takes places and alleles to another
         genome build; empty where they stay. Whether an allele is the reference there is left to the caller.
@@ -379,7 +388,7 @@ class AssociationTable:
         InputError
             When it cannot be read.
         """
-        return TableFile.of(self.path)
+        return gwas_table(self.path, self.phenotype)
 
     @functools.cached_property
     def layout(self) -> Layout:
@@ -444,6 +453,8 @@ class AssociationTable:
         on_progress: OnProgress | None = None,
         block_bytes: int | None = None,
         extra: Sequence[str] = (),
+        may_lack_p_value: bool = False,
+        other_phenotypes: bool = False,
     ) -> Iterator[AssociationRows]:
         """The rows, in order, those of one block of the file at a time.
 
@@ -463,6 +474,11 @@ class AssociationTable:
             Size of a block in bytes of text; by default that of the reader.
         extra : sequence of str
             Further columns of the table that :attr:`AssociationRows.batch` has.
+        may_lack_p_value : bool
+            Whether a missing p-value is no reason to refuse a row, as in credible sets.
+        other_phenotypes : bool
+            Whether rows of other phenotypes than the chosen one are handed on as well, behind those of their
+            block, all with the reason :data:`OF_ANOTHER_PHENOTYPE`.
 
         Raises
         ------
@@ -470,7 +486,8 @@ class AssociationTable:
             When the table cannot be read, its numbers contradict each other, or more than half of the rows
             are refused; the message has the counts by reason.
         """
-        reader = _Reader(self, fields, max_p_value, RowCounts() if counts is None else counts)
+        counts = RowCounts() if counts is None else counts
+        reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, other_phenotypes)
         names = dict.fromkeys((*self.layout.columns.values(), *extra))
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
 
@@ -484,7 +501,10 @@ class _Reader:
         fields: Sequence[str] | None,
         max_p_value: float | None,
         counts: RowCounts,
+        may_lack_p_value: bool,
+        other_phenotypes: bool,
     ) -> None:
+        self._may_lack_p_value, self._with_others = may_lack_p_value, other_phenotypes
         self._table, self._layout, self._counts = table, table.layout, counts
         self._columns = table.layout.columns
         self._fields = frozenset(("p_value", "z", "pip") if fields is None else fields)
@@ -494,11 +514,14 @@ class _Reader:
         self._error_of_ratio = self._layout.error_of_ratio
         self._lift_over = LiftOver(table.lift_over) if table.lift_over else None
         self._sample: Sample | None = None
+        self._judged = 0
         self._only_additive = False
         self._phenotypes: dict[str, None] = {}
         ending = f".{table.phenotype}".lower()
         beside = any(name.lower().endswith(ending) for name in self._columns.values())
-        self._has_phenotypes = "phenotype" in self._columns or beside
+        study = self._layout.format == "gwas-vcf"
+        self._has_phenotypes = "phenotype" in self._columns or beside or study
+        self._positions = self._find_positions()
         self._p_above, self._p_below, self._p_known = 0, 0, 0
 
     def rows(self, batches: Iterator[Batch]) -> Iterator[AssociationRows]:
@@ -507,7 +530,7 @@ class _Reader:
         begun = False
         for batch in batches:
             if begun:
-                yield self._read(batch)
+                yield from self._read(batch)
                 continue
             held.append(batch)
             self._examine(self._of_the_test_so_far(batch))
@@ -524,7 +547,27 @@ class _Reader:
         self._only_additive = self._find_test(held)
         self._judge()
         for batch in held:
-            yield self._read(batch, examine=False)
+            yield from self._read(batch, examine=False)
+
+    def _find_positions(self) -> Positions | None:
+        """The file of positions, where the table needs one."""
+        table, missing = self._table, self._layout.missing
+        if not missing:
+            if table.positions:
+                self._counts.note(
+                    f"{table.path} has the places and alleles of its variants itself; {table.positions} is "
+                    "not read"
+                )
+            return None
+        if not table.positions:
+            raise InputError(
+                f"{table.path} has no {' and no '.join(missing)}: they can be had by the names of the "
+                f"variants ({self._columns.get('id', 'id')}) from PLINK's .bim or a VCF, with positions "
+                "(--positions)"
+            )
+        column = self._columns["id"]
+        names = (batch.optional_text(column) for batch in table.file.batches((column,)))
+        return Positions.of(table.positions, names)
 
     # Rows of one test and one phenotype
 
@@ -562,26 +605,20 @@ class _Reader:
             )
         return False
 
-    def _chosen(self, batch: Batch) -> Batch:
-        """The rows of the test and the phenotype; the others are counted."""
+    def _chosen(self, batch: Batch) -> tuple[Batch, Batch | None]:
+        """The rows of the test and the phenotype, and those of other phenotypes; the others are counted."""
         if self._only_additive:
-            batch = self._only(batch, self._columns["test"], ADDITIVE, self._counts.other_tests)
+            counting = _equals(batch, self._columns["test"], ADDITIVE)
+            _count(batch, self._columns["test"], ~counting, self._counts.other_tests)
+            batch = batch if counting.all() else batch.filter(counting)
         column = self._columns.get("phenotype", "")
         if column and self._table.phenotype:
-            batch = self._only(batch, column, self._table.phenotype, self._counts.other_phenotypes)
-        elif column and len(self._phenotypes) <= _SHOWN:
+            counting = _equals(batch, column, self._table.phenotype)
+            _count(batch, column, ~counting, self._counts.other_phenotypes)
+            return batch.filter(counting), batch.filter(~counting)
+        if column and len(self._phenotypes) <= _SHOWN:
             self._phenotypes |= dict.fromkeys(_distinct(batch, column))
-        return batch
-
-    def _only(self, batch: Batch, column: str, wanted: str, others: collections.Counter[str]) -> Batch:
-        counting = _equals(batch, column, wanted)
-        if counting.all():
-            return batch
-        import pyarrow.compute as pc
-
-        for each in pc.value_counts(_stripped(batch.filter(~counting), column)).to_pylist():
-            others[each["values"]] += each["counts"]
-        return batch.filter(counting)
+        return batch, None
 
     # Plausibility
 
@@ -612,6 +649,7 @@ class _Reader:
         """Find the kind of standard error, and end where the numbers contradict each other."""
         if self._sample is None:
             return
+        self._judged = len(self._sample)
         if any(field in self._columns for field in RATIOS) and any(
             field in self._columns for field in ERRORS
         ):
@@ -638,6 +676,8 @@ class _Reader:
     def _implausible(self, what: str) -> None:
         """Raise an error, or warn where the user insists."""
         if self._table.allow_implausible:
+            if what not in self._counts.contradictions:
+                self._counts.contradictions.append(what)
             self._counts.note(f"{self._table.path}: {what}")
             return
         raise InputError(
@@ -648,7 +688,7 @@ class _Reader:
     def _finish(self) -> None:
         """Judge what is known only when all rows were read."""
         counts = self._counts
-        if self._sample is not None and not self._is_full():
+        if self._sample is not None and len(self._sample) > self._judged:
             self._judge()
         if self._table.phenotype and not self._has_phenotypes:
             raise InputError(
@@ -679,10 +719,11 @@ class _Reader:
 
     # Rows
 
-    def _read(self, batch: Batch, examine: bool = True) -> AssociationRows:
+    def _read(self, batch: Batch, examine: bool = True) -> Iterator[AssociationRows]:
+        """The rows of a batch, then those of other phenotypes where these are wanted."""
         counts = self._counts
         counts.read += len(batch)
-        batch = self._chosen(batch)
+        batch, others = self._chosen(batch)
         if examine:
             self._examine(batch)
         numbers = self._numbers(batch)
@@ -694,38 +735,41 @@ class _Reader:
             self._p_above += int((written > highest).sum())
             self._p_below += int((written < lowest).sum())
             self._p_known += int((~np.isnan(written)).sum())
-        if self._max_log_p is not None:
-            low = ~(numbers.log_p > self._max_log_p) | numbers.p_is_0
-            counts.above += int((~low).sum())
-            if not low.all():
-                batch = batch.filter(low)
-                numbers = self._numbers(batch)
-        rows = self._associations(batch, numbers)
+        batch, numbers, above = self._associated(batch, numbers)
+        counts.above += above
+        rows = self._associations(batch, numbers, counts)
         kept = rows.reason == ""
         counts.kept += int(kept.sum())
         counts.without_log_bf += int(np.isnan(rows.log_bf[kept]).sum())
         counts.too_small += int((rows.p_value[kept] == 0).sum())
-        return rows
+        yield rows
+        if self._with_others and others is not None and len(others):
+            others, numbers, _ = self._associated(others, self._numbers(others))
+            strange = self._associations(others, numbers, RowCounts())
+            strange.reason[:] = OF_ANOTHER_PHENOTYPE
+            yield strange
+
+    def _associated(self, batch: Batch, numbers: _Numbers) -> tuple[Batch, _Numbers, int]:
+        """The rows whose p-values are not known to be above the limit, and the number of the others."""
+        if self._max_log_p is None:
+            return batch, numbers, 0
+        low = ~(numbers.log_p > self._max_log_p) | numbers.p_is_0
+        if low.all():
+            return batch, numbers, 0
+        batch = batch.filter(low)
+        return batch, self._numbers(batch), int((~low).sum())
 
     def _numbers(self, batch: Batch) -> _Numbers:
         return _Numbers(batch, self._columns, self._error_of_ratio)
 
-    def _associations(self, batch: Batch, numbers: _Numbers) -> AssociationRows:
-        refused = _Refused(batch, self._columns, self._counts)
+    def _associations(self, batch: Batch, numbers: _Numbers, counts: RowCounts) -> AssociationRows:
+        refused = _Refused(batch, self._columns, counts)
         if "p_value" in self._fields and self._has_p:
             self._refuse_p_values(numbers, refused)
-        chrom, pos = self._places(batch, numbers, refused)
-        effect_allele, other_allele, ref = self._alleles(batch, refused)
+        variants = self._variants(batch, numbers, refused)
         if self._lift_over is not None:
-            place = "pos" if "pos" in self._columns else "variant"
-            lifted, effect_allele, other_allele = self._lift_over.lift_variants(
-                chrom, pos, effect_allele, other_allele
-            )
-            placed = pos > 0
-            refused.where(placed & (lifted.status == LiftStatus.LOST), "lost in the lift-over", place)
-            ambiguous = placed & (lifted.status == LiftStatus.AMBIGUOUS)
-            refused.where(ambiguous, "ambiguous in the lift-over", place)
-            chrom, pos, ref = _contig_keys(lifted.chrom), lifted.pos, np.full(len(batch), "", dtype=object)
+            variants = self._lifted(variants, self._lift_over, refused)
+        chrom, pos, effect_allele, other_allele, ref = variants
         pip, impossible_pip = read_pips(numbers.of("pip"))
         if "z" in self._fields:
             self._refuse_effects(numbers, refused)
@@ -758,7 +802,8 @@ class _Reader:
         for field in P_VALUES:
             refused.unless_numbers(numbers, field)
         refused.where(numbers.p_is_impossible, "p-value out of range", self._p_field)
-        refused.where(np.isnan(numbers.log_p), "p-value missing", self._p_field)
+        if not self._may_lack_p_value:
+            refused.where(np.isnan(numbers.log_p), "p-value missing", self._p_field)
 
     def _refuse_effects(self, numbers: _Numbers, refused: _Refused) -> None:
         for field in (*EFFECTS, *ERRORS, "z", *FREQUENCIES, "sample_size"):
@@ -776,29 +821,60 @@ class _Reader:
         size = numbers.of("sample_size")
         refused.where((size < 0) | np.isinf(size), "sample size out of range", "sample_size")
 
-    def _places(self, batch: Batch, numbers: _Numbers, refused: _Refused) -> tuple[Texts, Positions]:
+    def _variants(self, batch: Batch, numbers: _Numbers, refused: _Refused) -> _Variants:
+        """Places and alleles, of the table and, where it lacks some, of the file of positions."""
+        located = None
         parts = self._parts(batch)
+        effect, other, ref = self._alleles(batch, parts)
+        if self._positions is not None:
+            names = _texts(batch, self._columns["id"])
+            located = self._positions.find(names, effect, other)
+            effect, other, ref = self._located_alleles(located, effect, other, ref)
+        chrom, pos = self._places(batch, numbers, parts, located, refused)
+        if located is not None:
+            for reason in dict.fromkeys(located.reason[located.reason != ""].tolist()):
+                refused.where(located.reason == reason, reason, "id")
+            elsewhere = (located.pos > 0) & ((located.chrom != chrom) | (located.pos != pos))
+            refused.where(elsewhere, "place differs from that of the file of positions", "id")
+        self._refuse_alleles(effect, other, refused)
+        known = (ref != "") & ((ref == effect) | (ref == other))
+        return _Variants(chrom, pos, effect, other, np.where(known, ref, "").astype(object))
+
+    def _places(
+        self, batch: Batch, numbers: _Numbers, parts: Mapping[str, Texts], located: Located | None,
+        refused: _Refused,
+    ) -> tuple[Texts, Integers]:  # fmt: skip
+        nothing = np.full(len(batch), "", dtype=object)
         if "chrom" in self._columns:
             names = _texts(batch, self._columns["chrom"])
+        elif located is not None:
+            names = located.chrom
         else:
-            names = parts.get("chrom", np.full(len(batch), "", dtype=object))
+            names = parts.get("chrom", nothing)
         chrom = _contig_keys(names)
         if "pos" in self._columns:
             pos = numbers.of("pos")
-            refused.unless_numbers(numbers, "pos")
+        elif located is not None:
+            pos = np.where(located.pos > 0, located.pos, np.nan)
         else:
-            texts = parts.get("pos", np.full(len(batch), "", dtype=object))
+            texts = parts.get("pos", nothing)
             pos = np.array([float(text or "nan") for text in texts.tolist()], dtype=np.float64)
-        place = "pos" if "pos" in self._columns else "variant"
-        refused.where(chrom == "", "place missing", "chrom" if "chrom" in self._columns else "variant")
-        refused.where(np.isnan(pos), "place missing", place)
         whole = (pos >= 1) & (pos <= LARGEST_POS) & (pos % 1 == 0)
-        refused.where(~whole, "position out of range", place)
+        # Where the file of positions does not have the name, this is the reason.
+        if located is None or "pos" in self._columns:
+            refused.unless_numbers(numbers, "pos")
+            place = self._shown("pos")
+            refused.where(chrom == "", "place missing", self._shown("chrom"))
+            refused.where(np.isnan(pos), "place missing", place)
+            refused.where(~whole, "position out of range", place)
         return chrom, np.where(whole, pos, 0).astype(np.int64)
 
-    def _alleles(self, batch: Batch, refused: _Refused) -> tuple[Texts, Texts, Texts]:
-        """The effect allele, the other allele, and which of them is REF."""
-        parts = self._parts(batch)
+    def _shown(self, field: str) -> str:
+        """The field whose column is shown in an example: this one, or the one from which it comes."""
+        return next(one for one in (field, "variant", "ref", "id", "pos") if one in self._columns)
+
+    def _alleles(self, batch: Batch, parts: Mapping[str, Texts]) -> tuple[Texts, Texts, Texts]:
+        """The effect allele, the other allele, and which of them is REF; empty where the table lacks them."""
         nothing = np.full(len(batch), "", dtype=object)
         ref, alt = (_alleles(batch, self._columns.get(field, "")) for field in ("ref", "alt"))
         if "effect_allele" in self._columns:
@@ -811,20 +887,43 @@ class _Reader:
             other = parts["other_allele"]
         else:
             other = np.where(effect == ref, alt, np.where(_is_one_of(effect, alt), ref, nothing))
-        if self._layout.ordered:
-            ref = other
-        columns = [
-            field for field in ("effect_allele", "other_allele", "ref", "variant") if field in self._columns
-        ]
-        for alleles, field in ((effect, "effect_allele"), (other, "other_allele")):
-            refused.where(alleles == "", "allele missing", field if field in self._columns else columns[-1])
-        for alleles, field in ((effect, "effect_allele"), (other, "other_allele")):
+        return effect, other, other if self._layout.ordered else ref
+
+    def _located_alleles(
+        self, located: Located, effect: Texts, other: Texts, ref: Texts
+    ) -> tuple[Texts, Texts, Texts]:
+        """The alleles, those that the table lacks from the file of positions."""
+        lacking = set(self._layout.missing)
+        if {"effect_allele", "other_allele"} <= lacking:
+            ordered = self._positions is not None and self._positions.ordered
+            return located.second, located.first, located.first if ordered else ref
+        if "other_allele" in lacking:
+            other = np.where(effect == located.first, located.second, located.first).astype(object)
+        return effect, other, ref
+
+    def _refuse_alleles(self, effect: Texts, other: Texts, refused: _Refused) -> None:
+        pairs = ((effect, self._shown("effect_allele")), (other, self._shown("other_allele")))
+        for alleles, shown in pairs:
+            refused.where(alleles == "", "allele missing", shown)
+        for alleles, shown in pairs:
             of_bases = np.array([not one.strip("ACGT") for one in alleles.tolist()], dtype=bool)
-            column = field if field in self._columns else columns[-1]
-            refused.where(~of_bases, "allele is not of A, C, G and T", column)
-        refused.where(effect == other, "alleles are the same", columns[0])
-        known = (ref != "") & ((ref == effect) | (ref == other))
-        return effect, other, np.where(known, ref, "").astype(object)
+            refused.where(~of_bases, "allele is not of A, C, G and T", shown)
+        refused.where(effect == other, "alleles are the same", self._shown("effect_allele"))
+
+    def _lifted(self, variants: _Variants, lift_over: LiftOver, refused: _Refused) -> _Variants:
+        """The variants in the other build; one that is lost keeps the place of its first base, if any."""
+        chrom, pos, effect, other, ref = variants
+        lifted, effect, other = lift_over.lift_variants(chrom, pos, effect, other)
+        placed, place = pos > 0, self._shown("pos")
+        refused.where(placed & (lifted.status == LiftStatus.LOST), "lost in the lift-over", place)
+        ambiguous = placed & (lifted.status == LiftStatus.AMBIGUOUS)
+        refused.where(ambiguous, "ambiguous in the lift-over", place)
+        names, places = lifted.chrom.copy(), lifted.pos.copy()
+        lost = np.flatnonzero(placed & ~lifted.known)
+        if lost.size:
+            single = lift_over.lift(chrom[lost], pos[lost])
+            names[lost], places[lost] = single.chrom, single.pos
+        return _Variants(_contig_keys(names), places, effect, other, np.full(len(ref), "", dtype=object))
 
     def _parts(self, batch: Batch) -> dict[str, Texts]:
         """What the column of variants says of a row, by field; empty where it has another form."""
@@ -855,6 +954,16 @@ class _Reader:
         variance = np.where(np.isnan(variance), standardised, variance)
         usable = (variance > 0) & np.isfinite(variance)
         return z, np.where(usable, variance, np.nan)
+
+
+class _Variants(NamedTuple):
+    """Places and alleles of rows, as :class:`AssociationRows` has them."""
+
+    chrom: Texts
+    pos: Integers
+    effect_allele: Texts
+    other_allele: Texts
+    ref: Texts
 
 
 class _Numbers:
@@ -1038,7 +1147,7 @@ def _log_of_text(text: str) -> float:
     return math.log(float(f"0.{digits}")) + exponent * _LN10
 
 
-def _lines(batch: Batch) -> Positions:
+def _lines(batch: Batch) -> Integers:
     return np.arange(1, len(batch) + 1) if batch.lines is None else batch.lines
 
 
@@ -1080,6 +1189,15 @@ def _stripped(batch: Batch, column: str) -> pa.StringArray:
     import pyarrow.compute as pc
 
     return pc.utf8_trim_whitespace(batch.text(column))
+
+
+def _count(batch: Batch, column: str, chosen: Flags, counts: collections.Counter[str]) -> None:
+    """Count the texts of a column in the rows that are chosen."""
+    import pyarrow.compute as pc
+
+    if chosen.any():
+        for each in pc.value_counts(_stripped(batch.filter(chosen), column)).to_pylist():
+            counts[each["values"]] += each["counts"]
 
 
 def _equals(batch: Batch, column: str, wanted: str) -> Flags:

@@ -96,6 +96,8 @@ def error_is_of_ratio(sample: Sample) -> bool | None:
     if min(map(len, differences)) < ENOUGH_ROWS:
         return None
     of_logarithm, of_ratio = (float(np.median(each)) for each in differences)
+    if min(of_logarithm, of_ratio) > MAX_LOG10_DIFFERENCE:
+        return None
     if of_ratio < 0.5 * of_logarithm:
         return True
     return False if of_logarithm < 0.5 * of_ratio else None

@@ -294,6 +294,78 @@ def test_one_of_several_phenotypes_is_chosen(tmp_path: Path, caplog: pytest.LogC
         read(table(tmp_path, "P", "0.1"), phenotype="BMI")
 
 
+def test_rows_of_other_phenotypes_can_be_had(tmp_path: Path) -> None:
+    path = table(tmp_path, "P trait", "1e-9 BMI", "1e-9 LDL", "0.3 LDL", "NA LDL", "0.3 BMI")
+    counts = RowCounts()
+    batches = AssociationTable(str(path), phenotype="BMI").batches(
+        max_p_value=1e-5, counts=counts, other_phenotypes=True
+    )
+    own, others = list(batches)
+    assert own.pos.tolist() == [10]
+    assert others.pos.tolist() == [20, 40]
+    assert set(others.reason) == {"of another phenotype"}
+    assert (counts.kept, counts.above, counts.refused.total(), counts.other_phenotypes) == (
+        1,
+        1,
+        0,
+        {"LDL": 3},
+    )
+
+
+def test_p_values_may_be_missing_where_the_caller_says_so(tmp_path: Path) -> None:
+    path = table(tmp_path, "P pip", "NA 0.1", "2 0.1", "0.5 0.1")
+    (rows,) = AssociationTable(str(path)).batches(may_lack_p_value=True)
+    assert rows.reason.tolist() == ["", "p-value out of range", ""]
+
+
+# Places and alleles of a file of positions
+
+BIM = "1\trs1\t0\t100\tA\tG\n23\trs2\t0\t200\tC\tT\n1\trs3\t0\t300\tA\tC\n1\trs3\t0\t400\tA\tC\n"
+
+
+def test_places_of_names_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "g.bim").write_text(BIM)
+    rows = ["rs1 G A 1000 2", "rs2 G A 1000 2", "rs3 A C 1000 2", "rs4 A C 1000 2", "rs1 A G 1000 -2"]
+    path = write(tmp_path / "t.sumstats", "SNP A1 A2 N Z", *rows)
+    found = read(path, positions=str(tmp_path / "g.bim"))
+    assert of(found, "chrom", "pos", "effect_allele", "other_allele") == [
+        ["1", "X", "", "", "1"], [100, 200, 0, 0, 100], ["G", "G", "A", "A", "A"], ["A", "A", "C", "C", "G"],
+    ]  # fmt: skip
+    assert found.reason.tolist() == [
+        "", "", "name at several places in the file of positions", "name not in the file of positions", "",
+    ]  # fmt: skip
+    assert found.z.tolist() == [2, 2, 2, 2, -2]
+    with pytest.raises(InputError, match=r"has no chrom and no pos: .*names .*\(SNP\).*--positions"):
+        read(path)
+
+
+def test_the_other_allele_comes_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "g.bim").write_text(BIM)
+    rows = [
+        "1 rs1 100 A ADD 9 0.1 2 0.0455",
+        "X rs2 200 T ADD 9 0.1 2 0.0455",
+        "1 rs1 101 A ADD 9 0.1 2 0.0455",
+        "X rs2 200 G ADD 9 0.1 2 0.0455",
+    ]
+    path = write(tmp_path / "t.assoc.linear", "CHR SNP BP A1 TEST NMISS BETA STAT P", *rows)
+    found = read(path, positions=str(tmp_path / "g.bim"))
+    assert of(found, "pos", "effect_allele", "other_allele") == [
+        [100, 200, 101, 200],
+        ["A", "T", "A", "G"],
+        ["G", "C", "G", ""],
+    ]
+    assert found.reason.tolist() == [
+        "", "", "place differs from that of the file of positions",
+        "alleles differ from those of the file of positions",
+    ]  # fmt: skip
+
+
+def test_positions_that_are_not_needed_are_said(tmp_path: Path) -> None:
+    counts = RowCounts()
+    read(table(tmp_path, "P", "0.5"), counts, positions="none.bim")
+    assert "none.bim is not read" in counts.notes[0]
+
+
 # Plausibility
 
 WALD = stats.norm.ppf(np.linspace(0.005, 0.995, 600))
@@ -345,7 +417,8 @@ def test_numbers_that_contradict_each_other_are_an_error(
         list(AssociationTable(str(path)).batches(max_p_value=max_p_value))
     counts = RowCounts()
     list(AssociationTable(str(path), allow_implausible=True).batches(max_p_value=max_p_value, counts=counts))
-    assert len(counts.notes) >= 1
+    assert len(counts.contradictions) >= 1
+    assert counts.contradictions[0] in counts.notes[0]
     assert counts.read == 600
 
 
@@ -445,4 +518,8 @@ def test_places_and_alleles_are_lifted(tmp_path: Path) -> None:
     assert of(lifted, "chrom", "pos", "effect_allele", "other_allele") == [
         ["1", "2", "", "1"], [510, 991, 0, 511], ["G", "C", "G", "I"], ["A", "T", "A", "D"],
     ]  # fmt: skip
+    # An indel of the other strand is lost, and its place is not.
+    rows = ["1 210 G A 0.1", "1 220 G GA 0.1"]
+    lifted = read(write(tmp_path / "t.tsv", f"{PLACES} P", *rows), lift_over=str(chain))
+    assert of(lifted, "chrom", "pos", "reason") == [["2", "2"], [991, 981], ["", "lost in the lift-over"]]
     assert counts.refused == {"lost in the lift-over": 1, "allele is not of A, C, G and T": 1}
