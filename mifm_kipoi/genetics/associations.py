@@ -1175,7 +1175,7 @@ def _alleles(batch: Batch, column: str) -> Texts:
 
 
 def _contig_keys(names: Texts) -> Texts:
-    keys = {name: contig_key(name, plink=True) if name else "" for name in dict.fromkeys(names.tolist())}
+    keys = {name: contig_key(name) if name else "" for name in dict.fromkeys(names.tolist())}
     return np.array([keys[name] for name in names.tolist()], dtype=object)
 
 

@@ -148,7 +148,7 @@ def _genotyped(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.D
                 key=keys,
                 fileset=index,
                 bim=candidates.index,
-                chrom=contig_keys(candidates["chrom"], plink=True),
+                chrom=contig_keys(candidates["chrom"]),
             )
             kept = candidates["key"].isin(wanted["key"]) & ~candidates["chrom"].isin(_WITHOUT_CLUMPS)
             parts.append(candidates[kept])
@@ -169,7 +169,7 @@ def _keys(table: pd.DataFrame, first: str, second: str) -> pd.Series:
     one, two = table[first].str.upper(), table[second].str.upper()
     ordered = one <= two
     alleles = one.where(ordered, two) + ":" + two.where(ordered, one)
-    return contig_keys(table["chrom"], plink=True) + ":" + table["pos"].astype(str) + ":" + alleles
+    return contig_keys(table["chrom"]) + ":" + table["pos"].astype(str) + ":" + alleles
 
 
 def _refuse_duplicates(keys: pd.Series, source: str) -> None:

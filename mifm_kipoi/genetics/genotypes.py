@@ -156,4 +156,4 @@ def _read_fam(path: str) -> pd.DataFrame:
 
 def _headerless(path: str, columns: list[str]) -> Iterator[Batch]:
     """The rows of one of PLINK's text files, with white space between the fields."""
-    return TableFile.of(path, names=columns, separator=" ").batches()
+    return TableFile.of(path, names=columns).batches()

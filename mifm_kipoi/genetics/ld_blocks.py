@@ -46,7 +46,7 @@ class LDBlocks:
         blocks = pd.concat(parts or [pd.DataFrame(columns=list(COLUMNS), dtype=str)])
         blocks["number"] = range(1, len(blocks) + 1)
         chosen = blocks[blocks["pop"] == population]
-        chosen = chosen.assign(chr=contig_keys(chosen["chr"], plink=True)).sort_values(["chr", "start"])
+        chosen = chosen.assign(chr=contig_keys(chosen["chr"])).sort_values(["chr", "start"])
         if not len(chosen):
             raise InputError(
                 f"{path} has no population {population!r}; it has {', '.join(sorted(set(blocks['pop'])))}"
@@ -78,7 +78,7 @@ class LDBlocks:
             Numbers of the blocks; 0 for a variant outside all blocks.
         """
         numbers_of = np.zeros(len(chrom), dtype=np.int64)
-        names = contig_keys(chrom, plink=True).to_numpy()
+        names = contig_keys(chrom).to_numpy()
         for name, (start, stop, number) in self._blocks.items():
             rows = np.flatnonzero(names == name)
             positions = pos.to_numpy()[rows]

@@ -142,11 +142,7 @@ class Positions:
             number, some = _each_pair(number[chosen], {name: batch[name][chosen] for name in columns})
             of_name.append(number)
             columns["pos"].append(some["pos"].astype(np.int64))
-            columns["chrom"].append(
-                _numbered(
-                    some["chrom"], contigs, lambda name: contig_key(numbers.get(name, name), plink=True)
-                )
-            )
+            columns["chrom"].append(_numbered(some["chrom"], contigs, lambda name: contig_key(name, numbers)))
             for column in ("first", "second"):
                 columns[column].append(_numbered(some[column], alleles, str.upper))
         nothing = [np.empty(0, np.int64)]

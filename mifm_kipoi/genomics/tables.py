@@ -15,15 +15,22 @@ scores, labels, measurements. How to use it::
 
 Rules that hold for all tables:
 
-- Fields are separated by tabs where the first line has one, else by commas, else by white space (runs of
-  blanks). A file is plain, gzip or bgzip, or Parquet; recognised by its content, not its name.
-- Lines before the header that begin with ``##`` are comments. Blank lines, of white space or separators
-  alone, are skipped and counted: messages name lines as an editor does.
-- Each line has as many fields as the header; a longer or a shorter one is an error that names it.
-- A quoted field loses its quotes. Between commas it may hold commas and line ends, and one that is not
-  closed is an error; between tabs or blanks a quote that does not enclose a field is a letter like any other,
-  and with ``literal_quotes`` each quote is.
-- What :data:`MISSING` lists, in any case, is a value that is not known.
+- A file is text in UTF-8 (plain, gzip or bgzip) or Parquet; recognised by its content, not its name. It is
+  read more than once, so it cannot be a pipe.
+- Fields are separated by tabs where the header has one, else by commas, else by semicolons, else by white
+  space (runs of blanks). Blanks around a field or a name are no part of it.
+- Lines before the header that begin with ``##`` are comments, and so are those that begin with ``#``, but for
+  the last of these where it is the header (``#CHROM``), which it is where the line after it has a number.
+- Blank lines, of white space or separators alone, are skipped and counted: messages name lines as an editor
+  does.
+- Each line has as many fields as the header, empty ones included; a longer or a shorter one is an error that
+  names it. Without a header (``names``) fields are separated by white space, and further ones of a line are
+  passed over, as PLINK does.
+- Between tabs and white space a quote is a letter like any other, but where every name of the header is
+  quoted, as R's write.table does: then the quotes around whole fields are taken away. Between commas and
+  semicolons a quoted field may hold these, and ends on its line; one that is not closed there is an error.
+- What :data:`MISSING` lists, in any case, is a value that is not known; in columns of alleles ``-`` and ``.``
+  are alleles, which are not of A, C, G and T. A number has a point, not a comma: 0,05 is an error.
 """
 
 from __future__ import annotations
@@ -54,7 +61,7 @@ MISSING = (
     "", ".", "-", "NA", "N/A", "#NA", "#N/A", "#N/A N/A", "<NA>", "NaN", "-NaN", "NULL", "None",
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 )  # fmt: skip
-"""How tables write that a value is not known, in any case. ``-`` in a column of alleles is an allele."""
+"""How tables write that a value is not known, in any case. See :meth:`Batch.alleles` for ``-`` and ``.``."""
 
 BLOCK_BYTES = 1 << 22
 """Bytes of text that are parsed together: 4 MiB."""
@@ -68,12 +75,24 @@ _PARQUET_ROW_BYTES = 64
 _LONGEST_LINE = 1 << 26
 """Bytes of a line, beyond which a file is not a table."""
 
-_LONGEST_RECORD = 100
-"""Lines that a row may have where line ends are quoted; an open quote would hold the rest of the file."""
-
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF_16 = "text in UTF-16, as spreadsheets save it; save it as text in UTF-8, with tabs or commas"
+_WORKBOOK = "a workbook of a spreadsheet, or a zip file; save the sheet as text, with tabs or commas"
+_COMPRESSED = "compressed with {}; compress it with gzip or bgzip instead"
+_OTHER_FORMATS = {
+    b"\xff\xfe": _UTF_16, b"\xfe\xff": _UTF_16,
+    b"PK\x03\x04": _WORKBOOK, b"\xd0\xcf\x11\xe0": _WORKBOOK,
+    b"BZh": _COMPRESSED.format("bzip2"), b"\xfd7zXZ": _COMPRESSED.format("xz"),
+    b"\x28\xb5\x2f\xfd": _COMPRESSED.format("zstd"),
+}  # fmt: skip
+"""How files begin that are not tables but are taken for them, and what they are."""
+
+_DECIMAL_COMMA = r"^\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*$"
+_CSV = (",", ";")
+_QUOTED = re.compile('"(?:[^"]|"")*"')
+_NUMBER = re.compile(r'"?[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?"?')
 _ROW_OF_ARROW = re.compile(r"^(?:CSV parse error: |.*?)Row #(\d+): (.*)$", re.DOTALL)
 _FIELDS_OF_ARROW = re.compile(r"Expected (\d+) columns, got (\d+)")
 
@@ -96,13 +115,14 @@ class TableFile:
     columns : tuple of str
         Names of all columns, in order.
     separator : str
-        A tab, a comma, or a blank for white space; empty for Parquet.
+        A tab, a comma, a semicolon, or a blank for white space; empty for Parquet.
     comments : tuple of str
-        The lines before the header that begin with ``##``.
+        The lines before the header that begin with ``#``.
     lines_before : int
         Lines before the first row: comments, blank lines and the header.
-    literal_quotes : bool
-        Whether all quotes between tabs or blanks are letters, for cells that are written out as they are.
+    quoted : bool
+        Whether quotes around whole fields between tabs or blanks are taken away, as every name of the header
+        has them.
     """
 
     path: Path
@@ -110,11 +130,11 @@ class TableFile:
     separator: str = ""
     comments: tuple[str, ...] = ()
     lines_before: int = 0
-    literal_quotes: bool = False
+    quoted: bool = False
 
     @classmethod
     def of(
-        cls, path: str | os.PathLike[str], names: Sequence[str] | None = None, separator: str | None = None
+        cls, path: str | os.PathLike[str], names: Sequence[str] | None = None, min_columns: int = 2
     ) -> TableFile:
         """Read the header.
 
@@ -123,28 +143,36 @@ class TableFile:
         path : path-like
             Text, plain, gzip or bgzip, or Parquet.
         names : sequence of str, optional
-            Names of the columns of a table without a header, such as PLINK's .bim and .fam.
-        separator : str, optional
-            A tab, a comma, or a blank for white space; by default what the first line has.
+            Names of the first columns of a table without a header, such as PLINK's .bim and .fam.
+        min_columns : int
+            Columns that the table must have: one for a list.
 
         Raises
         ------
         InputError
-            When the file cannot be read, has only one column or a name twice, or is compressed with bgzip and
-            cut. A table without a header may be empty.
+            When the file cannot be read or is a pipe, has too few columns or a name twice, or is compressed
+            with bgzip and cut. A table without a header may be empty.
         """
         path = Path(path)
         try:
+            if path.exists() and not path.is_file() and not path.is_dir():
+                raise InputError(
+                    f"{path} is a pipe or a device; expected a file, as a table is read more than once. Save "
+                    "it to a file first"
+                )
             with path.open("rb") as file:
-                head = file.read(4)
+                head = file.read(5)
+            for first, what in _OTHER_FORMATS.items():
+                if head.startswith(first):
+                    raise InputError(f"{path} is {what}")
             _check_whole(path)
-            if head == _PARQUET:
+            if head.startswith(_PARQUET):
                 table = cls(path, _parquet_columns(path))
             else:
-                table = cls._of_text(path, names, separator)
+                table = cls._of_text(path, names)
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise _unreadable(path, error) from error
-        if len(table.columns) < 2:
+        if len(table.columns) < min_columns:
             raise InputError(
                 f"{path} begins with {''.join(table.columns)[:50]!r}; expected a header of columns with "
                 "tabs, commas or blanks between, or a Parquet file"
@@ -157,26 +185,28 @@ class TableFile:
         return table
 
     @classmethod
-    def _of_text(cls, path: Path, names: Sequence[str] | None, separator: str | None) -> TableFile:
-        comments: list[str] = []
-        number = 0
-        with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
-            while True:
-                number += 1
-                raw = file.readline(_LONGEST_LINE)
-                line = raw.decode("utf-8-sig").rstrip("\r\n")
-                if names is None and line.startswith("##"):
-                    comments.append(line)
-                elif line.strip() or not raw:
-                    break
-        # Of a file with the line ends of old Macs, all is one line to Python.
-        line = line.partition("\r")[0]
-        mark = separator or next((mark for mark in "\t," if mark in line), " ")
+    def _of_text(cls, path: Path, names: Sequence[str] | None) -> TableFile:
         if names is not None:
-            return cls(path, tuple(names), mark)
-        if mark == "," and not _is_whole(b",")(line.encode()):
+            return cls(path, tuple(names), " ")
+        comments: list[tuple[int, str]] = []
+        number, line = 1, ""
+        for number, text in _first_lines(path):
+            if not text.startswith("#"):
+                line = text
+                break
+            comments.append((number, text))
+        if comments and not comments[-1][1].startswith("##"):
+            header = _commented_header(comments[-1][1], line)
+            if header:
+                (number, _), line = comments.pop(), header
+        mark = _separator(line)
+        if mark in _CSV and not _is_row(mark).fullmatch(line.encode() + b"\n"):
             raise _open_quote(path, number)
-        return cls(path, tuple(_split(line, mark)), mark, tuple(comments), number)
+        columns = _split(line, mark)
+        quoted = mark not in _CSV and all(_QUOTED.fullmatch(name) for name in columns)
+        if quoted:
+            columns = [name[1:-1].replace('""', '"').strip() for name in columns]
+        return cls(path, tuple(columns), mark, tuple(line for _, line in comments), number, quoted)
 
     def batches(
         self,
@@ -236,7 +266,9 @@ class TableFile:
                         block_size=len(block.text) + 1,
                         column_names=names,
                     ),
-                    arrow.ParseOptions(delimiter=self.separator, newlines_in_values=block.multiline),
+                    arrow.ParseOptions(
+                        delimiter=self.separator, quote_char='"' if self.separator in _CSV else False
+                    ),
                     arrow.ConvertOptions(
                         include_columns=columns,
                         column_types=dict.fromkeys(names, pa.string()),
@@ -244,14 +276,15 @@ class TableFile:
                     ),
                 )
             except pa.ArrowInvalid as error:
-                raise self._malformed(str(error), block.lines) from error
+                raise self._malformed(str(error), block) from error
             if rows.num_rows != len(block.lines):
                 raise InputError(
-                    f"{self.path} has quotes that cannot be read between lines {block.lines[0]} and "
-                    f"{block.lines[-1]}; remove them"
+                    f"{self.path} cannot be read between lines {block.lines[0]} and {block.lines[-1]}: they "
+                    f"make {rows.num_rows} rows"
                 )
             (batch,) = rows.combine_chunks().to_batches()
-            yield Batch(self, batch.rename_columns(columns or self.columns), block.lines), block.fraction
+            batch = batch.rename_columns(columns or self.columns)
+            yield Batch(self, self.cleaned(batch) if block.unclean else batch, block.lines), block.fraction
 
     def _parquet(self, columns: list[str] | None, block_bytes: int) -> Iterator[tuple[Batch, float]]:
         from pyarrow import parquet
@@ -262,21 +295,38 @@ class TableFile:
             for rows in file.iter_batches(max(block_bytes // _PARQUET_ROW_BYTES, 1), columns=columns):
                 lines = np.arange(first, first + rows.num_rows)
                 first += rows.num_rows
-                yield Batch(self, rows, lines), (first - 1) / total
+                yield Batch(self, self.cleaned(rows), lines), (first - 1) / total
 
-    def _malformed(self, message: str, lines: Lines) -> InputError:
+    def cleaned(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows without blanks around their texts, and without quotes where the table is :attr:`quoted`."""
+        import pyarrow as pa
+
+        columns = [_clean(column, self.quoted) for column in rows.columns]
+        return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+
+    def _malformed(self, message: str, block: _Block) -> InputError:
         """Arrow's words on a row of a block, with its line in the file."""
         words = _ROW_OF_ARROW.match(message)
-        where, what = str(self.path), message
-        if words is not None and 0 < int(words[1]) <= len(lines):
-            where, what = f"line {lines[int(words[1]) - 1]} of {self.path}", words[2]
+        where, what, row = str(self.path), message, -1
+        if words is not None and 0 < int(words[1]) <= len(block.lines):
+            row = int(words[1]) - 1
+            where, what = f"line {block.lines[row]} of {self.path}", words[2]
         fields = _FIELDS_OF_ARROW.search(what)
-        if fields is not None:
-            named = "as in the header" if self.lines_before else f"({', '.join(self.columns)})"
-            return InputError(
-                f"{where} has {fields[2]} fields; expected {fields[1]} {named}. Mend or remove the line"
+        if fields is None:
+            return InputError(f"{where} is malformed: {what}; expected UTF-8 text. Mend or remove the line")
+        named = "as in the header" if self.lines_before else f"({', '.join(self.columns)})"
+        advice = "Mend or remove the line"
+        if (
+            self.lines_before
+            and row == 0
+            and block.lines[0] == self.lines_before + 1
+            and int(fields[2]) == int(fields[1]) + 1
+        ):
+            advice = (
+                "Give each column a name in the header: R's write.table writes names of rows without one "
+                "(row.names=FALSE leaves them out)"
             )
-        return InputError(f"{where} is malformed: {what}; expected UTF-8 text. Mend or remove the line")
+        return InputError(f"{where} has {fields[2]} fields; expected {fields[1]} {named}. {advice}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,12 +371,12 @@ class Batch:
         return pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
 
     def alleles(self, column: str) -> pa.StringArray:
-        """A column of alleles in upper case, null where it has none; ``-`` is an allele."""
+        """A column of alleles in upper case, null where it has none; ``-`` and ``.`` are alleles."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         text = self.text(column)
-        missing = pc.and_(_is_missing(text), pc.not_equal(text, "-"))
+        missing = pc.and_not(_is_missing(text), pc.is_in(text, value_set=pa.array(["-", "."])))
         return pc.utf8_upper(pc.if_else(missing, pa.scalar(None, pa.string()), text))
 
     def parsed(self, column: str) -> tuple[Values, Flags]:
@@ -338,6 +388,11 @@ class Batch:
             NaN where missing or not a number.
         unreadable : numpy.ndarray of bool, shape (n,)
             Where something stands that is neither a number nor one of :data:`MISSING`.
+
+        Raises
+        ------
+        InputError
+            When a number has a decimal comma.
         """
         import pandas as pd
         import pyarrow as pa
@@ -351,12 +406,16 @@ class Batch:
         try:
             values = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
-            # Blanks around numbers or missing values, a plus sign, or not a number somewhere.
-            text = pc.utf8_trim_whitespace(text)
-            text = pc.if_else(_is_missing(text), pa.scalar(None, pa.string()), text)
+            # A plus sign, or not a number somewhere.
             values = pd.to_numeric(text.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
         values = np.array(values, dtype=np.float64)
-        return values, np.isnan(values) & text.is_valid().to_numpy(zero_copy_only=False)
+        unreadable = np.isnan(values) & text.is_valid().to_numpy(zero_copy_only=False)
+        if unreadable.any():
+            commas = pc.match_substring_regex(pc.fill_null(text, ""), _DECIMAL_COMMA)
+            self.refuse(
+                np.asarray(commas), column, "a number with a decimal point, not a comma", "Write the table so"
+            )
+        return values, unreadable
 
     def numbers(self, column: str) -> Values:
         """A column as float64, shape (n,); NaN where it has no value (:data:`MISSING`).
@@ -435,7 +494,7 @@ class Batch:
         self.refuse(bad, column, f"a whole number from {lowest} to {LARGEST_POS}")
         return np.where(known, values, 0).astype(np.int64), known
 
-    def refuse(self, bad: npt.NDArray[np.bool_], column: str, expected: str) -> None:
+    def refuse(self, bad: Flags, column: str, expected: str, advice: str = "Fix or remove the row") -> None:
         """Raise an error that names the first bad row, if there is one.
 
         Parameters
@@ -446,6 +505,8 @@ class Batch:
             Name of the column that makes them so.
         expected : str
             What was expected, in words.
+        advice : str
+            What to do.
 
         Raises
         ------
@@ -454,9 +515,7 @@ class Batch:
         if bad.any():
             row = int(bad.argmax())
             value = str(self.rows.column(column)[row].as_py())
-            raise InputError(
-                f"{self.where(row)}: {column} is {value[:50]!r}; expected {expected}. Fix or remove the row"
-            )
+            raise InputError(f"{self.where(row)}: {column} is {value[:50]!r}; expected {expected}. {advice}")
 
     def where(self, row: int) -> str:
         """Where a row stands, by its number in the batch from 0, in words for a message."""
@@ -518,45 +577,50 @@ def is_bgzip(path: Path) -> bool:
 
 
 class _Block(NamedTuple):
-    """Some rows as text: a line each, none blank; the lines where they begin; the fraction of the file."""
+    """Some rows as text, a line each, none blank.
+
+    With the lines where they stand, the fraction of the file, and whether fields may have blanks around them,
+    or quotes.
+    """
 
     text: bytes
     lines: Lines
     fraction: float
-    multiline: bool
+    unclean: bool
 
 
 def _blocks(table: TableFile, block_bytes: int) -> Iterator[_Block]:
     """The rows of a text table, in blocks of whole rows."""
-    blank = f" \t{table.separator}".encode()
-    number, held = 1, b""
+    separator = table.separator.encode()
+    blank = b" \t" + separator
+    beside_blanks = (separator + b" ", b" " + separator, b"\n ", b" \n")
+    number = 1
     for read, fraction in _lines(table.path, block_bytes):
-        whole = held + (_single_blanks(read) if table.separator == " " else read)
-        characters = np.frombuffer(whole, dtype=np.uint8)
+        text = read
+        if table.separator == " ":
+            text = _single_blanks(read)
+            if not table.lines_before:
+                text = _first_fields(text, len(table.columns))
+        characters = np.frombuffer(text, dtype=np.uint8)
         ends = np.flatnonzero(characters == ord("\n"))
         starts = np.concatenate([[0], ends[:-1] + 1])
         lines = np.arange(number, number + len(starts))
-        next_number = number + len(starts)
+        number += len(starts)
         kept = lines > table.lines_before
         # Only a line that begins with white space or a separator can be blank.
         for row in np.flatnonzero(kept & np.isin(characters[starts], list(b"\n" + blank))):
-            kept[row] = bool(whole[starts[row] : ends[row]].strip(blank))
-        text = whole
+            kept[row] = bool(text[starts[row] : ends[row]].strip(blank))
         if not kept.all():
             text = characters[np.repeat(kept, ends + 1 - starts)].tobytes()
             lines = lines[kept]
-        held, multiline = b"", False
-        if b'"' in text:
-            text, lines, unfinished = _with_whole_quotes(table, text, lines)
-            multiline = len(lines) < text.count(b"\n")
-            if unfinished:
-                held = whole[starts[unfinished - number] :]
-                next_number = unfinished
-        number = next_number
+        quotes = b'"' in text
+        if quotes and table.separator in _CSV:
+            text = _with_closed_quotes(table, text, lines)
         if text:
-            yield _Block(text, lines, fraction, multiline)
-    if held:
-        raise _open_quote(table.path, number)
+            unclean = quotes and (table.quoted or table.separator in _CSV)
+            if table.separator != " " and not unclean:
+                unclean = text.startswith(b" ") or any(pair in text for pair in beside_blanks)
+            yield _Block(text, lines, fraction, unclean)
 
 
 def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
@@ -600,59 +664,100 @@ def _single_blanks(text: bytes) -> bytes:
     return text.replace(b"\n ", b"\n").replace(b" \n", b"\n").removeprefix(b" ")
 
 
-def _with_whole_quotes(table: TableFile, text: bytes, lines: Lines) -> tuple[bytes, Lines, int]:
-    """Rows whose quoted fields are closed, their lines, and the line of a last row that goes on, or 0."""
-    separator = table.separator.encode()
-    is_whole = _is_whole(separator)
-    literal = table.literal_quotes and separator != b","
-    records: list[bytes] = []
-    kept: list[int] = []
-    opened: list[bytes] = []
-    for number, line in zip(lines.tolist(), text.split(b"\n"), strict=False):
-        if not opened:
-            kept.append(number)
-            if b'"' not in line or (is_whole(line) and not literal):
-                records.append(line)
-            elif separator == b",":
-                opened.append(line)
-            else:
-                fields = line.split(separator)
-                records.append(separator.join(_with_letters(field, literal) for field in fields))
-            continue
-        opened.append(line)
-        if len(opened) > _LONGEST_RECORD:
-            raise _open_quote(table.path, kept[-1])
-        if b'"' in line and is_whole(record := b"\n".join(opened)):
-            records.append(record)
-            opened = []
-    unfinished = kept.pop() if opened else 0
-    return b"".join(record + b"\n" for record in records), np.array(kept, dtype=np.int64), unfinished
+def _first_fields(text: bytes, number: int) -> bytes:
+    """The first fields of each line, with one blank between; shorter lines as they are."""
+    characters = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(characters == ord("\n"))
+    blanks = np.diff(np.cumsum(characters == ord(" "))[ends], prepend=0)
+    if not (blanks >= number).any():
+        return text
+    longer = rb"^((?:[^ \n]++ ){%d}[^ \n]++) [^\n]*+$" % (number - 1)
+    return re.sub(longer, rb"\1", text, flags=re.MULTILINE)
+
+
+def _with_closed_quotes(table: TableFile, text: bytes, lines: Lines) -> bytes:
+    """Rows between commas or semicolons, of which each quoted field is closed on its line and begins it."""
+    row, at = _is_row(table.separator), 0
+    while at < len(text):
+        match = row.match(text, at)
+        if match is None:
+            raise _open_quote(table.path, int(lines[text.count(b"\n", 0, at)]))
+        at = match.end()
+    if b' "' not in text:
+        return text
+    # To Arrow a quote after a blank is a letter.
+    quoted, other = _fields(table.separator)
+    return re.sub(b"%s|%s" % (quoted, other), lambda field: field[0].lstrip(b" "), text)
+
+
+def _fields(separator: str) -> tuple[bytes, bytes]:
+    """Expressions for a quoted field that is closed on its line, and for one that is not quoted."""
+    rest = b"[^%s\n]*+" % separator.encode()
+    return rb' *+"(?:[^"\n]|"")*+"' + rest, rb'(?! *+")' + rest
 
 
 @functools.cache
-def _is_whole(separator: bytes) -> Callable[[bytes], re.Match[bytes] | None]:
-    """Whether every quoted field of a row is closed; between tabs and blanks, whether it is a field."""
-    if separator == b",":
-        field = rb'(?:"(?:[^"]|"")*+"[^,]*+|(?!")[^,]*+)'
-    else:
-        field = rb'(?:"(?:[^"%s]|"")*+"|(?!")[^%s]*+)' % (separator, separator)
-    return re.compile(rb"%s(?:%s%s)*+" % (field, separator, field)).fullmatch
+def _is_row(separator: str) -> re.Pattern[bytes]:
+    """Rows of which every quoted field is closed on its line."""
+    field = b"(?:%s|%s)" % _fields(separator)
+    return re.compile(b"(?:%s(?:%s%s)*+\n)++" % (field, separator.encode(), field))
 
 
-def _with_letters(field: bytes, literal: bool = False) -> bytes:
-    """A field whose quotes are letters, in the way of CSV: they stand twice, and in quotes."""
-    if not field.startswith(b'"') or (_is_whole(b"\n")(field) and not literal):
-        return field
-    return b'"' + field.replace(b'"', b'""') + b'"'
+def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file that are not blank, and their numbers from 1."""
+    with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
+        number = 0
+        while raw := file.readline(_LONGEST_LINE):
+            if not number:
+                raw = raw.removeprefix(_BYTE_ORDER_MARK)
+            # Of a file with the line ends of old Macs, all is one line to Python.
+            for line in raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
+                number += 1
+                if line.strip():
+                    yield number, line.decode()
+
+
+def _separator(line: str) -> str:
+    """What stands between the fields of a header."""
+    return next((mark for mark in ("\t", *_CSV) if mark in line), " ")
+
+
+def _commented_header(comment: str, line: str) -> str:
+    """A line that begins with ``#``, where the line after it says that it is the header; else nothing."""
+    mark = _separator(comment)
+    columns, fields = _split(comment, mark), _split(line, mark)
+    if len(columns) < 2 or (line and not any(map(_NUMBER.fullmatch, fields))):
+        return ""
+    if columns[0] == "#" and len(columns) == len(fields) + 1:
+        return "#" + comment[1:].lstrip()
+    return comment
 
 
 def _split(line: str, separator: str) -> list[str]:
-    """The fields of a header."""
+    """The fields of a line, as they stand between tabs and blanks."""
     if separator == " ":
-        return [field.strip('"') for field in line.split()]
-    if separator == "\t" and not _is_whole(b"\t")(line.encode()):
-        return line.split("\t")
-    return next(csv.reader([line], delimiter=separator), [])
+        return line.split()
+    if separator == "\t":
+        fields = line.split("\t")
+    else:
+        fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    return [field.strip(" ") for field in fields]
+
+
+def _clean(column: pa.Array, quoted: bool) -> pa.Array:
+    """Text without blanks around it and, if ``quoted``, quotes around all of it; numbers as they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type)):
+        return text
+    text = pc.ascii_trim(text, " ")
+    if not quoted:
+        return text
+    bare = pc.replace_substring(pc.utf8_slice_codeunits(text, 1, -1), '""', '"')
+    whole = pc.match_substring_regex(text, f"^{_QUOTED.pattern}$")
+    return pc.if_else(whole, pc.ascii_trim(bare, " "), text)
 
 
 @functools.cache
@@ -699,7 +804,9 @@ def _parquet_columns(path: Path) -> tuple[str, ...]:
 
 
 def _open_quote(path: Path, line: int) -> InputError:
-    return InputError(f"line {line} of {path} has a quote that is not closed; close or remove it")
+    return InputError(
+        f"line {line} of {path} has a quote that is not closed; close it on its line or remove it"
+    )
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

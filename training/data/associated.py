@@ -65,7 +65,7 @@ class AssociatedPositions:
         positions = np.asarray(pos, dtype=np.float64)
         with np.errstate(invalid="ignore"):
             readable = (positions >= 1) & (positions <= LARGEST_POS) & (positions % 1 == 0)
-        names = contig_keys(chrom, plink=True)
+        names = contig_keys(chrom)
         readable &= (names.notna() & (names != "")).to_numpy(dtype=bool)
         self.rows += len(positions)
         self.rows_without_place += int((~readable).sum())

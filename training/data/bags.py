@@ -142,7 +142,7 @@ class _Union:
         """Collect rows."""
         effect, other = (self._alleles.encode(chunk[name]) for name in ("effect_allele", "other_allele"))
         block = self._blocks.encode(chunk["block"])
-        chrom = self._chroms.encode(contig_keys(chunk["chrom"], plink=True))
+        chrom = self._chroms.encode(contig_keys(chunk["chrom"]))
         signal = np.array([SIGNALS.index(name) for name in chunk["signal"].unique()], dtype=np.int64)
         rows: _Rows = {
             "bag": block * len(SIGNALS) + signal[pd.factorize(chunk["signal"])[0]],

@@ -16,6 +16,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.tables import Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 from training.data.associated import AssociatedPositions
@@ -252,6 +253,7 @@ class _Rows:
                 # The place may be readable where the alleles are not.
                 parts = parts.fillna(names.where(unreadable).str.extract(_place_pattern(pattern)))
             text |= {str(field): parts[field] for field in parts if field not in self._named}
+        text["chrom"] = contig_keys(text["chrom"])
         for field in ("effect_allele", "other_allele"):
             text[field] = text[field].str.upper()
         return text
@@ -262,7 +264,7 @@ class _Rows:
         for field in self._named:
             if field in _NUMBERS:
                 number[field], unreadable = self._batch.parsed(self._named[field][0])
-                self._refuse("not_a_number", unreadable, self._named[field][0])
+                self._refuse("not_a_number", unreadable, field)
         if "pos" in text:
             number["pos"] = pd.to_numeric(text.pop("pos"), errors="coerce").to_numpy(np.float64)
         if "sample_size" not in number and self._config.sample_size is not None:

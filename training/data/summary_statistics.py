@@ -24,7 +24,7 @@ from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
-from mifm_kipoi.genomics.contigs import PLINK_NUMBERS
+from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 from training.data.associated import AssociatedPositions
@@ -275,10 +275,10 @@ def _associations(
             table[field] = alleles.set_axis(table.index)
         elif field in ("chrom", "id"):
             table[field] = batch.frame([column])[column]
+    table["chrom"] = contig_keys(table["chrom"])
     associated.add(table["chrom"], table["pos"].to_numpy(), table["effect_allele"], table["other_allele"])
     table = _refuse(table, table["p_value"].isna(), "p-value missing", counts)
     table = _refuse(table, ~table["p_value"].between(0, 1), "p-value out of range", counts)
-    table["chrom"] = table["chrom"].replace(PLINK_NUMBERS)
     table = _refuse(table, table["chrom"].isna() | table["pos"].isna(), "place missing", counts)
     outside = (table["pos"] < 1) | (table["pos"] > LARGEST_POS) | (table["pos"] % 1 != 0)
     table = _refuse(table, outside, "position out of range", counts)

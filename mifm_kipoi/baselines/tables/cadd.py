@@ -10,9 +10,9 @@ from mifm_kipoi.baselines.tables.tabix import IndexedRows, checksums_of_indexed,
 from mifm_kipoi.baselines.tables.variant_columns import find_variant_columns
 from mifm_kipoi.baselines.tables.variant_rows import agreed
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.tables import TableFile
+from mifm_kipoi.genomics.tables import TableFile, is_bgzip
 
-_COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
+_COLUMNS = ("Chr", "Pos", "Ref", "Alt", "RawScore", "PHRED")
 
 
 def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
@@ -27,8 +27,9 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
     """
     path = Path(argument)
     table = TableFile.of(path)
-    columns = {name.removeprefix("#"): name for name in table.columns}
-    missing = [name for name in _COLUMNS if name not in columns]
+    # CADD v1.4 has #Chr, later versions #Chrom.
+    columns = {name.removeprefix("#").lower().replace("chrom", "chr"): name for name in table.columns}
+    missing = [name for name in _COLUMNS if name.lower() not in columns]
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. Expected a file "
@@ -37,14 +38,17 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
     index = find_index(path)
     if index is None:
         raise InputError(
-            f"{path} has no index, or is not compressed with bgzip; download {path.name}.tbi too, or make it "
-            f"with: tabix -s1 -b2 -e2 {path.name}"
+            f"{path} has no index; download {path.name}.tbi too, or make it: tabix -s1 -b2 -e2 {path.name}"
+            if is_bgzip(path)
+            else f"{path} is not compressed with bgzip, which its index needs. Compress it anew: zcat "
+            f"{path.name} | bgzip > NEW.tsv.gz; tabix -s1 -b2 -e2 NEW.tsv.gz. Or use "
+            f"table:{path}:{columns['phred']}, which reads any file"
         )
     source = IndexedRows(
         table,
         index,
         find_variant_columns(table),
-        (columns["RawScore"], columns["PHRED"]),
+        (columns["rawscore"], columns["phred"]),
         either_strand=False,
     )
     return LookedUp(

@@ -15,15 +15,9 @@ import numpy.typing as npt
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
 from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp, content_of
 from mifm_kipoi.baselines.tables.variant_columns import TableVariants
-from mifm_kipoi.baselines.tables.variant_rows import (
-    Combine,
-    Lookup,
-    RowsBuilder,
-    Values,
-    agreed,
-    contig_key_of_table,
-)
+from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, RowsBuilder, Values, agreed
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.variants import Variant
 
 _PER_VARIANT = ("chr", "pos", "ref", "alt")
@@ -120,7 +114,7 @@ class _SADFile:
             order = np.lexsort((pos, contig))
             return cls(
                 path,
-                tuple(contig_key_of_table(name.decode()) for name in names),
+                tuple(contig_key(name.decode()) for name in names),
                 contig[order].astype(np.int32),
                 pos[order],
                 order,
@@ -166,7 +160,7 @@ class _SADFiles:
     def look_up(self, variants: Sequence[Variant], combine: Combine) -> Lookup:
         wanted: dict[str, set[int]] = {}
         for variant in variants:
-            wanted.setdefault(contig_key_of_table(variant.chrom), set()).add(variant.pos)
+            wanted.setdefault(contig_key(variant.chrom), set()).add(variant.pos)
         builder = RowsBuilder(1, ordered=False)
         for file in self.files:
             for rows, values in file.read(file.rows(wanted)):

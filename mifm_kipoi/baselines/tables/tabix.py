@@ -12,8 +12,9 @@ import numpy as np
 
 from mifm_kipoi.baselines.tables.looked_up import content_of
 from mifm_kipoi.baselines.tables.variant_columns import VariantColumns
-from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, RowsBuilder, contig_key_of_table
+from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, RowsBuilder
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.htslib import quiet
 from mifm_kipoi.genomics.tables import Batch, TableFile, is_bgzip
 from mifm_kipoi.genomics.variants import Variant
@@ -92,7 +93,8 @@ class IndexedRows:
         builder = RowsBuilder(len(self.columns), self.variant_columns.ordered, self.either_strand)
         if fetched:
             fields = [pa.array(field) for field in zip(*fetched, strict=True)]
-            batch = Batch(self.table, pa.RecordBatch.from_arrays(fields, wanted), None)
+            rows = self.table.cleaned(pa.RecordBatch.from_arrays(fields, wanted))
+            batch = Batch(self.table, rows, None)
             values = np.column_stack([batch.finite(name) for name in self.columns])
             builder.add(self.variant_columns.rows(batch), values)
         return builder.done().look_up(variants, combine)
@@ -135,10 +137,10 @@ def _regions(variants: Sequence[Variant], contigs: Sequence[str]) -> Iterator[tu
     """Contigs of a file and ascending positions of variants on them, near ones together."""
     positions: dict[str, set[int]] = {}
     for variant in variants:
-        positions.setdefault(contig_key_of_table(variant.chrom), set()).add(variant.pos)
+        positions.setdefault(contig_key(variant.chrom), set()).add(variant.pos)
     for contig in contigs:
         region: list[int] = []
-        for pos in sorted(positions.get(contig_key_of_table(contig), ())):
+        for pos in sorted(positions.get(contig_key(contig), ())):
             if region and pos - region[-1] > _NEAR:
                 yield contig, region
                 region = []

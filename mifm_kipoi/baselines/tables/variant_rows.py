@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,10 +40,6 @@ def largest(values: Values) -> Values:
     """The largest value of each column, NaN where there is none."""
     highest: Values = np.fmax.reduce(values)
     return highest
-
-
-contig_key_of_table = functools.partial(contig_key, plink=True)
-"""One key for all names of a contig, in tables and in the variants that are looked up in them."""
 
 
 class Site(NamedTuple):
@@ -106,7 +101,7 @@ class VariantRows:
     Parameters
     ----------
     contigs : dict of str to int
-        Numbers of contigs (:data:`contig_key_of_table`).
+        Numbers of contigs (:func:`mifm_kipoi.genomics.contigs.contig_key`).
     alleles : list of str
         Alleles by their numbers, in upper case.
     locus : numpy.ndarray of int64, shape (n,)
@@ -172,7 +167,7 @@ class VariantRows:
         return Lookup(status, values, [site for site in sites if site is not None])
 
     def _locus(self, variant: Variant) -> int:
-        contig = self.contigs.get(contig_key_of_table(variant.chrom), -1)
+        contig = self.contigs.get(contig_key(variant.chrom), -1)
         return -1 if contig < 0 else (contig << 32) + variant.pos
 
     def _fit(self, variant: Variant, row: int) -> Fit:
@@ -243,7 +238,7 @@ class RowsBuilder:
         values : numpy.ndarray of float64, shape (rows, columns)
             The numbers of each row.
         """
-        contig = numbered(variants.chrom, self._contigs, contig_key_of_table).astype(np.int64)
+        contig = numbered(variants.chrom, self._contigs, contig_key).astype(np.int64)
         first = numbered(variants.first, self._alleles, str.upper)
         second = numbered(variants.second, self._alleles, str.upper)
         if not self._ordered:

@@ -106,8 +106,7 @@ def read_measurements(
         hold, a column is missing, an element has a substitution twice, an element lies on two
         contigs, or rows are of several genome builds.
     """
-    # Its other columns are written out as they are.
-    table = dataclasses.replace(TableFile.of(path), literal_quotes=True)
+    table = TableFile.of(path)
     columns = _columns(table, min_barcodes, need_p_values)
     rows, cells = [pd.DataFrame()], []
     for batch in table.batches():

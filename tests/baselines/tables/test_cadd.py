@@ -44,6 +44,13 @@ def test_are_those_of_the_allele(tmp_path: Path, bases: str) -> None:
     np.testing.assert_array_equal(list(zip(columns["raw_score"], columns["phred"], strict=True)), expected)
 
 
+def test_of_version_1_4_are_read(tmp_path: Path) -> None:
+    path = write_indexed(tmp_path / "whole.tsv.gz", all_snvs("ACGT").replace("#Chrom", "#Chr"))
+    status, columns = looked_up(f"cadd:{path}", variants([("chr20", 2, "C", "T")]))
+    assert status == ["ok"]
+    assert (columns["raw_score"][0], columns["phred"][0]) == scores(2, "T")
+
+
 def test_have_no_indels_beyond_the_file_and_no_other_strand(tmp_path: Path) -> None:
     path = write_indexed(tmp_path / "whole.tsv.gz", all_snvs("ACCA"))
     asked = variants(
@@ -84,8 +91,12 @@ def test_of_another_build_are_refused(tmp_path: Path, bases: str) -> None:
 
 def test_need_an_index_and_the_columns(tmp_path: Path) -> None:
     plain = write_text(tmp_path / "whole.tsv.gz", all_snvs("ACGT"))
-    with pytest.raises(InputError, match=r"has no index.*tabix -s1 -b2 -e2 whole\.tsv\.gz"):
+    with pytest.raises(InputError, match=r"whole\.tsv\.gz \| bgzip > .* table:.*whole\.tsv\.gz:PHRED"):
         opened(f"cadd:{plain}")
+    lone = write_indexed(tmp_path / "lone.tsv.gz", all_snvs("ACGT"))
+    Path(f"{lone}.tbi").unlink()
+    with pytest.raises(InputError, match=r"has no index.*tabix -s1 -b2 -e2 lone\.tsv\.gz"):
+        opened(f"cadd:{lone}")
     other = write_indexed(tmp_path / "other.tsv.gz", all_snvs("ACGT").replace("RawScore", "Raw"))
     with pytest.raises(InputError, match="has no column RawScore"):
         opened(f"cadd:{other}")

@@ -232,7 +232,7 @@ def test_options_that_exclude_each_other() -> None:
         ("#CHROM chrom pos ref alt\n1 1 2 A C", r"has the columns '#CHROM', 'chrom'"),
         ("chrom pos ref alt\n1 x A C", r"line 2 of .* pos is 'x'"),
         ("chrom pos ref alt\n1 . A C", r"line 2 of .* pos is '\.'; expected a variant"),
-        ("chrom pos ref alt\n1 1 A C\n1 2 A .", r"line 3 of .* alt is '\.'; expected a variant"),
+        ("chrom pos ref alt\n1 1 A C\n1 2 A null", r"line 3 of .* alt is 'null'; expected a variant"),
         ("chrom pos ref alt\n1 1 A C\n1 2 NA C", r"line 3 of .* ref is 'NA'; expected a variant"),
         ("chrom pos ref alt\n1 1 A C\n_EMPTY_ 2 A C", r"line 3 of .* chrom is ''; expected a variant"),
         (

@@ -94,7 +94,7 @@ def test_alleles_in_an_identifier_and_a_block_of_several_columns(tmp_path):
     )
     places = ["chrom", "pos", "other_allele", "effect_allele", "block", "study", "signal"]
     assert found[places].values.tolist() == [
-        ["chr2", 30, "A", "GT", "MCV:4", "MCV", "all"],
+        ["2", 30, "A", "GT", "MCV:4", "MCV", "all"],
         ["2", 31, "A", "G", "HGB:4", "HGB", "all"],
     ]
     # V = 1 / (2 * 100 * 0.5 * 0.5) = 0.02, so that W / (V + W) = 2/3.

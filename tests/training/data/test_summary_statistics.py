@@ -79,7 +79,7 @@ def test_gwas_ssf(tmp_path: Path, name: str, block_bytes: int) -> None:
     assert found[columns].to_numpy().tolist() == [
         ["1", 100, "A", "G", "rs1", 2e-9, "2", "all", name],
         ["1", 101, "A", "G", ".", 2e-9, "3", "all", name],
-        ["chr1", 7, "AT", "G", "rs2", 1e-5, "2", "all", name],
+        ["1", 7, "AT", "G", "rs2", 1e-5, "2", "all", name],
     ]
     # z = 0.3 / 0.05; with W = 0.04 and V = 0.0025: -1/2 log(1 + 16) + 1/2 * 36 * 0.04 / 0.0425.
     log_bf = -0.5 * math.log(17) + 18 * 16 / 17
@@ -251,8 +251,8 @@ def test_clumps(tmp_path: Path) -> None:
     )
     found, counts = read(config)
     assert found[["pos", "block", "study"]].to_numpy().tolist() == [
-        [20, "chr1:20:A:G", "mine"],
-        [10, "chr1:20:A:G", "mine"],
+        [20, "1:20:A:G", "mine"],
+        [10, "1:20:A:G", "mine"],
     ]
     assert counts == {"p-value above member_p_value": 1, "not in the genotypes": 1, "in no clump": 1}
 
