@@ -1,5 +1,7 @@
 """Tests of mifm_kipoi.genomics.columns: what the header of a table says."""
 
+import pathlib
+
 import hypothesis
 import pytest
 from hypothesis import strategies as st
@@ -288,3 +290,16 @@ def test_impossible_options(tmp_path, options, match):
 def test_a_named_column_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="no column 'PVAL'"):
         _layout(tmp_path, "chr bp ea nea beta P", columns={"p_value": "PVAL"})
+
+
+def test_the_documentation_lists_every_preset_and_every_name():
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "gwas-tables.md").read_text()
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines()[::-1] if line.startswith("| `")}
+    assert all(any(f"`{name}`" in row for row in rows) for name in GWAS_FORMATS)
+    for field in FIELDS:
+        line = next(line for row, line in rows.items() if f"`{field}`" in row.split(", "))
+        names = line.split("|")[3].replace(";", ",").split(",")
+        assert set(ALIASES.get(field, ())) <= {name.strip() for name in names}, field
+    for name, preset in GWAS_FORMATS.items():
+        if preset.columns.get("effect_allele") and name != "gwas-vcf":
+            assert f"`{preset.columns['effect_allele']}`" in rows[f"`{name}`"]
