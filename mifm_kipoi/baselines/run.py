@@ -224,7 +224,7 @@ class BaselineRun(ModelRun):
         advice = "the same command resumes with them"
         journal = Journal(self.output, identity, 0, again=again, advice=advice, began=began)
         form = ExactParquet(baseline.declaration.columns, identity)
-        with journal.locked():
+        with journal.locked() as folder:
             manifest = read_manifest(self.output)
             same = not differences({key: manifest.get(key) for key in identity}, identity)
             if same and self.output.exists() and manifest["output"]["sha256"] == sha256_of(self.output):
@@ -233,7 +233,7 @@ class BaselineRun(ModelRun):
             journal.begin(form.start(()), resume=True)
             with journal.kept_on_error():
                 self._score(baseline, form, journal)
-                return self._finish(form, journal)
+                return self._finish(form, journal, folder)
 
     def _opened(self) -> Baseline:
         baseline = self.spec.open(self.compute)
@@ -274,9 +274,9 @@ class BaselineRun(ModelRun):
                 rows += len(scored)
                 progress.update(rows, file.fraction_read)
 
-    def _finish(self, form: ExactParquet, journal: Journal) -> dict[str, Any]:
+    def _finish(self, form: ExactParquet, journal: Journal, folder: Path) -> dict[str, Any]:
         with writing(self.output):
-            finished, index = form.finish(journal.partial)
+            finished, index = form.finish(journal.partial, folder)
         manifest = {
             **journal.identity,
             "label": self.spec.label,

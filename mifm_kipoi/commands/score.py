@@ -125,6 +125,6 @@ def _summary(result: ScoringResult) -> list[str]:
     first, last = manifest["records"]
     lines = [f"{result.rows} rows of {last - first} records: {counts or 'no variant'}"]
     lines.append(f"{manifest['seconds']:.1f} s, {manifest['rows_per_second']:,.0f} rows/s")
-    if result.index is None and result.output.name.endswith((".gz", ".bcf")):
-        lines.append("not indexed, since the variants are not sorted")
+    if "not_indexed" in manifest:
+        lines.append(f"not indexed, since {manifest['not_indexed']}")
     return [*lines, f"written: {', '.join(map(str, result.written))}"]

@@ -49,17 +49,19 @@ def merge(parts: Sequence[Path], output: Path) -> ScoringResult:
     _check_whole(ordered, manifests)
     first = manifests[ordered[0]]
     written = form(first["columns"], provenance_of(first))
-    journal = Journal(output, {}, 0, again=False)
-    with journal.locked():
+    journal = Journal(output, {}, 0)
+    with journal.locked() as folder:
         if journal.note.exists():
-            raise InputError(f"{journal.partial} is of a run that did not end; delete {journal.note} first")
-        try:
-            with writing(output):
-                finished, index = written.merge(ordered, journal.partial)
-            manifest = _joined_manifest([manifests[part] for part in ordered])
-            publish(finished, index, output, manifest)
-        finally:
-            journal.remove()
+            raise InputError(
+                f"{journal.partial} is of a run that did not end; end it with --resume, or delete it and "
+                f"{journal.note.name} first"
+            )
+        with writing(output):
+            finished, index = written.merge(ordered, folder)
+        manifest = _joined_manifest([manifests[part] for part in ordered])
+        if written.not_indexed:
+            manifest["not_indexed"] = written.not_indexed
+        publish(finished, index, output, manifest)
     return ScoringResult(output, manifest)
 
 

@@ -8,8 +8,9 @@ import functools
 import gzip
 import itertools
 import json
+import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import writing, written_whole
+from mifm_kipoi.support.files import check_outputs, named, writing, written_whole
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
@@ -90,9 +91,8 @@ class ScoringRun:
             raise OptionError(
                 f"{self.variants} is not a file that can be read twice, as --shard and --resume require"
             )
-        check_output(
-            self.output, [Path(self.variants), self.fasta, *([self.regions] if self.regions else [])]
-        )
+        weights = [Path(name) for name in self.options.weights]
+        check_output(self.output, [Path(self.variants), self.fasta, self.regions, *weights])
 
     @property
     def _again(self) -> bool:
@@ -129,14 +129,16 @@ class ScoringRun:
             form = find_format(self.output)(
                 self.options.columns, provenance(identity), drop_samples=self.drop_samples
             )
-            with journal.locked():
+            with journal.locked() as folder:
                 if (finished := self._finished(journal)) is not None:
                     journal.remove()
                     return ScoringResult(self.output, finished)
                 journal.begin(form.start(file.header), self.resume)
                 with journal.kept_on_error():
                     unknown = self._score(file, genome, weights, form, journal, end, on_progress)
-                    return ScoringResult(self.output, self._finish(form, journal, start, file), unknown)
+                    return ScoringResult(
+                        self.output, self._finish(form, journal, folder, start, file), unknown
+                    )
 
     def _opened(self) -> VariantFile:
         try:
@@ -229,10 +231,12 @@ class ScoringRun:
                 on_progress(rows, file.fraction_read if of_shard is None else of_shard)
         return tuple(itertools.islice(unknown, _NAMED_CONTIGS))
 
-    def _finish(self, form: OutputFormat, journal: Journal, start: int, file: VariantFile) -> dict[str, Any]:
+    def _finish(
+        self, form: OutputFormat, journal: Journal, folder: Path, start: int, file: VariantFile
+    ) -> dict[str, Any]:
         """Give the output, its index and its manifest their names."""
         with writing(self.output):
-            finished, index = form.finish(journal.partial)
+            finished, index = form.finish(journal.partial, folder)
         rows, seconds = journal.statuses.total(), journal.total_seconds
         manifest = {
             **journal.identity,
@@ -250,6 +254,8 @@ class ScoringRun:
         }
         if file.sha256:
             manifest["variants"]["sha256"] = file.sha256
+        if form.not_indexed:
+            manifest["not_indexed"] = form.not_indexed
         publish(finished, index, self.output, manifest)
         journal.remove()
         return manifest
@@ -366,29 +372,50 @@ def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str
     manifest["index"] = index and output.name + index.suffix
     with writing(output):
         # Older files go first, so that none stands beside the manifest of another.
-        for older in (output, Path(f"{output}.tbi"), Path(f"{output}.csi")):
+        for older in (output, *_index_paths(output)):
             older.unlink(missing_ok=True)
         with written_whole(_manifest_path(output)) as temporary:
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         if index:
-            index.replace(f"{output}{index.suffix}")
-        finished.replace(output)
+            named(index, Path(f"{output}{index.suffix}"))
+        named(finished, output)
 
 
-def check_output(output: Path, inputs: Sequence[Path]) -> None:
-    """Refuse an output that would replace an input, or that cannot be a file.
+def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuse an output that would replace an input or a file that is not of this program.
+
+    Parameters
+    ----------
+    output : Path
+        A file of scores.
+    inputs : iterable of Path or None
+        All that is read; None for what is not given.
 
     Raises
     ------
     OptionError
-        When it would.
+        When it would, or cannot be a file.
     """
-    for path in (output, _manifest_path(output), *(Path(f"{output}.partial{end}") for end in ("", ".json"))):
-        if path.exists() and not path.is_file():
+    journal, manifest = Journal(output, {}, 0), _manifest_path(output)
+    names = (output, *_index_paths(output), manifest, journal.partial, journal.note)
+    for path in names:
+        if os.path.lexists(path) and not path.is_file():
             raise OptionError(f"{path} exists and is not a regular file; name another output")
-        for given in inputs:
-            if path.exists() and given.exists() and path.samefile(given):
-                raise OptionError(f"writing {output} would replace the input {given}; name another output")
+    for path in (journal.partial, journal.note):
+        if path.is_symlink():
+            raise OptionError(f"{path} is a link, and nothing is written through it; name another output")
+    check_outputs(names, inputs)
+    if manifest.exists() and "mifm_kipoi" not in read_manifest(output):
+        raise OptionError(
+            f"{manifest}, where the manifest of {output.name} would be, is another file; name another output"
+        )
+
+
+def _index_paths(output: Path) -> tuple[Path, ...]:
+    """Where the indices of an output are, in the formats that have one."""
+    if not find_format(output).indexed:
+        return ()
+    return Path(f"{output}.tbi"), Path(f"{output}.csi")
 
 
 def read_manifest(output: Path) -> dict[str, Any]:

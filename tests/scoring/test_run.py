@@ -399,6 +399,13 @@ class TestResume:
         with pytest.raises(InputError, match=r"left from a run that did not end; add --resume"):
             small_run(str(vcf), fasta, begun).run()
         Path(f"{begun}.partial.json").unlink()
+        before = Path(f"{begun}.partial").read_bytes()
+        with pytest.raises(
+            InputError, match=r"out\.tsv\.partial exists, and there is no out\.tsv\.partial\.json"
+        ):
+            small_run(str(vcf), fasta, begun).run()
+        assert Path(f"{begun}.partial").read_bytes() == before
+        Path(f"{begun}.partial").unlink()
         small_run(str(vcf), fasta, begun).run()
 
     def test_other_options_or_inputs_are_refused(
@@ -419,13 +426,14 @@ class TestResume:
         for note in ("", "{}", "[]", '{"identity": 1}', "\\"):
             Path(f"{begun}.partial.json").write_text(note)
             with pytest.raises(
-                InputError, match=r"out.tsv.partial.json cannot be read .*delete .* to start again"
+                InputError,
+                match=r"tsv.partial.json cannot be read .*delete .*tsv.partial and out.tsv.partial.json",
             ):
                 small_run(str(vcf), fasta, begun, resume=True).run()
 
     def test_a_lost_file(self, begun: Path, vcf: Path, fasta: Path) -> None:
         Path(f"{begun}.partial").unlink()
-        with pytest.raises(InputError, match="is shorter than its note says"):
+        with pytest.raises(InputError, match="is not there, but its note is; delete"):
             small_run(str(vcf), fasta, begun, resume=True).run()
 
     def test_an_error_keeps_what_is_done(
@@ -437,7 +445,9 @@ class TestResume:
         broken.write_text("\n".join([*lines[:60], "1\tx\t.\tA\tC\t.\t.\t."]) + "\n")
         out = tmp_path / "out.tsv"
         with pytest.raises(
-            VariantFileError, match=r"POS of line 61 is 'x'.*rows are kept in .*: go on with --resume"
+            VariantFileError,
+            match=r"POS of line 61 is 'x'.*rows are kept in .*: go on with --resume where the "
+            "inputs stay as they are; with others, delete .*partial and out.tsv.partial.json to start again",
         ):
             small_run(str(broken), fasta, out).run()
         assert not out.exists()
@@ -466,19 +476,21 @@ class TestResume:
             small_run(str(vcf), wrong, tmp_path / "out.tsv").run()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["wrong.fa", "wrong.fa.fai"]
 
+    @pytest.mark.parametrize(("last", "end"), [(7, ""), (8, ".json")])
     def test_a_full_disk(
-        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch, last: int, end: str
     ) -> None:
+        """Full for rows, or for the note of them."""
         out = tmp_path / "out.tsv"
         count = iter(range(100))
 
         def full(descriptor: int) -> None:
-            if next(count) == 4:
+            if next(count) == last:
                 raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
             patched.setattr(journal_module.os, "fsync", full)
-            message = r"cannot write .*out.tsv.partial: No space left on device. (\d+) rows are kept"
+            message = rf"cannot write .*out.tsv.partial{end}: No space left on device. (\d+) rows are kept"
             with pytest.raises(OutputError, match=message) as error:
                 small_run(str(vcf), fasta, out).run()
         kept = json.loads(Path(f"{out}.partial.json").read_text())["statuses"]
@@ -971,3 +983,111 @@ class TestMerge:
         assert merge(paths, tmp_path / "out.vcf.gz").rows == 1
         with gzip.open(tmp_path / "out.vcf.gz", "rt") as file:
             assert sum(not line.startswith("#") for line in file) == 1
+
+
+class TestFilesOfOthers:
+    """What lies beside the output and was not made by a run is neither written nor removed."""
+
+    @pytest.mark.parametrize("suffix", FORMATS)
+    def test_they_stay(self, tmp_path: Path, vcf: Path, fasta: Path, suffix: str) -> None:
+        """Names that began like those of unfinished files; one of them is the input itself."""
+        out = tmp_path / f"out.{suffix}"
+        ends = (".partial.vcf", ".partial.bcf", ".partial.declared.vcf", ".partial.parquet", ".partial.tbi")
+        strangers = {Path(f"{out}{end}"): vcf.read_bytes() for end in ends}
+        strangers |= {Path(f"{out}.partial_notes.json"): b"{}"}
+        if suffix in ("tsv", "vcf", "parquet"):
+            # No output of this format has an index.
+            strangers |= {Path(f"{out}.tbi"): b"mine", Path(f"{out}.csi"): b"mine"}
+        for path, content in strangers.items():
+            path.write_bytes(content)
+        for resume in (False, True):
+            small_run(f"{out}.partial.vcf", fasta, out, resume=resume).run()
+            assert {path: path.read_bytes() for path in strangers} == strangers
+
+    @pytest.mark.parametrize("end", ["", ".json", ".partial", ".partial.json"])
+    @pytest.mark.parametrize("kind", ["symlink", "hard link"])
+    def test_an_input_that_is_a_name_of_the_run(
+        self, tmp_path: Path, vcf: Path, fasta: Path, end: str, kind: str
+    ) -> None:
+        given, name = tmp_path / "in.vcf", tmp_path / f"out.tsv{end}"
+        given.write_bytes(vcf.read_bytes())
+        name.symlink_to(given) if kind == "symlink" else name.hardlink_to(given)
+        with pytest.raises(OptionError, match=r"out\.tsv.* (would replace the input|is a link)"):
+            small_run(str(given), fasta, tmp_path / "out.tsv")
+        assert given.read_bytes() == vcf.read_bytes()
+
+    @pytest.mark.parametrize("end", [".partial", ".partial.json"])
+    def test_links_are_not_followed(self, tmp_path: Path, vcf: Path, fasta: Path, end: str) -> None:
+        """Also where they are made after the check of the options, and where they lead nowhere."""
+        mine, out = tmp_path / "mine.txt", tmp_path / "out.tsv"
+        for target in (mine, tmp_path / "nowhere"):
+            mine.write_text("precious")
+            run = small_run(str(vcf), fasta, out)
+            Path(f"{out}{end}").symlink_to(target)
+            with pytest.raises(InputError, match=r"out\.tsv\.partial"):
+                run.run()
+            with pytest.raises(OptionError, match=rf"out\.tsv{end} "):
+                small_run(str(vcf), fasta, out, resume=True)
+            assert mine.read_text() == "precious"
+            assert not (tmp_path / "nowhere").exists()
+            assert Path(f"{out}{end}").is_symlink()
+            Path(f"{out}{end}").unlink()
+
+    @pytest.mark.parametrize("resume", [False, True])
+    @pytest.mark.parametrize("content", [b"", b"precious"])
+    def test_a_growing_file_without_a_note(
+        self, tmp_path: Path, vcf: Path, fasta: Path, content: bytes, resume: bool
+    ) -> None:
+        out = tmp_path / "out.tsv"
+        Path(f"{out}.partial").write_bytes(content)
+        with pytest.raises(InputError, match=r"exists, and there is no out\.tsv\.partial\.json that says"):
+            small_run(str(vcf), fasta, out, resume=resume).run()
+        assert Path(f"{out}.partial").read_bytes() == content
+        assert not out.exists()
+
+    @pytest.mark.parametrize("kind", ["other content", "second name", "link"])
+    def test_a_growing_file_that_is_not_that_of_its_note(
+        self, tmp_path: Path, vcf: Path, fasta: Path, kind: str
+    ) -> None:
+        out = tmp_path / "out.tsv"
+        journal = Journal(out, {}, 0)
+        with journal.locked():
+            journal.begin(b"head", resume=False)
+            journal.append(b"rows", 1)
+        partial = journal.partial
+        if kind == "other content":
+            partial.write_bytes(b"headROWS and more")
+        else:
+            (tmp_path / "mine").write_bytes(b"headrows and more")
+            partial.unlink()
+            make = partial.hardlink_to if kind == "second name" else partial.symlink_to
+            make(tmp_path / "mine")
+        before = partial.read_bytes()
+        for call in (lambda again: again.begin(b"head", resume=True), lambda again: again.remove()):
+            again = Journal(out, {}, 0)
+            with again.locked(), contextlib.suppress(InputError):
+                call(again)
+            assert partial.read_bytes() == before
+            assert again.note.exists()
+
+    def test_a_manifest_that_is_another_file(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        manifest = tmp_path / "out.tsv.json"
+        for content in ("", "[1]", '{"mine": 1}'):
+            manifest.write_text(content)
+            with pytest.raises(OptionError, match=r"out\.tsv\.json, where the manifest .* is another file"):
+                small_run(str(vcf), fasta, tmp_path / "out.tsv")
+            assert manifest.read_text() == content
+
+
+def test_an_index_that_htslib_cannot_make(tmp_path: Path, fasta: Path) -> None:
+    """Two records at POS 0, as PLINK writes markers without a place: the scores have no index."""
+    base = base_at_600(fasta)
+    other = "ACGT".replace(base, "")[0]
+    vcf = write_vcf(tmp_path / "x.vcf", [("1", 0, "A", "C"), ("1", 0, "A", "G"), ("1", 600, base, other)])
+    for resume in (False, True):
+        out = tmp_path / "out.bcf"
+        result = small_run(str(vcf), fasta, out, resume=resume).run()
+        assert (result.rows, result.index) == (3, None)
+        assert "htslib cannot index all positions" in result.manifest["not_indexed"]
+        assert len(read_table(out)) == 3
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.bcf", "out.bcf.json"]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS, OutputFormat
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
+from mifm_kipoi.support import read_back
 from mifm_kipoi.support.text import as_unicode
 
 _ROW_GROUP = 1 << 17
@@ -52,12 +53,12 @@ class Parquet(OutputFormat):
         arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
         return bytes(pa.record_batch(arrays, schema=schema).serialize())
 
-    def finish(self, grown: Path) -> tuple[Path, Path | None]:
+    def finish(self, grown: Path, folder: Path) -> tuple[Path, Path | None]:
         """Convert the Arrow stream, in groups of rows."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        finished = Path(f"{grown}.parquet")
+        finished, rows = folder / "new.parquet", 0
         with (
             grown.open("rb") as file,
             pa.ipc.open_stream(file) as stream,
@@ -65,13 +66,15 @@ class Parquet(OutputFormat):
         ):
             for table in _groups(stream):
                 writer.write_table(table)
+                rows += table.num_rows
+        read_back.parquet(finished, rows)
         return finished, None
 
     def join(self, parts: Sequence[Path], grown: Path) -> None:
         """Write the rows of finished files as one Arrow stream."""
         import pyarrow.parquet as pq
 
-        with grown.open("wb") as target:
+        with grown.open("xb") as target:
             target.write(self._head(()))
             for part in parts:
                 with pq.ParquetFile(part) as file:

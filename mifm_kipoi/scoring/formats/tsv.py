@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import math
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,12 +42,17 @@ class OutputFormat:
     needs_lines = False
     """Whether the records must carry their text."""
 
+    indexed = False
+    """Whether the format has an index."""
+
     def __init__(
         self, columns: Sequence[str], provenance: dict[str, Any], drop_samples: bool = False
     ) -> None:
         self.columns = tuple(columns)
         self.provenance = provenance
         self.drop_samples = drop_samples
+        self.not_indexed = ""
+        """Why there is no index of a format that has one, once the file is finished."""
 
     def start(self, header: Sequence[bytes]) -> bytes:
         """What the file begins with; ``header`` is that of the variant file."""
@@ -56,21 +62,22 @@ class OutputFormat:
         """What a run of records adds to the file."""
         return self._packed(self._body(chunk, scored))
 
-    def finish(self, grown: Path) -> tuple[Path, Path | None]:
+    def finish(self, grown: Path, folder: Path) -> tuple[Path, Path | None]:  # noqa: ARG002
         """Make the final file and its index, both under temporary names.
 
         Parameters
         ----------
         grown : Path
             The file with everything that was appended.
+        folder : Path
+            A private folder on the same file system, for all that is made.
 
         Returns
         -------
         finished : Path
-            ``grown`` itself, or another file beside it.
+            ``grown`` itself, or a file in ``folder``.
         index : Path or None
-            The index, where the format has one and the variants are sorted: named as ``finished``, with
-            a suffix more.
+            The index in ``folder``, with its suffix; where there is none, :attr:`not_indexed` says why.
 
         Raises
         ------
@@ -79,14 +86,15 @@ class OutputFormat:
         """
         return grown, None
 
-    def merge(self, parts: Sequence[Path], grown: Path) -> tuple[Path, Path | None]:
+    def merge(self, parts: Sequence[Path], folder: Path) -> tuple[Path, Path | None]:
         """Make one file of finished ones, one after the other; as :meth:`finish`."""
+        grown = folder / "joined"
         self.join(parts, grown)
-        return self.finish(grown)
+        return self.finish(grown, folder)
 
     def join(self, parts: Sequence[Path], grown: Path) -> None:
         """Write what finished files hold, one after the other, into a file for :meth:`finish`."""
-        with grown.open("wb") as target:
+        with grown.open("xb") as target:
             for number, part in enumerate(parts):
                 with self._opened(part) as lines:
                     kept = (
@@ -127,6 +135,8 @@ class OutputFormat:
 class Bgzipped(OutputFormat):
     """Text compressed with bgzip, and indexed."""
 
+    indexed = True
+
     _layout: ClassVar[dict[str, Any]]
     """What pysam must know of the columns to index them."""
 
@@ -144,27 +154,53 @@ class Bgzipped(OutputFormat):
     def _opened(self, part: Path) -> contextlib.AbstractContextManager[Iterable[bytes]]:
         return gzip.open(part)
 
-    def finish(self, grown: Path) -> tuple[Path, Path | None]:
-        """Add the end of a bgzip file, and index positions."""
-        from pysam import tabix_index
-
+    def finish(self, grown: Path, folder: Path) -> tuple[Path, Path | None]:
+        """Add the end of a bgzip file, and index positions where htslib can."""
         with grown.open("ab") as file:
             file.write(BGZF_END)
         # The newer kind of index, CSI, is for contigs that are too long for the other.
         for csi, suffix in ((False, ".tbi"), (True, ".csi")):
-            index = Path(f"{grown}{suffix}")
+            index = folder / f"new{suffix}"
             try:
-                with quiet():
-                    tabix_index(str(grown), force=True, csi=csi, keep_original=True, **self._layout)
-            except OSError as error:
+                self._index(grown, index, csi)
+            except OSError:
                 index.unlink(missing_ok=True)
-                reason = error
             else:
                 return grown, index
         with self._opened(grown) as lines:
-            if is_sorted(line for row, line in enumerate(lines) if not self._is_header(row, line)):
-                raise OutputError(f"cannot index {grown}: {reason}")
+            kept = (line for row, line in enumerate(lines) if not self._is_header(row, line))
+            self.not_indexed = why_not_indexed(kept)
+        if self.not_indexed is POSITIONS:
+            with contextlib.suppress(OSError):
+                self._index(grown, Path(os.devnull), csi=True)
+                # It can be indexed, so that it was the disk.
+                raise OutputError(f"cannot index {grown}: the index cannot be written; is the disk full?")
         return grown, None
+
+    def _index(self, grown: Path, index: Path, csi: bool) -> None:
+        from pysam import tabix_index
+
+        with quiet():
+            tabix_index(
+                os.path.abspath(grown),
+                force=True,
+                csi=csi,
+                keep_original=True,
+                index=os.path.abspath(index),
+                **self._layout,
+            )
+
+
+UNSORTED = "the variants are not sorted"
+"""Why a file has no index."""
+
+POSITIONS = "htslib cannot index all positions, such as POS 0 or one behind the end of its contig"
+"""Why a file of sorted variants has no index."""
+
+
+def why_not_indexed(lines: Iterable[bytes]) -> str:
+    """Why htslib could not index a file with these rows: :data:`UNSORTED` or :data:`POSITIONS`."""
+    return POSITIONS if is_sorted(lines) else UNSORTED
 
 
 class BgzippedTsv(Bgzipped):

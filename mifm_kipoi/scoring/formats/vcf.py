@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import FormatError, OptionError, OutputError
 from mifm_kipoi.genomics.bcf import as_vcf
-from mifm_kipoi.genomics.htslib import is_sorted, quiet, reason
+from mifm_kipoi.genomics.htslib import quiet, reason
 from mifm_kipoi.genomics.vcf_text import declare_all, put_definitions, put_info, split_record
-from mifm_kipoi.scoring.formats.tsv import Bgzipped, OutputFormat
+from mifm_kipoi.scoring.formats.tsv import POSITIONS, Bgzipped, OutputFormat, why_not_indexed
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES
 
@@ -94,7 +94,9 @@ class BgzippedVcf(Bgzipped, Vcf):
 class Bcf(Vcf):
     """BCF, made of VCF by bcftools, and indexed."""
 
-    def finish(self, grown: Path) -> tuple[Path, Path | None]:
+    indexed = True
+
+    def finish(self, grown: Path, folder: Path) -> tuple[Path, Path | None]:
         """Convert the VCF.
 
         Raises
@@ -104,8 +106,7 @@ class Bcf(Vcf):
         OutputError
             When the file cannot be written.
         """
-        finished = Path(f"{grown}.bcf")
-        declared = Path(f"{grown}.declared.vcf")
+        finished, declared = folder / "new.bcf", folder / "declared.vcf"
         expected = declare_all(grown, declared)
         try:
             _bcftools("view", "--no-version", "-Ob", "-o", str(finished), str(declared))
@@ -120,26 +121,32 @@ class Bcf(Vcf):
         count = _bcftools("query", "-f", "\n", str(finished), catch_stdout=True).count("\n")
         if count != expected:
             raise FormatError(f"only {count} of {expected} records can be written as BCF")
-        return finished, self._index(finished)
+        return finished, self._index_of(finished, folder)
 
-    def _index(self, finished: Path) -> Path | None:
+    def _index_of(self, finished: Path, folder: Path) -> Path | None:
+        """The index, where htslib can make one."""
+        index = folder / "new.csi"
+        command = ("index", "--csi", "--force", "-o")
         try:
-            _bcftools("index", "--csi", "--force", str(finished))
+            _bcftools(*command, str(index), str(finished))
         except OutputError as error:
             with self._opened(finished) as lines:
-                if is_sorted(line for line in lines if not line.startswith(b"#")):
-                    raise OutputError(f"cannot index {finished}: {error}") from error
+                self.not_indexed = why_not_indexed(line for line in lines if not line.startswith(b"#"))
+            if self.not_indexed is POSITIONS:
+                with contextlib.suppress(OutputError):
+                    _bcftools(*command, os.devnull, str(finished))
+                    raise OutputError(f"cannot index {finished}: {error}; is the disk full?") from error
             return None
-        return Path(f"{finished}.csi")
+        return index
 
-    def merge(self, parts: Sequence[Path], grown: Path) -> tuple[Path, Path | None]:
+    def merge(self, parts: Sequence[Path], folder: Path) -> tuple[Path, Path | None]:
         """Join the parts as they are where their headers are the same, for text has fewer digits."""
-        finished = Path(f"{grown}.bcf")
+        finished = folder / "new.bcf"
         try:
-            _bcftools("concat", "--naive", "-o", str(finished), *map(str, parts))
+            _bcftools("concat", "--naive", "-o", str(finished), *map(os.path.abspath, parts))
         except OutputError:
-            return super().merge(parts, grown)
-        return finished, self._index(finished)
+            return super().merge(parts, folder)
+        return finished, self._index_of(finished, folder)
 
     @contextlib.contextmanager
     def _opened(self, part: Path) -> Iterator[Iterable[bytes]]:
