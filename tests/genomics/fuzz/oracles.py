@@ -100,7 +100,10 @@ def fasta_contigs(content: bytes) -> dict[str, bytes]:
             name = _text(words[0])
             contigs[name] = b""
         elif name is not None:
-            contigs[name] += text.upper()
+            bases = line.rstrip(b" \t\r")
+            if not re.fullmatch(rb"[A-Za-z*-]*", bases):
+                raise UnreadableError(f"what is not a base: {bases!r}")
+            contigs[name] += bases.upper()
         elif text.strip() and not text.startswith(b";"):
             raise UnreadableError(f"text before the first contig: {text!r}")
     if not contigs:
