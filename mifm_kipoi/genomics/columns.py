@@ -125,6 +125,11 @@ _FIRST_COUNTS = (
 _PAIRS = (("alt", "ref"), ("allele2", "allele1"), ("alleleB", "alleleA"), ("minor_allele", "major_allele"))
 """Pairs of columns of alleles of which it is not known which one has the effect."""
 
+MOST = 0.5
+"""If this fraction of the first identifiers hold variants, the column does."""
+
+_FIRST_BYTES = 1 << 16
+
 _NEEDS = ("chrom", "pos", "effect_allele", "other_allele", "p_value")
 
 
@@ -658,7 +663,7 @@ class _Columns:
                 else []
             )
             wanted = "{chrom}:{pos}" if "effect_allele" in self.columns else IDENTIFIER
-            held = _first_identifiers(self._table, names, wanted)
+            held = first_identifiers(self._table, names, wanted)
             if held:
                 self.columns["variant"], self.variant = held, wanted
                 self.directed = "effect_allele" in self.columns
@@ -742,12 +747,27 @@ class _Columns:
         )
 
 
-def _first_identifiers(table: TableFile, names: Sequence[str], pattern: str) -> str:
-    """The first of some columns in which most of the first rows hold variants, or nothing."""
-    for batch in table.batches(names, 1 << 16) if names else ():
+def first_identifiers(table: TableFile, names: Sequence[str], pattern: str = IDENTIFIER) -> str:
+    """The first of some columns whose first rows hold variants, most of them.
+
+    Parameters
+    ----------
+    table : TableFile
+        The table, whose first rows are read.
+    names : sequence of str
+        The columns, in order of preference.
+    pattern : str
+        As of :func:`mifm_kipoi.genomics.identifiers.split_identifiers`.
+
+    Returns
+    -------
+    str
+        Its name; empty where there is none.
+    """
+    for batch in table.batches(names, _FIRST_BYTES) if names else ():
         for name in names:
             text = batch.optional_text(name).drop_null()
-            if len(text) and hold_variants(text, pattern).mean() > 0.5:
+            if len(text) and hold_variants(text, pattern).mean() >= MOST:
                 return name
         break
     return ""

@@ -10,20 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.columns import ALIASES, columns_named
+from mifm_kipoi.genomics.columns import ALIASES, columns_named, first_identifiers
+from mifm_kipoi.genomics.identifiers import split_identifiers
 from mifm_kipoi.genomics.tables import Batch, TableFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REF = ("ref", "reference", "reference_allele", "ref_allele")
-ALT = ("alt", "alternate", "alternative", "alternate_allele", "alternative_allele", "alt_allele")
-"""Lower-case names of the columns of an ordered pair of alleles."""
-
 OTHER = (*ALIASES["other_allele"], "allele2")
 """Of the second allele of a pair without an order, where it does not matter which one has the effect."""
-
-_NAME = r"^(?P<chrom>.+?)[:_](?P<pos>[0-9]{1,9})[:_](?P<first>[A-Za-z]+)[:_](?P<second>[A-Za-z]+)$"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +34,8 @@ class VariantColumns:
     first, second : str
         Of the alleles; empty where ``name`` holds them.
     name : str
-        Holds ``chrom:pos_ref_alt``, with ``:`` or ``_`` between the parts; empty where it is not needed.
+        Holds the variant (:mod:`mifm_kipoi.genomics.identifiers`), the reference allele first; empty where it
+        is not needed.
     """
 
     ordered: bool
@@ -68,11 +64,11 @@ class VariantColumns:
             chrom, first, second = (batch.text(name) for name in (self.chrom, self.first, self.second))
             pos, there = batch.positions(self.pos)
         else:
-            parts = pc.extract_regex(batch.text(self.name), _NAME)
-            unreadable = parts.is_null().to_numpy(zero_copy_only=False)
+            parts = split_identifiers(batch.text(self.name))
+            chrom, first, second = (parts[part] for part in ("chrom", "other_allele", "effect_allele"))
+            unreadable = chrom.is_null().to_numpy(zero_copy_only=False)
             batch.refuse(unreadable, self.name, "chrom:pos_ref_alt, as no other columns hold the alleles")
-            chrom, first, second = (parts.field(name) for name in ("chrom", "first", "second"))
-            pos, there = parts.field("pos").cast("int64").to_numpy(), np.ones(len(batch), dtype=bool)
+            pos, there = parts["pos"].cast("int64").to_numpy(), np.ones(len(batch), dtype=bool)
             if self.pos:
                 chrom = batch.text(self.chrom)
                 own, there = batch.positions(self.pos)
@@ -105,19 +101,18 @@ class TableVariants:
 def find_variant_columns(table: TableFile) -> VariantColumns:
     """The columns that say where the rows of a table lie, by their names in any case.
 
-    ``chrom`` and ``pos`` are found by :data:`mifm_kipoi.genomics.columns.ALIASES`. The alleles are, of these
-    the
-    first that the table has, an ordered pair (:data:`REF`, :data:`ALT`), one without order (``effect_allele``
-    of the aliases and :data:`OTHER`), or the ordered pair in an identifier such as ``chrom:pos_ref_alt``,
-    ``chrom:pos:ref:alt`` or ``chrom_pos_ref_alt``.
+    Names are those of :data:`mifm_kipoi.genomics.columns.ALIASES`. The alleles are, of these the first that
+    the table has, an ordered pair (``ref``, ``alt``), one without order (``effect_allele`` and
+    :data:`OTHER`), or the ordered pair in an identifier (:mod:`mifm_kipoi.genomics.identifiers`).
 
     Raises
     ------
     InputError
         When there are no such columns, or several could be one of them.
     """
-    ref, alt = one_column(table, "ref", REF), one_column(table, "alt", ALT)
-    chrom, pos = one_column(table, "chrom", ALIASES["chrom"]), one_column(table, "pos", ALIASES["pos"])
+    ref, alt, chrom, pos = (
+        one_column(table, field, ALIASES[field]) for field in ("ref", "alt", "chrom", "pos")
+    )
     if ref and alt and chrom and pos:
         return VariantColumns(True, chrom, pos, ref, alt)
     effect, other = (
@@ -126,7 +121,7 @@ def find_variant_columns(table: TableFile) -> VariantColumns:
     )
     if effect and other and chrom and pos:
         return VariantColumns(False, chrom, pos, effect, other)
-    name = _name(table)
+    name = first_identifiers(table, columns_named(table.columns, ALIASES["id"]))
     if name:
         return VariantColumns(True, chrom if pos else "", pos if chrom else "", name=name)
     raise InputError(
@@ -151,16 +146,3 @@ def one_column(table: TableFile, field: str, aliases: Sequence[str]) -> str:
             "but one"
         )
     return columns[0] if columns else ""
-
-
-def _name(table: TableFile) -> str:
-    """The first column of identifiers whose first row has alleles, or nothing."""
-    import pyarrow.compute as pc
-
-    columns = columns_named(table.columns, ALIASES["id"])
-    for batch in table.batches(columns) if columns else ():
-        fitting = [
-            name for name in columns if pc.match_substring_regex(batch.text(name)[:1], _NAME)[0].as_py()
-        ]
-        return fitting[0] if fitting else ""
-    return ""
