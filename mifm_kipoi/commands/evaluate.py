@@ -58,6 +58,10 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--block", metavar="COLUMN", help="blocks (default: block or locus, where there is one)"
     )
+    group.add_argument(
+        "--lift-over", metavar="CHAIN",
+        help="chain file that takes the labels to the build of the scores, such as hg19ToHg38.over.chain.gz",
+    )  # fmt: skip
     group = parser.add_argument_group("scores")
     columns = add_list(
         group,
@@ -101,6 +105,7 @@ def _ranking(options: argparse.Namespace) -> None:
             negative=options.negative,
             group=options.group,
             block=options.block,
+            lift_over=options.lift_over and Path(options.lift_over),
         ),
         columns=tuple(options.columns),
         lower=tuple(options.lower),

@@ -11,6 +11,9 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
+from mifm_kipoi.genetics.associations import PIP_ROUNDING
+from mifm_kipoi.genomics.contigs import UNDECIDED, contig_keys
+from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import Batch, Values
 
 LABELS = ("label", "causal")
@@ -24,9 +27,6 @@ BLOCKS = ("block", "locus")
 
 POSITIVE, NEGATIVE = 0.9, 0.01
 """Posterior inclusion probabilities above which a variant is positive, below which it is negative."""
-
-ROUNDING = 1e-6
-"""By how much a PIP may be above 1, as sums of probabilities in single precision are."""
 
 FAILED_PIP = -1
 """The PIP of a variant for which fine-mapping failed, as in CAUSALdb2: not a value."""
@@ -49,6 +49,8 @@ class LabelOptions:
     group, block : str, optional
         Columns of matched groups and of blocks; by default the first of :data:`GROUPS` and :data:`BLOCKS`
         that there is.
+    lift_over : Path, optional
+        A chain file that takes the variants to the build of the scores.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class LabelOptions:
     negative: float | None = None
     group: str | None = None
     block: str | None = None
+    lift_over: Path | None = None
 
     def __post_init__(self) -> None:
         if self.pip is None and (self.positive is not None or self.negative is not None):
@@ -95,8 +98,9 @@ class Labels:
     columns : dict of str to str
         Which column of the file each of ``label`` or ``pip``, ``group`` and ``block`` is.
     counts : dict of str to int
-        Rows of the file, and what became of them. Where there are blocks, ``blocks`` of the file, and
-        ``blocks_with_losses``: those with a variant that counts in another block.
+        Rows of the file, and what became of them; with a lift-over ``lost`` and ``ambiguous``, too. Where
+        there are blocks, ``blocks`` of the file, and ``blocks_with_losses``: those with a variant that counts
+        in another block.
     """
 
     table: pd.DataFrame
@@ -112,10 +116,10 @@ class Labels:
 def read_labels(path: Path, options: LabelOptions) -> Labels:
     """Read labels.
 
-    Rows without a label, or with a PIP between the limits, are left out and counted. A variant may have
-    several rows: with equal labels, of which the first is kept; or with different PIPs, as of several traits
-    or studies, of which the row with the highest is kept. It then counts in the block of that row alone, and
-    the blocks of its other rows are counted.
+    Rows without a label, rows that the lift-over loses, and rows with a PIP between the limits are left out
+    and counted. A variant may have several rows: with equal labels, of which the first is kept; or with
+    different PIPs, as of several traits or studies, of which the row with the highest is kept. It then counts
+    in the block of that row alone, and the blocks of its other rows are counted.
 
     Parameters
     ----------
@@ -136,9 +140,14 @@ def read_labels(path: Path, options: LabelOptions) -> Labels:
     columns = _columns(variants, options)
     made_of_pips = "pip" in columns
     others = [name for name in columns.values() if name not in VARIANT]
-    table = pd.concat([_rows(rows, batch, columns) for rows, batch in variants.batches(others)])
+    table = pd.concat(
+        [_rows(rows, batch, columns, variants.names["chrom"]) for rows, batch in variants.batches(others)]
+    )
     counts = {"rows": len(table), "without_label": int(table["value"].isna().sum())}
     table = table[table["value"].notna()]
+    if options.lift_over is not None:
+        table, lost = _lifted(table, LiftOver(options.lift_over))
+        counts |= lost
     key = variant_keys(table)
     if not made_of_pips:
         _check_agreement(table["value"], key, path)
@@ -177,8 +186,11 @@ def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
     return columns
 
 
-def _rows(variants: pd.DataFrame, batch: Batch, columns: dict[str, str]) -> pd.DataFrame:
+def _rows(variants: pd.DataFrame, batch: Batch, columns: dict[str, str], contigs: str) -> pd.DataFrame:
     """Variants with their rows, labels or PIPs, and groups and blocks."""
+    undecided = variants["chrom"].isin(UNDECIDED).to_numpy()
+    named = "X, Y or MT by name: 25 and 26 mean other chromosomes to PLINK than to the GWAS Catalog"
+    batch.refuse(undecided, contigs, named)
     value = _pips(batch, columns["pip"]) if "pip" in columns else _labels(batch, columns["label"])
     units = {
         name: variants[column].astype(str) if column in VARIANT else batch.frame([column]).iloc[:, 0]
@@ -202,10 +214,20 @@ def _pips(batch: Batch, column: str) -> Values:
     """0 to 1 or, where there is none, NaN."""
     values = batch.numbers(column)
     values[values == FAILED_PIP] = np.nan
-    bad = (values < 0) | (values > 1 + ROUNDING)
+    bad = (values < 0) | (values > 1 + PIP_ROUNDING)
     batch.refuse(bad, column, f"a probability from 0 to 1, or {FAILED_PIP} where fine-mapping failed")
     capped: Values = np.minimum(values, 1)
     return capped
+
+
+def _lifted(table: pd.DataFrame, lift_over: LiftOver) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows whose variants the other build has, there, and how many it does not have."""
+    columns = (table[name].to_numpy() for name in VARIANT)
+    lifted, ref, alt = lift_over.lift_variants(*columns)
+    moved = table.assign(chrom=lifted.chrom, pos=lifted.pos, ref=ref, alt=alt)[lifted.known]
+    moved["chrom"] = contig_keys(moved["chrom"].astype("str"))
+    counts = lifted.counts()
+    return moved, {status.value: counts[status] for status in (LiftStatus.LOST, LiftStatus.AMBIGUOUS)}
 
 
 def _losses(block: pd.Series[str], key: pd.Series[str], kept: npt.NDArray[np.int64]) -> dict[str, int]:
@@ -238,7 +260,13 @@ def _check_classes(
         if "pip" in columns
         else f"in {columns['label']!r}"
     )
+    after = (
+        f" after the lift-over, which lost {counts['lost']} rows and has several places for "
+        f"{counts['ambiguous']}"
+        if "lost" in counts
+        else ""
+    )
     raise InputError(
-        f"{path} has {counts['positive']} positive and {counts['negative']} negative variants {how}; "
-        "expected some of each"
+        f"{path} has {counts['positive']} positive and {counts['negative']} negative variants {how}"
+        f"{after}; expected some of each"
     )

@@ -124,6 +124,10 @@ class Result:
             "resampled": evaluation.resampled,
             "not_found": self.scores.not_found,
             "swapped": self.scores.swapped,
+            "repeated_scores": self.scores.repeated,
+            "strange_contigs": self.scores.strange_contigs,
+            "lost": labels.counts.get("lost", 0),
+            "ambiguous": labels.counts.get("ambiguous", 0),
             "made_of_pips": labels.made_of_pips,
             "repeated_pips": labels.counts["repeated"] if labels.made_of_pips else 0,
             "blocks_with_losses": labels.counts.get("blocks_with_losses", 0),
@@ -320,6 +324,15 @@ def _sources(sources: Sequence[Source]) -> Table:
 
 
 def _settings(result: Result) -> dict[str, object]:
-    kept = ("mifm_kipoi", "scores", "comparison", "labels", "columns", "pip_limits", "lower_is_better")
+    kept = (
+        "mifm_kipoi",
+        "scores",
+        "comparison",
+        "labels",
+        "lift_over",
+        "columns",
+        "pip_limits",
+        "lower_is_better",
+    )
     more = ("held_out", "resampled", "clusters", "resamples", "seed")
     return {name: result.provenance[name] for name in (*kept, *more) if result.provenance[name]}

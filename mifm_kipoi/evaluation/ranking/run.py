@@ -26,7 +26,7 @@ from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores,
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports.page import decimal, with_interval
 from mifm_kipoi.statistics.bootstrap import RESAMPLES
-from mifm_kipoi.support.files import made_folder, writing, written_whole
+from mifm_kipoi.support.files import made_folder, require_file, writing, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -106,6 +106,8 @@ class RankingRun:
         """
         needed("matplotlib", "plot")
         on_progress = on_progress or (lambda _: None)
+        if self.label_options.lift_over is not None:
+            require_file(self.label_options.lift_over)
         labels = read_labels(self.labels, self.label_options)
         on_progress(f"{self.labels}: {len(labels.table):,} labelled variants")
         chosen = choose_columns(self.scores, self.columns, self.lower)
@@ -114,6 +116,10 @@ class RankingRun:
         if same and column in chosen.columns:
             raise OptionError(
                 f"{column!r} makes the labels and is named as a score too; leave it out of the scores"
+            )
+        if same and self.label_options.lift_over is not None:
+            raise OptionError(
+                f"{self.scores} has the labels and the scores, of one build; leave --lift-over out"
             )
         scores = read_scores(self.scores, chosen, labels, of_labels=same)
         on_progress(f"{self.scores}: {scores.rows:,} rows of scores")
@@ -136,11 +142,13 @@ class RankingRun:
     ) -> dict[str, Any]:
         manifest = self.scores.parent / MANIFEST
         negative, positive = self.label_options.limits
+        chain = self.label_options.lift_over
         return {
             "mifm_kipoi": __version__,
             "scores": described(self.scores),
             "comparison": described(manifest) if chosen.sources else None,
             "labels": described(self.labels),
+            "lift_over": chain and described(chain),
             "columns": labels.columns,
             "pip_limits": {"positive_above": positive, "negative_below": negative}
             if labels.made_of_pips
@@ -155,6 +163,7 @@ class RankingRun:
             "counts": {
                 "labels": labels.counts,
                 "rows_of_scores": scores.rows,
+                "repeated_rows_of_scores": scores.repeated,
                 "labels_without_row_of_scores": scores.not_found,
                 "of_these_exchanged_alleles": scores.swapped,
                 "without_score": scores.absent,

@@ -112,6 +112,10 @@ class Scores:
         Labelled variants without a row.
     swapped : int
         Those of them that have a row with REF and ALT swapped.
+    strange_contigs : tuple of str
+        Contigs of labelled variants on which the file has no row.
+    repeated : int
+        Rows of labelled variants that have another row, with the same scores; each variant counts once.
     """
 
     table: pd.DataFrame
@@ -119,6 +123,8 @@ class Scores:
     rows: int
     not_found: int
     swapped: int
+    strange_contigs: tuple[str, ...]
+    repeated: int
 
 
 def read_sources(scores: Path) -> tuple[Source, ...]:
@@ -224,16 +230,19 @@ def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = Fa
     status = [name for one in chosen.sources if (name := f"{one.label}.{STATUS}") in file.columns]
     parts, rows = [], 0
     seen_swapped: set[str] = set()
+    contigs: set[str] = set()
     for variants, batch in file.batches((*chosen.columns, *status)):
         rows += len(batch)
         key = variant_keys(variants)
+        contigs.update(variants["chrom"].unique())
         seen_swapped.update(key[key.isin(swapped)])
         labelled = variants.index.isin(labels.table["row"]) if of_labels else key.isin(wanted).to_numpy()
         some = batch.filter(labelled)
         columns = {name: some.numbers(name) for name in chosen.columns}
         texts = {name: some.frame([name])[name].to_numpy() for name in status}
         parts.append(pd.DataFrame(columns | texts, index=pd.Index(key[labelled])))
-    scores = _once(pd.concat(parts), chosen.columns, path)
+    every_row = pd.concat(parts)
+    scores = _once(every_row, chosen.columns, path)
     missing = ~wanted.isin(scores.index)
     with_swapped = int(swapped[missing].isin(seen_swapped).sum())
     if missing.all():
@@ -242,7 +251,9 @@ def read_scores(path: Path, chosen: Chosen, labels: Labels, of_labels: bool = Fa
     reasons = {name: _reasons(table, name, chosen.source(name), missing) for name in chosen.columns}
     signed = table[list(chosen.columns)].astype(np.float64)
     signed[list(chosen.lower)] *= -1
-    return Scores(signed, reasons, rows, int(missing.sum()), with_swapped)
+    strange = tuple(name for name in labels.table["chrom"].unique() if name not in contigs)
+    repeated = len(every_row) - len(scores)
+    return Scores(signed, reasons, rows, int(missing.sum()), with_swapped, strange, repeated)
 
 
 def _swapped(table: pd.DataFrame) -> pd.Index:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.contigs import contig_keys
+from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.tables import Batch, TableFile
 
 VARIANT = ("chrom", "pos", "ref", "alt")
@@ -91,21 +91,22 @@ class VariantTable:
         Raises
         ------
         InputError
-            When the table cannot be read, or a row has no variant.
+            When the table cannot be read, a row has no variant, or accessions of contigs are of two builds.
         """
         wanted = list(dict.fromkeys((*self.names.values(), *columns)))
+        contigs = ContigNames(str(self.file.path))
         empty = True
         for batch in self.file.batches(wanted, block_bytes):
             some = batch.filter(np.any([batch.known(name) for name in wanted], axis=0))
-            yield self._variants(some), some
+            yield self._variants(some, contigs), some
             empty = False
         if empty:
             nothing = pa.array([], pa.string())
             rows = pa.RecordBatch.from_arrays([nothing] * len(wanted), wanted)
             none = Batch(self.file, rows, np.empty(0, np.int64))
-            yield self._variants(none), none
+            yield self._variants(none, contigs), none
 
-    def _variants(self, batch: Batch) -> pd.DataFrame:
+    def _variants(self, batch: Batch, contigs: ContigNames) -> pd.DataFrame:
         chrom, ref, alt = (
             pd.Series(text.to_pandas(), dtype="str")
             for text in (
@@ -118,7 +119,7 @@ class VariantTable:
         missing = {"chrom": chrom.isna(), "pos": pd.Series(~known), "ref": ref.isna(), "alt": alt.isna()}
         for field, where in missing.items():
             batch.refuse(where.to_numpy(dtype=bool), self.names[field], "a variant in each row")
-        table = pd.DataFrame({"chrom": contig_keys(chrom), "pos": pos, "ref": ref, "alt": alt})
+        table = pd.DataFrame({"chrom": contigs.keys(chrom), "pos": pos, "ref": ref, "alt": alt})
         return table.set_axis(pd.Index(np.asarray(batch.lines), name=ROW), axis=0)
 
 

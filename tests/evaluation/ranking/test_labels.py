@@ -153,16 +153,74 @@ def test_chromosomes_can_be_the_blocks(tmp_path: Path, header: str) -> None:
     assert labels.table["block"].tolist() == ["1", "1", "2"]
 
 
+def test_names_of_chromosomes(tmp_path: Path) -> None:
+    rows = "".join(f"{name}\t{pos}\tA\tC\t{pos % 2}\n" for pos, name in enumerate(NAMES, start=1))
+    labels = read_labels(write(tmp_path / "l.tsv", "chrom\tpos\tref\talt\tlabel\n" + rows), LabelOptions())
+    assert labels.table["chrom"].tolist() == [NAMES[name] for name in NAMES]
+    for name in ("25", "chr26"):
+        path = write(tmp_path / "m.tsv", f"chrom pos ref alt label\n1 1 A C 1\n{name} 2 A C 0")
+        with pytest.raises(InputError, match=rf"line 3 of .*m\.tsv: chrom is '{name}'; expected X, Y or MT"):
+            read_labels(path, LabelOptions())
+    path = write(tmp_path / "b.tsv", "chrom pos ref alt label\nNC_000001.10 1 A C 1\nNC_000002.12 2 A C 0")
+    with pytest.raises(InputError, match=r"b\.tsv has the contig NC_000002\.12, which is of GRCh38"):
+        read_labels(path, LabelOptions())
+
+
+NAMES = {
+    "23": "X",
+    "chrX": "X",
+    "24": "Y",
+    "MT": "M",
+    "chrM": "M",
+    "01": "1",
+    "CHR1": "1",
+    "NC_000001.10": "1",
+}
+
+
+CHAIN = """\
+chain 1000 chr1 100 + 10 30 chr2 200 - 50 70 1
+20
+
+chain 900 chr1 100 + 40 60 chr1 300 + 100 120 2
+20
+
+chain 800 chr1 100 + 50 60 chr3 300 + 0 10 3
+10
+
+"""
+"""1-based: chr1 11-30 are chr2 150-131, reversed, 41-50 are chr1 101-110, 51-60 have two places."""
+
+
+def test_labels_of_another_build(tmp_path: Path) -> None:
+    pytest.importorskip("liftover")
+    chain = tmp_path / "a.chain"
+    chain.write_text(CHAIN)
+    text = "chrom pos ref alt label\n1 11 A G 1\n1 41 C T 0\n1 45 AC A 0\n1 55 A C 1\n1 90 A C 1\n1 12 AC A 0"
+    path = write(tmp_path / "l.tsv", text)
+    labels = read_labels(path, LabelOptions(lift_over=chain))
+    assert list(labels.table.index) == ["2:150:T:C", "1:101:C:T", "1:105:AC:A"]
+    assert labels.table["positive"].tolist() == [True, False, False]
+    assert {name: labels.counts[name] for name in ("rows", "lost", "ambiguous", "positive", "negative")} == {
+        "rows": 6, "lost": 2, "ambiguous": 1, "positive": 1, "negative": 2,
+    }  # fmt: skip
+    path.write_text(text.replace(" ", "\t").replace("1\t11\t", "1\t95\t"))
+    with pytest.raises(
+        InputError, match=r"0 positive .* after the lift-over, which lost 3 rows and .* for 1;"
+    ):
+        read_labels(path, LabelOptions(lift_over=chain))
+
+
 def test_a_pip_a_little_above_1_is_1(tmp_path: Path) -> None:
-    """As of sums in single precision."""
-    text = "chrom pos ref alt pip\n1 1 A C 1.0000005\n1 2 A C 0\n1 3 A C 1"
+    """As of sums in single precision, and of rounded values."""
+    text = "chrom pos ref alt pip\n1 1 A C 1.0008\n1 2 A C 0\n1 3 A C 1"
     path = write(tmp_path / "l.tsv", text)
     assert read_labels(path, LabelOptions(pip="pip")).table["positive"].tolist() == [True, False, True]
     with pytest.raises(InputError, match="0 positive and 1 negative"):
         read_labels(path, LabelOptions(pip="pip", positive=1))
 
 
-@pytest.mark.parametrize("pip", ["1.5", "1.00001", "-0.5", "-2", "high"])
+@pytest.mark.parametrize("pip", ["1.5", "1.002", "-0.5", "-2", "high"])
 def test_a_pip_that_is_none_is_refused(tmp_path: Path, pip: str) -> None:
     path = write(tmp_path / "l.tsv", f"chrom pos ref alt pip\n1 1 A C 0.99\n1 2 A C {pip}")
     with pytest.raises(InputError, match=rf"line 3 of .*l\.tsv: pip is '{pip}'; expected a"):

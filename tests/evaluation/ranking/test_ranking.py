@@ -521,6 +521,44 @@ def test_labels_without_a_row_of_scores_are_told(tmp_path: Path, labels: pd.Data
     assert (by_score["pips.first"]["labelled"], by_score["pips.first"]["scored"]) == (400, 392)
 
 
+def test_contigs_without_scores_are_named(tmp_path: Path, labels: pd.DataFrame) -> None:
+    """Among labels of chromosomes 23 and Q, the first is X."""
+    some, rest = labels.copy(), labels.copy()
+    some.loc[:2, "chrom"], rest.loc[:2, "chrom"] = "23", "X"
+    some.loc[5:6, "chrom"] = "Q"
+    path = write_comparison(tmp_path / "c", rest)
+    found = run(path, write_labels(tmp_path / "l.tsv", some), tmp_path / "out")
+    assert found["counts"]["labels_without_row_of_scores"] == 2
+    (note,) = (note for note in found["notes"] if "no row on" in note)
+    assert note == "the table of scores has no row on Q, where labelled variants lie"
+
+
+def test_lifted_labels_are_evaluated(tmp_path: Path, labels: pd.DataFrame) -> None:
+    """All chromosomes but one are moved by 1,000 bases."""
+    pytest.importorskip("liftover")
+    contigs, length = labels["chrom"].unique().tolist(), int(labels["pos"].max()) + 10
+    end = length + 1000
+    blocks = [
+        f"chain 1 chr{name} {length} + 0 {length} chr{name} {end} + 1000 {end} {number}\n{length}\n\n"
+        for number, name in enumerate(contigs[:-1], start=1)
+    ]
+    chain = tmp_path / "a.chain"
+    chain.write_text("".join(blocks))
+    path = write_comparison(tmp_path / "c", labels.assign(pos=labels["pos"] + 1000))
+    truth = write_labels(tmp_path / "l.tsv", labels)
+    found = run(path, truth, tmp_path / "out", label_options=LabelOptions(lift_over=chain))
+    lost = int((labels["chrom"] == contigs[-1]).sum())
+    assert found["counts"]["labels_without_row_of_scores"] == 0
+    assert found["counts"]["labels"]["lost"] == lost
+    assert found["lift_over"]["name"] == "a.chain"
+    assert any(
+        note.startswith(f"of the rows of labels, the lift-over lost {lost}, and 0") for note in found["notes"]
+    )
+    both = write_labels(tmp_path / "both.tsv", labels, s=1.0)
+    with pytest.raises(OptionError, match="leave --lift-over out"):
+        run(both, both, tmp_path / "same", columns=("s",), label_options=LabelOptions(lift_over=chain))
+
+
 def test_no_labelled_variant_is_found(tmp_path: Path, labels: pd.DataFrame) -> None:
     path = write_comparison(tmp_path / "c", labels.assign(ref="C", alt="A"))
     with pytest.raises(
@@ -538,7 +576,11 @@ def test_scores_of_one_variant_that_differ_are_refused(tmp_path: Path, labels: p
     path = write_comparison(tmp_path / "c", labels)
     table = pd.read_parquet(path)
     pd.concat([table, table[:9]]).to_parquet(path)
-    assert run(path, truth, tmp_path / "out")["counts"]["rows_of_scores"] == 409
+    found = run(path, truth, tmp_path / "out")
+    assert found["counts"]["rows_of_scores"] == 409
+    assert found["counts"]["repeated_rows_of_scores"] == 9
+    said = "9 rows of scores are of a variant that has another row, with the same scores; each counts once"
+    assert said in found["notes"]
     other = table[3:4].assign(**{"net.first": 77.0})
     pd.concat([table, other]).to_parquet(path)
     with pytest.raises(InputError, match=r"several rows of \w+:\d+:A:C with different scores"):
