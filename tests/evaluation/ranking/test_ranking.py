@@ -697,7 +697,7 @@ def test_evidence_tells_what_is_circular(evidence: Evidence | None) -> None:
     source = Source("x", "a model", columns, (), "", declared)
     chosen = Chosen(columns, frozenset(), (), (source,))
     labels = Labels(pd.DataFrame(), {"pip": "Causality"}, {})
-    nothing = Scores(pd.DataFrame(), {}, 0, 0, 0)
+    nothing = Scores(pd.DataFrame(), {}, 0, 0, 0, (), 0)
     found = Evaluation((), (), (), {}, "blocks", 1, 1)
     result = Result(labels, chosen, nothing, found, (), False, {})
     expected = {
