@@ -44,6 +44,7 @@ class Status(enum.StrEnum):
     SYMBOLIC_ALT = "symbolic_alt"
     BREAKEND = "breakend"
     NON_ACGT_ALLELE = "non_acgt_allele"
+    POSITION_UNKNOWN = "position_unknown"
     CONTIG_NOT_IN_FASTA = "contig_not_in_fasta"
     POSITION_OUTSIDE_CONTIG = "position_outside_contig"
     REF_MISMATCH = "ref_mismatch"

@@ -20,8 +20,8 @@ from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions, Declaration
 from mifm_kipoi.baselines.specs import Spec
 from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genetics.variant_lists import iter_variants, open_variants
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.scoring.formats.parquet import Parquet
 from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.records import read_chunks
@@ -75,11 +75,13 @@ class FolderRun(ModelRun):
     Parameters
     ----------
     variants, fasta : Path
-        VCF or BCF file that can be read again; reference genome.
+        VCF or BCF file, or a table of variants, that can be read again; reference genome.
     specs : sequence of Spec
         The models.
     folder : Path
         Of the outputs; made where it is missing.
+    positions : Path, optional
+        VCF or .bim file that knows the identifiers of a table without positions.
     compute, threads, max_mismatch_fraction, progress
         See :class:`ModelRun`.
     """
@@ -88,6 +90,7 @@ class FolderRun(ModelRun):
     fasta: Path
     specs: Sequence[Spec]
     folder: Path
+    positions: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,13 +145,15 @@ class BaselineRun(ModelRun):
     spec : Spec
         The baseline.
     variants, fasta : Path
-        VCF or BCF file that can be read again; reference genome.
+        VCF or BCF file, or a table of variants, that can be read again; reference genome.
     output : Path
         Parquet file: ``chrom, pos, id, ref, alt``, the scores, ``status``, a row for each variant.
     inputs : dict of plain JSON types
         Names and checksums of the variants and the genome (:func:`described_inputs`).
     background : Path, optional
         Moments of the tracks, for a network (:mod:`mifm_kipoi.baselines.networks.background`).
+    positions : Path, optional
+        VCF or .bim file that knows the identifiers of a table without positions.
     chunk_size : int, optional
         Variants that are scored together, after which a run that is killed can go on; by default that of the
         baseline.
@@ -162,6 +167,7 @@ class BaselineRun(ModelRun):
     output: Path
     inputs: dict[str, Any]
     background: Path | None = None
+    positions: Path | None = None
     chunk_size: int | None = None
 
     def run_apart(self) -> BaselineResult:
@@ -257,11 +263,12 @@ class BaselineRun(ModelRun):
     def _score(self, baseline: Baseline, form: ExactParquet, journal: Journal) -> None:
         genome = Genome(self.fasta)
         if baseline.declaration.window:
-            check_beginning(read_variants(self.variants), genome, self.max_mismatch_fraction)
+            variants = iter_variants(self.variants, genome, positions=self.positions)
+            check_beginning(variants, genome, self.max_mismatch_fraction)
         # Chunks of few variants say little of the whole file, whose first variants were checked above.
         check = ReferenceCheck(genome, self.max_mismatch_fraction, journal.statuses, CHUNK)
         with (
-            VariantFile(self.variants) as file,
+            open_variants(self.variants, genome, positions=self.positions) as file,
             contextlib.closing(Progress(f"variants of {self.spec.label}", self.progress)) as progress,
         ):
             rows = 0
@@ -292,9 +299,10 @@ class BaselineRun(ModelRun):
         return manifest
 
 
-def described_inputs(variants: Path, fasta: Path) -> dict[str, Any]:
-    """Names and checksums of the variants and the genome."""
-    return {"variants": described(variants), "fasta": described(fasta)}
+def described_inputs(variants: Path, fasta: Path, positions: Path | None = None) -> dict[str, Any]:
+    """Names and checksums of the variants and the genome, and of the file of positions where there is one."""
+    inputs = {"variants": described(variants), "fasta": described(fasta)}
+    return {**inputs, "positions": described(positions)} if positions else inputs
 
 
 def peak_bytes() -> int:

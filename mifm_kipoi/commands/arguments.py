@@ -217,6 +217,14 @@ def shard(text: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
+def add_positions(group: argparse._ActionsContainer) -> None:
+    """``--positions``."""
+    group.add_argument(
+        "--positions", metavar="BIM|VCF",
+        help="for a table whose variants have names such as rsids, and no positions: the file that has them",
+    )  # fmt: skip
+
+
 def add_limits(group: argparse._ActionsContainer) -> None:
     """``--max-n-fraction`` and ``--max-mismatch-fraction``."""
     option = group.add_argument(

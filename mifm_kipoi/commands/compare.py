@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.commands.arguments import add_intervals, add_max_mismatch_fraction, say
+from mifm_kipoi.commands.arguments import add_intervals, add_max_mismatch_fraction, add_positions, say
 from mifm_kipoi.commands.models import add_model_run, add_models, model_run_options
 
 
@@ -14,13 +14,15 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     """``mifm compare``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Score the variants of a VCF or BCF file with several models, of which a column of a table is one,\n"
-        "and compare the scores: one table of all (scores.parquet, scores.tsv.gz), coverage, correlations,\n"
-        "overlap of the top, agreement within blocks, time and memory, and a report (report.html). Models\n"
-        "that were scored into DIR before are not scored again.\n"
+        "Score the variants of a VCF or BCF file, or of a table, with several models, of which a column of\n"
+        "numbers of any table is one, and compare the scores: one table of all (scores.parquet,\n"
+        "scores.tsv.gz), coverage, correlations, overlap of the top, agreement within blocks, time and\n"
+        "memory, and a report (report.html). Models that were scored into DIR before are not scored again.\n"
         "'mifm compare background' fits what the tracks of networks are normalised with."
     )
-    _add_inputs(parser, "VCF (plain, gzip, bgzip) or BCF file", "folder of the outputs")
+    _add_inputs(
+        parser, "VCF (plain, gzip, bgzip) or BCF file, or a table of variants", "folder of the outputs"
+    )
     parser.add_argument(
         "--skip-missing", action="store_true",
         help="compare the other models where some are not available (a missing package, weights, file or "
@@ -48,7 +50,11 @@ def add_background(parser: argparse.ArgumentParser) -> None:
         "Fit the mean and the standard deviation of each track's effects over the variants of a file,\n"
         "usually common ones, and keep them as DIR/LABEL.safetensors for 'mifm compare --background DIR'."
     )
-    _add_inputs(parser, "VCF (plain, gzip, bgzip) or BCF file of common variants", "folder of the moments")
+    _add_inputs(
+        parser,
+        "VCF (plain, gzip, bgzip) or BCF file, or a table, of common variants",
+        "folder of the moments",
+    )
     add_max_mismatch_fraction(add_model_run(parser))
     parser.set_defaults(run=_background)
 
@@ -57,6 +63,7 @@ def _add_inputs(parser: argparse.ArgumentParser, variants: str, folder: str) -> 
     """What :class:`mifm_kipoi.baselines.run.FolderRun` takes; the arguments are help texts."""
     parser.add_argument("variants", help=variants)
     parser.add_argument("fasta", help="reference genome, plain or bgzip")
+    add_positions(parser)
     add_models(parser)
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help=folder)
 
@@ -69,6 +76,7 @@ def _inputs(options: argparse.Namespace) -> dict[str, Any]:
         "fasta": Path(options.fasta),
         "specs": parse_specs(options.models),
         "folder": Path(options.output),
+        "positions": options.positions and Path(options.positions),
         **model_run_options(options),
     }
 

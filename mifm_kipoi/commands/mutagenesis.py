@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import add_compute, add_limits, not_negative, say
+from mifm_kipoi.commands.arguments import add_compute, add_limits, add_positions, not_negative, say
 from mifm_kipoi.support.progress import Progress
 
 _DESCRIPTION = """\
@@ -25,7 +25,8 @@ def add_mutagenesis(command: argparse.ArgumentParser) -> None:
     command.add_argument("fasta", help="reference genome, FASTA, plain or bgzipped")
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument("--bed", help="regions: a BED file")
-    where.add_argument("--vcf", help="variants: a VCF or BCF file; only REF and its surroundings matter")
+    where.add_argument("--vcf", help="variants: VCF, BCF or a table; only REF and its surroundings matter")
+    add_positions(command)
     command.add_argument(
         "-o", "--output", required=True, help="a table, one row per substitution (.parquet), or arrays (.h5)"
     )
@@ -56,6 +57,8 @@ def _mutagenesis(options: argparse.Namespace) -> None:
         path = getattr(options, option)
         if path is not None and Path(path).suffix not in suffixes:
             options.fail(f"--{option} is {path!r}; expected a name that ends in {', '.join(suffixes)}")
+    if options.positions is not None and options.vcf is None:
+        options.fail("--positions goes with --vcf")
     if options.flank is not None and options.vcf is None:
         options.fail("--flank goes with --vcf; a BED file says itself which bases are substituted")
 

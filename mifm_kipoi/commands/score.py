@@ -10,6 +10,7 @@ from mifm_kipoi.commands.arguments import (
     add_compute,
     add_limits,
     add_list,
+    add_positions,
     not_negative,
     positive,
     say,
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
 def add_score(parser: argparse.ArgumentParser) -> None:
     """``mifm score``."""
     parser.description = (
-        "Score every alternative allele of a VCF or BCF file. No variant is dropped: one that cannot be "
-        "scored keeps its row, with a status that says why. The name of OUT decides its format: .tsv, "
-        ".tsv.gz, .vcf, .vcf.gz, .bcf or .parquet. OUT.json has the provenance."
+        "Score every alternative allele of a VCF or BCF file, or the variants of a table: contig, position "
+        "and alleles in either order, or identifiers such as 1:24722451_C_T, where the FASTA says which is "
+        "REF. No variant is dropped: one that cannot be scored keeps its row, with a status that says why. "
+        "The name of OUT decides its format: .tsv, .tsv.gz, .vcf, .vcf.gz, .bcf or .parquet. OUT.json has "
+        "the provenance."
     )
-    parser.add_argument("variants", help="VCF (plain, gzip, bgzip) or BCF file; - is standard input")
+    parser.add_argument(
+        "variants", help="VCF (plain, gzip, bgzip) or BCF file, - for standard input; or a table"
+    )
     parser.add_argument("fasta", help="reference genome, plain or bgzip")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="file of scores")
     group = parser.add_argument_group("what is scored")
     group.add_argument("--regions", metavar="BED", help="only variants that overlap these regions")
+    add_positions(group)
     group.add_argument(
         "--drop-samples", action="store_true", help="leave genotypes out of VCF and BCF output"
     )
@@ -96,6 +102,7 @@ def _score(options: argparse.Namespace) -> None:
             precision=options.precision,
         ),
         regions=options.regions and Path(options.regions),
+        positions=options.positions and Path(options.positions),
         drop_samples=options.drop_samples,
         shard=options.shard,
         resume=options.resume,

@@ -24,8 +24,8 @@ from mifm_kipoi.baselines.run import FolderRun
 from mifm_kipoi.baselines.specs import Spec, require_all
 from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genetics.variant_lists import iter_variants, open_variants
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.scoring.records import read_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck, check_beginning
 from mifm_kipoi.support.files import made_folder, sha256_of
@@ -77,7 +77,7 @@ class BackgroundRun(FolderRun):
             with contextlib.closing(Progress(f"variants of {spec.label}", self.progress)) as progress:
                 background = fit_background(
                     spec, self.compute, self.variants, self.fasta, output, progress,
-                    self.max_mismatch_fraction,
+                    self.max_mismatch_fraction, self.positions,
                 )  # fmt: skip
             backgrounds.append(background)
             if on_progress:
@@ -132,6 +132,7 @@ def fit_background(
     output: str | os.PathLike[str],
     progress: Progress | None = None,
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION,
+    positions: str | os.PathLike[str] | None = None,
 ) -> Background:
     """Measure how the effects of a model are spread over the variants of a file.
 
@@ -145,7 +146,7 @@ def fit_background(
     compute : ComputeOptions
         Where and how it computes.
     variants : path-like
-        VCF (plain, gzip, bgzip) or BCF file of common variants.
+        VCF (plain, gzip, bgzip) or BCF file, or a table of variants, best of common ones.
     fasta : path-like
         Reference genome, plain or bgzip.
     output : path-like
@@ -154,6 +155,8 @@ def fit_background(
         Shows the variants that are done.
     max_mismatch_fraction : float
         Fraction of REF alleles that may differ from the FASTA, beyond the few.
+    positions : path-like, optional
+        VCF or .bim file that knows the identifiers of a table without positions.
 
     Returns
     -------
@@ -178,19 +181,21 @@ def fit_background(
         "fasta_sha256": sha256_of(fasta),
         "version": __version__,
     }
+    if positions:
+        identity["positions_sha256"] = sha256_of(positions)
     output = Path(output)
     if output.exists():
         return _same(read_background(output), identity)
     note = output.with_name(f"{output.name}.partial")
     moments = _begin(note, identity, baseline.tracks)
     genome = Genome(fasta)
-    check_beginning(read_variants(variants), genome, max_mismatch_fraction)
+    check_beginning(iter_variants(variants, genome, positions=positions), genome, max_mismatch_fraction)
     earlier: dict[str, int] = {
         Status.OK: moments.compared - moments.mismatches,
         Status.REF_MISMATCH: moments.mismatches,
     }
     check = ReferenceCheck(genome, max_mismatch_fraction, earlier, CHUNK)
-    with VariantFile(variants) as file:
+    with open_variants(variants, genome, positions=positions) as file:
         for chunk in read_chunks(file, start=moments.records, chunk_size=baseline.chunk_size):
             status, effects = baseline.effects(chunk.variants, genome)
             check.add(chunk.variants, status)

@@ -26,6 +26,7 @@ from mifm_kipoi.comparison.locus import parse_locus
 from mifm_kipoi.comparison.records import Comparison, Model
 from mifm_kipoi.comparison.report import write_report
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genetics.variant_lists import open_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.run import check_output
 from mifm_kipoi.support.files import locked, made_folder, written_whole
@@ -112,7 +113,7 @@ class ComparisonRun(FolderRun):
         for model in missing:
             on_progress(f"left out, as it is not available: {model.spec}: {model.reason}")
         with locked(made_folder(self._models)):
-            inputs = described_inputs(self.variants, self.fasta)
+            inputs = described_inputs(self.variants, self.fasta, self.positions)
             results = []
             for spec in specs:
                 results.append(self._model_run(spec, inputs).run_apart())
@@ -133,9 +134,11 @@ class ComparisonRun(FolderRun):
             parse_locus(self.locus)
         if not self.variants.is_file():
             raise InputError(
-                f"{self.variants} is not a file; expected a VCF or BCF file that can be read again"
+                f"{self.variants} is not a file; expected VCF, BCF or a table of variants, in a file that "
+                "can be read again"
             )
-        Genome(self.fasta)
+        # Opened before hours of scoring for what is wrong with it.
+        open_variants(self.variants, Genome(self.fasta), positions=self.positions).close()
         if self.blocks:
             read_blocks(self.blocks)
         if self.background and not any(KINDS[spec.kind].tracks for spec in self.specs):
@@ -143,7 +146,8 @@ class ComparisonRun(FolderRun):
 
     def _check_overwritten(self, specs: Sequence[Spec]) -> None:
         """See that no output is an input; the moments of tracks are looked for too."""
-        inputs = [self.variants, self.fasta, *([self.blocks] if self.blocks else [])]
+        given = (self.variants, self.fasta, self.blocks, self.positions)
+        inputs = [path for path in given if path is not None]
         for spec in specs:
             inputs += [*spec.files(), *filter(None, [self._background(spec)])]
         for output in (*map(self.folder.joinpath, OUTPUTS), *map(self._table, self.specs)):
@@ -164,7 +168,7 @@ class ComparisonRun(FolderRun):
     def _model_run(self, spec: Spec, inputs: dict[str, Any]) -> BaselineRun:
         return BaselineRun(
             spec, self.variants, self.fasta, self._table(spec), inputs, self._background(spec),
-            compute=self.compute, threads=self.threads,
+            positions=self.positions, compute=self.compute, threads=self.threads,
             max_mismatch_fraction=self.max_mismatch_fraction, progress=self.progress,
         )  # fmt: skip
 

@@ -13,9 +13,9 @@ import torch
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.genetics.variant_lists import iter_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import on_known_contigs, read_intervals
-from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.mutagenesis import files as mutagenesis_files
 from mifm_kipoi.mutagenesis import plot as mutagenesis_plot
 from mifm_kipoi.mutagenesis import tracks
@@ -41,7 +41,9 @@ class MutagenesisRun:
     bed : path-like, optional
         Regions.
     vcf : path-like, optional
-        Variants, VCF or BCF; only REF and its surroundings matter.
+        Variants, VCF, BCF or a table of them; only REF and its surroundings matter.
+    positions : path-like, optional
+        VCF or .bim file that knows the identifiers of a table without positions.
     centre : Centre
         What is at the centre of the window.
     flank : int, optional
@@ -71,6 +73,7 @@ class MutagenesisRun:
     output: _Path
     bed: _Path | None = None
     vcf: _Path | None = None
+    positions: _Path | None = None
     centre: Centre = Centre.VARIANT
     flank: int | None = None
     plot: _Path | None = None
@@ -150,7 +153,7 @@ class MutagenesisRun:
             return interval_targets(intervals, genome, self.centre)
         assert self.vcf is not None, "checked when the run was made"
         return variant_targets(
-            read_variants(self.vcf),
+            iter_variants(self.vcf, genome, positions=self.positions),
             genome,
             self.centre,
             self.flank,
@@ -181,7 +184,8 @@ class MutagenesisRun:
             targets = interval_targets(read_intervals(self.bed), genome, self.centre)
             return sum(target.end - target.start for target in targets)
         assert self.vcf is not None, "checked when the run was made"
-        return sum(1 for _ in itertools.groupby(read_variants(self.vcf), record_of))
+        variants = iter_variants(self.vcf, genome, positions=self.positions)
+        return sum(1 for _ in itertools.groupby(variants, record_of))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.conventions import CHUNK, CHUNK_BYTES
+from mifm_kipoi.genetics.variant_lists import VariantList
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile, in_regions
 from mifm_kipoi.support.text import as_unicode
@@ -79,7 +80,7 @@ class Chunk:
 
 
 def read_chunks(
-    file: VariantFile,
+    file: VariantFile | VariantList,
     regions: Regions | None = None,
     start: int = 0,
     end: int | None = None,
@@ -92,7 +93,7 @@ def read_chunks(
 
     Parameters
     ----------
-    file : VariantFile
+    file : VariantFile or VariantList
         Open, at its beginning.
     regions : Regions, optional
         Keep only records whose reference allele overlaps one of these; all by default. A warning is logged

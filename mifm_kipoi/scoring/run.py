@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import gzip
 import itertools
 import json
 import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.conventions import CHUNK, Status
-from mifm_kipoi.errors import InputError, OptionError, VariantFileError
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genetics.variant_lists import VariantList, open_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import STANDARD_INPUT, VariantFile
@@ -32,7 +31,7 @@ from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
 IDENTITY = (
-    "mifm_kipoi", "weights", "options", "variants", "fasta", "regions", "drop_samples", "shard",
+    "mifm_kipoi", "weights", "options", "variants", "positions", "fasta", "regions", "drop_samples", "shard",
 )  # fmt: skip
 """Entries of a manifest that must be the same for the output to be the same."""
 
@@ -44,13 +43,16 @@ class ScoringRun:
     Parameters
     ----------
     variants : str
-        VCF or BCF file; ``-`` is standard input.
+        VCF or BCF file, ``-`` for standard input; or a table of variants
+        (:mod:`mifm_kipoi.genetics.variant_lists`).
     fasta, output : Path
         Reference genome; the file of scores, whose suffix is its format.
     options : ScoringOptions
         What decides the numbers.
     regions : Path, optional
         BED file; only variants that overlap its regions are scored.
+    positions : Path, optional
+        VCF or .bim file that knows the identifiers of a table without positions.
     drop_samples : bool
         Leave the genotypes of the input out of VCF and BCF output.
     shard : (int, int), optional
@@ -74,6 +76,7 @@ class ScoringRun:
     output: Path
     options: ScoringOptions = dataclasses.field(default_factory=ScoringOptions)
     regions: Path | None = None
+    positions: Path | None = None
     drop_samples: bool = False
     shard: tuple[int, int] | None = None
     resume: bool = False
@@ -92,7 +95,8 @@ class ScoringRun:
                 f"{self.variants} is not a file that can be read twice, as --shard and --resume require"
             )
         weights = [Path(name) for name in self.options.weights]
-        check_output(self.output, [Path(self.variants), self.fasta, self.regions, *weights])
+        inputs = (Path(self.variants), self.fasta, self.regions, self.positions)
+        check_output(self.output, [*inputs, *weights])
 
     @property
     def _again(self) -> bool:
@@ -120,11 +124,11 @@ class ScoringRun:
             When an input cannot be read, the output cannot be written, or a run that did not end is in the
             way. What was done is kept for ``resume``.
         """
-        with self._opened() as file:
-            genome = Genome(self.fasta)
+        genome = Genome(self.fasta)
+        with self._opened(genome, lines=find_format(self.output).needs_lines) as file:
             weights = [load_weights(name) for name in self.options.weights]
             identity = self._identity(weights)
-            start, end = self._range()
+            start, end = self._range(genome)
             journal = Journal(self.output, identity, start, again=self._again)
             form = find_format(self.output)(
                 self.options.columns, provenance(identity), drop_samples=self.drop_samples
@@ -140,18 +144,8 @@ class ScoringRun:
                         self.output, self._finish(form, journal, folder, start, file), unknown
                     )
 
-    def _opened(self) -> VariantFile:
-        try:
-            return VariantFile(self.variants, find_format(self.output).needs_lines)
-        except VariantFileError as error:
-            if columns := _columns_of_table(Path(self.variants)):
-                raise VariantFileError(
-                    f"{self.variants} is a table ({', '.join(columns[:5])} ...); expected a VCF or BCF file. "
-                    "Write its variants as VCF: the line ##fileformat=VCFv4.2, then the columns #CHROM POS "
-                    "ID REF ALT QUAL FILTER INFO, with tabs between them and '.' where there is nothing. "
-                    "Scores in a table are compared with 'mifm compare --models table:FILE:COLUMN'"
-                ) from error
-            raise
+    def _opened(self, genome: Genome, *, lines: bool = False) -> VariantFile | VariantList:
+        return open_variants(self.variants, genome, lines, self.positions)
 
     @property
     def _threads(self) -> int:
@@ -175,6 +169,7 @@ class ScoringRun:
             "weights": named,
             "options": options,
             "variants": described(path) if path.is_file() else {"name": path.name, "sha256": None},
+            "positions": self.positions and described(self.positions),
             "fasta": described(self.fasta),
             "regions": self.regions and described(self.regions),
             "drop_samples": self.drop_samples,
@@ -193,18 +188,18 @@ class ScoringRun:
         complete = manifest.get("output") == described(self.output)
         return manifest if complete and (not index or self.output.with_name(index).exists()) else None
 
-    def _range(self) -> tuple[int, int | None]:
+    def _range(self, genome: Genome) -> tuple[int, int | None]:
         """First record and the one behind the last."""
         if self.shard is None:
             return 0, None
-        with VariantFile(self.variants) as file:
+        with self._opened(genome) as file:
             count = file.skip()
         part, parts = self.shard
         return count * (part - 1) // parts, count * part // parts
 
     def _score(
         self,
-        file: VariantFile,
+        file: VariantFile | VariantList,
         genome: Genome,
         weights: Sequence[Weights],
         form: OutputFormat,
@@ -232,7 +227,12 @@ class ScoringRun:
         return tuple(itertools.islice(unknown, _NAMED_CONTIGS))
 
     def _finish(
-        self, form: OutputFormat, journal: Journal, folder: Path, start: int, file: VariantFile
+        self,
+        form: OutputFormat,
+        journal: Journal,
+        folder: Path,
+        start: int,
+        file: VariantFile | VariantList,
     ) -> dict[str, Any]:
         """Give the output, its index and its manifest their names."""
         with writing(self.output):
@@ -344,20 +344,6 @@ def _unknown_contigs(scored: ScoredVariants) -> Iterator[str]:
     for variant, status in zip(scored.variants, scored.status, strict=True):
         if status == Status.CONTIG_NOT_IN_FASTA:
             yield variant.chrom
-
-
-def _columns_of_table(path: Path) -> list[str]:
-    """The fields of the first line of a text file with tabs or commas; none of anything else."""
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as file:
-            line = file.readline(1 << 16).decode().rstrip("\r\n")
-    except (OSError, EOFError, ValueError, zlib.error):
-        return []
-    fields = line.split("\t" if "\t" in line else ",")
-    is_table = len(fields) > 1 and not line.startswith("##") and all(field.isprintable() for field in fields)
-    return fields if is_table else []
 
 
 def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str, Any]) -> None:

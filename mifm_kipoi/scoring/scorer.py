@@ -22,9 +22,10 @@ from mifm_kipoi.conventions import (
     Status,
 )
 from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genetics.variant_lists import open_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
-from mifm_kipoi.genomics.variants import Variant, VariantFile
+from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
 from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES, variant_scores
@@ -199,6 +200,7 @@ def iter_scores(
     options: ScoringOptions | None = None,
     *,
     regions: str | os.PathLike[str] | None = None,
+    positions: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int | None = None,
     chunk_size: int = CHUNK,
@@ -208,13 +210,16 @@ def iter_scores(
     Parameters
     ----------
     variants : path-like
-        VCF (plain, gzip, bgzip) or BCF file.
+        VCF (plain, gzip, bgzip) or BCF file, or a table of variants
+        (:mod:`mifm_kipoi.genetics.variant_lists`).
     fasta : path-like
         Reference genome, plain or bgzip.
     options : ScoringOptions, optional
         What decides the numbers; by default the scores of the embedded weights.
     regions : path-like, optional
         BED file; only variants that overlap its regions are scored.
+    positions : path-like, optional
+        VCF or .bim file that knows the identifiers of a table without positions.
     device : str
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
@@ -236,7 +241,7 @@ def iter_scores(
     genome = Genome(fasta)
     scorer = Scorer(genome, options, device, batch_size)
     check = ReferenceCheck(genome, options.max_mismatch_fraction)
-    with VariantFile(variants) as file:
+    with open_variants(variants, genome, positions=positions) as file:
         for chunk in read_chunks(file, Regions(regions, genome) if regions else None, chunk_size=chunk_size):
             scored = scorer(chunk.variants)
             check.add(scored.variants, scored.status)
@@ -249,6 +254,7 @@ def score_variants(
     options: ScoringOptions | None = None,
     *,
     regions: str | os.PathLike[str] | None = None,
+    positions: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int | None = None,
     chunk_size: int = CHUNK,
@@ -264,7 +270,14 @@ def score_variants(
     import pandas as pd
 
     chunks = iter_scores(
-        variants, fasta, options, regions=regions, device=device, batch_size=batch_size, chunk_size=chunk_size
+        variants,
+        fasta,
+        options,
+        regions=regions,
+        positions=positions,
+        device=device,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
     )
     tables = [scored.to_frame() for scored in chunks]
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)

@@ -143,7 +143,9 @@ def _locate(
     for row, (chrom, start, end) in enumerate(zip(chroms, starts.tolist(), ends.tolist(), strict=True)):
         contig = names[chrom]
         if status[row] is Status.OK:
-            if contig is None:
+            if chrom == MISSING:
+                status[row] = Status.POSITION_UNKNOWN
+            elif contig is None:
                 status[row] = Status.CONTIG_NOT_IN_FASTA
             elif start < 0 or end > genome.contigs[contig]:
                 status[row] = Status.POSITION_OUTSIDE_CONTIG
