@@ -87,7 +87,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         "effect_allele_frequency", "effect_allele_freq", "eaf", "a1_freq", "af1", "freq1", "freq_a1",
     ),
     "maf": ("maf", "minor_allele_frequency", "af", "freq", "frq", "minor_af"),
-    "sample_size": ("n", "sample_size", "n_samples", "n_total", "total_n", "obs_ct", "n_complete_samples"),
+    "sample_size": ("n", "sample_size", "n_samples", "n_total", "total_n", "total_sample_size", "obs_ct", "n_complete_samples"),
     "info": ("info", "info_score", "imputation_info", "r2_imputation", "rsq"),
     "test": ("test",),
     "phenotype": ("trait", "phenotype", "pheno", "study", "study_id", "meta_id", "molecular_trait_id"),
@@ -95,7 +95,10 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "primary": ("primary",),
     "signal": ("signal", "lead_snp"),
     "pip": ("pip", "pp", "posterior_inclusion_probability"),
-    "id": ("rsid", "rsids", "rs_id", "variant_id", "snp", "id", "markername", "snpid", "marker_id"),
+    "id": (
+        "rsid", "rsids", "rs_id", "variant_id", "snp", "id", "markername", "snpid", "marker_id",
+        "variant", "chr_pos", "chr:pos", "chr:position",
+    ),
 }  # fmt: skip
 """Names of columns, by field. A table may have one column for each field; of several for the identifier, the
 frequency, the sample size, the phenotype or the block, the first of the list counts.
@@ -458,6 +461,8 @@ def find_layout(
     name, reason = format, "named by the user"
     if format == "auto":
         name, reason = _recognise(table)
+    elif others := [one for one in _fitting(table) if one != format]:
+        reason += f", although the header is that of {' or '.join(map(_title, others))}"
     preset = GWAS_FORMATS.get(name)
     if population and (preset is None or "{population}" not in "".join(preset.columns.values())):
         raise OptionError(
@@ -535,7 +540,7 @@ def _named(table: TableFile, columns: Mapping[str, str]) -> dict[str, str]:
 
 def _recognise(table: TableFile) -> tuple[str, str]:
     """The format of a table by its header, and why."""
-    fitting = {name: marks for name in GWAS_FORMATS if (marks := _marks(table.columns, GWAS_FORMATS[name]))}
+    fitting = _fitting(table)
     if len(fitting) > 1:
         raise InputError(
             f"{table.path} could be {' or '.join(_title(name) for name in fitting)} by its columns "
@@ -544,6 +549,12 @@ def _recognise(table: TableFile) -> tuple[str, str]:
     for name, marks in fitting.items():
         return name, f"has the columns {', '.join(marks)} of {_title(name)}"
     return "table", "has the columns of no known program; the usual names of columns say what they are"
+
+
+def _fitting(table: TableFile) -> dict[str, list[str]]:
+    """The formats that a header fits, with the columns by which it does."""
+    fitting = {name: _marks(table.columns, preset) for name, preset in GWAS_FORMATS.items()}
+    return {name: marks for name, marks in fitting.items() if marks}
 
 
 def _marks(header: Sequence[str], preset: Format) -> list[str]:
@@ -620,16 +631,21 @@ class _Columns:
             and (other := columns_named(header, ALIASES.get(other_name, (other_name,))))
         ]
         unclear = [name for pair in pairs if _key(pair[0]) not in map(_key, ALIASES["alt"]) for name in pair]
-        half = [field for field in ("effect_allele", "other_allele") if field in self._named]
-        if half and unclear and self._named[half[0]] in unclear:
-            lacking = "other_allele" if half[0] == "effect_allele" else "effect_allele"
-            raise self._ask(unclear, f"columns names {half[0]} alone; name {lacking} too")
-        for field in ("effect_allele", "other_allele"):
+        both = ("effect_allele", "other_allele")
+        for field in both:
             self._take_alias(field, [name for name in self._left if name not in unclear])
+        half = [field for field in both if field in self._named]
+        lacking = [field for field in both if field not in self.columns]
+        if half and lacking and any(self._named[half[0]] in pair for pair in pairs):
+            pair = next(pair for pair in pairs if self._named[half[0]] in pair)
+            raise self._ask(pair, f"columns names {half[0]} alone; name {lacking[0]} too")
         if "effect_allele" in self.columns:
-            if "other_allele" not in self.columns and pairs and set(pairs[0]) <= set(self._left):
+            if lacking and pairs and set(pairs[0]) <= set(self._left):
                 self._take("alt", pairs[0][0])
                 self._take("ref", pairs[0][1])
+            elif lacking:
+                # The effect allele and the reference allele.
+                self._take_names("other_allele", ALIASES["ref"])
             return
         if not pairs or "other_allele" in self.columns or half:
             return
@@ -654,8 +670,7 @@ class _Columns:
         """The pattern of the column of identifiers; the column itself where nothing else has the variant."""
         lacking = [field for field in ("chrom", "pos", "effect_allele") if field not in self.columns]
         if "variant" in self.columns:
-            self.variant = pattern or IDENTIFIER
-            fields_of(self.variant)
+            self.variant = pattern or (IDENTIFIER if "effect_allele" in lacking else "{chrom}:{pos}")
         elif lacking and "variant" not in self._named:
             names = (
                 [self.columns["id"], *columns_named(self._left, ALIASES["id"])]
@@ -699,12 +714,16 @@ class _Columns:
 
     def _take(self, field: str, column: str) -> None:
         self.columns[field] = column
-        self._left.remove(column)
+        self._left = [name for name in self._left if name != column]
 
     def _take_alias(self, field: str, header: Sequence[str]) -> None:
+        self._take_names(field, ALIASES[field], header)
+
+    def _take_names(self, field: str, names: Sequence[str], header: Sequence[str] | None = None) -> None:
+        """The column of a field among those that are left."""
         if field in self._named:
             return
-        fitting = columns_named(header, ALIASES[field])
+        fitting = columns_named(self._left if header is None else header, names)
         if len(fitting) > 1 and field not in _FIRST_COUNTS:
             raise InputError(
                 f"{self._table.path}: each of the columns {', '.join(fitting)} could be {field}; name one in "

@@ -167,6 +167,42 @@ def test_one_of_two_ambiguous_columns_is_not_enough(tmp_path, field):
     assert both.columns["other_allele"] == "Allele1"
 
 
+@pytest.mark.parametrize("columns", [{"effect_allele": "alt"}, {"other_allele": "ref"}])
+def test_one_of_ref_and_alt_is_not_enough(tmp_path, columns):
+    with pytest.raises(InputError, match="alone; name"):
+        _layout(tmp_path, "chr pos id ref alt beta se p", columns=columns)
+
+
+def test_the_other_allele_beside_an_effect_allele(tmp_path):
+    pair = _layout(tmp_path, "chr pos ea ref alt beta se p")
+    assert (pair.columns["ref"], pair.columns["alt"], pair.missing) == ("ref", "alt", ())
+    assert "other_allele" not in pair.columns
+    assert _layout(tmp_path, "chr pos ea ref beta se p").columns["other_allele"] == "ref"
+    assert _layout(tmp_path, "chr pos a1 ref alt p", columns={"other_allele": "ref"}).columns == {
+        "chrom": "chr", "pos": "pos", "effect_allele": "a1", "other_allele": "ref", "p_value": "p",
+    }  # fmt: skip
+
+
+def test_places_in_a_column_of_their_own(tmp_path):
+    table = (
+        "Chr:Position Allele1 Allele2 Effect StdErr P-value TotalSampleSize",
+        ["5:85928892 t c 1 1 0.5 99"],
+    )
+    alleles = {"effect_allele": "Allele1", "other_allele": "Allele2"}
+    for columns in (alleles, {**alleles, "variant": "Chr:Position"}):
+        layout = _layout(tmp_path, *table, columns=columns)
+        assert (layout.columns["variant"], layout.variant) == ("Chr:Position", "{chrom}:{pos}")
+        assert layout.missing == ()
+
+
+def test_a_format_that_the_header_contradicts(tmp_path):
+    layout = _layout(
+        tmp_path, "CHR POS rsid Allele1 Allele2 AF_Allele2 MarkerName Effect p.value", format="metal"
+    )
+    assert "named by the user, although the header is that of SAIGE" in layout.reason
+    assert "although" not in _layout(tmp_path, HEADERS["bolt"][0], format="bolt").reason
+
+
 def test_a_column_that_a_preset_knows_as_another_field(tmp_path):
     with pytest.raises(InputError, match="Allele2 has the effect_allele of SAIGE"):
         _layout(tmp_path, HEADERS["saige"][0], columns={"other_allele": "Allele2"})
