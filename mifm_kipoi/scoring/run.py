@@ -398,8 +398,12 @@ def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
 
 
 def _index_paths(output: Path) -> tuple[Path, ...]:
-    """Where the indices of an output are, in the formats that have one."""
-    if not find_format(output).indexed:
+    """Where the indices of an output are, in the formats that have one; a report has none."""
+    try:
+        form = find_format(output)
+    except OptionError:
+        return ()
+    if not form.indexed:
         return ()
     return Path(f"{output}.tbi"), Path(f"{output}.csi")
 
