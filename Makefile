@@ -50,15 +50,22 @@ $(WORKFLOW_VENV)/installed: workflow/requirements.txt workflow/constraints.txt
 	$(WORKFLOW_VENV)/bin/python -m pip install --quiet --constraint workflow/constraints.txt --requirement workflow/requirements.txt
 	@touch $@
 
-# Programs that no Python package brings, for the tests: bedtools reads BED files, bcftools and tabix are oracles.
+# Programs that no Python package brings, for the tests: bedtools reads BED files; bcftools, tabix and PLINK are oracles.
+# Not every distribution has PLINK: without it, its tests are skipped.
 system:
-	@missing=; for program in bedtools bcftools tabix; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in bedtools bcftools tabix plink1.9 plink2; do \
+		command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+		apt-get update -qq || exit 1; \
+		for program in $$missing; do \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$program >/dev/null && continue; \
+			case $$program in plink*) echo "apt-get has no $$program: its tests are skipped";; *) exit 1;; esac; \
+		done; \
 	else \
 		echo "Not installed:$$missing. Needed by some tests (bedtools also for regions in BED files). Install with"; \
-		echo "  sudo apt-get install$$missing    or    conda install -c bioconda$$missing"; \
+		echo "  sudo apt-get install$$missing    or    conda install -c bioconda bedtools bcftools htslib"; \
 	fi
 
 # Write the exact versions of everything installed; run after a change of setup.cfg or workflow/requirements.txt.

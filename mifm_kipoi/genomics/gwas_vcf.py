@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.tables import Batch, TableFile, is_gzip
 from mifm_kipoi.genomics.variants import VariantFile
+from mifm_kipoi.support.files import require_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,6 +57,7 @@ def gwas_table(path: str | os.PathLike[str], study: str = "") -> TableFile:
         When a BCF file cannot be read.
     """
     path = Path(path)
+    require_file(path)
     try:
         with gzip.open(path) if path.is_file() and is_gzip(path) else path.open("rb") as file:
             head = file.read(len(_VCF))

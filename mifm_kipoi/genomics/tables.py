@@ -52,6 +52,7 @@ import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.variants import BGZF_END
+from mifm_kipoi.support.files import require_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,12 +155,8 @@ class TableFile:
             with bgzip and cut. A table without a header may be empty.
         """
         path = Path(path)
+        require_file(path)
         try:
-            if path.exists() and not path.is_file() and not path.is_dir():
-                raise InputError(
-                    f"{path} is a pipe or a device; expected a file, as a table is read more than once. Save "
-                    "it to a file first"
-                )
             with path.open("rb") as file:
                 head = file.read(5)
             for first, what in _OTHER_FORMATS.items():
@@ -593,7 +590,6 @@ def _blocks(table: TableFile, block_bytes: int) -> Iterator[_Block]:
     """The rows of a text table, in blocks of whole rows."""
     separator = table.separator.encode()
     blank = b" \t" + separator
-    beside_blanks = (separator + b" ", b" " + separator, b"\n ", b" \n")
     number = 1
     for read, fraction in _lines(table.path, block_bytes):
         text = read
@@ -618,8 +614,12 @@ def _blocks(table: TableFile, block_bytes: int) -> Iterator[_Block]:
             text = _with_closed_quotes(table, text, lines)
         if text:
             unclean = quotes and (table.quoted or table.separator in _CSV)
-            if table.separator != " " and not unclean:
-                unclean = text.startswith(b" ") or any(pair in text for pair in beside_blanks)
+            if table.separator != " " and not unclean and b" " in text:
+                characters = np.frombuffer(text, dtype=np.uint8)
+                blanks = np.flatnonzero(characters == ord(" "))
+                # Before the first character stands the last one, a line end.
+                around = characters[np.concatenate([blanks - 1, blanks + 1])]
+                unclean = bool(np.isin(around, list(separator + b"\n")).any())
             yield _Block(text, lines, fraction, unclean)
 
 
@@ -668,8 +668,8 @@ def _first_fields(text: bytes, number: int) -> bytes:
     """The first fields of each line, with one blank between; shorter lines as they are."""
     characters = np.frombuffer(text, dtype=np.uint8)
     ends = np.flatnonzero(characters == ord("\n"))
-    blanks = np.diff(np.cumsum(characters == ord(" "))[ends], prepend=0)
-    if not (blanks >= number).any():
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    if not (np.add.reduceat(characters == ord(" "), starts, dtype=np.int32) >= number).any():
         return text
     longer = rb"^((?:[^ \n]++ ){%d}[^ \n]++) [^\n]*+$" % (number - 1)
     return re.sub(longer, rb"\1", text, flags=re.MULTILINE)

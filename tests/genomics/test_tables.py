@@ -227,7 +227,7 @@ def test_other_formats_are_named(tmp_path: Path, content: bytes, message: str) -
 
 def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputError, match="pipe is a pipe or a device; expected a file"):
+    with pytest.raises(InputError, match="pipe is a pipe and must be read twice"):
         TableFile.of(tmp_path / "pipe")
 
 
