@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mifm_kipoi.support.packages import missing_package
 if TYPE_CHECKING:
     from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
 
+_OPTION = re.compile(r"(?P<file>.+):(?P<name>[A-Za-z][A-Za-z0-9_-]*)=(?P<value>[^:]*)", re.DOTALL)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
 
@@ -45,6 +46,8 @@ class Kind:
         in little time and memory, or raises what the opener would. Empty where there is nothing to find.
     reads_file : bool
         Whether the argument begins with the path of a file or folder.
+    gwas : bool
+        Whether the file is a table of a GWAS, behind which options can follow (:func:`with_options`).
     """
 
     opener: str
@@ -54,6 +57,7 @@ class Kind:
     tracks: bool = False
     finder: str = ""
     reads_file: bool = False
+    gwas: bool = False
 
 
 KINDS = {
@@ -116,13 +120,25 @@ KINDS = {
         reads_file=True,
     ),
     "pvalue": Kind(
-        "tables.associations:open_p_values", "FILE", "1 - p of summary statistics", reads_file=True
+        "tables.associations:open_p_values",
+        "FILE[:NAME=VALUE...]",
+        "1 - p of summary statistics",
+        reads_file=True,
+        gwas=True,
     ),
     "abf": Kind(
         "tables.associations:open_bayes_factors",
-        "FILE",
+        "FILE[:NAME=VALUE...]",
         "Wakefield's Bayes factors of summary statistics",
         reads_file=True,
+        gwas=True,
+    ),
+    "pip": Kind(
+        "tables.associations:open_pips",
+        "FILE[:NAME=VALUE...]",
+        "PIPs of a table of fine-mapping; traits=each or highest",
+        reads_file=True,
+        gwas=True,
     ),
     "causaldb": Kind(
         "tables.finemapping:open_causaldb",
@@ -163,8 +179,35 @@ class Spec:
     def files(self) -> list[Path]:
         """The files and folders that the argument names, as far as they exist."""
         words = self.argument.split(":")
-        paths = (Path(":".join(words[:count])) for count in range(1, len(words) + 1))
+        paths = [Path(":".join(words[:count])) for count in range(1, len(words) + 1)]
+        if KINDS[self.kind].gwas:
+            name, options = with_options(self.argument)
+            paths = [Path(name), *map(Path, filter(None, options.values()))]
         return [path for path in paths if path.name and path.exists()]
+
+    def with_defaults(self, options: Mapping[str, str]) -> Spec:
+        """The same with further options behind the file of a GWAS, those that it does not have itself.
+
+        Parameters
+        ----------
+        options : mapping of str to str
+            By their names, as :func:`with_options` gives them.
+
+        Raises
+        ------
+        OptionError
+            When a value has a colon, which cannot be written behind a file.
+        """
+        if not KINDS[self.kind].gwas:
+            return self
+        own = with_options(self.argument)[1]
+        added = {name: value for name, value in options.items() if name not in own}
+        if wrong := [value for value in added.values() if ":" in value]:
+            raise OptionError(
+                f"{wrong[0]!r} has a colon, which options of tables of a GWAS cannot; rename it"
+            )
+        words = (f":{name}={value}" for name, value in added.items())
+        return dataclasses.replace(self, argument=self.argument + "".join(words))
 
     def find(self) -> None:
         """Find out, without opening the baseline, whether it is available.
@@ -181,7 +224,8 @@ class Spec:
         kind = KINDS[self.kind]
         if kind.package and importlib.util.find_spec(kind.package) is None:
             raise missing_package(kind.package, self.kind)
-        if kind.reads_file and not self.files():
+        there = Path(with_options(self.argument)[0]).exists() if kind.gwas else bool(self.files())
+        if kind.reads_file and not there:
             raise InputError(f"there is no file {self.argument!r}; expected {kind_usage(self.kind)}")
         if kind.finder:
             _function(kind.finder)(self.argument)
@@ -206,6 +250,28 @@ class Spec:
 
     def __str__(self) -> str:
         return f"{self.label}={self.kind}" + (f":{self.argument}" if self.argument else "")
+
+
+def with_options(argument: str) -> tuple[str, dict[str, str]]:
+    """A file and the options behind it: ``FILE[:NAME=VALUE...]``.
+
+    Parameters
+    ----------
+    argument : str
+        Of a spec. A file whose own name ends like an option is one where it exists.
+
+    Returns
+    -------
+    str, dict of str to str
+        The file, and the options by their names, with underscores.
+    """
+    options: dict[str, str] = {}
+    while match := _OPTION.fullmatch(argument):
+        if Path(argument).exists():
+            break
+        argument = match["file"]
+        options = {match["name"].lower().replace("-", "_"): match["value"], **options}
+    return argument, options
 
 
 def _function(name: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.commands.arguments import add_intervals, add_max_mismatch_fraction, add_positions, say
-from mifm_kipoi.commands.models import add_model_run, add_models, model_run_options
+from mifm_kipoi.commands.models import add_gwas, add_model_run, add_models, model_run_options, specs_of
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
@@ -65,16 +65,15 @@ def _add_inputs(parser: argparse.ArgumentParser, variants: str, folder: str) -> 
     parser.add_argument("fasta", help="reference genome, plain or bgzip")
     add_positions(parser)
     add_models(parser)
+    add_gwas(parser)
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help=folder)
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, Any]:
-    from mifm_kipoi.baselines.specs import parse_specs
-
     return {
         "variants": Path(options.variants),
         "fasta": Path(options.fasta),
-        "specs": parse_specs(options.models),
+        "specs": specs_of(options),
         "folder": Path(options.output),
         "positions": options.positions and Path(options.positions),
         **model_run_options(options),

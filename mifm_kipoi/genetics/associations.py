@@ -48,8 +48,9 @@ from mifm_kipoi.genetics.plausibility import (
 )
 from mifm_kipoi.genetics.positions import Located, Positions
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.contigs import UNDECIDED, ContigNames, contig_key
 from mifm_kipoi.genomics.gwas_vcf import gwas_table
+from mifm_kipoi.genomics.identifiers import split_identifiers
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
@@ -87,6 +88,9 @@ ERRORS = ("standard_error", "standard_error_of_ratio")
 FREQUENCIES = ("effect_allele_frequency", "maf")
 """Fields of which a row has its ratio, where it has no beta, its standard error and its frequency: the first
 that it has a number of."""
+
+UNDECIDED_CHROMOSOME = "chromosome 25 or 26, of which the format does not say what it is"
+"""The reason of rows on them in a table whose format does not say what they are."""
 
 OF_ANOTHER_PHENOTYPE = "of another phenotype"
 """The reason of rows that are not of the chosen phenotype."""
@@ -154,6 +158,8 @@ class RowCounts:
         What a user must know of how the table was understood, a sentence each.
     contradictions : list of str
         What cannot be and was allowed; each is a note as well.
+    contigs : ContigNames
+        Names of contigs of the rows that were handed on, by which a caller finds those that match nothing.
     """
 
     read: int = 0
@@ -167,6 +173,7 @@ class RowCounts:
     too_small: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
     contradictions: list[str] = dataclasses.field(default_factory=list)
+    contigs: ContigNames = dataclasses.field(default_factory=lambda: ContigNames("the table"))
 
     @property
     def of_the_test(self) -> int:
@@ -254,9 +261,9 @@ class AssociationRows:
     beta, standard_error, z : numpy.ndarray of float64
         Of the effect allele; the logarithm of a ratio and its error where the table has a ratio. z is beta
         over its error, else the table's z, else what p and the sign of beta give.
-    log_p, p_value : numpy.ndarray of float64
+    log_p, neg_log_10_p, p_value : numpy.ndarray of float64
         The natural logarithm of p, minus infinity where all that is known is that p is too small for a
-        number; p as written, 0 where it is.
+        number; -log10 p, as written where it is; p as written, 0 where it is.
     log_bf : numpy.ndarray of float64
         Natural logarithm of Wakefield's Bayes factor. The variance is that of the standard error, else of
         beta over z, else ``1 / (2 n f (1 - f))``, of a trait with variance 1.
@@ -279,6 +286,7 @@ class AssociationRows:
     standard_error: Values
     z: Values
     log_p: Values
+    neg_log_10_p: Values
     p_value: Values
     log_bf: Values
     frequency: Values
@@ -432,9 +440,14 @@ class AssociationTable:
         return any(map(self.has, EFFECTS))
 
     @property
+    def has_errors(self) -> bool:
+        """Whether it has standard errors, of effects or of ratios."""
+        return any(map(self.has, ERRORS))
+
+    @property
     def has_z(self) -> bool:
         """Whether it has z-scores, or effects with their standard errors."""
-        return self.has("z") or (self.has_effects and any(map(self.has, ERRORS)))
+        return self.has("z") or (self.has_effects and self.has_errors)
 
     @property
     def has_bayes_factors(self) -> bool:
@@ -520,6 +533,7 @@ class _Reader:
         ending = f".{table.phenotype}".lower()
         beside = any(name.lower().endswith(ending) for name in self._columns.values())
         study = self._layout.format == "gwas-vcf"
+        counts.contigs = ContigNames(table.path, self._layout.numbers)
         self._has_phenotypes = "phenotype" in self._columns or beside or study
         self._positions = self._find_positions()
         self._p_above, self._p_below, self._p_known = 0, 0, 0
@@ -553,11 +567,6 @@ class _Reader:
         """The file of positions, where the table needs one."""
         table, missing = self._table, self._layout.missing
         if not missing:
-            if table.positions:
-                self._counts.note(
-                    f"{table.path} has the places and alleles of its variants itself; {table.positions} is "
-                    "not read"
-                )
             return None
         if not table.positions:
             raise InputError(
@@ -773,6 +782,8 @@ class _Reader:
         pip, impossible_pip = read_pips(numbers.of("pip"))
         if "z" in self._fields:
             self._refuse_effects(numbers, refused)
+        if "p_value" in self._fields and not self._has_p and self._table.has_z:
+            self._refuse_missing_p_values(numbers, refused)
         if "pip" in self._fields:
             refused.unless_numbers(numbers, "pip")
             refused.where(impossible_pip, "PIP out of range", "pip")
@@ -789,6 +800,7 @@ class _Reader:
             standard_error=numbers.error,
             z=z,
             log_p=numbers.log_p,
+            neg_log_10_p=numbers.neg_log_10_p,
             p_value=numbers.p_value,
             log_bf=log_bayes_factor(z, variance),
             frequency=numbers.frequency,
@@ -802,8 +814,12 @@ class _Reader:
         for field in P_VALUES:
             refused.unless_numbers(numbers, field)
         refused.where(numbers.p_is_impossible, "p-value out of range", self._p_field)
+        self._refuse_missing_p_values(numbers, refused)
+
+    def _refuse_missing_p_values(self, numbers: _Numbers, refused: _Refused) -> None:
         if not self._may_lack_p_value:
-            refused.where(np.isnan(numbers.log_p), "p-value missing", self._p_field)
+            shown = next(one for one in (self._p_field, "z", *EFFECTS) if one in self._columns)
+            refused.where(np.isnan(numbers.log_p), "p-value missing", shown)
 
     def _refuse_effects(self, numbers: _Numbers, refused: _Refused) -> None:
         for field in (*EFFECTS, *ERRORS, "z", *FREQUENCIES, "sample_size"):
@@ -851,7 +867,10 @@ class _Reader:
             names = located.chrom
         else:
             names = parts.get("chrom", nothing)
-        chrom = _contig_keys(names)
+        chrom = self._contig_keys(names)
+        undecided = np.isin(chrom, UNDECIDED)
+        if undecided.any():
+            refused.where(undecided, UNDECIDED_CHROMOSOME, self._shown("chrom"))
         if "pos" in self._columns:
             pos = numbers.of("pos")
         elif located is not None:
@@ -868,6 +887,14 @@ class _Reader:
             refused.where(np.isnan(pos), "place missing", place)
             refused.where(~whole, "position out of range", place)
         return chrom, np.where(whole, pos, 0).astype(np.int64)
+
+    def _contig_keys(self, names: Texts) -> Texts:
+        """Keys of contigs, of which each name is counted; an error where they state several builds."""
+        import pandas as pd
+
+        series = pd.Series(names, dtype="str")
+        keys = self._counts.contigs.keys(series[series != ""]).reindex(series.index)
+        return keys.fillna("").to_numpy(dtype=object)
 
     def _shown(self, field: str) -> str:
         """The field whose column is shown in an example: this one, or the one from which it comes."""
@@ -919,18 +946,26 @@ class _Reader:
         ambiguous = placed & (lifted.status == LiftStatus.AMBIGUOUS)
         refused.where(ambiguous, "ambiguous in the lift-over", place)
         names, places = lifted.chrom.copy(), lifted.pos.copy()
+        jumped = lifted.known & (_keys_of(names) != chrom)
+        refused.where(jumped, "on another chromosome after the lift-over", place)
         lost = np.flatnonzero(placed & ~lifted.known)
         if lost.size:
             single = lift_over.lift(chrom[lost], pos[lost])
             names[lost], places[lost] = single.chrom, single.pos
-        return _Variants(_contig_keys(names), places, effect, other, np.full(len(ref), "", dtype=object))
+        return _Variants(_keys_of(names), places, effect, other, np.full(len(ref), "", dtype=object))
 
     def _parts(self, batch: Batch) -> dict[str, Texts]:
         """What the column of variants says of a row, by field; empty where it has another form."""
         if not self._layout.variant:
             return {}
-        parts = self._layout.parse_variant(batch.text(self._columns["variant"]))
-        return {field: _objects(text) for field, text in parts.items()}
+        text, pattern = batch.text(self._columns["variant"]), self._layout.variant
+        parts = {field: _objects(part) for field, part in self._layout.parse_variant(text).items()}
+        place, pos, _ = pattern.partition("{pos}")
+        if pos and "pos" in parts and (parts["pos"] == "").any():
+            # The place stays known where the alleles cannot be read.
+            for field, part in split_identifiers(text, place + pos).items():
+                parts[field] = np.where(parts["pos"] == "", _objects(part), parts[field])
+        return parts
 
     def _sample_sizes(self, numbers: _Numbers) -> Values:
         size = numbers.of("sample_size")
@@ -1035,6 +1070,17 @@ class _Numbers:
             log_p = log_p.copy()
             log_p[unknown] = log_p_of_z(self.z[unknown])
         return log_p
+
+    @property
+    def neg_log_10_p(self) -> Values:
+        """-log10 p, without the rounding of another logarithm where it is written so, or p is."""
+        p_value, written = self.of("p_value"), self.of("neg_log_10_p_value")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = np.where(p_value > 0, -np.log10(p_value), written)
+            # A p-value whose text is too small for a number counts before its logarithm.
+            differs = np.abs(own * _LN10 + self.log_p) > 1e-9 * (1 + np.abs(self.log_p))
+        exact = np.isfinite(own) & np.isfinite(self.log_p) & ~differs
+        return np.where(exact, np.maximum(own, 0), 0 - self.log_p / _LN10)
 
     @property
     def p_value(self) -> Values:
@@ -1174,7 +1220,7 @@ def _alleles(batch: Batch, column: str) -> Texts:
     return _objects(batch.alleles(column)) if column else np.full(len(batch), "", dtype=object)
 
 
-def _contig_keys(names: Texts) -> Texts:
+def _keys_of(names: Texts) -> Texts:
     keys = {name: contig_key(name) if name else "" for name in dict.fromkeys(names.tolist())}
     return np.array([keys[name] for name in names.tolist()], dtype=object)
 

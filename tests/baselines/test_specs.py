@@ -19,6 +19,7 @@ from mifm_kipoi.baselines.specs import (
     kind_usage,
     parse_specs,
     require_all,
+    with_options,
 )
 from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
 from mifm_kipoi.support.packages import needed
@@ -112,6 +113,25 @@ def test_missing_file(name: str, tmp_path: Path) -> None:
         parse_specs([text])[0].find()
     path.touch()
     parse_specs([text])[0].find()
+
+
+def test_options_of_tables_of_a_gwas(tmp_path: Path) -> None:
+    assert with_options("a.tsv") == ("a.tsv", {})
+    assert with_options("a:b.tsv:format=plink2:lift-over=c") == (
+        "a:b.tsv", {"format": "plink2", "lift_over": "c"},
+    )  # fmt: skip
+    odd = tmp_path / "a:n=1"
+    odd.touch()
+    assert with_options(str(odd)) == (str(odd), {})
+    (spec, other) = parse_specs(["abf:t.tsv:format=bolt", "mifm"])
+    defaults = {"format": "regenie", "phenotype": "BMI"}
+    assert spec.with_defaults(defaults).argument == "t.tsv:format=bolt:phenotype=BMI"
+    assert other.with_defaults(defaults) == other
+    with pytest.raises(OptionError, match=r"'a:b\.bim' has a colon"):
+        spec.with_defaults({"positions": "a:b.bim"})
+    (spec,) = parse_specs([f"pvalue:{odd}:positions={odd.with_name('x.bim')}"])
+    odd.with_name("x.bim").touch()
+    assert spec.files() == [odd, odd.with_name("x.bim")]
 
 
 def test_all_that_is_missing_is_named_together(tmp_path: Path) -> None:

@@ -155,8 +155,10 @@ def test_p_values_of_a_table_without_them_are_those_of_z(tmp_path: Path) -> None
     path = table(tmp_path, "z N", "5 1000", "0 1000")
     rows = read(path)
     np.testing.assert_allclose(rows.p_value, 2 * stats.norm.sf([5, 0]), rtol=1e-10)
+    path = table(tmp_path, "z N", "5 1000", "0 1000", "NA 1000")
+    assert read(path).reason.tolist() == ["", "", "p-value missing"]
     counts = RowCounts()
-    assert read(path, counts, max_p_value=1e-3).pos.tolist() == [10]
+    assert read(path, counts, max_p_value=1e-3).pos.tolist() == [10, 30]
     assert (counts.above, counts.kept) == (1, 1)
 
 
@@ -229,6 +231,15 @@ def test_rows_with_high_p_values_are_only_counted(tmp_path: Path) -> None:
     rows = read(path, counts, max_p_value=1e-5)
     assert rows.pos.tolist() == [10, 30, 50, 60]
     assert (counts.read, counts.kept, counts.above, counts.refused.total()) == (7, 3, 3, 1)
+
+
+def test_the_place_stays_where_the_alleles_of_an_identifier_cannot_be_read(tmp_path: Path) -> None:
+    rows = ["1:10:A:G 1e-9", "1:20:?:0 1e-9", "X_30 1e-9", "1:40_A_G 1e-9", "1:50_A_G 1e-9", "? 1e-9"]
+    path = write(tmp_path / "t.tsv", "variant P", *rows)
+    found = read(path, columns={"variant": "variant"})
+    assert of(found, "chrom", "pos") == [["1", "1", "X", "1", "1", ""], [10, 20, 30, 40, 50, 0]]
+    assert found.reason.tolist() == ["", "allele missing", "allele missing", "", "", "place missing"]
+    assert found.ref.tolist() == ["A", "", "", "A", "A", ""]
 
 
 @pytest.mark.parametrize("size", [1, 40, 1000])
@@ -358,12 +369,6 @@ def test_the_other_allele_comes_from_a_file(tmp_path: Path) -> None:
         "", "", "place differs from that of the file of positions",
         "alleles differ from those of the file of positions",
     ]  # fmt: skip
-
-
-def test_positions_that_are_not_needed_are_said(tmp_path: Path) -> None:
-    counts = RowCounts()
-    read(table(tmp_path, "P", "0.5"), counts, positions="none.bim")
-    assert "none.bim is not read" in counts.notes[0]
 
 
 # Plausibility
@@ -502,7 +507,10 @@ def test_pips(written: float, pip: float, impossible: bool) -> None:
 CHAIN = """chain 1000 chr1 1000 + 0 100 chr1 2000 + 500 600 1
 100
 
-chain 900 chr1 1000 + 200 300 chr2 1000 - 0 100 2
+chain 900 chr1 1000 + 200 300 chr1 1000 - 0 100 2
+100
+
+chain 900 chr1 1000 + 400 500 chr2 1000 + 0 100 3
 100
 
 """
@@ -516,10 +524,14 @@ def test_places_and_alleles_are_lifted(tmp_path: Path) -> None:
     counts = RowCounts()
     lifted = read(write(tmp_path / "t.tsv", f"{PLACES} P", *rows), counts, lift_over=str(chain))
     assert of(lifted, "chrom", "pos", "effect_allele", "other_allele") == [
-        ["1", "2", "", "1"], [510, 991, 0, 511], ["G", "C", "G", "I"], ["A", "T", "A", "D"],
+        ["1", "1", "", "1"], [510, 991, 0, 511], ["G", "C", "G", "I"], ["A", "T", "A", "D"],
     ]  # fmt: skip
     # An indel of the other strand is lost, and its place is not.
-    rows = ["1 210 G A 0.1", "1 220 G GA 0.1"]
-    lifted = read(write(tmp_path / "t.tsv", f"{PLACES} P", *rows), lift_over=str(chain))
-    assert of(lifted, "chrom", "pos", "reason") == [["2", "2"], [991, 981], ["", "lost in the lift-over"]]
+    rows = ["1 210 G A 0.1", "1 220 G GA 0.1", "1 410 G A 0.1"]
+    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows)
+    lifted = read(path, lift_over=str(chain), allow_implausible=True)
+    assert of(lifted, "chrom", "pos", "reason") == [
+        ["1", "1", "2"], [991, 981, 10],
+        ["", "lost in the lift-over", "on another chromosome after the lift-over"],
+    ]  # fmt: skip
     assert counts.refused == {"lost in the lift-over": 1, "allele is not of A, C, G and T": 1}

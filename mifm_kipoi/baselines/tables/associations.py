@@ -1,49 +1,39 @@
-"""P-values and Bayes factors of a GWAS as scores of its variants."""
+"""P-values, Bayes factors and PIPs of a table of a GWAS as scores of its variants."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence, Score
+from mifm_kipoi.baselines.specs import with_options
 from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp
-from mifm_kipoi.baselines.tables.variant_columns import (
-    TableVariants,
-    VariantColumns,
-    find_variant_columns,
-    one_column,
-)
+from mifm_kipoi.baselines.tables.variant_columns import TableVariants
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, VariantRows, largest, numbered
-from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
-from mifm_kipoi.genomics.tables import Batch, TableFile
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, RowCounts
+from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES, columns_named
 from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
 from mifm_kipoi.support.files import sha256_of
 
-FREQUENCY = ("maf", "minor_allele_frequency", "eaf", "effect_allele_frequency", "af", "freq", "a1freq")
-SAMPLE_SIZE = ("n", "sample_size", "samplesize", "n_samples", "n_total")
-"""Lower-case names of what stands in for a missing standard error; of several, the first counts."""
-
-BLOCK = ("block", "block_id", "ld_block", "locus", "region")
-"""Lower-case names of the column of LD blocks or loci; of several, the first counts."""
+BLOCK = ALIASES["block"]
+"""Names of the column of LD blocks or loci; of several, the first counts."""
 
 STUDY = ("trait", "phenotype", "study", "study_id", "meta_id")
 SIGNAL = ("primary", "signal", "lead_snp")
-"""Lower-case names of columns that divide blocks: posteriors are of one study and one signal. In
-CAUSALdb2 it is ``primary`` and ``lead_snp`` within a block over which the PIPs of its tools sum up to 1."""
+"""Names of columns that divide blocks: posteriors are of one study and one signal. In CAUSALdb2 it is
+``primary`` and ``lead_snp`` within a block over which the PIPs of its tools sum up to 1."""
 
-TEST = "test"
-"""Lower-case name of the column in which PLINK 2 and REGENIE have the term of the model that a row is of: the
-variant or a covariate."""
+MOST_TRAITS = 50
+"""Traits of which each has a score of its own, at most."""
 
-ADDITIVE = "ADD"
-"""Its value in the rows of the variant's additive effect."""
-
-_SECONDARY = {"beta": "cojo_beta", "standard_error": "cojo_se"}
+_SECONDARY = ("primary", "cojo_beta", "cojo_se")
 """CAUSALdb2's statistics of secondary signals, given the primary one; used where ``primary`` is 0."""
 
 _LEAKAGE = (
@@ -54,109 +44,141 @@ _LEAKAGE = (
 Values = npt.NDArray[np.float64]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Statistics:
-    """The columns of a table of associations; empty where there is none."""
+class _Source:
+    """A table of a GWAS, as ``FILE[:NAME=VALUE ...]`` asks for it."""
 
-    table: TableFile
-    variant_columns: VariantColumns
-    fields: dict[str, str]
-    blocks: tuple[str, ...]
-    test: str
-    """Of :data:`TEST` where only some rows count."""
+    def __init__(self, argument: str, traits: bool = False) -> None:
+        name, options = with_options(argument)
+        self.path, self.options = Path(name), options
+        options = dict(options)
+        self.highest = False
+        if traits:
+            kind = options.pop("traits", "each")
+            if kind not in ("each", "highest"):
+                raise OptionError(f"traits is {kind!r}; expected each (a score for each trait) or highest")
+            self.highest = kind == "highest"
+        given: dict[str, Any] = {key: options.pop(key) for key in _TEXTS if key in options}
+        if "n" in options:
+            given["sample_size"] = _number(options.pop("n"))
+        if "allow_implausible" in options:
+            given["allow_implausible"] = options.pop("allow_implausible") in ("", "true")
+        unknown = sorted(set(options) - set(FIELDS))
+        if unknown:
+            raise OptionError(
+                f"{', '.join(unknown)} in {argument!r} is not an option of a table of a GWAS; expected "
+                f"{', '.join((*_TEXTS, 'n', 'allow_implausible', *(('traits',) if traits else ())))}, or a "
+                f"field and its column: {', '.join(FIELDS)}"
+            )
+        self.table = AssociationTable(str(self.path), columns=options, directed=False, **given)
+        self.counts = RowCounts()
 
-    @classmethod
-    def of(cls, path: Path) -> _Statistics:
-        table = TableFile.of(path)
-        names = {field: ALIASES[field] for field in (*EFFECTS, "standard_error", "z", "p_value")}
-        names["neg_log_10_p_value"] = ALIASES["neg_log_10_p_value"]
-        fields = {field: one_column(table, field, aliases) for field, aliases in names.items()}
-        for field, aliases in (("frequency", FREQUENCY), ("sample_size", SAMPLE_SIZE)):
-            fields[field] = next(iter(columns_named(table.columns, aliases)), "")
-        if {"primary", *_SECONDARY.values()} <= set(table.columns):
-            fields |= {"primary": "primary"}
-            fields |= {f"secondary_{field}": name for field, name in _SECONDARY.items()}
-        block = columns_named(table.columns, BLOCK)[:1]
-        dividing = [name for aliases in (STUDY, SIGNAL) for name in columns_named(table.columns, aliases)]
-        blocks = (*block, *dividing) if block else ()
-        return cls(table, find_variant_columns(table), fields, blocks, _test_column(table))
+    def add_to(
+        self, builder: RowsBuilder, fields: tuple[str, ...], values: Callable[[AssociationRows], Values],
+        extra: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        """Put all rows into a builder; those that are refused have no values."""
+        for rows in self.table.batches(fields, counts=self.counts, extra=extra):
+            numbers = values(rows)
+            numbers[rows.reason != ""] = np.nan
+            builder.add(self._variants(rows), numbers)
+
+    def _variants(self, rows: AssociationRows) -> TableVariants:
+        import pyarrow as pa
+
+        first, second = rows.other_allele, rows.effect_allele
+        if self.ordered:
+            swapped = rows.ref == rows.effect_allele
+            first, second = np.where(swapped, second, first), np.where(swapped, first, second)
+        known = (rows.chrom != "") & (rows.pos > 0)
+        chrom, first, second = (pa.array(texts, pa.string()) for texts in (rows.chrom, first, second))
+        return TableVariants(chrom, rows.pos, first, second, known)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        wanted = (*self.variant_columns.columns, *self.fields.values(), *self.blocks, self.test)
-        return tuple(dict.fromkeys(filter(None, wanted)))
+    def ordered(self) -> bool:
+        """Whether the table says which allele is the reference."""
+        return self.table.names_reference
+
+    @property
+    def alleles(self) -> str:
+        """How alleles are compared, in words for a declaration."""
+        return ORDERED if self.ordered else UNORDERED
 
     @property
     def chosen(self) -> str:
-        """Which rows count, in words for the formula."""
-        return f"; only rows with {self.test} {ADDITIVE}" if self.test else ""
+        """Which rows count, in words for the formula; known once all are read."""
+        words = ""
+        if self.counts.other_tests:
+            words += f"; only rows with {self.table.layout.columns['test']} ADD"
+        if self.table.phenotype:
+            words += f"; only the phenotype {self.table.phenotype}"
+        return words
 
-    def variants(self, batch: Batch) -> TableVariants:
-        """The variants of the rows that count; the other rows are marked as not known."""
-        import pyarrow.compute as pc
+    def provenance(self, **more: Any) -> dict[str, Any]:
+        """What the scores depend on, and what became of the rows."""
+        layout = self.table.layout
+        files = {
+            f"{name}_sha256": sha256_of(path)
+            for name, used in (("positions", layout.needs_positions), ("lift_over", True))
+            if used and (path := getattr(self.table, name))
+        }
+        return {
+            "file": self.path.name,
+            "sha256": sha256_of(self.path),
+            **more,
+            "format": layout.format,
+            "columns": ", ".join(f"{field}: {column}" for field, column in layout.columns.items()),
+            "options": ", ".join(f"{name}: {value}" for name, value in self.options.items()),
+            **files,
+            "rows": self.counts.in_words(),
+            "notes": "; ".join(self.counts.notes),
+        }
 
-        rows = self.variant_columns.rows(batch)
-        if not self.test:
-            return rows
-        counts = pc.equal(batch.text(self.test), ADDITIVE).to_numpy(zero_copy_only=False)
-        return dataclasses.replace(rows, known=rows.known & counts)
 
-    def has(self, *fields: str) -> bool:
-        return all(self.fields.get(field) for field in fields)
+_TEXTS = ("format", "phenotype", "population", "positions", "lift_over", "variant")
+"""Options of :class:`AssociationTable` that are text."""
 
-    def numbers(self, batch: Batch, field: str, low: float = -math.inf, high: float = math.inf) -> Values:
-        """A field, NaN where it has no column, or infinite."""
-        name = self.fields.get(field)
-        values = batch.within(name, low, high) if name else np.full(len(batch), np.nan)
-        return np.where(np.isfinite(values), values, np.nan)
 
-    def effect(self, batch: Batch) -> Values:
-        """beta, or the logarithm of a ratio."""
-        field = next((field for field in EFFECTS if self.has(field)), "beta")
-        if field == "beta":
-            return self.numbers(batch, field)
-        with np.errstate(divide="ignore"):
-            logarithm: Values = np.log(self.numbers(batch, field, low=0))
-        return np.where(np.isfinite(logarithm), logarithm, np.nan)
-
-    def z(self, batch: Batch) -> Values:
-        """Effects over their standard errors, else the column of z."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own = self.effect(batch) / self.numbers(batch, "standard_error", low=0)
-        return np.where(np.isfinite(own), own, self.numbers(batch, "z"))
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not number > 0:
+        raise OptionError(f"n is {text!r}; expected the number of samples")
+    return number
 
 
 def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
-    """``pvalue:FILE``: p-values of summary statistics.
+    """``pvalue:FILE[:NAME=VALUE ...]``: p-values of summary statistics.
 
-    Columns are found by :data:`mifm_kipoi.genomics.columns.ALIASES`, those of the variants by
-    :func:`mifm_kipoi.baselines.tables.variant_columns.find_variant_columns`. Of several rows of a variant the
-    lowest p-value counts; those of CAUSALdb2 are marginal, in secondary signals too. Where a column
-    :data:`TEST` has several values only rows with :data:`ADDITIVE` count. The table takes 32 bytes of memory
-    for each of its variants, a few times that while it is read.
+    Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
+    file. Of several rows of a variant the lowest p-value counts; those of CAUSALdb2 are marginal, in
+    secondary signals too. The table takes 32 bytes of memory for each of its variants, a few times that while
+    it is read.
 
     Raises
     ------
+    OptionError
+        When an option is unknown or impossible.
     InputError
-        When the table cannot be read, has no p-values, or one that is not a number from 0 to 1, or has rows
-        of several tests and none is :data:`ADDITIVE`.
+        When the table cannot be read, has no p-values, or most of its rows are impossible.
     """
-    path = Path(argument)
-    statistics = _Statistics.of(path)
-    if not (statistics.has("p_value") or statistics.has("neg_log_10_p_value")):
+    source = _Source(argument)
+    table = source.table
+    if not any(map(table.has, (*P_VALUES, "z"))):
+        known = ", ".join(name for field in P_VALUES for name in ALIASES.get(field, ()))
         raise InputError(
-            f"{path} has no column of p-values: its columns are {', '.join(statistics.table.columns)}; "
-            f"expected one of {', '.join((*ALIASES['p_value'], *ALIASES['neg_log_10_p_value']))}"
+            f"{source.path} has no column of p-values: its columns are {', '.join(table.file.columns)}; "
+            f"expected one of {known}, or z"
         )
-    builder = RowsBuilder(2, statistics.variant_columns.ordered, keep_largest=True)
-    for batch in statistics.table.batches(statistics.columns):
-        builder.add(statistics.variants(batch), _p_value_scores(statistics, batch))
+    builder = RowsBuilder(2, source.ordered, keep_largest=True)
+    source.add_to(builder, ("p_value",), _p_value_scores)
     return LookedUp(
-        path,
+        source.path,
         builder.done(),
         _lowest_p_value,
         Declaration(
-            name=f"p-values of {path.name}",
+            name=f"p-values of {source.path.name}",
             scores=(
                 Score(
                     "neg_log10_p",
@@ -167,53 +189,63 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
                 ),
                 Score("one_minus_p", "1 - p", ranks=False, evidence=Evidence.ASSOCIATION),
             ),
-            alleles=ORDERED if statistics.variant_columns.ordered else UNORDERED,
+            alleles=source.alleles,
             formula="-log10(p); of several rows of a variant (traits, studies, blocks) the lowest p"
-            + statistics.chosen,
+            + source.chosen,
             citation="none: summary statistics of the user",
-            provenance={"file": path.name, "sha256": sha256_of(path)},
+            provenance=source.provenance(),
             leakage=_LEAKAGE,
         ),
     )
 
 
 def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
-    """``abf:FILE``: Wakefield's approximate Bayes factors of summary statistics.
+    """``abf:FILE[:NAME=VALUE ...]``: Wakefield's approximate Bayes factors of summary statistics.
 
-    z is beta (or the logarithm of a ratio) over its standard error, else the column z; the variance is the
-    squared standard error, else ``1 / (2 n f (1 - f))`` of a standardised trait, with the frequency of either
-    allele. In secondary signals of CAUSALdb2 (``primary`` 0) both are of the effects given the primary
-    signal, where these are known.
+    Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
+    file. z is beta (or the logarithm of a ratio) over its standard error, else the column z; the variance is
+    the squared standard error, else that of beta over z, else ``1 / (2 n f (1 - f))`` of a standardised
+    trait, with the frequency of either allele. In secondary signals of CAUSALdb2 (``primary`` 0) both are of
+    the effects given the primary signal, where these are known.
 
     With a column of :data:`BLOCK` there are posteriors too: of one causal variant in a block, which is made
     of that column, the contig and all columns of :data:`STUDY` and :data:`SIGNAL`. They are
     fractions of the sum over the rows that the table has of the block, each pair of alleles once.
 
-    Where a column :data:`TEST` has several values only rows with :data:`ADDITIVE` count. The table takes 32
-    bytes of memory a row, several times that while it is read.
+    The table takes 32 bytes of memory a row, several times that while it is read.
 
     Raises
     ------
+    OptionError
+        When an option is unknown or impossible.
     InputError
-        When the table cannot be read, lacks columns, has an impossible number, or rows of several tests and
-        none is :data:`ADDITIVE`.
+        When the table cannot be read, lacks columns, or most of its rows are impossible.
     """
-    path = Path(argument)
-    statistics = _Statistics.of(path)
-    has_z = statistics.has("z") or any(statistics.has(field, "standard_error") for field in EFFECTS)
-    if not has_z or not (statistics.has("standard_error") or statistics.has("frequency", "sample_size")):
+    source = _Source(argument)
+    table = source.table
+    sized = table.has("sample_size") or table.sample_size is not None
+    by_frequency = sized and (table.has("effect_allele_frequency") or table.has("maf"))
+    has_variance = table.has_errors or by_frequency or (table.has("z") and table.has_effects)
+    if not (table.has_z and has_variance):
         raise InputError(
-            f"{path} has too few statistics for Bayes factors: its columns are "
-            f"{', '.join(statistics.table.columns)}; expected beta (or odds_ratio) and standard_error, or z "
-            "and one of standard_error and both maf and n. Where all variants have the same sample size, add "
-            "a column n"
+            f"{source.path} has too few statistics for Bayes factors: its columns are "
+            f"{', '.join(table.file.columns)}; expected beta (or odds_ratio) and standard_error, or z and "
+            "one of standard_error and both maf and n. Where all variants have the same sample size, give it "
+            f"({argument}:n=10000) or add a column n"
         )
-    builder = RowsBuilder(2, statistics.variant_columns.ordered)
-    blocks: dict[str, int] = {}
-    for batch in statistics.table.batches(statistics.columns):
-        values = np.column_stack([_log_abf(statistics, batch), _blocks(statistics, batch, blocks)])
-        builder.add(statistics.variants(batch), values)
-    rows = _with_posteriors(builder.done(), blocked=bool(statistics.blocks))
+    block = columns_named(table.file.columns, BLOCK)[:1]
+    dividing = [name for names in (STUDY, SIGNAL) for name in columns_named(table.file.columns, names)]
+    blocks = (*block, *dividing) if block else ()
+    secondary = _SECONDARY if set(_SECONDARY) <= set(table.file.columns) else ()
+    known: dict[str, int] = {}
+    builder = RowsBuilder(2, source.ordered)
+    source.add_to(
+        builder,
+        ("z",),
+        lambda rows: np.column_stack([_log_abf(rows, secondary), _blocks(rows, blocks, known)]),
+        (*blocks, *secondary),
+    )
+    found = _with_posteriors(builder.done(), blocked=bool(blocks))
     scores = [
         Score(
             "log_abf",
@@ -222,73 +254,121 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
             evidence=Evidence.ASSOCIATION,
         )
     ]
-    if statistics.blocks:
-        named = ", ".join(statistics.blocks)
+    if blocks:
         scores.append(
             Score(
                 "abf_pip",
-                f"exp(log_abf) over its sum in the contig's rows of the same {named}",
+                f"exp(log_abf) over its sum in the contig's rows of the same {', '.join(blocks)}",
                 evidence=Evidence.PIP,
             )
         )
     return LookedUp(
-        path,
-        rows,
+        source.path,
+        found,
         largest,
         Declaration(
-            name=f"Bayes factors of {path.name}",
+            name=f"Bayes factors of {source.path.name}",
             scores=tuple(scores),
-            alleles=ORDERED if statistics.variant_columns.ordered else UNORDERED,
+            alleles=source.alleles,
             formula=(
                 "-1/2 log(1 + W/V) + 1/2 z^2 W / (V + W); of several rows of a variant (traits, studies, "
-                f"blocks) the largest{statistics.chosen}"
+                f"blocks) the largest{source.chosen}"
             ),
             citation="Wakefield J (2009) Genet Epidemiol 33: 79",
-            provenance={"file": path.name, "sha256": sha256_of(path), "prior_variance": PRIOR_VARIANCE},
+            provenance=source.provenance(prior_variance=PRIOR_VARIANCE),
             leakage=_LEAKAGE,
         ),
     )
 
 
-def _test_column(table: TableFile) -> str:
-    """The column of :data:`TEST` where it has several values, else nothing."""
+def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
+    """``pip:FILE[:NAME=VALUE ...]``: posterior inclusion probabilities of any table of fine-mapping.
+
+    Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
+    file. Of several rows of a variant (blocks, signals) the largest PIP counts. Where the table has several
+    traits there is a score for each, or with ``traits=highest`` one for the largest of all.
+
+    Raises
+    ------
+    OptionError
+        When an option is unknown or impossible.
+    InputError
+        When the table cannot be read, has no PIPs, too many traits, or most of its rows are impossible.
+    """
+    source = _Source(argument, traits=True)
+    table = source.table
+    if not table.has("pip"):
+        raise InputError(
+            f"{source.path} has no column of PIPs: its columns are {', '.join(table.file.columns)}; expected "
+            f"one of {', '.join(ALIASES['pip'])}, or its name ({argument}:pip=COLUMN)"
+        )
+    column = table.layout.columns.get("phenotype", "")
+    traits = _traits(table, column, argument) if column and not table.phenotype and not source.highest else []
+    names = {f"pip_{_word(trait)}": trait for trait in traits}
+    if len(traits) < 2 or len(names) < len(traits):
+        traits, names = [], {"pip": ""}
+    numbers = {trait: number for number, trait in enumerate(traits)}
+    builder = RowsBuilder(len(names), source.ordered, keep_largest=True)
+
+    def values(rows: AssociationRows) -> Values:
+        if not traits:
+            return rows.pip[:, np.newaxis].copy()
+        of_trait = np.full((len(rows), len(traits)), np.nan)
+        texts = rows.batch.optional_text(column).to_pylist()
+        trait = np.array([numbers.get((text or "").strip(), -1) for text in texts], dtype=np.int64)
+        of_trait[np.arange(len(rows)), trait] = np.where(trait < 0, np.nan, rows.pip)
+        return of_trait
+
+    source.add_to(builder, ("pip",), values)
+    return LookedUp(
+        source.path,
+        builder.done(),
+        largest,
+        Declaration(
+            name=f"PIPs of {source.path.name}",
+            scores=tuple(
+                Score(
+                    name,
+                    "posterior inclusion probability" + (f" of {column} {trait}" if trait else ""),
+                    evidence=Evidence.PIP,
+                )
+                for name, trait in names.items()
+            ),
+            alleles=source.alleles,
+            formula="the largest PIP over the rows of a variant: blocks, signals"
+            + ("" if traits else ", traits") + source.chosen,
+            citation="none: fine-mapping of the user",
+            provenance=source.provenance(),
+            leakage="labels that are made of PIPs are these scores",
+        ),
+    )  # fmt: skip
+
+
+def _traits(table: AssociationTable, column: str, argument: str) -> list[str]:
+    """The traits of a table, in the order in which they first come."""
     import pyarrow.compute as pc
 
-    column = one_column(table, TEST, (TEST,))
-    tests: set[str] = set()
-    for batch in table.batches((column,)) if column else ():
-        tests.update(pc.unique(batch.text(column)).to_pylist())
-    if len(tests) < 2:
-        return ""
-    if ADDITIVE not in tests:
-        some = ", ".join(sorted(tests)[:8]) + (", ..." if len(tests) > 8 else "")
-        raise InputError(
-            f"{table.path} has rows of several tests: {column} is one of {some}, and never {ADDITIVE}, so "
-            "the rows of the variants themselves cannot be selected; keep the rows of one test, or rename "
-            "the column if it means something else"
-        )
-    return column
+    traits: dict[str, None] = {}
+    for batch in table.file.batches((column,)):
+        names = pc.unique(batch.optional_text(column)).to_pylist()
+        traits |= dict.fromkeys(name.strip() for name in names if name)
+        if len(traits) > MOST_TRAITS:
+            raise InputError(
+                f"{table.path} has PIPs of more than {MOST_TRAITS} values of {column}, too many for a score "
+                f"each; take the highest of all ({argument}:traits=highest) or one of them "
+                f"({argument}:phenotype={next(iter(traits))})"
+            )
+    return list(traits)
 
 
-def _p_value_scores(statistics: _Statistics, batch: Batch) -> Values:
+def _word(text: str) -> str:
+    """A text as part of a name of a column."""
+    return re.sub(r"[^A-Za-z0-9_+-]+", "_", text).strip("_") or "_"
+
+
+def _p_value_scores(rows: AssociationRows) -> Values:
     """-log10(p), infinite where all that is known is that p is very small, and 1 - p: (rows, 2)."""
-    p_value = statistics.numbers(batch, "p_value", 0, 1)
-    logarithm = statistics.numbers(batch, "neg_log_10_p_value", 0)
-    zero = p_value == 0
-    with np.errstate(divide="ignore"):
-        neg_log10_p = np.where(np.isnan(p_value), logarithm, 0 - np.log10(p_value))
-    if zero.any():
-        known = np.where(np.isnan(logarithm), _neg_log10_p(statistics.z(batch)), logarithm)
-        neg_log10_p = np.where(zero & ~np.isnan(known), known, neg_log10_p)
-    return np.column_stack([neg_log10_p, 1 - np.where(np.isnan(p_value), 10**-logarithm, p_value)])
-
-
-def _neg_log10_p(z: Values) -> Values:
-    """-log10 of two-sided p-values of z-scores."""
-    import torch
-
-    log_p = math.log(2) + torch.special.log_ndtr(torch.from_numpy(-np.abs(z))).numpy()
-    return np.asarray(-log_p / math.log(10))
+    return np.column_stack([rows.neg_log_10_p, 1 - rows.p_value])
 
 
 def _lowest_p_value(values: Values) -> Values:
@@ -297,33 +377,24 @@ def _lowest_p_value(values: Values) -> Values:
     return np.full_like(highest, np.nan) if np.isinf(highest[0]) else highest
 
 
-def _log_abf(statistics: _Statistics, batch: Batch) -> Values:
-    z, error = statistics.z(batch), statistics.numbers(batch, "standard_error", low=0)
-    if statistics.has("primary"):
-        given = statistics.numbers(batch, "secondary_standard_error", low=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z_given = statistics.numbers(batch, "secondary_beta") / given
-        secondary = (statistics.numbers(batch, "primary", 0, 1) == 0) & np.isfinite(z_given)
-        z, error = np.where(secondary, z_given, z), np.where(secondary, given, error)
-    variance = error**2
-    if np.isnan(error).any() and statistics.has("frequency", "sample_size"):
-        frequency = statistics.numbers(batch, "frequency", 0, 1)
-        with np.errstate(divide="ignore"):
-            other = 1 / (2 * statistics.numbers(batch, "sample_size", 0) * frequency * (1 - frequency))
-        variance = np.where(np.isnan(error), other, variance)
-    usable = (variance > 0) & np.isfinite(variance)
-    return log_bayes_factor(z, np.where(usable, variance, np.nan))
+def _log_abf(rows: AssociationRows, secondary: tuple[str, ...]) -> Values:
+    if not secondary:
+        return rows.log_bf.copy()
+    primary, beta, error = (rows.batch.parsed(name)[0] for name in secondary)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z, variance = beta / error, error**2
+        given = (primary == 0) & np.isfinite(z) & (error > 0)
+        return np.where(given, log_bayes_factor(z, np.where(given, variance, np.nan)), rows.log_bf)
 
 
-def _blocks(statistics: _Statistics, batch: Batch, known: dict[str, int]) -> Values:
+def _blocks(rows: AssociationRows, blocks: tuple[str, ...], known: dict[str, int]) -> Values:
     """Numbers of the rows' blocks without their contigs, NaN where a part of the name is missing."""
     import pyarrow.compute as pc
 
-    if not statistics.blocks:
-        return np.full(len(batch), np.nan)
-    parts = [batch.text(name) for name in statistics.blocks]
-    names = pc.binary_join_element_wise(*parts, "\t")
-    complete = np.all([batch.known(name) for name in statistics.blocks], axis=0)
+    if not blocks:
+        return np.full(len(rows), np.nan)
+    names = pc.binary_join_element_wise(*(rows.batch.text(name) for name in blocks), "\t")
+    complete = np.all([rows.batch.known(name) for name in blocks], axis=0)
     return np.where(~complete, np.nan, numbered(names, known).astype(np.float64))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import integrate, special, stats
 
-from mifm_kipoi.errors import InputError
+from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
 from tests.baselines.tables.lookups import looked_up, opened, variants, write_text
@@ -179,7 +179,10 @@ def test_bayes_factors_are_ratios_of_integrals(tmp_path: Path) -> None:
     ({"odds_ratio": 0.0, "se": 0.1}, np.nan, 0.01),
 ])  # fmt: skip
 def test_z_and_its_variance(tmp_path: Path, statistics: dict[str, float], z: float, variance: float) -> None:
-    path = write_rows(tmp_path / "t.tsv", places(1).assign(**statistics))
+    # More than half of the rows must be usable.
+    others = places(4)[1:].assign(beta=0.5, se=0.1, z=5.0, n=1000, maf=0.2, odds_ratio=1.5)
+    table = pd.concat([places(1).assign(**statistics), others[[*places(1), *set(statistics) & set(others)]]])
+    path = write_rows(tmp_path / "t.tsv", table)
     status, columns = looked_up(f"abf:{path}", asked(1))
     expected = -0.5 * np.log(1 + 0.04 / variance) + 0.5 * z**2 * 0.04 / (variance + 0.04)
     np.testing.assert_allclose(columns["log_abf"], [expected], rtol=1e-12)
@@ -258,19 +261,19 @@ def test_secondary_signals_of_causaldb_are_given_the_primary_one(tmp_path: Path)
 
 @pytest.mark.parametrize(("kind", "columns", "message"), [
     ("pvalue", {"beta": 1, "se": 1}, "has no column of p-values: its columns are chr, bp, ea, nea, beta, se"),
-    ("pvalue", {"p": 1.5}, "line 2 of .*: p is '1.5'; expected a number from 0 to 1"),
+    ("pvalue", {"p": 1.5}, r"1 of 1 values of p are not between 0 and 1.*line 2: p is '1\.5'"),
     ("pvalue", {"p": -0.1}, "p is '-0.1'"),
-    ("pvalue", {"p": "low"}, "p is 'low'; expected a number"),
-    ("pvalue", {"mlogp": -1}, "mlogp is '-1'; expected a number from 0 to inf"),
+    ("pvalue", {"p": "low"}, r"1 of 1 rows cannot be used: p-value is not a number .*line 2: p is 'low'"),
+    ("pvalue", {"mlogp": -1}, "1 of 1 values of mlogp are below 0.*line 2: mlogp is '-1'"),
     ("pvalue", {"p": 0.1, "pval": 0.1}, "each of the columns p, pval could be p_value"),
     ("abf", {"p": 0.1}, "too few statistics"),
     ("abf", {"beta": 0.1}, "too few statistics"),
     ("abf", {"z": 0.1}, "too few statistics"),
     ("abf", {"z": 0.1, "maf": 0.1}, "add a column n"),
     ("abf", {"beta": 0.1, "maf": 0.1, "n": 9}, "too few statistics"),
-    ("abf", {"beta": 0.1, "se": -0.1}, "se is '-0.1'; expected a number from 0 to inf"),
-    ("abf", {"or": -1, "se": 0.1}, "or is '-1'; expected a number from 0 to inf"),
-    ("abf", {"z": 1, "maf": 1.5, "n": 9}, "maf is '1.5'; expected a number from 0 to 1"),
+    ("abf", {"beta": 0.1, "se": -0.1}, r"standard error out of range .*line 2: se is '-0\.1'"),
+    ("abf", {"or": -1, "se": 0.1}, r"or is below 0.* \(1 of 1 rows: line 2: or is -1\)"),
+    ("abf", {"z": 1, "maf": 1.5, "n": 9}, r"maf is above 1.*line 2: maf is 1\.5"),
 ])  # fmt: skip
 def test_tables_that_are_refused(tmp_path: Path, kind: str, columns: dict[str, object], message: str) -> None:
     path = write_rows(tmp_path / "t.tsv", places(1).assign(**columns))
@@ -287,6 +290,93 @@ def test_declare_what_they_are(tmp_path: Path) -> None:
     assert "0.04" in declared.scores[0].meaning
     assert "block, trait" in declared.scores[1].meaning
     assert declared.provenance["prior_variance"] == 0.04
+
+
+def test_missing_values_in_any_spelling_are_one_row(tmp_path: Path) -> None:
+    table = places(3).assign(beta=0.14, se=["0.02", "#NA", "0.02"], p=2.6e-12)
+    status, columns = looked_up(f"abf:{write_rows(tmp_path / 't.tsv', table)}", asked(3))
+    assert status == ["ok", "value_missing", "ok"]
+    np.testing.assert_allclose(columns["log_abf"][0], log_bayes_factor(np.array([7.0]), np.array([4e-4])))
+
+
+def test_the_odds_ratio_stands_in_for_an_empty_beta(tmp_path: Path) -> None:
+    table = places(2).assign(beta=[0.14, np.nan], odds_ratio=[9.0, np.exp(0.14)], se=0.02)
+    _, columns = looked_up(f"abf:{write_rows(tmp_path / 't.tsv', table)}", asked(2))
+    np.testing.assert_allclose(columns["log_abf"], log_bayes_factor(np.full(2, 7.0), np.full(2, 4e-4)))
+
+
+def test_options_follow_the_file(tmp_path: Path) -> None:
+    table = places(2).assign(
+        first="C", second="A", P=[0.1, 0.2], q=[1e-3, 1e-4], z=3, maf=0.2, trait=["x", "y"]
+    )
+    path = write_rows(tmp_path / "t.tsv", table.drop(columns=["ea", "nea"]))
+    spec = f"pvalue:{path}:effect-allele=first:other_allele=second:p_value=q"
+    assert looked_up(spec, asked(2))[1]["neg_log10_p"] == pytest.approx([3, 4])
+    status, columns = looked_up(f"{spec}:phenotype=y", asked(2))
+    assert (status, columns["neg_log10_p"][1]) == (["not_in_table", "ok"], pytest.approx(4))
+    declared = opened(f"{spec}:phenotype=y").declaration
+    assert "only the phenotype y" in declared.formula
+    assert "1 of other phenotypes (x)" in declared.provenance["rows"]
+    assert declared.provenance["options"].endswith("p_value: q, phenotype: y")
+    assert "several phenotypes" in opened(spec).declaration.provenance["notes"]
+    spec = spec.replace("pvalue", "abf")
+    expected = log_bayes_factor(np.full(2, 3.0), np.full(2, 1 / (2 * 1000 * 0.2 * 0.8)))
+    np.testing.assert_allclose(looked_up(f"{spec}:n=1000", asked(2))[1]["log_abf"], expected)
+    with pytest.raises(InputError, match=r"give it \(.*:n=10000\)"):
+        opened(spec)
+
+
+@pytest.mark.parametrize(("option", "message"), [
+    ("colour=red", "colour in .* is not an option of a table of a GWAS; expected format, phenotype"),
+    ("n=many", "n is 'many'; expected the number of samples"),
+    ("format=excel", "format is 'excel'"),
+    ("traits=highest", "traits in .* is not an option"),
+])  # fmt: skip
+def test_options_that_are_refused(tmp_path: Path, option: str, message: str) -> None:
+    path = write_rows(tmp_path / "t.tsv", places(1).assign(p=0.5))
+    with pytest.raises(OptionError, match=message):
+        opened(f"pvalue:{path}:{option}")
+
+
+def test_pips_of_several_traits(tmp_path: Path) -> None:
+    table = pd.concat([
+        places(2).assign(pip=[0.1, 1.0005], trait="MPV"),
+        places(2).assign(pip=[0.4, np.nan], trait="WBC count"),
+        places(1).assign(pip=[0.2], trait="MPV"),
+    ])  # fmt: skip
+    path = write_rows(tmp_path / "t.tsv", table)
+    status, columns = looked_up(f"pip:{path}", asked(3))
+    assert status == ["ok", "ok", "not_in_table"]
+    assert list(columns) == ["pip_MPV", "pip_WBC_count"]
+    np.testing.assert_array_equal(columns["pip_MPV"], [0.2, 1, np.nan])
+    np.testing.assert_array_equal(columns["pip_WBC_count"], [0.4, np.nan, np.nan])
+    assert looked_up(f"pip:{path}:traits=highest", asked(2))[1] == {"pip": [0.4, 1]}
+    assert looked_up(f"pip:{path}:phenotype=MPV", asked(2))[1] == {"pip": [0.2, 1]}
+    declared = opened(f"pip:{path}").declaration
+    assert declared.ranking == ("pip_MPV", "pip_WBC_count")
+    assert declared.scores[1].meaning == "posterior inclusion probability of trait WBC count"
+
+
+def test_pips_that_are_refused(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "t.tsv", places(3).assign(PP=[0.5, 1.5, -1]))
+    assert looked_up(f"pip:{path}", asked(3))[0] == ["ok", "value_missing", "value_missing"]
+    path = write_rows(tmp_path / "t.tsv", places(3).assign(x=0.5))
+    with pytest.raises(InputError, match=r"no column of PIPs: .*expected one of pip, .*:pip=COLUMN"):
+        opened(f"pip:{path}")
+    many = places(60).assign(pip=0.5, trait=range(60))
+    with pytest.raises(InputError, match=r"more than 50 values of trait.*:traits=highest.*:phenotype=0"):
+        opened(f"pip:{write_rows(tmp_path / 't.tsv', many)}")
+
+
+def test_contradictions_are_an_error_unless_they_are_allowed(tmp_path: Path) -> None:
+    z = stats.norm.ppf(np.linspace(0.01, 0.99, 300))
+    table = places(300).assign(beta=z, se=10, p=2 * stats.norm.sf(np.abs(z)))
+    path = write_rows(tmp_path / "t.tsv", table)
+    for kind in ("pvalue", "abf"):
+        with pytest.raises(InputError, match=r"p and beta and se contradict each other"):
+            opened(f"{kind}:{path}")
+        notes = opened(f"{kind}:{path}:allow-implausible=true").declaration.provenance["notes"]
+        assert "contradict each other" in notes
 
 
 @pytest.mark.reference
