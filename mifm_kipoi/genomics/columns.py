@@ -87,7 +87,10 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         "effect_allele_frequency", "effect_allele_freq", "eaf", "a1_freq", "af1", "freq1", "freq_a1",
     ),
     "maf": ("maf", "minor_allele_frequency", "af", "freq", "frq", "minor_af"),
-    "sample_size": ("n", "sample_size", "n_samples", "n_total", "total_n", "total_sample_size", "obs_ct", "n_complete_samples"),
+    "sample_size": (
+        "n", "sample_size", "n_samples", "n_total", "total_n", "total_sample_size", "obs_ct",
+        "n_complete_samples",
+    ),
     "info": ("info", "info_score", "imputation_info", "r2_imputation", "rsq"),
     "test": ("test",),
     "phenotype": ("trait", "phenotype", "pheno", "study", "study_id", "meta_id", "molecular_trait_id"),
@@ -466,8 +469,8 @@ def find_layout(
     preset = GWAS_FORMATS.get(name)
     if population and (preset is None or "{population}" not in "".join(preset.columns.values())):
         raise OptionError(
-            f"population is {population!r}, but {table.path} is {_title(name)}, which has no columns for "
-            "each population; leave it out"
+            f"population is {population!r}, but {table.path} has no columns for each population, as Pan-UK "
+            "Biobank has them; leave it out"
         )
     found = _Columns(table, name, named)
     if preset is not None:
@@ -515,7 +518,7 @@ def _key(name: str) -> str:
 
 
 def _title(name: str) -> str:
-    return GWAS_FORMATS[name].title if name in GWAS_FORMATS else "no table of a known program"
+    return GWAS_FORMATS[name].title
 
 
 def _named(table: TableFile, columns: Mapping[str, str]) -> dict[str, str]:
@@ -544,11 +547,11 @@ def _recognise(table: TableFile) -> tuple[str, str]:
     if len(fitting) > 1:
         raise InputError(
             f"{table.path} could be {' or '.join(_title(name) for name in fitting)} by its columns "
-            f"({', '.join(table.columns)}); name one with format (--gwas-format)"
+            f"({', '.join(table.columns)}); name one (format, --gwas-format)"
         )
     for name, marks in fitting.items():
-        return name, f"has the columns {', '.join(marks)} of {_title(name)}"
-    return "table", "has the columns of no known program; the usual names of columns say what they are"
+        return name, f"it has the columns {', '.join(marks)} of {_title(name)}"
+    return "table", "its header is of no known program, so the usual names of columns say what they are"
 
 
 def _fitting(table: TableFile) -> dict[str, list[str]]:
@@ -650,7 +653,7 @@ class _Columns:
         if not pairs or "other_allele" in self.columns or half:
             return
         if directed:
-            raise self._ask(pairs[0], "name effect_allele and other_allele in columns")
+            raise self._ask(pairs[0], "name effect_allele and other_allele (columns)")
         self.directed = False
         self._take("effect_allele", pairs[0][0])
         self._take("other_allele", pairs[0][1])
@@ -689,10 +692,11 @@ class _Columns:
         if {"ref", "alt"} <= there:
             there.add("other_allele")
         if not self.directed and "effect_allele" in needs:
-            raise self._ask(
-                [self.columns["variant"]],
-                "name the column variant in columns, whose second allele has the effect unless a pattern "
-                "says otherwise",
+            raise InputError(
+                f"{self._table.path}: it is not known which of the two alleles in "
+                f"{self.columns['variant']} has the effect; name that column variant (columns) if it is the "
+                "second one, and give a pattern too, such "
+                "as {chrom}:{pos}:{effect_allele}:{other_allele} if it is the first"
             )
         if there & {*P_VALUES, "z"} or ("standard_error" in there and there & set(EFFECTS)):
             there.add("p_value")
@@ -707,8 +711,8 @@ class _Columns:
             known = "; ".join(f"{field}: {', '.join(ALIASES[field])}" for field in absent if field in ALIASES)
             raise InputError(
                 f"{self._table.path} has no column for {', '.join(absent)}; its columns are "
-                f"{', '.join(self._table.columns)}. Names that are known are {known}. Name the columns in "
-                "columns, or the program that made the table with format (--gwas-format)"
+                f"{', '.join(self._table.columns)}. Names that are known are {known}. Name the columns "
+                "(columns), or the program that made the table (format, --gwas-format)"
             )
         return tuple(lacking)
 
@@ -726,8 +730,8 @@ class _Columns:
         fitting = columns_named(self._left if header is None else header, names)
         if len(fitting) > 1 and field not in _FIRST_COUNTS:
             raise InputError(
-                f"{self._table.path}: each of the columns {', '.join(fitting)} could be {field}; name one in "
-                "columns, or the program that made the table with format (--gwas-format)"
+                f"{self._table.path}: each of the columns {', '.join(fitting)} could be {field}; name one "
+                "(columns), or the program that made the table (format, --gwas-format)"
             )
         if fitting:
             self._take(field, fitting[0])
@@ -760,7 +764,7 @@ class _Columns:
             and columns_named(names, (preset.columns["effect_allele"],))
             and columns_named(names, (preset.columns.get("other_allele", ""),))
         ]
-        hint = f", or the program with format (--gwas-format): {', '.join(programs)}" if programs else ""
+        hint = f", or the program (format, --gwas-format): {', '.join(programs)}" if programs else ""
         return InputError(
             f"{self._table.path}: programs differ in which of {', '.join(names)} has the effect; {what}{hint}"
         )

@@ -257,7 +257,7 @@ def test_alleles_in_identifiers(tmp_path):
     layout = _layout(tmp_path, *table, needs=("p_value",))
     assert layout.columns["variant"] == "SNP"
     assert not layout.directed
-    with pytest.raises(InputError, match="SNP has the effect"):
+    with pytest.raises(InputError, match="which of the two alleles in SNP has the effect"):
         _layout(tmp_path, *table)
     named = _layout(tmp_path, *table, columns={"variant": "SNP"})
     assert named.directed
