@@ -7,6 +7,7 @@ dbSNP.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import itertools
 import os
@@ -176,7 +177,7 @@ class Positions:
             effect allele alone, the other one is that of the pair which has it. Without alleles, the
             alternative alleles that a VCF has at the place are all in ``second``, with commas between.
         """
-        number = _Names.of(self.names).find(names)
+        number = self._index.find(names)
         known = number >= 0
         start, end = (np.where(known, self.starts[number + one], 0) for one in (0, 1))
         count = len(names)
@@ -203,6 +204,10 @@ class Positions:
         for row in np.setdiff1d(np.flatnonzero(end > start), simple):
             self._find_one(found, row, range(start[row], end[row]), effect[row], other[row])
         return found
+
+    @functools.cached_property
+    def _index(self) -> _Names:
+        return _Names.of(self.names)
 
     def _find_one(self, found: Located, row: int, variants: range, effect: str, other: str) -> None:
         """Fill one row of what is found, of a name with several variants or with other alleles."""
