@@ -46,8 +46,8 @@ def read_configuration(
         keep their defaults. Two mappings under one key are merged; anything else is replaced.
     cls : type
         A dataclass whose fields are bool, int, float, str, enumerations, literals, other such
-        dataclasses, tuples or mappings from str of these, or one of these or None. Where only some keys of
-        a nested dataclass are given, the others are as in the default of its field.
+        dataclasses, tuples or mappings from str of these, one of these or None, or one or several. Where
+        only some keys of a nested dataclass are given, the others are as in the default of its field.
     settings : sequence of str
         ``KEY=VALUE``, which override the files: the key with dots between its levels, the value in YAML.
 
@@ -206,7 +206,9 @@ def _typed(  # noqa: PLR0911 - one for each kind
         kinds = [kind for kind in arguments if kind is not type(None)]
         if value is None and len(kinds) < len(arguments):
             return None
-        return _typed(key, value, kinds[0], source, default)
+        # A list where one value or several may stand.
+        several = [kind for kind in kinds if typing.get_origin(kind) is tuple and isinstance(value, list)]
+        return _typed(key, value, (several or kinds)[0], source, default)
     if origin is Literal or (isinstance(expected, type) and issubclass(expected, enum.Enum)):
         known = arguments if origin is Literal else tuple(member.value for member in expected)
         if value not in known:

@@ -68,6 +68,7 @@ ASSOCIATION_COLUMNS = {
     "other_allele": "str",
     "id": "str",
     "p_value": "float64",
+    "log_p": "float64",
     "z": "float32",
     "pip": "float32",
     "log_bf": "float32",
@@ -76,9 +77,10 @@ ASSOCIATION_COLUMNS = {
     "study": "str",
 }
 """One row per variant, study, block and signal: names and pandas types of the columns. ``pos`` is 1-based;
-alleles are in upper case; ``z`` is that of the effect allele; ``pip`` is a posterior inclusion probability;
-``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor; ``block`` the LD block or locus;
-``signal`` primary, secondary or all. An unknown ``id`` is ``.``, an unknown number NaN."""
+alleles are in upper case; ``log_p`` is the natural logarithm of the p-value, by which rows are ordered, also
+where ``p_value`` is too small for a number and 0; ``z`` is that of the effect allele; ``pip`` is a posterior
+inclusion probability; ``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor; ``block`` the
+LD block or locus; ``signal`` primary, secondary or all. An unknown ``id`` is ``.``, an unknown number NaN."""
 
 ADDITIVE = "ADD"
 """The test whose rows count, where a table has rows of several tests."""
@@ -104,7 +106,9 @@ PIP_ROUNDING = 1e-3
 MAX_REFUSED_FRACTION = 0.5
 """More refused rows mean that the columns are not what their names say."""
 
-_EXAMPLES = 3
+EXAMPLES = 3
+"""Examples of a reason that are shown."""
+
 _SHOWN = 8
 _READ_AHEAD = 8
 """Blocks that are held, at most, until enough rows were examined to begin."""
@@ -150,8 +154,8 @@ class RowCounts:
         Those of other tests than the additive one, and of other phenotypes than the chosen one, by name.
     examples : dict of str to list of Example
         The first few for each reason.
-    without_log_bf : int
-        Of those that were kept, those without a Bayes factor.
+    without_log_bf, without_pip : int
+        Of those that were kept, those without a Bayes factor, and those of credible sets without a PIP.
     too_small : int
         Of those that were kept, those whose p-value is written as 0.
     notes : list of str
@@ -170,6 +174,7 @@ class RowCounts:
     other_phenotypes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     examples: dict[str, list[Example]] = dataclasses.field(default_factory=dict)
     without_log_bf: int = 0
+    without_pip: int = 0
     too_small: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
     contradictions: list[str] = dataclasses.field(default_factory=list)
@@ -195,7 +200,12 @@ class RowCounts:
         if number:
             self.refused[reason] += number
             known = self.examples.setdefault(reason, [])
-            known += list(examples)[: _EXAMPLES - len(known)]
+            known += list(examples)[: EXAMPLES - len(known)]
+
+    def leave_out(self, reason: str, number: int, examples: Iterable[Example] = ()) -> None:
+        """Count rows that were kept until a later step left them out; parameters as of :meth:`refuse`."""
+        self.kept -= number
+        self.refuse(reason, number, examples)
 
     def note(self, text: str) -> None:
         """Remember a sentence, and log it as a warning, once."""
@@ -210,9 +220,10 @@ class RowCounts:
             "kept": self.kept,
             "p-value above the limit": self.above,
             "of other tests": self.other_tests.total(),
-            "of other phenotypes": self.other_phenotypes.total(),
+            "not chosen": self.other_phenotypes.total(),
             **{f"refused: {reason}": number for reason, number in self.refused.most_common()},
             "kept without log_bf": self.without_log_bf,
+            "kept without a PIP": self.without_pip,
             "kept with a p-value of 0": self.too_small,
         }
         return {name: number for name, number in numbers.items() if number or name in ("read", "kept")}
@@ -230,9 +241,9 @@ class RowCounts:
         parts = [f"{self.read:,} rows read", f"{self.kept:,} kept"]
         if self.above:
             parts.append(f"{self.above:,} with a p-value above the limit")
-        for counts, what in ((self.other_tests, "tests"), (self.other_phenotypes, "phenotypes")):
+        for counts, what in ((self.other_tests, "of other tests"), (self.other_phenotypes, "not chosen")):
             if counts:
-                parts.append(f"{counts.total():,} of other {what} ({_listed(counts)})")
+                parts.append(f"{counts.total():,} {what} ({_listed(counts)})")
         if self.refused:
             parts.append(f"{self.refused.total():,} refused: {self.reasons_in_words()}")
         if self.without_log_bf:
@@ -356,6 +367,8 @@ class AssociationTable:
         From fields to columns of the table; overrides what the format or the aliases say.
     phenotype : str
         Of several phenotypes in one table, the one whose rows count; empty for all.
+    where : mapping of str to str or sequence of str
+        From columns (or fields, such as ``phenotype``) to the value, or values, of the rows that count.
     population : str
         Of several populations with columns of their own, the one that is read.
     variant : str
@@ -379,6 +392,7 @@ class AssociationTable:
     format: str = "auto"
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     phenotype: str = ""
+    where: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)
     population: str = ""
     variant: str = ""
     positions: str = ""
@@ -501,7 +515,7 @@ class AssociationTable:
         """
         counts = RowCounts() if counts is None else counts
         reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, other_phenotypes)
-        names = dict.fromkeys((*self.layout.columns.values(), *extra))
+        names = dict.fromkeys((*self.layout.columns.values(), *reader.chosen_by, *extra))
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
 
 
@@ -520,6 +534,7 @@ class _Reader:
         self._may_lack_p_value, self._with_others = may_lack_p_value, other_phenotypes
         self._table, self._layout, self._counts = table, table.layout, counts
         self._columns = table.layout.columns
+        self._wanted = self._find_wanted()
         self._fields = frozenset(("p_value", "z", "pip") if fields is None else fields)
         self._max_log_p = None if max_p_value is None else math.log(max_p_value) + 1e-12
         self._p_field = next((field for field in P_VALUES if field in self._columns), "")
@@ -537,6 +552,11 @@ class _Reader:
         self._has_phenotypes = "phenotype" in self._columns or beside or study
         self._positions = self._find_positions()
         self._p_above, self._p_below, self._p_known = 0, 0, 0
+
+    @property
+    def chosen_by(self) -> tuple[str, ...]:
+        """Columns by whose values rows are chosen."""
+        return tuple(self._wanted)
 
     def rows(self, batches: Iterator[Batch]) -> Iterator[AssociationRows]:
         """The rows of all batches; some are held until enough rows were examined."""
@@ -582,10 +602,10 @@ class _Reader:
 
     def _of_the_test_so_far(self, batch: Batch) -> Batch:
         """The rows of the additive test, or all where there are none; of the chosen phenotype."""
-        for field, wanted in (("test", ADDITIVE), ("phenotype", self._table.phenotype)):
-            if wanted and field in self._columns:
-                counting = _equals(batch, self._columns[field], wanted)
-                batch = batch.filter(counting) if counting.any() else batch
+        tests = {self._columns["test"]: (ADDITIVE,)} if "test" in self._columns else {}
+        for column, wanted in (tests | self._wanted).items():
+            counting = _has_one_of(batch, column, wanted)
+            batch = batch.filter(counting) if counting.any() else batch
         return batch
 
     def _find_test(self, held: Sequence[Batch]) -> bool:
@@ -599,7 +619,7 @@ class _Reader:
         column = self._columns.get("test", "")
         if not column:
             return False
-        if any(_equals(batch, column, ADDITIVE).any() for batch in held):
+        if any(_has_one_of(batch, column, (ADDITIVE,)).any() for batch in held):
             return True
         tests: dict[str, None] = {}
         for batch in self._table.file.batches((column,)):
@@ -617,17 +637,41 @@ class _Reader:
     def _chosen(self, batch: Batch) -> tuple[Batch, Batch | None]:
         """The rows of the test and the phenotype, and those of other phenotypes; the others are counted."""
         if self._only_additive:
-            counting = _equals(batch, self._columns["test"], ADDITIVE)
+            counting = _has_one_of(batch, self._columns["test"], (ADDITIVE,))
             _count(batch, self._columns["test"], ~counting, self._counts.other_tests)
             batch = batch if counting.all() else batch.filter(counting)
         column = self._columns.get("phenotype", "")
-        if column and self._table.phenotype:
-            counting = _equals(batch, column, self._table.phenotype)
-            _count(batch, column, ~counting, self._counts.other_phenotypes)
-            return batch.filter(counting), batch.filter(~counting)
-        if column and len(self._phenotypes) <= _SHOWN:
+        if column and column not in self._wanted and len(self._phenotypes) <= _SHOWN:
             self._phenotypes |= dict.fromkeys(_distinct(batch, column))
-        return batch, None
+        if not self._wanted:
+            return batch, None
+        chosen = np.ones(len(batch), dtype=bool)
+        for name, wanted in self._wanted.items():
+            fitting = _has_one_of(batch, name, wanted)
+            _count(batch, name, chosen & ~fitting, self._counts.other_phenotypes)
+            chosen &= fitting
+        return batch.filter(chosen), batch.filter(~chosen)
+
+    def _find_wanted(self) -> dict[str, tuple[str, ...]]:
+        """The values, by column, of the rows that count.
+
+        Raises
+        ------
+        InputError
+            When the table has no such column.
+        """
+        wanted: dict[str, tuple[str, ...]] = {}
+        if self._table.phenotype and "phenotype" in self._columns:
+            wanted[self._columns["phenotype"]] = (self._table.phenotype,)
+        for name, values in self._table.where.items():
+            column = name if name in self._table.file.columns else self._columns.get(name, "")
+            if not column:
+                raise InputError(
+                    f"{self._table.path} has no column {name}, whose values choose the rows (where); its "
+                    f"columns are {', '.join(self._table.file.columns)}"
+                )
+            wanted[column] = (values,) if isinstance(values, str) else tuple(values)
+        return wanted
 
     # Plausibility
 
@@ -706,13 +750,14 @@ class _Reader:
             )
         if counts.other_phenotypes and not counts.of_the_test:
             raise InputError(
-                f"{self._table.path} has no rows of the phenotype {self._table.phenotype}: "
-                f"{self._columns['phenotype']} is one of {_listed(counts.other_phenotypes)}"
+                f"{self._table.path} has no rows in which "
+                f"{' and '.join(f'{name} is {_either(values)}' for name, values in self._wanted.items())}: "
+                f"there is {_listed(counts.other_phenotypes)}"
             )
         if len(self._phenotypes) > 1:
             self._counts.note(
                 f"{self._table.path} has rows of several phenotypes ({self._columns['phenotype']} is one of "
-                f"{_listed(self._phenotypes)}), and all are used; choose one with --phenotype"
+                f"{_listed(self._phenotypes)}), and all are used; choose one with phenotype (--phenotype)"
             )
         refused = counts.refused.total()
         hint = out_of_range_p_values(self._p_field, self._p_above, self._p_below, self._p_known)
@@ -1162,7 +1207,7 @@ class _Refused:
         self._counts.refuse(
             reason,
             len(rows),
-            [Example(int(lines[row]), column, _value(self._batch, column, row)) for row in rows[:_EXAMPLES]],
+            [Example(int(lines[row]), column, _value(self._batch, column, row)) for row in rows[:EXAMPLES]],
         )
 
     def unless_numbers(self, numbers: _Numbers, field: str) -> None:
@@ -1246,10 +1291,17 @@ def _count(batch: Batch, column: str, chosen: Flags, counts: collections.Counter
             counts[each["values"]] += each["counts"]
 
 
-def _equals(batch: Batch, column: str, wanted: str) -> Flags:
+def _has_one_of(batch: Batch, column: str, wanted: Sequence[str]) -> Flags:
+    """Where a column has one of some texts."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    return np.array(pc.equal(_stripped(batch, column), wanted).to_numpy(zero_copy_only=False))
+    values = pa.array(wanted, pa.string())
+    return np.array(pc.is_in(_stripped(batch, column), value_set=values).to_numpy(zero_copy_only=False))
+
+
+def _either(values: Sequence[str]) -> str:
+    return " or ".join(values)
 
 
 def _distinct(batch: Batch, column: str) -> list[str]:

@@ -1,15 +1,15 @@
 """Clumps of associated variants around their lead variants, as PLINK 1.9 makes them.
 
-Variants are visited by rising p-value. Each that is not yet in a clump becomes the lead variant of a new
-one, which takes the nearby correlated variants that are not in a clump either. The correlation is that of
-PLINK's ``--clump``: between alleles on the same haplotype, with the maximum-likelihood haplotype frequencies
-of the unphased genotypes (Excoffier & Slatkin 1995, Mol Biol Evol 12:921; Gaunt et al. 2007, BMC
-Bioinformatics 8:428, solve the two-variant case as a cubic).
+Variants are visited by rising p-value, by its logarithm, so that those too small for a number have an order
+too. Each that is not yet in a clump becomes the lead variant of a new one, which takes the nearby correlated
+variants that are not in a clump either. The correlation is that of PLINK's ``--clump``: between alleles on
+the same haplotype, with the maximum-likelihood haplotype frequencies of the unphased genotypes (Excoffier &
+Slatkin 1995, Mol Biol Evol 12:921; Gaunt et al. 2007, BMC Bioinformatics 8:428, solve the two-variant case as
+a cubic).
 """
 
 from __future__ import annotations
 
-import collections
 import logging
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -22,9 +22,6 @@ from mifm_kipoi.genetics.genotypes import MISSING, Fileset, GenotypeError, bim_c
 from mifm_kipoi.genomics.contigs import contig_keys
 
 _log = logging.getLogger(__name__)
-
-NOT_GENOTYPED = "not in the genotypes"
-"""The reason under which variants without genotypes are counted."""
 
 CLUMP_COLUMNS = {"clump": "int64", "row": "int64", "id": "str", "lead": "bool", "r2": "float64"}
 """One row per member of a clump; :func:`clump` describes the columns."""
@@ -51,19 +48,20 @@ def clump(
     r2: float,
     kb: float,
     match: Literal["variant", "id"] = "variant",
-    counts: collections.Counter[str] | None = None,
+    absent: list[int] | None = None,
 ) -> pd.DataFrame:
     """Clump as ``plink --clump --clump-p1 --clump-p2 --clump-r2 --clump-kb`` does, founders only.
 
-    Equal p-values are ordered by ``bed_prefixes`` and then by the variants' order in the ``.bim`` files.
+    Equal p-values are ordered by falling |z| where it is given, then by ``bed_prefixes`` and the variants'
+    order in the ``.bim`` files, as in PLINK.
     On X, males have one haplotype and their heterozygous genotypes count as missing; variants on Y and the
     mitochondrion are left out.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Columns id and p_value; chrom, pos (1-based), effect_allele and other_allele where
-        ``match`` is ``variant``. Each variant occurs once.
+        Columns id and log_p, the natural logarithm of the p-value; z, optional; chrom, pos (1-based),
+        effect_allele and other_allele where ``match`` is ``variant``. Each variant occurs once.
     bed_prefixes : sequence of str
         Paths of PLINK filesets without ``.bed``, such as one per chromosome; no chromosome is in two.
     p1 : float
@@ -77,8 +75,9 @@ def clump(
     match : str
         How variants are looked up in the ``.bim`` files: ``variant`` by chromosome, position and both
         alleles in either order; ``id`` by id alone, with the position of the ``.bim`` file, as PLINK does.
-    counts : collections.Counter, optional
-        Receives the number of variants without genotypes, which are left out, as PLINK does.
+    absent : list of int, optional
+        Receives the rows (0-based, in ``table``) of variants without genotypes, which are left out, as PLINK
+        does.
 
     Returns
     -------
@@ -99,21 +98,23 @@ def clump(
         raise ValueError(f"p2 is {p2}, less than p1, {p1}")
     filesets = [open_fileset(prefix) for prefix in bed_prefixes]
     genotyped = _genotyped(table, filesets, match)
-    missing = len(table) - len(genotyped)
+    missing = np.setdiff1d(np.arange(len(table)), genotyped["row"]).tolist()
     if missing:
-        _log.warning("%d of %d variants are not in the genotypes", missing, len(table))
-    if counts is not None:
-        counts[NOT_GENOTYPED] += missing
-    has_lead = genotyped.groupby("chrom")["p_value"].transform("min") <= p1
+        _log.warning("%d of %d variants are not in the genotypes", len(missing), len(table))
+    if absent is not None:
+        absent += missing
+    with np.errstate(divide="ignore"):
+        log_p1, log_p2 = np.log(p1), np.log(p2)
+    has_lead = genotyped.groupby("chrom")["log_p"].transform("min") <= log_p1
     parts = [
-        _clump_chromosome(rows, filesets[rows["fileset"].iloc[0]], p1, p2, r2, kb)
+        _clump_chromosome(rows, filesets[rows["fileset"].iloc[0]], log_p1, log_p2, r2, kb)
         for _, rows in genotyped[has_lead].groupby("chrom", sort=False)
     ]
     if not parts:
         return pd.DataFrame(columns=list(CLUMP_COLUMNS)).astype(CLUMP_COLUMNS)
     members = pd.concat(parts, ignore_index=True)
     # Clumps are numbered over all chromosomes, by the rank of the lead variant's p-value.
-    by_p_value = np.lexsort((genotyped["number"], genotyped["p_value"]))
+    by_p_value = _by_association(genotyped)
     rank = pd.Series(np.arange(len(genotyped)), index=genotyped["number"].to_numpy()[by_p_value])
     members = members.assign(clump=members["clump"].map(rank))
     members = members.sort_values(["clump", "lead", "number"], ascending=[True, False, True])
@@ -128,20 +129,23 @@ def _genotyped(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.D
     """The variants of the table that have genotypes, numbered from 0 in the order of the filesets.
 
     Columns: those of the ``.bim`` file, ``bim`` (0-based row in it), ``fileset`` (index in ``filesets``),
-    ``row`` (0-based row of ``table``), ``p_value`` and ``number``.
+    ``row`` (0-based row of ``table``), ``log_p``, ``size`` (|z|, or 0) and ``number``.
     """
     wanted = pd.DataFrame(
         {
             "key": _keys(table, "effect_allele", "other_allele") if match == "variant" else table["id"],
             "row": range(len(table)),
-            "p_value": table["p_value"],
+            "log_p": table["log_p"],
+            "size": table["z"].abs().fillna(0) if "z" in table else 0.0,
         }
     )
     _refuse_duplicates(wanted["key"], "the table")
     positions = set(table["pos"]) if match == "variant" else set()
     parts = []
+    contigs: set[str] = set()
     for index, fileset in enumerate(filesets):
         for chunk in bim_chunks(fileset.prefix):
+            contigs.update(contig_keys(pd.Series(chunk["chrom"].unique(), dtype="str")))
             candidates = chunk[chunk["pos"].isin(positions)] if match == "variant" else chunk
             keys = _keys(candidates, "allele1", "allele2") if match == "variant" else candidates["id"]
             candidates = candidates.assign(
@@ -152,6 +156,8 @@ def _genotyped(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.D
             )
             kept = candidates["key"].isin(wanted["key"]) & ~candidates["chrom"].isin(_WITHOUT_CLUMPS)
             parts.append(candidates[kept])
+    if match == "variant":
+        _warn_of_contigs(contig_keys(table["chrom"]), contigs)
     genotyped = pd.concat(parts, ignore_index=True)
     _refuse_duplicates(genotyped["key"], "the .bim files")
     filesets_of = genotyped.groupby("chrom")["fileset"].nunique()
@@ -172,6 +178,16 @@ def _keys(table: pd.DataFrame, first: str, second: str) -> pd.Series:
     return contig_keys(table["chrom"]) + ":" + table["pos"].astype(str) + ":" + alleles
 
 
+def _warn_of_contigs(chroms: pd.Series, contigs: set[str]) -> None:
+    """Say which contigs of the table the genotypes lack."""
+    absent = chroms[~chroms.isin(contigs)].value_counts()
+    if len(absent):
+        _log.warning(
+            "the genotypes have no variants on %s",
+            ", ".join(f"{name} ({number:,} variants of the table)" for name, number in absent.items()),
+        )
+
+
 def _refuse_duplicates(keys: pd.Series, source: str) -> None:
     if keys.duplicated().any():
         raise GenotypeError(
@@ -180,18 +196,18 @@ def _refuse_duplicates(keys: pd.Series, source: str) -> None:
 
 
 def _clump_chromosome(
-    rows: pd.DataFrame, fileset: Fileset, p1: float, p2: float, r2: float, kb: float
+    rows: pd.DataFrame, fileset: Fileset, log_p1: float, log_p2: float, r2: float, kb: float
 ) -> pd.DataFrame:
     """Members of the clumps of one chromosome; ``clump`` is the number of the lead variant."""
     rows = rows.sort_values(["pos", "number"])
-    pos, p_value = rows["pos"].to_numpy(dtype=np.int64), rows["p_value"].to_numpy(dtype=np.float64)
+    pos, log_p = rows["pos"].to_numpy(dtype=np.int64), rows["log_p"].to_numpy(dtype=np.float64)
     number, bim = rows["number"].to_numpy(dtype=np.int64), rows["bim"].to_numpy(dtype=np.int64)
     male = fileset.male if rows["chrom"].iloc[0] == "X" else None
     free = np.ones(len(rows), dtype=bool)
     clumps: list[tuple[int, _Ints, _Floats]] = []
     with fileset.reading() as read:
-        for lead in np.lexsort((number, p_value)):
-            if p_value[lead] > p1 or np.isnan(p_value[lead]):
+        for lead in _by_association(rows):
+            if log_p[lead] > log_p1 or np.isnan(log_p[lead]):
                 break
             if not free[lead]:
                 continue
@@ -202,7 +218,7 @@ def _clump_chromosome(
             correlations = _correlations(read, bim[lead], bim[near], male)
             linked = correlations > r2 + _ROUNDING
             free[near[linked]] = False
-            reported = linked & (p_value[near] < p2)
+            reported = linked & (log_p[near] < log_p2)
             members = np.append(number[lead], number[near[reported]])
             clumps.append((number[lead], members, correlations[reported]))
     return pd.DataFrame(
@@ -213,6 +229,11 @@ def _clump_chromosome(
             "r2": np.concatenate([np.append(1.0, correlations) for _, _, correlations in clumps]),
         }
     )
+
+
+def _by_association(rows: pd.DataFrame) -> _Ints:
+    """The order in which variants become lead variants, shape (n,)."""
+    return np.lexsort((rows["number"], -rows["size"], rows["log_p"]))
 
 
 def _correlations(

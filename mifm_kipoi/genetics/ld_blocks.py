@@ -62,6 +62,11 @@ class LDBlocks:
             for chrom, rows in chosen.groupby("chr")
         }
 
+    @property
+    def contigs(self) -> frozenset[str]:
+        """The contigs that have blocks, as :func:`mifm_kipoi.genomics.contigs.contig_key` names them."""
+        return frozenset(map(str, self._blocks))
+
     def of(self, chrom: pd.Series, pos: pd.Series) -> npt.NDArray[np.int64]:
         """Find the block of each variant.
 

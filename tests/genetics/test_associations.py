@@ -299,7 +299,7 @@ def test_one_of_several_phenotypes_is_chosen(tmp_path: Path, caplog: pytest.LogC
     assert len(read(path, counts)) == 4
     assert "several phenotypes (trait is one of BMI, height, LDL), and all are used" in counts.notes[0]
     assert counts.notes[0] in caplog.text
-    with pytest.raises(InputError, match=r"no rows of the phenotype bmi: trait is one of BMI, height, LDL"):
+    with pytest.raises(InputError, match=r"no rows in which trait is bmi: there is BMI, height, LDL"):
         read(path, phenotype="bmi")
     with pytest.raises(InputError, match="no column of phenotypes"):
         read(table(tmp_path, "P", "0.1"), phenotype="BMI")

@@ -1,4 +1,3 @@
-import collections
 import gzip
 import shutil
 import subprocess
@@ -10,7 +9,6 @@ import pandas as pd
 import pytest
 
 from mifm_kipoi.genetics.clumping import (
-    NOT_GENOTYPED,
     clump,
     squared_correlation,
     squared_correlation_of_counts,
@@ -22,7 +20,8 @@ CLUMPING = ("p1", "p2", "r2", "kb")
 
 
 def table_of(p_values: dict[str, float]) -> pd.DataFrame:
-    return pd.DataFrame({"id": list(p_values), "p_value": list(p_values.values())})
+    with np.errstate(divide="ignore"):
+        return pd.DataFrame({"id": list(p_values), "log_p": np.log(list(p_values.values()))})
 
 
 def as_lists(found: pd.DataFrame) -> list[list[str]]:
@@ -136,7 +135,7 @@ def test_clumps_equal_those_of_plink(tmp_path: Path, seed: int) -> None:
     genotypes, pos, p_values = drawn(100 + seed, samples=40, variants=60)
     prefix = write_bed(tmp_path / "drawn", genotypes, pos)
     report = tmp_path / "report.txt"
-    table_of(p_values).set_axis(["SNP", "P"], axis=1).to_csv(report, sep=" ", index=False)
+    pd.DataFrame({"SNP": list(p_values), "P": list(p_values.values())}).to_csv(report, sep=" ", index=False)
     values = dict(zip(CLUMPING, (0.3, 0.7, 0.1137, 50), strict=True))
     options = [word for name, value in values.items() for word in (f"--clump-{name}", str(value))]
     subprocess.run(
@@ -159,19 +158,20 @@ def test_real_clumps_equal_those_of_plink(reference_data: Path) -> None:
     folder = reference_data / "data"
     table = pd.read_csv(folder / "clumping/chr1_20_21Mb.sumstats.tsv.gz", sep="\t", dtype={"CHR": str})
     table.columns = pd.Index(["id", "chrom", "pos", "effect_allele", "other_allele", "beta", "p_value"])
+    table["log_p"] = np.log(table["p_value"])
     prefix = str(folder / "genotypes/eur1000G_subset/1000G.subset.1")
-    counts: collections.Counter[str] = collections.Counter()
-    found = clump(table, [prefix], p1=1, p2=1, r2=0.1, kb=250, match="id", counts=counts)
+    absent: list[int] = []
+    found = clump(table, [prefix], p1=1, p2=1, r2=0.1, kb=250, match="id", absent=absent)
     text = gzip.decompress((folder / "clumping/expected_clumps.plink19.txt.gz").read_bytes()).decode()
     expected = clumps_of_plink(text)
     assert len(expected) == 381
     assert as_lists(found) == expected
-    assert counts == {NOT_GENOTYPED: 3}
+    assert len(absent) == 3
 
     # The three variants have other identifiers in the genotypes, and are found there by their alleles.
-    counts.clear()
-    found = clump(table, [prefix], p1=1, p2=1, r2=0.1, kb=250, counts=counts)
-    assert counts.total() == 0
+    absent.clear()
+    found = clump(table, [prefix], p1=1, p2=1, r2=0.1, kb=250, absent=absent)
+    assert not absent
     # As PLINK takes only those with p < p2, those with p = 1 can be no members.
     assert (table["p_value"].drop(found["row"]) == 1).all()
     absent = {"rs12123390", "rs10753499", "rs4372223"}
@@ -203,7 +203,9 @@ def test_members_are_nearer_than_the_limit(tmp_path: Path) -> None:
     assert len(clump(table_of(p_values), [prefix], p1=1e-8, p2=0.5, r2=0.5, kb=1, match="id")) == 0
 
 
-def test_variants_are_found_by_place_and_alleles_in_either_order(tmp_path: Path) -> None:
+def test_variants_are_found_by_place_and_alleles_in_either_order(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     genotypes = np.tile([[0.0], [1.0], [2.0]], (1, 3))
     prefixes = [
         write_bed(tmp_path / "first", genotypes, [10, 20, 20], "2", allele_2=["C", "G", "CT"]),
@@ -217,10 +219,22 @@ def test_variants_are_found_by_place_and_alleles_in_either_order(tmp_path: Path)
         ("e", "chr3", 20, "C", "A", 0.01),
     ]
     table = pd.DataFrame(rows, columns=["id", "chrom", "pos", "effect_allele", "other_allele", "p_value"])
-    counts: collections.Counter[str] = collections.Counter()
-    found = clump(table, prefixes, p1=1, p2=1, r2=0.5, kb=1, counts=counts)
+    table["log_p"] = np.log(table["p_value"])
+    absent: list[int] = []
+    found = clump(table, prefixes, p1=1, p2=1, r2=0.5, kb=1, absent=absent)
     assert found[["clump", "row", "lead"]].to_numpy().tolist() == [[1, 1, True], [1, 0, False], [2, 3, True]]
-    assert counts == {NOT_GENOTYPED: 2}
+    assert absent == [2, 4]
+    assert "no variants on 3 (1 variants of the table)" in caplog.text
+
+
+def test_p_values_too_small_for_a_number_have_an_order(tmp_path: Path) -> None:
+    genotypes = np.tile([[0.0], [1.0], [2.0]], (1, 4))
+    prefix = write_bed(tmp_path / "linked", genotypes, [1, 2, 3, 4])
+    log_p = [-800.0, -2300.0, -np.inf, -np.inf]
+    table = pd.DataFrame({"id": [f"s{row}" for row in range(4)], "log_p": log_p, "z": [40, -67, 68, -90.0]})
+    options = {"p1": 5e-8, "p2": 1e-5, "r2": 0.5, "kb": 1, "match": "id"}
+    assert as_lists(clump(table[:2], [prefix], **options)) == [["s1", "s0"]]
+    assert as_lists(clump(table, [prefix], **options)) == [["s3", "s0", "s1", "s2"]]
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.genomics.contigs import contig_key, contig_keys
-from mifm_kipoi.genomics.tables import LARGEST_POS
+from mifm_kipoi.genomics.contigs import contig_key
 
 _WAITING = 1 << 20
 """Positions that are collected before they are united: 8 MB."""
 
-_BASES = frozenset("ACGT")
+_BASES = tuple("ACGT")
 
 
 class AssociatedPositions:
@@ -40,10 +39,10 @@ class AssociatedPositions:
 
     def add(
         self,
-        chrom: pd.Series[str],
-        pos: npt.NDArray[np.floating] | npt.NDArray[np.integer],
-        effect_allele: pd.Series[str] | None = None,
-        other_allele: pd.Series[str] | None = None,
+        chrom: npt.NDArray[np.object_],
+        pos: npt.NDArray[np.int64],
+        effect_allele: npt.NDArray[np.object_],
+        other_allele: npt.NDArray[np.object_],
     ) -> None:
         """Add rows, each with the position of its variant.
 
@@ -54,29 +53,21 @@ class AssociatedPositions:
 
         Parameters
         ----------
-        chrom : pandas.Series of str, shape (n,)
-            Names of contigs, by any rule of :func:`mifm_kipoi.genomics.contigs.contig_key`; missing where
-            they cannot be read.
-        pos : numpy.ndarray, shape (n,)
-            1-based positions; NaN, 0 or impossible where they cannot be read.
-        effect_allele, other_allele : pandas.Series of str, shape (n,), optional
-            The alleles, missing where they cannot be read.
+        chrom : numpy.ndarray of str objects, shape (n,)
+            Contigs as :func:`mifm_kipoi.genomics.contigs.contig_key` names them; empty where they cannot be
+            read.
+        pos : numpy.ndarray of int64, shape (n,)
+            1-based positions; 0 where they cannot be read.
+        effect_allele, other_allele : numpy.ndarray of str objects, shape (n,)
+            The alleles in upper case, empty where they cannot be read.
         """
-        positions = np.asarray(pos, dtype=np.float64)
-        with np.errstate(invalid="ignore"):
-            readable = (positions >= 1) & (positions <= LARGEST_POS) & (positions % 1 == 0)
-        names = contig_keys(chrom)
-        readable &= (names.notna() & (names != "")).to_numpy(dtype=bool)
-        self.rows += len(positions)
+        readable = (chrom != "") & (pos > 0)
+        self.rows += len(pos)
         self.rows_without_place += int((~readable).sum())
-        rows = np.flatnonzero(readable)
-        places = pd.DataFrame({"chrom": names.to_numpy()[rows], "pos": positions[rows].astype(np.int64)})
-        if effect_allele is not None and other_allele is not None:
-            places = pd.concat(
-                [places, _other_places(places, effect_allele.iloc[rows], other_allele.iloc[rows])]
-            )
-        for key, of_contig in places.groupby("chrom")["pos"]:
-            self._parts.setdefault(str(key), []).append(of_contig.to_numpy())
+        places = pd.DataFrame({"chrom": chrom[readable], "pos": pos[readable]})
+        elsewhere = _other_places(places, effect_allele[readable], other_allele[readable])
+        for key, of_contig in pd.concat([places, elsewhere]).groupby("chrom")["pos"]:
+            self._parts.setdefault(str(key), []).append(of_contig.unique())
         self._waiting += len(places)
         if self._waiting > max(_WAITING, sum(map(len, self._united.values())) // 2):
             self._unite()
@@ -138,12 +129,12 @@ def shared_bases(first: str, second: str) -> int:
 
 
 def _other_places(
-    places: pd.DataFrame, effect_allele: pd.Series[str], other_allele: pd.Series[str]
+    places: pd.DataFrame, effect_allele: npt.NDArray[np.object_], other_allele: npt.NDArray[np.object_]
 ) -> pd.DataFrame:
     """Second positions at which variants that are not of one base each may be written."""
-    one_base = effect_allele.isin(_BASES).to_numpy() & other_allele.isin(_BASES).to_numpy()
-    rows = np.flatnonzero(~one_base)
-    pairs = zip(effect_allele.to_numpy()[rows], other_allele.to_numpy()[rows], strict=True)
+    one_base = [pd.Series(alleles).isin(_BASES) for alleles in (effect_allele, other_allele)]
+    rows = np.flatnonzero(~(one_base[0] & one_base[1]))
+    pairs = zip(effect_allele[rows].tolist(), other_allele[rows].tolist(), strict=True)
     offsets = np.fromiter((_other_offset(*pair) for pair in pairs), dtype=np.int64, count=len(rows))
     moved = places.iloc[rows]
     moved = moved.assign(pos=moved["pos"] + offsets)
@@ -151,9 +142,8 @@ def _other_places(
     return elsewhere
 
 
-def _other_offset(effect_allele: object, other_allele: object) -> int:
+def _other_offset(effect_allele: str, other_allele: str) -> int:
     """How far the second position of a variant is from its first; 0 where it has none."""
-    pair = (effect_allele, other_allele)
-    if all(isinstance(allele, str) and _BASES.issuperset(allele) for allele in pair):
-        return shared_bases(str(effect_allele), str(other_allele))
+    if all(allele and not allele.strip("ACGT") for allele in (effect_allele, other_allele)):
+        return shared_bases(effect_allele, other_allele)
     return -1

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.alleles import Orientation, check_mismatches, orient, status_counts
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.genome import Genome
 from training.data.dataset import INSTANCE_COLUMNS
@@ -37,7 +38,7 @@ _KEY = ("bag", "locus", "alleles")
 _Rows: TypeAlias = dict[str, npt.NDArray[Any]]
 """Columns by name, all of the same length."""
 
-_NUMBERS = ("p_value", "z", "pip", "log_bf")
+_NUMBERS = ("p_value", "log_p", "z", "pip", "log_bf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +73,9 @@ def make_bags(
     """Unite associations into bags, one for each block and signal.
 
     A variant is identified by its contig, position and pair of alleles, never by its name. Of the rows of a
-    variant in a bag, the one with the lowest p-value (then the z furthest from 0, then the first) gives
-    p-value, z, log Bayes factor and name; the PIP is the largest of all. The sign of ``z`` is that of
-    ``alt``.
+    variant in a bag, the one with the lowest p-value by its logarithm (then the z furthest from 0, then the
+    first) gives p-value, z, log Bayes factor and name; the PIP is the largest of all. The sign of ``z`` is
+    that of ``alt``.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ class _Union:
             "alleles": np.minimum(effect, other) << _ALLELE_BITS | np.maximum(effect, other),
             "effect_first": effect < other,
             "study": self._studies.encode(chunk["study"]),
-            **{name: chunk[name].to_numpy(INSTANCE_COLUMNS[name]) for name in _NUMBERS},
+            **{name: chunk[name].to_numpy(ASSOCIATION_COLUMNS[name]) for name in _NUMBERS},
         }
         self._parts.append((rows, pa.array(chunk["id"], pa.large_string(), from_pandas=True)))
         self._rows += len(chunk)
@@ -184,8 +185,8 @@ class _Union:
         self._repeated += int(np.count_nonzero(~first[1:] & (study[1:] == study[:-1])))
         last = np.append(starts[1:], len(order)) - 1
         pip = np.fmax.reduceat(rows["pip"][order], starts)
-        p_value, size = rows["p_value"][order], np.abs(rows["z"][order])
-        ranks = np.lexsort((-_known(size, -1), _known(p_value, 2), group))
+        log_p, size = rows["log_p"][order], np.abs(rows["z"][order])
+        ranks = np.lexsort((-_known(size, -1), log_p, group))
         # Sorted within groups, so that the best row of each is at the start of its group.
         best = order[ranks[starts]]
         self._united = {name: values[best] for name, values in rows.items()}
@@ -236,7 +237,7 @@ class _Union:
         # By the alleles themselves: their codes depend on the order of the table.
         rank = np.argsort(np.argsort(alleles))
         z = np.where(rows["effect_first"] == second_is_ref, rows["z"], -rows["z"])
-        keys = (rank[alt], rank[ref], pos[which], -_known(np.abs(z), -1), rows["p_value"], rows["bag"])
+        keys = (rank[alt], rank[ref], pos[which], -_known(np.abs(z), -1), rows["log_p"], rows["bag"])
         order = np.lexsort(keys)
         order = order[kept[order]]
         instances = pd.DataFrame(
@@ -247,7 +248,7 @@ class _Union:
                 "ref": alleles[ref[order]],
                 "alt": alleles[alt[order]],
                 "id": self._ids.take(pa.array(order)).to_pandas(),
-                **{name: rows[name][order] for name in _NUMBERS},
+                **{name: rows[name][order] for name in _NUMBERS if name in INSTANCE_COLUMNS},
                 "z": z[order],
             }
         ).astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)]

@@ -47,11 +47,11 @@ INSTANCE_COLUMNS = {
     "pip": "float32",
     "log_bf": "float32",
 }
-"""One row per variant of a bag, in the order of bags and in each bag by rising p-value (then falling |z|,
-then pos, ref, alt; those without a p-value last): names and pandas types of the columns. ``pos`` is 1-based;
-``z`` is that of ``alt``; ``pip`` is the posterior inclusion probability that a fine-mapping tool gave;
-``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor for an effect. Numbers are NaN where
-unknown."""
+"""One row per variant of a bag: names and pandas types of the columns. In each bag the variants are ordered
+by rising p-value, by its logarithm where it is too small for a number (then by falling |z|, pos, ref, alt;
+those without a p-value come last). ``pos`` is 1-based; ``z`` is that of ``alt``; ``pip`` is the posterior
+inclusion probability that a fine-mapping tool gave; ``log_bf`` the natural logarithm of Wakefield's
+approximate Bayes factor for an effect. Numbers are NaN where unknown."""
 
 
 class Split(enum.StrEnum):

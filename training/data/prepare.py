@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import logging
 import platform
@@ -16,6 +15,7 @@ import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.associations import RowCounts
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.files import sha256_of
@@ -136,11 +136,13 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     genome = Genome(fasta) if fasta else None
     # Before hours of work on the tables.
     inputs = _inputs(config, fasta)
-    counts: collections.Counter[str] = collections.Counter()
+    counts = RowCounts()
     associated = AssociatedPositions()
-    made = make_bags(_associations(config, counts, associated), genome, config.max_mismatch_fraction)
+    made = make_bags(_associations(config, counts, associated), genome, _max_mismatch_fraction(config))
     report: dict[str, Any] = {
-        "source": dict(counts),
+        "source": counts.to_dict(),
+        "examples": {reason: [str(one) for one in some] for reason, some in counts.examples.items()},
+        "notes": counts.notes,
         "associated": associated.counts(),
         "variants": made.counts,
     }
@@ -172,9 +174,10 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
 def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
     """Checksums of the input files, by path."""
     names = [fasta] if fasta else []
-    source = config.credible_sets or config.summary_statistics
-    names += [source.path] if source else []
+    source = _source(config)
+    names += [source.path, *([source.lift_over] if source.lift_over else [])]
     if config.summary_statistics is not None:
+        names += [config.summary_statistics.positions] if config.summary_statistics.positions else []
         blocks, clumping = config.summary_statistics.ld_blocks, config.summary_statistics.clumping
         names += [blocks.path] if blocks else []
         for prefix in clumping.genotypes if clumping else ():
@@ -183,10 +186,22 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
     return {name: sha256_of(name) for name in dict.fromkeys(names)}
 
 
+def _source(config: DataConfig) -> CredibleSetsConfig | SummaryStatisticsConfig:
+    """The one source of positives."""
+    source = config.credible_sets or config.summary_statistics
+    assert source is not None
+    return source
+
+
+def _max_mismatch_fraction(config: DataConfig) -> float:
+    """The limit, which a user who insists on an implausible table does not want."""
+    return 1.0 if _source(config).allow_implausible else config.max_mismatch_fraction
+
+
 def _associations(
-    config: DataConfig, counts: collections.Counter[str], associated: AssociatedPositions
+    config: DataConfig, counts: RowCounts, associated: AssociatedPositions
 ) -> Iterator[pd.DataFrame]:
-    """The rows of the configured source; ``counts`` has what became of them once all are read."""
+    """The rows of the configured source, and a word on the console on what became of them."""
     progress = Progress("rows")
     try:
         if config.credible_sets is not None:
@@ -199,6 +214,8 @@ def _associations(
             )
     finally:
         progress.close()
+        if counts.read:
+            log.info("%s: %s", _source(config).path, counts.in_words())
 
 
 def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]:

@@ -55,6 +55,7 @@ def render(manifest: Mapping[str, Any]) -> str:
         "## Rows of the table",
         "A row is refused for the first reason that applies; kept rows are used.",
         _table(("rows", "number"), report["source"].items()),
+        *_examples(report),
         "Rows that the table associates, used or not: all of credible sets; of summary statistics those "
         "whose p-value is not above `member_p_value`, or cannot be read. What is at their positions is never "
         "a negative; where a place cannot be read, nothing can be kept out.",
@@ -108,6 +109,18 @@ def render(manifest: Mapping[str, Any]) -> str:
         _table(("file", "sha256"), ((entry["path"], entry["sha256"]) for entry in manifest["inputs"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _examples(report: Mapping[str, Any]) -> list[str]:
+    """What was said of the table, and some refused rows for each reason."""
+    notes, examples = report["notes"], report["examples"]
+    parts = ["\n".join(f"- {note}" for note in notes)] if notes else []
+    if examples:
+        parts += [
+            "Some rows of each reason:",
+            "\n".join(f"- {name}: {'; '.join(some)}" for name, some in examples.items()),
+        ]
+    return parts
 
 
 def counts_in_words(counts: Mapping[str, int]) -> str:

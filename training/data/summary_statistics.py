@@ -1,42 +1,46 @@
-"""Summary statistics of a GWAS as associations in blocks.
+"""Summary statistics of a GWAS as associations in blocks: LD blocks from a table, or clumps on genotypes.
 
-The table is GWAS-SSF (Hayhurst et al. 2022, bioRxiv 2022.07.15.500230) or any other with a header. Its
-columns are known by :data:`mifm_kipoi.genomics.columns.ALIASES` or named in the configuration. Blocks are
-LD blocks from a table, or clumps on genotypes.
+What the columns of the table are, and which of its rows cannot be used, is found out by
+:class:`mifm_kipoi.genetics.associations.AssociationTable`.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtri_exp
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genetics.associations import (
+    ASSOCIATION_COLUMNS,
+    EXAMPLES,
+    AssociationRows,
+    AssociationTable,
+    Example,
+    RowCounts,
+    order_of,
+)
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
-from mifm_kipoi.genomics.columns import ALIASES, EFFECTS, columns_named
-from mifm_kipoi.genomics.contigs import contig_keys
-from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
-from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from mifm_kipoi.genomics.columns import ALIASES, FIELDS, GWAS_FORMATS, P_VALUES
+from mifm_kipoi.genomics.contigs import ContigNames
+from mifm_kipoi.genomics.tables import OnProgress
 from training.data.associated import AssociatedPositions
 
 _log = logging.getLogger(__name__)
 
-_REQUIRED = ("chrom", "pos", "effect_allele", "other_allele")
-_READ = (*_REQUIRED, *EFFECTS, "standard_error", "z", "p_value", "neg_log_10_p_value", "id")
+FORMATS = ("auto", "table", *GWAS_FORMATS)
+"""Names of formats of tables; ``auto`` recognises them, ``table`` is any with the usual names of columns."""
 
-
-class SummaryStatisticsError(InputError):
-    """Summary statistics that lack a column or a lead variant."""
+_ROUNDING = 1e-12
+"""By so much the logarithm of a p-value may be above that of a limit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,11 +96,31 @@ class SummaryStatisticsConfig:
     Parameters
     ----------
     path : str
-        The table: text (plain, gzip or bgzip) or Parquet.
+        The table: text (plain, gzip or bgzip), Parquet, or GWAS-VCF.
+    format : str
+        The program or database that made it, one of :data:`mifm_kipoi.genomics.columns.GWAS_FORMATS`;
+        ``auto`` to recognise it from the header, ``table`` for any other.
     columns : mapping of str to str
-        From fields of :data:`ALIASES` to columns of the table, for columns that have none of the aliases.
+        From fields of :data:`mifm_kipoi.genomics.columns.FIELDS` to columns of the table, where the format
+        and the usual names do not say it.
+    variant : str
+        Pattern of the text in the column ``variant``, with fields in braces, such as
+        ``{chrom}:{pos}:{other_allele}:{effect_allele}``.
+    where : mapping of str to str or tuple of str
+        Columns of the table, and the values, one or several, of the rows that are used, such as
+        ``{trait: MPV}``. Other rows make no bags, but no negatives either.
+    phenotype, population : str
+        Which of several phenotypes in one table, or of several populations with columns of their own.
+    positions : str
+        A .bim or VCF file that has the positions or alleles which the table lacks, by identifier.
+    lift_over : str
+        A chain file that takes the table to the genome build of ``fasta``.
+    sample_size : float, optional
+        Of all rows of a table without a column for it.
+    allow_implausible : bool
+        Whether to go on, with a warning, where numbers contradict each other or most rows are refused.
     study : str
-        Name of the study; empty for the name of the file.
+        Name of the study; empty for the phenotype or the name of the file.
     lead_p_value : float
         A block makes a bag if a variant has a p-value up to this: 5e-8 is genome-wide significance.
     member_p_value : float
@@ -110,7 +134,16 @@ class SummaryStatisticsConfig:
     """
 
     path: str
+    format: str = "auto"
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    variant: str = ""
+    where: Mapping[str, str | tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    phenotype: str = ""
+    population: str = ""
+    positions: str = ""
+    lift_over: str = ""
+    sample_size: float | None = None
+    allow_implausible: bool = False
     study: str = ""
     lead_p_value: float = 5e-8
     member_p_value: float = 1e-5
@@ -125,14 +158,34 @@ class SummaryStatisticsConfig:
             )
         if (self.ld_blocks is None) == (self.clumping is None):
             raise ValueError("expected one of ld_blocks and clumping, not both or neither")
-        unknown = sorted(set(self.columns) - set(ALIASES))
+        if self.format not in FORMATS:
+            raise ValueError(f"format is {self.format!r}; expected one of {', '.join(FORMATS)}")
+        unknown = sorted(set(self.columns) - set(FIELDS))
         if unknown:
-            raise ValueError(f"columns has {', '.join(unknown)}; known are {', '.join(ALIASES)}")
+            raise ValueError(f"columns has {', '.join(unknown)}; known are {', '.join(FIELDS)}")
+        if self.sample_size is not None and not self.sample_size > 0:
+            raise ValueError(f"sample_size is {self.sample_size}; expected a number above 0")
+
+    def table(self) -> AssociationTable:
+        """The table and how it is read."""
+        return AssociationTable(
+            self.path,
+            format=self.format,
+            columns=self.columns,
+            phenotype=self.phenotype,
+            where=self.where,
+            population=self.population,
+            variant=self.variant,
+            positions=self.positions,
+            lift_over=self.lift_over,
+            sample_size=self.sample_size,
+            allow_implausible=self.allow_implausible,
+        )
 
 
 def read_summary_statistics(
     config: SummaryStatisticsConfig,
-    counts: collections.Counter[str] | None = None,
+    counts: RowCounts | None = None,
     on_progress: OnProgress | None = None,
     block_bytes: int | None = None,
     associated: AssociatedPositions | None = None,
@@ -146,8 +199,8 @@ def read_summary_statistics(
     ----------
     config : SummaryStatisticsConfig
         The table, its columns and its blocks.
-    counts : collections.Counter, optional
-        Receives the numbers of rows that are left out, each under the first reason that applies.
+    counts : RowCounts, optional
+        Receives what became of the rows, each that is left out under the first reason that applies.
     on_progress : callable, optional
         Called after each batch, see :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
     block_bytes : int, optional
@@ -164,193 +217,101 @@ def read_summary_statistics(
 
     Raises
     ------
-    SummaryStatisticsError
-        When a column is missing, or no variant reaches ``lead_p_value``.
     InputError
-        When the table cannot be read or has a malformed line, or genotypes cannot be used.
+        When the table cannot be read, a column is missing, no variant reaches ``lead_p_value``, or genotypes
+        cannot be used. The message has the counts of rows by reason.
     """
-    counts = collections.Counter() if counts is None else counts
+    counts = RowCounts() if counts is None else counts
     associated = AssociatedPositions() if associated is None else associated
-    table = TableFile.of(config.path)
-    columns = find_columns(table.columns, config.columns, config.path)
-    parts = [
-        _associations(batch, columns, config, counts, associated)
-        for batch in table.batches(list(columns.values()), block_bytes, on_progress)
-    ]
-    kept = pd.concat([part for part in parts if len(part)] or parts[:1] or [pd.DataFrame()])
-    if not len(kept) or kept["p_value"].min() > config.lead_p_value:
-        raise SummaryStatisticsError(
-            f"no variant of {config.path} has a p-value up to {config.lead_p_value}; "
-            "expected lead variants (lead_p_value)"
+    table = config.table()
+    _log.info("%s is read as the format %s: %s", config.path, table.layout.format, table.layout.reason)
+    if not table.has_p_values:
+        names = ", ".join(alias for field in P_VALUES for alias in ALIASES.get(field, ()))
+        raise InputError(
+            f"{config.path} has no column of p-values, nor z-scores or effects with standard errors, from "
+            f"which they follow; its columns are {', '.join(table.file.columns)}. Names that are known are "
+            f"{names}. Name the column in data.summary_statistics.columns"
+        )
+    parts = []
+    for rows in table.batches(
+        None, config.member_p_value, counts, on_progress, block_bytes, other_phenotypes=True
+    ):
+        associated.add(rows.chrom, rows.pos, rows.effect_allele, rows.other_allele)
+        parts.append(_frame(rows)[rows.reason == ""])
+    if not parts:
+        raise InputError(f"{config.path} has a header and no rows; expected a variant per row")
+    kept = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    high = kept["log_p"] > math.log(config.member_p_value) + _ROUNDING
+    kept = _leave_out(kept, high, "p-value above member_p_value", counts)
+    if not len(kept) or kept["log_p"].min() > math.log(config.lead_p_value) + _ROUNDING:
+        lowest = f", but {math.exp(kept['log_p'].min()):.3g} at least" if len(kept) else ""
+        raise InputError(
+            f"no variant of {config.path} that can be used has a p-value up to {config.lead_p_value:g}"
+            f"{lowest}: {counts.in_words()}. Expected lead variants (data.summary_statistics.lead_p_value)"
         )
     kept = _once(kept, counts)
     kept = _in_ld_blocks(kept, config, counts) if config.ld_blocks else _in_clumps(kept, config, counts)
-    kept["study"] = config.study or Path(config.path).name
+    counts.without_log_bf = int(kept["log_bf"].isna().sum())
+    counts.too_small = int((kept["p_value"] == 0).sum())
+    if not len(kept):
+        what = "LD blocks" if config.ld_blocks else "clumps"
+        raise InputError(f"no variant of {config.path} is in {what}: {counts.in_words()}")
+    kept["study"] = config.study or config.phenotype or Path(config.path).name
     kept = kept[list(ASSOCIATION_COLUMNS)].astype(ASSOCIATION_COLUMNS)
     for _, of_chromosome in kept.groupby("chrom", sort=False):
         yield of_chromosome.reset_index(drop=True)
 
 
-def find_columns(header: Sequence[str], named: Mapping[str, str], path: str) -> dict[str, str]:
-    """The columns of a table, by their fields.
-
-    Parameters
-    ----------
-    header : sequence of str
-        All columns of the table.
-    named : mapping of str to str
-        Columns that the configuration names, by field; aliases neither override them nor use them for
-        another field.
-    path : str
-        The file, for messages.
-
-    Returns
-    -------
-    dict of str to str
-        From fields of :data:`ALIASES` to columns. Of several identifiers and of several measures of the
-        effect, the one that comes first in :data:`ALIASES`; ``p_value`` rather than its logarithm.
-
-    Raises
-    ------
-    SummaryStatisticsError
-        When a required column is missing, or two columns have aliases of the same field.
-    """
-    unknown = sorted(set(named.values()) - set(header))
-    if unknown:
-        raise SummaryStatisticsError(
-            f"{path} has no column {', '.join(unknown)}, which the configuration names; "
-            f"it has {', '.join(header)}"
-        )
-    columns = dict(named)
-    for field in _READ:
-        aliases = ALIASES[field]
-        if field in columns:
-            continue
-        fitting = columns_named([name for name in header if name not in named.values()], aliases)
-        if len(fitting) > 1 and field != "id":
-            raise SummaryStatisticsError(
-                f"{path}: each of the columns {', '.join(fitting)} could be {field}; name one in columns"
-            )
-        if fitting:
-            columns[field] = fitting[0]
-    missing = [field for field in _REQUIRED if field not in columns]
-    if not {"p_value", "neg_log_10_p_value"} & set(columns):
-        missing.append("p_value")
-    if missing:
-        raise SummaryStatisticsError(
-            f"{path} has no column for {', '.join(missing)} among {', '.join(header)}; "
-            "expected one of the known aliases, or name the column in columns"
-        )
-    for chosen in ([*EFFECTS], ["p_value", "neg_log_10_p_value"]):
-        for field in [field for field in chosen if field in columns][1:]:
-            del columns[field]
-    return columns
+def _frame(rows: AssociationRows) -> pd.DataFrame:
+    """Columns as ASSOCIATION_COLUMNS without block and study, and the line of each row."""
+    names = (
+        "chrom", "pos", "effect_allele", "other_allele", "id", "p_value", "log_p", "z", "log_bf",
+    )  # fmt: skip
+    columns = {name: getattr(rows, name) for name in names}
+    return pd.DataFrame({"line": rows.lines, **columns, "pip": np.nan, "signal": "all"})
 
 
-def _associations(
-    batch: Batch,
-    columns: Mapping[str, str],
-    config: SummaryStatisticsConfig,
-    counts: collections.Counter[str],
-    associated: AssociatedPositions,
+def _leave_out(
+    table: pd.DataFrame, bad: pd.Series[bool] | npt.NDArray[np.bool_], reason: str, counts: RowCounts
 ) -> pd.DataFrame:
-    """The rows with low p-values; columns as ASSOCIATION_COLUMNS without block and study."""
-    if "p_value" in columns:
-        p_value = batch.numbers(columns["p_value"])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_p = np.log(p_value)
-    else:
-        log_p = -batch.numbers(columns["neg_log_10_p_value"]) * math.log(10)
-        p_value = np.exp(log_p)
-    # A p-value that cannot be read may be a low one.
-    low = ~((p_value > config.member_p_value) & (p_value <= 1))
-    counts["p-value above member_p_value"] += int((~low).sum())
-    batch = batch.filter(low)
-    table = pd.DataFrame({"p_value": p_value[low], "log_p": log_p[low]}, index=batch.lines)
-    for field, column in columns.items():
-        if field in ("pos", "standard_error", "z", *EFFECTS):
-            table[field] = batch.numbers(column)
-        elif field in ("effect_allele", "other_allele"):
-            alleles = pd.Series(batch.alleles(column).to_pandas(), dtype="str")
-            table[field] = alleles.set_axis(table.index)
-        elif field in ("chrom", "id"):
-            table[field] = batch.frame([column])[column]
-    table["chrom"] = contig_keys(table["chrom"])
-    associated.add(table["chrom"], table["pos"].to_numpy(), table["effect_allele"], table["other_allele"])
-    table = _refuse(table, table["p_value"].isna(), "p-value missing", counts)
-    table = _refuse(table, ~table["p_value"].between(0, 1), "p-value out of range", counts)
-    table = _refuse(table, table["chrom"].isna() | table["pos"].isna(), "place missing", counts)
-    outside = (table["pos"] < 1) | (table["pos"] > LARGEST_POS) | (table["pos"] % 1 != 0)
-    table = _refuse(table, outside, "position out of range", counts)
-    missing = table[["effect_allele", "other_allele"]].isna().any(axis=1)
-    table = _refuse(table, missing, "allele missing", counts)
-    of_bases = table["effect_allele"].str.fullmatch("[ACGT]+") & table["other_allele"].str.fullmatch(
-        "[ACGT]+"
-    )
-    table = _refuse(table, ~of_bases, "allele is not of A, C, G and T", counts)
-    same = table["effect_allele"] == table["other_allele"]
-    table = _with_statistics(_refuse(table, same, "alleles are the same", counts), counts)
-    identifiers = table["id"].fillna(".") if "id" in table else "."
-    return table.assign(id=identifiers, pip=np.nan, signal="all", pos=table["pos"].astype("int64"))
+    """The other rows; those that are bad are counted under the reason."""
+    some = table[bad].head(EXAMPLES)
+    names = some["chrom"] + ":" + some["pos"].astype(str)
+    names += ":" + some["other_allele"] + ":" + some["effect_allele"]
+    lines: list[int] = some["line"].tolist()
+    examples = [Example(*one) for one in zip(lines, ["the variant"] * len(lines), names, strict=True)]
+    counts.leave_out(reason, int(bad.sum()), examples)
+    return table[~bad].copy()
 
 
-def _with_statistics(table: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
-    """Add z and log_bf; where effect, standard error or z is missing, it is derived from the p-value."""
-    field = next((field for field in EFFECTS if field in table), None)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        effect = table[field] if field else pd.Series(np.nan, index=table.index)
-        beta = np.log(effect) if field in ("odds_ratio", "hazard_ratio") else effect
-        bad = effect.notna() & ~np.isfinite(beta)
-        table = _refuse(table.assign(beta=beta), bad, "effect out of range", counts)
-        error = table.get("standard_error", pd.Series(np.nan, index=table.index))
-        bad = error.notna() & ~((error > 0) & np.isfinite(error))
-        table = _refuse(table.assign(standard_error=error), bad, "standard error out of range", counts)
-        z = table["z"] if "z" in table else pd.Series(np.nan, index=table.index)
-        z = z.fillna(table["beta"] / table["standard_error"])
-        size = -ndtri_exp(np.minimum(table["log_p"], 0) - math.log(2))
-        z = z.fillna(np.sign(table["beta"]) * size).replace([np.inf, -np.inf], np.nan)
-        variance = (table["standard_error"].fillna(table["beta"] / z)) ** 2
-        log_bf = log_bayes_factor(z.to_numpy(), variance.to_numpy())
-    return table.assign(z=z, log_bf=log_bf)
-
-
-def _refuse(
-    table: pd.DataFrame, bad: pd.Series, reason: str, counts: collections.Counter[str]
-) -> pd.DataFrame:
-    """The rows that are not bad; those that are bad are counted under the reason."""
-    number = int(bad.sum())
-    if number:
-        counts[reason] += number
-    return table[~bad]
-
-
-def _once(table: pd.DataFrame, counts: collections.Counter[str]) -> pd.DataFrame:
+def _once(table: pd.DataFrame, counts: RowCounts) -> pd.DataFrame:
     """Each variant once, with its lowest p-value."""
     one, two = table["effect_allele"], table["other_allele"]
     keys = table.assign(first=one.where(one <= two, two), second=two.where(one <= two, one))
-    keys = keys.sort_values("p_value", kind="stable")
+    keys = keys.iloc[order_of(table["log_p"], table["z"])]
     repeated = keys.duplicated(["chrom", "pos", "first", "second"]).reindex(table.index)
-    return _refuse(table, repeated, "repeated variant", counts)
+    return _leave_out(table, repeated, "repeated variant", counts)
 
 
-def _in_ld_blocks(
-    table: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
-) -> pd.DataFrame:
+def _in_ld_blocks(table: pd.DataFrame, config: SummaryStatisticsConfig, counts: RowCounts) -> pd.DataFrame:
     assert config.ld_blocks is not None
     blocks = LDBlocks(config.ld_blocks.path, config.ld_blocks.population)
+    contigs = ContigNames(config.path)
+    contigs.keys(table["chrom"])
+    if strange := contigs.unmatched(blocks.contigs, config.ld_blocks.path):
+        counts.note(strange)
     table = table.assign(block=blocks.of(table["chrom"], table["pos"]))
-    table = _refuse(table, table["block"] == 0, "outside the LD blocks", counts)
-    lowest = table.groupby("block")["p_value"].transform("min")
-    return _refuse(table, lowest > config.lead_p_value, "block without a lead variant", counts).copy()
+    table = _leave_out(table, table["block"] == 0, "outside the LD blocks", counts)
+    lowest = table.groupby("block")["log_p"].transform("min")
+    without_lead = lowest > math.log(config.lead_p_value) + _ROUNDING
+    return _leave_out(table, without_lead, "block without a lead variant", counts)
 
 
-def _in_clumps(
-    table: pd.DataFrame, config: SummaryStatisticsConfig, counts: collections.Counter[str]
-) -> pd.DataFrame:
+def _in_clumps(table: pd.DataFrame, config: SummaryStatisticsConfig, counts: RowCounts) -> pd.DataFrame:
     clumping = config.clumping
     assert clumping is not None
     table = table.reset_index(drop=True)
-    missing: collections.Counter[str] = collections.Counter()
+    absent: list[int] = []
     members = clump(
         table,
         clumping.genotypes,
@@ -359,10 +320,11 @@ def _in_clumps(
         r2=clumping.r2,
         kb=clumping.kb,
         match=clumping.match,
-        counts=missing,
+        absent=absent,
     )
-    missing["in no clump"] = len(table) - len(members) - missing.total()
-    counts += missing
+    without_genotypes = table.index.isin(absent)
+    _leave_out(table, without_genotypes, "not in the genotypes", counts)
+    _leave_out(table, ~without_genotypes & ~table.index.isin(members["row"]), "in no clump", counts)
     leads = table.loc[members["row"][members["lead"]]]
     names = leads["chrom"] + ":" + leads["pos"].astype(str)
     names = names + ":" + leads["other_allele"] + ":" + leads["effect_allele"]

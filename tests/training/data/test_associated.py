@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from bed_reader import to_bed
 from hypothesis import given, settings
@@ -134,9 +133,7 @@ def test_no_row_of_credible_sets_becomes_a_negative(tmp_path: Path, defect: str)
     assert int(rows[-1]["BP"]) not in negatives(made)
 
 
-@pytest.mark.parametrize(
-    ("name", "free"), [("1:1001_I_D", False), ("1:1001", False), ("1:1001x", True), ("rs1001", True)]
-)
+@pytest.mark.parametrize(("name", "free"), [("1:1001_I_D", False), ("1:1001x", True), ("rs1001", True)])
 def test_the_place_of_an_identifier_is_read_without_its_alleles(
     tmp_path: Path, name: str, free: bool
 ) -> None:
@@ -190,10 +187,10 @@ def test_a_variant_is_recognised_by_bases_that_its_alleles_share(tmp_path: Path)
     """A deletion without the base before it, and variants of several bases that differ in the last only."""
     associated = AssociatedPositions()
     associated.add(
-        pd.Series(["chr1", "1", "X", "23", None], dtype="str"),
-        np.array([1001, 2000, 5, 7, 9.0]),
-        pd.Series(["-", "ACG", "A", "A", "A"], dtype="str"),
-        pd.Series(["C", "ATG", "AT", "C", "C"], dtype="str"),
+        np.array(["1", "1", "X", "X", ""], dtype=object),
+        np.array([1001, 2000, 5, 7, 9]),
+        np.array(["-", "ACG", "A", "A", "A"], dtype=object),
+        np.array(["C", "ATG", "AT", "C", "C"], dtype=object),
     )
     held = [pos for pos in range(990, 2010) if associated.holds("1", pos)]
     assert held == [1000, 1001, 2000, 2001]
@@ -219,7 +216,7 @@ def odd_rows(draw: st.DrawFn) -> list[dict[str, str]]:
     """Rows of credible sets with defects in any column but the place."""
     rows = []
     for pos in draw(st.lists(st.sampled_from(range(893, 1120, 4)), min_size=1, max_size=12)):
-        row = SETS | {"BP": str(pos), "CHR": draw(st.sampled_from(["1", "chr1", "Chr1"]))}
+        row = SETS | {"BP": str(pos), "CHR": draw(st.sampled_from(["1", "chr1", "01", "1.0", "Chr1", " 1 "]))}
         for column in draw(st.lists(st.sampled_from(sorted(set(SETS) - {"BP", "CHR"})), max_size=3)):
             row[column] = draw(ODD)
         rows.append(row)

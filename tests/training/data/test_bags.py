@@ -26,7 +26,11 @@ def associations(*rows: dict[str, object]) -> pd.DataFrame:
         "chrom": "1", "pos": START, "effect_allele": "G", "other_allele": "C", "id": ".", "p_value": 0.5,
         "z": 1.0, "pip": np.nan, "log_bf": np.nan, "block": "b", "signal": "all", "study": "s",
     }  # fmt: skip
-    return pd.DataFrame([{**low, **row} for row in rows]).astype(ASSOCIATION_COLUMNS)
+    table = pd.DataFrame([{**low, **row} for row in rows])
+    with np.errstate(divide="ignore"):
+        of_p_value = np.log(table["p_value"])
+    table["log_p"] = table["log_p"].fillna(of_p_value) if "log_p" in table else of_p_value
+    return table.astype(ASSOCIATION_COLUMNS)
 
 
 def members(made, *columns):
@@ -133,11 +137,13 @@ def test_instances_are_sorted_by_p_value_then_z_then_place():
                 {"pos": 4, "p_value": 0.3, "z": np.nan},
                 {"pos": 6, "p_value": 0.3, "z": 1.0},
                 {"pos": 7, "p_value": np.nan, "z": -10.0},
+                {"pos": 8, "p_value": 0.0, "log_p": -800.0, "z": 60.0},
+                {"pos": 9, "p_value": 0.0, "log_p": -900.0, "z": 45.0},
             )
         ],
         None,
     )
-    assert made.instances["pos"].tolist() == [3, 2, 6, 4, 5, 7, 1]
+    assert made.instances["pos"].tolist() == [3, 2, 9, 8, 6, 4, 5, 7, 1]
 
 
 def test_neither_chunks_nor_the_buffer_matter():
@@ -150,7 +156,7 @@ def test_neither_chunks_nor_the_buffer_matter():
         effect_allele=pairs[:, 0],
         other_allele=pairs[:, 1],
         id=generator.choice(["rs1", "rs2", "."], number),
-        p_value=generator.choice([0.1, 0.2, np.nan], number),
+        log_p=generator.choice([-2.0, -1.0, -np.inf, np.nan], number),
         z=generator.choice([1.0, -1.0, 2.0, np.nan], number),
         pip=generator.choice([0.1, 0.2, np.nan], number),
         block=generator.choice(["x", "y"], number),
@@ -170,8 +176,8 @@ def test_neither_chunks_nor_the_buffer_matter():
     repeated = 0
     for row in table.itertuples():
         key = (row.block, row.signal, row.pos, frozenset((row.effect_allele, row.other_allele)))
-        p_value = 2.0 if np.isnan(row.p_value) else row.p_value
-        rank = (p_value, 1.0 if np.isnan(row.z) else -abs(row.z))
+        log_p = 1.0 if np.isnan(row.log_p) else row.log_p
+        rank = (log_p, 1.0 if np.isnan(row.z) else -abs(row.z))
         if key not in best or rank < best[key][0]:
             best[key] = (rank, row.effect_allele, row.id)
         repeated += last.get(key) == row.study

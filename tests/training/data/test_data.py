@@ -104,9 +104,10 @@ def test_a_small_data_set_is_what_was_worked_out_by_hand(small, tmp_path):
     ]
     assert manifest["configuration"]["data"]["min_bag_size"] == 2
     assert report["source"] == {
-        "impossible_p_value": 1, "read": 10, "kept": 9,
-        "kept_without_pip": 9, "kept_without_log_bf": 9, "kept_with_p_value_0": 0,
+        "read": 10, "kept": 9, "refused: p-value out of range": 1, "kept without log_bf": 9,
+        "kept without a PIP": 9,
     }  # fmt: skip
+    assert report["associated"] == {"positions": 8, "rows": 10, "rows_without_a_readable_place": 0}
     assert report["variants"]["orientation"] == {"ok": 6, "ref_mismatch": 1, "contig_not_in_fasta": 1}
     assert report["variants"]["contigs_not_in_fasta"] == ["3"]
     assert report["filters"] == {
@@ -126,7 +127,8 @@ def test_a_small_data_set_is_what_was_worked_out_by_hand(small, tmp_path):
         {"split": "validation", "label": 1, "bags": 1, "instances": 2},
     ]
     text = (out / "report.md").read_text()
-    assert "| impossible p value | 1 |" in text
+    assert "| refused: p-value out of range | 1 |" in text
+    assert "- p-value out of range: line 11: p is '1.7'" in text
     assert "| primary | 4 | 2 | 2 |" in text
     assert "Contigs that the FASTA lacks: 3" in text
 
@@ -173,14 +175,19 @@ def test_why_no_bag_is_left_is_said_in_one_line(small, tmp_path, rows, facts):
     assert "{" not in str(refused.value)
 
 
-def test_bayes_factors_that_cannot_be_computed_are_warned_of(small, caplog):
+def test_bayes_factors_that_cannot_be_computed_are_warned_of(small, tmp_path, caplog):
     prepare_recipe(read_configuration(small, Recipe))
     (warning,) = [text for text in caplog.messages if "Bayes factor" in text]
     assert "4 of 4 positive instances" in warning
     assert "sample_size" in warning
     caplog.clear()
-    # Every p-value of the table lies between 0 and 0.5, so that it can stand in for the frequency here.
-    known = ["data.credible_sets.columns.maf=p", "data.credible_sets.sample_size=1000"]
+    table = tmp_path / "table.tsv"
+    table.write_text(
+        "".join(
+            f"{line}\tf\n" if "SNP" in line else f"{line}\t0.3\n" for line in table.read_text().splitlines()
+        )
+    )
+    known = ["data.credible_sets.columns.maf=f", "data.credible_sets.sample_size=1000"]
     made = prepare_recipe(read_configuration(small, Recipe, known))
     assert made.instances["log_bf"][made.instances["bag"] < 2].notna().all()
     assert not [text for text in caplog.messages if "Bayes factor" in text]
@@ -302,7 +309,7 @@ def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
     path.write_text(yaml.safe_dump(recipe))
     made = prepare_recipe(read_configuration(path, Recipe))
     report = made.manifest["report"]
-    assert report["source"]["kept_with_p_value_0"] == 12
+    assert report["source"]["kept with a p-value of 0"] == 12
     assert report["filters"]["positive_bags_before"] == {"all": 2175}
     assert report["filters"]["positive_instances_before"] == 291 + 40
     assert report["filters"]["empty_bags"] == 2175 - 18

@@ -1,6 +1,6 @@
-import collections
 import gzip
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,12 @@ from bed_reader import to_bed
 from scipy.stats import norm
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, RowCounts
+from training.data.associated import AssociatedPositions
 from training.data.summary_statistics import (
     ClumpingConfig,
     LDBlocksConfig,
     SummaryStatisticsConfig,
-    SummaryStatisticsError,
-    find_columns,
     read_summary_statistics,
 )
 
@@ -41,12 +40,15 @@ def configure(folder: Path, text: str, name: str = "gwas.tsv", **options: Any) -
 def read(
     config: SummaryStatisticsConfig, block_bytes: int | None = None
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    counts: collections.Counter[str] = collections.Counter()
+    counts = RowCounts()
     parts = list(read_summary_statistics(config, counts, block_bytes=block_bytes))
     for part in parts:
         assert {name: str(kind) for name, kind in part.dtypes.items()} == ASSOCIATION_COLUMNS
         assert part["chrom"].nunique() == 1
-    return pd.concat(parts, ignore_index=True), dict(counts)
+    found = pd.concat(parts, ignore_index=True)
+    assert counts.kept == len(found)
+    assert counts.read == counts.kept + counts.above + counts.refused.total() + counts.other_tests.total()
+    return found, {**counts.refused, "above": counts.above}
 
 
 @pytest.mark.parametrize("block_bytes", [20, 150, 1 << 20])
@@ -72,6 +74,7 @@ def test_gwas_ssf(tmp_path: Path, name: str, block_bytes: int) -> None:
         "2\t50\tA\tG\t0.3\t0.05\t0.1\t1e-9\t.\trs5",
         "2\t51\tA\tG\t0.3\t0.05\t0.1\t6e-8\t.\trs6",
         "23\t51\tA\tG\t0.3\t0.05\t0.1\t1e-9\t.\trs6",
+        *(f"3\t{pos}\tA\tG\t0.1\t0.05\t0.1\t0.0455\t.\trs" for pos in range(1, 21)),
     ]
     config = configure(tmp_path, HEADER + "\n".join(lines) + "\n", name)
     found, counts = read(config, block_bytes)
@@ -87,7 +90,7 @@ def test_gwas_ssf(tmp_path: Path, name: str, block_bytes: int) -> None:
     np.testing.assert_allclose(found["log_bf"], [log_bf, log_bf, np.nan], rtol=1e-6)
     assert found["pip"].isna().all()
     assert counts == {
-        "p-value above member_p_value": 1,
+        "above": 21,
         "p-value missing": 1,
         "p-value out of range": 2,
         "place missing": 1,
@@ -101,7 +104,6 @@ def test_gwas_ssf(tmp_path: Path, name: str, block_bytes: int) -> None:
         "outside the LD blocks": 2,
         "block without a lead variant": 1,
     }
-    assert len(found) + sum(counts.values()) == sum(map(bool, lines))
 
 
 def test_what_a_table_lacks_follows_from_the_p_value(tmp_path: Path) -> None:
@@ -123,47 +125,18 @@ def test_p_values_that_are_too_small_for_a_number(tmp_path: Path) -> None:
     found, counts = read(configure(tmp_path, text))
     assert found["p_value"].tolist() == [0]
     assert norm.logsf(-found["z"][0]) == pytest.approx(-400 * math.log(10) - math.log(2))
-    assert counts == {"p-value above member_p_value": 1}
+    assert counts == {"above": 1}
+    assert found["log_p"].tolist() == [pytest.approx(-400 * math.log(10))]
     zero, _ = read(configure(tmp_path, "CHR\tBP\tEA\tNEA\tBETA\tP\n1\t5\tA\tG\t0.9\t0\n"))
     assert np.isnan(zero["z"][0])
 
 
-BOLT = ["SNP", "CHR", "BP", "GENPOS", "ALLELE1", "ALLELE0", "BETA", "SE", "P_LINREG", "P_BOLT_LMM"]
-
-
-@pytest.mark.parametrize(
-    ("header", "named", "message"),
-    [
-        (BOLT, {}, "no column for p_value among SNP, CHR"),
-        (BOLT, {"p_value": "P"}, "no column P, which the configuration names"),
-        (["CHR", "BP", "allele1", "allele2", "P"], {}, "no column for other_allele"),
-        (["SNP", "P"], {}, "no column for chrom, pos, effect_allele, other_allele among"),
-        (["CHR", "BP", "EA", "A1", "A2", "P"], {}, "each of the columns EA, A1 could be effect_allele"),
-        (["CHR", "BP", "A1", "A2", "P", "pval"], {}, "each of the columns P, pval could be p_value"),
-    ],
-)
-def test_columns_that_are_missing_or_ambiguous(
-    header: list[str], named: dict[str, str], message: str
-) -> None:
-    with pytest.raises(SummaryStatisticsError, match=message):
-        find_columns(header, named, "table")
-
-
-def test_columns_that_are_found() -> None:
-    place = {"chrom": "CHR", "pos": "BP"}
-    assert find_columns(BOLT, {"p_value": "P_BOLT_LMM"}, "table") == place | {
-        "effect_allele": "ALLELE1",
-        "other_allele": "ALLELE0",
-        "beta": "BETA",
-        "standard_error": "SE",
-        "p_value": "P_BOLT_LMM",
-        "id": "SNP",
-    }
-    # What is named is not what its alias says, and the better of two measures is taken.
-    header = ["CHR", "BP", "allele1", "allele0", "or", "beta", "P", "mlogp", "variant_id", "rsid"]
-    named = {"effect_allele": "allele0", "other_allele": "allele1", "id": "variant_id"}
-    expected = place | named | {"beta": "beta", "p_value": "P"}
-    assert find_columns(header, named, "table") == expected
+def test_the_format_of_the_table_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    text = "SNP CHR BP GENPOS ALLELE1 ALLELE0 BETA SE P_BOLT_LMM\nrs1 1 5 0.1 A G 0.6 0.1 1e-9\n"
+    found, _ = read(configure(tmp_path, text))
+    assert found[["effect_allele", "other_allele", "z"]].to_numpy().tolist() == [["A", "G", 6]]
+    assert re.search(r"gwas\.tsv is read as the format bolt: .*ALLELE1 has the effect", caplog.text)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +147,12 @@ def test_columns_that_are_found() -> None:
         ("CHR\tBP\tA1\tA2\tP\n\n1\t5\tA\tG\n", r"line 3 of .*gwas\.tsv has 4 fields; expected 5"),
         ("CHR BP A1 A2 P\n1 5 A G 1e-9\n1 5 A G 1e-9 1\n", "line 3 of .* has 6 fields; expected 5"),
         ('CHR,BP,A1,A2,P\n1,5,"A,C",G,1e-9,1\n', "line 2 of .* has 6 fields; expected 5"),
-        ("CHR BP A1 A2 P\n1 5 A G 1e-9\n1 5 A G low\n", "line 3 of .*: P is 'low'; expected a number"),
-        ("CHR BP A1 A2 P\n1 5 A G 0.1\n1 x A G 1e-9\n", "line 3 of .*: BP is 'x'; expected a number"),
+        ("CHR BP A1 A2 P\n1 5 A G low\n", r"p-value is not a number \(1, such as line 2: P is 'low'\)"),
+        ("CHR BP A1 A2 P\n1 x A G 1e-9\n", r"position is not a number \(1, such as line 2: BP is 'x'\)"),
+        (
+            "CHR BP A1 A2\n1 x A G\n",
+            "no column of p-values.*its columns are CHR, BP, A1, A2.*known are.*pval",
+        ),
     ],
 )
 @pytest.mark.parametrize("block_bytes", [15, 1 << 20])
@@ -198,10 +175,60 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(config)
 
 
-@pytest.mark.parametrize("rows", ["", "1 5 A G 1e-7\n", "1 5 A G 0.5\n"])
-def test_a_table_without_lead_variants(tmp_path: Path, rows: str) -> None:
-    with pytest.raises(SummaryStatisticsError, match=r"no variant of .* has a p-value up to 5e-08"):
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("", "has a header and no rows"),
+        ("1 5 A G 1e-7\n", r"no variant .* p-value up to 5e-08, but 1e-07 at least: 1 rows read, 1 kept"),
+        ("1 5 A G 0.5\n", r"no variant .* p-value up to 5e-08: 1 rows read, 0 kept, 1 with a p-value above"),
+        (
+            "1 5 I D 1e-9\n" + "1 6 A G 0.5\n" * 3,
+            r"1 refused: allele is not of A, C, G and T \(1, such as line 2: A1 is 'I'\)",
+        ),
+        (
+            "9 5 A G 1e-9\n",
+            r"no variant .* LD blocks: .*outside the LD blocks \(1, such as line 2: .*9:5:G:A",
+        ),
+        ("2 60 A G 1e-7\n1 150 A G 1e-7\n", "no variant .* that can be used has a p-value up to 5e-08"),
+    ],
+)
+def test_a_table_without_lead_variants(tmp_path: Path, rows: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         read(configure(tmp_path, f"CHR BP A1 A2 P\n{rows}"))
+
+
+def test_contigs_without_blocks_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(configure(tmp_path, "CHR BP A1 A2 P\nchr01 5 A G 1e-9\n9 5 A G 1e-9\n9 6 A G 1e-9\n"))
+    assert re.search(r"rows on contigs that .*blocks\.tsv does not have: '9' \(2 rows\)", caplog.text)
+
+
+@pytest.mark.parametrize("wanted", ["MPV", ("MPV", "PLT")])
+def test_rows_of_some_traits(tmp_path: Path, wanted: str | tuple[str, ...]) -> None:
+    rows = ["1 5 A G 1e-9 MPV", "1 6 A G 1e-9 HGB", "1 7 I D 1e-9 HGB", "1 8 A G 1e-9 PLT"]
+    text = "\n".join(["CHR BP A1 A2 P trait", *rows]) + "\n"
+    associated = AssociatedPositions()
+    config = configure(tmp_path, text, where={"trait": wanted})
+    (found,) = read_summary_statistics(config, associated=associated)
+    assert found["pos"].tolist() == ([5] if wanted == "MPV" else [5, 8])
+    assert [pos for pos in range(1, 20) if associated.holds("1", pos)] == [5, 6, 7, 8]
+    with pytest.raises(InputError, match=r"no rows in which trait is RBC: there is MPV, HGB, PLT"):
+        list(read_summary_statistics(configure(tmp_path, text, where={"trait": "RBC"})))
+    with pytest.raises(InputError, match=r"no column set, whose values choose the rows .*CHR, BP"):
+        list(read_summary_statistics(configure(tmp_path, text, where={"set": "1"})))
+
+
+def test_the_row_with_the_lowest_logarithm_of_p_counts(tmp_path: Path) -> None:
+    rows = ["1 5 A G 0.1 350", "1 5 A G 0.2 1000", "1 5 G A 0.3 400"]
+    text = "\n".join(["CHR BP A1 A2 BETA NEG_LOG10_P", *rows]) + "\n"
+    found, counts = read(configure(tmp_path, text))
+    assert found["z"].tolist() == [pytest.approx(67.8, abs=0.1)]
+    assert counts["repeated variant"] == 2
+
+
+def test_z_with_frequency_and_sample_size_gives_bayes_factors(tmp_path: Path) -> None:
+    found, _ = read(configure(tmp_path, "CHR BP A1 A2 Z P EAF N\n1 5 A G 6 2e-9 0.5 800\n"))
+    # V = 1 / (2 * 800 / 4) = 1 / 400; W = 0.04, so that W / (V + W) is 16 / 17.
+    assert found["log_bf"].tolist() == [pytest.approx(-0.5 * math.log(17) + 18 * 16 / 17)]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +239,11 @@ def test_a_table_without_lead_variants(tmp_path: Path, rows: str) -> None:
         ({"lead_p_value": 1e-3}, r"lead_p_value is 0\.001 and member_p_value 1e-05"),
         ({"lead_p_value": 0.0}, r"lead_p_value is 0\.0 and"),
         ({"ld_blocks": LDBlocksConfig("b"), "columns": {"P": "x"}}, "columns has P; known are chrom, pos"),
+        (
+            {"ld_blocks": LDBlocksConfig("b"), "format": "plink"},
+            "format is 'plink'; expected one of auto, table",
+        ),
+        ({"ld_blocks": LDBlocksConfig("b"), "sample_size": 0.0}, "sample_size is 0"),
     ],
 )
 def test_configurations_that_are_refused(options: dict[str, Any], message: str) -> None:
@@ -254,7 +286,7 @@ def test_clumps(tmp_path: Path) -> None:
         [20, "1:20:A:G", "mine"],
         [10, "1:20:A:G", "mine"],
     ]
-    assert counts == {"p-value above member_p_value": 1, "not in the genotypes": 1, "in no clump": 1}
+    assert counts == {"above": 1, "not in the genotypes": 1, "in no clump": 1}
 
 
 @pytest.mark.reference
@@ -281,5 +313,4 @@ def test_a_real_table_of_bolt(reference_data: Path) -> None:
     )
     assert found["p_value"].sum() == pytest.approx(expected["P_BOLT_LMM"].sum())
     assert found["block"].nunique() == 10
-    assert counts["p-value above member_p_value"] == len(table) - len(low)
-    assert len(found) + sum(counts.values()) == len(table)
+    assert counts["above"] == len(table) - len(low)
