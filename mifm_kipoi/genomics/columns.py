@@ -59,7 +59,7 @@ FIELDS: Mapping[str, str] = {
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "chrom": ("chromosome", "chrom", "chr"),
-    "pos": ("base_pair_location", "pos", "bp", "position", "base_pair_position"),
+    "pos": ("base_pair_location", "pos", "bp", "position", "base_pair_position", "basepair"),
     "effect_allele": (
         "effect_allele", "ea", "a1", "allele1", "eff_allele", "tested_allele", "coded_allele",
     ),
@@ -80,7 +80,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "p_value": ("p_value", "p", "pvalue", "pval", "p_val"),
     "neg_log_10_p_value": (
         "neg_log_10_p_value", "mlog10p", "mlogp", "log10p", "log10(p)", "neg_log10_p", "neg_log10_p_value",
-        "neg_log10_pval", "minus_log10_p", "log10_p_value", "log10(p_value)", "nlog10p", "nlogp",
+        "neg_log10_pval", "minus_log10_p", "minus_log10_pval", "pvalue_neg_log10",
+        "log10_p_value", "log10(p_value)", "nlog10p", "nlogp",
     ),
     "ln_p_value": ("ln_p_value", "ln_p", "ln(p)", "ln_pval"),
     "effect_allele_frequency": (
@@ -99,8 +100,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "signal": ("signal", "lead_snp"),
     "pip": ("pip", "pp", "posterior_inclusion_probability"),
     "id": (
-        "rsid", "rsids", "rs_id", "variant_id", "snp", "id", "markername", "snpid", "marker_id",
-        "variant", "chr_pos", "chr:pos", "chr:position",
+        "rsid", "rsids", "rs_id", "rs", "rs_number", "variant_id", "snp", "snp_id", "id", "markername",
+        "marker_id", "variant", "chr_pos", "chr:pos", "chr:position",
     ),
 }  # fmt: skip
 """Names of columns, by field. A table may have one column for each field; of several for the identifier, the
@@ -564,7 +565,10 @@ def _marks(header: Sequence[str], preset: Format) -> list[str]:
     """The columns by which a format is recognised, none where it is not that format."""
     if preset.only and len(header) != len(preset.marks.split()):
         return []
-    if columns_named(header, preset.without.split()):
+    own = (preset.columns.get("effect_allele", ""), preset.columns.get("other_allele", ""))
+    others = [name for name in ALIASES["effect_allele"] if _key(name) not in map(_key, own)]
+    # Another column of effect alleles says that the table is not, or no more, the program's own.
+    if columns_named(header, [*preset.without.split(), *others]):
         return []
     found = []
     for mark in preset.marks.split():

@@ -195,6 +195,14 @@ def test_places_in_a_column_of_their_own(tmp_path):
         assert layout.missing == ()
 
 
+def test_another_column_of_effect_alleles_speaks_against_a_preset(tmp_path):
+    layout = _layout(tmp_path, "SNP_ID chrom pos ref alt ea af beta sebeta pval")
+    assert (layout.format, layout.columns["effect_allele"]) == ("table", "ea")
+    assert (layout.columns["ref"], layout.columns["alt"]) == ("ref", "alt")
+    with pytest.raises(InputError, match="ea, A1 could be effect_allele"):
+        _layout(tmp_path, HEADERS["fastgwa"][0] + " ea")
+
+
 def test_a_format_that_the_header_contradicts(tmp_path):
     layout = _layout(
         tmp_path, "CHR POS rsid Allele1 Allele2 AF_Allele2 MarkerName Effect p.value", format="metal"
