@@ -131,9 +131,11 @@ class BaselineResult:
 
     @property
     def summary(self) -> str:
-        """What was done, in a line of text."""
+        """What was done, in a line of text; for a table of a GWAS with what became of its rows."""
         scored = self.status.get(Status.OK, 0)
-        return f"{self.label}: {scored:,} of {self.rows:,} variants in {self.seconds:,.1f} s"
+        rows = self.declaration.provenance.get("rows")
+        of_table = f"; of its table {rows}" if rows else ""
+        return f"{self.label}: {scored:,} of {self.rows:,} variants in {self.seconds:,.1f} s{of_table}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,7 +93,8 @@ class Comparison:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row for each variant of the file, in its order: ``chrom, pos, id, ref, alt``, then for each model
+        A row for each variant of the file, in its order, those that it repeats once: ``chrom, pos, id, ref,
+        alt``, then for each model
         its scores (float64, NaN where a variant has none) as ``label.score``, and ``label.status``, which is
         ``ok`` or the reason why there is no score.
     models : tuple of Model

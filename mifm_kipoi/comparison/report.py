@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mifm_kipoi.baselines.protocol import LookupStatus
 from mifm_kipoi.comparison.agreement import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK, ONE_PERCENT
 from mifm_kipoi.comparison.coverage import scored_by_all
 from mifm_kipoi.comparison.figures import MOST_MODELS, correlation_matrix, rank_densities, scatter_matrix
@@ -121,6 +122,7 @@ def _summary(results: Results) -> dict[str, Any]:
     return {
         "labels": list(table["model"]),
         "variants": len(results.comparison.table),
+        "repeated": results.comparison.provenance.get("repeated_rows", 0),
         "common": scored_by_all(results.comparison),
         "scored": [f"{row['model']} {page.percent(row['share'])} %" for _, row in table.iterrows()],
         "without": list(_without_scores(table)),
@@ -157,6 +159,7 @@ def _parts(results: Results, locus: Locus) -> dict[str, Any]:
         "top_variants_shown": _TOP_VARIANTS,
         "top_models_shown": _MOST_COLUMNS,
         "coverage": _coverage(results.coverage),
+        "conflicting": LookupStatus.CONFLICTING_ROWS in results.coverage,
         "correlated": len(results.correlations) > 0,
         "agreement": _agreement(results),
         "most_models": MOST_MODELS,

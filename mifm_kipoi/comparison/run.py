@@ -27,6 +27,7 @@ from mifm_kipoi.comparison.records import Comparison, Model
 from mifm_kipoi.comparison.report import write_report
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.variant_lists import open_variants
+from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.run import check_output
 from mifm_kipoi.support.files import locked, made_folder, written_whole
@@ -204,7 +205,7 @@ class ComparisonRun(FolderRun):
             comparison, self.folder, locus=self.locus, seed=self.seed, resamples=self.resamples
         )
         with written_whole(self.folder / MANIFEST) as temporary:
-            manifest = {**provenance, "models": [model.to_dict() for model in models]}
+            manifest = {**comparison.provenance, "models": [model.to_dict() for model in models]}
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         return ComparisonResult(comparison, [*files, self.folder / MANIFEST])
 
@@ -231,6 +232,10 @@ class ComparisonRun(FolderRun):
         joined = pd.read_parquet(table)
         if not len(joined):
             raise InputError(f"{self.variants} has no variants to compare the scores of")
+        keys = joined[["pos", "ref", "alt"]].assign(chrom=contig_keys(joined["chrom"]))
+        repeated = keys.duplicated()
+        joined = joined[~repeated].reset_index(drop=True)
+        provenance = {**provenance, "repeated_rows": int(repeated.sum())}
         if self.blocks:
             block, names = in_blocks(joined["chrom"], joined["pos"], read_blocks(self.blocks))
             blocks_are = f"regions of {self.blocks.name}"

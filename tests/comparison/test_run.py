@@ -246,6 +246,59 @@ def test_a_missing_variant_file(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "no.vcf is not a file" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("here")
+def test_repeated_variants_count_once(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vcf, fasta, table = inputs
+    lines = vcf.read_text().splitlines(keepends=True)
+    twice = tmp_path / "twice.vcf"
+    records = [line for line in lines if not line.startswith("#")]
+    twice.write_text("".join([*lines, *records[:3]]))
+    assert compare((twice, fasta, table), tmp_path / "out") == 0
+    assert compare(inputs, tmp_path / "once") == 0
+    one, other = (pd.read_csv(tmp_path / folder / "correlations.tsv", sep="\t") for folder in ("once", "out"))
+    assert one["n"].tolist() == other["n"].tolist()
+    repeated = json.loads((tmp_path / "out" / "comparison.json").read_text())["repeated_rows"]
+    assert repeated >= 3
+    assert f"{repeated} rows of the file repeat a variant" in (tmp_path / "out" / "report.md").read_text()
+    assert len(pd.read_parquet(tmp_path / "out" / "scores.parquet")) >= 3 + len(records)
+
+
+@pytest.mark.usefixtures("here")
+def test_options_of_tables_of_a_gwas(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(inputs[2], sep="\t", dtype={"chrom": str})[["chrom", "pos", "ref", "alt"]]
+    table = table[table["alt"].str.fullmatch("[ACGT]+") & table["ref"].str.fullmatch("[ACGT]+")]
+    both = pd.concat([table.assign(p=0.25, pip=0.5, trait="BMI"), table.assign(p=1e-9, pip=0.7, trait="LDL")])
+    path = tmp_path / "gwas.tsv"
+    both.to_csv(path, sep="\t", index=False)
+    models = (f"a=pvalue:{path}", f"b=pvalue:{path}:phenotype=LDL", f"pip:{path}:phenotype=LDL")
+    assert compare(inputs, tmp_path / "out", "--phenotype", "BMI", models=models) == 0
+    assert f"{len(table):,} kept, {len(table):,} of other phenotypes (LDL)" in capsys.readouterr().out
+    scores = pd.read_parquet(tmp_path / "out" / "scores.parquet")
+    for column, value in {"a.neg_log10_p": -np.log10(0.25), "b.neg_log10_p": 9, "pip.pip": 0.7}.items():
+        np.testing.assert_allclose(scores[column].dropna().unique(), [value])
+    manifest = json.loads((tmp_path / "out" / "models" / "a.parquet.json").read_text())
+    assert manifest["declaration"]["made_by"]["options"] == "phenotype: BMI"
+    # With other options the model is scored again.
+    assert compare(inputs, tmp_path / "out", models=models) == 0
+    scores = pd.read_parquet(tmp_path / "out" / "scores.parquet")
+    np.testing.assert_allclose(scores["a.neg_log10_p"].dropna().unique(), [9])
+    assert compare(inputs, tmp_path / "out", "--gwas-format", "excel", models=models) == 2
+    assert "format is 'excel'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_conflicting_rows_come_with_advice(inputs: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    table = inputs[2]
+    rows = pd.read_csv(table, sep="\t", dtype={"chrom": str})
+    pd.concat([rows, rows.assign(own=2 * rows["own"] + 1)]).to_csv(table, sep="\t", index=False)
+    assert compare(inputs, tmp_path / "out") == 0
+    assert "use pip:FILE, which has a score for each trait" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_as_a_command_with_processes_of_their_own(
     inputs: tuple[Path, Path, Path], tmp_path: Path, run: Run
 ) -> None:

@@ -11,18 +11,14 @@ from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.variant_columns import VariantColumns
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, Values, largest
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.associations import read_pips
 from mifm_kipoi.genomics.tables import Batch, TableFile
 from mifm_kipoi.support.files import sha256_of
 
 TOOLS = ("abf", "finemap", "paintor", "caviarbf", "susie", "polyfun_finemap", "polyfun_susie")
 """Columns of PIPs in CAUSALdb2's ``credible_set.txt.gz``."""
 
-FAILED = -1.0
-"""The value in the table where a tool failed."""
-
 _VARIANT_COLUMNS = VariantColumns(ordered=False, chrom="chr", pos="bp", first="ea", second="nea")
-_ROUNDING = 1e-6
-"""By so much a PIP may be above one."""
 
 
 def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
@@ -80,7 +76,6 @@ def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
 
 def _pips(batch: Batch, tool: str) -> Values:
     """PIPs, NaN where the tool failed."""
-    values = batch.numbers(tool)
-    values[values == FAILED] = np.nan
-    batch.refuse((values < 0) | (values > 1 + _ROUNDING), tool, "a probability, or -1 where the tool failed")
-    return np.minimum(values, 1)
+    pips, impossible = read_pips(batch.numbers(tool))
+    batch.refuse(impossible, tool, "a probability, or -1 where the tool failed")
+    return pips
