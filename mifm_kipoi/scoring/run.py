@@ -26,7 +26,7 @@ from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import check_outputs, named, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, named, require_file, writing, written_whole
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
@@ -124,6 +124,9 @@ class ScoringRun:
             When an input cannot be read, the output cannot be written, or a run that did not end is in the
             way. What was done is kept for ``resume``.
         """
+        if self.regions is not None:
+            # Their checksum is taken, too.
+            require_file(self.regions)
         genome = Genome(self.fasta)
         with self._opened(genome, lines=find_format(self.output).needs_lines) as file:
             weights = [load_weights(name) for name in self.options.weights]

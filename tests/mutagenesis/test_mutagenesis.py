@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import sys
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ from mifm_kipoi.scoring.scores import probability, variant_scores
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_windows
 from mifm_kipoi.support.progress import Progress
-from tests.builders import TINY, random_network, write_fasta, write_vcf
+from tests.builders import TINY, piped, random_network, write_fasta, write_vcf
 
 TOLERANCE = 1e-5
 
@@ -470,6 +471,40 @@ class TestFiles:
             MutagenesisRun(fasta="g.fa", output="o.h5")
 
 
+@pytest.mark.parametrize("centre", ["variant", "position"])
+def test_pipes_are_read_whole(tmp_path: Path, fasta: Path, centre: str) -> None:
+    """Also where progress is shown, for which files are read once more."""
+    text = "".join(f"1\t{600 + row % 9}\t{601 + row % 9}\n" for row in range(700))
+    with piped(text.encode(), tmp_path / "pipe.bed") as pipe:
+        seen: list[float] = []
+        run = MutagenesisRun(fasta=fasta, bed=pipe, output=tmp_path / "out.parquet", centre=Centre(centre))
+        result = run.run(lambda _, fraction: seen.append(fraction))
+    assert result.regions == 700
+    assert set(seen) == {0.0}
+
+
+def test_regions_of_other_contigs_are_named(
+    tmp_path: Path, fasta: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bed = tmp_path / "other.bed"
+    bed.write_text("7\t1\t5\n8\t1\t5\n")
+    result = run_bed(fasta, bed, tmp_path / "out.parquet", "position")
+    assert result.status == {"contig_not_in_fasta": 2}
+    (message,) = caplog.messages
+    assert "has none of the contigs of" in message
+    assert "(7, 8)" in message
+
+
+def test_types_do_not_depend_on_rows(tmp_path: Path, fasta: Path) -> None:
+    (tmp_path / "empty.bed").write_text("")
+    (tmp_path / "one.bed").write_text("1\t600\t601\n")
+    for name in ("empty", "one"):
+        run_bed(fasta, tmp_path / f"{name}.bed", tmp_path / f"{name}.parquet", "position")
+    empty, one = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("empty", "one"))
+    assert (empty.num_rows, one.num_rows) == (0, 3)
+    assert empty.schema == one.schema
+
+
 class TestProgress:
     """Of the 20 + 10 + 1 + 2 positions of the BED file, that of an unknown contig counts as passed."""
 
@@ -715,6 +750,26 @@ class TestFigures:
         assert result.written == (tmp_path / "out.h5", tmp_path / "out.png")
         assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
         assert len(list(tmp_path.glob("*.png"))) == 1
+
+    @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+    def test_names_are_text_and_no_markup(self, tmp_path: Path, fasta: Path, suffix: str) -> None:
+        """Nor is a byte that is not UTF-8 an error; it is U+FFFD in the table."""
+        bed = tmp_path / "odd.bed"
+        names = [b"$x_1^2$", b"<b>&amp;", b"a_b^c\\frac", b"h\xf6"]
+        bed.write_bytes(
+            b"".join(b"1\t%d\t%d\t%s\n" % (600 + 9 * n, 605 + 9 * n, name) for n, name in enumerate(names))
+        )
+        run_bed(fasta, bed, tmp_path / "out.parquet", "position", plot=tmp_path / f"out.{suffix}")
+        ids = pd.read_parquet(tmp_path / "out.parquet")["id"].unique().tolist()
+        assert ids == [name.decode(errors="replace") for name in names]
+        assert len(list(tmp_path.glob(f"out.*.{suffix}"))) == 4
+
+    def test_titles_are_names_as_they_are(self, effects: Effects) -> None:
+        target = dataclasses.replace(effects.target, id="$x_1$ <b>")
+        figure = mutagenesis_plot.draw([dataclasses.replace(effects, target=target)], Score.LOGIT)
+        (title,) = (text for text in figure.texts if "<b>" in text.get_text())
+        assert title.get_text().startswith("$x_1$ <b>")
+        assert not title.get_parse_math()
 
     def test_refuse_what_fits_no_page(self, tmp_path: Path) -> None:
         fasta = write_fasta(tmp_path / "long.fa", {"1": random_bases(5000, seed=7)})

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -275,6 +276,32 @@ def test_errors_are_one_line(run: Run, example: Path, tmp_path: Path, case: str)
     assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_an_input_that_can_be_read_only_once(score: Score, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.vcf")
+    done = score(tmp_path / "pipe.vcf", "-o", tmp_path / "out.vcf", check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("pipe.vcf is a pipe and must be read twice; save it to a file first\n")
+    assert not (tmp_path / "out.vcf").exists()
+
+
+@pytest.mark.parametrize("form", ["vcf", "bcf"])
+def test_bytes_that_are_not_utf8_stay(score: Score, example: Path, tmp_path: Path, form: str) -> None:
+    """In ID and in INFO, at an SNV that is scored."""
+    lines = [line.encode() for line in example_lines(example)]
+    row = next(row for row, line in enumerate(lines) if line.endswith(b"KIND=multi_allelic\n"))
+    fields = lines[row].split(b"\t")
+    fields[2], fields[7] = b"Sj\xf6gren", b"KIND=caf\xe9\n"
+    lines[row] = b"\t".join(fields)
+    vcf, out = tmp_path / "in.vcf", tmp_path / "out.vcf"
+    vcf.write_bytes(b"".join(lines))
+    if form == "bcf":
+        bcftools("view", "-Ob", "-o", tmp_path / "in.bcf", vcf)
+    score(tmp_path / f"in.{form}", "-o", out)
+    (record,) = (line for line in out.read_bytes().splitlines() if b"caf\xe9" in line)
+    assert record.split(b"\t")[2] == b"Sj\xf6gren"
+    assert b"MIFM_STATUS=ok" in record
 
 
 @pytest.mark.parametrize("arguments", ["{}", '{"fasta_file": "a.fa", "fasta": "b.fa"}'])
