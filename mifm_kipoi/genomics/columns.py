@@ -614,17 +614,18 @@ class _Columns:
                 if fitting:
                     self._take(field, fitting[0])
                     break
-            else:
-                # The user has named its column for another field.
-                taken = [name for name in names.split("|") if columns_named(self._table.columns, (name,))]
-                if taken:
-                    other = next(one for one in self.columns if _key(self.columns[one]) == _key(taken[0]))
-                    raise InputError(
-                        f"{self.columns[other]} has the {field} of {preset.title}, and columns names it for "
-                        f"{other}; name the columns of both, {other} and {field}"
-                    )
-        if {"ref", "other_allele"} <= set(self.columns):
-            del self.columns["ref"], self.columns["alt"]
+        if {"effect_allele", "other_allele"} <= set(self.columns):
+            self.columns.pop("ref", None)
+            self.columns.pop("alt", None)
+            return
+        for field in ("effect_allele", "other_allele", "ref", "alt"):
+            own = [name for name in preset.columns.get(field, "").split("|") if name]
+            other = next((one for one in self._named if columns_named([self._named[one]], own)), field)
+            if other != field:
+                raise InputError(
+                    f"{self._named[other]} is a column of alleles of {preset.title} ({field}), and columns "
+                    f"names it for {other}; name the columns of both effect_allele and other_allele"
+                )
 
     def take_alleles(self, *, directed: bool) -> None:
         """The alleles of a table without a preset."""

@@ -195,6 +195,21 @@ def test_places_in_a_column_of_their_own(tmp_path):
         assert layout.missing == ()
 
 
+def test_alleles_of_plink2_that_the_user_names(tmp_path):
+    header = HEADERS["plink2"][0]
+    layout = _layout(tmp_path, header, columns={"other_allele": "REF"})
+    assert (layout.columns["effect_allele"], layout.columns["other_allele"]) == ("A1", "REF")
+    assert not {"ref", "alt"} & set(layout.columns)
+    with pytest.raises(InputError, match=r"ALT is a column of alleles of PLINK 2's --glm \(alt\)"):
+        _layout(tmp_path, header, columns={"effect_allele": "ALT"})
+
+
+def test_a_field_that_the_user_says_is_not_there(tmp_path):
+    layout = _layout(tmp_path, HEADERS["bolt"][0], columns={"effect_allele_frequency": "", "info": ""})
+    assert layout.format == "bolt"
+    assert "effect_allele_frequency" not in layout.columns
+
+
 def test_another_column_of_effect_alleles_speaks_against_a_preset(tmp_path):
     layout = _layout(tmp_path, "SNP_ID chrom pos ref alt ea af beta sebeta pval")
     assert (layout.format, layout.columns["effect_allele"]) == ("table", "ea")
@@ -212,7 +227,7 @@ def test_a_format_that_the_header_contradicts(tmp_path):
 
 
 def test_a_column_that_a_preset_knows_as_another_field(tmp_path):
-    with pytest.raises(InputError, match="Allele2 has the effect_allele of SAIGE"):
+    with pytest.raises(InputError, match=r"Allele2 is a column of alleles of SAIGE \(effect_allele\)"):
         _layout(tmp_path, HEADERS["saige"][0], columns={"other_allele": "Allele2"})
 
 
