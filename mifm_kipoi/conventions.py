@@ -25,7 +25,7 @@ CHUNK = 8192
 """Variants that are read, cut and scored together."""
 
 CHUNK_BYTES = 1 << 24
-"""Text of the records that are read together, where it is kept."""
+"""Text of the records that are read together: their lines where they are kept, else their alleles."""
 
 FULL = "fp32"
 """The precision of the model's own numbers."""

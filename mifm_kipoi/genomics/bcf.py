@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from pathlib import Path
+from typing import IO, BinaryIO
 
 from mifm_kipoi.genomics.htslib import reason
 
@@ -50,7 +52,7 @@ def as_vcf(file: BinaryIO, samples: bool = True) -> Iterator[Iterator[bytes]]:
     ValueError
         After the last line, when bcftools could not read the whole file.
     """
-    with tempfile.TemporaryFile() as errors:
+    with _temporary() as errors:
         command = [sys.executable, "-P", "-W", "ignore", "-c", _VIEW, *([] if samples else ["-G"])]
         with subprocess.Popen(  # noqa: S603 - no shell
             command, stdin=file, stdout=subprocess.PIPE, stderr=errors, bufsize=1 << 20
@@ -72,6 +74,38 @@ def as_vcf(file: BinaryIO, samples: bool = True) -> Iterator[Iterator[bytes]]:
                 process.kill()
 
 
+def _temporary() -> IO[bytes]:
+    """A temporary file.
+
+    Raises
+    ------
+    ValueError
+        When there can be none; the message names the folder.
+    """
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise ValueError(f"no temporary file can be made ({error}); name another folder in TMPDIR") from error
+
+
+_WRITE = """
+import sys
+from pysam import bcftools
+bcftools.view("--no-version", "-Ou", "-o", sys.argv[2], sys.argv[1], catch_stdout=False)
+"""
+
+
+def refusal(path: Path) -> str:
+    """Why htslib cannot write a VCF file as BCF, in its words, which name the record; empty where it can."""
+    command = [sys.executable, "-P", "-W", "ignore", "-c", _WRITE, str(path), os.devnull]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - no shell
+    if not done.returncode:
+        return ""
+    messages = done.stderr.decode(errors="replace").strip().splitlines()
+    errors = [message.partition("] ")[2] for message in messages if message.startswith("[E::")]
+    return (errors or [reason(message) for message in messages] or ["it gives no reason"])[-1]
+
+
 _HEAD = struct.Struct("<IIiiifHHI")
 """Bytes of the site and of the samples; CHROM, 0-based POS, length on the reference, QUAL, number of INFO
 fields, number of alleles; number of FORMAT fields above that of the samples, which has 24 bits."""
@@ -89,7 +123,7 @@ _INTEGERS = {0x11: 1, 0x12: 2, 0x13: 4}
 """Bytes of a single integer by the byte before it."""
 
 
-def record_sites(file: BinaryIO | io.BufferedIOBase) -> Iterator[tuple[int, int]]:
+def record_sites(file: BinaryIO | io.BufferedIOBase) -> Iterator[tuple[int, int, int]]:
     """Check that each record of a BCF file, decompressed, ends where its lengths say.
 
     Parameters
@@ -100,7 +134,7 @@ def record_sites(file: BinaryIO | io.BufferedIOBase) -> Iterator[tuple[int, int]
     Yields
     ------
     tuple of int
-        1-based POS and the number of alleles of each record.
+        1-based POS, the number of alleles and the number of INFO entries of each record.
 
     Raises
     ------
@@ -130,7 +164,7 @@ def record_sites(file: BinaryIO | io.BufferedIOBase) -> Iterator[tuple[int, int]
         except (ValueError, IndexError) as error:
             why = str(error) if isinstance(error, ValueError) else "a value reaches past its end"
             raise ValueError(f"record {number} is damaged: {why}") from error
-        yield pos + 1, alleles
+        yield pos + 1, alleles, info
 
 
 def _read(file: BinaryIO | io.BufferedIOBase, length: int, what: str) -> bytes:

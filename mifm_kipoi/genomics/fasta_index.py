@@ -12,7 +12,6 @@ import dataclasses
 import gzip
 import os
 import struct
-import tempfile
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ import numpy.typing as npt
 from Bio import bgzf
 
 from mifm_kipoi.errors import GenomeError
+from mifm_kipoi.support.files import named, workspace
 
 _BASES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-*"
 
@@ -275,6 +275,10 @@ _OTHER_TEXT = {
 
 def _check_beginning(path: Path) -> bool:
     """Refuse what is not a FASTA file with random access; whether it is compressed."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise GenomeError(
+            f"the FASTA file {path} is a pipe and is read in any order; save it to a file first"
+        )
     try:
         with path.open("rb") as file:
             head = file.read(18)
@@ -321,15 +325,15 @@ def _renew_index(path: Path, index: Sequence[Path]) -> None:
         return
     try:
         # Another process may be reading, or making, the same index.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            made = [Path(folder) / name.name for name in index]
+        with workspace(index[0]) as folder:
+            made = [folder / name.name for name in index]
             with gzip.open(path) if made[1:] else path.open("rb") as lines:
                 write_fai(find_contigs(lines), made[0])
             if made[1:]:
                 _write_gzi(path, made[1])
             for temporary, name in zip(reversed(made), reversed(index), strict=True):
                 _make_younger(temporary, path)
-                temporary.replace(name)
+                named(temporary, name)
     # gzip and bgzf have many errors for what they cannot read.
     except Exception as error:
         raise GenomeError(f"cannot index the FASTA file {path}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator
 
 
@@ -21,6 +22,51 @@ def quiet() -> Iterator[None]:
 def reason(failure: str) -> str:
     """What bcftools itself says, out of the text of pysam's error."""
     return failure.rpartition("stderr=")[2].replace("\\n", " ").strip(" '")
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """A line of the header of a VCF file, as htslib understands it.
+
+    Parameters
+    ----------
+    line : bytes
+        The line; closed where it was not, since htslib would take the next lines for its end.
+    name : bytes
+        What it defines, such as ``INFO/DP``; empty where it defines nothing.
+    type : bytes
+        Of the values, such as ``Integer``; empty where there are none.
+    """
+
+    line: bytes
+    name: bytes
+    type: bytes
+
+
+def parse_definition(line: bytes) -> Definition | None:
+    """Parse a line of the header of a VCF file other than its first and last; None where htslib cannot."""
+    import pysam
+
+    header = pysam.VariantHeader()
+    before = len(header.records)
+    # pysam shows UTF-8 only; of text that is not, each byte is a letter of its own here.
+    try:
+        with quiet():
+            header.add_line(line.decode("latin-1"))
+    except ValueError:
+        return None
+    if len(header.records) == before:
+        # htslib knows the filter PASS already.
+        return Definition(line, b"", b"") if line.startswith(b"##FILTER=<ID=PASS,") else None
+    record = list(header.records)[before]
+    if record.type == "GENERIC":
+        return Definition(line, b"", b"")
+    values = dict(record.items())
+    tags = {"INFO": header.info, "FORMAT": header.formats}.get(record.key, {})
+    kind = tags[values["ID"]].type if values.get("ID") in tags else ""
+    text = str(record).strip().encode("latin-1")
+    name = f"{record.key}/{values['ID']}" if "ID" in values else ""
+    return Definition(text, name.encode("latin-1"), kind.encode())
 
 
 def is_sorted(lines: Iterable[bytes]) -> bool:

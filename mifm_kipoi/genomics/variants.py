@@ -11,7 +11,6 @@ import io
 import itertools
 import os
 import re
-import shutil
 import sys
 import tempfile
 import zlib
@@ -102,6 +101,11 @@ class Record:
 
     variants: tuple[Variant, ...]
     line: bytes
+
+    @property
+    def allele_bases(self) -> int:
+        """Letters of all alleles."""
+        return len(self.variants[0].ref) + sum(len(variant.alt) for variant in self.variants)
 
 
 _BASES = ("A", "C", "G", "T")
@@ -279,12 +283,7 @@ class VariantFile:
         # Of a file that it cannot read, bcftools keeps the last lines before the damage to itself.
         self._last = "near its start"
         if isinstance(self._source.raw, _Stream):
-            copy = self._open.enter_context(
-                tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 - the stack is one
-            )
-            shutil.copyfileobj(self._source, copy)
-            copy.flush()
-            path = Path(copy.name)
+            path = self._copied(self._source.raw)
         file = self._open.enter_context(path.open("rb", buffering=0))
         if path == self.path:
             # The child that reads it moves the position of this very file.
@@ -293,6 +292,22 @@ class VariantFile:
         header, records, parse = _vcf_records(lines, self._keep_lines)
         content = self._open.enter_context(gzip.GzipFile(path) if compressed else path.open("rb"))
         return header, _same_records(records, parse, bcf.record_sites(content)), parse
+
+    def _copied(self, source: _Stream) -> Path:
+        """A temporary copy of what can be read only once, and which both readers of BCF need."""
+        try:
+            copy = self._open.enter_context(
+                tempfile.NamedTemporaryFile(suffix=".bcf")  # noqa: SIM115 - the stack is one
+            )
+            while content := source.read(_BEGINNING):
+                copy.write(content)
+            copy.flush()
+        except OSError as error:
+            raise VariantFileError(
+                f"cannot copy {self.path} into the temporary folder {tempfile.gettempdir()}, as BCF from a "
+                f"pipe needs: {error.strerror or error}; name another in TMPDIR, or save the file first"
+            ) from error
+        return Path(copy.name)
 
 
 _Fields = tuple[str, int, str, str, Sequence[str], bytes]
@@ -305,16 +320,21 @@ _Line = tuple[int, bytes]
 _Parse = Callable[[_Line], _Fields]
 
 
-def _same_records(lines: Iterator[_Line], parse: _Parse, sites: Iterator[tuple[int, int]]) -> Iterator[_Line]:
+def _same_records(
+    lines: Iterator[_Line], parse: _Parse, sites: Iterator[tuple[int, int, int]]
+) -> Iterator[_Line]:
     """The records that htslib makes of BCF, which must be those that the file's bytes hold."""
-    for number, (pos, alleles) in enumerate(sites, start=1):
+    for number, (pos, alleles, info) in enumerate(sites, start=1):
         line = next(lines, None)
         record = parse(line) if line else None
         if line is None or record is None or record[1] != pos:
             raise ValueError(f"record {number} is damaged: at position {pos}, htslib does not read it")
-        # In text, a comma within an allele would make two of it.
+        # In text, a comma within an allele would make two of it, and a semicolon two entries of one.
         if len(record[4]) != max(alleles - 1, 1) or "," in record[3]:
             raise ValueError(f"record {number} is damaged: an allele at position {pos} has a comma")
+        entries = record[5].split(b"\t", 8)[7] if record[5] else b""
+        if entries and entries.count(b";") + (entries != MISSING.encode()) != info:
+            raise ValueError(f"record {number} is damaged: a value in INFO at position {pos} has a semicolon")
         yield line
     yield from lines
 
@@ -383,7 +403,7 @@ def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Itera
     for number, line in numbered:
         text = line.rstrip(b"\r\n")
         if number == 1 and not text.startswith(b"##fileformat=VCF"):
-            raise ValueError(f"it begins with {text[:20]!r}, not with '##fileformat=VCF'")
+            raise ValueError(_other_beginning(text))
         if text:
             header.append(text)
         if text.startswith(_FIRST_COLUMNS):
@@ -391,10 +411,42 @@ def _vcf_records(lines: Iterable[bytes], keep: bool) -> tuple[list[bytes], Itera
             filled = (line for line in numbered if line[1].strip(b"\r\n"))
             return header, filled, functools.partial(_vcf_record, columns=columns, keep=keep)
         if text and not text.startswith(b"##"):
+            if (separated := _separated(text, _FIRST_COLUMNS.count(b"\t") + 1)) or text.startswith(b'"'):
+                raise ValueError(f"line {number} {separated or 'is in quotes'}, {_SPREADSHEET}")
             raise ValueError(
                 f"line {number} is not a header line, and '#CHROM, POS ... INFO' has not come yet"
             )
     raise ValueError("its header has no end, the line '#CHROM, POS ... INFO'")
+
+
+_SPREADSHEET = (
+    "as spreadsheets save text; the columns of VCF are separated by tabs, without quotes: save the file so, "
+    "or use the one from before"
+)
+
+_BEGINNINGS = {
+    b"\xef\xbb\xbf": "with a byte order mark, as spreadsheets write it; save it as UTF-8 without one",
+    b"\xff\xfe": "as text in UTF-16, as spreadsheets write it; save it as UTF-8",
+    b"\xfe\xff": "as text in UTF-16, as spreadsheets write it; save it as UTF-8",
+    b'"##fileformat': f"with a quote, {_SPREADSHEET}",
+    b">": "with '>', as a FASTA file does; the variants come first, then the FASTA",
+}
+
+
+def _other_beginning(text: bytes) -> str:
+    """What a file begins with that is not VCF."""
+    for beginning, what in _BEGINNINGS.items():
+        if text.startswith(beginning):
+            return f"it begins {what}"
+    return f"it begins with {text[:20]!r}, not with '##fileformat=VCF'"
+
+
+def _separated(text: bytes, columns: int) -> str:
+    """Which separator a line has in place of tabs, where it gives at least so many columns."""
+    for separator, what in ((b";", "semicolons"), (b",", "commas"), (None, "blanks")):
+        if text.count(b"\t") < columns - 1 and len(text.split(separator)) >= columns:
+            return f"has columns that are separated by {what}"
+    return ""
 
 
 def _count_columns(line: bytes, number: int) -> int:
@@ -417,6 +469,8 @@ def _vcf_record(numbered: _Line, columns: int, keep: bool) -> _Fields:
     # Records without INFO occur in real files; one without an end of its line as well is cut.
     without_info = count == _FIRST_COLUMNS.count(b"\t") and line.endswith(b"\n")
     if count < columns and not without_samples and not without_info:
+        if count < _FIRST_COLUMNS.count(b"\t") and (separated := _separated(line, columns)):
+            raise ValueError(f"line {number} {separated}, {_SPREADSHEET}")
         raise ValueError(f"line {number} has {count} columns instead of {columns}")
     # Where a line end is lost, the next record stands in columns that nobody reads.
     if count > columns and line.split(b"\t", columns)[columns].strip():

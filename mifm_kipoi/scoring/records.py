@@ -103,7 +103,7 @@ def read_chunks(
     chunk_size : int
         Variants after which a chunk ends.
     chunk_bytes : int
-        Bytes of the records' text after which a chunk ends, where the text is kept.
+        Letters of the alleles, and bytes of the records' text where it is kept, after which a chunk ends.
 
     Yields
     ------
@@ -119,7 +119,7 @@ def read_chunks(
             kept = True
             records.append(record)
             variants += len(record.variants)
-            size += len(record.line)
+            size += len(record.line) or record.allele_bases
             if variants >= chunk_size or size >= chunk_bytes:
                 yield Chunk(number, records)
                 records, variants, size = [], 0, 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mifm_kipoi.errors import VariantFileError
-from mifm_kipoi.genomics.bcf import as_vcf, record_sites
+from mifm_kipoi.genomics.bcf import as_vcf, record_sites, refusal
 from mifm_kipoi.genomics.variants import Variant, VariantFile, read_variants
 from tests.genomics.fuzz.test_bcf import header, record, site, string
 from tests.genomics.test_variants import HEADER, program
@@ -39,12 +39,16 @@ PLAIN = record(site(1, 7, string(b"rs1"), (string(b"AC" * 200), b"\x17*", string
 WITHOUT = record(site(formats=0, samples=0))
 
 
-def sites(content: bytes) -> list[tuple[int, int]]:
+def sites(content: bytes) -> list[tuple[int, int, int]]:
     return list(record_sites(io.BytesIO(content)))
 
 
 def test_sites_of_literals() -> None:
-    assert sites(bcf(SAMPLES, PLAIN, record(site(alleles=(b"\x17A",), rest=b"")))) == [(5, 2), (7, 3), (5, 1)]
+    assert sites(bcf(SAMPLES, PLAIN, record(site(alleles=(b"\x17A",), rest=b"")))) == [
+        (5, 2, 3),
+        (7, 3, 0),
+        (5, 1, 0),
+    ]
     assert sites(bcf()) == []
 
 
@@ -67,7 +71,7 @@ def test_sites_of_literals() -> None:
 def test_lengths_that_are_wrong(damaged: bytes, match: str) -> None:
     """The record before is read, the error counts from one."""
     records = record_sites(io.BytesIO(bcf(SAMPLES, damaged)))
-    assert next(records) == (5, 2)
+    assert next(records) == (5, 2, 3)
     with pytest.raises(ValueError, match=f"record 2 is damaged: .*{match}"):
         next(records)
 
@@ -102,6 +106,33 @@ def test_damage_that_htslib_notices(tmp_path: Path, damaged: bytes) -> None:
     path.write_bytes(bcf(WITHOUT, damaged, samples=""))
     with pytest.raises(VariantFileError, match=r"x.bcf (near its start|after 1:5): "):
         list(read_variants(path))
+
+
+@pytest.mark.parametrize("value", [b"a;b", b"x;I=7"])
+def test_a_semicolon_in_a_value_of_info(tmp_path: Path, value: bytes) -> None:
+    """VCF has none there: two entries would be made of one."""
+    path = tmp_path / "x.bcf"
+    text = b"\x11\x03" + string(value)
+    path.write_bytes(bcf(WITHOUT, record(site(rest=b"\x11\0" + text, info=1)), samples=""))
+    with VariantFile(path) as file:
+        assert len(list(file)) == 2
+    with (
+        VariantFile(path, lines=True) as file,
+        pytest.raises(
+            VariantFileError, match="record 2 is damaged: a value in INFO at position 5 has a semi"
+        ),
+    ):
+        list(file)
+
+
+def test_a_refusal_names_the_record(tmp_path: Path) -> None:
+    head = "##fileformat=VCFv4.2\n##contig=<ID=1>\n" + DEFINITIONS.partition("\n")[2].partition("\n")[2]
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
+    path = tmp_path / "x.vcf"
+    path.write_text(head + columns + "1\t5\t.\tA\tC\t.\t.\t.\tA\t7\n")
+    assert refusal(path) == ""
+    path.write_text(head + columns + "1\t5\t.\tA\tC\t.\t.\t.\tA\tseven\n")
+    assert "'A' FORMAT field at 1:5" in refusal(path)
 
 
 def test_lines_with_and_without_samples(tmp_path: Path) -> None:

@@ -299,6 +299,11 @@ class TestErrors:
         with pytest.raises(GenomeError, match=r"cannot read the FASTA file .*x\.fa: No such file"):
             Genome(tmp_path / "x.fa")
 
+    def test_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "x.fa")
+        with pytest.raises(GenomeError, match=r"x\.fa is a pipe and is read in any order; save it to a file"):
+            Genome(tmp_path / "x.fa")
+
     def test_folder(self, tmp_path: Path) -> None:
         with pytest.raises(GenomeError, match=r"cannot read the FASTA file .*directory"):
             Genome(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pysam
 import pytest
 
-from mifm_kipoi.genomics.htslib import is_sorted, quiet, reason
+from mifm_kipoi.genomics.htslib import Definition, is_sorted, parse_definition, quiet, reason
 
 
 def test_quiet_restores_what_was_set() -> None:
@@ -62,3 +62,34 @@ def test_reason() -> None:
     failure = "'bcftools returned with error 9: stdout=None, stderr=Error: BCF read error\\n'"
     assert reason(failure) == "Error: BCF read error"
     assert reason("killed") == "killed"
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "kind"),
+    [
+        (b'##INFO=<ID=DP,Number=1,Type=Integer,Description="x, > y">', b"INFO/DP", b"Integer"),
+        (b'##FORMAT=<ID=GP,Number=G,Type=Float,Description="\xfc">', b"FORMAT/GP", b"Float"),
+        (b'##INFO=<ID=f\xfcr,Number=0,Type=Flag,Description="x">', b"INFO/f\xfcr", b"Flag"),
+        # htslib takes a type that it does not know for text.
+        (b'##INFO=<ID=DP,Number=1,Type=Int,Description="x">', b"INFO/DP", b"String"),
+        (b'##FILTER=<ID=q10,Description="x">', b"FILTER/q10", b""),
+        (b'##FILTER=<ID=PASS,Description="x">', b"", b""),
+        (b"##contig=<ID=HLA-A*01:01,length=35>", b"contig/HLA-A*01:01", b""),
+        (b"##source=x", b"", b""),
+    ],
+)
+def test_definitions(line: bytes, name: bytes, kind: bytes) -> None:
+    assert parse_definition(line) == Definition(line, name, kind)
+
+
+@pytest.mark.parametrize(
+    "line", [b'##INFO=<ID=DP,Number=1,Type=Integer,Description="a "b" c">', b"##INFO=ID=DP,Number=1", b"##x"]
+)
+def test_what_htslib_cannot_parse(line: bytes) -> None:
+    assert parse_definition(line) is None
+
+
+def test_a_definition_without_an_end_gets_one() -> None:
+    """htslib would take the next lines for its end, and lose them."""
+    line = b'##INFO=<ID=DP,Number=1,Type=Integer,Description="x'
+    assert parse_definition(line) == Definition(line + b'">', b"INFO/DP", b"Integer")

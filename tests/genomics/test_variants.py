@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
 import re
 import shutil
 import struct
 import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -368,10 +374,13 @@ class TestErrors:
                 "chrom,pos,ref,alt\n1,2,A,C\n",
                 r"begins with b'chrom,pos,ref,alt', not with '##fileformat=VCF'",
             ),
-            (">1\nACGT\n", "begins with b'>1'"),
+            (">1\nACGT\n", "begins with '>', as a FASTA file does"),
             ("1\t10\t.\tA\tG\t.\t.\t.\n", "before the first record: it begins with"),
             ("##fileformat=VCFv4.2\n1\t10\t.\tA\tG\t.\t.\t.\n", "line 2 is not a header line"),
-            ("##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO\n", "line 2 is not a header line"),
+            (
+                "##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO\n",
+                "line 2 has columns .* by blanks",
+            ),
             ("##fileformat=VCFv4.2\n##contig=<ID=1>\n", "its header has no end"),
         ],
     )
@@ -495,3 +504,60 @@ def test_real_files(reference_data: Path, name: str, records: int | None) -> Non
     assert len(found) == sum(alleles for *_, alleles in expected)
     places = [(chrom, pos, ref) for chrom, pos, ref, alleles in expected for _ in range(alleles)]
     assert [(variant.chrom, variant.pos, variant.ref) for variant in found] == places
+
+
+SPREADSHEETS = [
+    (lambda text: b"\xef\xbb\xbf" + text, "it begins with a byte order mark, as spreadsheets write it"),
+    (lambda text: text.decode().encode("utf-16"), "it begins as text in UTF-16, as spreadsheets write it"),
+    (lambda text: text.replace(b"##fileformat", b'"##fileformat'), "it begins with a quote, as spreadsheets"),
+    (lambda text: text.replace(b"##contig", b'"##contig'), "line 2 is in quotes, as spreadsheets"),
+    (lambda text: text.replace(b"\t", b";"), "line 3 has columns that are separated by semicolons"),
+    (lambda text: text.replace(b"\t", b","), "line 3 has columns that are separated by commas"),
+    (lambda text: text.replace(b"\t", b" "), "line 3 has columns that are separated by blanks"),
+    (
+        lambda text: text.replace(b"9\t", b"9 ").replace(b"\t.", b" ."),
+        "line 4 has columns that are separated",
+    ),
+    (lambda text: b">1\nACGT\n" + text, "it begins with '>', as a FASTA file does; the variants come first"),
+]
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize(("change", "match"), SPREADSHEETS)
+def test_what_a_spreadsheet_saves_is_named(
+    tmp_path: Path, change: Callable[[bytes], bytes], match: str, gzipped: bool
+) -> None:
+    columns = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    head = b"##fileformat=VCFv4.2\n##contig=<ID=1,length=9>\n"
+    content = change(head + columns + b"1\t9\t.\tA\tC\t.\t.\t.\n")
+    path = tmp_path / "x.vcf"
+    path.write_bytes(gzip.compress(content) if gzipped else content)
+    with pytest.raises(VariantFileError, match=f"cannot read .*x.vcf .*{match}"):
+        list(read_variants(path))
+
+
+@pytest.mark.parametrize("text", ["AC=1;DB", "a b c d e f g h", "x,y,z,1,2,3,4,5"])
+def test_text_in_info_is_not_taken_for_columns(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.vcf"
+    head = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    path.write_text(f"{head}1\t9\t.\tA\tC\t.\t.\t{text}\n")
+    assert len(list(read_variants(path))) == 1
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BCF from a pipe is copied; the error is not the file's."""
+    source = tmp_path / "x.vcf"
+    source.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+    path = tmp_path / "x.bcf"
+    subprocess.run([program("bcftools"), "view", "-Ob", "-o", path, source], check=True, capture_output=True)
+
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    with path.open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+        with pytest.raises(
+            VariantFileError, match=r"cannot copy - into the temporary folder .*No space left"
+        ):
+            VariantFile("-")

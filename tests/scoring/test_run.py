@@ -743,7 +743,7 @@ class TestBcf:
         vcf.write_text("\n".join(lines) + "\n")
         for resume in (False, True):
             message = (
-                r"a record cannot be written as BCF \(bcftools view: Error: VCF parse error\); --resume "
+                r"a record cannot be written as BCF \(Couldn't read GT data: .* at 1:600\); --resume "
                 r"would end here again. All 2 rows are in .*out.bcf.partial, a whole VCF file: rename it, or "
                 r"score again into another format$"
             )
@@ -755,6 +755,66 @@ class TestBcf:
             ]
         small_run(str(vcf), fasta, tmp_path / "other.vcf").run()
         assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
+
+    def test_values_that_bcf_would_change(self, tmp_path: Path, fasta: Path) -> None:
+        """The tags are counted and named, and the whole file is there as VCF."""
+        base = base_at_600(fasta)
+        lines = [
+            "##fileformat=VCFv4.2",
+            '##INFO=<ID=RS,Number=1,Type=Integer,Description="of dbSNP, which needs more than 31 bits">',
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
+            f"1\t600\ta\t{base}\t<DEL>\t.\t.\tRS=7",
+            f"1\t600\tb\t{base}\t<DEL>\t.\t.\tRS=2148352434",
+            f"1\t0600\tb\t{base}\t<DEL>\t.\t.\tRS=1e3",
+        ]
+        vcf, out = tmp_path / "x.vcf", tmp_path / "out.bcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        message = (
+            r"BCF cannot hold the values of 2 of 3 records by the types that the header defines: INFO/RS of "
+.*All 3 rows are in .*out.bcf.partial, a "
+        )
+        with pytest.raises(FormatError, match=message):
+            small_run(str(vcf), fasta, out).run()
+        small_run(str(vcf), fasta, tmp_path / "other.vcf").run()
+        assert Path(f"{out}.partial").read_bytes() == (tmp_path / "other.vcf").read_bytes()
+
+    def test_definitions_that_htslib_cannot_parse(
+        self, tmp_path: Path, fasta: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        base = base_at_600(fasta)
+        lines = [
+            "##fileformat=VCFv4.2",
+            '##INFO=<ID=A,Number=1,Type=Integer,Description="a "quoted" word">',
+            '##INFO=<ID=B,Number=1,Type=Integer,Description="no end',
+            '##INFO=<ID=C,Number=1,Type=Integer,Description="x">',
+            "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
+            f"1\t600\t\t{base}\t<DEL>\t\t\tA=1e3;B=2;C=3",
+        ]
+        vcf, out = tmp_path / "x.vcf", tmp_path / "out.bcf"
+        vcf.write_text("\n".join(lines) + "\n")
+        small_run(str(vcf), fasta, out).run()
+        assert caplog.messages == [
+            "1 lines of the header are not in the BCF file, since htslib cannot parse them; tags that they "
+            f"define are text there. The first is {lines[1]}"
+        ]
+        with pysam.VariantFile(str(out)) as records:
+            (record,) = records
+        assert [record.info[tag] for tag in "ABC"] == [("1e3",), 2, 3]
+        assert (record.id, record.qual, list(record.filter)) == (None, None, [])
+
+    @pytest.mark.parametrize("name", ["-o.bcf", "file:o.bcf", "o\udcff.bcf", "o\udcff.vcf.gz", "a b$.bcf"])
+    def test_names_reach_htslib_as_they_are(
+        self, tmp_path: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        record = f"1\t600\ta\t{base_at_600(fasta)}\t<DEL>\t.\t.\t.\n"
+        Path("x.vcf").write_text(
+            "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + record
+        )
+        result = small_run("x.vcf", fasta, Path(name)).run()
+        assert result.index is not None
+        assert all(path.is_file() for path in result.written)
+        assert {path.name for path in Path().iterdir()} == {"x.vcf", *map(str, result.written)}
 
     @needs_bcftools
     @pytest.mark.parametrize("kind", ["b", "u"])

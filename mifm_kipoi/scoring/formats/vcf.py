@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,14 +13,26 @@ from typing import Any, ClassVar
 
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import FormatError, OptionError, OutputError
-from mifm_kipoi.genomics.bcf import as_vcf
+from mifm_kipoi.genomics.bcf import as_vcf, refusal
 from mifm_kipoi.genomics.htslib import quiet, reason
-from mifm_kipoi.genomics.vcf_text import declare_all, put_definitions, put_info, split_record
+from mifm_kipoi.genomics.vcf_text import (
+    Comparison,
+    Declared,
+    declare_all,
+    put_definitions,
+    put_info,
+    split_record,
+)
 from mifm_kipoi.scoring.formats.tsv import POSITIONS, Bgzipped, OutputFormat, why_not_indexed
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES
 
 _STATUS_TAG = b"MIFM_STATUS"
+
+_LONGEST_SHOWN = 200
+"""Letters of a header's line in a message."""
+
+_log = logging.getLogger(__name__)
 
 
 def info_tag(column: str) -> str:
@@ -107,34 +120,62 @@ class Bcf(Vcf):
             When the file cannot be written.
         """
         finished, declared = folder / "new.bcf", folder / "declared.vcf"
-        expected = declare_all(grown, declared)
+        written = declare_all(grown, declared)
         try:
             _bcftools("view", "--no-version", "-Ob", "-o", str(finished), str(declared))
         except OutputError as error:
             # bcftools says the same of a full disk and of a record that it cannot write.
-            try:
-                _bcftools("view", "--no-version", "-Ou", "-o", os.devnull, str(declared))
-            except OutputError as again:
-                raise FormatError(f"a record cannot be written as BCF ({again})") from again
+            if why := refusal(declared):
+                raise FormatError(f"a record cannot be written as BCF ({why})") from error
             raise OutputError(f"cannot write {finished}: {error}; is the disk full?") from error
+        self._check_same(declared, written, finished)
         declared.unlink()
-        count = _bcftools("query", "-f", "\n", str(finished), catch_stdout=True).count("\n")
-        if count != expected:
-            raise FormatError(f"only {count} of {expected} records can be written as BCF")
         return finished, self._index_of(finished, folder)
+
+    def _check_same(self, declared: Path, written: Declared, finished: Path) -> None:
+        """Compare the records of BCF with those of the VCF that it was made of.
+
+        Raises
+        ------
+        FormatError
+            When a value is not the same: htslib changes what it cannot hold, often without a word.
+        """
+        changes = Comparison(written.types)
+        count = 0
+        with declared.open("rb") as before, self._opened(finished) as after:
+            records = (line for line in after if not line.startswith(b"#"))
+            for line in before:
+                if line.startswith(b"#"):
+                    continue
+                made = next(records, None)
+                if made is None:
+                    raise FormatError(f"only {count} of {written.records} records can be written as BCF")
+                changes.add(line, made)
+                count += 1
+        if changes.records:
+            raise FormatError(
+                f"BCF cannot hold the values of {changes.records} of {count} records by the types that the "
+                f"header defines: {changes}"
+            )
+        if written.left_out:
+            _log.warning(
+                "%d lines of the header are not in the BCF file, since htslib cannot parse them; tags that "
+                "they define are text there. The first is %s",
+                len(written.left_out),
+                written.left_out[0].decode(errors="replace")[:_LONGEST_SHOWN],
+            )
 
     def _index_of(self, finished: Path, folder: Path) -> Path | None:
         """The index, where htslib can make one."""
         index = folder / "new.csi"
-        command = ("index", "--csi", "--force", "-o")
         try:
-            _bcftools(*command, str(index), str(finished))
-        except OutputError as error:
+            _index(finished, index)
+        except OSError as error:
             with self._opened(finished) as lines:
                 self.not_indexed = why_not_indexed(line for line in lines if not line.startswith(b"#"))
             if self.not_indexed is POSITIONS:
-                with contextlib.suppress(OutputError):
-                    _bcftools(*command, os.devnull, str(finished))
+                with contextlib.suppress(OSError):
+                    _index(finished, Path(os.devnull))
                     raise OutputError(f"cannot index {finished}: {error}; is the disk full?") from error
             return None
         return index
@@ -154,8 +195,18 @@ class Bcf(Vcf):
             yield lines
 
 
-def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
-    """Run a command of bcftools; what it prints, where that is asked for.
+def _index(finished: Path, index: Path) -> None:
+    from pysam import tabix_index
+
+    with quiet():
+        tabix_index(
+            os.path.abspath(finished), preset="bcf", csi=True, force=True, keep_original=True,
+            index=os.path.abspath(index),
+        )  # fmt: skip
+
+
+def _bcftools(command: str, *arguments: str) -> None:
+    """Run a command of bcftools.
 
     Raises
     ------
@@ -165,9 +216,10 @@ def _bcftools(command: str, *arguments: str, catch_stdout: bool = False) -> str:
     from pysam import bcftools
     from pysam.utils import SamtoolsError
 
+    # pysam takes text that is not UTF-8, as in names of files, as bytes only.
+    words = [os.fsencode(argument) for argument in arguments]
     try:
         with quiet():
-            printed: str = getattr(bcftools, command)(*arguments, catch_stdout=catch_stdout)
+            getattr(bcftools, command)(*words, catch_stdout=False)
     except SamtoolsError as error:
         raise OutputError(f"bcftools {command}: {reason(str(error))}") from error
-    return printed
