@@ -70,12 +70,15 @@ def _add_inputs(parser: argparse.ArgumentParser, variants: str, folder: str) -> 
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, Any]:
+    from mifm_kipoi.genetics.variant_lists import is_list
+
     return {
         "variants": Path(options.variants),
         "fasta": Path(options.fasta),
         "specs": specs_of(options),
         "folder": Path(options.output),
-        "positions": options.positions and Path(options.positions),
+        # With a VCF, the file is for tables of a GWAS alone.
+        "positions": Path(options.positions) if options.positions and is_list(options.variants) else None,
         **model_run_options(options),
     }
 

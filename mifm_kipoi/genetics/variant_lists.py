@@ -289,11 +289,9 @@ class VariantList:
                 f"{self.path} has no {lacking}: its variants are known by {layout.columns['id']} alone. "
                 "Name a PLINK .bim file, a VCF or a BCF that has these names with --positions"
             )
-        if path is None:
-            return None
         column = layout.columns.get("id") or layout.columns.get("variant")
-        if not column:
-            raise OptionError(f"{self.path} has no names that {path} could know; leave out --positions")
+        if path is None or not column:
+            return None
         return Positions.of(path, (batch.optional_text(column) for batch in self._table.batches([column])))
 
     def _fill(

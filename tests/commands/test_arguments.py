@@ -139,7 +139,7 @@ def test_help_says_what_is_compared() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["score", "none.vcf", "g.fa", "-o", "x.tsv", "--max-unknown-share", "0.5"],
+        ["score", "v.vcf", "none.fa", "-o", "x.tsv", "--max-unknown-share", "0.5"],
         ["mutagenesis", "none.fa", "--vcf", "v.vcf", "-o", "x.h5", "--max-unknown-share", "0.5"],
         ["compare", "none.vcf", "g.fa", "--models", "mifm", "-o", "x", "--max-mismatch-share", "0.5"],
         ["evaluate", "mpra", "none.tsv", "-o", "x", "--max-mismatch-share", "0.5"],
