@@ -46,6 +46,10 @@ def add_mpra(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="evaluate effects with at most this p-value separately, too",
     )
+    group.add_argument(
+        "--lift-over", metavar="CHAIN",
+        help="chain file that takes the table to the build of --fasta, such as hg19ToHg38.over.chain.gz",
+    )  # fmt: skip
     add_max_mismatch_fraction(group, "Ref", "genome")
     add_intervals(parser)
     add_model_run(parser)
@@ -63,6 +67,7 @@ def _mpra(options: argparse.Namespace) -> None:
         specs=parse_specs(options.models),
         fasta=options.fasta and Path(options.fasta),
         min_barcodes=options.min_barcodes,
+        lift_over=options.lift_over and Path(options.lift_over),
         options=Options(options.resamples, options.seed, options.max_p),
         **model_run_options(options),
     )

@@ -30,7 +30,7 @@ from mifm_kipoi.genetics.variant_lists import open_variants
 from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.scoring.run import check_output
-from mifm_kipoi.support.files import locked, made_folder, written_whole
+from mifm_kipoi.support.files import locked, made_folder, require_file, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -141,6 +141,7 @@ class ComparisonRun(FolderRun):
         # Opened before hours of scoring for what is wrong with it.
         open_variants(self.variants, Genome(self.fasta), positions=self.positions).close()
         if self.blocks:
+            require_file(self.blocks)
             read_blocks(self.blocks)
         if self.background and not any(KINDS[spec.kind].tracks for spec in self.specs):
             raise OptionError(f"none of the models has tracks that {self.background} could normalise")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 UNDECIDED = ("25", "26")
 """Keys of contigs that mean different chromosomes to different programs."""
 
+DECIDED = "X, Y or MT by name: 25 and 26 mean other chromosomes to PLINK than to the GWAS Catalog"
+"""What readers without a format expect instead, in words for a message."""
+
 _CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y")
 _MITOCHONDRION = ("chrM", "MT", "chrMT", "M")
 _OTHER_NAMES = {"23": "X", "24": "Y", "XY": "X", "PAR1": "X", "PAR2": "X"}

@@ -164,8 +164,9 @@ def _short(allele: str) -> str:
 
 def table(ranked: pd.DataFrame) -> str:
     """A readable table with aligned columns."""
-    alleles = {name: ranked[name].map(_short) for name in ("ref", "alt")}
-    shown = ranked.assign(id=ranked["id"].map(as_unicode), chrom=ranked["chrom"].map(as_unicode), **alleles)
+    texts = {name: ranked[name].map(as_unicode) for name in ("chrom", "id", "ref", "alt")}
+    texts |= {name: texts[name].map(_short) for name in ("ref", "alt")}
+    shown = ranked.assign(**texts)
     shown.insert(0, "rank", range(1, len(shown) + 1))
     return str(shown.to_string(index=False, na_rep="-", float_format="{:.3f}".format))
 

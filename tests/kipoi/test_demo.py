@@ -41,6 +41,8 @@ def test_text_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     fasta = write_fasta(tmp_path / "x.fa", {"1": "A" * 2000})
     ids = [b"007", b"1e5", b"NA", b"true", b".", b"h\xf6"]
     lines = [b"1\t%d\t%s\tA\tC\t.\t.\t.\n" % (1000 + row, name) for row, name in enumerate(ids)]
+    lines.append(b"1\t1100\tsymbol\tA\t<h\xf6>\t.\t.\t.\n")
+    ids.append(b"symbol")
     vcf = write_vcf(tmp_path / "x.vcf", [])
     vcf.write_bytes(vcf.read_bytes() + b"".join(lines))
     said = "\n".join(demo.run(str(vcf), str(fasta), tmp_path / "out", 9))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.evaluation.mpra.table import Kind, Measured, Measurements
+from mifm_kipoi.evaluation.mpra.table import NO_VARIANT, Kind, Measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import MISSING, Variant
 from mifm_kipoi.sequence.windows import variant_index
@@ -186,8 +186,9 @@ def as_variants(
     -------
     variants : list of Variant or None, length n
     status : list of str, length n
-        ``ok``, or why there is no variant: the row is not a substitution or deletion of one base, or, of
-        deletions, the base lies behind the end of the contig or the base before is unknown.
+        ``ok``, or why there is no variant: the row is not a substitution or deletion of one base, or was lost
+        in a lift-over; of deletions, the base lies behind the end of the contig or the base before is
+        unknown.
     """
     by_name = {element.name: element for element in elements}
     contigs = {element.contig: genome.find_contig(element.contig) for element in elements}
@@ -195,7 +196,7 @@ def as_variants(
     status: list[str] = []
     columns = (rows[name] for name in ("element", "pos", "ref", "alt", "kind", "measured"))
     for name, pos, ref, alt, kind, measured in zip(*columns, strict=True):
-        if measured in (Measured.OTHER_KIND, Measured.NON_ACGT):
+        if measured in NO_VARIANT:
             variants.append(None)
             status.append(str(measured))
             continue

@@ -28,9 +28,10 @@ from mifm_kipoi.evaluation.mpra.elements import (
 )
 from mifm_kipoi.evaluation.mpra.records import CONTROL, Evaluated, Source
 from mifm_kipoi.evaluation.mpra.scores import LocatedRows, control_scores, model_scores
-from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, read_measurements
+from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, lifted, read_measurements
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.support.files import made_folder, written_whole
+from mifm_kipoi.genomics.liftover import LiftOver
+from mifm_kipoi.support.files import made_folder, require_file, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -73,11 +74,14 @@ class MPRARun(ModelRun):
     specs : sequence of Spec
         The models.
     fasta : Path, optional
-        Genome of the table's release; without it windows hold the element alone, and N around it.
+        Genome of the table's release, or of that of the lift-over; without it windows hold the element
+        alone, and N around it.
     min_barcodes : int
         Effects of fewer barcodes are not evaluated.
     options : Options
         Of the correlations.
+    lift_over : Path, optional
+        A chain file that takes the table to the build of ``fasta``.
     compute, threads, max_mismatch_fraction, progress
         See :class:`mifm_kipoi.baselines.run.ModelRun`; the alleles of the table are compared with the genome.
     """
@@ -88,8 +92,11 @@ class MPRARun(ModelRun):
     fasta: Path | None = None
     min_barcodes: int = MIN_BARCODES
     options: Options = dataclasses.field(default_factory=Options)
+    lift_over: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.lift_over is not None and self.fasta is None:
+            raise OptionError("--lift-over takes the table to the build of a genome; name it with --fasta")
         if any(spec.label == CONTROL for spec in self.specs):
             raise OptionError(
                 f"a model has the label {CONTROL!r}, which is that of the controls; give it another"
@@ -117,6 +124,9 @@ class MPRARun(ModelRun):
         needed("scipy.stats", "evaluation")
         require_all(self.specs)
         measurements = read_measurements(self.table, self.min_barcodes, self.options.max_p is not None)
+        if self.lift_over is not None:
+            require_file(self.lift_over)
+            measurements = lifted(measurements, LiftOver(self.lift_over))
         made_folder(self.folder)
         self.set_threads()
         evaluated = self._evaluated(measurements, on_progress or (lambda _: None))
@@ -162,7 +172,7 @@ class MPRARun(ModelRun):
             yield LocatedRows(measurements.rows, placed, genome, True, self.max_mismatch_fraction), sequences
 
     def _provenance(self, sources: Sequence[Source]) -> dict[str, Any]:
-        inputs = {"table": self.table, "fasta": self.fasta}
+        inputs = {"table": self.table, "fasta": self.fasta, "lift_over": self.lift_over}
         declared = {source.label: source.declaration for source in sources if source.declaration}
         return {
             "mifm_kipoi": __version__,

@@ -15,7 +15,7 @@ from mifm_kipoi.baselines.protocol import Baseline, Evidence, Score
 from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW, Status
 from mifm_kipoi.evaluation.mpra.elements import Element, as_variants
 from mifm_kipoi.evaluation.mpra.records import CONTROL, DISTANCE, Source
-from mifm_kipoi.evaluation.mpra.table import Kind, Measured
+from mifm_kipoi.evaluation.mpra.table import NO_VARIANT, Kind, Measured
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.mutagenesis.mutate import Score as Effect
@@ -163,7 +163,7 @@ def _attributions(label: str, baseline: MIFMBaseline, located: LocatedRows) -> S
     status: list[str] = []
     for row, (name, pos, ref, alt, kind, measured) in enumerate(rows.itertuples(index=False)):
         reason = str(measured)
-        if measured not in (Measured.OTHER_KIND, Measured.NON_ACGT):
+        if measured not in NO_VARIANT:
             reason = NOT_A_SUBSTITUTION if kind == Kind.DELETION else reasons[name, pos]
             if reason == Status.OK and (name, pos, ref, alt) not in changes:
                 reason = str(Status.REF_MISMATCH)
@@ -210,14 +210,19 @@ def _substitutions(
 def control_scores(rows: pd.DataFrame, elements: Sequence[Element], generator: np.random.Generator) -> Source:
     """Controls that do not read the sequence.
 
-    Rows of elements without a substitution or deletion of one base, which have no middle, have none.
+    Rows of elements without a substitution or deletion of one base, which have no middle, have none, nor do
+    rows that a lift-over lost.
     """
     middles = {element.name: element.middle for element in elements}
     middle = rows["element"].map(middles).to_numpy(dtype=float)
-    placed = np.isfinite(middle)
+    lost = rows["measured"].isin([Measured.LOST, Measured.AMBIGUOUS]).to_numpy()
+    placed = np.isfinite(middle) & ~lost
     columns = {
-        DISTANCE.name: -np.abs(rows["pos"].to_numpy(dtype=float) - middle),
+        DISTANCE.name: np.where(placed, -np.abs(rows["pos"].to_numpy(dtype=float) - middle), np.nan),
         RANDOM.name: np.where(placed, generator.uniform(size=len(rows)), np.nan),
     }
-    status = [str(Status.OK if known else Measured.OTHER_KIND) for known in placed]
+    status = [
+        str(Status.OK if known else measured if gone else Measured.OTHER_KIND)
+        for known, gone, measured in zip(placed, lost, rows["measured"], strict=True)
+    ]
     return Source(CONTROL, (DISTANCE, RANDOM), columns, status, f"{CONTROL}.status")

@@ -13,6 +13,8 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.contigs import DECIDED, UNDECIDED, ContigNames, contig_keys
+from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import Batch, TableFile, Values
 
 NAMES = {
@@ -58,6 +60,12 @@ class Measured(enum.StrEnum):
     NON_ACGT = "non_acgt_allele"
     MISSING = "coefficient_missing"
     FEW_BARCODES = "few_barcodes"
+    LOST = "lost_in_lift_over"
+    AMBIGUOUS = "ambiguous_in_lift_over"
+
+
+NO_VARIANT = (Measured.OTHER_KIND, Measured.NON_ACGT, Measured.LOST, Measured.AMBIGUOUS)
+"""Of rows that are no variant of the genome, so that no model is asked for a score."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +79,9 @@ class Measurements:
     original : pandas.DataFrame of str, n rows
         All columns under their own names, as text.
     rows : pandas.DataFrame, n rows
-        ``element``, ``chrom``, ``pos`` (1-based), ``ref``, ``alt`` (upper case), ``coefficient``,
-        ``barcodes``, ``p_value`` (float64, NaN where there is none), ``kind`` (:class:`Kind`) and
-        ``measured`` (:class:`Measured`).
+        ``element``, ``chrom`` (:func:`mifm_kipoi.genomics.contigs.contig_key`), ``pos`` (1-based), ``ref``,
+        ``alt`` (upper case), ``coefficient``, ``barcodes``, ``p_value`` (float64, NaN where there is none),
+        ``kind`` (:class:`Kind`) and ``measured`` (:class:`Measured`).
     release : str
         Genome build, as the table names it; empty where it does not.
     """
@@ -108,10 +116,11 @@ def read_measurements(
     """
     table = TableFile.of(path)
     columns = _columns(table, min_barcodes, need_p_values)
+    contigs = ContigNames(str(path))
     rows, cells = [pd.DataFrame()], []
     for batch in table.batches():
         cells.append(_cells(batch))
-        rows.append(_rows(batch, columns, path.name.partition(".")[0]))
+        rows.append(_rows(batch, columns, path.name.partition(".")[0], contigs))
     read = pd.concat(rows, ignore_index=True)
     if not len(read):
         raise InputError(f"{path} has no rows; expected the measured effects of substitutions")
@@ -128,6 +137,38 @@ def read_measurements(
         raise InputError(f"{path} has rows of the releases {', '.join(releases)}; expected one of them")
     read = read.drop(columns=["line", "release"])
     return Measurements(path, pd.concat(cells, ignore_index=True), read, "".join(releases))
+
+
+def lifted(measurements: Measurements, lift_over: LiftOver) -> Measurements:
+    """The same effects in another genome build.
+
+    Rows that the other build does not have, or has several times, stay with this as the reason why they are
+    not evaluated.
+
+    Raises
+    ------
+    InputError
+        When an element then lies on two contigs.
+    """
+    rows = measurements.rows
+    place, ref, alt = lift_over.lift_variants(
+        *(rows[name].to_numpy() for name in ("chrom", "pos", "ref", "alt"))
+    )
+    reasons = {LiftStatus.LOST: Measured.LOST, LiftStatus.AMBIGUOUS: Measured.AMBIGUOUS}
+    known = place.known
+    there = rows.assign(
+        chrom=contig_keys(pd.Series(np.where(known, place.chrom, rows["chrom"]), dtype="str")),
+        pos=np.where(known, place.pos, rows["pos"]),
+        ref=ref,
+        alt=alt,
+        kind=[kind if known else Kind.OTHER for kind, known in zip(rows["kind"], known, strict=True)],
+        measured=[
+            reasons.get(LiftStatus(status), measured)
+            for status, measured in zip(place.status, rows["measured"], strict=True)
+        ],
+    )
+    _check_contigs(measurements.path, there[known])
+    return dataclasses.replace(measurements, rows=there)
 
 
 def _columns(table: TableFile, min_barcodes: int, need_p_values: bool) -> dict[str, str]:
@@ -172,7 +213,7 @@ def _cells(batch: Batch) -> pd.DataFrame:
     return pd.DataFrame(dict(enumerate(texts)), dtype="str").set_axis(list(batch.table.columns), axis=1)
 
 
-def _rows(batch: Batch, columns: dict[str, str], element: str) -> pd.DataFrame:
+def _rows(batch: Batch, columns: dict[str, str], element: str, contigs: ContigNames) -> pd.DataFrame:
     """The rows, checked, with their lines."""
     text = {
         field: pc.utf8_trim_whitespace(batch.text(columns[field]))
@@ -183,6 +224,8 @@ def _rows(batch: Batch, columns: dict[str, str], element: str) -> pd.DataFrame:
         if field not in text:
             continue
         batch.refuse(pc.equal(text[field], "").to_numpy(zero_copy_only=False), columns[field], "a name")
+    chrom = contigs.keys(pd.Series(text["chrom"].to_pylist(), dtype="str"))
+    batch.refuse(chrom.isin(UNDECIDED).to_numpy(), columns["chrom"], DECIDED)
     pos, known = batch.positions(columns["pos"], lowest=1)
     batch.refuse(~known, columns["pos"], "a position")
     alleles = {field: pc.utf8_upper(text[field]) for field in ("ref", "alt")}
@@ -200,7 +243,7 @@ def _rows(batch: Batch, columns: dict[str, str], element: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "element": pd.Series(names, range(len(batch)), dtype="str"),
-            "chrom": pd.Series(text["chrom"].to_pylist(), dtype="str"),
+            "chrom": chrom,
             "pos": pos,
             "ref": pd.Series(ref, dtype="str"),
             "alt": pd.Series(alt, dtype="str"),

@@ -12,7 +12,7 @@ import pandas as pd
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
 from mifm_kipoi.genetics.associations import PIP_ROUNDING
-from mifm_kipoi.genomics.contigs import UNDECIDED, contig_keys
+from mifm_kipoi.genomics.contigs import DECIDED, UNDECIDED, contig_keys
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import Batch, Values
 
@@ -188,9 +188,7 @@ def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
 
 def _rows(variants: pd.DataFrame, batch: Batch, columns: dict[str, str], contigs: str) -> pd.DataFrame:
     """Variants with their rows, labels or PIPs, and groups and blocks."""
-    undecided = variants["chrom"].isin(UNDECIDED).to_numpy()
-    named = "X, Y or MT by name: 25 and 26 mean other chromosomes to PLINK than to the GWAS Catalog"
-    batch.refuse(undecided, contigs, named)
+    batch.refuse(variants["chrom"].isin(UNDECIDED).to_numpy(), contigs, DECIDED)
     value = _pips(batch, columns["pip"]) if "pip" in columns else _labels(batch, columns["label"])
     units = {
         name: variants[column].astype(str) if column in VARIANT else batch.frame([column]).iloc[:, 0]

@@ -33,6 +33,7 @@ from mifm_kipoi.kipoi.bridges.engines import (
 from mifm_kipoi.kipoi.dataloaders import IntervalDataloader
 from mifm_kipoi.sequence.windows import cut_interval_windows, stream_windows
 from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.text import as_unicode
 
 REGIONS = (".vcf", ".vcf.gz", ".bed")
 """Endings of the files that say where to make maps."""
@@ -144,7 +145,8 @@ def _write_windows(bed: Path, genome: Genome, path: Path) -> None:
     _, status = cut_interval_windows(tiles, genome, max_n_fraction=0.0)
     mapped = [tile for tile, reason in zip(tiles, status, strict=True) if reason is Status.OK]
     _report([f"{tile.chrom}:{tile.start + 1}-{tile.end}" for tile in mapped], status)
-    path.write_text("".join(f"{tile.chrom}\t{tile.start}\t{tile.end}\t{tile.id}\n" for tile in mapped))
+    lines = (f"{tile.chrom}\t{tile.start}\t{tile.end}\t{as_unicode(tile.id)}\n" for tile in mapped)
+    path.write_text("".join(lines))
 
 
 def _write_positions(vcf: Path, genome: Genome, path: Path, max_mismatch_fraction: float) -> None:

@@ -223,6 +223,30 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[Ro
     return path, folder / "out", rows, said
 
 
+def test_a_table_of_another_build(tmp_path: Path) -> None:
+    """The other build has 300 bases more before the element, and lacks one base of it."""
+    pytest.importorskip("liftover")
+    genome = bases(1500, 3)
+    old = write_fasta(tmp_path / "old.fa", {"chr10": genome})
+    new = write_fasta(tmp_path / "new.fa", {"10": bases(300, 4) + genome})
+    path = write_table(tmp_path / "t.tsv", all_rows("10", 701, genome[700:730], "one"))
+    chain = tmp_path / "a.chain"
+    chain.write_text("chain 9 chr10 1500 + 0 1500 chr10 1800 + 300 1800 1\n709\t1\t1\n790\n\n")
+    mpra_run(tmp_path / "there", path, fasta=old).run()
+    said = mpra_run(tmp_path / "here", path, fasta=new, lift_over=chain).run().summary
+    there, here = (pd.read_csv(tmp_path / name / "scores.tsv.gz", sep="\t") for name in ("there", "here"))
+    lost = there["Pos"].eq(710)
+    assert (
+        here.loc[lost, ["measured", "mifm.status", "control.status"]].eq("lost_in_lift_over").all(axis=None)
+    )
+    assert here.loc[lost, ["mifm.mifm_ref", "control.distance_to_centre"]].isna().all(axis=None)
+    names = ["Pos", "measured", "mifm.status", "mifm.mifm_ref", "mifm.mifm_delta", "mifm.attribution"]
+    pd.testing.assert_frame_equal(here.loc[~lost, names], there.loc[~lost, names], atol=1e-4)
+    assert "4 lost_in_lift_over" in "\n".join(said)
+    with pytest.raises(OptionError, match="name it with --fasta"):
+        mpra_run(tmp_path / "none", path, lift_over=chain)
+
+
 def test_nothing_is_lost(small: tuple[Path, Path, list[Row], list[str]]) -> None:
     path, out, rows, said = small
     scores = pd.read_csv(out / "scores.tsv.gz", sep="\t", dtype=str, na_filter=False)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.evaluation.mpra.table import Kind, Measured, read_measurements
+from mifm_kipoi.evaluation.mpra.table import Kind, Measured, lifted, read_measurements
+from mifm_kipoi.genomics.liftover import LiftOver
 from tests.evaluation.mpra.mpra_tables import HEADER, row, write_table
 
 ROWS = [
@@ -107,12 +108,60 @@ def test_barcodes(tmp_path: Path, least: int, expected: str) -> None:
         (row("1", 10, "a", "C", "0.7"), r"line 3 of .* 1:10 A>C of element E is already in line 2"),
         (row("2", 12, "A", "C"), r"element E lies on 1 and 2"),
         (row("1", 12, "A", "C", release="GRCh38"), r"releases GRCh37, GRCh38; expected one"),
+        (row("25", 12, "A", "C"), r"line 3 of .* Chrom is '25'; expected X, Y or MT by name"),
+        (row("1", 12, "A", "C", "0,5"), r"line 3 of .* Coefficient is '0,5'"),
         (("1", 12, "A"), r"line 3 of .*t\.tsv has 3 fields; expected 11"),
     ],
 )  # fmt: skip
 def test_bad_rows_are_named(tmp_path: Path, bad: tuple[object, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_measurements(write_table(tmp_path / "t.tsv", [row("1", 10, "A", "C"), bad]))
+
+
+def test_names_of_one_chromosome(tmp_path: Path) -> None:
+    rows = [row("23", 10, "A", "C"), row("chrX", 11, "A", "C"), row("x", 12, "A", "C")]
+    found = read_measurements(write_table(tmp_path / "t.tsv", rows))
+    assert found.rows["chrom"].tolist() == ["X", "X", "X"]
+    assert found.original["Chrom"].tolist() == ["23", "chrX", "x"]
+
+
+CHAIN = """\
+chain 900 chr1 100 + 0 20 chr2 200 - 50 70 1
+20
+
+chain 900 chr3 100 + 0 10 chr3 200 + 50 60 2
+10
+
+chain 800 chr3 100 + 5 10 chr4 200 + 50 55 3
+5
+
+"""
+"""1-based: chr1 1-20 are chr2 150-131, reversed, chr3 1-5 are chr3 51-55, 6-10 have two places."""
+
+
+def test_another_build(tmp_path: Path) -> None:
+    pytest.importorskip("liftover")
+    (tmp_path / "a.chain").write_text(CHAIN)
+    rows = [
+        row("1", 10, "A", "C"), row("1", 11, "A", "-"), row("1", 12, "A", "C", "NA"), row("1", 50, "A", "C"),
+        row("3", 2, "A", "C", element="F"), row("3", 7, "A", "C", element="F"),
+    ]  # fmt: skip
+    measured = read_measurements(write_table(tmp_path / "t.tsv", rows))
+    found = lifted(measured, LiftOver(tmp_path / "a.chain"))
+    assert found.rows.loc[:2, ["chrom", "pos", "ref", "alt", "kind"]].to_numpy().tolist() == [
+        ["2", 141, "T", "G", "snv"], ["2", 140, "T", "-", "deletion"], ["2", 139, "T", "G", "snv"],
+    ]  # fmt: skip
+    assert found.rows["measured"].tolist() == [
+        "ok", "ok", "coefficient_missing", "lost_in_lift_over", "ok", "ambiguous_in_lift_over",
+    ]  # fmt: skip
+    assert found.rows["kind"].tolist()[3:] == ["other", "snv", "other"]
+    pd.testing.assert_frame_equal(found.original, measured.original)
+    apart = write_table(tmp_path / "apart.tsv", [row("3", 2, "A", "C"), row("3", 12, "A", "C")])
+    (tmp_path / "b.chain").write_text(
+        "chain 9 chr3 100 + 0 5 chr3 99 + 0 5 1\n5\n\nchain 9 chr3 100 + 9 19 chr5 99 + 0 10 2\n10\n\n"
+    )
+    with pytest.raises(InputError, match="element E lies on 3 and 5"):
+        lifted(read_measurements(apart), LiftOver(tmp_path / "b.chain"))
 
 
 def test_lines_are_counted_with_empty_ones(tmp_path: Path) -> None:
