@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import logging
 import re
 import resource
 import sys
@@ -18,6 +19,7 @@ from mifm_kipoi.baselines.networks.background import read_background
 from mifm_kipoi.baselines.networks.sequence import SequenceBaseline
 from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions, Declaration
 from mifm_kipoi.baselines.specs import Spec
+from mifm_kipoi.baselines.tables.looked_up import LookedUp
 from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genetics.variant_lists import iter_variants, open_variants
@@ -33,6 +35,8 @@ from mifm_kipoi.support.files import sha256_of, writing
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
+
+_log = logging.getLogger(__name__)
 
 
 class ExactParquet(Parquet):
@@ -264,6 +268,8 @@ class BaselineRun(ModelRun):
 
     def _score(self, baseline: Baseline, form: ExactParquet, journal: Journal) -> None:
         genome = Genome(self.fasta)
+        if isinstance(baseline, LookedUp) and (unmatched := baseline.unmatched_contigs(genome)):
+            _log.warning("%s", unmatched)
         if baseline.declaration.window:
             variants = iter_variants(self.variants, genome, positions=self.positions)
             check_beginning(variants, genome, self.max_mismatch_fraction)

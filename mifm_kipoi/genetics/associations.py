@@ -110,6 +110,7 @@ EXAMPLES = 3
 """Examples of a reason that are shown."""
 
 _SHOWN = 8
+_ENOUGH_LOW_P_VALUES = 20
 _READ_AHEAD = 8
 """Blocks that are held, at most, until enough rows were examined to begin."""
 
@@ -770,6 +771,19 @@ class _Reader:
             self._implausible(
                 f"{refused:,} of {counts.of_the_test:,} rows cannot be used: {counts.reasons_in_words()}"
             )
+        elif self._max_log_p is not None:
+            self._judge_low_p_values()
+
+    def _judge_low_p_values(self) -> None:
+        """End where most of the rows with low p-values are refused, which are few of all."""
+        counts = self._counts
+        refused = sum(number for reason, number in counts.refused.items() if "p-value" not in reason)
+        examined = counts.kept + refused
+        if examined >= _ENOUGH_LOW_P_VALUES and refused > MAX_REFUSED_FRACTION * examined:
+            self._implausible(
+                f"{refused:,} of the {examined:,} rows with low p-values cannot be used: "
+                f"{counts.reasons_in_words()}"
+            )
 
     # Rows
 
@@ -794,7 +808,8 @@ class _Reader:
         rows = self._associations(batch, numbers, counts)
         kept = rows.reason == ""
         counts.kept += int(kept.sum())
-        counts.without_log_bf += int(np.isnan(rows.log_bf[kept]).sum())
+        if "z" in self._fields:
+            counts.without_log_bf += int(np.isnan(rows.log_bf[kept]).sum())
         counts.too_small += int((rows.p_value[kept] == 0).sum())
         yield rows
         if self._with_others and others is not None and len(others):
@@ -897,6 +912,9 @@ class _Reader:
                 refused.where(located.reason == reason, reason, "id")
             elsewhere = (located.pos > 0) & ((located.chrom != chrom) | (located.pos != pos))
             refused.where(elsewhere, "place differs from that of the file of positions", "id")
+        if "ref" in self._columns and "other_allele" not in self._columns:
+            strange = (effect != "") & (ref != "") & (other == "")
+            refused.where(strange, "effect allele is neither REF nor ALT", self._shown("effect_allele"))
         self._refuse_alleles(effect, other, refused)
         known = (ref != "") & ((ref == effect) | (ref == other))
         return _Variants(chrom, pos, effect, other, np.where(known, ref, "").astype(object))
@@ -1108,10 +1126,11 @@ class _Numbers:
     def log_p(self) -> Values:
         """Log p; that of z where p is written as 0, or the table has none."""
         log_p = self.written_log_p[0]
-        unknown = self.p_is_0 & ~np.isnan(self.z)
-        if not any(field in self._columns for field in P_VALUES):
-            unknown = ~np.isnan(self.z)
+        has_p = any(field in self._columns for field in P_VALUES)
+        unknown = self.p_is_0 if has_p else np.ones(len(log_p), dtype=bool)
+        # Without such rows z, of a block with high p-values, need not be parsed.
         if unknown.any():
+            unknown &= ~np.isnan(self.z)
             log_p = log_p.copy()
             log_p[unknown] = log_p_of_z(self.z[unknown])
         return log_p

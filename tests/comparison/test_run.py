@@ -276,7 +276,7 @@ def test_options_of_tables_of_a_gwas(
     both.to_csv(path, sep="\t", index=False)
     models = (f"a=pvalue:{path}", f"b=pvalue:{path}:phenotype=LDL", f"pip:{path}:phenotype=LDL")
     assert compare(inputs, tmp_path / "out", "--phenotype", "BMI", models=models) == 0
-    assert f"{len(table):,} kept, {len(table):,} of other phenotypes (LDL)" in capsys.readouterr().out
+    assert f"{len(table):,} kept, {len(table):,} not chosen (LDL)" in capsys.readouterr().out
     scores = pd.read_parquet(tmp_path / "out" / "scores.parquet")
     for column, value in {"a.neg_log10_p": -np.log10(0.25), "b.neg_log10_p": 9, "pip.pip": 0.7}.items():
         np.testing.assert_allclose(scores[column].dropna().unique(), [value])
@@ -288,6 +288,16 @@ def test_options_of_tables_of_a_gwas(
     np.testing.assert_allclose(scores["a.neg_log10_p"].dropna().unique(), [9])
     assert compare(inputs, tmp_path / "out", "--gwas-format", "excel", models=models) == 2
     assert "format is 'excel'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_contigs_that_the_fasta_lacks_are_said(
+    inputs: tuple[Path, Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "gwas.tsv"
+    path.write_text("chrom\tpos\tref\talt\tp\n1.5\t10\tA\tC\t0.1\n1.5\t20\tA\tC\t0.1\n")
+    assert compare(inputs, tmp_path / "out", models=("mifm", f"pvalue:{path}")) == 0
+    assert "has 2 rows on contigs that the FASTA does not have: '1.5' (2 rows)" in caplog.text
 
 
 @pytest.mark.usefixtures("here")

@@ -273,6 +273,30 @@ def test_only_the_additive_test_counts(tmp_path: Path) -> None:
     assert "2 of other tests (AGE, DOMDEV)" in counts.in_words()
 
 
+def test_the_tested_allele_is_ref_or_one_of_alt(tmp_path: Path) -> None:
+    row = "1 {} v0 A G,T {} ADD 5000 0.14 0.02 7 2.6e-12"
+    alleles = enumerate(("T", "A", "G", "C", "T"), 1)
+    rows = read(write(tmp_path / "t.glm", GLM, *(row.format(*each) for each in alleles)))
+    assert of(rows, "effect_allele", "other_allele", "ref") == [
+        ["T", "A", "G", "C", "T"], ["A", "G,T", "A", "", "A"], ["A", "A", "A", "", "A"],
+    ]  # fmt: skip
+    strange = ["", "allele is not of A, C, G and T", "", "effect allele is neither REF nor ALT", ""]
+    assert rows.reason.tolist() == strange
+
+
+def test_chromosomes_that_no_format_explains_are_refused(tmp_path: Path) -> None:
+    rows = ["25 10 G A 0.1", "chr01 10 G A 0.1", "26 10 G A 0.1", "M 10 G A 0.1", "x 10 G A 0.1"]
+    found = read(write(tmp_path / "t.tsv", f"{PLACES} P", *rows))
+    assert found.chrom.tolist() == ["25", "1", "26", "M", "X"]
+    reason = "chromosome 25 or 26, of which the format does not say what it is"
+    assert found.reason.tolist() == [reason, "", reason, "", ""]
+    ssf = "chromosome base_pair_location effect_allele other_allele p_value"
+    assert read(write(tmp_path / "t.tsv", ssf, "25 10 G A 0.1")).chrom.tolist() == ["M"]
+    path = write(tmp_path / "t.tsv", f"{PLACES} P", "NC_000001.10 10 G A 0.1", "NC_000001.11 10 G A 0.1")
+    with pytest.raises(InputError, match=r"NC_000001\.11, which is of GRCh38; expected GRCh37"):
+        read(path)
+
+
 def test_the_additive_test_may_come_late(tmp_path: Path) -> None:
     covariates = ["1 900 v0 A G G AGE 5000 0.5 0.01 50 1e-300"] * 50
     path = write(tmp_path / "t.glm", GLM, *covariates, "1 950 v1 G A A ADD 5000 0.01 0.02 0.5 0.62")
@@ -470,6 +494,17 @@ def test_most_rows_refused_are_an_error_with_all_reasons(tmp_path: Path) -> None
     # Half of them may be refused.
     path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows[:2])
     assert (read(path).reason == "").sum() == 1
+
+
+def test_most_rows_with_low_p_values_refused_are_an_error(tmp_path: Path) -> None:
+    low = ["1 10 I D 1e-9"] * 11 + ["1 10 G A 1e-9"] * 9
+    rows = [*low, *["1 10 G A 0.5"] * 100, *["1 10 G A NA"] * 50]
+    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows)
+    with pytest.raises(InputError, match=r"11 of the 20 rows with low p-values cannot .*not of A, C"):
+        read(path, max_p_value=1e-5)
+    assert (read(path).reason == "").sum() == 109
+    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows[1:])
+    assert (read(path, max_p_value=1e-5).reason == "").sum() == 9
 
 
 def test_a_few_rows_with_minus_log10_p_are_named(tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
             provenance=source.provenance(),
             leakage=_LEAKAGE,
         ),
+        source.counts.contigs,
     )
 
 
@@ -278,6 +279,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
             provenance=source.provenance(prior_variance=PRIOR_VARIANCE),
             leakage=_LEAKAGE,
         ),
+        source.counts.contigs,
     )
 
 
@@ -341,6 +343,7 @@ def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
             provenance=source.provenance(),
             leakage="labels that are made of PIPs are these scores",
         ),
+        source.counts.contigs,
     )  # fmt: skip
 
 

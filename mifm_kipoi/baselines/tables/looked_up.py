@@ -12,6 +12,7 @@ from mifm_kipoi.baselines.protocol import Declaration
 from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, Site
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.records import ScoredVariants
@@ -56,20 +57,33 @@ class LookedUp:
         What several rows of one variant give.
     declaration : Declaration
         Name, scores and evidence of the model.
+    contigs : ContigNames, optional
+        Those of the file, where all its rows were read.
     """
 
     chunk_size = CHUNK
     device = "cpu"
 
-    def __init__(self, path: Path, source: Source, combine: Combine, declaration: Declaration) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source: Source,
+        combine: Combine,
+        declaration: Declaration,
+        contigs: ContigNames | None = None,
+    ) -> None:
         self._path, self._source, self._combine = path, source, combine
-        self._declaration = declaration
+        self._declaration, self._contigs = declaration, contigs
         self._build = _BuildCheck(path)
 
     @property
     def declaration(self) -> Declaration:
         """What it declares about itself."""
         return self._declaration
+
+    def unmatched_contigs(self, genome: Genome) -> str:
+        """A warning on contigs of the file that a genome does not have, with their rows, or nothing."""
+        return self._contigs.unmatched(genome.contigs, "the FASTA") if self._contigs else ""
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:  # noqa: ARG002 - reads none
         """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`.

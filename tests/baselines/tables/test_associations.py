@@ -316,7 +316,7 @@ def test_options_follow_the_file(tmp_path: Path) -> None:
     assert (status, columns["neg_log10_p"][1]) == (["not_in_table", "ok"], pytest.approx(4))
     declared = opened(f"{spec}:phenotype=y").declaration
     assert "only the phenotype y" in declared.formula
-    assert "1 of other phenotypes (x)" in declared.provenance["rows"]
+    assert "1 not chosen (x)" in declared.provenance["rows"]
     assert declared.provenance["options"].endswith("p_value: q, phenotype: y")
     assert "several phenotypes" in opened(spec).declaration.provenance["notes"]
     spec = spec.replace("pvalue", "abf")
