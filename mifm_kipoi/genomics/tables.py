@@ -90,7 +90,7 @@ _OTHER_FORMATS = {
 }  # fmt: skip
 """How files begin that are not tables but are taken for them, and what they are."""
 
-_DECIMAL_COMMA = r"^\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*$"
+_DECIMAL_COMMA = r"^[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?$"
 _CSV = (",", ";")
 _QUOTED = re.compile('"(?:[^"]|"")*"')
 _NUMBER = re.compile(r'"?[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?"?')
@@ -628,7 +628,7 @@ def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
     import pyarrow as pa
 
     size = max(path.stat().st_size, 1)
-    rest, carriage, started = b"", b"", False
+    rest, carriage = b"", b""
     with pa.OSFile(str(path)) as raw:
         stream = pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else raw
         while True:
@@ -639,8 +639,9 @@ def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
             if b"\r" in text:
                 text = text.removesuffix(carriage).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
             text = rest + text
-            if not started and len(text) >= len(_BYTE_ORDER_MARK):
-                text, started = text.removeprefix(_BYTE_ORDER_MARK), True
+            if _BYTE_ORDER_MARK in text:
+                # Files with it may have been joined; Arrow takes it away where a block begins.
+                text = (b"\n" + text).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")[1:]
             whole = text.rfind(b"\n") + 1
             if not read:
                 if text:
@@ -708,13 +709,11 @@ def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
     with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
         number = 0
         while raw := file.readline(_LONGEST_LINE):
-            if not number:
-                raw = raw.removeprefix(_BYTE_ORDER_MARK)
             # Of a file with the line ends of old Macs, all is one line to Python.
             for line in raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
                 number += 1
-                if line.strip():
-                    yield number, line.decode()
+                if line.removeprefix(_BYTE_ORDER_MARK).strip(b" \t,;"):
+                    yield number, line.removeprefix(_BYTE_ORDER_MARK).decode()
 
 
 def _separator(line: str) -> str:
@@ -736,7 +735,7 @@ def _commented_header(comment: str, line: str) -> str:
 def _split(line: str, separator: str) -> list[str]:
     """The fields of a line, as they stand between tabs and blanks."""
     if separator == " ":
-        return line.split()
+        return [field for field in line.replace("\t", " ").split(" ") if field]
     if separator == "\t":
         fields = line.split("\t")
     else:
