@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import math
 import os
 import re
 import types
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 FORMER_KEYS = {"max_mismatch_share": "max_mismatch_fraction"}
 """Former names of fields, at any level, and those that stand for them now."""
+
+_KINDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+"""Types of values in words."""
 
 SHIPPED = Path(__file__).parent / "configs"
 """Folder of the configurations that come with the package; each can be given by its name alone."""
@@ -118,6 +122,14 @@ def _find(path: str | os.PathLike[str]) -> Path:
     )
 
 
+def _shown(value: Any) -> str:
+    """A value as YAML has it, in one line."""
+    if isinstance(value, str):
+        return repr(value)
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text()) or {}
@@ -130,9 +142,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ConfigurationError(
-            f"{path} holds {type(values).__name__}; expected a mapping of keys to values"
-        )
+        raise ConfigurationError(f"{path} holds {_shown(values)[:50]}; expected a mapping of keys to values")
     return values
 
 
@@ -212,26 +222,28 @@ def _typed(  # noqa: PLR0911 - one for each kind
     if origin is Literal or (isinstance(expected, type) and issubclass(expected, enum.Enum)):
         known = arguments if origin is Literal else tuple(member.value for member in expected)
         if value not in known:
-            raise TypeError(f"{key} is {value!r}; expected one of {', '.join(map(str, known))}")
+            raise TypeError(f"{key} is {_shown(value)}; expected one of {', '.join(map(str, known))}")
         return value if origin is Literal else expected(value)
     if origin is tuple:
         if not isinstance(value, list):
-            raise TypeError(f"{key} is {value!r}; expected a list")
+            raise TypeError(f"{key} is {_shown(value)}; expected a list")
         return tuple(_typed(f"{key}[{row}]", item, arguments[0], source) for row, item in enumerate(value))
     if origin in (dict, Mapping):
         if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-            raise TypeError(f"{key} is {value!r}; expected a mapping of names to values")
+            raise TypeError(f"{key} is {_shown(value)}; expected a mapping of names to values")
         return {name: _typed(f"{key}.{name}", item, arguments[1], source) for name, item in value.items()}
     if dataclasses.is_dataclass(expected):
         if not isinstance(value, dict):
-            raise TypeError(f"{key} is {value!r}; expected a mapping of keys to values")
+            raise TypeError(f"{key} is {_shown(value)}; expected a mapping of keys to values")
         kind = typing.cast(type, expected)
         return _build(kind, value, source, f"{key}.", default if isinstance(default, kind) else None)
     if expected is float and (type(value) is int or _is_power_of_ten(value)):
         return float(value)
     if type(value) is not expected:
-        raise TypeError(f"{key} is {value!r}; expected {expected.__name__}")
-    return value
+        hint = f", in quotes: '{value}'" if expected is str and type(value) in (int, float) else ""
+        raise TypeError(f"{key} is {_shown(value)}; expected {_KINDS.get(expected, expected.__name__)}{hint}")
+    # The shell leaves ~ as it is in KEY=~/file, and there is none for a file.
+    return os.path.expanduser(value) if expected is str else value
 
 
 def _is_power_of_ten(value: Any) -> bool:

@@ -12,10 +12,14 @@ import pandas as pd
 
 from mifm_kipoi.conventions import FEW_MISMATCHES, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.errors import ReferenceMismatchError
+from mifm_kipoi.genomics.contigs import build_of_lengths
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.sequence import encoding
 
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
+
+_CHAINS = {"GRCh37": "hg38ToHg19.over.chain.gz", "GRCh38": "hg19ToHg38.over.chain.gz"}
+"""UCSC's chain files that take variants of the other usual build to a build."""
 
 _ROWS = 1 << 15
 """Windows that are fetched together: 16 MiB of bases."""
@@ -131,7 +135,7 @@ def orient(variants: pd.DataFrame, genome: Genome) -> tuple[npt.NDArray[np.int8]
 def check_mismatches(
     variants: pd.DataFrame, orientations: npt.NDArray[np.int8], genome: Genome, max_mismatch_fraction: float
 ) -> None:
-    """Make sure that the variants are of the FASTA's genome build.
+    """Make sure that the variants are of the FASTA's genome build, by its bases and its contigs' ends.
 
     Parameters
     ----------
@@ -142,26 +146,37 @@ def check_mismatches(
     genome : Genome
         The reference genome, for the message.
     max_mismatch_fraction : float
-        Largest fraction of mismatches among the variants whose contig the FASTA has.
+        Largest fraction of mismatches, and of positions beyond the ends of contigs, among the variants whose
+        contig the FASTA has.
 
     Raises
     ------
     ReferenceMismatchError
-        When more than a few variants, and more than this fraction, have no allele of the FASTA.
+        When more than a few variants, and more than this fraction, have no allele of the FASTA, or lie beyond
+        the end of their contig.
     """
-    mismatched = orientations == Orientation.REF_MISMATCH
-    mismatches = int(mismatched.sum())
     compared = int((orientations != Orientation.CONTIG_NOT_IN_FASTA).sum())
-    if mismatches <= FEW_MISMATCHES or mismatches <= max_mismatch_fraction * compared:
-        return
-    examples = "; ".join(
-        f"{row.chrom}:{row.pos} {row.first}/{row.second}" for row in variants[mismatched].head(3).itertuples()
-    )
-    raise ReferenceMismatchError(
-        f"for {mismatches} of {compared} variants {genome.path} has neither allele at the position: "
-        f"{examples}. Expected at most {max_mismatch_fraction:.1%}: the table is most likely of another "
-        "genome build. Use the FASTA of its build, or allow a larger fraction with max_mismatch_fraction"
-    )
+    for orientation, what in (
+        (Orientation.POSITION_OUTSIDE_CONTIG, "lie beyond the end of their contig in {}"),
+        (Orientation.REF_MISMATCH, "have neither allele at their position in {}"),
+    ):
+        bad = orientations == orientation
+        number = int(bad.sum())
+        if number <= FEW_MISMATCHES or number <= max_mismatch_fraction * compared:
+            continue
+        examples = "; ".join(
+            f"{row.chrom}:{row.pos} {row.first}/{row.second}" for row in variants[bad].head(3).itertuples()
+        )
+        build = build_of_lengths(genome.contigs)
+        chain = _CHAINS.get(build, "hg19ToHg38.over.chain.gz")
+        of_build = f", which is {build} by the lengths of its contigs" if build else ""
+        raise ReferenceMismatchError(
+            f"{number:,} of {compared:,} variants {what.format(genome.path)}{of_build}: {examples}. Expected "
+            f"at most {max_mismatch_fraction:.1%}: the table is most likely of another genome build. Use the "
+            f"FASTA of its build, or lift the table over with a chain file (lift_over, such as {chain}); if "
+            "the FASTA is a part of a genome, or the table is right as it is, allow a larger fraction with "
+            "max_mismatch_fraction"
+        )
 
 
 def status_counts(orientations: npt.NDArray[np.int8]) -> collections.Counter[str]:

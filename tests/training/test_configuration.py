@@ -48,19 +48,27 @@ def test_later_files_and_settings_win_key_by_key(tmp_path: Path) -> None:
     [
         ("way: left", "path is missing"),
         ("path: a\nway: up", "way is 'up'; expected one of left, right"),
-        ("path: a\nfast: 1", "fast is 1; expected bool"),
-        ("path: a\nsize: true", "size is True; expected int"),
+        ("path: a\nfast: 1", "fast is 1; expected true or false"),
+        ("path: a\nsize: true", "size is true; expected a whole number"),
         ("path: a\ninner: {speed: 1}", "unknown key 'inner.speed' in .*; known are columns, names, rate"),
         ("path: a\ninner: 4", "inner is 4; expected a mapping"),
         ("path: a\ninner: {names: x}", "inner.names is 'x'; expected a list"),
-        ("path: a\ninner: {columns: {p: 1}}", "inner.columns.p is 1; expected str"),
-        ("path: a\ninner:\n  rate: {a: b}", "inner.rate is .*; expected float"),
-        ("- path", "holds list; expected a mapping"),
+        ("path: a\ninner: {columns: {p: 1}}", "inner.columns.p is 1; expected text, in quotes: '1'"),
+        ("path: a\ninner:\n  rate: {a: b}", "inner.rate is {a: b}; expected a number"),
+        ("- path", r"holds \[path\]; expected a mapping"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         read_configuration(write(tmp_path, "recipe.yaml", text), Outer)
+
+
+def test_the_home_folder_in_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = read_configuration(write(tmp_path, "recipe.yaml", "path: ~/a\ninner: {names: [~/b, c~]}"), Outer)
+    assert found.path == str(tmp_path / "a")
+    assert found.inner.names == (str(tmp_path / "b"), "c~")
+    assert read_configuration([], Outer, ["path=~/c"]).path == str(tmp_path / "c")
 
 
 @pytest.mark.parametrize("setting", ["path", "=a", "a..b=1"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TEXT = """\
 Make bags of variants for training from a table of credible sets (or of summary statistics).
 Each block and signal of the table is a positive bag, united over studies; common variants near
-them that the table does not have are negative bags of one instance. A recipe such as
+them that the table does not associate are negative bags of one instance. A recipe such as
 
   fasta: GRCh37.fa
   data:
@@ -27,8 +27,9 @@ them that the table does not have are negative bags of one instance. A recipe su
     splits: {validation: ["11", "12"], test: ["9", "10"]}
     min_bag_size: 10
 
-For any other table, name its columns. Here an identifier holds the alleles, and the minor allele
-frequency and sample size stand in for standard errors (Bayes factors need one or the other):
+For any other table, name its columns. Here an identifier holds the alleles, the minor allele
+frequency and the sample size stand in for standard errors (Bayes factors need one or the other),
+and the credible sets of one trait of many are chosen:
 
     credible_sets:
       path: blood_traits.tsv.gz
@@ -37,10 +38,21 @@ frequency and sample size stand in for standard errors (Bayes factors need one o
                 maf: MAF, study: trait, block: "trait,CHR,region"}
       variant: "{chrom}:{pos}_{other_allele}_{effect_allele}"
       sample_size: 350000
+      where: {trait: MPV}
+
+Summary statistics make bags too: LD blocks, or clumps on your genotypes, that have a variant with
+p up to 5e-8. The tables of GWAS-SSF, PLINK, REGENIE, SAIGE, BOLT-LMM, FinnGen and others are
+recognised by their columns; columns, format, positions and lift_over say what is not:
+
+    summary_statistics:
+      path: gwas.regenie.gz
+      ld_blocks: {path: ld_blocks.txt, population: EUR}
+      # or clumping: {genotypes: [chr1, chr2], r2: 0.1, kb: 250}
 
 DIR gets bags.parquet, instances.parquet, manifest.json (configuration, versions, checksums, counts)
 and report.md, which says what became of every row. Read it before training: refused rows, REF
-mismatches and dropped bags reveal a wrong column or another genome build. Docs: docs/training-data.md.
+mismatches and dropped bags reveal a wrong column or another genome build. Docs: docs/training-data.md,
+docs/gwas-tables.md.
 """
 
 
@@ -57,7 +69,7 @@ def add(commands: Commands) -> None:
 def _data(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
     dataset = prepare(recipe.fasta, recipe.data)
-    out = Path(options.out)
+    out = Path(options.out).expanduser()
     write_dataset(out, dataset)
     write_report(out, dataset.manifest)
     for row in dataset.manifest["report"]["bags"]["per_split_and_label"]:

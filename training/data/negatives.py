@@ -8,6 +8,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, split_record
 from mifm_kipoi.sequence.windows import ReferenceCheck, allele_status, cut_windows
+from mifm_kipoi.support.progress import Progress
 from training.data.associated import AssociatedPositions
 from training.data.report import counts_in_words
 
@@ -39,6 +41,7 @@ AT_NEGATIVE = "at_position_of_negative"
 
 _PASSED = (b"PASS", MISSING, b"")
 
+_RENEW_EVERY = 10_000
 _LOG_EVERY = 10_000_000
 
 
@@ -195,8 +198,10 @@ def _candidates(
     """Variants that pass all checks without the FASTA, on contigs named as among the positives."""
     names: dict[str, str | None] = {}
     for path in config.vcf:
-        with VariantFile(path, lines=True) as file:
+        with VariantFile(path, lines=True) as file, Progress(f"records of {Path(path).name}") as progress:
             for number, record in enumerate(file, start=1):
+                if number % _RENEW_EVERY == 0:
+                    progress.update(number, file.fraction_read)
                 if number % _LOG_EVERY == 0:
                     log.info("%s: %d records", path, number)
                 first = record.variants[0]

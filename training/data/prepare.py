@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import RowCounts
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.contigs import build_of, build_of_lengths, contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.progress import Progress
@@ -138,12 +138,13 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     inputs = _inputs(config, fasta)
     counts = RowCounts()
     associated = AssociatedPositions()
-    made = make_bags(_associations(config, counts, associated), genome, _max_mismatch_fraction(config))
+    rows = _associations(config, genome, counts, associated)
+    made = make_bags(rows, genome, _max_mismatch_fraction(config))
     report: dict[str, Any] = {
         "source": counts.to_dict(),
         "examples": {reason: [str(one) for one in some] for reason, some in counts.examples.items()},
         "notes": counts.notes,
-        "associated": associated.counts(),
+        "associated": dict(associated.counts()),
         "variants": made.counts,
     }
     tables, report["filters"] = _positives(made, config)
@@ -154,6 +155,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
         report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
         tables = _with_negatives(tables, negatives)
     bags, instances, report["filters"]["bags_in_several_splits"] = _split(tables, config)
+    report["associated"]["in_no_bag"] = _in_no_bag(counts, made, report["filters"])
     check_no_overlap(bags, instances, HELD_OUT_WINDOW)
     report["bags"] = _bag_counts(bags, instances)
     manifest = {
@@ -199,7 +201,7 @@ def _max_mismatch_fraction(config: DataConfig) -> float:
 
 
 def _associations(
-    config: DataConfig, counts: RowCounts, associated: AssociatedPositions
+    config: DataConfig, genome: Genome | None, counts: RowCounts, associated: AssociatedPositions
 ) -> Iterator[pd.DataFrame]:
     """The rows of the configured source, and a word on the console on what became of them."""
     progress = Progress("rows")
@@ -212,10 +214,35 @@ def _associations(
             yield from read_summary_statistics(
                 config.summary_statistics, counts, progress.update, associated=associated
             )
+        if genome is not None:
+            _check_contigs(config, genome, counts)
     finally:
         progress.close()
         if counts.read:
             log.info("%s: %s", _source(config).path, counts.in_words())
+
+
+def _check_contigs(config: DataConfig, genome: Genome, counts: RowCounts) -> None:
+    """Warn of contigs that the FASTA lacks.
+
+    Raises
+    ------
+    InputError
+        When the table names its contigs by accessions of another build.
+    """
+    build = build_of_lengths(genome.contigs)
+    for name in counts.contigs.rows:
+        stated = build_of(name)
+        if stated and build and stated != build and not _source(config).lift_over:
+            raise InputError(
+                f"{_source(config).path} has the contig {name}, which is of {stated}, and {genome.path} is "
+                f"{build} by the lengths of its contigs. Use the FASTA of the table's build, or lift the "
+                "table over with a chain file (lift_over)"
+            )
+    keys = {contig_key(name) for name in counts.contigs.rows}
+    known = [key for key in keys if genome.find_contig(key) is not None]
+    if strange := counts.contigs.unmatched(known, f"the FASTA {genome.path}"):
+        counts.note(strange)
 
 
 def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]:
@@ -237,6 +264,19 @@ def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]
     }
     bags = bags[kept]
     return _Tables(bags, instances[instances["bag"].isin(bags["bag"])]), counts
+
+
+def _in_no_bag(counts: RowCounts, made: Bags, filters: Mapping[str, Any]) -> dict[str, int]:
+    """What the table associates and no bag holds, by reason."""
+    statuses: Mapping[str, int] = made.counts.get("orientation", {})
+    reasons = {
+        **{f"{reason} (rows)": number for reason, number in counts.refused.most_common()},
+        **{f"{name} (variants)": number for name, number in statuses.items() if name != Status.OK},
+        "over the border of a split (instances)": filters["instances_over_the_border_of_a_split"],
+        "in a bag that is too small (instances)": filters["instances_of_these"],
+        "in several splits (bags)": filters["bags_in_several_splits"]["positive"],
+    }
+    return {reason: number for reason, number in reasons.items() if number}
 
 
 def _no_positive_bag(made: Bags, crossing: int, largest: int, min_bag_size: int) -> str:

@@ -56,10 +56,22 @@ def render(manifest: Mapping[str, Any]) -> str:
         "A row is refused for the first reason that applies; kept rows are used.",
         _table(("rows", "number"), report["source"].items()),
         *_examples(report),
+        "## Associated positions",
         "Rows that the table associates, used or not: all of credible sets; of summary statistics those "
         "whose p-value is not above `member_p_value`, or cannot be read. What is at their positions is never "
         "a negative; where a place cannot be read, nothing can be kept out.",
-        _table(("count of", "number"), report["associated"].items()),
+        _table(
+            ("count of", "number"),
+            ((name, value) for name, value in report["associated"].items() if isinstance(value, int)),
+        ),
+        *(
+            [
+                "Associated, but in no bag:",
+                _table(("reason", "number"), report["associated"]["in_no_bag"].items()),
+            ]
+            if report["associated"]["in_no_bag"]
+            else []
+        ),
         "## Variants",
         "A variant is a contig, a position and a pair of alleles. Rows of one variant in one block and "
         "signal are united: over studies, or within a study where the table repeats them.",

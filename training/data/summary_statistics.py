@@ -30,7 +30,6 @@ from mifm_kipoi.genetics.associations import (
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.genomics.columns import ALIASES, FIELDS, GWAS_FORMATS, P_VALUES
-from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.tables import OnProgress
 from training.data.associated import AssociatedPositions
 
@@ -296,9 +295,7 @@ def _once(table: pd.DataFrame, counts: RowCounts) -> pd.DataFrame:
 def _in_ld_blocks(table: pd.DataFrame, config: SummaryStatisticsConfig, counts: RowCounts) -> pd.DataFrame:
     assert config.ld_blocks is not None
     blocks = LDBlocks(config.ld_blocks.path, config.ld_blocks.population)
-    contigs = ContigNames(config.path)
-    contigs.keys(table["chrom"])
-    if strange := contigs.unmatched(blocks.contigs, config.ld_blocks.path):
+    if strange := counts.contigs.unmatched(blocks.contigs, config.ld_blocks.path):
         counts.note(strange)
     table = table.assign(block=blocks.of(table["chrom"], table["pos"]))
     table = _leave_out(table, table["block"] == 0, "outside the LD blocks", counts)

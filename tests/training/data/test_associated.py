@@ -148,6 +148,7 @@ def test_rows_without_a_place_are_counted_apart(tmp_path: Path) -> None:
     made = from_gwas(tmp_path, rows)
     assert made.manifest["report"]["associated"] == {
         "positions": 3, "rows": 4, "rows_without_a_readable_place": 1,
+        "in_no_bag": {"place missing (rows)": 1},
     }  # fmt: skip
     assert negatives(made) == [1000, 1001, 1002, FREE]
 

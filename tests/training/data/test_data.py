@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from mifm_kipoi.errors import InputError
+from mifm_kipoi.errors import InputError, ReferenceMismatchError
 from tests.builders import write_fasta
 from training.__main__ import main
 from training.configuration import ConfigurationError, read_configuration
@@ -107,7 +107,12 @@ def test_a_small_data_set_is_what_was_worked_out_by_hand(small, tmp_path):
         "read": 10, "kept": 9, "refused: p-value out of range": 1, "kept without log_bf": 9,
         "kept without a PIP": 9,
     }  # fmt: skip
-    assert report["associated"] == {"positions": 8, "rows": 10, "rows_without_a_readable_place": 0}
+    assert report["associated"] == {
+        "positions": 8, "rows": 10, "rows_without_a_readable_place": 0, "in_no_bag": {
+            "p-value out of range (rows)": 1, "ref_mismatch (variants)": 1,
+            "contig_not_in_fasta (variants)": 1, "in a bag that is too small (instances)": 2,
+        },
+    }  # fmt: skip
     assert report["variants"]["orientation"] == {"ok": 6, "ref_mismatch": 1, "contig_not_in_fasta": 1}
     assert report["variants"]["contigs_not_in_fasta"] == ["3"]
     assert report["filters"] == {
@@ -306,6 +311,11 @@ def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
         },
     }
     path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    # The FASTA is a part of a genome.
+    with pytest.raises(ReferenceMismatchError, match=r"4,075 of 4,386 variants lie beyond the end of their contig"):
+        prepare_recipe(read_configuration(path, Recipe))
+    recipe["data"]["max_mismatch_fraction"] = 1.0
     path.write_text(yaml.safe_dump(recipe))
     made = prepare_recipe(read_configuration(path, Recipe))
     report = made.manifest["report"]

@@ -77,7 +77,7 @@ def test_a_held_out_contig_without_variants_is_a_warning(caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("validation: [11]", r"validation\[0\] is 11; expected str"),
+        ("validation: [11]", r"validation\[0\] is 11; expected text, in quotes"),
         ("validation: ['11:5']", "'11:5' is not a region"),
         ("validation: ['11:5-']", "'11:5-' is not a region"),
         ("validation: ['11:0-5']", "'11:0-5' is not a region"),

@@ -138,9 +138,9 @@ def test_a_loss_that_is_not_finite_stops() -> None:
     ("text", "message"),
     [
         ("contigs: ['1']\nsteps: 3\n", "unknown key 'steps'.*known are chunk_bins, contigs"),
-        ("contigs: ['1']\nseed: one\n", "seed is 'one'; expected int"),
+        ("contigs: ['1']\nseed: one\n", "seed is 'one'; expected a whole number"),
         ("contigs: 1\n", "contigs is 1; expected a list"),
-        ("contigs: [1]\n", r"contigs\[0\] is 1; expected str"),
+        ("contigs: [1]\n", r"contigs\[0\] is 1; expected text, in quotes"),
         ("contigs: []\n", "contigs is empty"),
         ("contigs: ['1']\nheld_out: ['1']\n", "contigs and held_out both have"),
         ("seed: 1\n", "contigs"),
