@@ -161,7 +161,7 @@ def _interval(fields: list[str]) -> Interval:
     start, end = map(_position, fields[1:3])
     if start >= end:
         raise ValueError(f"its start {start} is not before its end {end}")
-    return Interval(fields[0], start, end, fields[3] if len(fields) > 3 else ".")
+    return Interval(fields[0].strip(" "), start, end, fields[3] if len(fields) > 3 else ".")
 
 
 def _position(field: str) -> int:

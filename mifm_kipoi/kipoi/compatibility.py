@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -56,6 +57,16 @@ def mend_writers() -> None:
     writers.TsvBatchWriter.batch_write = _write_tsv
     writers.HDF5BatchWriter.batch_write = _write_hdf5
     writers.ParquetFileBatchWriter.batch_write = _write_parquet
+
+
+def show_warnings() -> None:
+    """Let the warnings of this package appear on standard error where Kipoi's command line silences them."""
+    silent = [handler.level > logging.WARNING for handler in logging.getLogger().handlers]
+    own = logging.getLogger("mifm_kipoi")
+    if silent and all(silent) and not own.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("mifm_kipoi: warning: %(message)s"))
+        own.addHandler(handler)
 
 
 def _columns(batch: Any, separator: str) -> dict[str, npt.NDArray[Any]]:
@@ -129,7 +140,7 @@ def _storable(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """An array as HDF5 takes it: text as objects, with Unicode alone."""
     if values.dtype.kind not in "OU":
         return values
-    texts = [as_unicode(str(text)) for text in values.ravel()]
+    texts = [as_unicode(str(text), zero=False) for text in values.ravel()]
     return np.array(texts, dtype=object).reshape(values.shape)
 
 

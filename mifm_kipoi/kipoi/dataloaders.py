@@ -24,7 +24,7 @@ from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION, VARIAN
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions, on_known_contigs, read_intervals
 from mifm_kipoi.genomics.variants import read_variants
-from mifm_kipoi.kipoi.compatibility import mend_writers
+from mifm_kipoi.kipoi.compatibility import mend_writers, show_warnings
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import VariantWindows, cut_interval_windows, cut_windows, stream_windows
 from mifm_kipoi.support.files import require_file
@@ -73,6 +73,7 @@ class _StreamingDataloader(kipoi.data.SampleIterator):  # type: ignore[misc]  # 
 
     def __init__(self, path: str) -> None:
         mend_writers()
+        show_warnings()
         self._path = path
         self._was_read = False
 

@@ -131,6 +131,7 @@ def predict(vcf: Path, fasta: Path) -> pd.DataFrame:
         table = pd.read_csv(
             out,
             sep="\t",
+            lineterminator="\n",
             usecols=list(names),
             # Text stays as it is, also 007, 1e5, NA, true, and bytes that are not UTF-8.
             dtype={column: float if column in scores else object for column in names}

@@ -9,7 +9,7 @@ import kipoi.model
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.kipoi.compatibility import mend_kipoi_test, mend_writers
+from mifm_kipoi.kipoi.compatibility import mend_kipoi_test, mend_writers, show_warnings
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.network.weights import EMBEDDED, load_weights
 from mifm_kipoi.scoring import scores
@@ -32,6 +32,7 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
 
     def __init__(self, weights: str = EMBEDDED, device: str = "auto") -> None:
         mend_writers()
+        show_warnings()
         mend_kipoi_test()
         # Kipoi makes a model while it is in the model's folder.
         self._folder = Path.cwd()

@@ -45,10 +45,10 @@ def provenance(weights: Weights, genome: Genome, centre: Centre) -> dict[str, st
     """What made a file, as text."""
     return {
         "mifm_kipoi": __version__,
-        "weights": weights.name,
+        "weights": as_unicode(weights.name),
         "tensors_sha256": weights.sha256,
         "configuration": json.dumps(weights.config.to_dict()),
-        "fasta": genome.path.name,
+        "fasta": as_unicode(genome.path.name),
         "centre": centre.value,
     }
 
@@ -218,8 +218,8 @@ class _Arrays:
         self._number = target.number
         group = self._file.create_group(str(target.number))
         group.attrs.update(
-            id=as_unicode(target.id),
-            chrom=as_unicode(target.chrom),
+            id=as_unicode(target.id, zero=False),
+            chrom=as_unicode(target.chrom, zero=False),
             start=target.start,
             end=target.end,
             status=target.status.value,

@@ -62,8 +62,8 @@ class TestReadIntervals:
         path = bed(tmp_path, "track\tname=x\ntrack_1\t1\t2\nbrowser2\t3\t4\n")
         assert [interval.chrom for interval in read_intervals(path)] == ["track_1", "browser2"]
 
-    def test_a_byte_order_mark_is_not_of_the_contig(self, tmp_path: Path) -> None:
-        (interval,) = read_intervals(bed(tmp_path, "\ufeffchr1\t1\t2\n"))
+    def test_a_byte_order_mark_and_blanks_are_not_of_the_contig(self, tmp_path: Path) -> None:
+        (interval,) = read_intervals(bed(tmp_path, "\ufeffchr1 \t1\t2\n"))
         assert interval.chrom == "chr1"
 
     def test_no_line_end_at_the_end(self, tmp_path: Path) -> None:
@@ -174,7 +174,9 @@ class TestRegions:
             ("MT", "chrM", True),
             ("M", "chrMT", True),
             ("chr1", "chr11", False),
-            ("Chr1", "1", False),
+            ("Chr1", "1", True),
+            ("chrX", "23", True),
+            ("1", "NC_000001.10", True),
         ],
     )
     def test_names_of_contigs(self, tmp_path: Path, in_file: str, sought: str, found: bool) -> None:

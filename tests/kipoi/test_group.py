@@ -144,7 +144,7 @@ def test_predict_of_odd_text_and_of_nothing(run: Run, example: Path, tmp_path: P
     header = [line for line in (example / "variants.vcf").read_bytes().splitlines(True) if line[:1] == b"#"]
     empty, odd = tmp_path / "empty.vcf", tmp_path / "odd.vcf"
     empty.write_bytes(b"".join(header))
-    odd.write_bytes(b"".join([*header, b"chr1\t1000\th\xf6\tN\t<DEL>\t.\t.\t.\n"]))
+    odd.write_bytes(b"".join([*header, b"chr1\t1000\th\xf6\0\tN\t<DEL>\t.\t.\t.\n"]))
     schemas = []
     for vcf in (empty, odd):
         outputs = [tmp_path / f"{vcf.stem}.{suffix}" for suffix in ("tsv", "h5", "parquet")]
@@ -155,12 +155,13 @@ def test_predict_of_odd_text_and_of_nothing(run: Run, example: Path, tmp_path: P
         assert header_line.decode().split("\t") == parquet.column_names
         with h5py.File(outputs[1]) as file:
             kinds = {name: TYPES[file[name].dtype.kind] for name in parquet.column_names}
-            ids = [name.decode() for name in file["metadata/variant/id"]]
-        assert ids == parquet["metadata/variant/id"].to_pylist()
+            stored = [name.decode() for name in file["metadata/variant/id"]]
+        ids = parquet["metadata/variant/id"].to_pylist()
+        assert stored == [name.replace("\0", "\ufffd") for name in ids]
         assert len(rows) == len(ids) == (vcf is odd)
         schemas.append((kinds, parquet.schema.remove_metadata()))
-    assert ids == ["h\ufffd"]
-    assert b"h\xf6" in rows[0].split(b"\t")
+    assert ids == ["h\ufffd\0"]
+    assert b"h\xf6\0" in rows[0].split(b"\t")
     assert schemas[0] == schemas[1]
     kinds, _ = schemas[0]
     assert kinds["metadata/variant/pos"] == "integer"
@@ -231,6 +232,14 @@ def test_predict_within_regions(run: Run, root: Path, example: Path, tmp_path: P
         "--dataloader_args", arguments(example, regions_file=str(bed)), cwd=root,
     )  # fmt: skip
     assert predictions(out)["pos"].tolist() == [3000, 3000, 3000, 3100]
+    bed.write_text("7\t1\t2\n")
+    done = run(
+        "kipoi", "predict", ".", "--source=dir", "-m", "-o", out,
+        "--dataloader_args", arguments(example, regions_file=str(bed)), cwd=root,
+    )  # fmt: skip
+    assert len(predictions(out)) == 0
+    assert re.search(r"mifm_kipoi: warning: .* has none of the contigs of .*regions\.bed \(7\)", done.stderr)
+    assert re.search(r"mifm_kipoi: warning: no record of .*variants\.vcf overlaps a region", done.stderr)
 
 
 def test_predict_refuses_another_build(run: Run, root: Path, example: Path, tmp_path: Path) -> None:

@@ -495,6 +495,14 @@ def test_regions_of_other_contigs_are_named(
     assert "(7, 8)" in message
 
 
+def test_text_that_hdf5_cannot_hold(tmp_path: Path, fasta: Path) -> None:
+    bed = tmp_path / "odd.bed"
+    bed.write_bytes(b"1\t600\t605\ta\0b\xf6\n")
+    run_bed(fasta, bed, tmp_path / "out.h5", "position")
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file["1"].attrs["id"] == "a\ufffdb\ufffd"
+
+
 def test_types_do_not_depend_on_rows(tmp_path: Path, fasta: Path) -> None:
     (tmp_path / "empty.bed").write_text("")
     (tmp_path / "one.bed").write_text("1\t600\t601\n")

@@ -21,3 +21,8 @@ def test_as_unicode(content: bytes, expected: str) -> None:
     text = as_unicode(content.decode(errors="surrogateescape"))
     assert text == expected
     assert text.encode().decode() == text
+
+
+def test_the_byte_0_ends_text_in_hdf5() -> None:
+    assert as_unicode("a\0b") == "a\0b"
+    assert as_unicode("a\0b", zero=False) == "a\ufffdb"
