@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from mifm_kipoi.commands import check_table, compare, evaluate, kipoi, mutagenesis, score, weights
 from mifm_kipoi.commands.arguments import CommandParser
+from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
 from mifm_kipoi.version import __version__
 
@@ -31,8 +32,12 @@ _COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
-    options = _parser().parse_args(_commands_of_one_word(sys.argv[1:] if arguments is None else arguments))
-    logging.basicConfig(level=logging.INFO if options.debug else logging.WARNING)
+    words = [with_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    options = _parser().parse_args(_commands_of_one_word(words))
+    if options.debug:
+        logging.basicConfig(level=logging.INFO)
+    else:
+        logging.basicConfig(level=logging.WARNING, format="mifm: warning: %(message)s")
     return guarded("mifm", options.debug, lambda: options.run(options))
 
 

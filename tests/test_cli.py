@@ -205,3 +205,19 @@ def test_mutagenesis_on_bad_input(
     assert out == ""
     assert re.fullmatch(rf"mifm: error: [^\n]*{message}[^\n]*\n", err)
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_the_home_folder_in_every_path(
+    tmp_path: Path, example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the shell does not replace it: in quotes, behind ``=``, and within models."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("variants.vcf", "genome.fa", "genome.fa.fai"):
+        (tmp_path / name).write_bytes((example / name).read_bytes())
+    (tmp_path / "t.tsv").write_text("chrom\tpos\tref\talt\tP\n1\t5\tA\tC\t0.5\n")
+    inputs = ("~/variants.vcf", "~/genome.fa")
+    assert main(["score", *inputs, "--output=~/out.tsv", "--threads", "1"]) == 0
+    assert (tmp_path / "out.tsv").exists()
+    models = "--models=P=table:~/t.tsv:P,q=pvalue:~/t.tsv"
+    assert main(["compare", *inputs, models, "-o", "~/compared", "--resamples", "5"]) == 0
+    assert (tmp_path / "compared" / "scores.parquet").exists()

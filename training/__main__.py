@@ -10,13 +10,15 @@ from collections.abc import Sequence
 import torch
 
 from mifm_kipoi.support.cpus import usable_cpus
+from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
 from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
-    options = _parser().parse_args(arguments)
+    words = [with_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    options = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
     return guarded("python -m training", options.debug, lambda: options.run(options))

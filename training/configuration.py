@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.support.files import with_home
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ def read_configuration(
     ----------
     paths : path-like or sequence of path-like
         YAML mappings of field names to values, or names of shipped configurations; fields that are left out
-        keep their defaults. Two mappings under one key are merged; anything else is replaced.
+        keep their defaults. Two mappings under one key are merged; anything else is replaced. A text that
+        begins with ``~/`` is a path in the home folder.
     cls : type
         A dataclass whose fields are bool, int, float, str, enumerations, literals, other such
         dataclasses, tuples or mappings from str of these, one of these or None, or one or several. Where
@@ -243,7 +245,7 @@ def _typed(  # noqa: PLR0911 - one for each kind
         hint = f", in quotes: '{value}'" if expected is str and type(value) in (int, float) else ""
         raise TypeError(f"{key} is {_shown(value)}; expected {_KINDS.get(expected, expected.__name__)}{hint}")
     # The shell leaves ~ as it is in KEY=~/file, and there is none for a file.
-    return os.path.expanduser(value) if expected is str else value
+    return with_home(value) if expected is str else value
 
 
 def _is_power_of_ten(value: Any) -> bool:

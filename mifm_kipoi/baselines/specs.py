@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mifm_kipoi.errors import InputError, MIFMError, OptionError
+from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.packages import missing_package
 
 if TYPE_CHECKING:
@@ -384,7 +385,7 @@ def parse_specs(texts: Sequence[str]) -> list[Spec]:
     OptionError
         When one is not understood, or two have the same label.
     """
-    specs = [_parse(text) for words in texts for text in words.split(",") if text]
+    specs = [_parse(with_home(text)) for words in texts for text in words.split(",") if text]
     if not specs:
         raise OptionError("no models are named; expected one or more, such as --models mifm,published")
     labels = [spec.label.lower() for spec in specs]

@@ -7,6 +7,7 @@ import enum
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -16,8 +17,26 @@ from mifm_kipoi.errors import InputError, OptionError, OutputError
 OWNER = ".owner-is-mifm-kipoi"
 """The file in a :func:`workspace` that marks it as ours; its lock is held as long as the owner lives."""
 
+_HOME = re.compile(r"""(?<=[=:,\[\s"'])~(?=/)""")
+"""Where ``~`` begins a path within a word."""
+
 _MOST_WORKSPACES = 1000
 """Numbers that are tried for the workspace of one file."""
+
+
+def with_home(text: str) -> str:
+    """The paths of a word with the home folder in place of ``~``, however the shell passed it on.
+
+    Parameters
+    ----------
+    text : str
+        A path (``~/g.fa``, ``~user/g.fa``), or a word that holds some: ``--fasta=~/g.fa``,
+        ``table:~/t.tsv:COLUMN``, ``embedded,~/w.safetensors``, ``vcf=[~/a.vcf, ~/b.vcf]``. Any other ``~`` is
+        a letter.
+    """
+    if text.startswith("~"):
+        text = os.path.expanduser(text)
+    return _HOME.sub(lambda _: os.path.expanduser("~"), text)
 
 
 @contextlib.contextmanager

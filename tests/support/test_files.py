@@ -11,7 +11,15 @@ import pytest
 
 from mifm_kipoi.errors import InputError, OptionError, OutputError
 from mifm_kipoi.support import files
-from mifm_kipoi.support.files import check_outputs, locked, made_folder, sha256_of, writing, written_whole
+from mifm_kipoi.support.files import (
+    check_outputs,
+    locked,
+    made_folder,
+    sha256_of,
+    with_home,
+    writing,
+    written_whole,
+)
 
 
 def test_a_file_gets_its_name_when_it_is_complete(tmp_path: Path) -> None:
@@ -222,3 +230,19 @@ def test_checksums(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "x") == hashlib.sha256(b"abc" * 10**6).hexdigest()
     with pytest.raises(InputError, match=r"none: No such file"):
         sha256_of(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("~", "/h"), ("~/g.fa", "/h/g.fa"), ("--fasta=~/g.fa", "--fasta=/h/g.fa"),
+        ("table:~/t.tsv:PIP", "table:/h/t.tsv:PIP"), ("A=cadd:~/c.gz", "A=cadd:/h/c.gz"),
+        ("abf:~/g.txt:positions=~/p.bim", "abf:/h/g.txt:positions=/h/p.bim"),
+        ("embedded,~/w.safetensors", "embedded,/h/w.safetensors"),
+        ("data.negatives.vcf=[~/a.vcf, ~/b.vcf]", "data.negatives.vcf=[/h/a.vcf, /h/b.vcf]"),
+        ("/data/a~/b", "/data/a~/b"), ("x=~", "x=~"), ("a~b", "a~b"), ("~nobody.here/x", "~nobody.here/x"),
+    ],
+)  # fmt: skip
+def test_the_home_folder(monkeypatch: pytest.MonkeyPatch, text: str, expected: str) -> None:
+    monkeypatch.setenv("HOME", "/h")
+    assert with_home(text) == expected

@@ -108,3 +108,11 @@ def test_a_folder_does_not_hide_a_shipped_configuration(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "smoke").mkdir()
     assert read_configuration("smoke", Recipe).export.name == "mifm-smoke"
+
+
+def test_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/h")
+    path = write(tmp_path, "a.yaml", "path: ~/g.fa\ninner: {names: [~/a, b~], columns: {p: ~/c}}")
+    found = read_configuration(path, Outer)
+    assert (found.path, found.inner.names, found.inner.columns) == ("/h/g.fa", ("/h/a", "b~"), {"p": "/h/c"})
+    assert read_configuration(path, Outer, ["path=~/other"]).path == "/h/other"
