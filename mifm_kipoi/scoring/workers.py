@@ -17,6 +17,7 @@ from mifm_kipoi.errors import WorkerError
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 from mifm_kipoi.scoring.scorer import Scorer
+from mifm_kipoi.support.guard import clean_up_when_terminated
 
 Result = TypeVar("Result")
 
@@ -100,12 +101,22 @@ def in_own_process(call: Callable[[], Result], killed: str) -> Result:
     """
     context = multiprocessing.get_context("spawn")
     try:
-        with concurrent.futures.ProcessPoolExecutor(
-            1, mp_context=context, initializer=end_with_parent
-        ) as pool:
-            return pool.submit(call).result()
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context, initializer=_start_alone) as pool:
+            future = pool.submit(call)
+            try:
+                return future.result()
+            except KeyboardInterrupt:
+                # The pool waits for its process, which may have hours to go.
+                for process in tuple(pool._processes.values()):
+                    process.terminate()
+                raise
     except concurrent.futures.process.BrokenProcessPool as error:
         raise WorkerError(killed) from error
+
+
+def _start_alone() -> None:
+    end_with_parent()
+    clean_up_when_terminated()
 
 
 def set_threads(threads: int) -> None:

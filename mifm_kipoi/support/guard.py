@@ -2,11 +2,72 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 from mifm_kipoi.errors import MIFMError, OptionError
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a process at once unless it handles them."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by a signal other than that of the keyboard.
+
+    Parameters
+    ----------
+    number : int
+        Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return signal.Signals(self.number).name
+
+
+def clean_up_when_terminated() -> list[signal.Signals]:
+    """Let SIGTERM and SIGHUP raise :class:`Terminated`, so that what is unfinished is removed.
+
+    It has an effect in the main thread alone, and on signals whose handling nobody has changed.
+
+    Returns
+    -------
+    list of signal.Signals
+        Those whose handling was changed.
+    """
+    changed = []
+    for number in _ENDING:
+        # In other threads nothing can be set.
+        with contextlib.suppress(ValueError):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _terminate)
+                changed.append(number)
+    return changed
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    # Another signal must not interrupt the cleaning.
+    for each in _ENDING:
+        if signal.getsignal(each) is _terminate:
+            signal.signal(each, signal.SIG_IGN)
+    raise Terminated(number)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    changed = clean_up_when_terminated()
+    try:
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
@@ -24,15 +85,20 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
     Returns
     -------
     int
-        The exit code: 0, 1 for an error, 2 for impossible options, 130 when interrupted.
+        The exit code: 0, 1 for an error, 2 for impossible options, 130 when interrupted, 143 (or 129) when
+        ended by SIGTERM (or SIGHUP).
     """
     try:
-        run()
+        with _terminable():
+            run()
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of a pipe has seen enough; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Terminated as ended:
+        print(f"{program}: ended by {ended}", file=sys.stderr)  # noqa: T201
+        return 128 + ended.number
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)  # noqa: T201 - the command line speaks
         return 130
