@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ import mifm_kipoi
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.errors import MIFMError, OutputError
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
-from mifm_kipoi.support.files import writing
+from mifm_kipoi.support import read_back
+from mifm_kipoi.support.files import workspace, writing
 
 CARD = "README.md"
 
@@ -120,11 +120,11 @@ class Export:
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             # Models are found by their folder's name too, so that it is complete before it is moved.
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-                made = Path(temporary) / folder.name
+            with workspace(folder) as temporary:
+                made = temporary / folder.name
                 _fill(made, weights, config)
                 if folder.exists():
-                    folder.rename(Path(temporary) / "replaced")
+                    folder.rename(temporary / "replaced")
                 made.rename(folder)
         return Exported(folder, folder / f"{config.name}.safetensors")
 
@@ -185,6 +185,7 @@ def _expect(model: Path, path: Path) -> None:
     if done.returncode or not path.is_file():
         lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
         raise ExportError(f"Kipoi cannot use the exported model: {lines[-1]}")
+    read_back.hdf5(path)
 
 
 def _card(weights: Weights, config: ExportConfig) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from Bio import bgzf
 
 from mifm_kipoi.comparison.records import VARIANT_COLUMNS, Model
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import written_whole
 
 if TYPE_CHECKING:
@@ -60,10 +62,12 @@ def write_joined(
 
     parquet, tsv = folder / "scores.parquet", folder / "scores.tsv.gz"
     schema = _schema(models).with_metadata({"mifm_kipoi": json.dumps(provenance)})
-    if len({pq.read_metadata(table).num_rows for table in tables}) > 1:
+    counts = {pq.read_metadata(table).num_rows for table in tables}
+    if len(counts) > 1:
         raise _other_variants(tables)
+    check = functools.partial(read_back.parquet, rows=counts.pop())
     with (
-        written_whole(parquet) as new_parquet,
+        written_whole(parquet, check) as new_parquet,
         written_whole(tsv) as new_tsv,
         contextlib.closing(bgzf.BgzfWriter(str(new_tsv))) as text,  # type: ignore[no-untyped-call]
         pq.ParquetWriter(new_parquet, schema, compression="zstd") as writer,

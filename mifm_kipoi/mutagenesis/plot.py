@@ -19,7 +19,7 @@ from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, Score, mean_effec
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.reports.drawing import shortened, styled
 from mifm_kipoi.sequence import encoding
-from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.files import named, workspace, writing
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.text import as_unicode
 
@@ -73,14 +73,14 @@ class Figures:
         Its suffix names the format.
     centre : Centre
         What the effects are of; it decides which score is drawn.
-    stack : contextlib.ExitStack
-        Holds the figures until all are complete.
+    folder : Path
+        Where the figures lie until all are complete.
     """
 
-    def __init__(self, path: Path, centre: Centre, stack: contextlib.ExitStack) -> None:
+    def __init__(self, path: Path, centre: Centre, folder: Path) -> None:
         self._path = path
         self._score = MAIN_SCORE[centre]
-        self._stack = stack
+        self._folder = folder
         self._parts: list[Effects] = []
         self._first: Figure | None = None
         self._first_number = 0
@@ -113,6 +113,9 @@ class Figures:
             self._draw()
         if self._first is not None:
             self._save(self._first, self._path)
+        for path in self.paths:
+            with writing(path):
+                named(self._folder / path.name, path)
 
     def _draw(self) -> None:
         figure = draw(self._parts, self._score)
@@ -132,9 +135,8 @@ class Figures:
 
     def _save(self, figure: Figure, path: Path) -> None:
         self.paths.append(path)
-        temporary = self._stack.enter_context(written_whole(path))
-        with styled(_FONT):
-            figure.savefig(temporary, format=path.suffix[1:], dpi=300)
+        with styled(_FONT), writing(path):
+            figure.savefig(self._folder / path.name, format=path.suffix[1:], dpi=300)
 
 
 @contextlib.contextmanager
@@ -155,8 +157,8 @@ def drawn(path: str | os.PathLike[str], centre: Centre) -> Iterator[Figures]:
         )
     # Now, not after the computation.
     needed("matplotlib", "plot")
-    with contextlib.ExitStack() as stack:
-        figures = Figures(path, centre, stack)
+    with workspace(path) as folder:
+        figures = Figures(path, centre, folder)
         yield figures
         figures.finish()
 

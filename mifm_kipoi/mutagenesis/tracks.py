@@ -6,17 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, mean_effect, strongest_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
-from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.bigwig import BigWig
+from mifm_kipoi.support.files import writing, written_whole
 from mifm_kipoi.support.packages import needed
 
 TRACKS = {
@@ -55,16 +52,19 @@ def written_tracks(prefix: str | os.PathLike[str], genome: Genome, centre: Centr
         When a file cannot be written, or, from :meth:`Tracks.add`, regions are not sorted, or overlap
         although each has its own window.
     """
-    bigwig = needed("pyBigWig", "tracks")
+    needed("pyBigWig", "tracks")
+    contigs = list(genome.contigs.items())
     with contextlib.ExitStack() as stack:
         files = {}
         for name in TRACKS[centre]:
-            temporary = stack.enter_context(written_whole(track_path(prefix, name)))
-            file = bigwig.open(str(temporary), "w")
-            stack.callback(file.close)
-            file.addHeader(list(genome.contigs.items()))
-            files[name] = file
+            path = track_path(prefix, name)
+            temporary = stack.enter_context(written_whole(path))
+            with writing(path):
+                files[name] = BigWig(temporary, contigs)
+            stack.callback(files[name].close)
         yield Tracks(files, genome, centre)
+        for file in files.values():
+            file.finish()
 
 
 class Tracks:
@@ -72,15 +72,15 @@ class Tracks:
 
     Parameters
     ----------
-    files : dict of str to pyBigWig file
-        By the names in :data:`TRACKS`, open for writing, with a header.
+    files : dict of str to BigWig
+        By the names in :data:`TRACKS`.
     genome : Genome
         Has the contigs, in the order of the tracks.
     centre : Centre
         What the effects are of; it decides which score is written.
     """
 
-    def __init__(self, files: dict[str, Any], genome: Genome, centre: Centre) -> None:
+    def __init__(self, files: dict[str, BigWig], genome: Genome, centre: Centre) -> None:
         self._files = files
         self._genome = genome
         self._order = {contig: number for number, contig in enumerate(genome.contigs)}
@@ -114,7 +114,8 @@ class Tracks:
             "strongest": strongest_effect(shown),
         }
         for name, file in self._files.items():
-            _add_values(file, contig, effects.start + written, values[name][written:])
+            with writing(f"the track {name}"):
+                file.add(contig, effects.start + written, values[name][written:])
 
     def _written_before(self, target: Target, order: int, effects: Effects) -> int:
         """How many of the first positions the tracks have already."""
@@ -139,12 +140,3 @@ class Tracks:
             f"cannot write bigWig tracks: {target.name} {which} the region before it, {before.name}; a track "
             f"holds one value per position, in the order of the FASTA: {remedy}"
         )
-
-
-def _add_values(file: Any, contig: str, start: int, values: npt.NDArray[np.float32]) -> None:
-    """Write each run of positions that have a value."""
-    has_value = np.concatenate([[False], ~np.isnan(values), [False]])
-    edges = np.flatnonzero(has_value[1:] != has_value[:-1])
-    for low, high in edges.reshape(-1, 2).tolist():
-        # One by one, so that the values need no common step.
-        file.addEntries(contig, start + low, values=values[low:high].astype(float).tolist(), span=1, step=1)

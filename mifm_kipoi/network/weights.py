@@ -248,7 +248,8 @@ def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[
         "tensors_sha256": tensors_sha256(state),
     }
     with written_whole(path) as temporary:
-        safetensors.torch.save_file(state, temporary, metadata=metadata)
+        # The library may hide that a disk is full.
+        temporary.write_bytes(safetensors.torch.save(state, metadata=metadata))
 
 
 def file_sha256(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -111,10 +112,18 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
     except Exception as error:
         if debug:
             raise
-        text = f"{type(error).__name__}: {error}".replace("\n", " ")
-        print(f"{program}: unexpected error: {text} (more with --debug)", file=sys.stderr)  # noqa: T201
+        print(f"{program}: {_in_a_line(error)}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _in_a_line(error: Exception) -> str:
+    """An error that nobody has explained."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        where = f" {error.filename}" if error.filename else ""
+        return f"error: the file{where} cannot be written: {error.strerror}; free some space and try again"
+    text = f"{type(error).__name__}: {error}".replace("\n", " ")
+    return f"unexpected error: {text} (more with --debug)"
 
 
 def guarded_without_options(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import sha256_of, written_whole
 
 BAGS = "bags.parquet"
@@ -162,7 +164,7 @@ def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, table in ((BAGS, dataset.bags), (INSTANCES, dataset.instances)):
-        with written_whole(folder / name) as path:
+        with written_whole(folder / name, functools.partial(read_back.parquet, rows=len(table))) as path:
             table.to_parquet(path, index=False)
     tables = {name: sha256_of(folder / name) for name in (BAGS, INSTANCES)}
     with written_whole(folder / MANIFEST) as path:

@@ -38,6 +38,7 @@ from mifm_kipoi.statistics.correlation import pearson
 from mifm_kipoi.statistics.ranking import auroc
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.provenance import differences
+from training.checkpoints import write_checkpoint
 from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
 from training.distillation.config import (
@@ -500,8 +501,7 @@ class _Run:
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        with written_whole(self._out / CHECKPOINT) as path:
-            torch.save(state, path)
+        write_checkpoint(self._out / CHECKPOINT, state)
         with written_whole(self._out / LOG) as path:
             pd.DataFrame(self.rows).to_csv(path, index=False)
 

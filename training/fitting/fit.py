@@ -29,6 +29,7 @@ from mifm_kipoi.network.weights import save_weights, tensors_sha256
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.packages import missing_package
 from mifm_kipoi.support.provenance import differences
+from training.checkpoints import write_checkpoint
 from training.configuration import to_plain
 from training.data.dataset import DataSet, DataSetError, Split
 from training.fitting.config import (
@@ -494,8 +495,7 @@ class Record(L.Callback):
         }
         if self._member.config.keep_epochs:
             self._keep_epoch()
-        with written_whole(self._out / CHECKPOINT) as path:
-            torch.save(state, path)
+        write_checkpoint(self._out / CHECKPOINT, state)
         self.write_log()
         if trainer.logger is not None:
             known = {key: value for key, value in self.rows[-1].items() if not math.isnan(value)}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.support.files import sha256_of, written_whole
@@ -96,7 +96,8 @@ def write_moments(path: Path, tensors: dict[str, npt.NDArray[np.float64]], recor
         When the file cannot be written.
     """
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: json.dumps(record, sort_keys=True)})
+        # The library may hide that a disk is full.
+        temporary.write_bytes(save(tensors, metadata={_KEY: json.dumps(record, sort_keys=True)}))
 
 
 def read_moments(path: Path) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, Any]]:

@@ -8,11 +8,13 @@ file. Its maps cannot hold N, so windows with N, over a contig's end for instanc
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +64,40 @@ class _SavedWhole:
 
     def save_to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the HDF5 file that ``plot_mutation_map`` reads."""
+        writer: Any = importlib.import_module("deepdish.io.hdf5io")
+        tables = _TablesInMemory(writer.tables)
+        writer.tables = tables
+        try:
+            self._maps.save_to_file(os.fspath(path))
+        finally:
+            writer.tables = tables.real
         with written_whole(path) as temporary:
-            self._maps.save_to_file(str(temporary))
+            temporary.write_bytes(tables.image)
+
+
+class _TablesInMemory:
+    """PyTables for deepdish, which writes a file into memory: HDF5 hides that a disk is full.
+
+    Parameters
+    ----------
+    real : module
+        PyTables.
+    """
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.image = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    @contextlib.contextmanager
+    def open_file(self, path: str, mode: str) -> Iterator[Any]:
+        """Open a file whose content is :attr:`image` in the end."""
+        with self.real.open_file(path, mode, driver="H5FD_CORE", driver_core_backing_store=0) as file:
+            yield file
+            file.flush()
+            self.image = file.get_file_image()
 
 
 def put_in_place() -> None:
