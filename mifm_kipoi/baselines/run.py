@@ -268,8 +268,8 @@ class BaselineRun(ModelRun):
 
     def _score(self, baseline: Baseline, form: ExactParquet, journal: Journal) -> None:
         genome = Genome(self.fasta)
-        if isinstance(baseline, LookedUp) and (unmatched := baseline.unmatched_contigs(genome)):
-            _log.warning("%s", unmatched)
+        for warning in baseline.warnings(genome) if isinstance(baseline, LookedUp) else ():
+            _log.warning("%s", warning)
         if baseline.declaration.window:
             variants = iter_variants(self.variants, genome, positions=self.positions)
             check_beginning(variants, genome, self.max_mismatch_fraction)

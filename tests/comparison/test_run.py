@@ -295,9 +295,14 @@ def test_contigs_that_the_fasta_lacks_are_said(
     inputs: tuple[Path, Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "gwas.tsv"
-    path.write_text("chrom\tpos\tref\talt\tp\n1.5\t10\tA\tC\t0.1\n1.5\t20\tA\tC\t0.1\n")
+    with (inputs[1].with_name("genome.fa.fai")).open() as index:
+        contig, length = index.readline().split("\t")[:2]
+    rows = ["1.5\t10", "1.5\t20", f"{contig}\t{int(length) + 1}", f"{contig}\t999999999", f"{contig}\t10"]
+    path.write_text("chrom\tpos\tref\talt\tp\n" + "".join(f"{row}\tA\tC\t0.1\n" for row in rows))
     assert compare(inputs, tmp_path / "out", models=("mifm", f"pvalue:{path}")) == 0
     assert "has 2 rows on contigs that the FASTA does not have: '1.5' (2 rows)" in caplog.text
+    assert "2 of 3 variants of" in caplog.text
+    assert "lie beyond the ends of the FASTA's contigs" in caplog.text
 
 
 @pytest.mark.usefixtures("here")

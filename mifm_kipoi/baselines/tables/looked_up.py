@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from mifm_kipoi.baselines.protocol import Declaration
-from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, Site
+from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, Site, VariantRows
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import ContigNames
@@ -81,9 +81,19 @@ class LookedUp:
         """What it declares about itself."""
         return self._declaration
 
-    def unmatched_contigs(self, genome: Genome) -> str:
-        """A warning on contigs of the file that a genome does not have, with their rows, or nothing."""
-        return self._contigs.unmatched(genome.contigs, "the FASTA") if self._contigs else ""
+    def warnings(self, genome: Genome) -> list[str]:
+        """What of the file does not fit a genome: contigs that it lacks, and rows beyond their ends."""
+        if self._contigs is None:
+            return []
+        warnings = [self._contigs.unmatched(genome.contigs, "the FASTA")]
+        if isinstance(self._source, VariantRows):
+            beyond, rows = self._source.beyond(genome.contigs)
+            if beyond * 2 > rows:
+                warnings.append(
+                    f"{beyond:,} of {rows:,} variants of {self._path} lie beyond the ends of the FASTA's "
+                    "contigs: the table is of another genome build, or the FASTA is a part of the genome"
+                )
+        return list(filter(None, warnings))
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:  # noqa: ARG002 - reads none
         """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`.

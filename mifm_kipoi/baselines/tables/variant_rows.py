@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -165,6 +165,21 @@ class VariantRows:
             else:
                 values[number] = one
         return Lookup(status, values, [site for site in sites if site is not None])
+
+    def beyond(self, lengths: Mapping[str, int]) -> tuple[int, int]:
+        """How many rows lie beyond the ends of contigs, and how many lie on contigs that are known.
+
+        Parameters
+        ----------
+        lengths : mapping of str to int
+            Contigs of a genome, under any of their names.
+        """
+        by_key = {contig_key(name): length for name, length in lengths.items()}
+        limits = np.array([by_key.get(key, 0) for key in self.contigs], dtype=np.int64)
+        if not len(limits) or not len(self.locus):
+            return 0, 0
+        limit, pos = limits[self.locus >> 32], self.locus & (2**32 - 1)
+        return int(((limit > 0) & (pos > limit)).sum()), int((limit > 0).sum())
 
     def _locus(self, variant: Variant) -> int:
         contig = self.contigs.get(contig_key(variant.chrom), -1)
