@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -89,6 +90,7 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
         The exit code: 0, 1 for an error, 2 for impossible options, 130 when interrupted, 143 (or 129) when
         ended by SIGTERM (or SIGHUP).
     """
+    _show_any_text()
     try:
         with _terminable():
             run()
@@ -115,6 +117,15 @@ def guarded(program: str, debug: bool, run: Callable[[], None]) -> int:
         print(f"{program}: {_in_a_line(error)}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _show_any_text() -> None:
+    """Let standard output show what its encoding does not have, such as odd names of files, as escapes.
+
+    Standard error does so by itself.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _in_a_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Commands that are asked to end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -69,3 +70,15 @@ def test_the_handlers_of_a_caller_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert guarded("program", False, lambda: None) == 0
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_the_terminal_cannot_show(encoding: str) -> None:
+    script = (
+        "from mifm_kipoi.support.guard import guarded; guarded('x', False, lambda: print('f\\xfcr\\udcff'))"
+    )
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    shown = {"ascii": b"f\\xfcr\\udcff\n", "utf-8": b"f\xc3\xbcr\\udcff\n"}
+    assert done.stdout == shown[encoding]

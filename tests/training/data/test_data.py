@@ -313,7 +313,9 @@ def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
     # The FASTA is a part of a genome.
-    with pytest.raises(ReferenceMismatchError, match=r"4,075 of 4,386 variants lie beyond the end of their contig"):
+    with pytest.raises(
+        ReferenceMismatchError, match=r"4,075 of 4,386 variants lie beyond the end of their contig"
+    ):
         prepare_recipe(read_configuration(path, Recipe))
     recipe["data"]["max_mismatch_fraction"] = 1.0
     path.write_text(yaml.safe_dump(recipe))
