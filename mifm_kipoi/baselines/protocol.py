@@ -6,11 +6,13 @@ import dataclasses
 import enum
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.records import ScoredVariants
+from mifm_kipoi.support.progress import Progress
 
 
 class LookupStatus(enum.StrEnum):
@@ -201,10 +203,18 @@ class ComputeOptions:
         A PyTorch device; ``auto`` takes a GPU where there is one.
     batch_size : int, optional
         Windows that are read together, by default what fits the model.
+    progress : bool, optional
+        Show how far a table is that is read whole: by default not, with None where standard error is a
+        terminal.
     """
 
     device: str = "auto"
     batch_size: int | None = None
+    progress: bool | None = False
+
+    def reading(self, path: Path) -> Progress:
+        """Shows how far a table is read."""
+        return Progress(f"rows of {path.name}", self.progress)
 
 
 class Baseline(Protocol):

@@ -82,7 +82,7 @@ def model_run_options(options: argparse.Namespace) -> dict[str, Any]:
     from mifm_kipoi.baselines.protocol import ComputeOptions
 
     return {
-        "compute": ComputeOptions(options.device, options.batch_size),
+        "compute": ComputeOptions(options.device, options.batch_size, options.progress),
         "threads": options.threads,
         "max_mismatch_fraction": options.max_mismatch_fraction,
         "progress": options.progress,

@@ -47,7 +47,8 @@ Values = npt.NDArray[np.float64]
 class _Source:
     """A table of a GWAS, as ``FILE[:NAME=VALUE ...]`` asks for it."""
 
-    def __init__(self, argument: str, traits: bool = False) -> None:
+    def __init__(self, argument: str, compute: ComputeOptions, traits: bool = False) -> None:
+        self._compute = compute
         name, options = with_options(argument)
         self.path, self.options = Path(name), options
         options = dict(options)
@@ -77,10 +78,13 @@ class _Source:
         extra: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """Put all rows into a builder; those that are refused have no values."""
-        for rows in self.table.batches(fields, counts=self.counts, extra=extra):
-            numbers = values(rows)
-            numbers[rows.reason != ""] = np.nan
-            builder.add(self._variants(rows), numbers)
+        with self._compute.reading(self.path) as progress:
+            for rows in self.table.batches(
+                fields, counts=self.counts, extra=extra, on_progress=progress.update
+            ):
+                numbers = values(rows)
+                numbers[rows.reason != ""] = np.nan
+                builder.add(self._variants(rows), numbers)
 
     def _variants(self, rows: AssociationRows) -> TableVariants:
         import pyarrow as pa
@@ -148,7 +152,7 @@ def _number(text: str) -> float:
     return number
 
 
-def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
+def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:
     """``pvalue:FILE[:NAME=VALUE ...]``: p-values of summary statistics.
 
     Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
@@ -163,7 +167,7 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
     InputError
         When the table cannot be read, has no p-values, or most of its rows are impossible.
     """
-    source = _Source(argument)
+    source = _Source(argument, compute)
     table = source.table
     if not any(map(table.has, (*P_VALUES, "z"))):
         known = ", ".join(name for field in P_VALUES for name in ALIASES.get(field, ()))
@@ -200,7 +204,7 @@ def open_p_values(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
     )
 
 
-def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
+def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
     """``abf:FILE[:NAME=VALUE ...]``: Wakefield's approximate Bayes factors of summary statistics.
 
     Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
@@ -222,7 +226,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
     InputError
         When the table cannot be read, lacks columns, or most of its rows are impossible.
     """
-    source = _Source(argument)
+    source = _Source(argument, compute)
     table = source.table
     sized = table.has("sample_size") or table.sample_size is not None
     by_frequency = sized and (table.has("effect_allele_frequency") or table.has("maf"))
@@ -283,7 +287,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:  # n
     )
 
 
-def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing to compute on
+def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:
     """``pip:FILE[:NAME=VALUE ...]``: posterior inclusion probabilities of any table of fine-mapping.
 
     Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
@@ -297,7 +301,7 @@ def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
     InputError
         When the table cannot be read, has no PIPs, too many traits, or most of its rows are impossible.
     """
-    source = _Source(argument, traits=True)
+    source = _Source(argument, compute, traits=True)
     table = source.table
     if not table.has("pip"):
         raise InputError(

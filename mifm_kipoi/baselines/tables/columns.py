@@ -21,7 +21,7 @@ RESERVED = (*VARIANT_COLUMNS, "status")
 """Columns of every table of scores, whose names no score can have."""
 
 
-def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
+def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
     """``table:FILE:COLUMN``: the numbers of a column, as they stand.
 
     FILE is a table as :mod:`mifm_kipoi.genomics.tables` reads it. The variants of its rows are found by
@@ -68,8 +68,10 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG
         provenance = checksums_of_indexed(path, index)
     else:
         builder = RowsBuilder(1, variant_columns.ordered)
-        for batch in table.batches((*variant_columns.columns, *({column} - set(variant_columns.columns)))):
-            builder.add(variant_columns.rows(batch), batch.finite(column)[:, np.newaxis])
+        names = dict.fromkeys((*variant_columns.columns, column))
+        with compute.reading(path) as progress:
+            for batch in table.batches(list(names), on_progress=progress.update):
+                builder.add(variant_columns.rows(batch), batch.finite(column)[:, np.newaxis])
         source = builder.done()
         provenance = {"file": path.name, "sha256": sha256_of(path)}
     return LookedUp(

@@ -21,7 +21,7 @@ TOOLS = ("abf", "finemap", "paintor", "caviarbf", "susie", "polyfun_finemap", "p
 _VARIANT_COLUMNS = VariantColumns(ordered=False, chrom="chr", pos="bp", first="ea", second="nea")
 
 
-def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG001 - nothing is computed
+def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:
     """``causaldb:FILE[:TOOL]``: PIPs of one of :data:`TOOLS`, or of each.
 
     FILE has the columns of CAUSALdb2, with tabs or commas between them, plain or gzipped. Of several rows of
@@ -46,8 +46,9 @@ def open_causaldb(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: 
             "table of CAUSALdb2, credible_set.txt.gz"
         )
     builder = RowsBuilder(len(tools), ordered=False, keep_largest=True)
-    for batch in table.batches((*_VARIANT_COLUMNS.columns, *tools)):
-        builder.add(_VARIANT_COLUMNS.rows(batch), np.column_stack([_pips(batch, tool) for tool in tools]))
+    with compute.reading(path) as progress:
+        for batch in table.batches((*_VARIANT_COLUMNS.columns, *tools), on_progress=progress.update):
+            builder.add(_VARIANT_COLUMNS.rows(batch), np.column_stack([_pips(batch, tool) for tool in tools]))
     return LookedUp(
         path,
         builder.done(),
