@@ -629,16 +629,19 @@ class _Columns:
 
     def take_alleles(self, *, directed: bool) -> None:
         """The alleles of a table without a preset."""
-        header = self._table.columns
         if {"effect_allele", "other_allele"} <= set(self._named):
             return
-        pairs = [
-            (one[0], other[0])
-            for one_name, other_name in _PAIRS
-            if (one := columns_named(header, ALIASES.get(one_name, (one_name,))))
-            and (other := columns_named(header, ALIASES.get(other_name, (other_name,))))
-        ]
-        unclear = [name for pair in pairs if _key(pair[0]) not in map(_key, ALIASES["alt"]) for name in pair]
+        # Of the columns that are left, or named as an allele.
+        named = [self._named.get(field, "") for field in ("effect_allele", "other_allele", "ref", "alt")]
+        header = [name for name in self._table.columns if name in self._left or name in named]
+        pairs, unclear = [], []
+        for one_name, other_name in _PAIRS:
+            one, other = (
+                columns_named(header, ALIASES.get(name, (name,))) for name in (one_name, other_name)
+            )
+            if one and other:
+                pairs.append((one[0], other[0]))
+                unclear += [] if one_name == "alt" else [*one, *other]
         both = ("effect_allele", "other_allele")
         for field in both:
             self._take_alias(field, [name for name in self._left if name not in unclear])
@@ -689,7 +692,7 @@ class _Columns:
             held = first_identifiers(self._table, names, wanted)
             if held:
                 self.columns["variant"], self.variant = held, wanted
-                self.directed = "effect_allele" in self.columns
+                self.directed = self.directed and "effect_allele" in self.columns
 
     def check(self, needs: Sequence[str]) -> tuple[str, ...]:
         """Fields that a file of positions must give; an error where it cannot, or others are missing."""

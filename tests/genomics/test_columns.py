@@ -275,6 +275,23 @@ def test_positions_in_markers_of_metal(tmp_path):
     assert not layout.needs_positions
 
 
+def test_ambiguous_alleles_stay_so_where_the_place_is_in_identifiers(tmp_path):
+    layout = _layout(tmp_path, "MarkerName Allele1 Allele2 P", ["1:5:A:G A G 0.5"], needs=())
+    assert layout.variant == "{chrom}:{pos}"
+    assert not layout.directed
+
+
+def test_alleles_that_the_user_names_for_something_else(tmp_path):
+    layout = _layout(tmp_path, "chr pos id ref alt p", columns={"block": "alt"}, needs=())
+    assert layout.columns["block"] == "alt"
+    assert not {"effect_allele", "other_allele", "alt"} & set(layout.columns)
+
+
+def test_names_that_differ_in_case_alone_are_no_other_column(tmp_path):
+    with pytest.raises(InputError, match="has the effect"):
+        _layout(tmp_path, "chr pos Allele1 Allele2 ALLELE1 beta se p")
+
+
 def test_alleles_in_identifiers(tmp_path):
     table = "SNP CHR POS p.value", ["1:24722451_C_T 1 24722451 6.9e-05"]
     layout = _layout(tmp_path, *table, needs=("p_value",))
