@@ -232,25 +232,30 @@ class Regions:
 
         contigs: dict[str, None] = {}
         numbers: dict[str, int] = {}
-        with tempfile.TemporaryDirectory(prefix="mifm-") as folder:
-            numbered = Path(folder) / "numbered.bed"
-            with numbered.open("w") as file:
-                for interval in read_intervals(self.path):
-                    contigs[interval.chrom] = None
-                    number = numbers.setdefault(_key(interval.chrom), len(numbers))
-                    if interval.end > 0:
-                        file.write(f"{number}\t{max(interval.start, 0)}\t{interval.end}\n")
-            try:
+        try:
+            with tempfile.TemporaryDirectory(prefix="mifm-") as folder:
+                numbered = Path(folder) / "numbered.bed"
+                with numbered.open("w") as file:
+                    for interval in read_intervals(self.path):
+                        contigs[interval.chrom] = None
+                        number = numbers.setdefault(_key(interval.chrom), len(numbers))
+                        if interval.end > 0:
+                            file.write(f"{number}\t{max(interval.start, 0)}\t{interval.end}\n")
                 keys = list(numbers)
                 for merged in pybedtools.BedTool(str(numbered)).sort().merge():
                     starts, ends = self._merged.setdefault(keys[int(merged.chrom)], ([], []))
                     starts.append(merged.start)
                     ends.append(merged.end)
-            except pybedtools.helpers.BEDToolsError as error:
-                reason = str(error.msg).strip().splitlines()[-1]
-                raise IntervalFileError(f"cannot merge the intervals of {self.path}: {reason}") from error
-            finally:
-                pybedtools.cleanup()
+        except pybedtools.helpers.BEDToolsError as error:
+            reason = str(error.msg).strip().splitlines()[-1]
+            raise IntervalFileError(f"cannot merge the intervals of {self.path}: {reason}") from error
+        except OSError as error:
+            raise IntervalFileError(
+                f"cannot sort {self.path} in the temporary folder {tempfile.gettempdir()}: "
+                f"{error.strerror or error}; name another in TMPDIR"
+            ) from error
+        finally:
+            pybedtools.cleanup()
         self.contigs = tuple(contigs)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import logging
 import re
+import resource
 import shutil
+import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -207,6 +210,24 @@ class TestRegions:
         assert [regions.overlap("1", start, start + 1) for start in (0, 1, 2, 3, 39_996, 39_998)] == [
             True, True, False, False, True, False,
         ]  # fmt: skip
+
+    def test_a_temporary_folder_that_is_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The file that cannot be written is named, not the one that was read."""
+        lines = "".join(f"1\t{start}\t{start + 1}\n" for start in range(0, 20_000, 3))
+        path = bed(tmp_path, lines)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, before[1]))
+        try:
+            with pytest.raises(
+                IntervalFileError, match=rf"in the temporary folder {tmp_path}: File too large"
+            ):
+                Regions(path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+        assert [left.name for left in tmp_path.iterdir()] == ["x.bed"]
 
     def test_contigs_that_the_genome_does_not_have(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -12,7 +12,6 @@ import collections
 import contextlib
 import dataclasses
 import enum
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.kipoi.dataloaders import current_names
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.sequence.windows import VariantWindows
+from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.text import as_unicode
 
 MODELS = ("MIFM", "MIFM/published")
@@ -127,20 +127,7 @@ class DataloaderArguments:
             fractions = {name: float(given[name]) for name in names[1:] if name in given}
         except (TypeError, ValueError) as error:
             raise BridgeError(f"--dataloader_args: {error}; expected fractions from 0 to 1") from error
-        return cls(os.path.expanduser(str(given["fasta_file"])), **fractions)
-
-
-def with_homes(arguments: Iterable[str]) -> list[str]:
-    """Arguments of a command line in which ``~`` at the beginning of a path is the home folder.
-
-    A shell has not put it there where an argument is quoted, or the path follows ``=``.
-    """
-    expanded = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        is_option = argument.startswith("--") and equals
-        expanded.append(f"{name}={os.path.expanduser(value)}" if is_option else os.path.expanduser(argument))
-    return expanded
+        return cls(with_home(str(given["fasta_file"])), **fractions)
 
 
 def select_snvs(

@@ -48,12 +48,11 @@ from mifm_kipoi.kipoi.bridges.engines import (
     select_snvs,
     summary,
     temporary_folder,
-    with_homes,
     write_snvs,
 )
 from mifm_kipoi.kipoi.models import SequenceModel
 from mifm_kipoi.sequence.windows import stream_windows
-from mifm_kipoi.support.files import require_file, written_whole
+from mifm_kipoi.support.files import require_file, with_home, written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
 PROGRAM = "kipoi-veff"
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> None:
     try:
-        arguments = with_homes(arguments)
+        arguments = [with_home(word) for word in arguments]
         cli = _kipoi_veff()
         _check_arguments(arguments, cli)
         mutation_maps.prepare(arguments[0] if arguments else "")

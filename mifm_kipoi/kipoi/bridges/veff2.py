@@ -43,12 +43,11 @@ from mifm_kipoi.kipoi.bridges.engines import (
     summary,
     temporary_folder,
     window_over_contig_end,
-    with_homes,
     write_snvs,
 )
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import stream_windows
-from mifm_kipoi.support.files import require_file, written_whole
+from mifm_kipoi.support.files import require_file, with_home, written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
 PROGRAM = "kipoi-veff2"
@@ -69,7 +68,7 @@ def _run(arguments: list[str]) -> None:
             f"kipoi-veff2, or something that it needs, is not installed ({error}); install it with: "
             "pip install git+https://github.com/kipoi/kipoi-veff2"
         ) from error
-    command.main(args=with_homes(arguments), prog_name=PROGRAM)
+    command.main(args=[with_home(word) for word in arguments], prog_name=PROGRAM)
 
 
 def _command() -> Any:

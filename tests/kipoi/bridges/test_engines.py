@@ -22,7 +22,6 @@ from mifm_kipoi.kipoi.bridges.engines import (
     summary,
     temporary_folder,
     window_over_contig_end,
-    with_homes,
     write_snvs,
 )
 from mifm_kipoi.sequence.windows import stream_windows
@@ -52,20 +51,8 @@ def test_an_engine_that_is_not_installed(
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("given", "expanded"),
-    [
-        ("~/in.vcf", "/home/me/in.vcf"),
-        ("--input_vcf=~/in.vcf", "--input_vcf=/home/me/in.vcf"),
-        ("in~.vcf", "in~.vcf"),
-        ("MIFM", "MIFM"),
-        ('{"fasta_file": "~/x.fa"}', '{"fasta_file": "~/x.fa"}'),
-        ("fasta_file=~/x.fa", "fasta_file=~/x.fa"),
-    ],
-)
-def test_the_home_folder_in_arguments(monkeypatch: pytest.MonkeyPatch, given: str, expanded: str) -> None:
+def test_the_home_folder_in_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert with_homes([given, "-o"]) == [expanded, "-o"]
     assert DataloaderArguments.read({"fasta_file": "~/x.fa"}).fasta_file == "/home/me/x.fa"
 
 
