@@ -151,6 +151,8 @@ class RowCounts:
         Those whose p-value is above ``max_p_value``, which are not handed on.
     refused : collections.Counter of str
         Those that were refused, by reason.
+    left_out : collections.Counter of str
+        Those that could be used and were not, by reason, such as a variant outside of all LD blocks.
     other_tests, other_phenotypes : collections.Counter of str
         Those of other tests than the additive one, and of other phenotypes than the chosen one, by name.
     examples : dict of str to list of Example
@@ -171,6 +173,7 @@ class RowCounts:
     kept: int = 0
     above: int = 0
     refused: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     other_tests: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     other_phenotypes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     examples: dict[str, list[Example]] = dataclasses.field(default_factory=dict)
@@ -198,15 +201,20 @@ class RowCounts:
         examples : iterable of Example
             Some of them; the first few of each reason are kept.
         """
-        if number:
-            self.refused[reason] += number
-            known = self.examples.setdefault(reason, [])
-            known += list(examples)[: EXAMPLES - len(known)]
+        self._count(self.refused, reason, number, examples)
 
     def leave_out(self, reason: str, number: int, examples: Iterable[Example] = ()) -> None:
-        """Count rows that were kept until a later step left them out; parameters as of :meth:`refuse`."""
+        """Count rows that can be used, and were kept so far, but are not; parameters as of :meth:`refuse`."""
         self.kept -= number
-        self.refuse(reason, number, examples)
+        self._count(self.left_out, reason, number, examples)
+
+    def _count(
+        self, counts: collections.Counter[str], reason: str, number: int, examples: Iterable[Example]
+    ) -> None:
+        if number:
+            counts[reason] += number
+            known = self.examples.setdefault(reason, [])
+            known += list(examples)[: EXAMPLES - len(known)]
 
     def note(self, text: str) -> None:
         """Remember a sentence, and log it as a warning, once."""
@@ -223,6 +231,7 @@ class RowCounts:
             "of other tests": self.other_tests.total(),
             "not chosen": self.other_phenotypes.total(),
             **{f"refused: {reason}": number for reason, number in self.refused.most_common()},
+            **{f"left out: {reason}": number for reason, number in self.left_out.most_common()},
             "kept without log_bf": self.without_log_bf,
             "kept without a PIP": self.without_pip,
             "kept with a p-value of 0": self.too_small,
@@ -231,8 +240,11 @@ class RowCounts:
 
     def reasons_in_words(self) -> str:
         """The reasons for which rows were refused, the most frequent first, each with an example."""
+        return self._in_words(self.refused)
+
+    def _in_words(self, counts: collections.Counter[str]) -> str:
         words = []
-        for reason, number in self.refused.most_common():
+        for reason, number in counts.most_common():
             example = next((f", such as {one}" for one in self.examples.get(reason, [])), "")
             words.append(f"{reason} ({number:,}{example})")
         return ", ".join(words)
@@ -247,6 +259,8 @@ class RowCounts:
                 parts.append(f"{counts.total():,} {what} ({_listed(counts)})")
         if self.refused:
             parts.append(f"{self.refused.total():,} refused: {self.reasons_in_words()}")
+        if self.left_out:
+            parts.append(f"{self.left_out.total():,} left out: {self._in_words(self.left_out)}")
         if self.without_log_bf:
             parts.append(f"{self.without_log_bf:,} of those kept without a Bayes factor")
         return ", ".join(parts)

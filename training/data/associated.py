@@ -15,6 +15,9 @@ _WAITING = 1 << 20
 
 _BASES = tuple("ACGT")
 
+_UNDECIDED = {"25": ("X", "M"), "26": ("M",)}
+"""What the contigs can be whose numbers mean one thing to some programs and another to others."""
+
 
 class AssociatedPositions:
     """Positions of rows that a table associates with a trait, whatever became of the rows.
@@ -55,7 +58,7 @@ class AssociatedPositions:
         ----------
         chrom : numpy.ndarray of str objects, shape (n,)
             Contigs as :func:`mifm_kipoi.genomics.contigs.contig_key` names them; empty where they cannot be
-            read.
+            read. Those of which it is not known what they are (25, 26) count as each that they can be.
         pos : numpy.ndarray of int64, shape (n,)
             1-based positions; 0 where they cannot be read.
         effect_allele, other_allele : numpy.ndarray of str objects, shape (n,)
@@ -67,7 +70,8 @@ class AssociatedPositions:
         places = pd.DataFrame({"chrom": chrom[readable], "pos": pos[readable]})
         elsewhere = _other_places(places, effect_allele[readable], other_allele[readable])
         for key, of_contig in pd.concat([places, elsewhere]).groupby("chrom")["pos"]:
-            self._parts.setdefault(str(key), []).append(of_contig.unique())
+            for contig in (str(key), *_UNDECIDED.get(str(key), ())):
+                self._parts.setdefault(contig, []).append(of_contig.unique())
         self._waiting += len(places)
         if self._waiting > max(_WAITING, sum(map(len, self._united.values())) // 2):
             self._unite()

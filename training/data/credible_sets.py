@@ -238,7 +238,7 @@ class _Sets:
         if "primary" in self._names:
             name = self._names["primary"][0]
             primary, _ = rows.batch.parsed(name)
-            self._leave_out(~np.isin(primary, (0, 1)), "primary is neither 1 nor 0", name)
+            self._refuse(~np.isin(primary, (0, 1)), "primary is neither 1 nor 0", name)
             signal = np.where(primary == 1, "primary", "secondary").astype(object)
             statistics = self._conditional(primary == 0, statistics)
         if study is None:
@@ -262,11 +262,11 @@ class _Sets:
         return kept
 
     def _joined(self, field: str) -> pd.Series[str]:
-        """The columns of a field, joined by colons; rows in which one is missing are left out."""
+        """The columns of a field, joined by colons; rows in which one is missing are refused."""
         whole: pd.Series[str] | None = None
         for name in self._names[field]:
             part: pd.Series[str] = self._rows.batch.optional_text(name).to_pandas().astype("str")
-            self._leave_out(part.isna().to_numpy(), f"{field} missing", name)
+            self._refuse(part.isna().to_numpy(), f"{field} missing", name)
             whole = part if whole is None else whole + ":" + part
         assert whole is not None
         return whole
@@ -279,15 +279,13 @@ class _Sets:
         values = []
         for name in names:
             numbers, unreadable = self._rows.batch.parsed(self._columns[name])
-            self._leave_out(secondary & unreadable, f"{name} is not a number", self._columns[name])
+            self._refuse(secondary & unreadable, f"{name} is not a number", self._columns[name])
             values.append(numbers)
         p_value, beta, error = values
         impossible = (p_value < 0) | (p_value > 1)
-        self._leave_out(secondary & impossible, "secondary_p_value out of range", self._columns[names[0]])
+        self._refuse(secondary & impossible, "secondary_p_value out of range", self._columns[names[0]])
         impossible = (error <= 0) | np.isinf(error)
-        self._leave_out(
-            secondary & impossible, "secondary_standard_error out of range", self._columns[names[2]]
-        )
+        self._refuse(secondary & impossible, "secondary_standard_error out of range", self._columns[names[2]])
         used = secondary & np.isfinite(values).all(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
             z = beta / error
@@ -295,7 +293,7 @@ class _Sets:
         given = {"p_value": p_value, "log_p": log_p, "z": z, "log_bf": log_bayes_factor(z, error**2)}
         return {name: np.where(used, given[name], marginal[name]) for name in marginal}
 
-    def _leave_out(self, bad: Flags, reason: str, column: str) -> None:
+    def _refuse(self, bad: Flags, reason: str, column: str) -> None:
         newly = np.flatnonzero(bad & self._good)
         self._good[newly] = False
         examples = [
@@ -304,4 +302,5 @@ class _Sets:
             )
             for row in newly[:EXAMPLES].tolist()
         ]
-        self._counts.leave_out(reason, len(newly), examples)
+        self._counts.kept -= len(newly)
+        self._counts.refuse(reason, len(newly), examples)

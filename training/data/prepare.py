@@ -269,14 +269,18 @@ def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]
 def _in_no_bag(counts: RowCounts, made: Bags, filters: Mapping[str, Any]) -> dict[str, int]:
     """What the table associates and no bag holds, by reason."""
     statuses: Mapping[str, int] = made.counts.get("orientation", {})
-    reasons = {
-        **{f"{reason} (rows)": number for reason, number in counts.refused.most_common()},
+    by_reason = {
+        **{
+            f"{reason} (rows)": number
+            for reasons in (counts.refused, counts.left_out)
+            for reason, number in reasons.most_common()
+        },
         **{f"{name} (variants)": number for name, number in statuses.items() if name != Status.OK},
         "over the border of a split (instances)": filters["instances_over_the_border_of_a_split"],
         "in a bag that is too small (instances)": filters["instances_of_these"],
         "in several splits (bags)": filters["bags_in_several_splits"]["positive"],
     }
-    return {reason: number for reason, number in reasons.items() if number}
+    return {reason: number for reason, number in by_reason.items() if number}
 
 
 def _no_positive_bag(made: Bags, crossing: int, largest: int, min_bag_size: int) -> str:

@@ -53,7 +53,7 @@ def render(manifest: Mapping[str, Any]) -> str:
         f"Made by `{manifest['command']}` of version {manifest['version']}. "
         f"REF was {manifest['reference']} against a FASTA.",
         "## Rows of the table",
-        "A row is refused for the first reason that applies; kept rows are used.",
+        "A row is refused, or left out, for the first reason that applies; kept rows are used.",
         _table(("rows", "number"), report["source"].items()),
         *_examples(report),
         "## Associated positions",

@@ -133,7 +133,9 @@ def test_no_row_of_credible_sets_becomes_a_negative(tmp_path: Path, defect: str)
     assert int(rows[-1]["BP"]) not in negatives(made)
 
 
-@pytest.mark.parametrize(("name", "free"), [("1:1001_I_D", False), ("1:1001x", True), ("rs1001", True)])
+@pytest.mark.parametrize(
+    ("name", "free"), [("1:1001_I_D", False), ("1:1001", False), ("1:1001x", True), ("rs1001", True)]
+)
 def test_the_place_of_an_identifier_is_read_without_its_alleles(
     tmp_path: Path, name: str, free: bool
 ) -> None:
@@ -188,7 +190,7 @@ def test_a_variant_is_recognised_by_bases_that_its_alleles_share(tmp_path: Path)
     """A deletion without the base before it, and variants of several bases that differ in the last only."""
     associated = AssociatedPositions()
     associated.add(
-        np.array(["1", "1", "X", "X", ""], dtype=object),
+        np.array(["1", "1", "X", "25", ""], dtype=object),
         np.array([1001, 2000, 5, 7, 9]),
         np.array(["-", "ACG", "A", "A", "A"], dtype=object),
         np.array(["C", "ATG", "AT", "C", "C"], dtype=object),
@@ -198,7 +200,8 @@ def test_a_variant_is_recognised_by_bases_that_its_alleles_share(tmp_path: Path)
     assert associated.holds("chr1", 1998, "GCACG", "GCACA") is False
     assert associated.holds("chr1", 1998, "GCAA", "GCAT")
     assert [pos for pos in range(1, 10) if associated.holds("chrX", pos)] == [5, 7]
-    assert associated.counts() == {"positions": 6, "rows": 5, "rows_without_a_readable_place": 1}
+    assert associated.holds("chrM", 7)
+    assert associated.counts() == {"positions": 8, "rows": 5, "rows_without_a_readable_place": 1}
 
 
 @pytest.mark.parametrize(
@@ -213,26 +216,48 @@ ODD = st.sampled_from(["", "NA", "#NA", ".", "0", "-1", "inf", "nan", "1e-400", 
 
 
 @st.composite
-def odd_rows(draw: st.DrawFn) -> list[dict[str, str]]:
-    """Rows of credible sets with defects in any column but the place."""
-    rows = []
+def odd_rows(draw: st.DrawFn, plain: dict[str, str]) -> list[dict[str, str]]:
+    """Good rows, and some with defects in any column but the place, or with a p-value that is not low."""
+    rows = [plain | {"BP": str(pos)} for pos in range(501, 900, 4)]
     for pos in draw(st.lists(st.sampled_from(range(893, 1120, 4)), min_size=1, max_size=12)):
-        row = SETS | {"BP": str(pos), "CHR": draw(st.sampled_from(["1", "chr1", "01", "1.0", "Chr1", " 1 "]))}
-        for column in draw(st.lists(st.sampled_from(sorted(set(SETS) - {"BP", "CHR"})), max_size=3)):
-            row[column] = draw(ODD)
+        row = plain | {
+            "BP": str(pos),
+            "CHR": draw(st.sampled_from(["1", "chr1", "01", "1.0", "Chr1", " 1 "])),
+        }
+        for column in draw(st.lists(st.sampled_from(sorted(set(plain) - {"BP", "CHR"})), max_size=3)):
+            row[column] = draw(ODD | st.just("0.5") if column == "P" else ODD)
         rows.append(row)
-    return [*(SETS | {"BP": str(pos)} for pos in range(501, 900, 4)), *rows]
+    return rows
+
+
+def check_negatives(made: DataSet, associated: set[int]) -> None:
+    """All positions but the associated ones are negatives, and but those before an indel without its base."""
+    found = set(negatives(made))
+    assert not associated & found
+    assert set(range(900, 1125)) - associated <= found | {pos - 1 for pos in associated}
 
 
 @settings(deadline=None, max_examples=40)
-@given(rows=odd_rows())
-def test_no_associated_place_is_ever_a_negative(
+@given(rows=odd_rows(SETS))
+def test_no_place_of_credible_sets_is_ever_a_negative(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]
 ) -> None:
     folder = tmp_path_factory.mktemp("odd")
     fasta, common = inputs(folder, tuple(range(880, 1125)))
     config = CredibleSetsConfig(table(folder, rows), "table", FIELDS)
     made = prepare(fasta, DataConfig(config, None, common, SPLITS, min_bag_size=1))
-    in_table = {int(row["BP"]) for row in rows}
-    assert not in_table & set(negatives(made))
-    assert set(range(900, 1125)) - in_table <= set(negatives(made)) | {pos - 1 for pos in in_table}
+    check_negatives(made, {int(row["BP"]) for row in rows})
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows=odd_rows(GWAS))
+def test_no_associated_place_of_summary_statistics_is_ever_a_negative(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("odd")
+    fasta, common = inputs(folder, tuple(range(880, 1125)))
+    blocks = folder / "blocks.txt"
+    blocks.write_text("chr\tstart\tstop\tpop\n1\t0\t1000\tEUR\n1\t1000\t1050\tEUR\n")
+    config = SummaryStatisticsConfig(table(folder, rows), ld_blocks=LDBlocksConfig(str(blocks)))
+    made = prepare(fasta, DataConfig(None, config, common, SPLITS, min_bag_size=1))
+    check_negatives(made, {int(row["BP"]) for row in rows if row["P"] != "0.5"})

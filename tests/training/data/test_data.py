@@ -1,6 +1,7 @@
 """Data sets of whole recipes, against counts by hand and by awk."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,57 @@ def test_why_no_bag_is_left_is_said_in_one_line(small, tmp_path, rows, facts):
     assert "{" not in str(refused.value)
 
 
+def test_what_became_of_the_rows_is_said_where_the_run_ends(small, tmp_path, caplog):
+    caplog.set_level("INFO")
+    with pytest.raises(InputError, match="no positive bag has 50"):
+        prepare_recipe(read_configuration(small, Recipe, ["data.min_bag_size=50"]))
+    said = r"table\.tsv: 10 rows read, 9 kept, 1 refused: p-value out of range \(1, such as line 11: p is '1\.7'\)"
+    assert re.search(said, caplog.text)
+    assert re.search(r"1 rows on contigs that the FASTA \S+ does not have: '3' \(1 rows\)", caplog.text)
+
+
+def test_accessions_of_another_build_are_an_error(small, tmp_path, monkeypatch):
+    table = tmp_path / "table.tsv"
+    table.write_text(table.read_text().replace("2:401", "NC_000002.11:401"))
+    monkeypatch.setattr("training.data.prepare.build_of_lengths", lambda _: "GRCh38")
+    with pytest.raises(
+        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by the"
+    ):
+        prepare_recipe(read_configuration(small, Recipe))
+
+
+def test_a_chain_file_takes_a_table_to_the_build_of_the_fasta(small, tmp_path):
+    pytest.importorskip("liftover")
+    # Of contig 1 of the table, 301-500 are 401-600 of the FASTA, and 801-1000 are not there.
+    (tmp_path / "a.chain").write_text("chain 100 chr1 4000 + 300 500 chr1 4000 + 400 600 1\n200\n\n")
+    rows = ["1:301_A_G", "1:305_T_A", "1:309_A_C", "1:901_A_G"]
+    lines = [f"{name}\ta\ts\t1\t0.01\t2.6" for name in rows]
+    (tmp_path / "table.tsv").write_text("\n".join([HEADER, *lines]) + "\n")
+    settings = [f"data.credible_sets.lift_over={tmp_path / 'a.chain'}"]
+    made = prepare_recipe(read_configuration(small, Recipe, settings))
+    # REF is found out anew: the FASTA has A at 405.
+    assert made.instances[["pos", "ref", "alt"]].values.tolist()[:3] == [
+        [401, "A", "G"],
+        [405, "A", "T"],
+        [409, "A", "C"],
+    ]
+    assert made.instances["pos"].tolist()[3:] == [410, 411]
+    report = made.manifest["report"]
+    assert report["source"]["refused: lost in the lift-over"] == 1
+    assert report["associated"]["rows_without_a_readable_place"] == 1
+    assert [Path(entry["path"]).name for entry in made.manifest["inputs"]][2] == "a.chain"
+
+
+def test_the_rows_of_one_study(small, tmp_path):
+    settings = ["data.credible_sets.where={study: t}", "data.min_bag_size=1"]
+    made = prepare_recipe(read_configuration(small, Recipe, settings))
+    assert made.bags["block"].tolist() == ["a", "1:410:C:G", "1:411:G:A"]
+    assert made.manifest["report"]["source"]["not chosen"] == 9
+    assert made.manifest["report"]["associated"]["positions"] == 8
+    settings[0] = "data.credible_sets.where={study: [s, t]}"
+    assert len(prepare_recipe(read_configuration(small, Recipe, settings)).bags) > 3
+
+
 def test_bayes_factors_that_cannot_be_computed_are_warned_of(small, tmp_path, caplog):
     prepare_recipe(read_configuration(small, Recipe))
     (warning,) = [text for text in caplog.messages if "Bayes factor" in text]
@@ -241,6 +293,7 @@ import resource, sys
 from training.data.bags import make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 import json
+import re
 columns = json.loads(sys.argv[2])
 config = CredibleSetsConfig(sys.argv[1], "table", columns)
 made = make_bags(read_credible_sets(config, block_bytes=1 << 20), None, buffer=1 << 16)

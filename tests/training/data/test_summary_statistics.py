@@ -47,8 +47,9 @@ def read(
         assert part["chrom"].nunique() == 1
     found = pd.concat(parts, ignore_index=True)
     assert counts.kept == len(found)
-    assert counts.read == counts.kept + counts.above + counts.refused.total() + counts.other_tests.total()
-    return found, {**counts.refused, "above": counts.above}
+    lost = counts.above + counts.refused.total() + counts.left_out.total() + counts.other_tests.total()
+    assert counts.read == counts.kept + lost
+    return found, {**counts.refused, **counts.left_out, "above": counts.above}
 
 
 @pytest.mark.parametrize("block_bytes", [20, 150, 1 << 20])
