@@ -30,7 +30,6 @@ import dataclasses
 import functools
 import logging
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,6 +46,7 @@ from mifm_kipoi.genetics.plausibility import (
     out_of_range_p_values,
 )
 from mifm_kipoi.genetics.positions import Located, Positions
+from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RATIOS, RowNumbers
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
 from mifm_kipoi.genomics.contigs import UNDECIDED, ContigNames, contig_key
 from mifm_kipoi.genomics.gwas_vcf import gwas_table
@@ -54,7 +54,7 @@ from mifm_kipoi.genomics.identifiers import split_identifiers
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
-from mifm_kipoi.statistics.normal import log_p_of_z, z_of_log_p
+from mifm_kipoi.statistics.normal import z_of_log_p
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,11 +85,8 @@ LD block or locus; ``signal`` primary, secondary or all. An unknown ``id`` is ``
 ADDITIVE = "ADD"
 """The test whose rows count, where a table has rows of several tests."""
 
-RATIOS = EFFECTS[1:]
-ERRORS = ("standard_error", "standard_error_of_ratio")
-FREQUENCIES = ("effect_allele_frequency", "maf")
-"""Fields of which a row has its ratio, where it has no beta, its standard error and its frequency: the first
-that it has a number of."""
+ADDITIVE = "ADD"
+"""The test whose rows count, where a table has rows of several tests."""
 
 UNDECIDED_CHROMOSOME = "chromosome 25 or 26, of which the format does not say what it is"
 """The reason of rows on them in a table whose format does not say what they are."""
@@ -101,7 +98,7 @@ FAILED_PIP = -1.0
 """The PIP that CAUSALdb2 writes where a tool failed."""
 
 PIP_ROUNDING = 1e-3
-"""By so much a PIP or a frequency may be above 1, to which it is cut."""
+"""By so much a PIP may be above 1, to which it is cut."""
 
 MAX_REFUSED_FRACTION = 0.5
 """More refused rows mean that the columns are not what their names say."""
@@ -114,11 +111,6 @@ _ENOUGH_LOW_P_VALUES = 20
 _READ_AHEAD = 8
 """Blocks that are held, at most, until enough rows were examined to begin."""
 
-_LN10 = math.log(10)
-_LOGARITHMS = {"neg_log_10_p_value": -_LN10, "log_10_p_value": _LN10, "ln_p_value": 1.0}
-"""Fields that hold a logarithm of p, each with the factor that makes it a natural one."""
-
-_DECIMAL = re.compile(r"\s*\+?([0-9]*)\.?([0-9]*)(?:[eE]([+-]?[0-9]+))?\s*")
 
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -701,7 +693,7 @@ class _Reader:
         evenly = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLE_OF_BLOCK))
         kept[evenly.astype(np.int64)] = True
         some = batch.filter(kept)
-        numbers = _Numbers(some, self._columns)
+        numbers = RowNumbers(some, self._columns)
         sample = Sample(
             _lines(some),
             numbers.written_log_p[0],
@@ -832,7 +824,7 @@ class _Reader:
             strange.reason[:] = OF_ANOTHER_PHENOTYPE
             yield strange
 
-    def _associated(self, batch: Batch, numbers: _Numbers) -> tuple[Batch, _Numbers, int]:
+    def _associated(self, batch: Batch, numbers: RowNumbers) -> tuple[Batch, RowNumbers, int]:
         """The rows whose p-values are not known to be above the limit, and the number of the others."""
         if self._max_log_p is None:
             return batch, numbers, 0
@@ -842,10 +834,10 @@ class _Reader:
         batch = batch.filter(low)
         return batch, self._numbers(batch), int((~low).sum())
 
-    def _numbers(self, batch: Batch) -> _Numbers:
-        return _Numbers(batch, self._columns, self._error_of_ratio)
+    def _numbers(self, batch: Batch) -> RowNumbers:
+        return RowNumbers(batch, self._columns, self._error_of_ratio)
 
-    def _associations(self, batch: Batch, numbers: _Numbers, counts: RowCounts) -> AssociationRows:
+    def _associations(self, batch: Batch, numbers: RowNumbers, counts: RowCounts) -> AssociationRows:
         refused = _Refused(batch, self._columns, counts)
         if "p_value" in self._fields and self._has_p:
             self._refuse_p_values(numbers, refused)
@@ -884,18 +876,18 @@ class _Reader:
             batch=batch,
         )
 
-    def _refuse_p_values(self, numbers: _Numbers, refused: _Refused) -> None:
+    def _refuse_p_values(self, numbers: RowNumbers, refused: _Refused) -> None:
         for field in P_VALUES:
             refused.unless_numbers(numbers, field)
         refused.where(numbers.p_is_impossible, "p-value out of range", self._p_field)
         self._refuse_missing_p_values(numbers, refused)
 
-    def _refuse_missing_p_values(self, numbers: _Numbers, refused: _Refused) -> None:
+    def _refuse_missing_p_values(self, numbers: RowNumbers, refused: _Refused) -> None:
         if not self._may_lack_p_value:
             shown = next(one for one in (self._p_field, "z", *EFFECTS) if one in self._columns)
             refused.where(np.isnan(numbers.log_p), "p-value missing", shown)
 
-    def _refuse_effects(self, numbers: _Numbers, refused: _Refused) -> None:
+    def _refuse_effects(self, numbers: RowNumbers, refused: _Refused) -> None:
         for field in (*EFFECTS, *ERRORS, "z", *FREQUENCIES, "sample_size"):
             refused.unless_numbers(numbers, field)
         for field in EFFECTS:
@@ -906,12 +898,12 @@ class _Reader:
             refused.where(bad, "standard error out of range", field)
         for field in FREQUENCIES:
             frequency = numbers.of(field)
-            bad = (frequency < 0) | (frequency > 1 + PIP_ROUNDING)
+            bad = (frequency < 0) | (frequency > 1 + FREQUENCY_ROUNDING)
             refused.where(bad, "frequency out of range", field)
         size = numbers.of("sample_size")
         refused.where((size < 0) | np.isinf(size), "sample size out of range", "sample_size")
 
-    def _variants(self, batch: Batch, numbers: _Numbers, refused: _Refused) -> _Variants:
+    def _variants(self, batch: Batch, numbers: RowNumbers, refused: _Refused) -> _Variants:
         """Places and alleles, of the table and, where it lacks some, of the file of positions."""
         located = None
         parts = self._parts(batch)
@@ -934,7 +926,7 @@ class _Reader:
         return _Variants(chrom, pos, effect, other, np.where(known, ref, "").astype(object))
 
     def _places(
-        self, batch: Batch, numbers: _Numbers, parts: Mapping[str, Texts], located: Located | None,
+        self, batch: Batch, numbers: RowNumbers, parts: Mapping[str, Texts], located: Located | None,
         refused: _Refused,
     ) -> tuple[Texts, Integers]:  # fmt: skip
         nothing = np.full(len(batch), "", dtype=object)
@@ -1044,13 +1036,13 @@ class _Reader:
                 parts[field] = np.where(parts["pos"] == "", _objects(part), parts[field])
         return parts
 
-    def _sample_sizes(self, numbers: _Numbers) -> Values:
+    def _sample_sizes(self, numbers: RowNumbers) -> Values:
         size = numbers.of("sample_size")
         if self._table.sample_size is None:
             return size
         return np.where(np.isnan(size), self._table.sample_size, size)
 
-    def _z_and_variance(self, numbers: _Numbers) -> tuple[Values, Values]:
+    def _z_and_variance(self, numbers: RowNumbers) -> tuple[Values, Values]:
         z = numbers.z
         missing = np.isnan(z) & np.isfinite(numbers.log_p) & ("p_value" in self._fields)
         if missing.any():
@@ -1078,148 +1070,6 @@ class _Variants(NamedTuple):
     ref: Texts
 
 
-class _Numbers:
-    """The numbers of some rows, each column parsed once; nothing here is an error."""
-
-    def __init__(self, batch: Batch, columns: Mapping[str, str], error_of_ratio: bool = False) -> None:
-        self._batch, self._columns, self._error_of_ratio = batch, columns, error_of_ratio
-        self._parsed: dict[str, tuple[Values, Flags]] = {}
-
-    def _parse(self, field: str) -> tuple[Values, Flags]:
-        if field not in self._parsed:
-            name = self._columns.get(field, "")
-            count = len(self._batch)
-            self._parsed[field] = (
-                self._batch.parsed(name) if name else (np.full(count, np.nan), np.zeros(count, dtype=bool))
-            )
-        return self._parsed[field]
-
-    def of(self, field: str) -> Values:
-        """A field, NaN where it has no column, no value, or something other than a number."""
-        return self._parse(field)[0]
-
-    def first_of(self, fields: Sequence[str]) -> Values:
-        """In each row the first of some fields that has a number."""
-        values = self.of(fields[0])
-        for field in fields[1:]:
-            values = np.where(np.isnan(values), self.of(field), values)
-        return values
-
-    def unreadable(self, field: str) -> Flags:
-        """Where something other than a number stands."""
-        return self._parse(field)[1]
-
-    @functools.cached_property
-    def written_log_p(self) -> tuple[Values, Flags]:
-        """Log p as it is written, NaN where unknown or impossible, and where it is impossible."""
-        p_value = self.of("p_value")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_p = np.log(p_value)
-            impossible = (p_value < 0) | (p_value > 1 + 1e-6)
-            zeros = np.flatnonzero(p_value == 0)
-            if zeros.size:
-                texts = self._batch.text(self._columns["p_value"])
-                log_p[zeros] = [_log_of_text(texts[row].as_py()) for row in zeros.tolist()]
-            for other in (self.of(field) * scale for field, scale in _LOGARITHMS.items()):
-                unknown = np.isnan(p_value) & np.isnan(log_p)
-                impossible |= unknown & (other > 1e-6)
-                log_p = np.where(unknown | ((log_p == -np.inf) & (other <= 0)), other, log_p)
-        return np.where(impossible, np.nan, np.minimum(log_p, 0)), impossible
-
-    @property
-    def p_is_impossible(self) -> Flags:
-        """Where p lies outside 0 to 1."""
-        return self.written_log_p[1]
-
-    @property
-    def p_is_0(self) -> Flags:
-        """Where p is written as 0, or as its logarithm is."""
-        return np.asarray(self.written_log_p[0] == -np.inf)
-
-    @functools.cached_property
-    def log_p(self) -> Values:
-        """Log p; that of z where p is written as 0, or the table has none."""
-        log_p = self.written_log_p[0]
-        has_p = any(field in self._columns for field in P_VALUES)
-        unknown = self.p_is_0 if has_p else np.ones(len(log_p), dtype=bool)
-        # Without such rows z, of a block with high p-values, need not be parsed.
-        if unknown.any():
-            unknown &= ~np.isnan(self.z)
-            log_p = log_p.copy()
-            log_p[unknown] = log_p_of_z(self.z[unknown])
-        return log_p
-
-    @property
-    def neg_log_10_p(self) -> Values:
-        """-log10 p, without the rounding of another logarithm where it is written so, or p is."""
-        p_value, written = self.of("p_value"), self.of("neg_log_10_p_value")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own = np.where(p_value > 0, -np.log10(p_value), written)
-            # A p-value whose text is too small for a number counts before its logarithm.
-            differs = np.abs(own * _LN10 + self.log_p) > 1e-9 * (1 + np.abs(self.log_p))
-        exact = np.isfinite(own) & np.isfinite(self.log_p) & ~differs
-        return np.where(exact, np.maximum(own, 0), 0 - self.log_p / _LN10)
-
-    @property
-    def p_value(self) -> Values:
-        """The p-value as it is written, or else as its logarithm gives it."""
-        with np.errstate(under="ignore"):
-            derived = np.where(self.p_is_0, 0, np.exp(self.log_p))
-        own = self.of("p_value")
-        return np.where(np.isnan(own) | self.p_is_impossible, derived, np.minimum(own, 1))
-
-    @functools.cached_property
-    def _effect(self) -> tuple[Values, Values]:
-        """The effect, and the ratio of which it is the logarithm, NaN where it is not."""
-        beta = self.of("beta")
-        ratio = np.where(np.isnan(beta), self.first_of(RATIOS), np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            effect = np.where(np.isnan(beta), np.log(ratio), beta)
-        return np.where(np.isfinite(effect), effect, np.nan), ratio
-
-    @property
-    def beta(self) -> Values:
-        """The effect, NaN where it is not a finite number."""
-        return self._effect[0]
-
-    def effect_is_impossible(self, field: str) -> Flags:
-        """Where an effect that counts is infinite, or a ratio is not above 0."""
-        values = self.of(field)
-        if field == "beta":
-            return np.asarray(np.isinf(values))
-        counts = np.isnan(self.of("beta")) & ~np.isnan(values) & (self.first_of(RATIOS) == values)
-        return np.asarray(counts & ~((values > 0) & np.isfinite(values)))
-
-    @property
-    def error(self) -> Values:
-        """The standard error of beta, NaN where it is not above 0 or infinite."""
-        error, of_ratio = map(self.of, ERRORS)
-        ratio = self._effect[1]
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if self._error_of_ratio and "standard_error_of_ratio" not in self._columns:
-                error = np.where(np.isnan(ratio), error, error / ratio)
-            elif self._error_of_ratio:
-                error = np.where(np.isnan(error), of_ratio / ratio, error)
-            else:
-                error = np.where(np.isnan(error), of_ratio, error)
-        return np.where((error > 0) & np.isfinite(error), error, np.nan)
-
-    @functools.cached_property
-    def z(self) -> Values:
-        """Beta over its error, else the z of the table."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            own = self.beta / self.error
-        z = np.where(np.isfinite(own), own, self.of("z"))
-        return np.where(np.isfinite(z), z, np.nan)
-
-    @property
-    def frequency(self) -> Values:
-        """Frequencies from 0 to 1, else NaN."""
-        frequency = self.first_of(FREQUENCIES)
-        possible = (frequency >= 0) & (frequency <= 1 + PIP_ROUNDING)
-        return np.where(possible, np.minimum(frequency, 1), np.nan)
-
-
 class _Refused:
     """Which rows of a batch are refused, each for the first reason that applies."""
 
@@ -1243,7 +1093,7 @@ class _Refused:
             [Example(int(lines[row]), column, _value(self._batch, column, row)) for row in rows[:EXAMPLES]],
         )
 
-    def unless_numbers(self, numbers: _Numbers, field: str) -> None:
+    def unless_numbers(self, numbers: RowNumbers, field: str) -> None:
         """Refuse the rows in which something other than a number stands."""
         if field in self._columns:
             self.where(numbers.unreadable(field), f"{_WORDS.get(field, field)} is not a number", field)
@@ -1256,19 +1106,6 @@ _WORDS = {
     "sample_size": "sample size", "pip": "PIP",
 }  # fmt: skip
 """Fields in words."""
-
-
-def _log_of_text(text: str) -> float:
-    """Log of a number that is too small for a float, minus infinity where it is 0."""
-    match = _DECIMAL.fullmatch(text)
-    if not match:
-        return -math.inf
-    digits = (match[1] + match[2]).lstrip("0")
-    if not digits:
-        return -math.inf
-    leading = len(match[1] + match[2]) - len(digits)
-    exponent = int(match[3] or 0) + len(match[1]) - leading
-    return math.log(float(f"0.{digits}")) + exponent * _LN10
 
 
 def _lines(batch: Batch) -> Integers:

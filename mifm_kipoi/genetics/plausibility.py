@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.genetics.row_numbers import FREQUENCY_ROUNDING
 from mifm_kipoi.statistics.normal import log_p_of_z
 
 Values = npt.NDArray[np.float64]
@@ -120,7 +121,7 @@ def contradictions(sample: Sample, names: Mapping[str, str], error_of_ratio: boo
         "is below 0, which a ratio cannot be; is it its logarithm? Then name the column beta",
     )  # fmt: skip
     yield from _impossible(
-        sample, sample.frequency, sample.frequency > 1 + 1e-3, names["frequency"],
+        sample, sample.frequency, sample.frequency > 1 + FREQUENCY_ROUNDING, names["frequency"],
         "is above 1, which a frequency cannot be; is it in percent? Then divide it by 100",
     )  # fmt: skip
     for z, source in (
