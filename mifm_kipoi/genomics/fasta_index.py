@@ -27,11 +27,10 @@ from mifm_kipoi.support.files import named, workspace
 
 _BASES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-*"
 
-UPPER = np.zeros(256, dtype=np.uint8)
+_UPPER = bytes(byte if byte in _BASES.upper() else 0 for byte in bytes(range(256)).upper())
 """The base of each byte in upper case; 0 for a byte that is not a base."""
-UPPER[list(_BASES)] = list(_BASES.upper())
 
-BLANK = np.isin(np.arange(256), list(b" \t\r"))
+_BLANK = np.isin(np.arange(256), list(b" \t\r"))
 """Whether each byte may stand between the last base of a line and the line's end."""
 
 _LONGEST_NAME = 1 << 20
@@ -180,31 +179,32 @@ class FastaFile:
         before = line_end if start and not column else 0
         first = entry.at(start) - before
         length = entry.at(end - 1) + 1 - first
+        begin = 0 if before else entry.line_bases - column
         try:
             raw = self.read(first, length)
             if len(raw) < length:
                 raise ValueError(f"the file ends {length - len(raw)} bytes too early")
             content = np.frombuffer(raw, dtype=np.uint8)
-            line_ends = np.arange(0 if before else entry.line_bases - column, length, entry.line_bytes)
-            places = line_ends[:, np.newaxis] + np.arange(line_end)
-            ends = content[places]
-            bases = np.delete(content, places.ravel())
-            if not (
-                (ends[:, -1:] == ord("\n")).all()
-                and BLANK[ends[:, :-1]].all()
-                and not np.isin(bases, list(b"\r\n")).any()
-            ):
+            ends = [content[begin + at :: entry.line_bytes] for at in range(line_end)]
+            if ends and not ((ends[-1] == ord("\n")).all() and all(_BLANK[each].all() for each in ends[:-1])):
                 raise ValueError(f"its lines are not of {entry.line_bases} bases")
         # A damaged file or a wrong index can fail in any way inside bgzf.
         except Exception as error:
             self._fail(f"{contig}:{start + 1}-{end}: {error}", error)
-        upper = UPPER[bases]
-        if not upper.all():
-            position = start + int(np.argmin(upper))
-            line = self._count_lines(entry.at(position)) + 1
-            byte = bytes(bases[position - start : position - start + 1])
-            self._fail(f"line {line} ({contig}:{position + 1}), which has {_named(byte)} among the bases")
-        return upper
+        # Of the line ends all bytes go; where more go than these have, a blank stands among the bases.
+        bases = raw.translate(_UPPER, b" \t\r\n")
+        if len(bases) < end - start or b"\0" in bases:
+            self._fail_at(entry, start, np.delete(content, _places(begin, length, entry, line_end)))
+        return np.frombuffer(bases, dtype=np.uint8)
+
+    def _fail_at(self, entry: IndexEntry, start: int, bases: npt.NDArray[np.uint8]) -> NoReturn:
+        """Name the first byte that is not a base; ``bases`` are those from ``start`` on."""
+        position = start + int(np.argmin(np.frombuffer(_UPPER, dtype=np.uint8)[bases] > 0))
+        byte = bytes(bases[position - start : position - start + 1])
+        if byte in (b"\r", b"\n"):
+            self._fail(f"{entry.name}:{position + 1}: its lines are not of {entry.line_bases} bases")
+        line = self._count_lines(entry.at(position)) + 1
+        self._fail(f"line {line} ({entry.name}:{position + 1}), which has {_named(byte)} among the bases")
 
     def _count_lines(self, end: int) -> int:
         """Ends of lines before a byte of the decompressed file."""
@@ -259,6 +259,11 @@ class FastaFile:
             f"cannot read {self.path} at {what}; the file is damaged, its lines differ in length, or it "
             f"changed after its index was made: {remedy}"
         ) from cause
+
+
+def _places(begin: int, length: int, entry: IndexEntry, line_end: int) -> npt.NDArray[np.int64]:
+    """Where the line ends lie in a region of a file."""
+    return (np.arange(begin, length, entry.line_bytes)[:, np.newaxis] + np.arange(line_end)).ravel()
 
 
 def _named(byte: bytes) -> str:
