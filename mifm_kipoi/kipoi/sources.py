@@ -1,21 +1,24 @@
 """Put the packaged group of models into the user's Kipoi configuration, and take it out again.
 
 Kipoi finds models by source and name, and reads its sources from ``~/.kipoi/config.yaml``; there is
-no other way to announce one. Beside that file ``mifm-registration.json`` keeps the text as it was
+no other way to announce one. In the same folder ``mifm-registration.json`` keeps the text as it was
 before, so that it can be restored exactly.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mifm_kipoi.errors import MIFMError
-from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.files import workspace, written_whole
 
 GROUP = Path(__file__).parent / "group"
 """Folder of the group MIFM, a local model source."""
@@ -29,11 +32,12 @@ class RegistrationError(MIFMError):
 
 
 def _config_file() -> Path:
-    return Path.home() / ".kipoi" / "config.yaml"
+    """The file itself, where the user keeps it elsewhere and has a link to it."""
+    return (Path.home() / ".kipoi" / "config.yaml").resolve()
 
 
 def _state_file() -> Path:
-    return _config_file().with_name("mifm-registration.json")
+    return Path.home() / ".kipoi" / "mifm-registration.json"
 
 
 def register(bare: bool = False) -> list[str]:
@@ -43,7 +47,7 @@ def register(bare: bool = False) -> list[str]:
     ----------
     bare : bool
         Also make it Kipoi's own source, so that ``kipoi predict MIFM`` needs no ``--source``; what
-        was Kipoi's own source is then named ``kipoi-zoo``.
+        was Kipoi's own source is then named ``kipoi-zoo``, or has the next free name.
 
     Returns
     -------
@@ -56,28 +60,43 @@ def register(bare: bool = False) -> list[str]:
         When the configuration cannot be read or written.
     """
     path = _config_file()
-    original = _original_text()
+    state, current = _read_state(), _read(path)
+    if state is not None and not state.knows(current):
+        raise RegistrationError(
+            f"{path} was changed since the last registration; run 'mifm unregister' first"
+        )
+    original, mode = (current, _mode(path)) if state is None else (state.original, state.mode)
     config = _parse(path, original if original is not None else _default_text())
     sources = config["model_sources"]
+    before = dict(sources)
     ours = {"type": "local", "local_path": f"{GROUP}{os.sep}"}
     changes = [f"{path}: model source '{SOURCE}' is {GROUP}"]
+    if before.get(SOURCE, ours) != ours:
+        changes.append(f"{path}: your own model source '{SOURCE}' comes back with 'mifm unregister'")
     if bare:
         if "kipoi" in sources:
-            sources[ZOO] = sources["kipoi"]
+            zoo = _free_name(sources)
+            sources[zoo] = sources["kipoi"]
             changes.append(
-                f"{path}: what was the model source 'kipoi' is now '{ZOO}'; use --source={ZOO} for its models"
+                f"{path}: what was the model source 'kipoi' is now '{zoo}'; use --source={zoo} for its models"
             )
         sources["kipoi"] = dict(ours)
         changes.append(f"{path}: model source 'kipoi', which Kipoi takes without --source, is {GROUP}")
     sources[SOURCE] = ours
+    entries = {
+        name: {"before": before.get(name), "written": entry}
+        for name, entry in sources.items()
+        if before.get(name) != entry
+    }
     text = yaml.safe_dump(config, sort_keys=False, indent=4)
-    _write(_state_file(), json.dumps({"original": original, "written": text}, indent=1))
-    _write(path, text)
+    # The state knows both texts, so that the next command goes on where this one is killed.
+    _write(_state_file(), _State(original, mode, text, current, entries).to_json())
+    _write(path, text, mode)
     return changes
 
 
 def unregister() -> list[str]:
-    """Restore the Kipoi configuration to what it was before :func:`register`.
+    """Restore the Kipoi configuration to what it was before :func:`register`, its mode included.
 
     Where it was changed by others since, only the entries that register wrote are taken out.
 
@@ -95,57 +114,107 @@ def unregister() -> list[str]:
     state = _read_state()
     if state is None:
         raise RegistrationError(f"the group MIFM is not registered: there is no {_state_file()}")
-    original: str | None = state["original"]
-    if not path.exists() or path.read_text() == state["written"]:
-        if original is None:
+    current = _read(path)
+    if current is None or state.knows(current):
+        if state.original is None:
             path.unlink(missing_ok=True)
             changes = [f"{path}: removed, as it did not exist before"]
         else:
-            _write(path, original)
+            _write(path, state.original, state.mode)
             changes = [f"{path}: restored exactly"]
     else:
-        config = _parse(path, path.read_text())
-        sources = config["model_sources"]
-        sources.pop(SOURCE, None)
-        if ZOO in sources:
-            sources["kipoi"] = sources.pop(ZOO)
-        elif Path(sources.get("kipoi", {}).get("local_path", "")) == GROUP:
-            del sources["kipoi"]
-        _write(path, yaml.safe_dump(config, sort_keys=False, indent=4))
+        config = _parse(path, current)
+        kept = state.take_out(config["model_sources"])
+        _write(path, yaml.safe_dump(config, sort_keys=False, indent=4), _mode(path))
         changes = [f"{path}: it was changed since the registration; took out what the registration had added"]
-    _state_file().unlink()
+        changes += [f"{path}: the model source '{name}' was changed since, and stays" for name in kept]
+    with workspace(_state_file()), workspace(path):
+        # What a command that was killed left here is removed.
+        _state_file().unlink()
     return changes
 
 
-def _read_state() -> dict[str, Any] | None:
-    try:
-        state = json.loads(_state_file().read_text())
-    except FileNotFoundError:
+@dataclasses.dataclass(frozen=True)
+class _State:
+    """What a registration changes.
+
+    Parameters
+    ----------
+    original : str or None
+        The configuration before the first registration; None where there was none.
+    mode : int or None
+        Of its file.
+    written : str
+        The configuration with the registration.
+    replaced : str or None
+        What was there when it was written.
+    entries : dict
+        The sources that it changes: ``before``, None for none, and ``written``.
+    """
+
+    original: str | None
+    mode: int | None
+    written: str
+    replaced: str | None = None
+    entries: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    def knows(self, text: str | None) -> bool:
+        """Whether this is the configuration at the beginning or the end of a registration."""
+        return text in (self.original, self.written, self.replaced)
+
+    def take_out(self, sources: dict[str, Any]) -> list[str]:
+        """Give sources their entries back; the names of those that were changed since, which stay."""
+        kept = []
+        for name, entry in self.entries.items():
+            if sources.get(name) != entry["written"]:
+                kept += [name] if name in sources else []
+            elif entry["before"] is None:
+                del sources[name]
+            else:
+                sources[name] = entry["before"]
+        return kept
+
+
+def _free_name(sources: dict[str, Any]) -> str:
+    names = itertools.chain([ZOO], (f"{ZOO}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in sources)
+
+
+def _read_state() -> _State | None:
+    text = _read(_state_file())
+    if text is None:
         return None
-    except (OSError, ValueError) as error:
-        raise RegistrationError(f"cannot read {_state_file()}: {error}") from error
-    if not isinstance(state, dict) or not {"original", "written"} <= state.keys():
+    try:
+        state = _State(**json.loads(text))
+        sound = isinstance(state.written, str) and isinstance(state.entries, dict)
+        sound &= all({"before", "written"} <= set(entry) for entry in state.entries.values())
+    except (ValueError, TypeError, RecursionError):
+        sound = False
+    if not sound:
         raise RegistrationError(f"{_state_file()} is damaged; remove it and correct {_config_file()} by hand")
     return state
 
 
-def _original_text() -> str | None:
-    """The configuration before any registration; None where there was none."""
-    path = _config_file()
-    state = _read_state()
-    if state is not None and path.exists() and path.read_text() == state["written"]:
-        original: str | None = state["original"]
-        return original
-    if state is not None:
-        raise RegistrationError(
-            f"{path} was changed since the last registration; run 'mifm unregister' first"
-        )
+def _read(path: Path) -> str | None:
+    """A file's text, whatever its bytes and ends of lines; None where there is none."""
     try:
-        return path.read_text()
+        return path.read_bytes().decode(errors="surrogateescape")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RegistrationError(f"cannot read {path}: {error.strerror}") from error
+        raise RegistrationError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _mode(path: Path) -> int | None:
+    """The mode of a file that is there."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return None
 
 
 def _default_text() -> str:
@@ -170,10 +239,12 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     return config
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: int | None = None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegistrationError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
     with written_whole(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_bytes(text.encode(errors="surrogateescape"))
+        if mode is not None:
+            temporary.chmod(mode)
