@@ -132,6 +132,9 @@ _FIRST_COUNTS = (
 _PAIRS = (("alt", "ref"), ("allele2", "allele1"), ("alleleB", "alleleA"), ("minor_allele", "major_allele"))
 """Pairs of columns of alleles of which it is not known which one has the effect."""
 
+_SHARED = ("ref", "alt", "variant", "id", "info", "phenotype", "block", "primary", "signal")
+"""Fields that a user may name a column for which another field has as well."""
+
 MOST = 0.5
 """If this fraction of the first identifiers hold variants, the column does."""
 
@@ -438,7 +441,8 @@ def find_layout(
         to recognise it.
     columns : mapping of str to str, optional
         Columns that the user names, by fields of :data:`FIELDS`; nothing else is taken for these fields, nor
-        are these columns taken for others. An empty name says that the table does not have the field.
+        are these columns taken for others, but for fields that can share one, such as ``ref`` or ``block``.
+        An empty name says that the table does not have the field.
     population : str
         Which of the populations, where a format has columns for each.
     needs : sequence of str
@@ -536,8 +540,8 @@ def _named(table: TableFile, columns: Mapping[str, str]) -> dict[str, str]:
                 f"{', '.join(table.columns)}"
             )
         named[field] = spelt[0] if column else ""
-    for one, other in itertools.combinations([field for field in named if named[field]], 2):
-        if named[one] == named[other]:
+    for one, other in itertools.combinations([field for field in named if field not in _SHARED], 2):
+        if named[one] and named[one] == named[other]:
             raise OptionError(f"columns names {named[one]} for both {one} and {other}; expected two columns")
     return named
 
@@ -600,7 +604,8 @@ class _Columns:
         self._table, self._format, self._named = table, format_name, named
         self.columns = {field: column for field, column in named.items() if column}
         self.directed, self.variant = True, ""
-        self._left = [name for name in table.columns if name and name not in self.columns.values()]
+        used = [column for field, column in named.items() if field not in _SHARED]
+        self._left = [name for name in table.columns if name and name not in used]
 
     def take_preset(self, preset: Format, population: str, phenotype: str) -> None:
         """The columns of a preset that the user has not named."""

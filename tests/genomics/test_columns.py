@@ -204,6 +204,29 @@ def test_alleles_of_plink2_that_the_user_names(tmp_path):
         _layout(tmp_path, header, columns={"effect_allele": "ALT"})
 
 
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("plink2", {"other_allele": "REF", "ref": "REF"}),
+        ("plink2", {"effect_allele": "A1", "ref": "REF", "alt": "ALT"}),
+        ("finngen", {"effect_allele": "alt", "ref": "ref"}),
+        ("saige", {"effect_allele": "Allele2"}),
+        ("bolt", {"p_value": "P_BOLT_LMM_INF"}),
+        ("bolt", {"block": "CHR", "id": "SNP", "variant": "SNP"}),
+        ("regenie", {"beta": "BETA", "phenotype": "CHROM"}),
+        ("plink1", {"beta": "STAT"}),
+        ("metal", {"p_value": "HetPVal"}),
+    ],
+)
+def test_what_the_user_names_is_taken_and_the_rest_stays(tmp_path, name, columns):
+    layout = _layout(tmp_path, HEADERS[name][0], columns=columns)
+    plain = _layout(tmp_path, HEADERS[name][0])
+    assert layout.format == name
+    assert {**plain.columns, **layout.columns}.items() >= columns.items() - {("ref", "REF"), ("ref", "ref")}
+    for field in ("chrom", "pos", "effect_allele", "standard_error"):
+        assert layout.columns.get(field) == plain.columns.get(field)
+
+
 def test_a_field_that_the_user_says_is_not_there(tmp_path):
     layout = _layout(tmp_path, HEADERS["bolt"][0], columns={"effect_allele_frequency": "", "info": ""})
     assert layout.format == "bolt"
@@ -282,8 +305,8 @@ def test_ambiguous_alleles_stay_so_where_the_place_is_in_identifiers(tmp_path):
 
 
 def test_alleles_that_the_user_names_for_something_else(tmp_path):
-    layout = _layout(tmp_path, "chr pos id ref alt p", columns={"block": "alt"}, needs=())
-    assert layout.columns["block"] == "alt"
+    layout = _layout(tmp_path, "chr pos id ref alt p", columns={"z": "alt"}, needs=())
+    assert layout.columns["z"] == "alt"
     assert not {"effect_allele", "other_allele", "alt"} & set(layout.columns)
 
 
