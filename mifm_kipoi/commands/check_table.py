@@ -68,8 +68,13 @@ def _check_table(options: argparse.Namespace) -> None:
         allow_implausible=options.allow_implausible,
     )
     check = TableCheck(table, options.fasta and Path(options.fasta))
-    with Progress("rows", options.progress) as progress:
-        summary = check.run(progress.update)
+    try:
+        with Progress("rows", options.progress) as progress:
+            summary = check.run(progress.update)
+    except InputError:
+        # What is understood helps with what is not; where it is nothing, the same error comes again.
+        say(*check.understood())
+        raise
     say(*summary.lines())
     if summary.faults:
         raise InputError(f"{options.table} cannot be used as it is: {'; '.join(summary.faults)}")

@@ -79,6 +79,21 @@ class TableCheck:
     table: AssociationTable
     fasta: Path | None = None
 
+    @property
+    def _table(self) -> AssociationTable:
+        """The table, whose faults are all counted."""
+        return dataclasses.replace(self.table, allow_implausible=True, directed=False)
+
+    def understood(self) -> list[str]:
+        """The beginning of the page, for a table that cannot be read any further.
+
+        Raises
+        ------
+        InputError
+            When the table cannot be read, or columns are missing or ambiguous.
+        """
+        return _page(self.table, _understood(self._table))
+
     def run(self, on_progress: OnProgress | None = None) -> TableSummary:
         """Read the table once, in constant memory.
 
@@ -92,7 +107,7 @@ class TableCheck:
         InputError
             When the table or the FASTA cannot be read, or columns are missing or ambiguous.
         """
-        table = dataclasses.replace(self.table, allow_implausible=True, directed=False)
+        table = self._table
         counts = _Counts()
         tally = _Tally(Genome(self.fasta) if self.fasta else None)
         fields = ["z", "pip", *(["p_value"] if table.has_p_values else [])]
@@ -309,17 +324,12 @@ class TableSummary:
             "to that of the FASTA with --lift-over CHAIN"
         )
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> list[str]:
         """The page."""
-        yield str(self.table.path)
-        for title, texts in self._sections():
-            wrapped = (line for text in texts for line in textwrap.wrap(text, _WIDTH, subsequent_indent="  "))
-            for number, line in enumerate(wrapped):
-                yield f"  {'' if number else title:<14}{line}"
+        return _page(self.table, self._sections())
 
     def _sections(self) -> Iterator[tuple[str, list[str]]]:
-        yield "understood as", [f"{self.table.layout.format}: {self.table.layout.reason}"]
-        yield "columns", list(self._columns())
+        yield from _understood(self.table)
         yield "alleles", list(self._alleles())
         yield "rows", list(self._rows())
         yield "chromosomes", [_ranges(self.tally.chromosomes) or "none"]
@@ -331,19 +341,6 @@ class TableSummary:
             yield "PIP", [f"{self.tally.pip.count:,} rows, {self.tally.pip}"]
         yield "problems", list(self._problems()) or ["none"]
         yield "can be used", list(self._uses())
-
-    def _columns(self) -> Iterator[str]:
-        layout = self.table.layout
-        width = max((len(column) for column in layout.columns.values()), default=0)
-        for field in FIELDS:
-            column = layout.columns.get(field)
-            if column is None or (field == "id" and column == layout.columns.get("variant")):
-                continue
-            meaning = f"{FIELDS[field]}: {layout.variant}" if field == "variant" else FIELDS[field]
-            yield f"{column:<{width}}  {field}: {meaning}"
-        left = [name for name in self.table.file.columns if name and name not in layout.columns.values()]
-        if left:
-            yield f"not used: {', '.join(left[:_LISTED])}{' ...' if len(left) > _LISTED else ''}"
 
     def _alleles(self) -> Iterator[str]:
         layout, reference = self.table.layout, self.tally.reference
@@ -432,7 +429,8 @@ class TableSummary:
         if not frequency.count:
             return "not known: no column has it"
         whose = "of the effect allele" if "effect_allele_frequency" in layout.columns else "of either allele"
-        above = f", above 0.5 in {self.tally.high_frequencies:,} rows" if self.tally.high_frequencies else ""
+        high = self.tally.high_frequencies
+        above = f", above 0.5 in {high:,} of them" if high else ""
         return f"{whose}: {frequency}, in {frequency.count:,} rows{above}"
 
     def _problems(self) -> Iterator[str]:
@@ -485,6 +483,32 @@ class TableSummary:
                 yield what
         if not some:
             yield "no"
+
+
+def _page(table: AssociationTable, sections: Iterable[tuple[str, list[str]]]) -> list[str]:
+    """The lines of a page: sections with a title, each of some texts."""
+    lines = [str(table.path)]
+    for title, texts in sections:
+        wrapped = (line for text in texts for line in textwrap.wrap(text, _WIDTH, subsequent_indent="  "))
+        lines += [f"  {'' if number else title:<14}{line}" for number, line in enumerate(wrapped)]
+    return lines
+
+
+def _understood(table: AssociationTable) -> list[tuple[str, list[str]]]:
+    """What is known of a table by its header."""
+    layout = table.layout
+    width = max((len(column) for column in layout.columns.values()), default=0)
+    columns = []
+    for field in FIELDS:
+        column = layout.columns.get(field)
+        if column is None or (field == "id" and column == layout.columns.get("variant")):
+            continue
+        meaning = f"{FIELDS[field]}: {layout.variant}" if field == "variant" else FIELDS[field]
+        columns.append(f"{column:<{width}}  {field}: {meaning}")
+    left = [name for name in table.file.columns if name and name not in layout.columns.values()]
+    if left:
+        columns.append(f"not used: {', '.join(left[:_LISTED])}{' ...' if len(left) > _LISTED else ''}")
+    return [("understood as", [f"{layout.format}: {layout.reason}"]), ("columns", columns)]
 
 
 def _named(rows: AssociationRows, row: int) -> str:

@@ -32,8 +32,8 @@ from mifm_kipoi.conventions import CHUNK, Status
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.positions import Positions
 from mifm_kipoi.genomics import bcf
-from mifm_kipoi.genomics.columns import Layout, find_layout
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.columns import PLINK_NUMBERS, Layout, find_layout
+from mifm_kipoi.genomics.contigs import ContigNames, contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.identifiers import IDENTIFIER, hold_variants
 from mifm_kipoi.genomics.intervals import Regions
@@ -51,6 +51,7 @@ from mifm_kipoi.genomics.variants import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_BIM = (".bim", ".bim.gz")
 _VARIANT_FILES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".bcf.gz")
 
 _HEADER = [b"##fileformat=VCFv4.2", b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
@@ -138,7 +139,7 @@ class VariantList:
     Parameters
     ----------
     path : path-like
-        A table, or a file with an identifier in each line, with or without a header.
+        A table, a file with an identifier in each line, with or without a header, or PLINK's ``.bim``.
     genome : Genome
         Says which allele is REF, and how its contigs are called: a name that it does not have, such as 23,
         becomes its own name of the same contig.
@@ -172,6 +173,7 @@ class VariantList:
         self._positions = self._read_positions(positions)
         self._contigs = {contig_key(name): name for name in reversed(genome.contigs)}
         self._names: dict[str, str] = {}
+        self._builds = ContigNames(str(self.path), self._layout.numbers, genome.contigs)
         self._batches = self._table.batches(self._columns, on_progress=self._read)
         self._left: Batch | None = None
         self._undecided, self._unplaced = 0, 0
@@ -324,7 +326,13 @@ class VariantList:
 
     def _own_names(self, chrom: Texts) -> Texts:
         """Contigs as the FASTA can be asked for them."""
-        for name in set(chrom) - set(self._names):
+        import pandas as pd
+
+        for name in dict.fromkeys(chrom.tolist()):
+            if name in self._names:
+                continue
+            # An accession of another build than the FASTA's ends it here.
+            self._builds.keys(pd.Series([name]))
             known = name == MISSING or self._genome.find_contig(name) is not None
             key = contig_key(name, self._layout.numbers)
             self._names[name] = name if known else self._contigs.get(key, _one_word(name))
@@ -352,6 +360,10 @@ def _reference_first(
 
 def _understood(path: Path, named: bool) -> tuple[TableFile, Layout]:
     """A table and what its columns are."""
+    if path.name.lower().endswith(_BIM):
+        columns = {"chrom": "chrom", "pos": "pos", "effect_allele": "a1", "other_allele": "a2", "id": "id"}
+        table = TableFile.of(path, ("chrom", "id", "morgans", "pos", "a1", "a2"))
+        return table, Layout("table", "is PLINK's .bim", columns, numbers=PLINK_NUMBERS)
     only = _only_column(path, named)
     if only is not None:
         return only

@@ -253,6 +253,21 @@ def test_what_is_not_a_table_of_variants(tmp_path: Path) -> None:
         checked(path)
 
 
+def test_what_is_understood_of_a_table_that_lacks_positions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "t.sumstats"
+    path.write_text("SNP\tA1\tA2\tN\tZ\nrs1\tA\tC\t500\t1.5\n")
+    assert main(["check-table", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert "understood as ldsc" in out
+    assert "--positions" in err
+    bim = tmp_path / "p.bim"
+    bim.write_text("1 rs1 0 5 C A\n")
+    assert main(["check-table", str(path), "--positions", str(bim)]) == 0
+    assert "1 read, 1 can be used" in capsys.readouterr().out
+
+
 def test_progress(write: Write) -> None:
     seen: list[tuple[int, float]] = []
     TableCheck(AssociationTable(str(write()))).run(lambda rows, fraction: seen.append((rows, fraction)))

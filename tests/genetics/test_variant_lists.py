@@ -136,6 +136,27 @@ def test_names_of_contigs(tmp_path: Path, genome: Genome) -> None:
     ]
 
 
+def test_bim(tmp_path: Path, genome: Genome) -> None:
+    path = written(tmp_path / "a.bim", "1 rs1 0 100 T G\n23 . 0 101 AG A\n26 rs3 0 100 T G\n")
+    assert list(iter_variants(path, genome)) == [
+        Variant("1", 100, "rs1", "G", "T"),
+        Variant("chrX", 101, ".", "A", "AG"),
+        Variant("MT", 100, "rs3", "G", "T"),
+    ]
+
+
+def test_accessions_of_another_build(tmp_path: Path) -> None:
+    # The length of chromosome 21 says that it is GRCh37.
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(">21\n" + "A" * 48129895 + "\n")
+    genome = Genome(fasta)
+    path = written(tmp_path / "t.tsv", "chrom\tpos\tref\talt\nNC_000021.8\t100\tA\tT\n")
+    assert read(path, genome) == [("NC_000021.8", 100, "A", "T")]
+    path = written(tmp_path / "t.tsv", "chrom\tpos\tref\talt\nNC_000021.9\t100\tA\tT\n")
+    with pytest.raises(InputError, match=r"NC_000021\.9, which is of GRCh38; expected GRCh37"):
+        read(path, genome)
+
+
 def test_rows_that_keep_a_status(tmp_path: Path, genome: Genome, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         ("1", 600, BASES[599], "A" if BASES[599] != "A" else "C", "good"),
