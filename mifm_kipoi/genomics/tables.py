@@ -170,9 +170,10 @@ class TableFile:
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise _unreadable(path, error) from error
         if len(table.columns) < min_columns:
+            what = f"begins with {''.join(table.columns)[:50]!r}" if table.columns else "is empty"
             raise InputError(
-                f"{path} begins with {''.join(table.columns)[:50]!r}; expected a header of columns with "
-                "tabs, commas or blanks between, or a Parquet file"
+                f"{path} {what}; expected a header of columns with tabs, commas or blanks between, or a "
+                "Parquet file"
             )
         repeated = sorted({name for name in table.columns if name and table.columns.count(name) > 1})
         if repeated:

@@ -260,8 +260,8 @@ def test_text_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "begins with ''; expected a header"),
-        ("\n\n", "begins with ''"),
+        ("", "is empty; expected a header"),
+        ("\n\n", "is empty"),
         ("value\n1\n", "begins with 'value'; expected a header"),
         ("a\tb\ta\tb\tc\n", r"more than one column a, b; expected each name once"),
         (b"a\tb\xff\n", r"cannot read .*t\.tsv"),
