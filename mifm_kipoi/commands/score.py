@@ -16,7 +16,7 @@ from mifm_kipoi.commands.arguments import (
     say,
     shard,
 )
-from mifm_kipoi.conventions import FULL, PRECISIONS
+from mifm_kipoi.conventions import FULL, PRECISIONS, Status
 from mifm_kipoi.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -132,6 +132,9 @@ def _summary(result: ScoringResult) -> list[str]:
     first, last = manifest["records"]
     lines = [f"{result.rows} rows of {last - first} records: {counts or 'no variant'}"]
     lines.append(f"{manifest['seconds']:.1f} s, {manifest['rows_per_second']:,.0f} rows/s")
+    # Where nothing could be scored, the error names them.
+    if result.unknown_contigs and Status.OK in result.status:
+        lines.append(f"the first contigs that the FASTA does not have: {', '.join(result.unknown_contigs)}")
     if "not_indexed" in manifest:
         lines.append(f"not indexed, since {manifest['not_indexed']}")
     return [*lines, f"written: {', '.join(map(str, result.written))}"]

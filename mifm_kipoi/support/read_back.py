@@ -46,7 +46,9 @@ def parquet(path: Path, rows: int) -> None:
     import pyarrow.parquet as pq
 
     try:
-        found = pq.read_metadata(path).num_rows
+        # Arrow takes no name that is not UTF-8.
+        with path.open("rb") as file:
+            found = pq.read_metadata(file).num_rows
     # Arrow's errors are OSError and ValueError.
     except (OSError, ValueError) as error:
         raise lost(path, error) from error

@@ -660,6 +660,22 @@ class TestCommand:
             )
         assert read_table(out)["status"].tolist() == ["contig_not_in_fasta"] * 2
 
+    def test_contigs_that_only_some_rows_have(
+        self, tmp_path: Path, fasta: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Names with and without chr are mixed; what is on no contig of the FASTA is named."""
+        base = base_at_600(fasta)
+        alt = "C" if base != "C" else "G"
+        vcf = write_vcf(
+            tmp_path / "x.vcf", [("1", 600, base, alt), ("chr1", 600, base, alt), ("9", 600, "A", "C")]
+        )
+        out = tmp_path / "out.tsv"
+        assert main(["score", str(vcf), str(fasta), "-o", str(out)]) == 0
+        assert "the first contigs that the FASTA does not have: 9" in capsys.readouterr().out.splitlines()
+        table = read_table(out)
+        assert table["status"].tolist() == ["ok", "ok", "contig_not_in_fasta"]
+        assert table["mifm_ref"][0] == table["mifm_ref"][1]
+
     def test_other_reasons_name_no_contigs(
         self, tmp_path: Path, fasta: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -802,7 +818,9 @@ class TestBcf:
         assert [record.info[tag] for tag in "ABC"] == [("1e3",), 2, 3]
         assert (record.id, record.qual, list(record.filter)) == (None, None, [])
 
-    @pytest.mark.parametrize("name", ["-o.bcf", "file:o.bcf", "o\udcff.bcf", "o\udcff.vcf.gz", "a b$.bcf"])
+    @pytest.mark.parametrize(
+        "name", ["-o.bcf", "file:o.bcf", "o\udcff.bcf", "o\udcff.vcf.gz", "o\udcff.parquet", "a b$.bcf"]
+    )
     def test_names_reach_htslib_as_they_are(
         self, tmp_path: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
@@ -812,7 +830,7 @@ class TestBcf:
             "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + record
         )
         result = small_run("x.vcf", fasta, Path(name)).run()
-        assert result.index is not None
+        assert (result.index is not None) == (not name.endswith("parquet"))
         assert all(path.is_file() for path in result.written)
         assert {path.name for path in Path().iterdir()} == {"x.vcf", *map(str, result.written)}
 

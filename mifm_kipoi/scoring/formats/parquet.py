@@ -62,7 +62,9 @@ class Parquet(OutputFormat):
         with (
             grown.open("rb") as file,
             pa.ipc.open_stream(file) as stream,
-            pq.ParquetWriter(finished, self._schema, compression="zstd") as writer,
+            # Arrow takes no name that is not UTF-8.
+            finished.open("xb") as target,
+            pq.ParquetWriter(target, self._schema, compression="zstd") as writer,
         ):
             for table in _groups(stream):
                 writer.write_table(table)
@@ -77,7 +79,7 @@ class Parquet(OutputFormat):
         with grown.open("xb") as target:
             target.write(self._head(()))
             for part in parts:
-                with pq.ParquetFile(part) as file:
+                with part.open("rb") as source, pq.ParquetFile(source) as file:
                     target.writelines(bytes(batch.serialize()) for batch in file.iter_batches(CHUNK))
 
 
