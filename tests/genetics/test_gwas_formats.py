@@ -1,8 +1,11 @@
 """The tables of programs and databases, each in its real layout, against one truth: the effect of ALT."""
 
+import gzip
+import io
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
@@ -401,6 +404,26 @@ def test_the_sign_of_alt(tmp_path, positions, write, name, options, asked):
         np.testing.assert_allclose(beta, [row.beta for row in ALT], rtol=1e-9)
     np.testing.assert_allclose(z, [row.z for row in ALT], rtol=1e-6)
     np.testing.assert_allclose(log_p, [row.ln_p for row in ALT], rtol=1e-6)
+
+
+@pytest.mark.parametrize("write", [gwas_ssf, bolt, regenie, finngen, neale])
+@pytest.mark.parametrize("kind", ["csv", "semicolons", "gz", "parquet", "numbers"])
+def test_the_same_table_in_other_files(tmp_path, write, kind):
+    text = write()
+    plain, path = tmp_path / "plain.txt", tmp_path / "other"
+    plain.write_text(text)
+    rows = [line.replace("\t", " ").split() for line in text.splitlines() if not line.startswith("##")]
+    if kind in ("csv", "semicolons"):
+        separator = "," if kind == "csv" else ";"
+        path.write_text("".join(separator.join(row) + "\n" for row in rows))
+    elif kind == "gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        frame = pd.DataFrame(rows[1:], columns=rows[0])
+        if kind == "numbers":
+            frame = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+        frame.to_parquet(path)
+    assert _rows(AssociationTable(str(path))) == _rows(AssociationTable(str(plain)))
 
 
 def test_every_format_is_here():
