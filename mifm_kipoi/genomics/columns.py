@@ -477,7 +477,7 @@ def find_layout(
             f"population is {population!r}, but {table.path} has no columns for each population, as Pan-UK "
             "Biobank has them; leave it out"
         )
-    found = _Columns(table, name, named)
+    found = _Columns(table, named)
     if preset is not None:
         found.take_preset(preset, population, phenotype)
     else:
@@ -600,8 +600,8 @@ def _parts(header: Iterable[str], name: str) -> dict[str, str]:
 class _Columns:
     """The columns of a table on their way to a layout."""
 
-    def __init__(self, table: TableFile, format_name: str, named: Mapping[str, str]) -> None:
-        self._table, self._format, self._named = table, format_name, named
+    def __init__(self, table: TableFile, named: Mapping[str, str]) -> None:
+        self._table, self._named = table, named
         self.columns = {field: column for field, column in named.items() if column}
         self.directed, self.variant = True, ""
         used = [column for field, column in named.items() if field not in _SHARED]
