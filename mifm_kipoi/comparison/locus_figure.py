@@ -59,6 +59,9 @@ _PARTS = 6
 _ROOM = 0.06
 """Fraction of an axis that is left free at either end."""
 
+_MOST_PIPS = 8
+"""PIPs in one panel: CAUSALdb2 has seven tools."""
+
 _LETTER_WIDTH = 0.018
 """Of the panel's width, the fraction that a letter takes."""
 
@@ -109,7 +112,8 @@ class Mark:
 def panels_of(comparison: Comparison) -> list[Panel]:
     """Panels of a regional view, from the top: associations, PIPs, MIFM, then every other model.
 
-    A model whose associations or PIPs are shown has no panel of its own.
+    A model whose associations or PIPs are shown has no panel of its own. Of many PIPs the first of each model
+    come first, and no more are shown than the key has room for.
     """
     models = comparison.models
     associations = [(model.label, model.column(ASSOCIATION)) for model in models if _has(model, ASSOCIATION)]
@@ -119,13 +123,17 @@ def panels_of(comparison: Comparison) -> list[Panel]:
         for score in model.declaration.scores
         if is_pip(model, score)
     ]
+    of_models = {column for _, column in pips}
+    primary = {model.ranking[0] for model in models}
+    if len(pips) > _MOST_PIPS:
+        pips.sort(key=lambda pip: pip[1] not in primary)
     mifm = [(model.label, model.column(_MIFM)) for model in models if _has(model, _MIFM)]
     shared = [
         Panel("\N{MINUS SIGN}log10 p", tuple(associations), from_zero=True, line=SIGNIFICANT),
-        Panel("PIP", tuple(pips), from_zero=True),
+        Panel("PIP", tuple(pips[:_MOST_PIPS]), from_zero=True),
         Panel("MIFM", tuple(mifm)),
     ]
-    shown = {column for panel in shared for _, column in panel.series}
+    shown = {column for panel in shared for _, column in panel.series} | of_models
     others = [
         Panel(model.label, ((model.label, model.ranking[0]),))
         for model in models

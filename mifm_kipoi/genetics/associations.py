@@ -489,6 +489,7 @@ class AssociationTable:
         extra: Sequence[str] = (),
         may_lack_p_value: bool = False,
         other_phenotypes: bool = False,
+        all_phenotypes: bool = False,
     ) -> Iterator[AssociationRows]:
         """The rows, in order, those of one block of the file at a time.
 
@@ -513,6 +514,8 @@ class AssociationTable:
         other_phenotypes : bool
             Whether rows of other phenotypes than the chosen one are handed on as well, behind those of their
             block, all with the reason :data:`OF_ANOTHER_PHENOTYPE`.
+        all_phenotypes : bool
+            Whether the caller keeps several phenotypes apart, so that no warning is needed.
 
         Raises
         ------
@@ -522,6 +525,7 @@ class AssociationTable:
         """
         counts = RowCounts() if counts is None else counts
         reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, other_phenotypes)
+        reader.warns_of_phenotypes = not all_phenotypes
         names = dict.fromkeys((*self.layout.columns.values(), *reader.chosen_by, *extra))
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
 
@@ -552,6 +556,7 @@ class _Reader:
         self._judged = 0
         self._only_additive = False
         self._phenotypes: dict[str, None] = {}
+        self.warns_of_phenotypes = True
         ending = f".{table.phenotype}".lower()
         beside = any(name.lower().endswith(ending) for name in self._columns.values())
         study = self._layout.format == "gwas-vcf"
@@ -761,7 +766,7 @@ class _Reader:
                 f"{' and '.join(f'{name} is {_either(values)}' for name, values in self._wanted.items())}: "
                 f"there is {_listed(counts.other_phenotypes)}"
             )
-        if len(self._phenotypes) > 1:
+        if len(self._phenotypes) > 1 and self.warns_of_phenotypes:
             self._counts.note(
                 f"{self._table.path} has rows of several phenotypes ({self._columns['phenotype']} is one of "
                 f"{_listed(self._phenotypes)}), and all are used; choose one with phenotype (--phenotype)"

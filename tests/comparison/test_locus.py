@@ -160,6 +160,15 @@ def test_panels_share_what_can_be_shared() -> None:
     assert list(panels) == ["\N{MINUS SIGN}log10 p", "PIP", "MIFM", "other"]
 
 
+def test_of_many_pips_the_first_of_each_model_are_shown() -> None:
+    one = [1.0]
+    traits = {f"pip_{number}": one for number in range(12)}
+    found = comparison({"fm": {"pip": one, **traits}, "db": {"pip_susie": one}})
+    (panel,) = panels_of(found)
+    assert [column for _, column in panel.series][:3] == ["fm.pip", "db.pip_susie", "fm.pip_0"]
+    assert len(panel.series) == 8
+
+
 @pytest.mark.parametrize(
     ("label", "name", "evidence", "wanted"),
     [

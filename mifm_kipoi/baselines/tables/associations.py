@@ -75,13 +75,14 @@ class _Source:
 
     def add_to(
         self, builder: RowsBuilder, fields: tuple[str, ...], values: Callable[[AssociationRows], Values],
-        extra: tuple[str, ...] = (),
+        extra: tuple[str, ...] = (), all_phenotypes: bool = False,
     ) -> None:  # fmt: skip
         """Put all rows into a builder; those that are refused have no values."""
         with self._compute.reading(self.path) as progress:
             for rows in self.table.batches(
-                fields, counts=self.counts, extra=extra, on_progress=progress.update
-            ):
+                fields, counts=self.counts, extra=extra, on_progress=progress.update,
+                all_phenotypes=all_phenotypes,
+            ):  # fmt: skip
                 numbers = values(rows)
                 numbers[rows.reason != ""] = np.nan
                 builder.add(self._variants(rows), numbers)
@@ -291,8 +292,8 @@ def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:
     """``pip:FILE[:NAME=VALUE ...]``: posterior inclusion probabilities of any table of fine-mapping.
 
     Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
-    file. Of several rows of a variant (blocks, signals) the largest PIP counts. Where the table has several
-    traits there is a score for each, or with ``traits=highest`` one for the largest of all.
+    file. Of several rows of a variant (blocks, signals) the largest PIP counts. ``pip`` is the largest of all
+    traits; where the table has several, there is a score for each as well, unless ``traits=highest``.
 
     Raises
     ------
@@ -310,22 +311,22 @@ def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:
         )
     column = table.layout.columns.get("phenotype", "")
     traits = _traits(table, column, argument) if column and not table.phenotype and not source.highest else []
-    names = {f"pip_{_word(trait)}": trait for trait in traits}
-    if len(traits) < 2 or len(names) < len(traits):
-        traits, names = [], {"pip": ""}
-    numbers = {trait: number for number, trait in enumerate(traits)}
+    if len(traits) < 2:
+        traits = []
+    names = {"pip": "", **_named_traits(traits)}
+    numbers = {trait: number for number, trait in enumerate(names.values())}
     builder = RowsBuilder(len(names), source.ordered, keep_largest=True)
 
     def values(rows: AssociationRows) -> Values:
-        if not traits:
-            return rows.pip[:, np.newaxis].copy()
-        of_trait = np.full((len(rows), len(traits)), np.nan)
-        texts = rows.batch.optional_text(column).to_pylist()
-        trait = np.array([numbers.get((text or "").strip(), -1) for text in texts], dtype=np.int64)
-        of_trait[np.arange(len(rows)), trait] = np.where(trait < 0, np.nan, rows.pip)
-        return of_trait
+        pips = np.full((len(rows), len(names)), np.nan)
+        if traits:
+            texts = rows.batch.optional_text(column).to_pylist()
+            of_trait = [numbers[(text or "").strip()] for text in texts]
+            pips[np.arange(len(rows)), of_trait] = rows.pip
+        pips[:, 0] = rows.pip
+        return pips
 
-    source.add_to(builder, ("pip",), values)
+    source.add_to(builder, ("pip",), values, all_phenotypes=True)
     return LookedUp(
         source.path,
         builder.done(),
@@ -335,14 +336,14 @@ def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:
             scores=tuple(
                 Score(
                     name,
-                    "posterior inclusion probability" + (f" of {column} {trait}" if trait else ""),
+                    "posterior inclusion probability"
+                    + (f" of {column} {trait}" if trait else ", the highest of all traits" if column else ""),
                     evidence=Evidence.PIP,
                 )
                 for name, trait in names.items()
             ),
             alleles=source.alleles,
-            formula="the largest PIP over the rows of a variant: blocks, signals"
-            + ("" if traits else ", traits") + source.chosen,
+            formula=f"the largest PIP over the rows of a variant: blocks, signals{source.chosen}",
             citation="none: fine-mapping of the user",
             provenance=source.provenance(),
             leakage="labels that are made of PIPs are these scores",
@@ -366,6 +367,18 @@ def _traits(table: AssociationTable, column: str, argument: str) -> list[str]:
                 f"({argument}:phenotype={next(iter(traits))})"
             )
     return list(traits)
+
+
+def _named_traits(traits: list[str]) -> dict[str, str]:
+    """Names of scores, and the traits that they are of; names that would be the same get a number."""
+    names: dict[str, str] = {}
+    for trait in traits:
+        name = f"pip_{_word(trait)}"
+        number = 2
+        while name.lower() in map(str.lower, names):
+            name, number = f"pip_{_word(trait)}_{number}", number + 1
+        names[name] = trait
+    return names
 
 
 def _word(text: str) -> str:

@@ -347,14 +347,20 @@ def test_pips_of_several_traits(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "t.tsv", table)
     status, columns = looked_up(f"pip:{path}", asked(3))
     assert status == ["ok", "ok", "not_in_table"]
-    assert list(columns) == ["pip_MPV", "pip_WBC_count"]
+    assert list(columns) == ["pip", "pip_MPV", "pip_WBC_count"]
+    np.testing.assert_array_equal(columns["pip"], [0.4, 1, np.nan])
     np.testing.assert_array_equal(columns["pip_MPV"], [0.2, 1, np.nan])
     np.testing.assert_array_equal(columns["pip_WBC_count"], [0.4, np.nan, np.nan])
     assert looked_up(f"pip:{path}:traits=highest", asked(2))[1] == {"pip": [0.4, 1]}
     assert looked_up(f"pip:{path}:phenotype=MPV", asked(2))[1] == {"pip": [0.2, 1]}
     declared = opened(f"pip:{path}").declaration
-    assert declared.ranking == ("pip_MPV", "pip_WBC_count")
-    assert declared.scores[1].meaning == "posterior inclusion probability of trait WBC count"
+    assert declared.ranking == ("pip", "pip_MPV", "pip_WBC_count")
+    assert declared.scores[2].meaning == "posterior inclusion probability of trait WBC count"
+    # Each trait has a score, and nobody is told to choose one.
+    assert declared.provenance["notes"] == ""
+    table["trait"] = ["a b", "a b", "a_b", "a_b", np.nan]
+    columns = looked_up(f"pip:{write_rows(path, table)}", asked(1))[1]
+    assert columns == {"pip": [0.4], "pip_a_b": [0.1], "pip_a_b_2": [0.4]}
 
 
 def test_pips_that_are_refused(tmp_path: Path) -> None:
