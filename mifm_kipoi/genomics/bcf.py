@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -121,6 +122,27 @@ _STEPS = [1 + (byte >> 4) * _SIZES.get(byte & 15, 0) for byte in range(256)]
 
 _INTEGERS = {0x11: 1, 0x12: 2, 0x13: 4}
 """Bytes of a single integer by the byte before it."""
+
+
+def lost_lines(file: BinaryIO | io.BufferedIOBase, header: Iterable[bytes]) -> list[bytes]:
+    """Lines of the header of a BCF file that htslib cannot parse, and leaves out.
+
+    Parameters
+    ----------
+    file : binary file
+        Decompressed, at its start.
+    header : iterable of bytes
+        Lines of the header as htslib writes them.
+    """
+    head = file.read(9)
+    text = _read(file, int.from_bytes(head[5:], "little"), "header").rstrip(b"\0\n")
+    kept = {_INDEX.sub(b"", line.rstrip(b"\r\n")) for line in header}
+    lines = (_INDEX.sub(b"", line.rstrip(b"\r")) for line in text.split(b"\n"))
+    return [line for line in lines if line.startswith(b"##") and line not in kept]
+
+
+_INDEX = re.compile(rb",IDX=[0-9]+(?=>$)")
+"""The number that BCF gives to a definition."""
 
 
 def record_sites(file: BinaryIO | io.BufferedIOBase) -> Iterator[tuple[int, int, int]]:

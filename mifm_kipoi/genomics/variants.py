@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import itertools
+import logging
 import os
 import re
 import sys
@@ -33,6 +34,11 @@ STANDARD_INPUT = "-"
 
 _BEGINNING = 1 << 16
 """Bytes by which a file's format is recognised: at least one block of a bgzip file."""
+
+_LONGEST_SHOWN = 200
+"""Letters of a line in a message."""
+
+_log = logging.getLogger(__name__)
 
 _BGZF_HEAD = 18
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -291,6 +297,12 @@ class VariantFile:
         lines = self._open.enter_context(bcf.as_vcf(file, samples=self._keep_lines))
         header, records, parse = _vcf_records(lines, self._keep_lines)
         content = self._open.enter_context(gzip.GzipFile(path) if compressed else path.open("rb"))
+        if self._keep_lines and (lost := bcf.lost_lines(content, header)):
+            _log.warning(
+                "htslib cannot parse, and leaves out, %d lines of the header of %s, such as %s",
+                len(lost), self.path, lost[0].decode(errors="replace")[:_LONGEST_SHOWN],
+            )  # fmt: skip
+        content.seek(0)
         return header, _same_records(records, parse, bcf.record_sites(content)), parse
 
     def _copied(self, source: _Stream) -> Path:

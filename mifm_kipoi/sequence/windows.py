@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mifm_kipoi.conventions import (
     CHUNK,
+    CHUNK_BYTES,
     FEW_MISMATCHES,
     MAX_MISMATCH_FRACTION,
     MAX_N_FRACTION,
@@ -266,7 +267,7 @@ def stream_windows(
     Yields
     ------
     VariantWindows
-        Of ``chunk_size`` variants each but for the last.
+        Of ``chunk_size`` variants each but for the last, and of fewer where their alleles are very long.
 
     Raises
     ------
@@ -274,11 +275,24 @@ def stream_windows(
         When too many REF alleles differ. The check runs before a chunk is handed out.
     """
     check = ReferenceCheck(genome, max_mismatch_fraction)
-    rest = iter(variants)
-    while chunk := list(itertools.islice(rest, chunk_size)):
+    for chunk in _chunks(variants, chunk_size):
         windows = cut_windows(chunk, genome, max_n_fraction)
         check.add(windows.variants, windows.status)
         yield windows
+
+
+def _chunks(variants: Iterable[Variant], size: int) -> Iterator[list[Variant]]:
+    """So many variants together, or as many as fill the memory of a chunk with their alleles."""
+    chunk: list[Variant] = []
+    bases = 0
+    for variant in variants:
+        chunk.append(variant)
+        bases += len(variant.ref) + len(variant.alt)
+        if len(chunk) >= size or bases >= CHUNK_BYTES:
+            yield chunk
+            chunk, bases = [], 0
+    if chunk:
+        yield chunk
 
 
 def check_beginning(

@@ -125,6 +125,20 @@ def test_a_semicolon_in_a_value_of_info(tmp_path: Path, value: bytes) -> None:
         list(file)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_lines_of_the_header_that_htslib_leaves_out(
+    tmp_path: Path, compressed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "x.bcf"
+    odd = '##GATKCommandLine=<ID=X,CommandLine="say "a" twice">\n'
+    for more, said in (("", []), (odd, [f"1 lines of the header of {path}, such as {odd.strip()}"])):
+        content = header(DEFINITIONS + more) + WITHOUT
+        path.write_bytes(gzip.compress(content) if compressed else content)
+        with VariantFile(path, lines=True) as file:
+            assert len(list(file)) == 1
+        assert [message.partition("leaves out, ")[2] for message in caplog.messages] == said
+
+
 def test_a_refusal_names_the_record(tmp_path: Path) -> None:
     head = "##fileformat=VCFv4.2\n##contig=<ID=1>\n" + DEFINITIONS.partition("\n")[2].partition("\n")[2]
     columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"

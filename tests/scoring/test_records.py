@@ -42,6 +42,13 @@ def test_chunks_end_where_their_text_is_long(tmp_path: Path) -> None:
     assert found == [2, 2, 1]
 
 
+def test_chunks_end_where_their_alleles_are_long(tmp_path: Path) -> None:
+    """Also where no text is kept, as for a table."""
+    vcf = write_vcf(tmp_path / "x.vcf", [("1", pos, "A" * 9, "C,G") for pos in range(1, 6)])
+    with VariantFile(vcf) as file:
+        assert [len(chunk.records) for chunk in read_chunks(file, chunk_bytes=22)] == [2, 2, 1]
+
+
 def test_chunks_count_what_lies_outside_the_regions(tmp_path: Path) -> None:
     vcf = write_vcf(tmp_path / "x.vcf", [("1", pos, "A", "C") for pos in range(1, 11)])
     bed = tmp_path / "x.bed"
