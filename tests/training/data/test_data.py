@@ -185,7 +185,10 @@ def test_what_became_of_the_rows_is_said_where_the_run_ends(small, tmp_path, cap
     caplog.set_level("INFO")
     with pytest.raises(InputError, match="no positive bag has 50"):
         prepare_recipe(read_configuration(small, Recipe, ["data.min_bag_size=50"]))
-    said = r"table\.tsv: 10 rows read, 9 kept, 1 refused: p-value out of range \(1, such as line 11: p is '1\.7'\)"
+    said = (
+        r"table\.tsv: 10 rows read, 9 kept, 1 refused: "
+        r"p-value out of range \(1, such as line 11: p is '1\.7'\)"
+    )
     assert re.search(said, caplog.text)
     assert re.search(r"1 rows on contigs that the FASTA \S+ does not have: '3' \(1 rows\)", caplog.text)
 
