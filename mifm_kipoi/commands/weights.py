@@ -68,7 +68,15 @@ def _weights_fetch(_: argparse.Namespace) -> None:
 
 
 def _weights_verify(options: argparse.Namespace) -> None:
+    from mifm_kipoi.errors import WeightsError
     from mifm_kipoi.network import weights
 
+    damaged = []
     for name in options.names or weights.list_weights():
-        say(f"{name}\tok\tsha256 {weights.verify_weights(name).sha256}")
+        try:
+            say(f"{name}\tok\tsha256 {weights.verify_weights(name).sha256}")
+        except WeightsError as error:
+            say(f"{name}\tnot usable\t{error}")
+            damaged.append(f"{name}: {error}")
+    if damaged:
+        raise WeightsError("; ".join(damaged))

@@ -244,7 +244,5 @@ def _write(path: Path, text: str, mode: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RegistrationError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
-    with written_whole(path) as temporary:
+    with written_whole(path, mode=mode) as temporary:
         temporary.write_bytes(text.encode(errors="surrogateescape"))
-        if mode is not None:
-            temporary.chmod(mode)

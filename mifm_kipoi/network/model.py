@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -126,6 +126,42 @@ class MIFMConfig:
             return cls(**known)
         except ValueError as error:
             raise WeightsError(f"impossible model configuration: {error}") from error
+
+
+def tensor_shapes(config: MIFMConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Names and shapes of the tensors of a network, by arithmetic: they are those of its ``state_dict``.
+
+    Parameters
+    ----------
+    config : MIFMConfig
+        Sizes of the network.
+
+    Yields
+    ------
+    (str, tuple of int)
+        Of one tensor after the other, as a network of thousands of layers has too many to be made for this.
+    """
+
+    def activated(name: str, inputs: int, outputs: int, kernel: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            yield f"{name}.0.{part}", (inputs,)
+        yield f"{name}.0.num_batches_tracked", ()
+        yield f"{name}.2.weight", (outputs, inputs, kernel)
+
+    width = config.stem_channels
+    yield "stem.0.weight", (width, config.channels, config.stem_kernel)
+    yield "stem.0.bias", (width,)
+    yield from activated("stem.1.branch", width, width, 1)
+    for number, channels in enumerate(config.tower_channels):
+        yield from activated(f"tower.{number}.0", width, channels, config.tower_kernel)
+        yield from activated(f"tower.{number}.1.branch", channels, channels, 1)
+        width = channels
+    for number in range(len(config.dilations)):
+        yield from activated(f"dilated.{number}.branch.0", width, width, config.dilated_kernel)
+        yield from activated(f"dilated.{number}.branch.1", width, width, 1)
+    yield from activated("features", width, config.head_channels, 1)
+    yield "head.weight", (1, config.head_channels, 1)
+    yield "head.bias", (1,)
 
 
 def _activated(conv: nn.Conv1d) -> nn.Sequential:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
+import queue
 import re
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -23,9 +26,10 @@ import safetensors
 import safetensors.torch
 import torch
 
-from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.errors import OutputError, WeightsError
 from mifm_kipoi.network.checkpoint import read_checkpoint
-from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.model import MIFM, MIFMConfig, tensor_shapes
+from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import made_folder, written_whole
 from mifm_kipoi.version import __version__
 
@@ -55,6 +59,8 @@ _EMBEDDED_PATH = Path(__file__).parent / "embedded.safetensors"
 _EMBEDDED_LICENCE = _EMBEDDED_PATH.with_name("embedded.LICENCE.txt")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_BYTES = 1 << 30
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +110,35 @@ def weights_folder() -> Path:
 
 
 def list_weights() -> list[str]:
-    """Names that can be loaded now, ``embedded`` first."""
-    return [EMBEDDED, *sorted(path.stem for path in weights_folder().glob("*.safetensors"))]
+    """Names that can be loaded now, ``embedded`` first; a warning says what else is in the user's folder."""
+    names = []
+    for path in sorted(weights_folder().glob("*")) if weights_folder().is_dir() else []:
+        if path.name.startswith("."):
+            # What a command that was killed was writing.
+            continue
+        if reason := _not_weights(path):
+            _log.warning("%s is passed over: %s", path, reason)
+        else:
+            names.append(path.stem)
+    return [EMBEDDED, *names]
+
+
+def _not_weights(path: Path) -> str:
+    """Why an entry of the user's folder cannot be loaded by a name; empty where it can."""
+    if path.is_symlink():
+        return "it is a link; install the weights with 'mifm weights import'"
+    if not path.is_file():
+        return "it is not a file"
+    if path.suffix != ".safetensors":
+        return "its name does not end in .safetensors"
+    if not _is_name(path.stem):
+        return f"weights cannot be named {path.stem!r}; rename it"
+    return ""
+
+
+def _is_name(name: str) -> bool:
+    """Whether weights can have a name, which must not look like a path or a file."""
+    return bool(_NAME.fullmatch(name)) and name != EMBEDDED and not name.endswith(".safetensors")
 
 
 def find_weights(name: str | os.PathLike[str]) -> Path:
@@ -125,7 +158,7 @@ def find_weights(name: str | os.PathLike[str]) -> Path:
             raise WeightsError(f"there is no weights file {path}")
         return path
     path = weights_folder() / f"{text}.safetensors"
-    if _NAME.fullmatch(text) and path.is_file():
+    if _is_name(text) and not _not_weights(path):
         return path
     if text == PUBLISHED:
         raise WeightsError(
@@ -176,24 +209,43 @@ def load_weights(name: str | os.PathLike[str] = EMBEDDED) -> Weights:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
     if not isinstance(provenance, dict):
         raise WeightsError(f"the weights file {path} is damaged: its provenance is not a JSON object")
-    if {key: tensor.shape for key, tensor in state.items()} != _shapes(config):
+    if not _fits(state, config):
         raise WeightsError(f"the weights file {path} is damaged: its tensors do not fit its configuration")
     sha256 = tensors_sha256(state)
     if sha256 != metadata.get("tensors_sha256"):
         raise WeightsError(
             f"the weights file {path} is damaged: its tensors have another checksum than it states"
         )
+    if problem := impossible_numbers(state):
+        raise WeightsError(f"the weights of {path} cannot be used: {problem}")
     return Weights(os.fspath(name), path, config, state, provenance, sha256)
 
 
-def _shapes(config: MIFMConfig) -> dict[str, torch.Size] | None:
-    """Shapes of a network's tensors, without taking their memory; None where none can be so large."""
-    try:
-        with torch.device("meta"):
-            return {key: tensor.shape for key, tensor in MIFM(config).state_dict().items()}
-    # PyTorch has several errors for sizes that no tensor can have.
-    except (RuntimeError, OverflowError, TypeError, ValueError):
-        return None
+def _fits(state: Mapping[str, torch.Tensor], config: MIFMConfig) -> bool:
+    """Whether tensors are those of a network, which is not made for it."""
+    count = 0
+    for count, (name, shape) in enumerate(tensor_shapes(config), start=1):  # noqa: B007 - the last counts
+        kind = torch.int64 if name.endswith("num_batches_tracked") else torch.float32
+        if name not in state or tuple(state[name].shape) != shape or state[name].dtype != kind:
+            return False
+    return count == len(state)
+
+
+def impossible_numbers(state: Mapping[str, torch.Tensor]) -> str:
+    """What of a network's numbers it cannot compute with, in words; empty where it can.
+
+    Parameters
+    ----------
+    state : mapping of str to torch.Tensor
+        Parameters and buffers by name.
+    """
+    for name, tensor in state.items():
+        if not torch.isfinite(tensor).all():
+            count = int((~torch.isfinite(tensor)).sum())
+            return f"{count} of {tensor.numel()} numbers of {name} are not finite"
+        if name.endswith("running_var") and not (tensor > 0).all():
+            return f"{name} has variances that are not positive, the least {float(tensor.min()):g}"
+    return ""
 
 
 def verify_weights(name: str | os.PathLike[str]) -> Weights:
@@ -247,9 +299,19 @@ def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[
         "provenance": json.dumps({"mifm_kipoi": __version__, **provenance}),
         "tensors_sha256": tensors_sha256(state),
     }
-    with written_whole(path) as temporary:
-        # The library may hide that a disk is full.
-        temporary.write_bytes(safetensors.torch.save(state, metadata=metadata))
+    if problem := impossible_numbers(state):
+        raise WeightsError(f"{path} is not written: {problem}")
+
+    def check(temporary: Path) -> None:
+        written = safetensors.torch.load_file(temporary)
+        if tensors_sha256(written) != metadata["tensors_sha256"]:
+            raise read_back.lost(temporary, "tensors are damaged")
+
+    with written_whole(path, check) as temporary:
+        try:
+            safetensors.torch.save_file(state, temporary, metadata=metadata)
+        except safetensors.SafetensorError as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def file_sha256(path: Path) -> str:
@@ -303,9 +365,10 @@ def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Wei
             )
             name = name or PUBLISHED
         name = name or path.stem
-    if name == EMBEDDED or not _NAME.fullmatch(name):
+    if not _is_name(name):
         raise WeightsError(
-            f"weights cannot be named {name!r}; use letters, digits, '.', '_' and '-', and not 'embedded'"
+            f"weights cannot be named {name!r}; use letters, digits, '.', '_' and '-', and neither "
+            "'embedded' nor a name in .safetensors"
         )
     if name == PUBLISHED and tensors_sha256(model.state_dict()) != TENSORS_SHA256[PUBLISHED]:
         raise WeightsError(
@@ -317,7 +380,35 @@ def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Wei
     return load_weights(name)
 
 
-def fetch_published(url: str = PUBLISHED_URL, timeout: float = 30.0) -> Weights:
+def _download(url: str, timeout: float, whole: float) -> bytes:
+    """What is at an address, but no more than the published checkpoint and a byte.
+
+    A server that sends a byte now and then never lets a read end late, so another thread reads.
+    """
+    answers: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 - a fixed address
+                answers.put(response.read(PUBLISHED_BYTES + 1))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        answer = answers.get(timeout=whole)
+    except queue.Empty:
+        answer = TimeoutError(f"it was not complete after {whole:g} seconds")
+    if isinstance(answer, bytes):
+        return answer
+    reason = getattr(answer, "reason", answer)
+    if isinstance(answer, urllib.error.HTTPError):
+        reason = f"the server answered {answer.code} {answer.reason}"
+    text = " ".join(str(reason).split()) or type(answer).__name__
+    raise WeightsError(f"cannot download {url}: {text}. Without internet, {_BY_HAND}") from answer
+
+
+def fetch_published(url: str = PUBLISHED_URL, timeout: float = 30.0, whole: float = 120.0) -> Weights:
     """Download the published checkpoint from its pinned commit, check it and install it.
 
     Parameters
@@ -325,7 +416,9 @@ def fetch_published(url: str = PUBLISHED_URL, timeout: float = 30.0) -> Weights:
     url : str
         Where to download from.
     timeout : float
-        Seconds to wait for the server.
+        Seconds to wait for each answer of the server.
+    whole : float
+        Seconds to wait for all of it.
 
     Raises
     ------
@@ -333,16 +426,12 @@ def fetch_published(url: str = PUBLISHED_URL, timeout: float = 30.0) -> Weights:
         When it cannot be downloaded, in which case the message says how to import it by hand, or
         when its checksum is not the published one.
     """
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as response:  # noqa: S310 - a fixed https address
-            content = response.read(PUBLISHED_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise WeightsError(f"cannot download {url}: {reason}. Without internet, {_BY_HAND}") from error
+    content = _download(url, timeout, whole)
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != PUBLISHED_SHA256:
         raise WeightsError(
-            f"what {url} gave has sha256 {sha256}; expected {PUBLISHED_SHA256}; nothing was installed"
+            f"what {url} gave has sha256 {sha256}; expected {PUBLISHED_SHA256}; nothing was installed. A "
+            f"proxy may have given a page of its own: {_BY_HAND}"
         )
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "a7a0q7ar.ckpt"

@@ -93,7 +93,7 @@ def _claimed(path: Path, alone: bool) -> tuple[Path, int]:
             continue
         # Another process may take the folder for one that was left until its lock is held.
         with contextlib.suppress(FileNotFoundError):
-            handle = os.open(folder / OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            handle = os.open(folder / OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
             if _locked_now(handle, folder / OWNER, alone):
                 return folder, handle
             os.close(handle)
@@ -157,13 +157,12 @@ def _locked_now(handle: int, owner: Path, alone: bool) -> bool:
 
 @contextlib.contextmanager
 def written_whole(
-    path: str | os.PathLike[str], check: Callable[[Path], None] | None = None
+    path: str | os.PathLike[str], check: Callable[[Path], None] | None = None, mode: int | None = None
 ) -> Iterator[Path]:
     """Give a temporary name beside ``path``, renamed to it on success and removed on failure.
 
-    The temporary file is in a :func:`workspace` and does not exist yet, so that whoever writes it gives it
-    the mode that the umask asks for. A ``path`` that exists and is not a regular file, such as a pipe, is
-    given itself. Folders that do not exist are not made.
+    The temporary file is in a :func:`workspace` and does not exist yet. A ``path`` that exists and is not a
+    regular file, such as a pipe, is given itself. Folders that do not exist are not made.
 
     Parameters
     ----------
@@ -172,6 +171,8 @@ def written_whole(
     check : callable, optional
         Reads the temporary file back and raises an error where it is not whole; for libraries that hide the
         errors of writing.
+    mode : int, optional
+        Of the file; by default what the umask asks for, whatever mode a library gave it.
 
     Raises
     ------
@@ -188,6 +189,8 @@ def written_whole(
             yield temporary
             if check:
                 check(temporary)
+            # The mark was made with the mode of any other file.
+            temporary.chmod((folder / OWNER).stat().st_mode & 0o777 if mode is None else mode)
             named(temporary, path)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error}") from error

@@ -122,6 +122,7 @@ def test_a_source_that_was_changed_since_stays(config: Path, capsys: pytest.Capt
     assert sources["kipoi"]["local_path"] == "/theirs/"
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # Kipoi leaves one open
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("last", ["register", "register --bare", "unregister"])
 @pytest.mark.parametrize("next_command", ["register", "unregister"])

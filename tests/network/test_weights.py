@@ -1,9 +1,11 @@
+import contextlib
 import hashlib
 import http.server
 import json
 import pickle
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from mifm_kipoi.cli import main
 from mifm_kipoi.errors import OutputError, WeightsError
 from mifm_kipoi.network import weights
-from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.model import MIFM, MIFMConfig, tensor_shapes
 from tests.builders import TINY, random_network
 
 
@@ -312,3 +315,174 @@ def test_the_pinned_address_names_the_commit() -> None:
     assert weights.PUBLISHED_URL.startswith("https://")
     assert weights.PUBLISHED_COMMIT in weights.PUBLISHED_URL
     assert len(bytes.fromhex(weights.PUBLISHED_SHA256)) == hashlib.sha256().digest_size
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MIFMConfig(),
+        TINY,
+        MIFMConfig(channels=5, tower_channels=(), dilations=(), window=64),
+        MIFMConfig(tower_channels=(7,), dilations=(1, 2, 4), dilated_kernel=5, stem_kernel=3, window=128),
+    ],
+)
+def test_shapes_are_those_of_the_network(config: MIFMConfig) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in MIFM(config).state_dict().items()}
+    assert dict(tensor_shapes(config)) == expected
+
+
+def test_a_configuration_of_many_layers_is_refused_at_once(tmp_path: Path) -> None:
+    path = saved(tmp_path / "own.safetensors")
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    large = json.dumps({**TINY.to_dict(), "dilations": [1] * 200_000})
+    safetensors.torch.save_file(random_network(TINY).state_dict(), path, {**metadata, "config": large})
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match="its tensors do not fit its configuration"):
+        weights.load_weights(path)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("head.bias", float("nan"), "1 of 1 numbers of head.bias are not finite"),
+        ("stem.0.weight", float("-inf"), "numbers of stem.0.weight are not finite"),
+        ("features.0.running_var", -1.0, "running_var has variances that are not positive, the least -1"),
+        ("features.0.running_var", 0.0, "running_var has variances that are not positive, the least 0"),
+    ],
+)
+def test_numbers_that_cannot_be_computed_with(tmp_path: Path, name: str, value: float, match: str) -> None:
+    """They are not written, and not used where another program has written them."""
+    network = random_network(TINY)
+    network.state_dict()[name].flatten()[0] = value
+    with pytest.raises(WeightsError, match=f"is not written: .*{match}"):
+        saved(tmp_path / "own.safetensors", network)
+    path = saved(tmp_path / "own.safetensors")
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    metadata["tensors_sha256"] = weights.tensors_sha256(network.state_dict())
+    safetensors.torch.save_file(network.state_dict(), path, metadata)
+    with pytest.raises(WeightsError, match=f"cannot be used: .*{match}"):
+        weights.load_weights(path)
+
+
+def test_what_cannot_be_loaded_is_passed_over_with_a_word(
+    tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights.import_weights(saved(tmp_path / "mine.safetensors"))
+    saved(folder / "a.safetensors.safetensors")
+    saved(folder / "b c.safetensors")
+    (folder / "folder.safetensors").mkdir()
+    (folder / "link.safetensors").symlink_to(folder / "mine.safetensors")
+    (folder / "notes.txt").touch()
+    assert weights.list_weights() == ["embedded", "mine"]
+    assert len({record.args[0].name for record in caplog.records}) == 5
+    assert main(["weights", "verify"]) == 0
+    with pytest.raises(WeightsError, match=r"cannot be named 'mine\.safetensors'"):
+        weights.import_weights(tmp_path / "mine.safetensors", "mine.safetensors")
+
+
+class SlowHandler(http.server.BaseHTTPRequestHandler):
+    """Sends a byte now and then, or an error."""
+
+    def do_GET(self) -> None:
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        if self.path == "/broken":
+            self.wfile.write(b"nonsense\r\n")
+            return
+        with contextlib.suppress(OSError):
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            for _ in range(200):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("slow", "it was not complete after 0.5 seconds"),
+        ("missing", "the server answered 404 Not Found"),
+        ("broken", "nonsense"),
+    ],
+)
+def test_every_failure_of_a_download_says_how_to_import_by_hand(name: str, match: str) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowHandler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(WeightsError, match=f"{match}.* run 'mifm weights import a7a0q7ar.ckpt'"):
+            weights.fetch_published(f"http://127.0.0.1:{web.server_port}/{name}", whole=0.5)
+        assert time.monotonic() - began < 5
+        web.shutdown()
+
+
+_GLOBAL_MODULE = b"csrc.models\nDeepVEP\n)\x81"
+_DEEP = b"N" + b"q\x00h\x00\x86" * 80
+"""A tuple of the same tuple twice, and so on, 80 times: its hash and its text would take for ever."""
+
+
+def _shared_modules() -> bytes:
+    """A module whose two children are the same, whose two children are the same, and so on."""
+    child = _GLOBAL_MODULE + b"q\x01"
+    for _ in range(60):
+        child += (
+            b"0"
+            + _GLOBAL_MODULE
+            + b"}X\x08\x00\x00\x00_modules}(X\x01\x00\x00\x00ah\x01X\x01\x00\x00\x00bh\x01usbq\x01"
+        )
+    return child
+
+
+def _tensor(size: bytes, key: bytes = b"X\x01\x00\x00\x000") -> bytes:
+    storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n" + key + b"X\x03\x00\x00\x00cpuK\x01tQ"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00" + size + size + b"tR"
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"}" + _DEEP + b"Ns", "a key of a dictionary is neither text nor a number"),
+        (b"}(" + _DEEP + b"Nu", "a key of a dictionary is neither text nor a number"),
+        (b"(" + _DEEP + b"Nd", "a key of a dictionary is neither text nor a number"),
+        (b"c__builtin__\nset\n](K\x01" + _DEEP + b"\x86e\x85R", "a key of a dictionary is neither text"),
+        (b"ccollections\nOrderedDict\n](" + _DEEP + b"N\x86e\x85R", "a key of a dictionary is neither text"),
+        (b"(" + _DEEP + b"i__builtin__\nset\n", "makes objects in a way that no MIFM checkpoint needs"),
+        (_tensor(b"(" + b"K\x01" * 100_000 + b"t"), "a tensor has 100000 axes; expected at most 4"),
+        (_tensor(b"(K\x01t", _DEEP), "it refers to something other than a tensor's storage"),
+        (_tensor(b"(K\x01t") + b"}b", "it gives a state to something other than a module"),
+        (_shared_modules(), "it has more than 10000 modules and tensors"),
+    ],
+)
+def test_a_pickle_that_would_take_for_ever(tmp_path: Path, content: bytes, match: str) -> None:
+    path = tmp_path / "endless.ckpt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + content + b".")
+        archive.writestr("archive/data/0", bytes(4))
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match=match):
+        weights.import_weights(path)
+    assert time.monotonic() - began < 5
+
+
+def test_an_archive_that_would_take_all_memory(tmp_path: Path) -> None:
+    """Zeros are packed well: the parts together are limited, and the file is."""
+    path = tmp_path / "large.ckpt"
+    tensors = b"".join(_tensor(b"(K\x01t", b"X\x01\x00\x00\x00%d" % key) + b"0" for key in range(9))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "archive/data.pkl", b"\x80\x02" + tensors.replace(b"K\x01tQ", b"J\x00\x00\x10\x00tQ") + b"N."
+        )
+        for key in range(9):
+            archive.writestr(f"archive/data/{key}", bytes(4 << 20))
+    with pytest.raises(WeightsError, match=r"with archive/data/3 it would take more than 16777216 bytes"):
+        weights.import_weights(path)
+    with path.open("r+b") as file:
+        file.truncate(17 << 20)
+    with pytest.raises(WeightsError, match=r"it has 17825792 bytes; expected at most 16777216"):
+        weights.import_weights(path)
