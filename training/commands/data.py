@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
 def _data(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
     dataset = prepare(recipe.fasta, recipe.data)
-    out = Path(options.out).expanduser()
+    out = Path(options.out)
     write_dataset(out, dataset)
     write_report(out, dataset.manifest)
     for row in dataset.manifest["report"]["bags"]["per_split_and_label"]:

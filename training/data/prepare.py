@@ -18,7 +18,8 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import RowCounts
 from mifm_kipoi.genomics.contigs import build_of, build_of_lengths, contig_key
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.support.files import sha256_of
+from mifm_kipoi.support.checksums import remembered_sha256
+from mifm_kipoi.support.files import require_file
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
 from training.configuration import ConfigurationError, check_least, to_plain
@@ -150,6 +151,12 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     tables, report["filters"] = _positives(made, config)
     _warn_without_bayes_factors(tables.instances, config)
     if config.negatives is not None:
+        if associated.rows_without_place:
+            log.warning(
+                "%d associated rows have no place that can be read: their variants cannot be kept out of the "
+                "negatives",
+                associated.rows_without_place,
+            )
         negatives, negative_counts = find_negatives(config.negatives, made.variants, genome, associated)
         negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
         report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
@@ -185,7 +192,14 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
         for prefix in clumping.genotypes if clumping else ():
             names += [f"{prefix}{ending}" for ending in (".bed", ".bim", ".fam")]
     names += config.negatives.vcf if config.negatives else ()
-    return {name: sha256_of(name) for name in dict.fromkeys(names)}
+    for name in names:
+        require_file(name)
+    checksums = {}
+    with Progress("checksums of inputs") as progress:
+        for number, name in enumerate(dict.fromkeys(names), start=1):
+            checksums[name] = remembered_sha256(name)
+            progress.update(number)
+    return checksums
 
 
 def _source(config: DataConfig) -> CredibleSetsConfig | SummaryStatisticsConfig:

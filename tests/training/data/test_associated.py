@@ -145,7 +145,7 @@ def test_the_place_of_an_identifier_is_read_without_its_alleles(
     assert made.manifest["report"]["associated"]["rows_without_a_readable_place"] == int(free)
 
 
-def test_rows_without_a_place_are_counted_apart(tmp_path: Path) -> None:
+def test_rows_without_a_place_are_counted_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = rows_with(GWAS, {"CHR": "NA"})
     made = from_gwas(tmp_path, rows)
     assert made.manifest["report"]["associated"] == {
@@ -153,6 +153,7 @@ def test_rows_without_a_place_are_counted_apart(tmp_path: Path) -> None:
         "in_no_bag": {"place missing (rows)": 1},
     }  # fmt: skip
     assert negatives(made) == [1000, 1001, 1002, FREE]
+    assert "1 associated rows have no place that can be read" in caplog.text
 
 
 def test_variants_outside_of_blocks_and_bags_are_kept_out(tmp_path: Path) -> None:

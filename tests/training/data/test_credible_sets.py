@@ -181,7 +181,7 @@ def test_the_size_of_chunks_does_not_matter(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "begins with ''; expected a header of columns"),
+        (b"", "is empty; expected a header of columns"),
         (b"one\n1\n", "begins with 'one'; expected a header of columns"),
         (b"chrom\tpos\tpos\n", "more than one column pos"),
         (b"chrom\tpos\tea\toa\tp\n1\t5\tA\tG\t0.1\n", "has no column block; it has chrom, pos, ea, oa, p"),

@@ -143,7 +143,7 @@ def test_the_format_of_the_table_is_said(tmp_path: Path, caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "begins with ''; expected a header"),
+        ("", "is empty; expected a header"),
         ("CHR\tBP\tP\tP\n", "more than one column P"),
         ("CHR\tBP\tA1\tA2\tP\n\n1\t5\tA\tG\n", r"line 3 of .*gwas\.tsv has 4 fields; expected 5"),
         ("CHR BP A1 A2 P\n1 5 A G 1e-9\n1 5 A G 1e-9 1\n", "line 3 of .* has 6 fields; expected 5"),
