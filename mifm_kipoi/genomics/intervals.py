@@ -14,12 +14,12 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from mifm_kipoi.errors import IntervalFileError
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.contigs import build_of, contig_key
 
 if TYPE_CHECKING:
     from mifm_kipoi.genomics.genome import Genome
@@ -186,7 +186,8 @@ class Regions:
     Raises
     ------
     IntervalFileError
-        When the file cannot be read or has no interval, or when bedtools is not installed.
+        When the file cannot be read, has no interval or names contigs of another build than the FASTA, or
+        when bedtools is not installed.
     """
 
     def __init__(self, path: str | os.PathLike[str], genome: Genome | None = None) -> None:
@@ -197,8 +198,19 @@ class Regions:
         self._merge()
         if not self.contigs:
             raise IntervalFileError(f"{self.path} has no interval; expected BED lines: chrom, start, end")
+        self._check_build(genome.contigs if genome is not None else {})
         if genome is not None:
             _warn_unknown(self.contigs, genome, self.path)
+
+    def _check_build(self, fasta: Mapping[str, int]) -> None:
+        """Accessions state the build; those of another one would match by their chromosome."""
+        builds = {build_of(name): name for name in (*fasta, *self.contigs) if build_of(name)}
+        if len(builds) > 1:
+            named = ", ".join(f"{name} of {build}" for build, name in builds.items())
+            raise IntervalFileError(
+                f"{self.path} and the FASTA, or {self.path} alone, name contigs of several builds: {named}; "
+                "use regions and a FASTA of one build"
+            )
 
     def overlap(self, chrom: str, start: int, end: int) -> bool:
         """Whether ``[start, end)`` of a contig, 0-based, shares a base with a region."""

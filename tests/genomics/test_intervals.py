@@ -229,6 +229,14 @@ class TestRegions:
             signal.signal(signal.SIGXFSZ, handler)
         assert [left.name for left in tmp_path.iterdir()] == ["x.bed"]
 
+    def test_accessions_of_another_build(self, tmp_path: Path) -> None:
+        genome = Genome(write_fasta(tmp_path / "x.fa", {"NC_000001.11": "ACGT" * 20}))
+        assert Regions(bed(tmp_path, "NC_000001.11\t1\t2\n1\t5\t6\n"), genome).overlap("chr1", 5, 6)
+        with pytest.raises(IntervalFileError, match=r"NC_000001\.11 of GRCh38, NC_000001\.10 of GRCh37"):
+            Regions(bed(tmp_path, "NC_000001.10\t1\t2\n"), genome)
+        with pytest.raises(IntervalFileError, match=r"NC_000001\.11 of GRCh38, NC_000002\.11 of GRCh37"):
+            Regions(bed(tmp_path, "NC_000001.11\t1\t2\nNC_000002.11\t1\t2\n"))
+
     def test_contigs_that_the_genome_does_not_have(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
