@@ -225,9 +225,13 @@ class Spec:
         kind = KINDS[self.kind]
         if kind.package and importlib.util.find_spec(kind.package) is None:
             raise missing_package(kind.package, self.kind)
-        there = Path(with_options(self.argument)[0]).exists() if kind.gwas else bool(self.files())
-        if kind.reads_file and not there:
-            raise InputError(f"there is no file {self.argument!r}; expected {kind_usage(self.kind)}")
+        if kind.reads_file:
+            name = with_options(self.argument)[0] if kind.gwas else self.argument
+            if not (Path(name).exists() if kind.gwas else self.files()):
+                raise InputError(f"there is no file {name!r}; expected {kind_usage(self.kind)}")
+            for path in self.files():
+                if not (path.is_file() or path.is_dir()):
+                    raise InputError(f"{path} is a pipe; expected a file, which is read more than once")
         if kind.finder:
             _function(kind.finder)(self.argument)
 

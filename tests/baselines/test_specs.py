@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pickle
 import subprocess
 import sys
@@ -113,6 +114,15 @@ def test_missing_file(name: str, tmp_path: Path) -> None:
         parse_specs([text])[0].find()
     path.touch()
     parse_specs([text])[0].find()
+
+
+def test_files_that_can_be_read_only_once_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.tsv")
+    for text in (f"pvalue:{tmp_path}/rows.tsv:n=5", f"table:{tmp_path}/rows.tsv:column"):
+        with pytest.raises(InputError, match=r"rows\.tsv is a pipe; expected a file"):
+            parse_specs([text])[0].find()
+    with pytest.raises(InputError, match=r"there is no file '.*none\.tsv'; expected pvalue"):
+        parse_specs([f"pvalue:{tmp_path}/none.tsv:n=5"])[0].find()
 
 
 def test_options_of_tables_of_a_gwas(tmp_path: Path) -> None:
