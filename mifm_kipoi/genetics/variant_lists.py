@@ -16,7 +16,6 @@ A row without a contig or a position is a record too, whose status is ``position
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import re
@@ -29,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.conventions import CHUNK, Status
-from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.errors import InputError, OptionError, VariantFileError
 from mifm_kipoi.genetics.positions import Positions
 from mifm_kipoi.genomics import bcf
 from mifm_kipoi.genomics.columns import PLINK_NUMBERS, Layout, find_layout
@@ -59,7 +58,16 @@ _HEADER = [b"##fileformat=VCFv4.2", b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tI
 
 _PLACE_AND_ALLELES = ("chrom", "pos", "effect_allele", "other_allele")
 
+_EXPECTED = (
+    "Expected contig, position and two alleles, or identifiers that hold them, such as 1:24722451_C_T, in "
+    "columns of the usual names, such as chrom, pos, ref, alt; rename the columns"
+)
+
+_NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 _RSID = re.compile("rs[0-9]+", re.IGNORECASE)
+_HEAD = 1 << 16
+"""Bytes by which a file is understood."""
+
 _FIRST_LINES = 100
 """Lines by which a file with one word in each is understood."""
 
@@ -109,7 +117,14 @@ def open_variants(
             f"{path} is not a table of variants, and only those take positions from another file; leave out "
             "--positions"
         )
-    return VariantFile(path, lines)
+    try:
+        return VariantFile(path, lines)
+    except VariantFileError as error:
+        if str(path) != STANDARD_INPUT and (Path(path).is_file() or not Path(path).exists()):
+            raise
+        raise VariantFileError(
+            f"{error}. A table of variants must be a file that can be read again"
+        ) from error
 
 
 def iter_variants(
@@ -285,8 +300,11 @@ class VariantList:
     def _read_positions(self, path: str | os.PathLike[str] | None) -> Positions | None:
         """The places of the names of the list."""
         layout = self._layout
-        if path is None and layout.missing:
+        if layout.missing and (path is None or "id" not in layout.columns):
             lacking = " and ".join(field.replace("_", " ") for field in layout.missing)
+            if "id" not in layout.columns:
+                columns = ", ".join(self._table.columns)
+                raise InputError(f"{self.path} has no {lacking}; its columns are {columns}. {_EXPECTED}")
             raise InputError(
                 f"{self.path} has no {lacking}: its variants are known by {layout.columns['id']} alone. "
                 "Name a PLINK .bim file, a VCF or a BCF that has these names with --positions"
@@ -371,12 +389,23 @@ def _understood(path: Path, named: bool) -> tuple[TableFile, Layout]:
     try:
         return table, find_layout(table, needs=())
     except InputError as error:
-        if any(name.isdecimal() for name in table.columns):
+        if any(_is_value(name) for name in table.columns):
             raise InputError(
                 f"{path} has no header: its first line is {', '.join(table.columns[:6])}. Put a line "
                 "with the names of the columns before it, such as chrom, pos, ref, alt"
             ) from error
+        if str(error).startswith(f"{path} has no column for"):
+            raise InputError(
+                f"{path} does not name its variants: its columns are {', '.join(table.columns)}. {_EXPECTED}"
+            ) from error
         raise
+
+
+def _is_value(name: str) -> bool:
+    """Whether the name of a column is a value of a table without a header."""
+    return (
+        _NUMBER.fullmatch(name) is not None or _RSID.fullmatch(name) is not None or _hold_variants([name])[0]
+    )
 
 
 def _only_column(path: Path, named: bool) -> tuple[TableFile, Layout] | None:
@@ -429,8 +458,9 @@ def _beginning(path: Path) -> bytes:
     """The first bytes of a file, decompressed; nothing where it cannot be read, which its reader will say."""
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as file:
-            return file.read(1 << 16)
-    except (OSError, EOFError, zlib.error):
+            head = file.read(_HEAD)
+        # What is cut short begins as if it were whole.
+        packed = head.startswith(b"\x1f\x8b")
+        return zlib.decompressobj(wbits=31).decompress(head, _HEAD) if packed else head
+    except (OSError, zlib.error):
         return b""

@@ -143,10 +143,10 @@ def _locate(
     contigs = []
     for row, (chrom, start, end) in enumerate(zip(chroms, starts.tolist(), ends.tolist(), strict=True)):
         contig = names[chrom]
-        if status[row] is Status.OK:
-            if chrom == MISSING:
-                status[row] = Status.POSITION_UNKNOWN
-            elif contig is None:
+        if chrom == MISSING:
+            status[row] = Status.POSITION_UNKNOWN
+        elif status[row] is Status.OK:
+            if contig is None:
                 status[row] = Status.CONTIG_NOT_IN_FASTA
             elif start < 0 or end > genome.contigs[contig]:
                 status[row] = Status.POSITION_OUTSIDE_CONTIG

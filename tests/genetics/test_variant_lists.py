@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mifm_kipoi.cli import main
-from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.errors import InputError, OptionError, VariantFileError
 from mifm_kipoi.genetics.variant_lists import VariantList, is_list, iter_variants, open_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant, read_variants
@@ -170,6 +171,7 @@ def test_rows_that_keep_a_status(tmp_path: Path, genome: Genome, capsys: pytest.
         ("1", 600, "I", "D", "letters"),
         ("1", 600, BASES[599], "NA", "missing"),
         ("1", 600, BASES[599], "<DEL>", "symbol"),
+        ("NA", "NA", "NA", "NA", "nothing"),
     ]
     path = written(tmp_path / "t.tsv", table_text(("chrom", "pos", "ref", "alt", "id"), rows))
     out = tmp_path / "out.tsv"
@@ -179,7 +181,7 @@ def test_rows_that_keep_a_status(tmp_path: Path, genome: Genome, capsys: pytest.
         "good": "ok", "neither_allele": "ref_mismatch", "no_position": "position_unknown",
         "no_contig": "position_unknown", "zero": "position_unknown", "outside": "position_outside_contig",
         "contig": "contig_not_in_fasta", "deletion": "non_acgt_allele", "letters": "non_acgt_allele",
-        "missing": "missing_alt", "symbol": "symbolic_alt",
+        "missing": "missing_alt", "symbol": "symbolic_alt", "nothing": "position_unknown",
     }  # fmt: skip
     assert scored.loc[2, ["chrom", "pos"]].tolist() == [".", "0"]
 
@@ -226,7 +228,9 @@ def test_names_that_have_blanks(tmp_path: Path, genome: Genome) -> None:
         ("rsid\tP\nrs1\t0.1\n", r"its variants are known by rsid alone"),
         ("rs1\nrs2\n", r"its variants are known by variant alone"),
         ("hello\n", r"begins with 'hello'"),
-        ("gene\tscore\nABC\t1\n", r"has no column for"),
+        ("rs1\t0.1\nrs2\t0.2\n", r"has no header: its first line is rs1, 0\.1"),
+        ("gene\tscore\nABC\t1\n", r"does not name its variants: its columns are gene, score"),
+        ("chrom\tpos\n1\t100\n", r"has no effect allele and other allele; its columns are chrom, pos"),
     ],
 )
 def test_errors(tmp_path: Path, genome: Genome, text: str, message: str) -> None:
@@ -249,6 +253,23 @@ def test_what_is_a_list(tmp_path: Path) -> None:
     assert not is_list(tmp_path / "none.tsv")
     os.mkfifo(tmp_path / "pipe")
     assert not is_list(tmp_path / "pipe")
+
+
+def test_a_list_that_is_cut_is_named_as_a_table(tmp_path: Path, genome: Genome) -> None:
+    whole = gzip.compress(table_text(("chrom", "pos", "ref", "alt"), VARIANTS * 9).encode())
+    (tmp_path / "t.tsv.gz").write_bytes(whole[:-20])
+    with pytest.raises(InputError, match=r"t\.tsv\.gz"):
+        read(tmp_path / "t.tsv.gz", genome)
+
+
+def test_a_list_through_a_pipe(tmp_path: Path, genome: Genome) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text("chrom\tpos\tref\talt\n"))
+    writer.start()
+    with pytest.raises(VariantFileError, match="must be a file that can be read again"):
+        open_variants(pipe, genome)
+    writer.join()
 
 
 def test_positions_are_for_lists(tmp_path: Path, genome: Genome) -> None:
