@@ -169,7 +169,7 @@ def check_mismatches(
         )
         build = build_of_lengths(genome.contigs)
         chain = _CHAINS.get(build, "hg19ToHg38.over.chain.gz")
-        of_build = f", which is {build} by the lengths of its contigs" if build else ""
+        of_build = f", which is {build} by its contigs" if build else ""
         raise ReferenceMismatchError(
             f"{number:,} of {compared:,} variants {what.format(genome.path)}{of_build}: {examples}. Expected "
             f"at most {max_mismatch_fraction:.1%}: the table is most likely of another genome build. Use the "

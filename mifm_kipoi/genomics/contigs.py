@@ -149,7 +149,7 @@ def build_of(chrom: str) -> str:
 
 
 def build_of_lengths(lengths: Mapping[str, int]) -> str:
-    """The build of a FASTA by the lengths of its contigs.
+    """The build of a FASTA by the lengths of its contigs, or else by their accessions.
 
     Parameters
     ----------
@@ -159,7 +159,8 @@ def build_of_lengths(lengths: Mapping[str, int]) -> str:
     Returns
     -------
     str
-        GRCh37 or GRCh38; empty where no chromosome has the length of one, as in a part of a genome.
+        As of :func:`build_of`; empty where no chromosome has the length of one, as in a part of a genome, nor
+        an accession.
     """
     found = {
         build
@@ -167,6 +168,7 @@ def build_of_lengths(lengths: Mapping[str, int]) -> str:
         for build, known in _LENGTHS.items()
         if dict(zip(_CHROMOSOMES, known, strict=True)).get(contig_key(name)) == length
     }
+    found = found or {build for name in lengths if (build := build_of(name))}
     return found.pop() if len(found) == 1 else ""
 
 

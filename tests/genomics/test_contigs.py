@@ -96,6 +96,7 @@ def test_builds() -> None:
     assert [build_of(name) for name in names] == expected
     assert build_of_lengths({"chr1": 249250621, "decoy": 5, "NC_000024.10": 57227414}) == "GRCh37"
     assert build_of_lengths({"20": 64444167}) == "GRCh38"
+    assert build_of_lengths({"NC_000001.11": 9876492, "NC_000023.11": 2000000}) == "GRCh38"
     assert build_of_lengths({"1": 9876492, "20": 2000000}) == ""
     assert build_of_lengths({"1": 249250621, "20": 64444167}) == ""
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mifm_kipoi.conventions import CHUNK, MAX_MISMATCH_FRACTION, Status
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.contigs import build_of, contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import MISSING, split_record
@@ -90,6 +90,7 @@ def find_negatives(
     positives: pd.DataFrame,
     genome: Genome | None = None,
     associated: AssociatedPositions | None = None,
+    build: str = "",
 ) -> tuple[pd.DataFrame, Counter[str]]:
     """Common variants near positives, read from VCF files in bounded memory.
 
@@ -108,6 +109,8 @@ def find_negatives(
         Where given, REF must be its bases, and at most a tenth of a window may be N.
     associated : AssociatedPositions, optional
         Positions of all rows that the tables associate, also of those that gave no positive.
+    build : str
+        The genome build, as :func:`mifm_kipoi.genomics.contigs.build_of` names it, where it is known.
 
     Returns
     -------
@@ -128,14 +131,14 @@ def find_negatives(
     ReferenceMismatchError
         When REF differs from the FASTA more often than ``max_mismatch_fraction`` allows.
     InputError
-        When no negative is left.
+        When no negative is left, or contigs are accessions of another build.
     """
     known = _Positives(positives)
     counts: Counter[str] = Counter()
     parts: list[pd.DataFrame] = []
     taken: set[tuple[str, int]] = set()
     check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_fraction)
-    candidates = _candidates(config, known, associated or AssociatedPositions(), counts)
+    candidates = _candidates(config, known, associated or AssociatedPositions(), build, counts)
     while chunk := list(itertools.islice(candidates, CHUNK)):
         kept = []
         for variant, status in zip(chunk, _window_status(chunk, genome, check), strict=True):
@@ -193,7 +196,11 @@ class _Positives:
 
 
 def _candidates(
-    config: NegativesConfig, positives: _Positives, associated: AssociatedPositions, counts: Counter[str]
+    config: NegativesConfig,
+    positives: _Positives,
+    associated: AssociatedPositions,
+    build: str,
+    counts: Counter[str],
 ) -> Iterator[Variant]:
     """Variants that pass all checks without the FASTA, on contigs named as among the positives."""
     names: dict[str, str | None] = {}
@@ -207,6 +214,12 @@ def _candidates(
                 first = record.variants[0]
                 counts[READ] += len(record.variants)
                 if first.chrom not in names:
+                    stated = build_of(first.chrom)
+                    if stated and build and stated != build:
+                        raise InputError(
+                            f"{path} has the contig {first.chrom}, which is of {stated}; expected {build}, "
+                            "as of the positives. Use a VCF file of their build"
+                        )
                     names[first.chrom] = positives.names.get(contig_key(first.chrom))
                 chrom = names[first.chrom]
                 if chrom is None or not positives.near(chrom, first.pos, config.max_distance):

@@ -26,7 +26,7 @@ from training.configuration import ConfigurationError, check_least, to_plain
 from training.data.associated import AssociatedPositions
 from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
-from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet
+from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, Split
 from training.data.negatives import NegativesConfig, find_negatives
 from training.data.report import counts_in_words
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
@@ -157,13 +157,16 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
                 "negatives",
                 associated.rows_without_place,
             )
-        negatives, negative_counts = find_negatives(config.negatives, made.variants, genome, associated)
+        negatives, negative_counts = find_negatives(
+            config.negatives, made.variants, genome, associated, _build(config, genome, counts)
+        )
         negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
         report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
         tables = _with_negatives(tables, negatives)
     bags, instances, report["filters"]["bags_in_several_splits"] = _split(tables, config)
     report["associated"]["in_no_bag"] = _in_no_bag(counts, made, report["filters"])
     check_no_overlap(bags, instances, HELD_OUT_WINDOW)
+    _warn_without_validation(bags)
     report["bags"] = _bag_counts(bags, instances)
     manifest = {
         "command": "python -m training data",
@@ -250,13 +253,20 @@ def _check_contigs(config: DataConfig, genome: Genome, counts: RowCounts) -> Non
         if stated and build and stated != build and not _source(config).lift_over:
             raise InputError(
                 f"{_source(config).path} has the contig {name}, which is of {stated}, and {genome.path} is "
-                f"{build} by the lengths of its contigs. Use the FASTA of the table's build, or lift the "
-                "table over with a chain file (lift_over)"
+                f"{build} by its contigs. Use the FASTA of the table's build, or lift the table over with a "
+                "chain file (lift_over)"
             )
     keys = {contig_key(name) for name in counts.contigs.rows}
     known = [key for key in keys if genome.find_contig(key) is not None]
     if strange := counts.contigs.unmatched(known, f"the FASTA {genome.path}"):
         counts.note(strange)
+
+
+def _build(config: DataConfig, genome: Genome | None, counts: RowCounts) -> str:
+    """The build of the FASTA, or else of the table, by their contigs; empty where these do not say it."""
+    stated = {build_of(name) for name in counts.contigs.rows} - {""}
+    of_table = stated.pop() if stated and not _source(config).lift_over else ""
+    return (build_of_lengths(genome.contigs) if genome is not None else "") or of_table
 
 
 def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]:
@@ -326,7 +336,16 @@ def _warn_without_bayes_factors(positives: pd.DataFrame, config: DataConfig) -> 
             len(positives),
             "z or beta, and standard_error, or maf and sample_size, in data.credible_sets"
             if config.credible_sets
-            else "beta and standard_error in data.summary_statistics.columns",
+            else "beta and standard_error, or z, a frequency and sample_size, in data.summary_statistics",
+        )
+
+
+def _warn_without_validation(bags: pd.DataFrame) -> None:
+    """Say it now if ``fit`` would have nothing to monitor."""
+    if not (bags["split"] == Split.VALIDATION.value).any():
+        log.warning(
+            "there are no bags for validation, and fit refuses such a data set unless fit.monitor=last; "
+            "choose other regions in data.splits.validation"
         )
 
 

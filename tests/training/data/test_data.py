@@ -198,9 +198,23 @@ def test_accessions_of_another_build_are_an_error(small, tmp_path, monkeypatch):
     table.write_text(table.read_text().replace("2:401", "NC_000002.11:401"))
     monkeypatch.setattr("training.data.prepare.build_of_lengths", lambda _: "GRCh38")
     with pytest.raises(
-        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by the"
+        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by its"
     ):
         prepare_recipe(read_configuration(small, Recipe))
+
+
+def test_negatives_of_another_build_are_an_error(small, tmp_path, monkeypatch):
+    vcf = tmp_path / "common.vcf"
+    vcf.write_text(vcf.read_text().replace("\n1\t", "\nNC_000001.11\t"))
+    assert len(prepare_recipe(read_configuration(small, Recipe)).bags) == 4
+    monkeypatch.setattr("training.data.prepare.build_of_lengths", lambda _: "GRCh37")
+    with pytest.raises(InputError, match=r"contig NC_000001\.11, which is of GRCh38; expected GRCh37"):
+        prepare_recipe(read_configuration(small, Recipe))
+
+
+def test_bags_without_validation_are_warned_of(small, caplog):
+    prepare_recipe(read_configuration(small, Recipe, ["data.splits.validation=[]"]))
+    assert "no bags for validation, and fit refuses" in caplog.text
 
 
 def test_a_chain_file_takes_a_table_to_the_build_of_the_fasta(small, tmp_path):
