@@ -471,7 +471,7 @@ def test_arguments_that_are_refused(
 
 
 @pytest.mark.parametrize(("header", "message"), [
-    ("", "begins with ''"),
+    ("", "is empty"),
     ("value", "begins with 'value'; expected a header"),
     ("chrom\tpos\tvalue", "does not name its variants"),
     ("chrom\tpos\tref\tvalue", "does not name its variants"),

@@ -203,7 +203,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read .*bad\.parquet"):
         read_measurements(tmp_path / "bad.parquet")
     (tmp_path / "empty.tsv.gz").write_bytes(gzip.compress(b""))
-    with pytest.raises(InputError, match=r"empty\.tsv\.gz begins with ''"):
+    with pytest.raises(InputError, match=r"empty\.tsv\.gz is empty"):
         read_measurements(tmp_path / "empty.tsv.gz")
     with pytest.raises(InputError, match="has no rows"):
         read_measurements(write_table(tmp_path / "head.tsv", []))
