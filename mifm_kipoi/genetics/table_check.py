@@ -357,10 +357,11 @@ class TableSummary:
                 "and other_allele with --columns, or the program that made the table with --gwas-format"
             )
         if reference.compared:
-            single = max(reference.effect + reference.other, 1)
+            single = reference.effect + reference.other
+            fractions = [some / max(single, 1) for some in (reference.other, reference.effect)]
             yield (
-                f"of {reference.compared:,} rows, {reference.other / single:.1%} have {other} as REF, "
-                f"{reference.effect / single:.1%} {effect} (without rows that have both, as of deletions)"
+                f"of {single:,} rows with one allele of the FASTA, {fractions[0]:.1%} have {other} as REF, "
+                f"{fractions[1]:.1%} {effect}"
             )
 
     def _rows(self) -> Iterator[str]:
