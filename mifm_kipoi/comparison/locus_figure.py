@@ -24,6 +24,7 @@ from mifm_kipoi.reports.drawing import (
     COLOURS,
     MARKERS,
     WIDTH,
+    plain,
     short_count,
     shortened,
     styled,
@@ -297,7 +298,7 @@ def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFra
     # In turns, so that the last series does not hide the others.
     for part, ((label, column), (colour, marker)) in itertools.product(range(_PARTS), series):
         present = rows[rows[column].notna()]
-        name = f"{wrapped(label, 16)}\n" if len(series) > 1 else ""
+        name = f"{wrapped(plain(label), 16)}\n" if len(series) > 1 else ""
         shown = present.iloc[part::_PARTS]
         axes.scatter(
             shown["pos"] / 1e6, scale.limited(shown[column].to_numpy()), s=size, c=colour, marker=marker,

@@ -13,7 +13,7 @@ import pandas as pd
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.kipoi.sources import GROUP
 from mifm_kipoi.reports.drawing import COLOURS, png, styled
-from mifm_kipoi.support.files import require_file
+from mifm_kipoi.support.files import check_outputs, require_file, written_whole
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.support.text import as_unicode
 
@@ -58,6 +58,7 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     variants = Path(vcf) if vcf else _EXAMPLE / "variants.vcf"
     genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa"
     scores, picture, inputs = (output / name for name in _FILES)
+    check_outputs([scores, picture, inputs], [variants, genome])
     for path in (variants, genome):
         require_file(path)
     identity = {
@@ -66,8 +67,10 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     _check_same_inputs(output, identity)
     ranked = rank(predict(variants, genome))
     output.mkdir(parents=True, exist_ok=True)
-    inputs.write_text(json.dumps(identity, indent=1) + "\n")
-    ranked.to_csv(scores, sep="\t", index=False, na_rep="nan", errors="surrogateescape")
+    with written_whole(inputs) as temporary:
+        temporary.write_text(json.dumps(identity, indent=1) + "\n")
+    with written_whole(scores) as temporary:
+        ranked.to_csv(temporary, sep="\t", index=False, na_rep="nan", errors="surrogateescape")
     plot(ranked.head(top), picture)
     counts = ", ".join(f"{count} {status}" for status, count in ranked["status"].value_counts().items())
     arguments = json.dumps({"vcf_file": "YOUR.vcf.gz", "fasta_file": "YOUR.fa"})
@@ -200,4 +203,5 @@ def plot(ranked: pd.DataFrame, path: Path) -> None:
     axes.set_xlim(0, 1)
     axes.set_xlabel("MIFM score, from 0 to 1 (not a probability of causality)")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0)
-    path.write_bytes(png(figure))
+    with written_whole(path) as temporary:
+        temporary.write_bytes(png(figure))

@@ -17,7 +17,7 @@ from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, Score, mean_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
-from mifm_kipoi.reports.drawing import shortened, styled
+from mifm_kipoi.reports.drawing import save, shortened, styled
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support.files import named, workspace, writing
 from mifm_kipoi.support.packages import needed
@@ -135,8 +135,8 @@ class Figures:
 
     def _save(self, figure: Figure, path: Path) -> None:
         self.paths.append(path)
-        with styled(_FONT), writing(path):
-            figure.savefig(self._folder / path.name, format=path.suffix[1:], dpi=300)
+        with writing(path):
+            save(figure, self._folder / path.name, path.suffix[1:], 300, _FONT)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, rec
 from mifm_kipoi.network.inference import Predictor, find_device
 from mifm_kipoi.network.weights import load_weights
 from mifm_kipoi.support.cpus import usable_cpus
+from mifm_kipoi.support.files import check_outputs
 
 _Path = str | os.PathLike[str]
 
@@ -111,6 +112,7 @@ class MutagenesisRun:
             When an input cannot be read, a package is missing or an output cannot be written; no output is
             left behind.
         """
+        check_outputs(self._outputs(), [self.fasta, self.bed, self.vcf, self.weights])
         device = find_device(self.device)
         torch.set_num_threads(self.threads or usable_cpus())
         genome = Genome(self.fasta)
@@ -146,6 +148,13 @@ class MutagenesisRun:
         return MutagenesisResult(
             tuple(written), counts.regions, counts.positions, counts.substitutions, counts.status
         )
+
+    def _outputs(self) -> list[Path]:
+        """The names that are known before the regions are read."""
+        outputs = [Path(self.output), *([Path(self.plot)] if self.plot is not None else [])]
+        if self.bigwig is not None:
+            outputs += [tracks.track_path(self.bigwig, name) for name in tracks.TRACKS[self.centre]]
+        return outputs
 
     def _targets(self, genome: Genome) -> Iterator[Target]:
         if self.bed is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mifm_kipoi.support.packages import needed
+from mifm_kipoi.support.text import as_unicode
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,9 +91,7 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
         When matplotlib is not installed.
     """
     file = io.BytesIO()
-    # Some labels are made only now.
-    with styled():
-        figure.savefig(file, format="png", dpi=dpi)
+    save(figure, file, "png", dpi)
 
     # Pillow comes with matplotlib.
     from PIL import Image
@@ -101,6 +101,57 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     small = io.BytesIO()
     few.save(small, format="png", optimize=True)
     return small.getvalue()
+
+
+def save(figure: Figure, file: Any, kind: str, dpi: int, size: float = 8.5) -> None:
+    """Write a figure, all of its text as it is: never as a formula or as markup.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Drawn in the :func:`style` of ``size``.
+    file : path-like or file
+        Where to.
+    kind : str
+        Of the file: ``png``, ``svg`` or ``pdf``.
+    dpi : int
+        Dots per inch.
+    size : float
+        See :func:`style`.
+
+    Raises
+    ------
+    MissingPackageError
+        When matplotlib is not installed.
+    """
+    # Some labels are made only now.
+    with styled(size):
+        from matplotlib.text import Text
+
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            labels = [label.get_text() for label in axis.get_majorticklabels()]
+            # Those of ticks are set anew whenever the figure is drawn.
+            if (shown := [plain(label) for label in labels]) != labels:
+                axis.set_ticklabels(shown)
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text(plain(text.get_text()))
+        figure.savefig(file, format=kind, dpi=dpi)
+
+
+def plain(text: str) -> str:
+    """Text that a figure can show: Unicode, in lines, without other characters of control.
+
+    A name that begins with ``_``, which matplotlib leaves out of legends, gets a space of no width before it.
+    """
+    shown = "".join(
+        letter if letter == "\n" or unicodedata.category(letter) != "Cc" else " "
+        for letter in as_unicode(text)
+    )
+    return f"{_NO_WIDTH}{shown}" if shown.startswith("_") else shown
+
+
+_NO_WIDTH = "\N{ZERO WIDTH SPACE}"
 
 
 def short_count(count: int) -> str:

@@ -813,3 +813,20 @@ def _first_snvs(path: Path, count: int) -> Iterator[Variant]:
             count -= 1
             if not count:
                 return
+
+
+def test_an_input_is_never_an_output(tmp_path: Path, fasta: Path, bed: Path) -> None:
+    """By its own name or by a link, and before any work."""
+    given = tmp_path / "regions.bed"
+    given.write_bytes(bed.read_bytes())
+    for name, option in (("out.h5", {}), ("out.png", {"plot": tmp_path / "out.png"})):
+        (tmp_path / name).symlink_to(given)
+        run = MutagenesisRun(fasta=fasta, bed=given, output=tmp_path / "out.h5", **option)
+        with pytest.raises(OptionError, match=rf"{name} would replace the input .*regions\.bed"):
+            run.run()
+        (tmp_path / name).unlink()
+    (tmp_path / "out.importance.bw").hardlink_to(given)
+    run = MutagenesisRun(fasta=fasta, bed=given, output=tmp_path / "out.h5", bigwig=tmp_path / "out")
+    with pytest.raises(OptionError, match=r"importance\.bw would replace the input"):
+        run.run()
+    assert given.read_bytes() == bed.read_bytes()

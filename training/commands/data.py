@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.commands.arguments import add_command, read_recipe
-from training.data.dataset import MANIFEST, write_dataset
+from training.data.dataset import MANIFEST, check_replaced, write_dataset
 from training.data.prepare import prepare
 from training.data.report import REPORT, write_report
 
@@ -68,8 +68,9 @@ def add(commands: Commands) -> None:
 
 def _data(options: argparse.Namespace) -> None:
     recipe = read_recipe(options)
-    dataset = prepare(recipe.fasta, recipe.data)
     out = Path(options.out)
+    check_replaced(out)
+    dataset = prepare(recipe.fasta, recipe.data)
     write_dataset(out, dataset)
     write_report(out, dataset.manifest)
     for row in dataset.manifest["report"]["bags"]["per_split_and_label"]:

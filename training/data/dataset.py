@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from mifm_kipoi.errors import InputError
+from mifm_kipoi.errors import InputError, OutputError
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import sha256_of, written_whole
 
@@ -162,6 +162,7 @@ def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    check_replaced(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, table in ((BAGS, dataset.bags), (INSTANCES, dataset.instances)):
         with written_whole(folder / name, functools.partial(read_back.parquet, rows=len(table))) as path:
@@ -169,6 +170,30 @@ def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
     tables = {name: sha256_of(folder / name) for name in (BAGS, INSTANCES)}
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps({**dataset.manifest, "tables": tables}, indent=1) + "\n")
+
+
+def check_replaced(folder: str | os.PathLike[str]) -> None:
+    """See that a data set would replace a data set, and not another file of the manifest's name.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the data set will be; it need not exist.
+
+    Raises
+    ------
+    OutputError
+        When the folder has another file of that name.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.exists():
+        return
+    try:
+        sound = {"version", "tables"} <= set(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise OutputError(f"{path} is not the manifest of a data set; name another folder")
 
 
 def read_dataset(folder: str | os.PathLike[str]) -> DataSet:

@@ -31,13 +31,16 @@ from mifm_kipoi.evaluation.mpra.scores import LocatedRows, control_scores, model
 from mifm_kipoi.evaluation.mpra.table import MIN_BARCODES, Measurements, lifted, read_measurements
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.liftover import LiftOver
-from mifm_kipoi.support.files import made_folder, require_file, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, require_file, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
 # Readers of tables with tabs take quotes as they are.
 _AS_TEXT: Any = {"sep": "\t", "index": False, "float_format": "%.10g", "quoting": csv.QUOTE_NONE}
+
+
+_TABLES = ("scores.tsv.gz", "elements.tsv", "summary.tsv", "evaluation.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +126,8 @@ class MPRARun(ModelRun):
         needed("matplotlib", "plot")
         needed("scipy.stats", "evaluation")
         require_all(self.specs)
+        inputs = [self.table, self.fasta, *(path for spec in self.specs for path in spec.files())]
+        check_outputs([self.folder / name for name in (*_TABLES, "report.md", "report.html")], inputs)
         measurements = read_measurements(self.table, self.min_barcodes, self.options.max_p is not None)
         if self.lift_over is not None:
             require_file(self.lift_over)
@@ -197,7 +202,7 @@ def write_tables(evaluated: Evaluated, folder: Path) -> list[Path]:
     OutputError
         When a file cannot be written.
     """
-    paths = [folder / name for name in ("scores.tsv.gz", "elements.tsv", "summary.tsv", "evaluation.json")]
+    paths = [folder / name for name in _TABLES]
     text = score_table(evaluated.measurements, evaluated.sources).to_csv(**_AS_TEXT)
     with written_whole(paths[0]) as temporary:
         # Without the time, the same scores give the same file.

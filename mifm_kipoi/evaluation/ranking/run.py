@@ -26,10 +26,12 @@ from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores,
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports.page import decimal, with_interval
 from mifm_kipoi.statistics.bootstrap import RESAMPLES
-from mifm_kipoi.support.files import made_folder, require_file, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
+
+_OUTPUTS = ("metrics.tsv", "paired.tsv", "report.md", "report.html", "evaluation.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,7 @@ class RankingRun:
             cannot be written.
         """
         needed("matplotlib", "plot")
+        check_outputs([self.folder / name for name in _OUTPUTS], [self.scores, self.labels])
         on_progress = on_progress or (lambda _: None)
         if self.label_options.lift_over is not None:
             require_file(self.label_options.lift_over)

@@ -52,7 +52,7 @@ from mifm_kipoi.kipoi.bridges.engines import (
 )
 from mifm_kipoi.kipoi.models import SequenceModel
 from mifm_kipoi.sequence.windows import stream_windows
-from mifm_kipoi.support.files import require_file, with_home, written_whole
+from mifm_kipoi.support.files import check_outputs, require_file, with_home, written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
 PROGRAM = "kipoi-veff"
@@ -203,6 +203,8 @@ def _score_variants(
 
     require_file(input_vcf)
     options = DataloaderArguments.read(dl_args)
+    if output_vcf is not None:
+        check_outputs([output_vcf], [input_vcf, options.fasta_file, restriction_bed])
     scores = list(_scoring_functions(model, engine["scores"], engine["score_kwargs"]))
     outputs = list(model.schema.targets.column_labels)
     _check_engine_options(seq_length, engine, outputs)

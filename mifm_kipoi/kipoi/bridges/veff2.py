@@ -47,7 +47,7 @@ from mifm_kipoi.kipoi.bridges.engines import (
 )
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import stream_windows
-from mifm_kipoi.support.files import require_file, with_home, written_whole
+from mifm_kipoi.support.files import check_outputs, require_file, with_home, written_whole
 from mifm_kipoi.support.guard import guarded_without_options
 
 PROGRAM = "kipoi-veff2"
@@ -169,6 +169,7 @@ def _score(
         over = window_over_contig_end(variant, genome, -VARIANT_INDEX, WINDOW - VARIANT_INDEX)
         return Unsupported.WINDOW_OVER_CONTIG_END if over else None
 
+    check_outputs([output], [vcf, fasta])
     with temporary_folder() as folder:
         snvs, scores = folder / "snvs.vcf", folder / "scores.tsv"
         chunks = stream_windows(read_variants(vcf), genome, **limits)  # type: ignore[arg-type] # of the two fractions
