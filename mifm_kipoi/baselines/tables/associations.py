@@ -86,6 +86,8 @@ class _Source:
                 numbers = values(rows)
                 numbers[rows.reason != ""] = np.nan
                 builder.add(self._variants(rows), numbers)
+        if not self.counts.read:
+            raise InputError(f"{self.path} has a header and no rows; expected rows of variants")
 
     def _variants(self, rows: AssociationRows) -> TableVariants:
         import pyarrow as pa

@@ -374,6 +374,13 @@ def test_pips_that_are_refused(tmp_path: Path) -> None:
         opened(f"pip:{write_rows(tmp_path / 't.tsv', many)}")
 
 
+@pytest.mark.parametrize("kind", ["pvalue", "abf", "pip"])
+def test_tables_without_rows_are_refused(tmp_path: Path, kind: str) -> None:
+    path = write_rows(tmp_path / "t.tsv", places(0).assign(p=1, beta=1, se=1, pip=1))
+    with pytest.raises(InputError, match="has a header and no rows"):
+        opened(f"{kind}:{path}")
+
+
 def test_contradictions_are_an_error_unless_they_are_allowed(tmp_path: Path) -> None:
     z = stats.norm.ppf(np.linspace(0.01, 0.99, 300))
     table = places(300).assign(beta=z, se=10, p=2 * stats.norm.sf(np.abs(z)))
