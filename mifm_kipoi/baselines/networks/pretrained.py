@@ -8,6 +8,7 @@ import json
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -240,7 +241,10 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
+        _check_unpacked(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} is damaged, or holds pickled objects other than tensors, which are never run; expected "
@@ -256,6 +260,19 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     ):
         raise WeightsError(f"{path} does not hold a state_dict; expected tensors by name")
     return dict(content)
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse an archive that grows when it is read; PyTorch writes its parts as they are."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    if size > path.stat().st_size:
+        raise WeightsError(
+            f"{path} is not a file of torch.save: its parts would take {size} bytes, and it has "
+            f"{path.stat().st_size}"
+        )
 
 
 def load_strictly(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,15 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
     monkeypatch.setitem(sys.modules, "enformer_pytorch", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'mifm-kipoi\[enformer\]'"):
         enformer.open_enformer(f"{saved}:{WINDOW}", CPU)
+
+
+def test_an_archive_that_grows_when_it_is_read_is_refused(tmp_path: Path) -> None:
+    """PyTorch packs nothing; a small file of zeros could take all memory."""
+    plain, packed = tmp_path / "plain.bin", tmp_path / "packed.bin"
+    torch.save({"a": torch.zeros(10_000)}, plain)
+    assert pretrained.read_tensors(plain)["a"].shape == (10_000,)
+    with zipfile.ZipFile(plain) as parts, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in parts.namelist():
+            archive.writestr(name, parts.read(name))
+    with pytest.raises(WeightsError, match=r"packed\.bin is not a file of torch\.save: its parts would take"):
+        pretrained.read_tensors(packed)
