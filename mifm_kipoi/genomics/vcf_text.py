@@ -103,12 +103,16 @@ def declare_all(source: Path, target: Path) -> Declared:
             for name in unknown
             if b"%s/%s" % (kind, name) not in declared
         ]
+    # htslib refuses FORMAT where no sample follows.
+    columns = columns.removesuffix(b"\tFORMAT")
     width = columns.count(b"\t") + 1
     with source.open("rb") as lines, target.open("wb") as file:
         file.writelines(line + b"\n" for line in [*known, columns])
         for line in lines:
             if not line.startswith(b"#"):
                 fields = [field or MISSING for field in line.rstrip(b"\n").split(b"\t")]
+                if width == _FIXED:
+                    del fields[_FIXED:]
                 file.write(b"\t".join([*fields, *[MISSING] * (width - len(fields))]) + b"\n")
     types = {name: definition.type for name, definition in declared.items()}
     return Declared(records, types, [line for line, definition in parsed if not definition])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mifm_kipoi.genomics.bcf import refusal
 from mifm_kipoi.genomics.vcf_text import Comparison, declare_all
 
 TYPES = {
@@ -113,3 +114,12 @@ def test_declare_all(tmp_path: Path) -> None:
         "1\t5\t.\tA\tC\t.\tlow\tI=1;Q=2\tGT:X\t0/1:3\t.",
         "2\t6\t.\tA\tC\t.\tPASS\t.\t.\t.\t.",
     ]
+
+
+def test_format_without_samples(tmp_path: Path) -> None:
+    """htslib cannot read it, and nothing is lost without it."""
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    (tmp_path / "x.vcf").write_text(f"##fileformat=VCFv4.2\n{columns}\tFORMAT\n1\t5\t.\tA\tC\t.\t.\t.\tGT\n")
+    declare_all(tmp_path / "x.vcf", tmp_path / "y.vcf")
+    assert (tmp_path / "y.vcf").read_text().splitlines()[-2:] == [columns, "1\t5\t.\tA\tC\t.\t.\t."]
+    assert refusal(tmp_path / "y.vcf") == ""
