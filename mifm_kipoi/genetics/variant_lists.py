@@ -16,6 +16,7 @@ A row without a contig or a position is a record too, whose status is ``position
 
 from __future__ import annotations
 
+import collections
 import logging
 import os
 import re
@@ -31,7 +32,7 @@ from mifm_kipoi.conventions import CHUNK, Status
 from mifm_kipoi.errors import InputError, OptionError, VariantFileError
 from mifm_kipoi.genetics.positions import Positions
 from mifm_kipoi.genomics import bcf
-from mifm_kipoi.genomics.columns import PLINK_NUMBERS, Layout, find_layout
+from mifm_kipoi.genomics.columns import ALIASES, PLINK_NUMBERS, Layout, columns_named, find_layout
 from mifm_kipoi.genomics.contigs import ContigNames, contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.identifiers import IDENTIFIER, hold_variants
@@ -62,6 +63,9 @@ _EXPECTED = (
     "Expected contig, position and two alleles, or identifiers that hold them, such as 1:24722451_C_T, in "
     "columns of the usual names, such as chrom, pos, ref, alt; rename the columns"
 )
+
+_HEADERS = (*ALIASES["id"], "variants", "snps", "ids", "name", "marker", "identifier")
+"""What the first line of a file with one word in each is, where it is not a name."""
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 _RSID = re.compile("rs[0-9]+", re.IGNORECASE)
@@ -186,7 +190,9 @@ class VariantList:
         self._genome, self._keep_lines = genome, lines
         self._table, self._layout = _understood(self.path, named=positions is not None)
         self._positions = self._read_positions(positions)
-        self._contigs = {contig_key(name): name for name in reversed(genome.contigs)}
+        keys = collections.Counter(map(contig_key, genome.contigs))
+        # Of several, such as chrM and MT, which are not the same, none is meant.
+        self._contigs = {key: name for name in genome.contigs if keys[key := contig_key(name)] == 1}
         self._names: dict[str, str] = {}
         self._builds = ContigNames(str(self.path), self._layout.numbers, genome.contigs)
         self._batches = self._table.batches(self._columns, on_progress=self._read)
@@ -387,7 +393,7 @@ def _understood(path: Path, named: bool) -> tuple[TableFile, Layout]:
         return only
     table = TableFile.of(path)
     try:
-        return table, find_layout(table, needs=())
+        return table, find_layout(table, needs=(), options=False)
     except InputError as error:
         if any(_is_value(name) for name in table.columns):
             raise InputError(
@@ -424,7 +430,7 @@ def _only_column(path: Path, named: bool) -> tuple[TableFile, Layout] | None:
     holds, has_rsid = _hold_variants(names), [_RSID.fullmatch(name) is not None for name in names]
     if not (any(holds) or any(has_rsid) or named):
         return None
-    has_header = not (holds[0] or has_rsid[0])
+    has_header = bool(columns_named(names[:1], _HEADERS))
     table = TableFile.of(path, None if has_header else ("variant",), min_columns=1)
     (column,) = table.columns
     if any(holds):

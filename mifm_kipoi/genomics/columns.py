@@ -129,6 +129,9 @@ _FIRST_COUNTS = (
 )  # fmt: skip
 """Fields of which a table may have several columns."""
 
+_OF_VARIANTS = ("chrom", "pos", "effect_allele", "other_allele", "ref", "alt", "variant")
+"""Fields that say which variant a row has."""
+
 _PAIRS = (("alt", "ref"), ("allele2", "allele1"), ("alleleB", "alleleA"), ("minor_allele", "major_allele"))
 """Pairs of columns of alleles of which it is not known which one has the effect."""
 
@@ -429,6 +432,7 @@ def find_layout(
     *,
     phenotype: str = "",
     variant: str = "",
+    options: bool = True,
 ) -> Layout:
     """What the columns of a table of a GWAS, or of variants, are.
 
@@ -444,7 +448,7 @@ def find_layout(
         are these columns taken for others, but for fields that can share one, such as ``ref`` or ``block``.
         An empty name says that the table does not have the field.
     population : str
-        Which of the populations, where a format has columns for each.
+        Which of the populations, where a format has columns for each; not asked for without ``needs``.
     needs : sequence of str
         Fields that must be there. Any field of :data:`P_VALUES` stands in for ``p_value``, as does what it
         follows from: z, or an effect and its standard error. Without ``effect_allele`` among them, alleles of
@@ -455,6 +459,9 @@ def find_layout(
         Which of the phenotypes, where a format has columns for each.
     variant : str
         Pattern of the text in the column ``variant``; by default that of the format.
+    options : bool
+        Whether the user can name the format and the columns. Where not, messages do not advise it, and of
+        several columns for a field that does not say which variant a row has, the first counts.
 
     Raises
     ------
@@ -468,7 +475,7 @@ def find_layout(
         raise OptionError(f"format is {format!r}; expected one of auto, table, {', '.join(GWAS_FORMATS)}")
     name, reason = format, "named by the user"
     if format == "auto":
-        name, reason = _recognise(table)
+        name, reason = _recognise(table, options)
     elif others := [one for one in _fitting(table) if one != format]:
         reason += f", although the header is that of {' or '.join(map(_title, others))}"
     preset = GWAS_FORMATS.get(name)
@@ -477,8 +484,10 @@ def find_layout(
             f"population is {population!r}, but {table.path} has no columns for each population, as Pan-UK "
             "Biobank has them; leave it out"
         )
-    found = _Columns(table, named)
+    found = _Columns(table, named, options)
     if preset is not None:
+        if needs:
+            found.check_parts(preset, population, phenotype)
         found.take_preset(preset, population, phenotype)
     else:
         found.take_alleles(directed="effect_allele" in needs)
@@ -546,13 +555,14 @@ def _named(table: TableFile, columns: Mapping[str, str]) -> dict[str, str]:
     return named
 
 
-def _recognise(table: TableFile) -> tuple[str, str]:
+def _recognise(table: TableFile, options: bool) -> tuple[str, str]:
     """The format of a table by its header, and why."""
     fitting = _fitting(table)
     if len(fitting) > 1:
         raise InputError(
             f"{table.path} could be {' or '.join(_title(name) for name in fitting)} by its columns "
-            f"({', '.join(table.columns)}); name one (format, --gwas-format)"
+            f"({', '.join(table.columns)}); "
+            + ("name one (format, --gwas-format)" if options else "leave out or rename columns")
         )
     for name, marks in fitting.items():
         return name, f"it has the columns {', '.join(marks)} of {_title(name)}"
@@ -600,17 +610,20 @@ def _parts(header: Iterable[str], name: str) -> dict[str, str]:
 class _Columns:
     """The columns of a table on their way to a layout."""
 
-    def __init__(self, table: TableFile, named: Mapping[str, str]) -> None:
-        self._table, self._named = table, named
+    def __init__(self, table: TableFile, named: Mapping[str, str], options: bool) -> None:
+        self._table, self._named, self._options = table, named, options
         self.columns = {field: column for field, column in named.items() if column}
         self.directed, self.variant = True, ""
         used = [column for field, column in named.items() if field not in _SHARED]
         self._left = [name for name in table.columns if name and name not in used]
 
-    def take_preset(self, preset: Format, population: str, phenotype: str) -> None:
-        """The columns of a preset that the user has not named."""
+    def check_parts(self, preset: Format, population: str, phenotype: str) -> None:
+        """Make sure that it is known which of several populations and phenotypes is meant."""
         for name in preset.columns.get("beta", "").split("|"):
             self._check_part(name, population, phenotype)
+
+    def take_preset(self, preset: Format, population: str, phenotype: str) -> None:
+        """The columns of a preset that the user has not named."""
         for field, names in preset.columns.items():
             if field in self._named:
                 continue
@@ -741,10 +754,15 @@ class _Columns:
         if field in self._named:
             return
         fitting = columns_named(self._left if header is None else header, names)
-        if len(fitting) > 1 and field not in _FIRST_COUNTS:
+        counts = self._options or field in _OF_VARIANTS
+        if len(fitting) > 1 and counts and field not in _FIRST_COUNTS:
             raise InputError(
-                f"{self._table.path}: each of the columns {', '.join(fitting)} could be {field}; name one "
-                "(columns), or the program that made the table (format, --gwas-format)"
+                f"{self._table.path}: each of the columns {', '.join(fitting)} could be {field}; "
+                + (
+                    "name one (columns), or the program that made the table (format, --gwas-format)"
+                    if self._options
+                    else "leave out or rename all but one"
+                )
             )
         if fitting:
             self._take(field, fitting[0])

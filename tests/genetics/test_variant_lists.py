@@ -137,6 +137,15 @@ def test_names_of_contigs(tmp_path: Path, genome: Genome) -> None:
     ]
 
 
+def test_contigs_that_the_fasta_has_twice(tmp_path: Path) -> None:
+    """As in the FASTA of UCSC's hg19 with MT, whose chrM is another sequence: none is meant, as in VCF."""
+    genome = Genome(write_fasta(tmp_path / "g.fa", dict.fromkeys(("chrM", "MT", "1", "chr1", "chrX"), BASES)))
+    rows = [(name, 100, "G", "T") for name in ("M", "chrMT", "01", "CHR1", "MT", "chr1", "23")]
+    path = written(tmp_path / "t.tsv", table_text(("chrom", "pos", "ref", "alt"), rows))
+    names = [genome.find_contig(variant.chrom) for variant in iter_variants(path, genome)]
+    assert names == [None, None, None, None, "MT", "chr1", "chrX"]
+
+
 def test_bim(tmp_path: Path, genome: Genome) -> None:
     path = written(tmp_path / "a.bim", "1 rs1 0 100 T G\n23 . 0 101 AG A\n26 rs3 0 100 T G\n")
     assert list(iter_variants(path, genome)) == [
@@ -230,6 +239,8 @@ def test_names_that_have_blanks(tmp_path: Path, genome: Genome) -> None:
         ("hello\n", r"begins with 'hello'"),
         ("rs1\t0.1\nrs2\t0.2\n", r"has no header: its first line is rs1, 0\.1"),
         ("gene\tscore\nABC\t1\n", r"does not name its variants: its columns are gene, score"),
+        ("chrom\tpos\tbp\tref\talt\n", r"columns pos, bp could be pos; leave out or rename all but one$"),
+        ("1:100:G:T\t0.5\n", r"has no header: its first line is 1:100:G:T, 0\.5"),
         ("chrom\tpos\n1\t100\n", r"has no effect allele and other allele; its columns are chrom, pos"),
     ],
 )
@@ -305,6 +316,38 @@ def test_names_alone(
     assert read(path, genome, positions=positions["bim"])[:3] == [
         ("X", 101, "A", "AG"), ("1", 100, "G", "T"), unknown,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["Affx-1", "rs1:100:G:T", "HLA_A_01", "1:100"])
+def test_a_first_line_that_is_a_name_is_no_header(
+    tmp_path: Path, genome: Genome, positions: dict[str, Path], first: str
+) -> None:
+    bim = positions["bim"]
+    bim.write_text(f"1 {first} 0 103 T G\n{bim.read_text()}")
+    path = written(tmp_path / "names.txt", f"{first}\nrs1\n")
+    assert read(path, genome, positions=bim) == [("1", 103, "T", "G"), ("1", 100, "G", "T")]
+    path = written(tmp_path / "ids.txt", f"{first}\n1:100:G:T\n")
+    assert read(path, genome) == [(".", 0, ".", "."), ("1", 100, "G", "T")]
+
+
+def test_names_that_are_not_found_have_one_status(
+    tmp_path: Path, genome: Genome, positions: dict[str, Path]
+) -> None:
+    path, out = written(tmp_path / "names.txt", "rs1\nrs4\nrs9\n1:100\n"), tmp_path / "out.tsv"
+    options = ("--positions", str(positions["bim"]), "-o", str(out), "--no-progress")
+    # None has a score: rs1 is too near to the end of its contig.
+    assert main(["score", str(path), str(genome.path), *options]) == 1
+    assert pd.read_csv(out, sep="\t")["status"].tolist() == ["too_many_n", *["position_unknown"] * 3]
+
+
+def test_columns_that_are_not_of_the_variant_may_be_unclear(tmp_path: Path, genome: Genome) -> None:
+    header = ("chr", "pos", "ref", "alt", "pval", "p", "or", "odds_ratio")
+    rows = [(*row, 0.1, 0.2, 1, 2) for row in VARIANTS]
+    assert read(written(tmp_path / "t.tsv", table_text(header, rows)), genome) == VARIANTS
+    parts = [f"{name}_{part}" for part in ("EUR", "AFR") for name in ("af", "beta", "se", "neglog10_pval")]
+    rows = [(*row, *range(8)) for row in VARIANTS]
+    path = written(tmp_path / "pan-ukb.tsv", table_text(("chr", "pos", "ref", "alt", *parts), rows))
+    assert read(path, genome) == VARIANTS
 
 
 def test_names_with_alleles(tmp_path: Path, genome: Genome, positions: dict[str, Path]) -> None:
