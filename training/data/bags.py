@@ -153,7 +153,11 @@ class _Union:
             "study": self._studies.encode(chunk["study"]),
             **{name: chunk[name].to_numpy(ASSOCIATION_COLUMNS[name]) for name in _NUMBERS},
         }
-        self._parts.append((rows, pa.array(chunk["id"], pa.large_string(), from_pandas=True)))
+        ids = pa.array(chunk["id"], pa.large_string(), from_pandas=True)
+        # Of a table that was put together from several, pandas gives an array for each.
+        if isinstance(ids, pa.ChunkedArray):
+            ids = ids.combine_chunks()
+        self._parts.append((rows, ids))
         self._rows += len(chunk)
         self._waiting += len(chunk)
         united = 0 if self._united is None else len(self._united["bag"])

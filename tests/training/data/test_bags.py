@@ -170,6 +170,9 @@ def test_neither_chunks_nor_the_buffer_matter():
         assert made.counts == whole.counts
         pd.testing.assert_frame_equal(made.bags, whole.bags)
         pd.testing.assert_frame_equal(made.instances, whole.instances)
+    # A table that pandas has put together from two holds its text in two arrays.
+    halves = pd.concat([table.iloc[: number // 2], table.iloc[number // 2 :]])
+    pd.testing.assert_frame_equal(make_bags([halves], None).instances, whole.instances)
     # In plain Python, the row that counts of each variant in each bag, and the repeated rows.
     best: dict[tuple[object, ...], tuple[object, ...]] = {}
     last: dict[tuple[object, ...], str] = {}
