@@ -30,6 +30,7 @@ import dataclasses
 import functools
 import logging
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,11 +86,17 @@ LD block or locus; ``signal`` primary, secondary or all. An unknown ``id`` is ``
 ADDITIVE = "ADD"
 """The test whose rows count, where a table has rows of several tests."""
 
-ADDITIVE = "ADD"
-"""The test whose rows count, where a table has rows of several tests."""
-
 UNDECIDED_CHROMOSOME = "chromosome 25 or 26, of which the format does not say what it is"
 """The reason of rows on them in a table whose format does not say what they are."""
+
+TESTS_OF_THE_VARIANT = re.compile(
+    "(ADD|DOM|REC|HET|HOM|DOMDEV|GENO|GENO_2DF|HETHOM|HETONLY|TREND|ALLELIC)(-(?!INT_VAR$).*)?", re.IGNORECASE
+)
+"""Tests of the variant's genotype, additive or not, as PLINK and REGENIE name them; others are of covariates,
+or of their interactions with it."""
+
+OF_ANOTHER_TEST = "of another test of the variant"
+"""The reason of rows whose test is not the additive one."""
 
 OF_ANOTHER_PHENOTYPE = "of another phenotype"
 """The reason of rows that are not of the chosen phenotype."""
@@ -488,7 +495,7 @@ class AssociationTable:
         block_bytes: int | None = None,
         extra: Sequence[str] = (),
         may_lack_p_value: bool = False,
-        other_phenotypes: bool = False,
+        others: bool = False,
         all_phenotypes: bool = False,
     ) -> Iterator[AssociationRows]:
         """The rows, in order, those of one block of the file at a time.
@@ -500,7 +507,8 @@ class AssociationTable:
             standard error and z) and ``pip``; by default all that the table has. Missing effects, errors, z
             and PIPs are no reason; a missing p-value is one. Without ``p_value``, nothing follows from it.
         max_p_value : float, optional
-            Rows with known, higher p-values are only counted, and not read any further.
+            Rows with known, higher p-values are only counted, and not read any further. A row that has a
+            p-value which cannot be read, or one that is not above it, is none of these.
         counts : RowCounts, optional
             Receives what became of the rows.
         on_progress : callable, optional
@@ -511,9 +519,11 @@ class AssociationTable:
             Further columns of the table that :attr:`AssociationRows.batch` has.
         may_lack_p_value : bool
             Whether a missing p-value is no reason to refuse a row, as in credible sets.
-        other_phenotypes : bool
-            Whether rows of other phenotypes than the chosen one are handed on as well, behind those of their
-            block, all with the reason :data:`OF_ANOTHER_PHENOTYPE`.
+        others : bool
+            Whether rows of other tests of the variant and of other phenotypes than the chosen one are handed
+            on as well, behind those of their block, all with the reason :data:`OF_ANOTHER_TEST` or
+            :data:`OF_ANOTHER_PHENOTYPE`. With ``max_p_value`` these are also the rows that the p-value of
+            another phenotype, or population, in a column beside the chosen one associates.
         all_phenotypes : bool
             Whether the caller keeps several phenotypes apart, so that no warning is needed.
 
@@ -524,9 +534,9 @@ class AssociationTable:
             are refused; the message has the counts by reason.
         """
         counts = RowCounts() if counts is None else counts
-        reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, other_phenotypes)
+        reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, others)
         reader.warns_of_phenotypes = not all_phenotypes
-        names = dict.fromkeys((*self.layout.columns.values(), *reader.chosen_by, *extra))
+        names = dict.fromkeys((*self.layout.columns.values(), *reader.chosen_by, *reader.beside, *extra))
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
 
 
@@ -540,9 +550,9 @@ class _Reader:
         max_p_value: float | None,
         counts: RowCounts,
         may_lack_p_value: bool,
-        other_phenotypes: bool,
+        others: bool,
     ) -> None:
-        self._may_lack_p_value, self._with_others = may_lack_p_value, other_phenotypes
+        self._may_lack_p_value, self._with_others = may_lack_p_value, others
         self._table, self._layout, self._counts = table, table.layout, counts
         self._columns = table.layout.columns
         self._wanted = self._find_wanted()
@@ -569,6 +579,12 @@ class _Reader:
     def chosen_by(self) -> tuple[str, ...]:
         """Columns by whose values rows are chosen."""
         return tuple(self._wanted)
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Columns of p-values of other phenotypes, where they are of use."""
+        wanted = self._with_others and self._max_log_p is not None
+        return tuple(column for _, column in self._layout.beside) if wanted else ()
 
     def rows(self, batches: Iterator[Batch]) -> Iterator[AssociationRows]:
         """The rows of all batches; some are held until enough rows were examined."""
@@ -614,11 +630,20 @@ class _Reader:
 
     def _of_the_test_so_far(self, batch: Batch) -> Batch:
         """The rows of the additive test, or all where there are none; of the chosen phenotype."""
-        tests = {self._columns["test"]: (ADDITIVE,)} if "test" in self._columns else {}
-        for column, wanted in (tests | self._wanted).items():
+        counting = self._is_additive(batch)
+        batch = batch.filter(counting) if counting.any() else batch
+        for column, wanted in self._wanted.items():
             counting = _has_one_of(batch, column, wanted)
             batch = batch.filter(counting) if counting.any() else batch
         return batch
+
+    def _is_additive(self, batch: Batch) -> Flags:
+        """Which rows are of the additive test; all where the table has no column of tests."""
+        column = self._columns.get("test", "")
+        if not column:
+            return np.ones(len(batch), dtype=bool)
+        additive = [name for name in _distinct(batch, column) if name.upper() == ADDITIVE]
+        return _has_one_of(batch, column, additive)
 
     def _find_test(self, held: Sequence[Batch]) -> bool:
         """Whether only rows of the additive test count: where there is one, or else only one test.
@@ -631,12 +656,12 @@ class _Reader:
         column = self._columns.get("test", "")
         if not column:
             return False
-        if any(_has_one_of(batch, column, (ADDITIVE,)).any() for batch in held):
+        if any(self._is_additive(batch).any() for batch in held):
             return True
         tests: dict[str, None] = {}
         for batch in self._table.file.batches((column,)):
             tests |= dict.fromkeys(_distinct(batch, column))
-            if ADDITIVE in tests:
+            if ADDITIVE in map(str.upper, tests):
                 return True
         if len(tests) > 1:
             raise InputError(
@@ -646,23 +671,29 @@ class _Reader:
             )
         return False
 
-    def _chosen(self, batch: Batch) -> tuple[Batch, Batch | None]:
-        """The rows of the test and the phenotype, and those of other phenotypes; the others are counted."""
+    def _chosen(self, batch: Batch) -> tuple[Batch, list[tuple[str, Batch]]]:
+        """The rows of the test and the phenotype, and others of variants by reason; the rest is counted."""
+        others = []
         if self._only_additive:
-            counting = _has_one_of(batch, self._columns["test"], (ADDITIVE,))
-            _count(batch, self._columns["test"], ~counting, self._counts.other_tests)
-            batch = batch if counting.all() else batch.filter(counting)
+            column = self._columns["test"]
+            counting = self._is_additive(batch)
+            _count(batch, column, ~counting, self._counts.other_tests)
+            if not counting.all():
+                strange = batch.filter(~counting)
+                names = [name for name in _distinct(strange, column) if TESTS_OF_THE_VARIANT.fullmatch(name)]
+                others.append((OF_ANOTHER_TEST, strange.filter(_has_one_of(strange, column, names))))
+                batch = batch.filter(counting)
         column = self._columns.get("phenotype", "")
         if column and column not in self._wanted and len(self._phenotypes) <= _SHOWN:
             self._phenotypes |= dict.fromkeys(_distinct(batch, column))
         if not self._wanted:
-            return batch, None
+            return batch, others
         chosen = np.ones(len(batch), dtype=bool)
         for name, wanted in self._wanted.items():
             fitting = _has_one_of(batch, name, wanted)
             _count(batch, name, chosen & ~fitting, self._counts.other_phenotypes)
             chosen &= fitting
-        return batch.filter(chosen), batch.filter(~chosen)
+        return batch.filter(chosen), [*others, (OF_ANOTHER_PHENOTYPE, batch.filter(~chosen))]
 
     def _find_wanted(self) -> dict[str, tuple[str, ...]]:
         """The values, by column, of the rows that count.
@@ -799,7 +830,7 @@ class _Reader:
     # Rows
 
     def _read(self, batch: Batch, examine: bool = True) -> Iterator[AssociationRows]:
-        """The rows of a batch, then those of other phenotypes where these are wanted."""
+        """The rows of a batch, then those of other tests and phenotypes where these are wanted."""
         counts = self._counts
         counts.read += len(batch)
         batch, others = self._chosen(batch)
@@ -814,6 +845,10 @@ class _Reader:
             self._p_above += int((written > highest).sum())
             self._p_below += int((written < lowest).sum())
             self._p_known += int((~np.isnan(written)).sum())
+        if self._with_others:
+            others = [(reason, self._associated(each, self._numbers(each))[0]) for reason, each in others]
+        if self.beside:
+            others.append((OF_ANOTHER_PHENOTYPE, self._associated_beside(batch, numbers)))
         batch, numbers, above = self._associated(batch, numbers)
         counts.above += above
         rows = self._associations(batch, numbers, counts)
@@ -823,21 +858,32 @@ class _Reader:
             counts.without_log_bf += int(np.isnan(rows.log_bf[kept]).sum())
         counts.too_small += int((rows.p_value[kept] == 0).sum())
         yield rows
-        if self._with_others and others is not None and len(others):
-            others, numbers, _ = self._associated(others, self._numbers(others))
-            strange = self._associations(others, numbers, RowCounts())
-            strange.reason[:] = OF_ANOTHER_PHENOTYPE
-            yield strange
+        for reason, other in others if self._with_others else ():
+            if len(other):
+                strange = self._associations(other, self._numbers(other), RowCounts())
+                strange.reason[:] = reason
+                yield strange
 
     def _associated(self, batch: Batch, numbers: RowNumbers) -> tuple[Batch, RowNumbers, int]:
         """The rows whose p-values are not known to be above the limit, and the number of the others."""
         if self._max_log_p is None:
             return batch, numbers, 0
-        low = ~(numbers.log_p > self._max_log_p) | numbers.p_is_0
+        low = ~numbers.is_above(self._max_log_p)
         if low.all():
             return batch, numbers, 0
         batch = batch.filter(low)
         return batch, self._numbers(batch), int((~low).sum())
+
+    def _associated_beside(self, batch: Batch, numbers: RowNumbers) -> Batch:
+        """The rows above the limit in which another phenotype beside this one is not; it may be missing."""
+        assert self._max_log_p is not None
+        batch = batch.filter(numbers.is_above(self._max_log_p))
+        low = np.zeros(len(batch), dtype=bool)
+        for field, column in self._layout.beside:
+            other = RowNumbers(batch, {field: column})
+            missing = np.isnan(other.of(field)) & ~other.unreadable(field)
+            low |= ~missing & ~other.is_above(self._max_log_p)
+        return batch.filter(low)
 
     def _numbers(self, batch: Batch) -> RowNumbers:
         return RowNumbers(batch, self._columns, self._error_of_ratio)

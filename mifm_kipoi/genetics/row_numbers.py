@@ -27,6 +27,10 @@ _LN10 = math.log(10)
 _LOGARITHMS = {"neg_log_10_p_value": -_LN10, "log_10_p_value": _LN10, "ln_p_value": 1.0}
 """Fields that hold a logarithm of p, each with the factor that makes it a natural one."""
 
+_LEAST_LOG_P = math.log(1e-37)
+"""Numbers of single precision end about here. Beside a p-value of 0 only a logarithm below it counts: some
+programs write -log10(0) as 0."""
+
 _DECIMAL = re.compile(r"\s*\+?([0-9]*)\.?([0-9]*)(?:[eE]([+-]?[0-9]+))?\s*")
 
 Values = npt.NDArray[np.float64]
@@ -88,7 +92,7 @@ class RowNumbers:
             for other in (self.of(field) * scale for field, scale in _LOGARITHMS.items()):
                 unknown = np.isnan(p_value) & np.isnan(log_p)
                 impossible |= unknown & (other > 1e-6)
-                log_p = np.where(unknown | ((log_p == -np.inf) & (other <= 0)), other, log_p)
+                log_p = np.where(unknown | ((log_p == -np.inf) & (other < _LEAST_LOG_P)), other, log_p)
         return np.where(impossible, np.nan, np.minimum(log_p, 0)), impossible
 
     @property
@@ -113,6 +117,24 @@ class RowNumbers:
             log_p = log_p.copy()
             log_p[unknown] = log_p_of_z(self.z[unknown])
         return log_p
+
+    def is_above(self, max_log_p: float) -> Flags:
+        """Where p is known to be above a limit: no column of p is unreadable, or says that it is not.
+
+        Parameters
+        ----------
+        max_log_p : float
+            Natural logarithm of the limit.
+        """
+        above = (self.log_p > max_log_p) & ~self.p_is_0
+        for field in P_VALUES:
+            if field not in self._columns:
+                continue
+            values = self.of(field)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                own = np.log(values) if field == "p_value" else values * _LOGARITHMS[field]
+            above &= ~self.unreadable(field) & ~(own <= max_log_p)
+        return np.asarray(above)
 
     @property
     def neg_log_10_p(self) -> Values:

@@ -390,6 +390,8 @@ class Layout:
         Fields that a file of positions must give: ``chrom`` and ``pos``, ``other_allele``, or all.
     directed : bool
         Whether it is known which allele has the effect.
+    beside : tuple of pairs of str
+        Fields of :data:`P_VALUES` and their columns of the other phenotypes, or populations, side by side.
     """
 
     format: str
@@ -399,6 +401,7 @@ class Layout:
     numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     missing: tuple[str, ...] = ()
     directed: bool = True
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def needs_positions(self) -> bool:
@@ -507,6 +510,7 @@ def find_layout(
         preset.numbers if preset else {},
         missing,
         found.directed,
+        found.p_values_beside(preset) if preset else (),
     )
 
 
@@ -644,6 +648,19 @@ class _Columns:
                     f"{self._named[other]} is a column of alleles of {preset.title} ({field}), and columns "
                     f"names it for {other}; name the columns of both effect_allele and other_allele"
                 )
+
+    def p_values_beside(self, preset: Format) -> tuple[tuple[str, str], ...]:
+        """Fields and columns of p-values of the other populations or phenotypes, which have effects too."""
+        effects = [name for name in preset.columns.get("beta", "").split("|") if "{" in name]
+        parts = {part.lower() for name in effects for part in _parts(self._left, name)}
+        return tuple(
+            (field, column)
+            for field in P_VALUES
+            for name in preset.columns.get(field, "").split("|")
+            if "{" in name
+            for part, column in _parts(self._left, name).items()
+            if part.lower() in parts
+        )
 
     def take_alleles(self, *, directed: bool) -> None:
         """The alleles of a table without a preset."""

@@ -233,6 +233,27 @@ def test_rows_with_high_p_values_are_only_counted(tmp_path: Path) -> None:
     assert (counts.read, counts.kept, counts.above, counts.refused.total()) == (7, 3, 3, 1)
 
 
+@pytest.mark.parametrize(
+    ("columns", "row", "log_p"),
+    [
+        ("P mlogp", "0 0", -math.inf),
+        ("P mlogp", "0 8", -math.inf),
+        ("P mlogp", "0 40", -40 * math.log(10)),
+        ("P mlogp", "0.9 40", math.log(0.9)),
+        ("P mlogp", "x 0.3", -0.3 * math.log(10)),
+        ("P mlogp", "0.9 x", math.log(0.9)),
+        ("P ln_p", "0.9 -90", math.log(0.9)),
+        ("P beta SE mlogp", "0 2 1 0", math.log(2 * stats.norm.sf(2))),
+    ],
+)
+def test_a_row_is_above_the_limit_only_if_no_p_value_says_otherwise(
+    tmp_path: Path, columns: str, row: str, log_p: float
+) -> None:
+    rows = read(table(tmp_path, columns, row), max_p_value=1e-5, allow_implausible=True)
+    np.testing.assert_allclose(rows.log_p, [log_p])
+    assert rows.reason.tolist() == ["p-value is not a number" if "x" in row else ""]
+
+
 def test_the_place_stays_where_the_alleles_of_an_identifier_cannot_be_read(tmp_path: Path) -> None:
     rows = ["1:10:A:G 1e-9", "1:20:?:0 1e-9", "X_30 1e-9", "1:40_A_G 1e-9", "1:50_A_G 1e-9", "? 1e-9"]
     path = write(tmp_path / "t.tsv", "variant P", *rows)
@@ -271,6 +292,61 @@ def test_only_the_additive_test_counts(tmp_path: Path) -> None:
     assert counts.other_tests == {"AGE": 1, "DOMDEV": 1}
     assert (counts.read, counts.of_the_test, counts.kept) == (4, 2, 2)
     assert "2 of other tests (AGE, DOMDEV)" in counts.in_words()
+
+
+def test_the_additive_test_in_lower_case(tmp_path: Path) -> None:
+    row = "1 {} v0 A G G {} 5000 0.5 0.5 1 0.3173"
+    path = write(tmp_path / "t.glm", GLM, row.format(1, "add"), row.format(2, "age"), row.format(3, "Add"))
+    assert read(path).pos.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("test", "counts"),
+    [(name, True) for name in ("DOM", "REC", "HET", "DOMDEV", "GENO_2DF", "HETONLY", "TREND", "dom")]
+    + [("ADD-INT_SNP", True), ("ADD-CONDTL", True), ("ADD-INT_VAR", False)]
+    + [(name, False) for name in ("AGE", "SEX", "PC1", "COV1", "ADDxAGE", "DOMxSEX", "HETERO")],
+)
+def test_other_tests_of_the_variant_can_be_had(tmp_path: Path, test: str, counts: bool) -> None:
+    row = "1 {} v0 A G G {} 5000 0.5 0.1 5 {}"
+    rows = [row.format(1, "ADD", 0.3), row.format(1, test, 1e-9), row.format(2, test, 0.3)]
+    path = AssociationTable(str(write(tmp_path / "t.glm", GLM, *rows)))
+    own, *others = path.batches(max_p_value=1e-5, others=True)
+    assert not len(own)
+    found = [(pos, why) for some in others for pos, why in zip(some.pos, some.reason, strict=True)]
+    assert found == ([(1, "of another test of the variant")] if counts else [])
+    assert sum(map(len, path.batches(max_p_value=1e-5))) == 0
+
+
+REGENIE = "CHROM GENPOS ID ALLELE0 ALLELE1 BETA.Y1 SE.Y1 LOG10P.Y1 BETA.Y2 SE.Y2 LOG10P.Y2"
+PAN_UKB = "chr pos ref alt beta_EUR se_EUR neglog10_pval_EUR beta_AFR se_AFR neglog10_pval_AFR"
+
+
+@pytest.mark.parametrize(
+    ("header", "place", "options"),
+    [
+        (REGENIE, "1 {} rs A G 0.1 0.1 {} 0.1 0.1 {}", {"phenotype": "Y1"}),
+        (
+            PAN_UKB + " neglog10_pval_heterogeneity",
+            "1 {} A G 0.1 0.1 {} 0.1 0.1 {} 30",
+            {"population": "EUR"},
+        ),
+    ],
+    ids=["regenie", "pan-ukb"],
+)
+def test_rows_that_another_phenotype_beside_associates_can_be_had(
+    tmp_path: Path, header: str, place: str, options: dict[str, str]
+) -> None:
+    numbers = [(9, 0.3), (0.3, 9), (0.3, 0.3), (0.3, "NA"), (0.3, "x"), (0.3, "inf"), (9, 9)]
+    rows = [place.format(number, *each) for number, each in enumerate(numbers, 1)]
+    gwas = AssociationTable(str(write(tmp_path / "t.tsv", header, *rows)), **options)
+    counts = RowCounts()
+    own, others = gwas.batches(max_p_value=1e-5, counts=counts, others=True)
+    assert own.pos.tolist() == [1, 7]
+    assert others.pos.tolist() == [2, 5, 6]
+    assert set(others.reason) == {"of another phenotype"}
+    assert (counts.read, counts.kept, counts.above, counts.refused.total()) == (7, 2, 5, 0)
+    (own,) = gwas.batches(max_p_value=1e-5)
+    assert own.pos.tolist() == [1, 7]
 
 
 def test_the_tested_allele_is_ref_or_one_of_alt(tmp_path: Path) -> None:
@@ -333,7 +409,7 @@ def test_rows_of_other_phenotypes_can_be_had(tmp_path: Path) -> None:
     path = table(tmp_path, "P trait", "1e-9 BMI", "1e-9 LDL", "0.3 LDL", "NA LDL", "0.3 BMI")
     counts = RowCounts()
     batches = AssociationTable(str(path), phenotype="BMI").batches(
-        max_p_value=1e-5, counts=counts, other_phenotypes=True
+        max_p_value=1e-5, counts=counts, others=True
     )
     own, others = list(batches)
     assert own.pos.tolist() == [10]

@@ -200,7 +200,7 @@ def read_credible_sets(
     extra = [name for each in names.values() for name in each]
     without_log_bf = without_pip = too_small = 0
     for rows in table.batches(
-        None, None, counts, on_progress, block_bytes, extra, may_lack_p_value=True, other_phenotypes=True
+        None, None, counts, on_progress, block_bytes, extra, may_lack_p_value=True, others=True
     ):
         associated.add(rows.chrom, rows.pos, rows.effect_allele, rows.other_allele)
         sets = _Sets(config, names, table, rows, counts).associations()

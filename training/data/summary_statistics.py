@@ -232,9 +232,7 @@ def read_summary_statistics(
             f"{names}. Name the column in data.summary_statistics.columns"
         )
     parts = []
-    for rows in table.batches(
-        None, config.member_p_value, counts, on_progress, block_bytes, other_phenotypes=True
-    ):
+    for rows in table.batches(None, config.member_p_value, counts, on_progress, block_bytes, others=True):
         associated.add(rows.chrom, rows.pos, rows.effect_allele, rows.other_allele)
         parts.append(_frame(rows)[rows.reason == ""])
     if not parts:

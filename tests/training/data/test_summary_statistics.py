@@ -226,6 +226,20 @@ def test_the_row_with_the_lowest_logarithm_of_p_counts(tmp_path: Path) -> None:
     assert counts["repeated variant"] == 2
 
 
+def test_places_with_any_low_p_value_are_associated(tmp_path: Path) -> None:
+    header = "CHR BP A1 A2 TEST BETA SE P mlogp\n"
+    rows = ["1 110 A G ADD 0.7 0.1 2.6e-12 11.6", "1 120 A G ADD NA NA 0 0", "1 130 A G ADD 0.1 0.1 0.3 0.5",
+            "1 130 A G REC 0.7 0.1 2.6e-12 11.6", "1 140 A G ADD NA NA 0.9 40", "1 150 A G ADD NA NA x 0.3",
+            "1 160 A G ADD 0.1 0.1 0.3 0.5", "1 160 A G AGE 0.7 0.1 2.6e-12 11.6"]  # fmt: skip
+    text = (header + "\n".join(rows) + "\n").replace(" ", "\t")
+    associated = AssociatedPositions()
+    config = configure(tmp_path, text)
+    (found,) = read_summary_statistics(config, associated=associated)
+    assert found["pos"].tolist() == [110, 120]
+    places = [pos for pos in range(110, 170, 10) if associated.holds("1", pos)]
+    assert places == [110, 120, 130, 140, 150]
+
+
 def test_z_with_frequency_and_sample_size_gives_bayes_factors(tmp_path: Path) -> None:
     found, _ = read(configure(tmp_path, "CHR BP A1 A2 Z P EAF N\n1 5 A G 6 2e-9 0.5 800\n"))
     # V = 1 / (2 * 800 / 4) = 1 / 400; W = 0.04, so that W / (V + W) is 16 / 17.
