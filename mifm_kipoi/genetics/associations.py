@@ -762,8 +762,13 @@ class _Reader:
             "error": self._name_of(ERRORS), "z": self._name_of(("z",)),
             "frequency": self._name_of(FREQUENCIES),
         }  # fmt: skip
+        # P-values alone need no effects; of logarithms these tell which ones they are.
+        matters = "z" in self._fields or self._p_field != "p_value"
         for what in contradictions(self._sample, names, self._error_of_ratio):
-            self._implausible(what)
+            if matters:
+                self._implausible(what)
+            else:
+                self._counts.note(f"{self._table.path}: {what}")
 
     def _name_of(self, fields: Sequence[str]) -> str:
         """The column of the first of some fields that the table has."""

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.columns import column_named
 from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.tables import TableFile
 
@@ -24,7 +25,7 @@ class LDBlocks:
     Parameters
     ----------
     path : str
-        Table with the columns :data:`COLUMNS`.
+        Table with the columns :data:`COLUMNS`, in any case.
     population : str
         Value of ``pop`` in the rows that are used, such as EUR.
 
@@ -36,12 +37,16 @@ class LDBlocks:
 
     def __init__(self, path: str, population: str) -> None:
         table = TableFile.of(path)
-        lacking = [name for name in COLUMNS if name not in table.columns]
+        spelt = {name: column_named(table.columns, name) for name in COLUMNS}
+        lacking = [name for name, column in spelt.items() if not column]
         if lacking:
             raise InputError(f"{path} has no column {', '.join(lacking)}; expected {', '.join(COLUMNS)}")
+        texts = {spelt[name]: name for name in ("chr", "pop")}
         parts = [
-            batch.frame(["chr", "pop"]).assign(start=batch.numbers("start"), stop=batch.numbers("stop"))
-            for batch in table.batches(COLUMNS)
+            batch.frame(list(texts))
+            .rename(columns=texts)
+            .assign(**{name: batch.numbers(spelt[name]) for name in ("start", "stop")})
+            for batch in table.batches(list(spelt.values()))
         ]
         blocks = pd.concat(parts or [pd.DataFrame(columns=list(COLUMNS), dtype=str)])
         blocks["number"] = range(1, len(blocks) + 1)
@@ -51,6 +56,10 @@ class LDBlocks:
             raise InputError(
                 f"{path} has no population {population!r}; it has {', '.join(sorted(set(blocks['pop'])))}"
             )
+        for name in ("start", "stop"):
+            if chosen[name].isna().any():
+                line = chosen[name].isna().idxmax()
+                raise InputError(f"line {line} of {path}: {spelt[name]} is missing; expected a number")
         before = chosen.groupby("chr")["stop"].shift()
         bad = ~(chosen["start"] < chosen["stop"]) | (chosen["start"] < before)
         if bad.any():

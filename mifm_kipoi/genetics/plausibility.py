@@ -142,7 +142,7 @@ def contradictions(sample: Sample, names: Mapping[str, str], error_of_ratio: boo
                 f"{names['p']} and {source} contradict each other: over {int(rows.sum()):,} rows with p from "
                 f"{COMPARED_P_VALUES[0]:g} to {COMPARED_P_VALUES[1]:g}, log10 p differs from that of z by "
                 f"{np.median(difference):.2f} in the median, and more than {MAX_LOG10_DIFFERENCE} cannot be "
-                f"({examples}). One of the columns is not what its name says"
+                f"({examples}). One of the columns is not what its name says, or has too few digits"
             )
 
 

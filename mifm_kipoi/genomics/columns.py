@@ -346,7 +346,7 @@ GWAS_FORMATS: Mapping[str, Format] = {
         "GWAS-VCF",
         {
             "chrom": "#CHROM", "pos": "POS", "id": "ID", "effect_allele": "ALT", "other_allele": "REF",
-            "beta": "ES", "standard_error": "SE", "neg_log_10_p_value": "LP", "z": "EZ",
+            "beta": "ES", "standard_error": "SE", "neg_log_10_p_value": "LP|LP.{phenotype}", "z": "EZ",
             "effect_allele_frequency": "AF", "sample_size": "SS", "info": "SI",
         },
         "CHROM POS ID REF ALT ES|EZ LP",
@@ -529,6 +529,14 @@ def columns_named(header: Sequence[str], aliases: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: wanted.index(_key(name)))
 
 
+def column_named(header: Sequence[str], name: str) -> str:
+    """The column of a name: as it stands, else the only one of :func:`columns_named`; empty without one."""
+    if name in header:
+        return name
+    fitting = columns_named(header, (name,))
+    return fitting[0] if len(fitting) == 1 else ""
+
+
 @functools.cache
 def _key(name: str) -> str:
     """What two spellings of a name have in common."""
@@ -546,13 +554,13 @@ def _named(table: TableFile, columns: Mapping[str, str]) -> dict[str, str]:
         raise OptionError(f"columns has {', '.join(unknown)}; known are {', '.join(FIELDS)}")
     named = {}
     for field, column in columns.items():
-        spelt = [name for name in table.columns if name == column] or columns_named(table.columns, (column,))
-        if column and len(spelt) != 1:
+        spelt = column_named(table.columns, column)
+        if column and not spelt:
             raise InputError(
                 f"{table.path} has no column {column!r}, which columns names for {field}; its columns are "
                 f"{', '.join(table.columns)}"
             )
-        named[field] = spelt[0] if column else ""
+        named[field] = spelt if column else ""
     for one, other in itertools.combinations([field for field in named if field not in _SHARED], 2):
         if named[one] and named[one] == named[other]:
             raise OptionError(f"columns names {named[one]} for both {one} and {other}; expected two columns")
@@ -650,7 +658,10 @@ class _Columns:
                 )
 
     def p_values_beside(self, preset: Format) -> tuple[tuple[str, str], ...]:
-        """Fields and columns of p-values of the other populations or phenotypes, which have effects too."""
+        """Fields and columns of p-values of the other populations or phenotypes.
+
+        Where effects stand side by side, too, what has none is no population, but a test of heterogeneity.
+        """
         effects = [name for name in preset.columns.get("beta", "").split("|") if "{" in name]
         parts = {part.lower() for name in effects for part in _parts(self._left, name)}
         return tuple(
@@ -659,7 +670,7 @@ class _Columns:
             for name in preset.columns.get(field, "").split("|")
             if "{" in name
             for part, column in _parts(self._left, name).items()
-            if part.lower() in parts
+            if part.lower() in parts or not effects
         )
 
     def take_alleles(self, *, directed: bool) -> None:

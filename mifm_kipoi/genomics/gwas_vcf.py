@@ -3,7 +3,7 @@
 A study is a sample; its statistics are in the columns that FORMAT names: ES (the effect of ALT), SE (its
 standard error), LP (-log10 of p), AF (frequency of ALT), SS (sample size), EZ (z-score), SI (imputation).
 :func:`gwas_table` gives such a file as a table with these columns, one row for each alternative allele, and
-any other table as it is.
+any other table as it is. The p-values of the other studies are columns such as ``LP.NAME``.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class _GwasVcf(TableFile):
     text: TableFile | None = None
     """The file as it stands, unless it is BCF."""
 
-    number: int = 0
-    """Which of the columns of a record the study is, from 0."""
+    numbers: tuple[int, ...] = ()
+    """Which of the columns of a record the study is, from 0, and the others after it."""
 
     samples: str = ""
     """The sample size of all records without their own, as the header states it."""
@@ -103,33 +103,40 @@ class _GwasVcf(TableFile):
                 "(--phenotype)"
             )
         chosen = study or studies[0]
+        others = [name for name in studies if name != chosen] if "LP" in defined else []
         return cls(
             path,
-            (*_SITE, *defined),
+            (*_SITE, *defined, *(f"LP.{name}" for name in others)),
             "\t",
             tuple(header[:-1]),
             0 if text is None else text.lines_before,
             text=text,
-            number=names.index(chosen, 9),
+            numbers=tuple(names.index(name, 9) for name in (chosen, *others)),
             samples=_samples(header, chosen),
         )
 
     def _text(self, columns: list[str] | None, block_bytes: int) -> Iterator[tuple[Batch, float]]:
-        for fields, lines, fraction in self._records(block_bytes):
-            rows, repeated = _rows(fields, columns or list(self.columns), self.samples)
+        columns = columns or list(self.columns)
+        others = [name for name in self.columns if name.startswith("LP.")]
+        used = [number for number, name in enumerate(others, 1) if name in columns]
+        numbers = [self.numbers[number] for number in (0, *used)]
+        for fields, lines, fraction in self._records(numbers, block_bytes):
+            rows, repeated = _rows(fields, columns, [others[number - 1] for number in used], self.samples)
             yield Batch(self, rows, lines[repeated]), fraction
 
-    def _records(self, block_bytes: int) -> Iterator[tuple[list[pa.Array], npt.NDArray[np.int64], float]]:
-        """CHROM, POS, ID, REF, ALT, FORMAT and the study's column; the lines; the fraction of the file."""
+    def _records(
+        self, studies: Sequence[int], block_bytes: int
+    ) -> Iterator[tuple[list[pa.Array], npt.NDArray[np.int64], float]]:
+        """CHROM, POS, ID, REF, ALT, FORMAT and the studies' columns; the lines; the fraction of the file."""
         import pyarrow as pa
 
         if self.text is not None:
-            wanted = [*_SITE, "FORMAT", self.text.columns[self.number]]
+            wanted = [*_SITE, "FORMAT", *(self.text.columns[number] for number in studies)]
             for batch, fraction in self.text._text(wanted, block_bytes):
                 assert batch.lines is not None
                 yield batch.rows.columns, batch.lines, fraction
             return
-        numbers = (0, 1, 2, 3, 4, 8, self.number)
+        numbers = (0, 1, 2, 3, 4, 8, *studies)
         with VariantFile(self.path, lines=True) as file:
             first = 1
             while records := list(itertools.islice(file, max(block_bytes // _RECORD_BYTES, 1))):
@@ -150,14 +157,16 @@ def _samples(header: Sequence[str], study: str) -> str:
 
 
 def _rows(
-    fields: Sequence[pa.Array], columns: Sequence[str], samples: str
+    fields: Sequence[pa.Array], columns: Sequence[str], others: Sequence[str], samples: str
 ) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     """The rows of records, one for each alternative allele, and the record of each."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    *site, keys, values = fields
+    site, keys, values = fields[: len(_SITE)], fields[len(_SITE)], fields[len(_SITE) + 1]
     table = dict(zip(_SITE, site, strict=True))
+    for name, other in zip(others, fields[len(_SITE) + 2 :], strict=True):
+        table[name] = _values("LP", keys, other)
     for name in STATISTICS:
         if name in columns:
             table[name] = _values(name, keys, values)
@@ -173,7 +182,7 @@ def _rows(
         several = counts[records] > 1
         table = {name: column.take(pa.array(records)) for name, column in table.items()}
         table["ALT"] = pc.list_flatten(alts)
-        for name in set(table) & set(STATISTICS):
+        for name in set(table) & {*STATISTICS, *others}:
             texts = table[name].to_pylist()
             for row in np.flatnonzero(several):
                 texts[row] = _of_allele(name, texts[row], int(number[row]), int(counts[records[row]]))

@@ -25,6 +25,14 @@ def test_ld_blocks(tmp_path: Path) -> None:
     assert LDBlocks(path, "AFR").of(chrom, pos).tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(
+    "header", ["CHR\tSTART\tSTOP\tPOP", "#chr\tstart\tstop\tpop", "#Chr\tStart\tStop\tPop"]
+)
+def test_columns_may_be_in_any_case(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "blocks.tsv", BLOCKS.replace("chr\tstart\tstop\tpop", header))
+    assert LDBlocks(path, "EUR").of(pd.Series(["1", "2"]), pd.Series([100, 60])).tolist() == [2, 4]
+
+
 def test_names_of_one_chromosome_are_one(tmp_path: Path) -> None:
     text = "chr\tstart\tstop\tpop\nchr1\t10\t20\tEUR\n1\t20\t30\tEUR\n1\t0\t10\tEUR\n"
     path = write(tmp_path / "blocks.tsv", text)
@@ -39,6 +47,8 @@ def test_names_of_one_chromosome_are_one(tmp_path: Path) -> None:
         ("chr\tstart\tend\tpop\n", "has no column stop; expected chr, start, stop, pop"),
         ("chr\tstart\tstop\tpop\n1\t5\tx\tASN\n", "line 2 of .*: stop is 'x'"),
         ("chr\tstart\tstop\tpop\n1\t5\t5\tASN\n", "line 2 of .*: the block is empty or overlaps"),
+        ("chr\tstart\tstop\tpop\n1\t5\t7\tASN\n1\tNA\t5\tASN\n", "line 3 of .*: start is missing"),
+        ("chr\tstart\tstop\tpop\n1\t5\tNA\tASN\n", "line 2 of .*: stop is missing"),
         (
             "chr\tstart\tstop\tpop\n1\t5\t9\tASN\n1\t8\t12\tASN\n",
             "line 3 of .* overlaps .* ASN",

@@ -7,6 +7,7 @@ import pysam
 import pytest
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.associations import AssociationTable
 from mifm_kipoi.genomics.columns import find_layout
 from mifm_kipoi.genomics.gwas_vcf import gwas_table
 
@@ -55,7 +56,20 @@ def _columns(table, *names):
 
 def test_a_study_is_a_table(tmp_path):
     table = gwas_table(_write(tmp_path / "g.vcf"), "one")
-    assert table.columns == ("#CHROM", "POS", "ID", "REF", "ALT", "ES", "SE", "LP", "AF", "SS", "EZ")
+    assert table.columns == (
+        "#CHROM",
+        "POS",
+        "ID",
+        "REF",
+        "ALT",
+        "ES",
+        "SE",
+        "LP",
+        "AF",
+        "SS",
+        "EZ",
+        "LP.two",
+    )
     assert _columns(table, "#CHROM", "POS", "REF", "ALT", "ES", "SE", "LP", "AF", "SS") == [
         ("1", "100", "A", "G", "0.5", "0.1", "6.25", "0.25", "2000"),
         ("1", "200", "C", "T", "-0.25", "0.125", "1.25", "", ""),
@@ -84,6 +98,23 @@ def test_fields_that_are_left_out_and_sample_sizes_of_the_header(tmp_path):
     assert _columns(table, "ES", "AF", "SS") == [
         ("-0.5", "0.5", "1500"), (".", "", "1500"), ("1.5", "", "10"), ("2", "", "20"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", ["vcf", "bcf"])
+def test_p_values_of_the_other_studies_stand_beside(tmp_path, make):
+    path = _write(tmp_path / "g.vcf")
+    path = path if make == "vcf" else _bcf(path)
+    table = gwas_table(path, "two")
+    layout = find_layout(table)
+    assert layout.columns["neg_log_10_p_value"] == "LP"
+    assert layout.beside == (("neg_log_10_p_value", "LP.one"),)
+    assert _columns(table, "ALT", "LP", "LP.one") == [
+        ("G", "1.5", "6.25"), ("T", ".", "1.25"), ("A", "1", "2.5"), ("C", "2", "9.5"),
+    ]  # fmt: skip
+    *_, others = AssociationTable(str(path), phenotype="two").batches(max_p_value=1e-5, others=True)
+    assert list(zip(others.pos, others.effect_allele, strict=True)) == [(100, "G"), (300, "C")]
+    (batch,) = table.batches(["LP.one"])
+    assert batch.rows.column_names == ["LP.one"]
 
 
 @pytest.mark.parametrize("make", ["gzip", "bcf"])

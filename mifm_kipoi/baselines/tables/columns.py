@@ -13,6 +13,7 @@ from mifm_kipoi.baselines.tables.tabix import IndexedRows, checksums_of_indexed,
 from mifm_kipoi.baselines.tables.variant_columns import find_variant_columns
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, agreed
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.columns import column_named
 from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS
 from mifm_kipoi.support.files import sha256_of
@@ -58,20 +59,21 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
         )
     path = Path(name)
     table = TableFile.of(path)
-    if column not in table.columns:
+    spelt = column_named(table.columns, column)
+    if not spelt:
         raise InputError(f"{path} has no column {column!r}; it has {', '.join(table.columns)}")
     variant_columns = find_variant_columns(table)
     index = find_index(path)
     source: Source
     if index is not None and not variant_columns.name:
-        source = IndexedRows(table, index, variant_columns, (column,))
+        source = IndexedRows(table, index, variant_columns, (spelt,))
         provenance = checksums_of_indexed(path, index)
     else:
         builder = RowsBuilder(1, variant_columns.ordered)
-        names = dict.fromkeys((*variant_columns.columns, column))
+        names = dict.fromkeys((*variant_columns.columns, spelt))
         with compute.reading(path) as progress:
             for batch in table.batches(list(names), on_progress=progress.update):
-                builder.add(variant_columns.rows(batch), batch.finite(column)[:, np.newaxis])
+                builder.add(variant_columns.rows(batch), batch.finite(spelt)[:, np.newaxis])
         source = builder.done()
         provenance = {"file": path.name, "sha256": sha256_of(path)}
     return LookedUp(
@@ -79,18 +81,18 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
         source,
         agreed,
         Declaration(
-            name=f"column {column} of {path.name}",
+            name=f"column {spelt} of {path.name}",
             scores=(
                 Score(
                     column,
-                    f"the column {column} of the table, as it stands",
+                    f"the column {spelt} of the table, as it stands",
                     evidence=evidence_of_column(column),
                 ),
             ),
             alleles=ORDERED if variant_columns.ordered else UNORDERED,
             formula="the value of the table's row; rows of one variant agree",
             citation="none: a table of the user",
-            provenance={**provenance, "column": column},
+            provenance={**provenance, "column": spelt},
             leakage="not known of a table of the user",
         ),
     )

@@ -223,7 +223,7 @@ def _rows(batch: Batch, columns: dict[str, str], element: str, contigs: ContigNa
     for field in ("chrom", "element"):
         if field not in text:
             continue
-        batch.refuse(pc.equal(text[field], "").to_numpy(zero_copy_only=False), columns[field], "a name")
+        batch.refuse(~batch.known(columns[field]), columns[field], "a name")
     chrom = contigs.keys(pd.Series(text["chrom"].to_pylist(), dtype="str"))
     batch.refuse(chrom.isin(UNDECIDED).to_numpy(), columns["chrom"], DECIDED)
     pos, known = batch.positions(columns["pos"], lowest=1)

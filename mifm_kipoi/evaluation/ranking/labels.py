@@ -12,6 +12,7 @@ import pandas as pd
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
 from mifm_kipoi.genetics.associations import PIP_ROUNDING
+from mifm_kipoi.genomics.columns import column_named, columns_named
 from mifm_kipoi.genomics.contigs import DECIDED, UNDECIDED, contig_keys
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import Batch, Values
@@ -172,11 +173,12 @@ def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
     """The columns that are read: of ``label`` or ``pip``, and of ``group`` and ``block`` where there are."""
     path, names = table.file.path, table.columns
     asked = {"pip": options.pip, "label": options.label, "group": options.group, "block": options.block}
-    for name in asked.values():
-        if name is not None and name not in names:
+    for what, name in asked.items():
+        if name is not None and not column_named(names, name):
             raise OptionError(f"{path} has no column {name!r}; it has {', '.join(names)}")
+        asked[what] = column_named(names, name) if name is not None else None
     usual = {"group": GROUPS, "block": BLOCKS} | ({} if options.pip else {"label": LABELS})
-    present = {what: next((name for name in usual[what] if name in names), None) for what in usual}
+    present = {what: next(iter(columns_named(names, usual[what])), None) for what in usual}
     columns = {what: name for what in asked if (name := asked[what] or present.get(what))}
     if "pip" not in columns and "label" not in columns:
         raise OptionError(

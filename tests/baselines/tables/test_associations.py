@@ -385,9 +385,14 @@ def test_contradictions_are_an_error_unless_they_are_allowed(tmp_path: Path) -> 
     z = stats.norm.ppf(np.linspace(0.01, 0.99, 300))
     table = places(300).assign(beta=z, se=10, p=2 * stats.norm.sf(np.abs(z)))
     path = write_rows(tmp_path / "t.tsv", table)
+    with pytest.raises(InputError, match=r"p and beta and se contradict each other.*too few digits"):
+        opened(f"abf:{path}")
+    # P-values alone are used, but what the logarithm is of, the effects say.
+    assert "contradict each other" in opened(f"pvalue:{path}").declaration.provenance["notes"]
+    logarithms = write_rows(tmp_path / "l.tsv", table.rename(columns={"p": "mlogp"}))
+    with pytest.raises(InputError, match=r"mlogp and beta and se contradict each other"):
+        opened(f"pvalue:{logarithms}")
     for kind in ("pvalue", "abf"):
-        with pytest.raises(InputError, match=r"p and beta and se contradict each other"):
-            opened(f"{kind}:{path}")
         notes = opened(f"{kind}:{path}:allow-implausible=true").declaration.provenance["notes"]
         assert "contradict each other" in notes
 

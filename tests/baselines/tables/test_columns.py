@@ -71,6 +71,14 @@ def test_are_a_join_by_position_and_alleles(tmp_path: Path, name: str) -> None:
             assert found in ("alleles_differ", "strand_ambiguous")
 
 
+@pytest.mark.parametrize("name", ["plain.tsv", "indexed.tsv.gz"])
+def test_the_case_of_the_column_does_not_count(tmp_path: Path, name: str) -> None:
+    table = pd.DataFrame([("1", 5, "A", "C", 0.5)], columns=["CHROM", "POS", "REF", "ALT", "BETA"])
+    write_table(tmp_path / name, table)
+    _, columns = looked_up(f"table:{tmp_path / name}:beta", variants([("1", 5, "A", "C")]))
+    assert columns["beta"] == [0.5]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_table_may_be_of_the_other_strand_and_have_other_names_of_contigs(
     tmp_path: Path, name: str

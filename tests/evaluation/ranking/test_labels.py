@@ -53,6 +53,12 @@ def test_text_is_read(tmp_path: Path, name: str) -> None:
     }  # fmt: skip
 
 
+def test_columns_may_be_in_any_case(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.tsv", LABELLED.replace("chrom pos ref alt label", "#CHROM POS REF ALT LABEL"))
+    assert read_labels(path, LabelOptions()).columns == {"label": "LABEL"}
+    assert read_labels(path, LabelOptions(label="label")).columns == {"label": "LABEL"}
+
+
 @pytest.mark.parametrize("kind", [bool, int, float, str, object])
 def test_parquet_as_of_traitgym_is_read(tmp_path: Path, kind: type) -> None:
     table = pd.DataFrame(
