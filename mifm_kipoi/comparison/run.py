@@ -196,8 +196,6 @@ class ComparisonRun(FolderRun):
         """Join, measure, draw; in the end the manifest, without which the folder is not complete."""
         for name in OUTPUTS:
             (self.folder / name).unlink(missing_ok=True)
-        for left in (path for name in OUTPUTS for path in self.folder.glob(f".{name}.*")):
-            left.unlink(missing_ok=True)
         models = tuple(map(model_of, specs, results))
         provenance = self._provenance(specs, missing, inputs)
         files = write_joined(models, [result.output for result in results], self.folder, provenance)

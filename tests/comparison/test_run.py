@@ -14,7 +14,7 @@ from mifm_kipoi import score_variants
 from mifm_kipoi.baselines.run import BaselineResult, BaselineRun
 from mifm_kipoi.cli import main
 from mifm_kipoi.network.weights import save_weights
-from mifm_kipoi.support.files import locked, made_folder
+from mifm_kipoi.support.files import OWNER, locked, made_folder
 from tests.builders import TINY, random_network
 from tests.conftest import Run
 
@@ -218,15 +218,20 @@ def test_no_older_report_is_left_beside_newer_scores(
 ) -> None:
     folder = tmp_path / "out"
     assert compare(inputs, folder) == 0
-    (folder / ".scores.parquet.killed.parquet").touch()
+    left = folder / ".scores.parquet.mifm-0"
+    left.mkdir()
+    for name in (OWNER, "new.parquet"):
+        (left / name).touch()
+    (folder / ".scores.parquet.notes").touch()
     assert compare(inputs, folder, "--locus", "nowhere:1-10") == 2
     assert "nowhere" in capsys.readouterr().err
     assert not list(folder.glob("*.tsv"))
     assert not list(folder.glob("*report*"))
     assert not (folder / "comparison.json").exists()
-    assert not (folder / ".scores.parquet.killed.parquet").exists()
     assert compare(inputs, folder) == 0
     assert (folder / "comparison.json").exists()
+    # What a killed run left is gone, and what it did not make is not.
+    assert [path.name for path in folder.glob(".*")] == [".scores.parquet.notes"]
 
 
 def test_two_runs_do_not_write_into_one_folder(
