@@ -124,10 +124,13 @@ def unregister() -> list[str]:
             changes = [f"{path}: restored exactly"]
     else:
         config = _parse(path, current)
-        kept = state.take_out(config["model_sources"])
+        stay = state.take_out(config["model_sources"])
         _write(path, yaml.safe_dump(config, sort_keys=False, indent=4), _mode(path))
-        changes = [f"{path}: it was changed since the registration; took out what the registration had added"]
-        changes += [f"{path}: the model source '{name}' was changed since, and stays" for name in kept]
+        changes = [
+            f"{path}: it was changed since the registration; took out what the registration had added, and "
+            "comments",
+            *(f"{path}: the model source '{name}' {why}" for name, why in stay.items()),
+        ]
     with workspace(_state_file()), workspace(path):
         # What a command that was killed left here is removed.
         _state_file().unlink()
@@ -166,17 +169,23 @@ class _State:
         """Whether this is the configuration at the beginning or the end of a registration."""
         return text in (self.original, self.written, self.replaced)
 
-    def take_out(self, sources: dict[str, Any]) -> list[str]:
-        """Give sources their entries back; the names of those that were changed since, which stay."""
-        kept = []
+    def take_out(self, sources: dict[str, Any]) -> dict[str, str]:
+        """Give sources their entries back; the names of those that stay as they are, and why."""
+        stay = {}
+        changed = [name for name, entry in self.entries.items() if sources.get(name) != entry["written"]]
+        earlier = {name: self.entries[name]["before"] for name in changed if self.entries[name]["before"]}
         for name, entry in self.entries.items():
-            if sources.get(name) != entry["written"]:
-                kept += [name] if name in sources else []
-            elif entry["before"] is None:
-                del sources[name]
-            else:
+            if name in changed:
+                was = f"; before the registration it was {earlier[name]}" if name in earlier else ""
+                if name in sources or was:
+                    stay[name] = f"was changed since, and stays{was}"
+            elif entry["before"] is not None:
                 sources[name] = entry["before"]
-        return kept
+            elif entry["written"] in earlier.values():
+                stay[name] = "stays, as the name that it had before was given away since"
+            else:
+                del sources[name]
+        return stay
 
 
 def _free_name(sources: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from mifm_kipoi.conventions import FULL, PRECISIONS
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.errors import OptionError, WeightsError
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.partial import PartialNetwork
 from mifm_kipoi.sequence import encoding
@@ -77,12 +77,14 @@ class Predictor:
         ------
         ValueError
             When the windows have another shape than the network's.
+        WeightsError
+            When the network computes a logit that is not finite.
         """
         logits = np.full(len(windows), np.nan, dtype=np.float32)
         with exactly():
             for rows in _batches(_scorable(windows), self._batch_size):
                 levels = self._network.levels(self.one_hot(_tensor(windows[rows])))
-                logits[rows] = self._network.read_out(levels[-1]).float().cpu().numpy()
+                logits[rows] = finite(self._network.read_out(levels[-1])).numpy()
         return logits
 
     def variant_logits(
@@ -113,6 +115,8 @@ class Predictor:
         ------
         ValueError
             When the windows have another shape than the network's, or the two differ.
+        WeightsError
+            When the network computes a logit that is not finite.
         """
         if ref.shape != alt.shape or ref.dtype != alt.dtype:
             raise ValueError(
@@ -142,7 +146,7 @@ class Predictor:
             bases = self.one_hot(alt[substituted], index)[:, index]
             rows = None if one_by_one else owner[substituted].to(bases.device)
             bins.append(self._network.substitute(levels, index, bases, rows))
-        logits = self._network.read_out(torch.cat(bins)).float().cpu()
+        logits = finite(self._network.read_out(torch.cat(bins)))
         both = torch.empty(2, len(ref))
         refs = int(first.sum())
         both[0] = logits[:refs][owner]
@@ -169,6 +173,25 @@ class Predictor:
 def logits(model: MIFM, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
     """Logits of windows under a model; see :meth:`Predictor.logits`."""
     return Predictor(model).logits(windows)
+
+
+def finite(logits: torch.Tensor) -> torch.Tensor:
+    """Logits as a network computes them, as float32 on the CPU.
+
+    Raises
+    ------
+    WeightsError
+        When some are not finite: of weights that are too large, or in a short format of activations.
+    """
+    found = logits.float().cpu()
+    if not torch.isfinite(found).all():
+        count = int((~torch.isfinite(found)).sum())
+        raise WeightsError(
+            f"the network's output is not finite for {count} of {len(found)} windows: its weights are too "
+            "large to compute with (in the short formats of activations sooner than in fp32), or the windows "
+            "hold numbers that are not bases. Check where the weights come from"
+        )
+    return found
 
 
 def find_device(name: str = "auto") -> torch.device:

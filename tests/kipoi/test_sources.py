@@ -117,9 +117,14 @@ def test_a_source_that_was_changed_since_stays(config: Path, capsys: pytest.Capt
     changed["model_sources"]["kipoi"] = {"type": "local", "local_path": "/theirs/"}
     config.write_text(yaml.safe_dump(changed))
     assert main(["unregister"]) == 0
-    assert "'kipoi' was changed since, and stays" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "'kipoi' was changed since, and stays; before the registration it was {'type': 'git'," in said
+    assert "'kipoi-zoo' stays, as the name that it had before was given away since" in said
     sources = yaml.safe_load(config.read_text())["model_sources"]
     assert sources["kipoi"]["local_path"] == "/theirs/"
+    # What was Kipoi's own source is not lost.
+    assert sources["kipoi-zoo"] == yaml.safe_load(CONFIG)["model_sources"]["kipoi"]
+    assert set(sources) == {"kipoi", "kipoi-zoo", "mine"}
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # Kipoi leaves one open

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from mifm_kipoi.errors import WeightsError
+from mifm_kipoi.mutagenesis.mutate import substitution_logits
 from mifm_kipoi.network import inference
 from mifm_kipoi.network.inference import Predictor, logits
 from mifm_kipoi.network.model import MIFM, MIFMConfig
@@ -87,6 +89,20 @@ def test_windows_that_cannot_be_scored(network: MIFM, monkeypatch: pytest.Monkey
     for batch in (3, 256):
         monkeypatch.setattr(inference, "_BATCH", batch)
         np.testing.assert_allclose(logits(network, windows), expected, atol=1e-6)
+
+
+def test_weights_that_overflow() -> None:
+    """Each number is finite, so that only what comes out tells."""
+    network = random_network(TINY)
+    network.state_dict()["stem.0.weight"].fill_(3e38)
+    predictor, windows = Predictor(network), random_codes(3)
+    for call in (
+        lambda: predictor.logits(windows),
+        lambda: predictor.variant_logits(windows, windows),
+        lambda: substitution_logits(predictor, windows),
+    ):
+        with pytest.raises(WeightsError, match="the network's output is not finite for"):
+            call()
 
 
 def test_windows_of_n_are_scored(network: MIFM) -> None:
