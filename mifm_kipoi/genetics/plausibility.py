@@ -16,7 +16,7 @@ Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 ENOUGH_ROWS = 100
-"""Rows with which p-values and z-scores are compared, or p-values out of range are counted, at least."""
+"""Rows with which p-values and z-scores are compared, at least."""
 
 COMPARED_P_VALUES = (1e-3, 0.5)
 """The p-values that are compared with z. In the tails BOLT-LMM, SAIGE and Firth's test differ from Wald's."""
@@ -28,8 +28,11 @@ MAX_IMPOSSIBLE_FRACTION = 0.01
 """Fraction of ratios below 0, or of frequencies above 1, beyond which the column is something else."""
 
 MAX_P_OUT_OF_RANGE_FRACTION = 0.05
-"""Fraction of p-values outside 0 to 1 beyond which the column is something else, of at least
-:data:`ENOUGH_ROWS`: of -log10 p, without any association, one in ten lies above 1."""
+"""Fraction of p-values outside 0 to 1 beyond which the column is something else: of -log10 p, without any
+association, one in ten lies above 1."""
+
+ENOUGH_P_OUT_OF_RANGE = 3
+"""So many of them must lie on one side, or be more than half."""
 
 SAMPLE_OF_BLOCK, SAMPLE = 5_000, 20_000
 """Rows that are examined of each block of a table, evenly over it, and in all. Larger tables are judged by
@@ -159,7 +162,8 @@ def out_of_range_p_values(field: str, above: int, below: int, known: int) -> str
         All numbers of the column.
     """
     bad = above + below
-    if bad * 2 <= known and (known < ENOUGH_ROWS or bad <= MAX_P_OUT_OF_RANGE_FRACTION * known):
+    several = max(above, below) >= ENOUGH_P_OUT_OF_RANGE and bad > MAX_P_OUT_OF_RANGE_FRACTION * known
+    if bad * 2 <= known and not several:
         return ""
     what = "are not between 0 and 1, as p-values are"
     if field != "p_value":

@@ -598,6 +598,25 @@ def test_a_few_rows_with_minus_log10_p_are_named(tmp_path: Path) -> None:
         read(table(tmp_path, "mlog", "8", "9", "0.1"), columns={"ln_p_value": "mlog"})
 
 
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("11.6 9 1.5 0 0.3 0.2 0.7 0.1 0.5 0.9", "3 of 10 values of P .* like -log10 p"),
+        ("-11.6 -9 -1.5 0 0.3 0.2 0.7 0.1 0.5 0.9", "3 of 10 values of P .* like ln p or log10 p"),
+        ("11.6 9 0.3 0.2 0.7 0.1 0.5 0.9", ""),
+        ("11.6 9 -1 0.3 0.2 0.7 0.1 0.5 0.9", ""),
+        ("1.5 2 3" + " 0.3" * 57, ""),
+    ],
+)
+def test_several_p_values_out_of_range_are_an_error(tmp_path: Path, written: str, hint: str) -> None:
+    path = table(tmp_path, "P", *written.split())
+    if hint:
+        with pytest.raises(InputError, match=hint):
+            read(path)
+    else:
+        assert (read(path).reason != "").sum() in (2, 3)
+
+
 def test_a_table_without_rows_has_none(tmp_path: Path) -> None:
     counts = RowCounts()
     batches = AssociationTable(str(table(tmp_path, "P"))).batches(counts=counts)
