@@ -36,8 +36,9 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
         mend_kipoi_test()
         # Kipoi makes a model while it is in the model's folder.
         self._folder = Path.cwd()
-        self.network = load_weights(weights).model().to(find_device(device))
-        self.predictor = Predictor(self.network)
+        read = load_weights(weights)
+        self.network = read.model().to(find_device(device))
+        self.predictor = Predictor(self.network, path=read.path)
 
     @property
     def test(self) -> Any:

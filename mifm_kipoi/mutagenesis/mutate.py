@@ -20,7 +20,7 @@ from mifm_kipoi.conventions import MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.mutagenesis.targets import Centre, Target
-from mifm_kipoi.network.inference import Predictor, exactly, finite
+from mifm_kipoi.network.inference import Predictor, exactly
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_interval_windows
@@ -197,7 +197,7 @@ def _substitute(
     with exactly():
         levels = network.levels(predictor.one_hot(torch.from_numpy(codes)))
         logits = network.read_out(levels[-1])
-        ref = finite(logits).numpy()
+        ref = predictor.finite(logits).numpy()
         alt = ref[rows]
         start, end = network.receptive_field
         read = (indices >= start) & (indices < end)
@@ -212,7 +212,7 @@ def _substitute(
                 torch.from_numpy(values[part]).to(logits.device) for values in (rows, indices, bases)
             )
             substituted = network.read_out(network.substitute_anywhere(levels, at, where, kinds[what]))
-            alt[part] = finite(substituted).numpy()
+            alt[part] = predictor.finite(substituted).numpy()
     return ref, alt
 
 

@@ -136,7 +136,7 @@ class MutagenesisRun:
             stream = mutate(
                 self._targets(genome),
                 genome,
-                Predictor(weights.model().to(device)),
+                Predictor(weights.model().to(device), path=weights.path),
                 self.centre,
                 self.max_n_fraction,
                 self.batches,

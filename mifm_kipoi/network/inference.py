@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,10 +39,19 @@ class Predictor:
     precision : str
         A key of :data:`mifm_kipoi.conventions.PRECISIONS`: the format of activations. The two short
         ones are for GPUs; what they cost is in docs/scoring.md.
+    path : path-like, optional
+        The file of the weights, which errors name.
     """
 
-    def __init__(self, model: MIFM, batch_size: int | None = None, precision: str = FULL) -> None:
+    def __init__(
+        self,
+        model: MIFM,
+        batch_size: int | None = None,
+        precision: str = FULL,
+        path: str | os.PathLike[str] = "",
+    ) -> None:
         self._batch_size = batch_size or _BATCH
+        self._precision, self._path = precision, path
         kind = PRECISIONS[precision]
         self._network = PartialNetwork(model, getattr(torch, kind) if kind else None)
         self._like = model.head.weight.detach()
@@ -84,7 +94,7 @@ class Predictor:
         with exactly():
             for rows in _batches(_scorable(windows), self._batch_size):
                 levels = self._network.levels(self.one_hot(_tensor(windows[rows])))
-                logits[rows] = finite(self._network.read_out(levels[-1])).numpy()
+                logits[rows] = self.finite(self._network.read_out(levels[-1])).numpy()
         return logits
 
     def variant_logits(
@@ -146,13 +156,32 @@ class Predictor:
             bases = self.one_hot(alt[substituted], index)[:, index]
             rows = None if one_by_one else owner[substituted].to(bases.device)
             bins.append(self._network.substitute(levels, index, bases, rows))
-        logits = finite(self._network.read_out(torch.cat(bins)))
+        logits = self.finite(self._network.read_out(torch.cat(bins)))
         both = torch.empty(2, len(ref))
         refs = int(first.sum())
         both[0] = logits[:refs][owner]
         both[1, ~substituted] = logits[refs : len(whole)]
         both[1, substituted] = logits[len(whole) :]
         return both.numpy()
+
+    def finite(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits as the network computes them, as float32 on the CPU.
+
+        Raises
+        ------
+        WeightsError
+            When some are not finite: of weights that are too large, or in a short format of activations.
+        """
+        found = logits.float().cpu()
+        if not torch.isfinite(found).all():
+            count = int((~torch.isfinite(found)).sum())
+            weights = f"the weights {self._path}" if self._path else "the weights of the network"
+            raise WeightsError(
+                f"{weights} give numbers that are not finite for {count} of {len(found)} windows: they are "
+                f"too large to compute with (the format of activations is {self._precision}), or the windows "
+                "hold numbers that are not bases. Check where the weights come from"
+            )
+        return found
 
     def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
@@ -173,25 +202,6 @@ class Predictor:
 def logits(model: MIFM, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
     """Logits of windows under a model; see :meth:`Predictor.logits`."""
     return Predictor(model).logits(windows)
-
-
-def finite(logits: torch.Tensor) -> torch.Tensor:
-    """Logits as a network computes them, as float32 on the CPU.
-
-    Raises
-    ------
-    WeightsError
-        When some are not finite: of weights that are too large, or in a short format of activations.
-    """
-    found = logits.float().cpu()
-    if not torch.isfinite(found).all():
-        count = int((~torch.isfinite(found)).sum())
-        raise WeightsError(
-            f"the network's output is not finite for {count} of {len(found)} windows: its weights are too "
-            "large to compute with (in the short formats of activations sooner than in fp32), or the windows "
-            "hold numbers that are not bases. Check where the weights come from"
-        )
-    return found
 
 
 def find_device(name: str = "auto") -> torch.device:

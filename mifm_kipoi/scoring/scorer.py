@@ -141,7 +141,8 @@ class Scorer:
                     f"and at least {2 * (options.shift + 1)} for shift {options.shift}"
                 )
         self._predictors = [
-            Predictor(each.model().to(torch_device), batch_size, options.precision) for each in weights
+            Predictor(each.model().to(torch_device), batch_size, options.precision, each.path)
+            for each in weights
         ]
 
     def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:

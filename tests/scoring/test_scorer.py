@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mifm_kipoi.conventions import Status
-from mifm_kipoi.errors import OptionError, ReferenceMismatchError
+from mifm_kipoi.errors import OptionError, ReferenceMismatchError, WeightsError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
 from mifm_kipoi.network.inference import Predictor
@@ -236,3 +236,14 @@ def test_short_formats_are_near(files: tuple[Path, Path], precision: str, tolera
     )
     differences = np.abs(probability(np.array(exact)) - probability(np.array(short)))
     assert 1e-6 < differences.max() < tolerance
+
+
+def test_scores_that_are_not_finite_are_an_error(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """Never a row with status ok and no number."""
+    network = random_network(seed=5)
+    with torch.no_grad():
+        network.stem[0].weight.fill_(3e38)
+    path = tmp_path / "large.safetensors"
+    save_weights(path, network, {})
+    with pytest.raises(WeightsError, match=r"the weights .*large\.safetensors give numbers that are not"):
+        score_variants(*files, ScoringOptions(weights=(str(path),)))

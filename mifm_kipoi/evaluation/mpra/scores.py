@@ -179,7 +179,8 @@ def _substitutions(
 ) -> tuple[dict[tuple[str, int, str, str], float], dict[tuple[str, int], str]]:
     """Changes of the logit by element, 1-based position, REF and ALT; statuses by element and position."""
     device = find_device(baseline.compute.device)
-    predictor = Predictor(baseline.weights.model().to(device), baseline.compute.batch_size)
+    weights, batch_size = baseline.weights, baseline.compute.batch_size
+    predictor = Predictor(weights.model().to(device), batch_size, path=weights.path)
     read_from, read_to = predictor.network.receptive_field
     centre = baseline.weights.config.variant_index
     reach = min(centre - read_from, read_to - 1 - centre)
