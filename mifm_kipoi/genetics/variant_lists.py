@@ -391,7 +391,8 @@ def _understood(path: Path, named: bool) -> tuple[TableFile, Layout]:
     only = _only_column(path, named)
     if only is not None:
         return only
-    table = TableFile.of(path)
+    # Parquet says itself what its columns are, also where there is one.
+    table = TableFile.of(path, min_columns=1 if _beginning(path).startswith(b"PAR1") else 2)
     try:
         return table, find_layout(table, needs=(), options=False)
     except InputError as error:

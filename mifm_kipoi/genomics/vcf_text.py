@@ -97,7 +97,9 @@ def declare_all(source: Path, target: Path) -> Declared:
     declared = {definition.name: definition for _, definition in parsed if definition and definition.name}
     known = [first, *(definition.line for _, definition in parsed if definition)]
     for kind, more in _DEFINED.items():
-        unknown = (name for name in used[kind] if name not in (MISSING, b"", b"PASS"))
+        # Records of a list whose place is not known are on the contig '.'.
+        none = (b"",) if kind == b"contig" else (MISSING, b"", b"PASS")
+        unknown = (name for name in used[kind] if name not in none)
         known += [
             b"##%s=<ID=%s%s>" % (kind, name, more)
             for name in unknown

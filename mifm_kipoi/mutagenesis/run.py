@@ -112,7 +112,7 @@ class MutagenesisRun:
             When an input cannot be read, a package is missing or an output cannot be written; no output is
             left behind.
         """
-        check_outputs(self._outputs(), [self.fasta, self.bed, self.vcf, self.weights])
+        check_outputs(self._outputs(), [self.fasta, self.bed, self.vcf, self.positions, self.weights])
         device = find_device(self.device)
         torch.set_num_threads(self.threads or usable_cpus())
         genome = Genome(self.fasta)

@@ -100,6 +100,13 @@ def test_identifiers(tmp_path: Path, genome: Genome, pattern: str, header: str) 
     assert read(path, genome) == [(f"{named}{chrom}", *rest) for chrom, *rest in VARIANTS]
 
 
+def test_parquet_with_one_column(tmp_path: Path, genome: Genome, positions: dict[str, Path]) -> None:
+    pd.DataFrame({"variant": ["1:100:G:T"]}).to_parquet(tmp_path / "ids.parquet")
+    assert read(tmp_path / "ids.parquet", genome) == [("1", 100, "G", "T")]
+    pd.DataFrame({"rsid": ["rs1"]}).to_parquet(tmp_path / "names.parquet")
+    assert read(tmp_path / "names.parquet", genome, positions=positions["bim"]) == [("1", 100, "G", "T")]
+
+
 def test_alleles_that_only_the_identifier_has(tmp_path: Path, genome: Genome) -> None:
     rows = [(chrom, pos, f"{chrom}:{pos}_{ref}_{alt}") for chrom, pos, ref, alt in VARIANTS]
     path = written(tmp_path / "t.tsv", table_text(("CHR", "POS", "SNP"), rows))
@@ -193,6 +200,15 @@ def test_rows_that_keep_a_status(tmp_path: Path, genome: Genome, capsys: pytest.
         "missing": "missing_alt", "symbol": "symbolic_alt", "nothing": "position_unknown",
     }  # fmt: skip
     assert scored.loc[2, ["chrom", "pos"]].tolist() == [".", "0"]
+
+
+@pytest.mark.parametrize("name", ["out.vcf.gz", "out.bcf"])
+def test_rows_without_a_place_as_records(tmp_path: Path, genome: Genome, name: str) -> None:
+    rows = [("1", 600, BASES[599], "A" if BASES[599] != "A" else "C"), ("NA", "NA", "A", "C")]
+    path = written(tmp_path / "t.tsv", table_text(("chrom", "pos", "ref", "alt"), rows))
+    out = tmp_path / name
+    assert main(["score", str(path), str(genome.path), "-o", str(out), "--no-progress"]) == 0
+    assert [(v.chrom, v.pos, v.ref, v.alt) for v in read_variants(out)] == [rows[0], (".", 0, "A", "C")]
 
 
 def test_both_alleles_are_in_the_fasta(

@@ -829,4 +829,7 @@ def test_an_input_is_never_an_output(tmp_path: Path, fasta: Path, bed: Path) -> 
     run = MutagenesisRun(fasta=fasta, bed=given, output=tmp_path / "out.h5", bigwig=tmp_path / "out")
     with pytest.raises(OptionError, match=r"importance\.bw would replace the input"):
         run.run()
+    run = MutagenesisRun(fasta=fasta, vcf="v.vcf", positions=given, output=tmp_path / "out.importance.bw")
+    with pytest.raises(OptionError, match=r"importance\.bw would replace the input .*regions\.bed"):
+        run.run()
     assert given.read_bytes() == bed.read_bytes()
