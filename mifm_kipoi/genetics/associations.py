@@ -570,7 +570,7 @@ class _Reader:
         ending = f".{table.phenotype}".lower()
         beside = any(name.lower().endswith(ending) for name in self._columns.values())
         study = self._layout.format == "gwas-vcf"
-        counts.contigs = ContigNames(table.path, self._layout.numbers)
+        counts.contigs = ContigNames(table.path, self._layout.numbers, lifted=bool(table.lift_over))
         self._has_phenotypes = "phenotype" in self._columns or beside or study
         self._positions = self._find_positions()
         self._p_above, self._p_below, self._p_known = 0, 0, 0

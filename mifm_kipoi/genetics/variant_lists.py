@@ -194,7 +194,7 @@ class VariantList:
         # Of several, such as chrM and MT, which are not the same, none is meant.
         self._contigs = {key: name for name in genome.contigs if keys[key := contig_key(name)] == 1}
         self._names: dict[str, str] = {}
-        self._builds = ContigNames(str(self.path), self._layout.numbers, genome.contigs)
+        self._builds = ContigNames(str(self.path), self._layout.numbers)
         self._batches = self._table.batches(self._columns, on_progress=self._read)
         self._left: Batch | None = None
         self._undecided, self._unplaced = 0, 0
@@ -357,6 +357,7 @@ class VariantList:
                 continue
             # An accession of another build than the FASTA's ends it here.
             self._builds.keys(pd.Series([name]))
+            self._builds.check(self._genome.contigs, self._genome.path)
             known = name == MISSING or self._genome.find_contig(name) is not None
             key = contig_key(name, self._layout.numbers)
             self._names[name] = name if known else self._contigs.get(key, _one_word(name))

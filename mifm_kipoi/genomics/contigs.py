@@ -40,18 +40,19 @@ _OTHER_NAMES = {"23": "X", "24": "Y", "XY": "X", "PAR1": "X", "PAR2": "X"}
 _VERSIONS_GRCH37 = (10, 11, 11, 11, 9, 11, 13, 10, 11, 10, 9, 11, 10, 8, 9, 9, 10, 9, 9, 10, 8, 10, 10, 9)
 """Versions of NC_000001 (chromosome 1) to NC_000024 (Y); those of GRCh38 are higher by one."""
 
-_LENGTHS = {
-    "GRCh37": (
+_LENGTHS_IN_ORDER = {
+    "GRCh37": zip((
         249250621, 243199373, 198022430, 191154276, 180915260, 171115067, 159138663, 146364022, 141213431,
         135534747, 135006516, 133851895, 115169878, 107349540, 102531392, 90354753, 81195210, 78077248,
         59128983, 63025520, 48129895, 51304566, 155270560, 59373566,
-    ),
-    "GRCh38": (
+    ), _CHROMOSOMES, strict=True),
+    "GRCh38": zip((
         248956422, 242193529, 198295559, 190214555, 181538259, 170805979, 159345973, 145138636, 138394717,
         133797422, 135086622, 133275309, 114364328, 107043718, 101991189, 90338345, 83257441, 80373285,
         58617616, 64444167, 46709983, 50818468, 156040895, 57227415,
-    ),
+    ), _CHROMOSOMES, strict=True),
 }  # fmt: skip
+_LENGTHS = {build: frozenset(lengths) for build, lengths in _LENGTHS_IN_ORDER.items()}
 """Lengths of chromosomes 1 to 22, X and Y."""
 
 
@@ -166,7 +167,7 @@ def build_of_lengths(lengths: Mapping[str, int]) -> str:
         build
         for name, length in lengths.items()
         for build, known in _LENGTHS.items()
-        if dict(zip(_CHROMOSOMES, known, strict=True)).get(contig_key(name)) == length
+        if (length, contig_key(name)) in known
     }
     found = found or {build for name in lengths if (build := build_of(name))}
     return found.pop() if len(found) == 1 else ""
@@ -181,8 +182,8 @@ class ContigNames:
         What has the names, such as the path of a table, for messages.
     numbers : mapping of str to str, optional
         As of :func:`contig_key`.
-    lengths : mapping of str to int, optional
-        Contigs of the FASTA, whose build the names must not contradict.
+    lifted : bool
+        Whether positions are lifted over, so that the FASTA may be of another build.
 
     Attributes
     ----------
@@ -190,13 +191,10 @@ class ContigNames:
         Rows of each name so far, as the table has it.
     """
 
-    def __init__(
-        self, source: str, numbers: Mapping[str, str] | None = None, lengths: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, source: str, numbers: Mapping[str, str] | None = None, lifted: bool = False) -> None:
         self.rows: collections.Counter[str] = collections.Counter()
-        self._source, self._numbers = source, numbers
-        self._build = build_of_lengths(lengths or {})
-        self._stated_by = "the FASTA, by the lengths of its contigs"
+        self._source, self._numbers, self._lifted = source, numbers, lifted
+        self._build = self._stated_by = ""
 
     def keys(self, names: pd.Series[str]) -> pd.Series[str]:
         """:func:`contig_keys` of some rows, which are counted.
@@ -204,19 +202,42 @@ class ContigNames:
         Raises
         ------
         InputError
-            When accessions are of another build than others, or than the FASTA.
+            When accessions are of another build than others.
         """
         for name, count in names.value_counts().items():
             self.rows[str(name)] += int(count)
             build = build_of(str(name))
             if build and self._build and build != self._build:
                 raise InputError(
-                    f"{self._source} has the contig {name}, which is of {build}; expected {self._build}, the "
-                    f"build of {self._stated_by}. Use a table and a FASTA of one build"
+                    f"{self._source} has the contigs {self._stated_by}, which is of {self._build}, and "
+                    f"{name}, which is of {build}; expected one genome build"
                 )
-            if build and not self._build:
-                self._build, self._stated_by = build, f"its contig {name}"
+            if build:
+                self._build, self._stated_by = build, str(name)
         return contig_keys(names, self._numbers)
+
+    def check(self, lengths: Mapping[str, int], fasta: object) -> None:
+        """Compare the build that accessions state with that of a FASTA, as far as both are known.
+
+        Parameters
+        ----------
+        lengths : mapping of str to int
+            Names and lengths of the FASTA's contigs.
+        fasta : object
+            The FASTA, for messages.
+
+        Raises
+        ------
+        InputError
+            When they are not the same.
+        """
+        build = build_of_lengths(lengths) if self._build and not self._lifted else ""
+        if build and build != self._build:
+            raise InputError(
+                f"{self._source} has the contig {self._stated_by}, which is of {self._build}, and {fasta} is "
+                f"{build} by the lengths of its contigs. Use the FASTA of the table's build, or lift the "
+                "table over with a chain file"
+            )
 
     def unmatched(self, known: Iterable[str], where: str) -> str:
         """A warning, in words, on contigs that another file does not have; empty where it has all.

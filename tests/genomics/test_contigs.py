@@ -103,14 +103,20 @@ def test_builds() -> None:
 
 def test_builds_that_contradict_each_other_are_an_error() -> None:
     both = pd.Series(["NC_000001.10", "NC_000002.12"])
-    with pytest.raises(InputError, match=r"t\.tsv has the contig NC_000002\.12, which is of GRCh38; expected "
-                       r"GRCh37, the build of its contig NC_000001\.10"):  # fmt: skip
+    with pytest.raises(InputError, match=r"t\.tsv has the contigs NC_000001\.10, which is of GRCh37, and "
+                       r"NC_000002\.12, which is of GRCh38"):  # fmt: skip
         ContigNames("t.tsv").keys(both)
-    names = ContigNames("t.tsv", lengths={"chr20": 63025520})
-    assert names.keys(both[:1]).tolist() == ["1"]
-    with pytest.raises(InputError, match=r"NC_000002\.12, which is of GRCh38; expected GRCh37, .* the FASTA"):
-        names.keys(both[1:])
-    assert ContigNames("t.tsv", lengths={"1": 1000}).keys(both[1:]).tolist() == ["2"]
+    for lifted in (False, True):
+        names = ContigNames("t.tsv", lifted=lifted)
+        names.check({"chr20": 64444167}, "g.fa")
+        assert names.keys(both[:1]).tolist() == ["1"]
+        names.check({"chr20": 63025520}, "g.fa")
+        names.check({"1": 1000}, "a part of a genome")
+        if lifted:
+            names.check({"chr20": 64444167}, "g.fa")
+            continue
+        with pytest.raises(InputError, match=r"NC_000001\.10, which is of GRCh37, and g\.fa is GRCh38 by "):
+            names.check({"chr20": 64444167}, "g.fa")
 
 
 def test_contigs_that_match_nothing_are_named_with_their_rows() -> None:

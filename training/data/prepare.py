@@ -16,7 +16,7 @@ import pandas as pd
 from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import RowCounts
-from mifm_kipoi.genomics.contigs import build_of, build_of_lengths, contig_key
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.checksums import remembered_sha256
 from mifm_kipoi.support.files import require_file
@@ -232,14 +232,14 @@ def _associations(
                 config.summary_statistics, counts, progress.update, associated=associated
             )
         if genome is not None:
-            _check_contigs(config, genome, counts)
+            _check_contigs(genome, counts)
     finally:
         progress.close()
         if counts.read:
             log.info("%s: %s", _source(config).path, counts.in_words())
 
 
-def _check_contigs(config: DataConfig, genome: Genome, counts: RowCounts) -> None:
+def _check_contigs(genome: Genome, counts: RowCounts) -> None:
     """Warn of contigs that the FASTA lacks.
 
     Raises
@@ -247,15 +247,7 @@ def _check_contigs(config: DataConfig, genome: Genome, counts: RowCounts) -> Non
     InputError
         When the table names its contigs by accessions of another build.
     """
-    build = build_of_lengths(genome.contigs)
-    for name in counts.contigs.rows:
-        stated = build_of(name)
-        if stated and build and stated != build and not _source(config).lift_over:
-            raise InputError(
-                f"{_source(config).path} has the contig {name}, which is of {stated}, and {genome.path} is "
-                f"{build} by its contigs. Use the FASTA of the table's build, or lift the table over with a "
-                "chain file (lift_over)"
-            )
+    counts.contigs.check(genome.contigs, genome.path)
     keys = {contig_key(name) for name in counts.contigs.rows}
     known = [key for key in keys if genome.find_contig(key) is not None]
     if strange := counts.contigs.unmatched(known, f"the FASTA {genome.path}"):

@@ -14,6 +14,7 @@ from mifm_kipoi.baselines.tables.variant_columns import find_variant_columns
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, agreed
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.columns import column_named
+from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS
 from mifm_kipoi.support.files import sha256_of
@@ -27,9 +28,9 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
 
     FILE is a table as :mod:`mifm_kipoi.genomics.tables` reads it. The variants of its rows are found by
     :func:`mifm_kipoi.baselines.tables.variant_columns.find_variant_columns`; rows without a contig or a
-    position are skipped. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`, with PLINK's
-    numbers: 23 is X, 24 is Y. What :data:`mifm_kipoi.genomics.tables.MISSING` lists is not a value. Rows of
-    the same variant must have the same value, where they have one.
+    position are skipped. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`. What
+    :data:`mifm_kipoi.genomics.tables.MISSING` lists is not a value. Rows of the same variant must have the
+    same value, where they have one.
 
     A table that is compressed with bgzip and has an index of tabix beside it is read by region, in constant
     memory. Any other is read once, and takes 24 bytes of memory a row (twice that while it is read) and
@@ -65,15 +66,18 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
     variant_columns = find_variant_columns(table)
     index = find_index(path)
     source: Source
+    contigs = None
     if index is not None and not variant_columns.name:
         source = IndexedRows(table, index, variant_columns, (spelt,))
         provenance = checksums_of_indexed(path, index)
     else:
-        builder = RowsBuilder(1, variant_columns.ordered)
+        builder, contigs = RowsBuilder(1, variant_columns.ordered), ContigNames(str(path))
         names = dict.fromkeys((*variant_columns.columns, spelt))
         with compute.reading(path) as progress:
             for batch in table.batches(list(names), on_progress=progress.update):
-                builder.add(variant_columns.rows(batch), batch.finite(spelt)[:, np.newaxis])
+                variants = variant_columns.rows(batch)
+                contigs.keys(variants.chrom.to_pandas()[variants.known])
+                builder.add(variants, batch.finite(spelt)[:, np.newaxis])
         source = builder.done()
         provenance = {"file": path.name, "sha256": sha256_of(path)}
     return LookedUp(
@@ -95,4 +99,5 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
             provenance={**provenance, "column": spelt},
             leakage="not known of a table of the user",
         ),
+        contigs,
     )

@@ -82,9 +82,16 @@ class LookedUp:
         return self._declaration
 
     def warnings(self, genome: Genome) -> list[str]:
-        """What of the file does not fit a genome: contigs that it lacks, and rows beyond their ends."""
+        """What of the file does not fit a genome: contigs that it lacks, and rows beyond their ends.
+
+        Raises
+        ------
+        InputError
+            When the file names its contigs by accessions of another genome build.
+        """
         if self._contigs is None:
             return []
+        self._contigs.check(genome.contigs, genome.path)
         warnings = [self._contigs.unmatched(genome.contigs, "the FASTA")]
         if isinstance(self._source, VariantRows):
             beyond, rows = self._source.beyond(genome.contigs)

@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -15,9 +17,10 @@ import pytest
 
 from mifm_kipoi.baselines.tables import looked_up as looked_up_module
 from mifm_kipoi.baselines.tables import tabix, variant_rows
-from mifm_kipoi.baselines.tables.looked_up import FEW_STRANGERS, content_of
+from mifm_kipoi.baselines.tables.looked_up import FEW_STRANGERS, LookedUp, content_of
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
 from tests.baselines.tables.lookups import (
     as_variants,
@@ -548,3 +551,16 @@ def test_real_variants_find_themselves(tmp_path: Path, reference_data: Path) -> 
 def test_the_case_of_alleles_does_not_count(tmp_path: Path) -> None:
     path = write_text(tmp_path / "t.tsv", table_text("1 5 a c 1"))
     assert looked_up(f"table:{path}:value", variants([("1", 5, "A", "C")]))[0] == ["ok"]
+
+
+def test_contigs_that_the_fasta_lacks_or_of_another_build(tmp_path: Path) -> None:
+    table = write_text(
+        tmp_path / "t.tsv", "chrom\tpos\tref\talt\tx\nNC_000001.10\t5\tA\tC\t1\n7\t5\tA\tC\t1\n"
+    )
+    baseline = cast(LookedUp, opened(f"table:{table}:x"))
+    genome = SimpleNamespace(path="g.fa", contigs={"chr1": 1000, "X": 1000})
+    (warning,) = baseline.warnings(cast(Genome, genome))
+    assert "1 rows on contigs that the FASTA does not have: '7' (1 rows)" in warning
+    genome.contigs = {"chr1": 248956422, "7": 1000}
+    with pytest.raises(InputError, match=r"NC_000001\.10, which is of GRCh37, and g\.fa is GRCh38"):
+        baseline.warnings(cast(Genome, genome))

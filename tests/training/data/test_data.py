@@ -196,9 +196,9 @@ def test_what_became_of_the_rows_is_said_where_the_run_ends(small, tmp_path, cap
 def test_accessions_of_another_build_are_an_error(small, tmp_path, monkeypatch):
     table = tmp_path / "table.tsv"
     table.write_text(table.read_text().replace("2:401", "NC_000002.11:401"))
-    monkeypatch.setattr("training.data.prepare.build_of_lengths", lambda _: "GRCh38")
+    monkeypatch.setattr("mifm_kipoi.genomics.contigs.build_of_lengths", lambda _: "GRCh38")
     with pytest.raises(
-        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by its"
+        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by the"
     ):
         prepare_recipe(read_configuration(small, Recipe))
 
