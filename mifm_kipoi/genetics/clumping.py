@@ -11,7 +11,7 @@ a cubic).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.genetics.genotypes import MISSING, Fileset, GenotypeError, bim_chunks, open_fileset
+from mifm_kipoi.genomics.columns import PLINK_NUMBERS
 from mifm_kipoi.genomics.contigs import contig_keys
 
 _log = logging.getLogger(__name__)
@@ -145,13 +146,16 @@ def _genotyped(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.D
     contigs: set[str] = set()
     for index, fileset in enumerate(filesets):
         for chunk in bim_chunks(fileset.prefix):
-            contigs.update(contig_keys(pd.Series(chunk["chrom"].unique(), dtype="str")))
+            contigs.update(contig_keys(pd.Series(chunk["chrom"].unique(), dtype="str"), PLINK_NUMBERS))
             candidates = chunk[chunk["pos"].isin(positions)] if match == "variant" else chunk
-            keys = _keys(candidates, "allele1", "allele2") if match == "variant" else candidates["id"]
+            keys = candidates["id"]
+            if match == "variant":
+                keys = _keys(candidates, "allele1", "allele2", PLINK_NUMBERS)
             candidates = candidates.assign(
                 key=keys,
                 fileset=index,
                 bim=candidates.index,
+                # 25, where males have two haplotypes as females have, clumps apart from X, as in PLINK.
                 chrom=contig_keys(candidates["chrom"]),
             )
             kept = candidates["key"].isin(wanted["key"]) & ~candidates["chrom"].isin(_WITHOUT_CLUMPS)
@@ -170,12 +174,14 @@ def _genotyped(table: pd.DataFrame, filesets: list[Fileset], match: str) -> pd.D
     return genotyped.assign(number=range(len(genotyped)))
 
 
-def _keys(table: pd.DataFrame, first: str, second: str) -> pd.Series:
+def _keys(
+    table: pd.DataFrame, first: str, second: str, numbers: Mapping[str, str] | None = None
+) -> pd.Series:
     """Chromosome, position and the two alleles in alphabetical order, as one text."""
     one, two = table[first].str.upper(), table[second].str.upper()
     ordered = one <= two
     alleles = one.where(ordered, two) + ":" + two.where(ordered, one)
-    return contig_keys(table["chrom"]) + ":" + table["pos"].astype(str) + ":" + alleles
+    return contig_keys(table["chrom"], numbers) + ":" + table["pos"].astype(str) + ":" + alleles
 
 
 def _warn_of_contigs(chroms: pd.Series, contigs: set[str]) -> None:

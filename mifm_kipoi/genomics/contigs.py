@@ -235,7 +235,7 @@ class ContigNames:
         if build and build != self._build:
             raise InputError(
                 f"{self._source} has the contig {self._stated_by}, which is of {self._build}, and {fasta} is "
-                f"{build} by the lengths of its contigs. Use the FASTA of the table's build, or lift the "
+                f"{build} by its contigs. Use the FASTA of the table's build, or lift the "
                 "table over with a chain file"
             )
 

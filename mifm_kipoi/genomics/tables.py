@@ -320,9 +320,12 @@ class TableFile:
             and block.lines[0] == self.lines_before + 1
             and int(fields[2]) == int(fields[1]) + 1
         ):
+            line = block.text.partition(b"\n")[0]
             advice = (
-                "Give each column a name in the header: R's write.table writes names of rows without one "
-                "(row.names=FALSE leaves them out)"
+                "The last one is empty: end the header with a separator, too, or leave it out of the rows"
+                if line.endswith(self.separator.encode())
+                else "Give each column a name in the header: R's write.table writes names of rows without "
+                "one (row.names=FALSE leaves them out)"
             )
         return InputError(f"{where} has {fields[2]} fields; expected {fields[1]} {named}. {advice}")
 

@@ -252,3 +252,16 @@ def test_what_is_refused(tmp_path: Path) -> None:
         clump(table, [first, other], **options, match="id")
     with pytest.raises(ValueError, match=r"p2 is 0\.1, less than p1, 0\.5"):
         clump(table, twice[:1], p1=0.5, p2=0.1, r2=0.1, kb=1)
+
+
+def test_25_of_plink_is_x_with_two_haplotypes_in_males(tmp_path: Path) -> None:
+    genotypes = np.array([[0.0, 0.0], [1, 1], [2, 2], [1, 1], [1, 1], [0, 0]])
+    table = pd.DataFrame({"chrom": "X", "pos": [1000, 2000], "effect_allele": "A", "other_allele": "G"})
+    table["log_p"] = [-20.0, -10.0]
+    found = {}
+    for chrom in ("23", "25"):
+        prefix = write_bed(tmp_path / chrom, genotypes, [1000, 2000], chrom, sex=np.ones(6, dtype=int))
+        alleles = pd.read_csv(f"{prefix}.bim", sep=r"\s+", header=None)[[4, 5]].iloc[0].tolist()
+        one = table.assign(effect_allele=alleles[0], other_allele=alleles[1], id=["a", "b"])
+        found[chrom] = as_lists(clump(one, [prefix], p1=0.1, p2=0.1, r2=0.5, kb=100))
+    assert found == {"23": [["a", "b"]], "25": [["a", "b"]]}

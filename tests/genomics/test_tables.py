@@ -207,6 +207,9 @@ def test_names_of_rows_without_a_name_are_explained(tmp_path: Path) -> None:
     table = TableFile.of(write(tmp_path / "t", '"CHR" "P"\n"1" 1 0.5\n'))
     with pytest.raises(InputError, match=r"line 2 .* has 3 fields; expected 2 .*row\.names=FALSE"):
         contents(table)
+    table = TableFile.of(write(tmp_path / "t", "CHR\tP\n1\t0.5\t\n"))
+    with pytest.raises(InputError, match=r"line 2 .* has 3 fields; expected 2 .* The last one is empty"):
+        contents(table)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def open_cadd(argument: str, compute: ComputeOptions) -> LookedUp:  # noqa: ARG0
         raise InputError(
             f"{path} has no index; download {path.name}.tbi too, or make it: tabix -s1 -b2 -e2 {path.name}"
             if is_bgzip(path)
-            else f"{path} is not compressed with bgzip, which its index needs. Compress it anew: zcat "
+            else f"{path} is not compressed with bgzip, which its index needs. Compress it: gzip -dcf "
             f"{path.name} | bgzip > NEW.tsv.gz; tabix -s1 -b2 -e2 NEW.tsv.gz. Or use "
             f"table:{path}:{columns['phred']}, which reads any file"
         )

@@ -91,7 +91,9 @@ def test_of_another_build_are_refused(tmp_path: Path, bases: str) -> None:
 
 def test_need_an_index_and_the_columns(tmp_path: Path) -> None:
     plain = write_text(tmp_path / "whole.tsv.gz", all_snvs("ACGT"))
-    with pytest.raises(InputError, match=r"whole\.tsv\.gz \| bgzip > .* table:.*whole\.tsv\.gz:PHRED"):
+    with pytest.raises(
+        InputError, match=r"gzip -dcf whole\.tsv\.gz \| bgzip > .* table:.*whole\.tsv\.gz:PHRED"
+    ):
         opened(f"cadd:{plain}")
     lone = write_indexed(tmp_path / "lone.tsv.gz", all_snvs("ACGT"))
     Path(f"{lone}.tbi").unlink()

@@ -198,7 +198,7 @@ def test_accessions_of_another_build_are_an_error(small, tmp_path, monkeypatch):
     table.write_text(table.read_text().replace("2:401", "NC_000002.11:401"))
     monkeypatch.setattr("mifm_kipoi.genomics.contigs.build_of_lengths", lambda _: "GRCh38")
     with pytest.raises(
-        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by the"
+        InputError, match=r"contig NC_000002\.11, which is of GRCh37, and .* is GRCh38 by its"
     ):
         prepare_recipe(read_configuration(small, Recipe))
 
