@@ -156,7 +156,7 @@ def _fill(folder: Path, weights: Weights, config: ExportConfig) -> None:
         (model_folder / "model.yaml").write_text(yaml.safe_dump(model, sort_keys=False, allow_unicode=True))
     copy = folder / f"{config.name}.safetensors"
     shutil.copyfile(weights.path, copy)
-    if load_weights(copy).sha256 != weights.sha256:
+    if load_weights(copy).identity != weights.identity:
         raise ExportError(f"{weights.path} was changed while it was exported; export it again")
     (folder / CARD).write_text(_card(weights, config))
     for part, expected in _MODELS.items():

@@ -110,7 +110,7 @@ class MIFMBaseline:
             window=window,
             variant_index=variant_index(window),
             tracks=1,
-            provenance={"tensors_sha256": self._weights.sha256, **limit},
+            provenance={**self._weights.identity, **limit},
             held_out=HELD_OUT if shipped else (),
             leakage=_KNOWN if shipped else _UNKNOWN,
         )

@@ -31,6 +31,7 @@ from mifm_kipoi.network.checkpoint import read_checkpoint
 from mifm_kipoi.network.model import MIFM, MIFMConfig, tensor_shapes
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import made_folder, written_whole
+from mifm_kipoi.support.provenance import differences
 from mifm_kipoi.version import __version__
 
 EMBEDDED = "embedded"
@@ -89,6 +90,11 @@ class Weights:
     state: Mapping[str, torch.Tensor]
     provenance: Mapping[str, Any]
     sha256: str
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for two weights to give the same scores, as plain JSON types."""
+        return {"tensors_sha256": self.sha256, "configuration": self.config.to_dict()}
 
     @property
     def licence(self) -> str:
@@ -205,7 +211,7 @@ def load_weights(name: str | os.PathLike[str] = EMBEDDED) -> Weights:
     try:
         config = MIFMConfig.from_dict(json.loads(metadata["config"]))
         provenance = json.loads(metadata["provenance"])
-    except (KeyError, ValueError, RecursionError) as error:
+    except (KeyError, ValueError, RecursionError, WeightsError) as error:
         raise WeightsError(f"the weights file {path} is damaged: {error}") from error
     if not isinstance(provenance, dict):
         raise WeightsError(f"the weights file {path} is damaged: its provenance is not a JSON object")
@@ -251,6 +257,8 @@ def impossible_numbers(state: Mapping[str, torch.Tensor]) -> str:
 def verify_weights(name: str | os.PathLike[str]) -> Weights:
     """Read weights, checked against their own checksum and, for the two known names, the pinned one.
 
+    The tensors of the two make a network of the published sizes, under whatever name.
+
     Raises
     ------
     WeightsError
@@ -261,6 +269,12 @@ def verify_weights(name: str | os.PathLike[str]) -> Weights:
         raise WeightsError(
             f"{weights.path} does not hold the {weights.name} weights: its tensors have sha256 "
             f"{weights.sha256}, expected {TENSORS_SHA256[weights.name]}"
+        )
+    changed = differences(MIFMConfig().to_dict(), weights.config.to_dict())
+    if changed and weights.sha256 in TENSORS_SHA256.values():
+        raise WeightsError(
+            f"{weights.path} has the tensors of released weights and another configuration, which gives "
+            f"other scores: {'; '.join(changed)}"
         )
     return weights
 

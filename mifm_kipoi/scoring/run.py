@@ -163,8 +163,7 @@ class ScoringRun:
         # These two decide no number.
         del options["weights"], options["max_mismatch_fraction"]
         named = [
-            {"name": label, "tensors_sha256": each.sha256}
-            for label, each in zip(self.options.labels, weights, strict=True)
+            {"name": label, **each.identity} for label, each in zip(self.options.labels, weights, strict=True)
         ]
         path = Path(self.variants)
         return {

@@ -486,3 +486,31 @@ def test_an_archive_that_would_take_all_memory(tmp_path: Path) -> None:
         file.truncate(17 << 20)
     with pytest.raises(WeightsError, match=r"it has 17825792 bytes; expected at most 16777216"):
         weights.import_weights(path)
+
+
+def with_configuration(path: Path, source: Path, **entries: object) -> Path:
+    """A copy of weights with another configuration that fits the same tensors."""
+    with safetensors.safe_open(source, framework="pt") as file:
+        metadata = file.metadata()
+    config = json.dumps({**json.loads(metadata["config"]), **entries})
+    safetensors.torch.save_file(safetensors.torch.load_file(source), path, {**metadata, "config": config})
+    return path
+
+
+def test_released_tensors_with_another_configuration(tmp_path: Path) -> None:
+    """They load, as a network of its own, which is not the released one."""
+    embedded = weights.load_weights()
+    dilations = list(reversed(embedded.config.dilations))
+    path = with_configuration(tmp_path / "turned.safetensors", embedded.path, dilations=dilations)
+    turned = weights.load_weights(path)
+    assert turned.sha256 == embedded.sha256
+    assert turned.identity != embedded.identity
+    with pytest.raises(WeightsError, match=r"turned\.safetensors has the tensors of released weights and"):
+        weights.verify_weights(path)
+
+
+@pytest.mark.parametrize("entries", [{"channels": 3}, {"dilations": [1e300]}, {"surprise": 1}])
+def test_impossible_configurations_name_the_file(tmp_path: Path, entries: dict[str, object]) -> None:
+    path = with_configuration(tmp_path / "odd.safetensors", saved(tmp_path / "own.safetensors"), **entries)
+    with pytest.raises(WeightsError, match=r"odd\.safetensors is damaged: .*configuration"):
+        weights.load_weights(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import gzip
 import io
@@ -36,6 +37,7 @@ from mifm_kipoi.errors import (
     VariantFileError,
     WorkerError,
 )
+from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.weights import save_weights
 from mifm_kipoi.scoring import journal as journal_module
 from mifm_kipoi.scoring import scorer as scoring
@@ -1141,3 +1143,21 @@ def test_an_index_that_htslib_cannot_make(tmp_path: Path, fasta: Path) -> None:
         assert "htslib cannot index all positions" in result.manifest["not_indexed"]
         assert len(read_table(out)) == 3
         assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.bcf", "out.bcf.json"]
+
+
+def test_another_configuration_of_the_same_tensors_is_another_run(
+    tmp_path: Path, vcf: Path, fasta: Path
+) -> None:
+    """Parts of two networks are not joined."""
+    network = random_network(seed=5)
+    config = network.config
+    other = MIFM(dataclasses.replace(config, dilations=tuple(reversed(config.dilations))))
+    other.load_state_dict(network.state_dict())
+    for part, each in ((1, network), (2, other)):
+        path = tmp_path / str(part) / "own.safetensors"
+        path.parent.mkdir()
+        save_weights(path, each, {})
+        options = scoring.ScoringOptions(weights=(str(path),))
+        small_run(str(vcf), fasta, tmp_path / f"{part}.tsv", options, shard=(part, 2)).run()
+    with pytest.raises(InputError, match=r"of another run .*: weights\[0\]\.configuration\.dilations was"):
+        merge([tmp_path / "1.tsv", tmp_path / "2.tsv"], tmp_path / "out.tsv")

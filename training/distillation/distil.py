@@ -406,6 +406,7 @@ def _identity(
     start = student if isinstance(student, MIFM) else None
     return {
         "teachers": [tensors_sha256(teacher.state_dict()) for teacher in teachers],
+        "configurations": [teacher.config.to_dict() for teacher in teachers],
         "data_set": dataset.checksums(),
         "student": (student.config if isinstance(student, MIFM) else student).to_dict(),
         "start": None if start is None else tensors_sha256(start.state_dict()),
