@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,13 @@ class Figures:
         self.paths.append(path)
         with writing(path):
             save(figure, self._folder / path.name, path.suffix[1:], 300, _FONT)
+
+
+def numbered(path: str | os.PathLike[str]) -> list[Path]:
+    """The files that are there already of the names that figures of several targets have."""
+    path = Path(path)
+    name = re.compile(rf"{re.escape(path.stem)}\.[0-9]+{re.escape(path.suffix)}")
+    return [each for each in path.parent.glob("*") if name.fullmatch(each.name)]
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from mifm_kipoi.mutagenesis import tracks
 from mifm_kipoi.mutagenesis.mutate import BATCHES, Batches, Effects, mutate
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, record_of, variant_targets
 from mifm_kipoi.network.inference import Predictor, find_device
-from mifm_kipoi.network.weights import load_weights
+from mifm_kipoi.network.weights import find_weights, load_weights
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs
 
@@ -112,7 +112,8 @@ class MutagenesisRun:
             When an input cannot be read, a package is missing or an output cannot be written; no output is
             left behind.
         """
-        check_outputs(self._outputs(), [self.fasta, self.bed, self.vcf, self.positions, self.weights])
+        inputs = [self.fasta, self.bed, self.vcf, self.positions, find_weights(self.weights)]
+        check_outputs(self._outputs(), inputs)
         device = find_device(self.device)
         torch.set_num_threads(self.threads or usable_cpus())
         genome = Genome(self.fasta)
@@ -150,8 +151,10 @@ class MutagenesisRun:
         )
 
     def _outputs(self) -> list[Path]:
-        """The names that are known before the regions are read."""
-        outputs = [Path(self.output), *([Path(self.plot)] if self.plot is not None else [])]
+        """Every name that may be written, of the figures those that are taken."""
+        outputs = [Path(self.output)]
+        if self.plot is not None:
+            outputs += [Path(self.plot), *mutagenesis_plot.numbered(self.plot)]
         if self.bigwig is not None:
             outputs += [tracks.track_path(self.bigwig, name) for name in tracks.TRACKS[self.centre]]
         return outputs

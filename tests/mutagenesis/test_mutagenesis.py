@@ -46,10 +46,11 @@ from mifm_kipoi.mutagenesis.run import MutagenesisResult, MutagenesisRun
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, variant_targets
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFM, MIFMConfig
-from mifm_kipoi.network.weights import load_weights, save_weights
+from mifm_kipoi.network.weights import load_weights, save_weights, weights_folder
 from mifm_kipoi.scoring.scores import probability, variant_scores
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_windows
+from mifm_kipoi.support.files import made_folder
 from mifm_kipoi.support.progress import Progress
 from tests.builders import TINY, piped, random_network, write_fasta, write_vcf
 
@@ -815,7 +816,9 @@ def _first_snvs(path: Path, count: int) -> Iterator[Variant]:
                 return
 
 
-def test_an_input_is_never_an_output(tmp_path: Path, fasta: Path, bed: Path) -> None:
+def test_an_input_is_never_an_output(
+    tmp_path: Path, fasta: Path, bed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By its own name or by a link, and before any work."""
     given = tmp_path / "regions.bed"
     given.write_bytes(bed.read_bytes())
@@ -831,5 +834,15 @@ def test_an_input_is_never_an_output(tmp_path: Path, fasta: Path, bed: Path) -> 
         run.run()
     run = MutagenesisRun(fasta=fasta, vcf="v.vcf", positions=given, output=tmp_path / "out.importance.bw")
     with pytest.raises(OptionError, match=r"importance\.bw would replace the input .*regions\.bed"):
+        run.run()
+    (tmp_path / "out.12.png").symlink_to(given)
+    run = MutagenesisRun(fasta=fasta, bed=given, output=tmp_path / "out.h5", plot=tmp_path / "out.png")
+    with pytest.raises(OptionError, match=r"out\.12\.png would replace the input"):
+        run.run()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    save_weights(made_folder(weights_folder()) / "own.safetensors", random_network(), {})
+    (tmp_path / "own.h5").hardlink_to(weights_folder() / "own.safetensors")
+    run = MutagenesisRun(fasta=fasta, bed=given, output=tmp_path / "own.h5", weights="own")
+    with pytest.raises(OptionError, match=r"own\.h5 would replace the input .*own\.safetensors"):
         run.run()
     assert given.read_bytes() == bed.read_bytes()
