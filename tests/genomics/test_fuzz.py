@@ -26,6 +26,7 @@ from pathlib import Path
 
 import pytest
 
+from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.network.weights import save_weights
 from tests.builders import TINY, random_network
 from tests.genomics.fuzz import oracles, originals
@@ -193,12 +194,16 @@ def test_bed(worker: Worker, genome: Path, tmp_path: Path) -> None:
 def test_regions(worker: Worker, tmp_path: Path) -> None:
     whole = originals.BED
 
+    def merged(content: bytes) -> object:
+        """Regions whose contigs have one name."""
+        return oracles.merged([(contig_key(chrom), *ends) for chrom, *ends in oracles.bed_rows(content)])
+
     def case(rng: random.Random, folder: Path) -> None:
         path = folder / rng.choice(["x.bed", "x.bed.gz"])
         content = mutate(rng, whole, originals.vcf(0))
         path.write_bytes(content)
         found = read(worker("regions", path))
-        same(found, lambda content: oracles.merged(oracles.bed_rows(content)), content)
+        same(found, merged, content)
 
     fuzz("regions", 0.1, tmp_path, case)
 

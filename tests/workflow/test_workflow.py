@@ -168,8 +168,8 @@ def append_and_die(self, content, records, *counts):
                 time.sleep(300)
             os.kill(os.getpid(), signal.SIGKILL)
 
-def go_on_and_tell(self):
-    go_on(self)
+def go_on_and_tell(self, noted):
+    go_on(self, noted)
     (FOLDER / "went_on").write_text(f"{{self.output.name}} {{self.records - self._first}}")
 
 Journal.append, Journal._go_on = append_and_die, go_on_and_tell

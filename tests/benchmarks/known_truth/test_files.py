@@ -28,15 +28,9 @@ from benchmarks.known_truth.simulate import held_out, simulate
 from benchmarks.known_truth.sizes import Simulation
 from mifm_kipoi import Genome, cut_windows, read_variants
 from mifm_kipoi.conventions import Status
+from mifm_kipoi.genetics.associations import RowCounts
 from tests.benchmarks.known_truth.conftest import CAUSAL, COFACTOR, REPRESSOR, SMALL, slow_kinds
-from training.data.credible_sets import (
-    KEPT,
-    NO_BAYES_FACTOR,
-    NO_PIP,
-    READ,
-    CredibleSetsConfig,
-    read_credible_sets,
-)
+from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap
 
 TINY = Simulation(
@@ -223,12 +217,12 @@ def rows_of(path: Path) -> pd.DataFrame:
 
 @pytest.mark.parametrize("name", CREDIBLE_SETS)
 def test_the_training_code_reads_all_credible_sets(small: Path, truth: pd.DataFrame, name: str) -> None:
-    counts: collections.Counter[str] = collections.Counter()
+    counts = RowCounts()
     config = CredibleSetsConfig(str(small / name), columns={"pip": "abf"})
     found = pd.concat(read_credible_sets(config, counts), ignore_index=True)
     rows = rows_of(small / name)
-    assert counts[READ] == counts[KEPT] == len(found) == len(rows) > 200
-    assert counts[NO_PIP] == counts[NO_BAYES_FACTOR] == 0
+    assert counts.read == counts.kept == len(found) == len(rows) > 200
+    assert counts.without_pip == counts.without_log_bf == 0
     # z has the digits of float32, and p falls with z squared.
     np.testing.assert_allclose(found["p_value"], 2 * stats.norm.sf(found["z"].abs()), rtol=1e-4)
     assert set(found["signal"]) == {"primary", "secondary"}

@@ -133,10 +133,7 @@ def _regions(path: Path) -> dict[str, list[tuple[int, int]]]:
     from mifm_kipoi.genomics.intervals import Regions
 
     regions = Regions(path)
-    return {
-        chrom: list(zip(starts, regions._ends[chrom], strict=True))
-        for chrom, starts in regions._starts.items()
-    }
+    return {chrom: list(zip(starts, ends, strict=True)) for chrom, (starts, ends) in regions._merged.items()}
 
 
 def _genome(path: Path, block: int, vcf: Path) -> dict[str, bytes]:

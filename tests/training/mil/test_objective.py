@@ -1,6 +1,7 @@
 import math
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 
@@ -135,12 +136,14 @@ def test_impossible_values_are_refused(values: dict[str, float], message: str) -
         ObjectiveConfig(**values)  # type: ignore[arg-type]
 
 
-def learnt(name: PoolingName, evidence: Literal["informative", "flat", "shuffled"], null: bool) -> float:
+def learnt(
+    name: PoolingName, evidence: Literal["informative", "flat", "shuffled"], null: bool, seed: int = 7
+) -> float:
     """How often the planted instance comes first in new bags, after training a linear network.
 
     Positive bags hold 8 instances, negative ones 1. Flat evidence is that of instances in perfect LD.
     """
-    generator = torch.Generator().manual_seed(7)
+    generator = torch.Generator().manual_seed(seed)
 
     def draw(count: int, effect: float) -> tuple[torch.Tensor, torch.Tensor]:
         features = torch.randn(count * 8, 6, generator=generator)
@@ -196,5 +199,8 @@ def test_the_planted_instance_is_learnt(
 
 @pytest.mark.parametrize(("name", "null"), LEARNERS)
 def test_nothing_is_learnt_where_labels_say_nothing(name: PoolingName, null: bool) -> None:
-    """The feature is as frequent in the instances of negative bags as in those of positive ones."""
-    assert learnt(name, "shuffled", null) < 0.5
+    """The feature is as frequent in the instances of negative bags as in those of positive ones.
+
+    One draw says little: its sign, and the last digits of a processor, decide between 0 and 0.5.
+    """
+    assert np.mean([learnt(name, "shuffled", null, seed) for seed in range(8)]) < 0.5
