@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS
 from mifm_kipoi.support.files import sha256_of
 
+_log = logging.getLogger(__name__)
+
 RESERVED = (*VARIANT_COLUMNS, "status")
 """Columns of every table of scores, whose names no score can have."""
 
@@ -28,9 +31,9 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
 
     FILE is a table as :mod:`mifm_kipoi.genomics.tables` reads it. The variants of its rows are found by
     :func:`mifm_kipoi.baselines.tables.variant_columns.find_variant_columns`; rows without a contig or a
-    position are skipped. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`. What
-    :data:`mifm_kipoi.genomics.tables.MISSING` lists is not a value. Rows of the same variant must have the
-    same value, where they have one.
+    position are skipped, with a warning. Contigs match by :func:`mifm_kipoi.genomics.contigs.contig_key`.
+    What :data:`mifm_kipoi.genomics.tables.MISSING` lists is not a value. Rows of the same variant must have
+    the same value, where they have one.
 
     A table that is compressed with bgzip and has an index of tabix beside it is read by region, in constant
     memory. Any other is read once, and takes 24 bytes of memory a row (twice that while it is read) and
@@ -73,11 +76,15 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
     else:
         builder, contigs = RowsBuilder(1, variant_columns.ordered), ContigNames(str(path))
         names = dict.fromkeys((*variant_columns.columns, spelt))
+        unplaced = 0
         with compute.reading(path) as progress:
             for batch in table.batches(list(names), on_progress=progress.update):
                 variants = variant_columns.rows(batch)
+                unplaced += int((~variants.known).sum())
                 contigs.keys(variants.chrom.to_pandas()[variants.known])
                 builder.add(variants, batch.finite(spelt)[:, np.newaxis])
+        if unplaced:
+            _log.warning("%s: %s rows have no contig or no position, and are skipped", path, f"{unplaced:,}")
         source = builder.done()
         provenance = {"file": path.name, "sha256": sha256_of(path)}
     return LookedUp(

@@ -235,10 +235,13 @@ def test_whole_numbers_may_be_written_in_any_way(tmp_path: Path, pos: str) -> No
 
 
 @pytest.mark.parametrize("row", [" 5 A C 1", "1 NA A C 1"])
-def test_rows_without_a_place_are_passed_over(tmp_path: Path, row: str) -> None:
+def test_rows_without_a_place_are_passed_over(
+    tmp_path: Path, row: str, caplog: pytest.LogCaptureFixture
+) -> None:
     path = write_text(tmp_path / "t.tsv", table_text(row, "1 6 A C 2"))
     rows = variants([("1", 5, "A", "C"), ("1", 6, "A", "C"), ("1", 0, "A", "C"), ("", 5, "A", "C")])
     assert looked_up(f"table:{path}:value", rows)[0] == ["not_in_table", "ok", "not_in_table", "not_in_table"]
+    assert "t.tsv: 1 rows have no contig or no position, and are skipped" in caplog.text
 
 
 def test_23_and_24_are_x_and_y(tmp_path: Path) -> None:
