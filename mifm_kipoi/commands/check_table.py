@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_list, add_positions, positive, say
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genomics.columns import FIELDS, GWAS_FORMATS
+from mifm_kipoi.genomics.columns import FIELDS
+from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.support.progress import Progress
 
 

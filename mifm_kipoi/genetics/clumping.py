@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.genetics.genotypes import MISSING, Fileset, GenotypeError, bim_chunks, open_fileset
-from mifm_kipoi.genomics.columns import PLINK_NUMBERS
 from mifm_kipoi.genomics.contigs import contig_keys
+from mifm_kipoi.genomics.gwas_formats import PLINK_NUMBERS
 
 _log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.alleles import Fit, allele_fit
-from mifm_kipoi.genomics.columns import PLINK_NUMBERS
 from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.gwas_formats import PLINK_NUMBERS
 from mifm_kipoi.genomics.tables import OnProgress, TableFile, is_gzip
 from mifm_kipoi.genomics.variants import VariantFile
 

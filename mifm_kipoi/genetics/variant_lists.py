@@ -32,9 +32,10 @@ from mifm_kipoi.conventions import CHUNK, Status
 from mifm_kipoi.errors import InputError, OptionError, VariantFileError
 from mifm_kipoi.genetics.positions import Positions
 from mifm_kipoi.genomics import bcf
-from mifm_kipoi.genomics.columns import ALIASES, PLINK_NUMBERS, Layout, columns_named, find_layout
+from mifm_kipoi.genomics.columns import ALIASES, Layout, columns_named, find_layout
 from mifm_kipoi.genomics.contigs import ContigNames, contig_key
 from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.gwas_formats import PLINK_NUMBERS
 from mifm_kipoi.genomics.identifiers import IDENTIFIER, hold_variants
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.reference import has_alleles

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import AssociationTable
-from mifm_kipoi.genomics.columns import GWAS_FORMATS
+from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 
 TRUTH = [
     # chrom, pos, id, ref, alt, effect of alt, its standard error, frequency of alt

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import strategies as st
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genomics.columns import ALIASES, FIELDS, GWAS_FORMATS, find_layout
+from mifm_kipoi.genomics.columns import ALIASES, FIELDS, find_layout
+from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.tables import TableFile
 
 HEADERS = {

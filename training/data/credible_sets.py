@@ -26,6 +26,7 @@ from mifm_kipoi.genetics.associations import (
     RowCounts,
 )
 from mifm_kipoi.genomics import columns as gwas_columns
+from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.identifiers import expression, fields_of
 from mifm_kipoi.genomics.tables import OnProgress
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
@@ -47,7 +48,7 @@ FIELDS = (
 CAUSALDB2 = {
     **{
         field: name
-        for field, name in gwas_columns.GWAS_FORMATS["causaldb"].columns.items()
+        for field, name in GWAS_FORMATS["causaldb"].columns.items()
         if field not in ("phenotype", "signal")
     },
     "study": "meta_id",

@@ -29,7 +29,8 @@ from mifm_kipoi.genetics.associations import (
 )
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
-from mifm_kipoi.genomics.columns import ALIASES, FIELDS, GWAS_FORMATS, P_VALUES
+from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES
+from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.tables import OnProgress
 from training.data.associated import AssociatedPositions
 
@@ -97,7 +98,7 @@ class SummaryStatisticsConfig:
     path : str
         The table: text (plain, gzip or bgzip), Parquet, or GWAS-VCF.
     format : str
-        The program or database that made it, one of :data:`mifm_kipoi.genomics.columns.GWAS_FORMATS`;
+        The program or database that made it, one of :data:`mifm_kipoi.genomics.gwas_formats.GWAS_FORMATS`;
         ``auto`` to recognise it from the header, ``table`` for any other.
     columns : mapping of str to str
         From fields of :data:`mifm_kipoi.genomics.columns.FIELDS` to columns of the table, where the format
