@@ -31,8 +31,8 @@ import functools
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -46,14 +46,15 @@ from mifm_kipoi.genetics.plausibility import (
     error_is_of_ratio,
     out_of_range_p_values,
 )
-from mifm_kipoi.genetics.positions import Located, Positions
+from mifm_kipoi.genetics.positions import Positions
+from mifm_kipoi.genetics.row_counts import SHOWN, RefusedRows, RowCounts, lines_of, listed
 from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RATIOS, RowNumbers
+from mifm_kipoi.genetics.row_variants import VariantReader, texts_of
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
-from mifm_kipoi.genomics.contigs import UNDECIDED, ContigNames, contig_key
+from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.gwas_vcf import gwas_table
-from mifm_kipoi.genomics.identifiers import split_identifiers
-from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
-from mifm_kipoi.genomics.tables import LARGEST_POS, Batch, OnProgress, TableFile
+from mifm_kipoi.genomics.liftover import LiftOver
+from mifm_kipoi.genomics.tables import Batch, OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 from mifm_kipoi.statistics.normal import z_of_log_p
 
@@ -86,9 +87,6 @@ LD block or locus; ``signal`` primary, secondary or all. An unknown ``id`` is ``
 ADDITIVE = "ADD"
 """The test whose rows count, where a table has rows of several tests."""
 
-UNDECIDED_CHROMOSOME = "chromosome 25 or 26, of which the format does not say what it is"
-"""The reason of rows on them in a table whose format does not say what they are."""
-
 TESTS_OF_THE_VARIANT = re.compile(
     "(ADD|DOM|REC|HET|HOM|DOMDEV|GENO|GENO_2DF|HETHOM|HETONLY|TREND|ALLELIC)(-(?!INT_VAR$).*)?", re.IGNORECASE
 )
@@ -110,10 +108,6 @@ PIP_ROUNDING = 1e-3
 MAX_REFUSED_FRACTION = 0.5
 """More refused rows mean that the columns are not what their names say."""
 
-EXAMPLES = 3
-"""Examples of a reason that are shown."""
-
-_SHOWN = 8
 _ENOUGH_LOW_P_VALUES = 20
 _READ_AHEAD = 8
 """Blocks that are held, at most, until enough rows were examined to begin."""
@@ -123,146 +117,6 @@ Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 Integers = npt.NDArray[np.int64]
-
-
-class Example(NamedTuple):
-    """A row that was refused: the line of the table (or the row, in Parquet), the column and what it has."""
-
-    line: int
-    column: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.column} is {self.value[:50]!r}"
-
-
-@dataclasses.dataclass
-class RowCounts:
-    """What became of the rows of a table, for the console, reports and errors.
-
-    Parameters
-    ----------
-    read : int
-        All rows.
-    kept : int
-        Those that were handed on without a reason against them.
-    above : int
-        Those whose p-value is above ``max_p_value``, which are not handed on.
-    refused : collections.Counter of str
-        Those that were refused, by reason.
-    left_out : collections.Counter of str
-        Those that could be used and were not, by reason, such as a variant outside of all LD blocks.
-    other_tests, other_phenotypes : collections.Counter of str
-        Those of other tests than the additive one, and of other phenotypes than the chosen one, by name.
-    examples : dict of str to list of Example
-        The first few for each reason.
-    without_log_bf, without_pip : int
-        Of those that were kept, those without a Bayes factor, and those of credible sets without a PIP.
-    too_small : int
-        Of those that were kept, those whose p-value is written as 0.
-    notes : list of str
-        What a user must know of how the table was understood, a sentence each.
-    contradictions : list of str
-        What cannot be and was allowed; each is a note as well.
-    contigs : ContigNames
-        Names of contigs of the rows that were handed on, by which a caller finds those that match nothing.
-    """
-
-    read: int = 0
-    kept: int = 0
-    above: int = 0
-    refused: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    other_tests: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    other_phenotypes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    examples: dict[str, list[Example]] = dataclasses.field(default_factory=dict)
-    without_log_bf: int = 0
-    without_pip: int = 0
-    too_small: int = 0
-    notes: list[str] = dataclasses.field(default_factory=list)
-    contradictions: list[str] = dataclasses.field(default_factory=list)
-    contigs: ContigNames = dataclasses.field(default_factory=lambda: ContigNames("the table"))
-
-    @property
-    def of_the_test(self) -> int:
-        """Rows of the additive test and the phenotype: those that could be kept or refused."""
-        return self.read - self.other_tests.total() - self.other_phenotypes.total()
-
-    def refuse(self, reason: str, number: int, examples: Iterable[Example] = ()) -> None:
-        """Count rows that are refused for a reason.
-
-        Parameters
-        ----------
-        reason : str
-            Why, in words.
-        number : int
-            How many.
-        examples : iterable of Example
-            Some of them; the first few of each reason are kept.
-        """
-        self._count(self.refused, reason, number, examples)
-
-    def leave_out(self, reason: str, number: int, examples: Iterable[Example] = ()) -> None:
-        """Count rows that can be used, and were kept so far, but are not; parameters as of :meth:`refuse`."""
-        self.kept -= number
-        self._count(self.left_out, reason, number, examples)
-
-    def _count(
-        self, counts: collections.Counter[str], reason: str, number: int, examples: Iterable[Example]
-    ) -> None:
-        if number:
-            counts[reason] += number
-            known = self.examples.setdefault(reason, [])
-            known += list(examples)[: EXAMPLES - len(known)]
-
-    def note(self, text: str) -> None:
-        """Remember a sentence, and log it as a warning, once."""
-        if text not in self.notes:
-            self.notes.append(text)
-            _log.warning("%s", text)
-
-    def to_dict(self) -> dict[str, int]:
-        """The numbers by their names, those that are 0 left out but for ``read`` and ``kept``."""
-        numbers = {
-            "read": self.read,
-            "kept": self.kept,
-            "p-value above the limit": self.above,
-            "of other tests": self.other_tests.total(),
-            "not chosen": self.other_phenotypes.total(),
-            **{f"refused: {reason}": number for reason, number in self.refused.most_common()},
-            **{f"left out: {reason}": number for reason, number in self.left_out.most_common()},
-            "kept without log_bf": self.without_log_bf,
-            "kept without a PIP": self.without_pip,
-            "kept with a p-value of 0": self.too_small,
-        }
-        return {name: number for name, number in numbers.items() if number or name in ("read", "kept")}
-
-    def reasons_in_words(self) -> str:
-        """The reasons for which rows were refused, the most frequent first, each with an example."""
-        return self._in_words(self.refused)
-
-    def _in_words(self, counts: collections.Counter[str]) -> str:
-        words = []
-        for reason, number in counts.most_common():
-            example = next((f", such as {one}" for one in self.examples.get(reason, [])), "")
-            words.append(f"{reason} ({number:,}{example})")
-        return ", ".join(words)
-
-    def in_words(self) -> str:
-        """A sentence: rows that were read, kept, left out and refused, by reason."""
-        parts = [f"{self.read:,} rows read", f"{self.kept:,} kept"]
-        if self.above:
-            parts.append(f"{self.above:,} with a p-value above the limit")
-        for counts, what in ((self.other_tests, "of other tests"), (self.other_phenotypes, "not chosen")):
-            if counts:
-                parts.append(f"{counts.total():,} {what} ({_listed(counts)})")
-        if self.refused:
-            parts.append(f"{self.refused.total():,} refused: {self.reasons_in_words()}")
-        if self.left_out:
-            parts.append(f"{self.left_out.total():,} left out: {self._in_words(self.left_out)}")
-        if self.without_log_bf:
-            parts.append(f"{self.without_log_bf:,} of those kept without a Bayes factor")
-        return ", ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -561,7 +415,6 @@ class _Reader:
         self._p_field = next((field for field in P_VALUES if field in self._columns), "")
         self._has_p = bool(self._p_field)
         self._error_of_ratio = self._layout.error_of_ratio
-        self._lift_over = LiftOver(table.lift_over) if table.lift_over else None
         self._sample: Sample | None = None
         self._judged = 0
         self._only_additive = False
@@ -572,7 +425,8 @@ class _Reader:
         study = self._layout.format == "gwas-vcf"
         counts.contigs = ContigNames(table.path, self._layout.numbers, lifted=bool(table.lift_over))
         self._has_phenotypes = "phenotype" in self._columns or beside or study
-        self._positions = self._find_positions()
+        lift_over = LiftOver(table.lift_over) if table.lift_over else None
+        self._variants = VariantReader(self._layout, counts.contigs, self._find_positions(), lift_over)
         self._p_above, self._p_below, self._p_known = 0, 0, 0
 
     @property
@@ -665,7 +519,7 @@ class _Reader:
                 return True
         if len(tests) > 1:
             raise InputError(
-                f"{self._table.path} has rows of several tests: {column} is one of {_listed(sorted(tests))}, "
+                f"{self._table.path} has rows of several tests: {column} is one of {listed(sorted(tests))}, "
                 f"and never {ADDITIVE}, so the rows of the variants themselves cannot be selected; keep the "
                 "rows of one test, or rename the column if it means something else"
             )
@@ -684,7 +538,7 @@ class _Reader:
                 others.append((OF_ANOTHER_TEST, strange.filter(_has_one_of(strange, column, names))))
                 batch = batch.filter(counting)
         column = self._columns.get("phenotype", "")
-        if column and column not in self._wanted and len(self._phenotypes) <= _SHOWN:
+        if column and column not in self._wanted and len(self._phenotypes) <= SHOWN:
             self._phenotypes |= dict.fromkeys(_distinct(batch, column))
         if not self._wanted:
             return batch, others
@@ -731,7 +585,7 @@ class _Reader:
         some = batch.filter(kept)
         numbers = RowNumbers(some, self._columns)
         sample = Sample(
-            _lines(some),
+            lines_of(some),
             numbers.written_log_p[0],
             numbers.of("beta"),
             numbers.first_of(RATIOS),
@@ -800,12 +654,12 @@ class _Reader:
             raise InputError(
                 f"{self._table.path} has no rows in which "
                 f"{' and '.join(f'{name} is {_either(values)}' for name, values in self._wanted.items())}: "
-                f"there is {_listed(counts.other_phenotypes)}"
+                f"there is {listed(counts.other_phenotypes)}"
             )
         if len(self._phenotypes) > 1 and self.warns_of_phenotypes:
             self._counts.note(
                 f"{self._table.path} has rows of several phenotypes ({self._columns['phenotype']} is one of "
-                f"{_listed(self._phenotypes)}), and all are used; choose one with phenotype (--phenotype)"
+                f"{listed(self._phenotypes)}), and all are used; choose one with phenotype (--phenotype)"
             )
         refused = counts.refused.total()
         hint = out_of_range_p_values(self._p_field, self._p_above, self._p_below, self._p_known)
@@ -894,13 +748,10 @@ class _Reader:
         return RowNumbers(batch, self._columns, self._error_of_ratio)
 
     def _associations(self, batch: Batch, numbers: RowNumbers, counts: RowCounts) -> AssociationRows:
-        refused = _Refused(batch, self._columns, counts)
+        refused = RefusedRows(batch, self._columns, counts)
         if "p_value" in self._fields and self._has_p:
             self._refuse_p_values(numbers, refused)
-        variants = self._variants(batch, numbers, refused)
-        if self._lift_over is not None:
-            variants = self._lifted(variants, self._lift_over, refused)
-        chrom, pos, effect_allele, other_allele, ref = variants
+        chrom, pos, effect_allele, other_allele, ref = self._variants.read(batch, numbers, refused)
         pip, impossible_pip = read_pips(numbers.of("pip"))
         if "z" in self._fields:
             self._refuse_effects(numbers, refused)
@@ -911,13 +762,13 @@ class _Reader:
             refused.where(impossible_pip, "PIP out of range", "pip")
         z, variance = self._z_and_variance(numbers)
         return AssociationRows(
-            lines=_lines(batch),
+            lines=lines_of(batch),
             chrom=chrom,
             pos=pos,
             effect_allele=effect_allele,
             other_allele=other_allele,
             ref=ref,
-            id=_texts(batch, self._columns.get("id", ""), "."),
+            id=texts_of(batch, self._columns.get("id", ""), "."),
             beta=numbers.beta,
             standard_error=numbers.error,
             z=z,
@@ -932,18 +783,18 @@ class _Reader:
             batch=batch,
         )
 
-    def _refuse_p_values(self, numbers: RowNumbers, refused: _Refused) -> None:
+    def _refuse_p_values(self, numbers: RowNumbers, refused: RefusedRows) -> None:
         for field in P_VALUES:
             refused.unless_numbers(numbers, field)
         refused.where(numbers.p_is_impossible, "p-value out of range", self._p_field)
         self._refuse_missing_p_values(numbers, refused)
 
-    def _refuse_missing_p_values(self, numbers: RowNumbers, refused: _Refused) -> None:
+    def _refuse_missing_p_values(self, numbers: RowNumbers, refused: RefusedRows) -> None:
         if not self._may_lack_p_value:
             shown = next(one for one in (self._p_field, "z", *EFFECTS) if one in self._columns)
             refused.where(np.isnan(numbers.log_p), "p-value missing", shown)
 
-    def _refuse_effects(self, numbers: RowNumbers, refused: _Refused) -> None:
+    def _refuse_effects(self, numbers: RowNumbers, refused: RefusedRows) -> None:
         for field in (*EFFECTS, *ERRORS, "z", *FREQUENCIES, "sample_size"):
             refused.unless_numbers(numbers, field)
         for field in EFFECTS:
@@ -958,139 +809,6 @@ class _Reader:
             refused.where(bad, "frequency out of range", field)
         size = numbers.of("sample_size")
         refused.where((size < 0) | np.isinf(size), "sample size out of range", "sample_size")
-
-    def _variants(self, batch: Batch, numbers: RowNumbers, refused: _Refused) -> _Variants:
-        """Places and alleles, of the table and, where it lacks some, of the file of positions."""
-        located = None
-        parts = self._parts(batch)
-        effect, other, ref = self._alleles(batch, parts)
-        if self._positions is not None:
-            names = _texts(batch, self._columns["id"])
-            located = self._positions.find(names, effect, other)
-            effect, other, ref = self._located_alleles(located, effect, other, ref)
-        chrom, pos = self._places(batch, numbers, parts, located, refused)
-        if located is not None:
-            for reason in dict.fromkeys(located.reason[located.reason != ""].tolist()):
-                refused.where(located.reason == reason, reason, "id")
-            elsewhere = (located.pos > 0) & ((located.chrom != chrom) | (located.pos != pos))
-            refused.where(elsewhere, "place differs from that of the file of positions", "id")
-        if "ref" in self._columns and "other_allele" not in self._columns:
-            strange = (effect != "") & (ref != "") & (other == "")
-            refused.where(strange, "effect allele is neither REF nor ALT", self._shown("effect_allele"))
-        self._refuse_alleles(effect, other, refused)
-        known = (ref != "") & ((ref == effect) | (ref == other))
-        return _Variants(chrom, pos, effect, other, np.where(known, ref, "").astype(object))
-
-    def _places(
-        self, batch: Batch, numbers: RowNumbers, parts: Mapping[str, Texts], located: Located | None,
-        refused: _Refused,
-    ) -> tuple[Texts, Integers]:  # fmt: skip
-        nothing = np.full(len(batch), "", dtype=object)
-        if "chrom" in self._columns:
-            names = _texts(batch, self._columns["chrom"])
-        elif located is not None:
-            names = located.chrom
-        else:
-            names = parts.get("chrom", nothing)
-        chrom = self._contig_keys(names)
-        undecided = np.isin(chrom, UNDECIDED)
-        if undecided.any():
-            refused.where(undecided, UNDECIDED_CHROMOSOME, self._shown("chrom"))
-        if "pos" in self._columns:
-            pos = numbers.of("pos")
-        elif located is not None:
-            pos = np.where(located.pos > 0, located.pos, np.nan)
-        else:
-            texts = parts.get("pos", nothing)
-            pos = np.array([float(text or "nan") for text in texts.tolist()], dtype=np.float64)
-        whole = (pos >= 1) & (pos <= LARGEST_POS) & (pos % 1 == 0)
-        # Where the file of positions does not have the name, this is the reason.
-        if located is None or "pos" in self._columns:
-            refused.unless_numbers(numbers, "pos")
-            place = self._shown("pos")
-            refused.where(chrom == "", "place missing", self._shown("chrom"))
-            refused.where(np.isnan(pos), "place missing", place)
-            refused.where(~whole, "position out of range", place)
-        return chrom, np.where(whole, pos, 0).astype(np.int64)
-
-    def _contig_keys(self, names: Texts) -> Texts:
-        """Keys of contigs, of which each name is counted; an error where they state several builds."""
-        import pandas as pd
-
-        series = pd.Series(names, dtype="str")
-        keys = self._counts.contigs.keys(series[series != ""]).reindex(series.index)
-        return keys.fillna("").to_numpy(dtype=object)
-
-    def _shown(self, field: str) -> str:
-        """The field whose column is shown in an example: this one, or the one from which it comes."""
-        return next(one for one in (field, "variant", "ref", "id", "pos") if one in self._columns)
-
-    def _alleles(self, batch: Batch, parts: Mapping[str, Texts]) -> tuple[Texts, Texts, Texts]:
-        """The effect allele, the other allele, and which of them is REF; empty where the table lacks them."""
-        nothing = np.full(len(batch), "", dtype=object)
-        ref, alt = (_alleles(batch, self._columns.get(field, "")) for field in ("ref", "alt"))
-        if "effect_allele" in self._columns:
-            effect = _alleles(batch, self._columns["effect_allele"])
-        else:
-            effect = parts.get("effect_allele", alt)
-        if "other_allele" in self._columns:
-            other = _alleles(batch, self._columns["other_allele"])
-        elif "other_allele" in parts:
-            other = parts["other_allele"]
-        else:
-            other = np.where(effect == ref, alt, np.where(_is_one_of(effect, alt), ref, nothing))
-        return effect, other, other if self._layout.ordered else ref
-
-    def _located_alleles(
-        self, located: Located, effect: Texts, other: Texts, ref: Texts
-    ) -> tuple[Texts, Texts, Texts]:
-        """The alleles, those that the table lacks from the file of positions."""
-        lacking = set(self._layout.missing)
-        if {"effect_allele", "other_allele"} <= lacking:
-            ordered = self._positions is not None and self._positions.ordered
-            return located.second, located.first, located.first if ordered else ref
-        if "other_allele" in lacking:
-            other = np.where(effect == located.first, located.second, located.first).astype(object)
-        return effect, other, ref
-
-    def _refuse_alleles(self, effect: Texts, other: Texts, refused: _Refused) -> None:
-        pairs = ((effect, self._shown("effect_allele")), (other, self._shown("other_allele")))
-        for alleles, shown in pairs:
-            refused.where(alleles == "", "allele missing", shown)
-        for alleles, shown in pairs:
-            of_bases = np.array([not one.strip("ACGT") for one in alleles.tolist()], dtype=bool)
-            refused.where(~of_bases, "allele is not of A, C, G and T", shown)
-        refused.where(effect == other, "alleles are the same", self._shown("effect_allele"))
-
-    def _lifted(self, variants: _Variants, lift_over: LiftOver, refused: _Refused) -> _Variants:
-        """The variants in the other build; one that is lost keeps the place of its first base, if any."""
-        chrom, pos, effect, other, ref = variants
-        lifted, effect, other = lift_over.lift_variants(chrom, pos, effect, other)
-        placed, place = pos > 0, self._shown("pos")
-        refused.where(placed & (lifted.status == LiftStatus.LOST), "lost in the lift-over", place)
-        ambiguous = placed & (lifted.status == LiftStatus.AMBIGUOUS)
-        refused.where(ambiguous, "ambiguous in the lift-over", place)
-        names, places = lifted.chrom.copy(), lifted.pos.copy()
-        jumped = lifted.known & (_keys_of(names) != chrom)
-        refused.where(jumped, "on another chromosome after the lift-over", place)
-        lost = np.flatnonzero(placed & ~lifted.known)
-        if lost.size:
-            single = lift_over.lift(chrom[lost], pos[lost])
-            names[lost], places[lost] = single.chrom, single.pos
-        return _Variants(_keys_of(names), places, effect, other, np.full(len(ref), "", dtype=object))
-
-    def _parts(self, batch: Batch) -> dict[str, Texts]:
-        """What the column of variants says of a row, by field; empty where it has another form."""
-        if not self._layout.variant:
-            return {}
-        text, pattern = batch.text(self._columns["variant"]), self._layout.variant
-        parts = {field: _objects(part) for field, part in self._layout.parse_variant(text).items()}
-        place, pos, _ = pattern.partition("{pos}")
-        if pos and "pos" in parts and (parts["pos"] == "").any():
-            # The place stays known where the alleles cannot be read.
-            for field, part in split_identifiers(text, place + pos).items():
-                parts[field] = np.where(parts["pos"] == "", _objects(part), parts[field])
-        return parts
 
     def _sample_sizes(self, numbers: RowNumbers) -> Values:
         size = numbers.of("sample_size")
@@ -1114,92 +832,6 @@ class _Reader:
         variance = np.where(np.isnan(variance), standardised, variance)
         usable = (variance > 0) & np.isfinite(variance)
         return z, np.where(usable, variance, np.nan)
-
-
-class _Variants(NamedTuple):
-    """Places and alleles of rows, as :class:`AssociationRows` has them."""
-
-    chrom: Texts
-    pos: Integers
-    effect_allele: Texts
-    other_allele: Texts
-    ref: Texts
-
-
-class _Refused:
-    """Which rows of a batch are refused, each for the first reason that applies."""
-
-    def __init__(self, batch: Batch, columns: Mapping[str, str], counts: RowCounts) -> None:
-        self._batch, self._columns, self._counts = batch, columns, counts
-        self._good = np.ones(len(batch), dtype=bool)
-        self.reason: Texts = np.full(len(batch), "", dtype=object)
-
-    def where(self, bad: Flags, reason: str, field: str) -> None:
-        """Refuse those rows that were good so far; the field is the one that is shown."""
-        newly = bad & self._good
-        if not newly.any():
-            return
-        self._good &= ~newly
-        self.reason[newly] = reason
-        rows = np.flatnonzero(newly)
-        column, lines = self._columns[field], _lines(self._batch)
-        self._counts.refuse(
-            reason,
-            len(rows),
-            [Example(int(lines[row]), column, _value(self._batch, column, row)) for row in rows[:EXAMPLES]],
-        )
-
-    def unless_numbers(self, numbers: RowNumbers, field: str) -> None:
-        """Refuse the rows in which something other than a number stands."""
-        if field in self._columns:
-            self.where(numbers.unreadable(field), f"{_WORDS.get(field, field)} is not a number", field)
-
-
-_WORDS = {
-    "standard_error_of_ratio": "standard error", "effect_allele_frequency": "frequency", "maf": "frequency",
-    **dict.fromkeys(P_VALUES, "p-value"), "pos": "position",
-    "beta": "effect", "odds_ratio": "effect", "hazard_ratio": "effect", "standard_error": "standard error",
-    "sample_size": "sample size", "pip": "PIP",
-}  # fmt: skip
-"""Fields in words."""
-
-
-def _lines(batch: Batch) -> Integers:
-    return np.arange(1, len(batch) + 1) if batch.lines is None else batch.lines
-
-
-def _value(batch: Batch, column: str, row: int) -> str:
-    return str(batch.rows.column(column)[int(row)].as_py())
-
-
-def _objects(text: pa.StringArray, missing: str = "") -> Texts:
-    """Texts as objects, equal ones shared."""
-    import pyarrow.compute as pc
-
-    coded = pc.dictionary_encode(pc.fill_null(text, missing))
-    shared: Texts = np.array(coded.dictionary.to_pylist(), dtype=object)
-    return np.asarray(shared[coded.indices.to_numpy()])
-
-
-def _texts(batch: Batch, column: str, missing: str = "") -> Texts:
-    if not column:
-        return np.full(len(batch), missing, dtype=object)
-    return _objects(batch.optional_text(column), missing)
-
-
-def _alleles(batch: Batch, column: str) -> Texts:
-    return _objects(batch.alleles(column)) if column else np.full(len(batch), "", dtype=object)
-
-
-def _keys_of(names: Texts) -> Texts:
-    keys = {name: contig_key(name) if name else "" for name in dict.fromkeys(names.tolist())}
-    return np.array([keys[name] for name in names.tolist()], dtype=object)
-
-
-def _is_one_of(alleles: Texts, lists: Texts) -> Flags:
-    """Whether an allele is one of those with commas between them."""
-    pairs = zip(alleles.tolist(), lists.tolist(), strict=True)
-    return np.array([bool(one) and one in some.split(",") for one, some in pairs], dtype=bool)
 
 
 def _stripped(batch: Batch, column: str) -> pa.StringArray:
@@ -1234,9 +866,3 @@ def _distinct(batch: Batch, column: str) -> list[str]:
     import pyarrow.compute as pc
 
     return [str(name) for name in pc.unique(_stripped(batch, column)).to_pylist()]
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Some names for a message."""
-    every = list(names)
-    return ", ".join(every[:_SHOWN]) + (", ..." if len(every) > _SHOWN else "")

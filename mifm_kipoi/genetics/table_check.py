@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.conventions import FEW_MISMATCHES, MAX_MISMATCH_FRACTION
-from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, RowCounts
+from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
+from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genomics.columns import FIELDS
 from mifm_kipoi.genomics.contigs import build_of_lengths
 from mifm_kipoi.genomics.genome import Genome

@@ -11,13 +11,8 @@ import pytest
 from scipy import stats
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import (
-    AssociationRows,
-    AssociationTable,
-    RowCounts,
-    order,
-    read_pips,
-)
+from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, order, read_pips
+from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 
 PLACES = "CHR BP EA NEA"

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, RowCounts
+from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
+from mifm_kipoi.genetics.row_counts import RowCounts
 from tests.builders import write_fasta
 from tests.genetics import test_gwas_formats as formats
 from training.data.negatives import NegativesConfig

@@ -17,14 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.associations import (
-    ASSOCIATION_COLUMNS,
-    EXAMPLES,
-    AssociationRows,
-    AssociationTable,
-    Example,
-    RowCounts,
-)
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, AssociationRows, AssociationTable
+from mifm_kipoi.genetics.row_counts import EXAMPLES, Example, RowCounts
 from mifm_kipoi.genomics import columns as gwas_columns
 from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.identifiers import expression, fields_of

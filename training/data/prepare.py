@@ -15,7 +15,7 @@ import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW, Status
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import RowCounts
+from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genomics.contigs import build_of, build_of_lengths, contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.checksums import remembered_sha256

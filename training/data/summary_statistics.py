@@ -18,17 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import (
-    ASSOCIATION_COLUMNS,
-    EXAMPLES,
-    AssociationRows,
-    AssociationTable,
-    Example,
-    RowCounts,
-    order_of,
-)
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, AssociationRows, AssociationTable, order_of
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
+from mifm_kipoi.genetics.row_counts import EXAMPLES, Example, RowCounts
 from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES
 from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.tables import OnProgress

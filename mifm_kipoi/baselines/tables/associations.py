@@ -17,7 +17,8 @@ from mifm_kipoi.baselines.tables.looked_up import ORDERED, UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.variant_columns import TableVariants
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, VariantRows, largest, numbered
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, RowCounts
+from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
+from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES, columns_named
 from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
 from mifm_kipoi.support.files import sha256_of

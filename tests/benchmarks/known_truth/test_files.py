@@ -28,7 +28,7 @@ from benchmarks.known_truth.simulate import held_out, simulate
 from benchmarks.known_truth.sizes import Simulation
 from mifm_kipoi import Genome, cut_windows, read_variants
 from mifm_kipoi.conventions import Status
-from mifm_kipoi.genetics.associations import RowCounts
+from mifm_kipoi.genetics.row_counts import RowCounts
 from tests.benchmarks.known_truth.conftest import CAUSAL, COFACTOR, REPRESSOR, SMALL, slow_kinds
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, RowCounts
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genetics.row_counts import RowCounts
 from training.configuration import ConfigurationError, read_configuration
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 

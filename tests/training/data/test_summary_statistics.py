@@ -11,7 +11,8 @@ from bed_reader import to_bed
 from scipy.stats import norm
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, RowCounts
+from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
+from mifm_kipoi.genetics.row_counts import RowCounts
 from training.data.associated import AssociatedPositions
 from training.data.summary_statistics import (
     ClumpingConfig,
