@@ -21,8 +21,8 @@ from benchmarks.known_truth import files, sequences, tracks
 from benchmarks.known_truth.loci import draw_contig
 from benchmarks.known_truth.phenotypes import Phenotypes
 from benchmarks.known_truth.sizes import Simulation
-from mifm_kipoi.genetics import associations
 from mifm_kipoi.sequence.encoding import BASES
+from mifm_kipoi.statistics import bayes_factors
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.progress import Progress
 
@@ -100,7 +100,7 @@ def held_out(simulation: Simulation) -> dict[str, list[str]]:
 
 def _identity(simulation: Simulation) -> dict[str, Any]:
     code = hashlib.sha256()
-    for source in (*(Path(__file__).with_name(f"{name}.py") for name in _SOURCES), associations.__file__):
+    for source in (*(Path(__file__).with_name(f"{name}.py") for name in _SOURCES), bayes_factors.__file__):
         code.update(Path(source).read_bytes())
     packages = {name: version(name) for name in ("msprime", "numpy", "scipy")}
     return {"simulation": dataclasses.asdict(simulation), "packages": packages, "code": code.hexdigest()}
