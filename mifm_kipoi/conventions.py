@@ -27,6 +27,12 @@ CHUNK = 8192
 CHUNK_BYTES = 1 << 24
 """Text of the records that are read together: their lines where they are kept, else their alleles."""
 
+LARGEST_POS = 2**31 - 1
+"""The largest position that BAM and BCF can hold, and that any file may have."""
+
+COMPLEMENT = str.maketrans("ACGTacgtNn", "TGCAtgcaNn")
+"""For :meth:`str.translate`: each base as the other strand has it."""
+
 FULL = "fp32"
 """The precision of the model's own numbers."""
 

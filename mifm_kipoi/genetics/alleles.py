@@ -10,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.conventions import FEW_MISMATCHES, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
+from mifm_kipoi.conventions import COMPLEMENT, FEW_MISMATCHES, MAX_N_FRACTION, VARIANT_INDEX, WINDOW, Status
 from mifm_kipoi.errors import ReferenceMismatchError
 from mifm_kipoi.genomics.contigs import build_of_lengths
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.sequence import encoding
-
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 _CHAINS = {"GRCh37": "hg38ToHg19.over.chain.gz", "GRCh38": "hg19ToHg38.over.chain.gz"}
 """UCSC's chain files that take variants of the other usual build to a build."""
@@ -92,7 +90,7 @@ def allele_fit(
         return Fit.SAME
     if not either_strand or len(ref) != 1 or len(alt) != 1:
         return Fit.DIFFERENT
-    first, second = first.translate(_COMPLEMENT), second.translate(_COMPLEMENT)
+    first, second = first.translate(COMPLEMENT), second.translate(COMPLEMENT)
     if (first, second) == (ref, alt):
         return Fit.AMBIGUOUS if swapped else Fit.FLIPPED
     if not ordered and (second, first) == (ref, alt):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.genetics.positions import Located, Positions
 from mifm_kipoi.genetics.row_counts import RefusedRows
 from mifm_kipoi.genetics.row_numbers import RowNumbers
@@ -18,7 +19,7 @@ from mifm_kipoi.genomics.columns import Layout
 from mifm_kipoi.genomics.contigs import UNDECIDED, ContigNames, contig_key
 from mifm_kipoi.genomics.identifiers import split_identifiers
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
-from mifm_kipoi.genomics.tables import LARGEST_POS, Batch
+from mifm_kipoi.genomics.tables import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -198,16 +199,16 @@ class VariantReader:
         if not self._layout.variant:
             return {}
         text, pattern = batch.text(self._columns["variant"]), self._layout.variant
-        parts = {field: _objects(part) for field, part in self._layout.parse_variant(text).items()}
+        parts = {field: objects_of(part) for field, part in self._layout.parse_variant(text).items()}
         place, pos, _ = pattern.partition("{pos}")
         if pos and "pos" in parts and (parts["pos"] == "").any():
             # The place stays known where the alleles cannot be read.
             for field, part in split_identifiers(text, place + pos).items():
-                parts[field] = np.where(parts["pos"] == "", _objects(part), parts[field])
+                parts[field] = np.where(parts["pos"] == "", objects_of(part), parts[field])
         return parts
 
 
-def _objects(text: pa.StringArray, missing: str = "") -> Texts:
+def objects_of(text: pa.StringArray, missing: str = "") -> Texts:
     """Texts as objects, equal ones shared."""
     import pyarrow.compute as pc
 
@@ -220,11 +221,11 @@ def texts_of(batch: Batch, column: str, missing: str = "") -> Texts:
     """A column as objects of shape (n,), with ``missing`` where it has no value, or there is no column."""
     if not column:
         return np.full(len(batch), missing, dtype=object)
-    return _objects(batch.optional_text(column), missing)
+    return objects_of(batch.optional_text(column), missing)
 
 
 def _alleles(batch: Batch, column: str) -> Texts:
-    return _objects(batch.alleles(column)) if column else np.full(len(batch), "", dtype=object)
+    return objects_of(batch.alleles(column)) if column else np.full(len(batch), "", dtype=object)
 
 
 def _keys_of(names: Texts) -> Texts:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.conventions import FEW_MISMATCHES, MAX_MISMATCH_FRACTION
-from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
-from mifm_kipoi.genetics.row_counts import RowCounts
+from mifm_kipoi.conventions import COMPLEMENT, FEW_MISMATCHES, MAX_MISMATCH_FRACTION
+from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, order_of
+from mifm_kipoi.genetics.row_counts import EXAMPLES, RowCounts
 from mifm_kipoi.genomics.columns import FIELDS
 from mifm_kipoi.genomics.contigs import build_of_lengths
 from mifm_kipoi.genomics.genome import Genome
@@ -54,9 +54,7 @@ _FEWEST_FOR_LAMBDA = 1000
 _BIN = 1 / 4096
 _BINS = 1 << 16
 """Bins of -ln p, for its median in constant memory; what is above the last is in it."""
-_EXAMPLES = 3
 _LISTED = 10
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _LN10 = math.log(10)
 _WIDTH = 96
 """Letters of a line of the page, beside its title."""
@@ -183,12 +181,11 @@ class _Tally:
         self.significant += int((log_p <= math.log(GENOME_WIDE) + 1e-12).sum())
         size = np.minimum(-log_p / _BIN, _BINS - 1).astype(np.int64)
         self._bins += np.bincount(size, minlength=_BINS)
-        z = np.nan_to_num(np.abs(rows.z[known]), nan=-1.0)
-        row = known[np.lexsort((-z, log_p))[0]] if log_p.min() <= (self.best or (0.0,))[0] else -1
+        row = known[order_of(log_p, rows.z[known])[0]] if log_p.min() <= (self.best or (0.0,))[0] else -1
         if row >= 0:
-            found = (float(rows.log_p[row]), -float(np.nan_to_num(abs(rows.z[row]), nan=-1.0)))
-            if self.best is None or found < self.best[:2]:
-                self.best = (*found, _named(rows, row))
+            lowest = (float(rows.log_p[row]), -float(np.nan_to_num(abs(rows.z[row]), nan=-1.0)))
+            if self.best is None or lowest < self.best[:2]:
+                self.best = (*lowest, _named(rows, row))
 
     def _add_landmarks(self, rows: AssociationRows) -> None:
         for row in (row for row, name in enumerate(rows.id.tolist()) if name in LANDMARKS):
@@ -245,11 +242,11 @@ class _Reference:
         if neither.size:
             places = rows.pos[on_contig[neither]]
             turned = [
-                np.array([text.translate(_COMPLEMENT) for text in texts[neither]], dtype=object)
+                np.array([text.translate(COMPLEMENT) for text in texts[neither]], dtype=object)
                 for texts in alleles
             ]
             self.other_strand += int(np.logical_or(*has_alleles(genome, contig, places, *turned)).sum())
-            for row in on_contig[neither[: _EXAMPLES - len(self.examples)]].tolist():
+            for row in on_contig[neither[: EXAMPLES - len(self.examples)]].tolist():
                 start = int(rows.pos[row]) - 1
                 base = genome.fetch(contig, start, start + 1).tobytes().decode()
                 self.examples.append(f"{_named(rows, row)} where the FASTA has {base}")
@@ -438,7 +435,7 @@ class TableSummary:
     def _problems(self) -> Iterator[str]:
         counts = self.counts
         for reason, number in counts.refused.most_common():
-            examples = "; ".join(map(str, counts.examples.get(reason, [])[:_EXAMPLES]))
+            examples = "; ".join(map(str, counts.examples.get(reason, [])[:EXAMPLES]))
             yield f"{number:,} rows refused: {reason}{f' ({examples})' if examples else ''}"
         for note in counts.notes:
             yield note.removeprefix(f"{self.table.path}: ").replace(str(self.table.path), "it", 1)

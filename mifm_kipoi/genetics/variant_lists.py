@@ -31,6 +31,7 @@ import numpy.typing as npt
 from mifm_kipoi.conventions import CHUNK, Status
 from mifm_kipoi.errors import InputError, OptionError, VariantFileError
 from mifm_kipoi.genetics.positions import Positions
+from mifm_kipoi.genetics.row_variants import objects_of, texts_of
 from mifm_kipoi.genomics import bcf
 from mifm_kipoi.genomics.columns import ALIASES, Layout, columns_named, find_layout
 from mifm_kipoi.genomics.contigs import ContigNames, contig_key
@@ -50,7 +51,7 @@ from mifm_kipoi.genomics.variants import (
 )
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _BIM = (".bim", ".bim.gz")
 _VARIANT_FILES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf", ".bcf.gz")
@@ -285,17 +286,17 @@ class VariantList:
         """Contigs, positions and alleles, and whether the first allele is said to be the reference."""
         layout = self._layout
         parts = layout.parse_variant(batch.text(layout.columns["variant"])) if layout.variant else {}
-        texts = {field: _texts(values) for field, values in parts.items()}
+        texts = {field: objects_of(values, MISSING) for field, values in parts.items()}
         pos = np.zeros(len(batch), dtype=np.int64)
         if "pos" in layout.columns:
             pos, _ = batch.positions(layout.columns["pos"])
         elif "pos" in texts:
             pos = np.array([int(text) if text.isdigit() else 0 for text in texts["pos"]], dtype=np.int64)
         if "chrom" in layout.columns:
-            texts["chrom"] = _texts(batch.optional_text(layout.columns["chrom"]))
+            texts["chrom"] = texts_of(batch, layout.columns["chrom"], MISSING)
         for field in ("ref", "alt", "other_allele", "effect_allele"):
             if field in layout.columns:
-                texts[field] = _texts(batch.alleles(layout.columns[field]))
+                texts[field] = objects_of(batch.alleles(layout.columns[field]), MISSING)
         one, other = ("ref", "alt") if {"ref", "alt"} <= set(texts) else ("other_allele", "effect_allele")
         if self._positions is not None:
             pos = self._fill(batch, self._positions, texts, pos, (one, other))
@@ -331,7 +332,7 @@ class VariantList:
     ) -> npt.NDArray[np.int64]:
         """Give the rows that lack them the places and alleles of their names."""
         column = self._layout.columns.get("id") or self._layout.columns["variant"]
-        names = _texts(batch.optional_text(column))
+        names = texts_of(batch, column, MISSING)
         chrom, first, second = (
             texts.get(field, np.full(len(batch), MISSING, dtype=object)) for field in ("chrom", *pair)
         )
@@ -445,11 +446,6 @@ def _hold_variants(names: Sequence[str]) -> list[bool]:
     import pyarrow as pa
 
     return list(hold_variants(pa.array(names, pa.string())))
-
-
-def _texts(values: pa.StringArray) -> Texts:
-    """Texts, with the mark of a missing value where there is none."""
-    return np.array([MISSING if text is None else text for text in values.to_pylist()], dtype=object)
 
 
 def _one_word(text: str | None) -> str:

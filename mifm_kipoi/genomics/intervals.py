@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import IntervalFileError
 from mifm_kipoi.genomics.contigs import build_of, contig_key
 
@@ -28,9 +29,6 @@ _log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}")
 """What int() takes, too: 1_0, +10 and digits of other scripts, no program writes into a BED file."""
-
-_LARGEST_POSITION = 2**31 - 1
-"""As in VCF files."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -165,8 +163,8 @@ def _interval(fields: list[str]) -> Interval:
 
 
 def _position(field: str) -> int:
-    if not _NUMBER.fullmatch(field) or abs(int(field)) > _LARGEST_POSITION:
-        raise ValueError(f"{field[:30]!r} is not a whole number up to {_LARGEST_POSITION}")
+    if not _NUMBER.fullmatch(field) or abs(int(field)) > LARGEST_POS:
+        raise ValueError(f"{field[:30]!r} is not a whole number up to {LARGEST_POS}")
     return int(field)
 
 

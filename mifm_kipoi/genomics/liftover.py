@@ -11,14 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import COMPLEMENT, LARGEST_POS
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.support.packages import needed
-
-_COMPLEMENT = str.maketrans("ACGTacgtNn", "TGCAtgcaNn")
-
-_LARGEST_POS = 2**31 - 1
-"""The largest position that BAM and BCF can hold."""
 
 Texts = npt.NDArray[np.object_]
 Positions = npt.NDArray[np.int64]
@@ -132,7 +128,7 @@ class LiftOver:
         positions = np.asarray(pos, dtype=np.int64)
         numbers: dict[str, int] = {}
         codes = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
-        inside = (positions > 0) & (positions <= _LARGEST_POS)
+        inside = (positions > 0) & (positions <= LARGEST_POS)
         sites = (codes << 32) + np.where(inside, positions, 0)
         different, first = np.unique(sites, return_inverse=True)
         contigs = [self._contigs.get(contig_key(name)) for name in numbers]
@@ -187,7 +183,7 @@ class LiftOver:
         for row in np.flatnonzero(starts.strand == "-"):
             for texts in alleles:
                 if _bases(texts[row]):
-                    texts[row] = texts[row][::-1].translate(_COMPLEMENT)
+                    texts[row] = texts[row][::-1].translate(COMPLEMENT)
         return starts, alleles[0], alleles[1]
 
     def _as_blocks(

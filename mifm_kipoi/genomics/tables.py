@@ -50,6 +50,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.variants import BGZF_END
 from mifm_kipoi.support.files import require_file
@@ -66,9 +67,6 @@ MISSING = (
 
 BLOCK_BYTES = 1 << 22
 """Bytes of text that are parsed together: 4 MiB."""
-
-LARGEST_POS = 2**31 - 1
-"""The largest position that BAM and BCF can hold."""
 
 _PARQUET_ROW_BYTES = 64
 """Bytes that a row of a Parquet file counts."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import MIFMError, VariantFileError
 from mifm_kipoi.genomics import bcf
 from mifm_kipoi.genomics.intervals import Regions
@@ -26,9 +27,6 @@ from mifm_kipoi.genomics.intervals import Regions
 MISSING = "."
 
 _FIRST_COLUMNS = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
-
-_LARGEST_POS = 2**31 - 1
-"""The largest position that BCF can hold, too."""
 
 STANDARD_INPUT = "-"
 
@@ -491,8 +489,8 @@ def _vcf_record(numbered: _Line, columns: int, keep: bool) -> _Fields:
     chrom, pos, name, ref, alts = fields.decode(errors="surrogateescape").split("\t")
     if not chrom:
         raise ValueError(f"line {number} has no CHROM")
-    if not (pos.isascii() and pos.isdigit() and int(pos) <= _LARGEST_POS):
-        raise ValueError(f"POS of line {number} is {pos!r}, not a number from 0 to {_LARGEST_POS}")
+    if not (pos.isascii() and pos.isdigit() and int(pos) <= LARGEST_POS):
+        raise ValueError(f"POS of line {number} is {pos!r}, not a number from 0 to {LARGEST_POS}")
     return chrom, int(pos), name, ref, alts.split(","), line.rstrip(b"\r\n") if keep else b""
 
 

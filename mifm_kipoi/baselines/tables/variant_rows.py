@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mifm_kipoi.baselines.protocol import LookupStatus
 from mifm_kipoi.baselines.tables.variant_columns import TableVariants
-from mifm_kipoi.conventions import Status
+from mifm_kipoi.conventions import COMPLEMENT, Status
 from mifm_kipoi.genetics.alleles import Fit, allele_fit
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.variants import Variant
@@ -214,7 +214,7 @@ class VariantRows:
     def _knows(self, variant: Variant, start: int, end: int) -> bool:
         """Whether a row has the reference base of a variant, or does not name it."""
         base = variant.ref[0]
-        complement = base.translate(str.maketrans("ACGT", "TGCA")) if self.either_strand else base
+        complement = base.translate(COMPLEMENT) if self.either_strand else base
         bases = {self.alleles[row][:1] for row in self.first[start:end]}
         return base in bases or complement in bases or not bases <= set("ACGT")
 
