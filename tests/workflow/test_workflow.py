@@ -170,7 +170,7 @@ def append_and_die(self, content, records, *counts):
 
 def go_on_and_tell(self, noted):
     go_on(self, noted)
-    (FOLDER / "went_on").write_text(f"{{self.output.name}} {{self.records - self._first}}")
+    (FOLDER / f"{{self.output.name}}.went_on").write_text(str(self.records - self._first))
 
 Journal.append, Journal._go_on = append_and_die, go_on_and_tell
 sys.exit(main())
@@ -185,10 +185,8 @@ def dying(folder: Path, how: str) -> str:
 
 
 def check_that_it_went_on(folder: Path) -> None:
-    """The second shard was not begun anew."""
-    name, records = (folder / "went_on").read_text().split()
-    assert name == "2-of-2.tsv"
-    assert 5 <= int(records) < 22
+    """The second shard was not begun anew; the first may have been finished, or cut short too."""
+    assert 5 <= int((folder / "2-of-2.tsv.went_on").read_text()) < 22
 
 
 @pytest.mark.slow
