@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
 
 from mifm_kipoi.errors import WeightsError
+
+DropoutKind = Literal["activations", "channels"]
+DropoutPlace = Literal["all", "dilated"]
+
+_LEFT_OUT_BY_DEFAULT = ("dropout_kind", "dropout_place")
+"""Entries that came after weights had been written: files, checksums and journals of scorings hold the
+configuration, and stay the same where these have their defaults."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +42,11 @@ class MIFMConfig:
     head_channels : int
         Channels of the features that the linear head reads.
     dropout : float
-        Dropout probability on every residual connection, in ``[0, 1)``; active in training only.
+        Dropout probability on residual connections, in ``[0, 1)``; active in training only.
+    dropout_kind : str
+        What is dropped: single ``activations``, or whole ``channels`` of a window (``Dropout1d``).
+    dropout_place : str
+        Which residual connections have it: ``all``, or those of the ``dilated`` blocks alone.
 
     Raises
     ------
@@ -53,6 +64,8 @@ class MIFMConfig:
     dilated_kernel: int = 3
     head_channels: int = 64
     dropout: float = 0.0
+    dropout_kind: DropoutKind = "activations"
+    dropout_place: DropoutPlace = "all"
 
     def __post_init__(self) -> None:
         if self.channels not in (4, 5):
@@ -61,6 +74,11 @@ class MIFMConfig:
             raise ValueError(f"window is {self.window}; expected a positive multiple of {self.bin_size}")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}; expected a probability in [0, 1)")
+        for name, known in (("dropout_kind", DropoutKind), ("dropout_place", DropoutPlace)):
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(known))}"
+                )
         kernels = {
             "stem_kernel": self.stem_kernel,
             "tower_kernel": self.tower_kernel,
@@ -88,11 +106,18 @@ class MIFMConfig:
         """Index of the bin that holds the variant's base, the only one that is read out: 7 of 16."""
         return self.variant_index // self.bin_size
 
+    @property
+    def tower_dropout(self) -> float:
+        """Dropout probability in the stem and the tower."""
+        return self.dropout if self.dropout_place == "all" else 0.0
+
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain JSON types."""
+        """The configuration as plain JSON types; kind and place of dropout only where not the default."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
+            if key not in _LEFT_OUT_BY_DEFAULT or value != defaults[key]
         }
 
     @classmethod
@@ -172,18 +197,19 @@ def _activated(conv: nn.Conv1d) -> nn.Sequential:
 class _Residual(nn.Module):
     """``x + dropout(branch(x))``."""
 
-    def __init__(self, branch: nn.Module, dropout: float) -> None:
+    def __init__(self, branch: nn.Module, dropout: float, kind: DropoutKind) -> None:
         super().__init__()
         self.branch = branch
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout1d(dropout) if kind == "channels" else nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Shape in and out: (n, channels, length)."""
         return torch.add(x, self.dropout(self.branch(x)))
 
 
-def _pointwise(channels: int, dropout: float) -> _Residual:
-    return _Residual(_activated(nn.Conv1d(channels, channels, 1, bias=False)), dropout)
+def _pointwise(channels: int, config: MIFMConfig) -> _Residual:
+    mix = _activated(nn.Conv1d(channels, channels, 1, bias=False))
+    return _Residual(mix, config.tower_dropout, config.dropout_kind)
 
 
 class MIFM(nn.Module):
@@ -205,15 +231,13 @@ class MIFM(nn.Module):
         width = config.stem_channels
         self.stem = nn.Sequential(
             nn.Conv1d(config.channels, width, config.stem_kernel, padding="same"),
-            _pointwise(width, config.dropout),
+            _pointwise(width, config),
             nn.MaxPool1d(2),
         )
         self.tower = nn.Sequential()
         for channels in config.tower_channels:
             conv = nn.Conv1d(width, channels, config.tower_kernel, padding="same", bias=False)
-            self.tower.append(
-                nn.Sequential(_activated(conv), _pointwise(channels, config.dropout), nn.MaxPool1d(2))
-            )
+            self.tower.append(nn.Sequential(_activated(conv), _pointwise(channels, config), nn.MaxPool1d(2)))
             width = channels
         self.dilated = nn.Sequential()
         for dilation in config.dilations:
@@ -221,7 +245,8 @@ class MIFM(nn.Module):
                 width, width, config.dilated_kernel, padding="same", dilation=dilation, bias=False
             )
             mix = nn.Conv1d(width, width, 1, bias=False)
-            self.dilated.append(_Residual(nn.Sequential(_activated(conv), _activated(mix)), config.dropout))
+            branch = nn.Sequential(_activated(conv), _activated(mix))
+            self.dilated.append(_Residual(branch, config.dropout, config.dropout_kind))
         self.features = _activated(nn.Conv1d(width, config.head_channels, 1, bias=False))
         self.head = nn.Conv1d(config.head_channels, 1, 1)
 

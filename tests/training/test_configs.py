@@ -50,7 +50,9 @@ def test_the_number_of_parameters_in_the_defaults_is_right() -> None:
 def test_the_recipe_of_the_paper() -> None:
     """Against the facts of the paper and of the authors' checkpoint, not against the file."""
     recipe = read_configuration("paper", Recipe)
-    assert recipe.network == MIFMConfig(channels=5, dropout=0.5)
+    assert recipe.network == MIFMConfig(
+        channels=5, dropout=0.5, dropout_kind="channels", dropout_place="dilated"
+    )
     assert recipe.student == MIFMConfig()
     assert recipe.student == load_weights("embedded").config
     fit = recipe.fit
@@ -58,7 +60,7 @@ def test_the_recipe_of_the_paper() -> None:
     assert (fit.epochs, fit.bags_per_batch, fit.max_shift) == (100, 32, 8)
     # The learning rate of the second epoch of three steps each: 1e-4 * 0.9.
     assert [fit.rate(step, 3) for step in (0, 2, 3)] == pytest.approx([1e-4, 1e-4, 9e-5])
-    assert (fit.max_bag_size, fit.bag_sample, fit.monitor) == (127, "p_value", "loss")
+    assert (fit.max_bag_size, fit.bag_sample, fit.monitor) == (127, "p_value", "last")
     assert recipe.ensemble.members == 5
     assert recipe.data.min_bag_size == 10
     assert recipe.data.negatives is not None
