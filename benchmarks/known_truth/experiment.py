@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from bed_reader import open_bed
 
-from benchmarks.known_truth import prior, steps
+from benchmarks.known_truth import steps
 from benchmarks.known_truth.arms import BASELINES
 from benchmarks.known_truth.attribution import effects_by_motif
 from benchmarks.known_truth.datasets import held_out_variants, make_dataset, write_held_out_vcf
@@ -25,6 +25,7 @@ from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
 from benchmarks.known_truth.sizes import DISCOVERY, Size
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
+from mifm_kipoi.finemapping import prior
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.sequence.windows import cut_windows

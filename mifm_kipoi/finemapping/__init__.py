@@ -1,0 +1,1 @@
+"""Scores as the prior of fine-mapping: posterior probabilities of the variants of a study's signal."""
