@@ -171,11 +171,9 @@ def fit_slope(
     if not scale:
         return Slope(0.0, 0.0)
     centred = centred / scale
-    uniform = bags.log_sum(log_bf) - np.log(bags.sizes)
 
     def gain(slope: float) -> float:
-        prior = slope * centred
-        return float(weights @ (bags.log_sum(prior + log_bf) - bags.log_sum(prior) - uniform)) / total
+        return float(weights @ _gains(slope, centred, log_bf, bags)) / total
 
     tried = [0.0, *_SLOPES.tolist()]
     gains = [0.0, *(gain(slope) for slope in tried[1:])]
@@ -185,6 +183,34 @@ def fit_slope(
     if -float(refined.fun) > gains[best]:
         return Slope(float(refined.x) / scale, -float(refined.fun))
     return Slope(tried[best] / scale, gains[best])
+
+
+def slope_gains(slope: float, logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Values:
+    """The gain of each bag under a slope, such as one that :func:`fit_slope` found on other bags.
+
+    Parameters
+    ----------
+    slope : float
+        a, by which logits are multiplied.
+    logits, log_bf : numpy.ndarray of float64, shape (n,)
+        Of a network, finite; and natural logarithms of Bayes factors.
+    bag : numpy.ndarray of int64, shape (n,)
+        Bag of each variant.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (bags,)
+        ``log sum_j softmax(a f)_j BF_j - log mean_j BF_j`` by rising number of bag, in nats; 0 where the
+        slope is.
+    """
+    return _gains(slope, logits, log_bf, Groups(bag))
+
+
+def _gains(slope: float, logits: Values, log_bf: Values, bags: Groups) -> Values:
+    prior = slope * logits
+    uniform = bags.log_sum(log_bf) - np.log(bags.sizes)
+    gains: Values = bags.log_sum(prior + log_bf) - bags.log_sum(prior) - uniform
+    return gains
 
 
 def _checked(weights: Values | None, bags: Groups) -> Values:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
 from benchmarks.known_truth.metrics import calibration, calibration_error
-from mifm_kipoi.finemapping.prior import Prior, Slope, fit_prior, fit_slope, uniform_pips
+from mifm_kipoi.finemapping.prior import Prior, Slope, fit_prior, fit_slope, slope_gains, uniform_pips
 from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.ranking import top_k
 
@@ -279,6 +279,9 @@ def test_the_slope_has_the_gain_of_the_formula_and_none_tried_has_more(bags: lis
     assert found.slope >= 0
     assert found.gain == pytest.approx(slow_gain(found.slope, bags, weights.tolist()), abs=1e-9)
     for slope in (0.0, 0.05, 0.2, 0.5, 1.0):
+        gains = slope_gains(slope, *arrays(bags))
+        expected = [slow_gain(slope, [bag], [1.0]) for bag in bags]
+        np.testing.assert_allclose(gains, expected, atol=1e-9)
         # Between the slopes that are tried the gain may rise a little above that of its neighbours.
         assert slow_gain(slope, bags, weights.tolist()) <= found.gain + 0.1
 
