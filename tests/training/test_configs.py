@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -58,6 +59,8 @@ def test_the_recipe_of_the_paper() -> None:
     fit = recipe.fit
     assert (fit.objective.pooling, fit.objective.class_weight) == ("max", "balanced")
     assert (fit.epochs, fit.bags_per_batch, fit.max_shift) == (100, 32, 8)
+    # 100 epochs at a falling rate are worth 10 at the first one.
+    assert sum(fit.rate(epoch, 1) for epoch in range(fit.epochs)) == pytest.approx(10 * 1e-4, rel=1e-4)
     # The learning rate of the second epoch of three steps each: 1e-4 * 0.9.
     assert [fit.rate(step, 3) for step in (0, 2, 3)] == pytest.approx([1e-4, 1e-4, 9e-5])
     assert (fit.max_bag_size, fit.bag_sample, fit.monitor) == (127, "p_value", "last")
@@ -68,7 +71,9 @@ def test_the_recipe_of_the_paper() -> None:
     assert recipe.data.splits.validation == ("11", "12")
     assert recipe.data.splits.test == ("9", "10")
     bags = recipe.distil.bags
-    assert (bags.target, bags.positive_weight) == ("arg_max", 100)
+    assert (bags.target, bags.positive_weight, bags.negatives_per_bag) == ("arg_max", 100, 1)
+    # Steps that batch normalisation counted: 4,790 bags of 127 windows and a negative each.
+    assert bags.epochs * math.ceil(4790 * (127 + 1) / bags.windows_per_batch) == 3750
     assert (bags.learning_rate, bags.gamma) == (1e-4, 0.9)
 
 

@@ -33,10 +33,14 @@ class BagDistilConfig:
     ----------
     target : str
         What the student learns: ``mean`` or ``arg_max``; see :mod:`training.distillation.distil`.
-    positive_weight : float
-        Weight of the ones of ``arg_max``; the zeros weigh 1.
+    positive_weight : float, optional
+        Weight of a window whose target is 1; those of target 0 weigh 1, and the others in proportion:
+        ``1 + (positive_weight - 1) * target``. By default 1 for ``mean`` and 100 for ``arg_max``.
+    negatives_per_bag : int, optional
+        Negative bags that an epoch has for each positive one, drawn without replacement by the seed and the
+        number of the epoch alone; all of them where there are fewer. By default every epoch has all.
     seed : int
-        Seed of the initial weights and of the order of windows. Not negative.
+        Seed of the initial weights, of the order of windows and of the drawn negatives. Not negative.
     epochs : int
         Passes over the windows.
     windows_per_batch : int
@@ -50,7 +54,8 @@ class BagDistilConfig:
     """
 
     target: Literal["mean", "arg_max"] = "mean"
-    positive_weight: float = 100.0
+    positive_weight: float | None = None
+    negatives_per_bag: int | None = None
     seed: int = 1
     epochs: int = 30
     windows_per_batch: int = 256
@@ -60,11 +65,20 @@ class BagDistilConfig:
 
     def __post_init__(self) -> None:
         check_least(self, seed=0, epochs=1, windows_per_batch=2, max_bag_size=1)
-        for name in ("positive_weight", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive number")
+        if self.negatives_per_bag is not None:
+            check_least(self, negatives_per_bag=0)
+        for name, value in (("positive_weight", self.weight_of_one), ("learning_rate", self.learning_rate)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}; expected a positive number")
         if not 0 < self.gamma <= 1:
             raise ValueError(f"gamma is {self.gamma}; expected a number in (0, 1]")
+
+    @property
+    def weight_of_one(self) -> float:
+        """The weight of a window whose target is 1: ``positive_weight``, or the default of the target."""
+        if self.positive_weight is not None:
+            return self.positive_weight
+        return 100.0 if self.target == "arg_max" else 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,10 @@ targets:
 - ``arg_max``: 1 for the instance of each positive bag with the highest mean, 0 for all others, the first
   weighted 100 to 1, as the hyper-parameters of the published student say.
 
+A window weighs ``1 + (positive_weight - 1) * target``. With weight w the optimum of ``arg_max`` for windows
+of which the fraction q is a teachers' choice is ``w q / (1 + (w - 1) q)``: at 100 a score of 0.5 stands for
+1 in 101.
+
 On sequence, which needs no labels, see :mod:`training.distillation.sequence`.
 """
 
@@ -83,6 +87,8 @@ class Taught:
         Logits of the teachers' mean probability.
     target, weight : numpy.ndarray of float64, shape (n,)
         The probability that the student learns, and the weight of its error.
+    frequency : numpy.ndarray of float64, shape (n,)
+        How often an epoch has each window on average: 1, and less where negatives are drawn.
     """
 
     dataset: DataSet
@@ -90,6 +96,7 @@ class Taught:
     logits: _Floats
     target: _Floats
     weight: _Floats
+    frequency: _Floats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +106,8 @@ class Agreement:
     Parameters
     ----------
     loss : float
-        The weighted squared error that the student learns to lower.
+        The weighted squared error that the student learns to lower, with as many negatives for each positive
+        bag as an epoch of training has.
     mse : float
         Mean squared difference between the student's probability and the teachers' mean.
     pearson : float
@@ -375,7 +383,8 @@ def distil_on_bags(
     )  # fmt: skip
     if not isinstance(student, MIFM) and not run.rows:
         # Far from the mean target the squared error has next to no gradient.
-        mean = min(max(float(np.average(train.target, weights=train.weight)), 1e-4), 1 - 1e-4)
+        weights = train.weight * train.frequency
+        mean = min(max(float(np.average(train.target, weights=weights)), 1e-4), 1 - 1e-4)
         torch.nn.init.constant_(run.network.head.bias, math.log(mean / (1 - mean)))  # type: ignore[arg-type]
     while len(run.rows) < config.epochs:
         run.epoch(train, validation, on_genome, on_progress)
@@ -468,7 +477,8 @@ class _Run:
     ) -> list[float]:  # fmt: skip
         device = genome.codes.device
         target, weight = (torch.from_numpy(x).float().to(device) for x in (train.target, train.weight))
-        order = torch.from_numpy(generator.permutation(len(target))).to(device)
+        used = epoch_rows(train.dataset, self._config.negatives_per_bag, generator)
+        order = torch.from_numpy(generator.permutation(used)).to(device)
         batches = list(torch.split(order, self._config.windows_per_batch))
         if len(batches) > 1 and len(batches[-1]) == 1:
             # Batch normalisation cannot learn from one window.
@@ -484,7 +494,7 @@ class _Run:
             self._optimiser.step()
             losses.append(loss.detach())
             if on_progress is not None:
-                count = len(self.rows) * len(target) + min(step * len(batches[0]), len(target))
+                count = len(self.rows) * len(order) + min(step * len(batches[0]), len(order))
                 on_progress(count, (len(self.rows) + step / len(batches)) / self._config.epochs)
         values: list[float] = torch.stack(losses).cpu().tolist()
         if not np.isfinite(values).all():
@@ -540,17 +550,63 @@ def targets(
     labels : numpy.ndarray, shape (m,)
         1 for positive bags, 0 for negative ones, of which no instance is chosen.
     config : BagDistilConfig
-        The kind of target, and the weight of the ones.
+        The kind of target, and the weight of a target of 1.
 
     Returns
     -------
     target, weight : numpy.ndarray of float64, shape (n,)
     """
     if config.target == "mean":
-        return probabilities(logits), np.ones(logits.size)
-    target = np.zeros(logits.size)
-    target[highest_rows(logits, bag)[labels == 1]] = 1
-    return target, np.where(target == 1, config.positive_weight, 1.0)
+        target = probabilities(logits)
+    else:
+        target = np.zeros(logits.size)
+        target[highest_rows(logits, bag)[labels == 1]] = 1
+    return target, 1 + (config.weight_of_one - 1) * target
+
+
+def drawn_fraction(labels: npt.NDArray[np.int64], negatives_per_bag: int | None) -> float:
+    """Fraction of the negative bags that an epoch has.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray, shape (m,)
+        1 for positive bags, 0 for negative ones.
+    negatives_per_bag : int, optional
+        Of :class:`~training.distillation.config.BagDistilConfig`.
+    """
+    positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
+    if negatives_per_bag is None or not negatives:
+        return 1.0
+    return min(1.0, negatives_per_bag * positives / negatives)
+
+
+def epoch_rows(
+    dataset: DataSet, negatives_per_bag: int | None, generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The instances of an epoch: all of the positive bags, and those of all or some negative bags.
+
+    Parameters
+    ----------
+    dataset : DataSet
+        The training bags.
+    negatives_per_bag : int, optional
+        Of :class:`~training.distillation.config.BagDistilConfig`.
+    generator : numpy.random.Generator
+        Draws the negative bags, without replacement.
+
+    Returns
+    -------
+    numpy.ndarray of int64, rising
+        Rows of the data set's instances.
+    """
+    labels = dataset.bags["label"].to_numpy(np.int64)
+    used = labels == 1
+    negatives = np.flatnonzero(~used)
+    fraction = drawn_fraction(labels, negatives_per_bag)
+    if fraction < 1:
+        negatives = generator.permutation(negatives)[: round(fraction * negatives.size)]
+    used[negatives] = True
+    return np.flatnonzero(used[dataset.instances["bag"].to_numpy()])
 
 
 def teach(
@@ -563,8 +619,10 @@ def teach(
     if not np.isfinite(logits).all():
         raise DistilError("the teachers' logits are not finite; their weights cannot be used")
     labels = used.bags["label"].to_numpy(np.int64)
-    target, weight = targets(logits, used.instances["bag"].to_numpy(), labels, config)
-    return Taught(used, offsets, logits, target, weight)
+    bag = used.instances["bag"].to_numpy()
+    target, weight = targets(logits, bag, labels, config)
+    frequency = np.where(labels == 1, 1.0, drawn_fraction(labels, config.negatives_per_bag))[bag]
+    return Taught(used, offsets, logits, target, weight, frequency)
 
 
 def agreement(student: MIFM, taught: Taught, genome: GenomeTensor) -> Agreement:
@@ -586,7 +644,7 @@ def agreement(student: MIFM, taught: Taught, genome: GenomeTensor) -> Agreement:
     labels = bags["label"].to_numpy(np.int64)
     several = (labels == 1) & (bags["size"].to_numpy() > 1)
     return Agreement(
-        loss=float(np.mean(taught.weight * (answer - taught.target) ** 2)),
+        loss=float(np.average(taught.weight * (answer - taught.target) ** 2, weights=taught.frequency)),
         mse=float(np.mean((answer - mean) ** 2)),
         pearson=float(pearson(logits, taught.logits)),
         same_top=float(np.mean((own == theirs)[several])) if several.any() else math.nan,

@@ -14,9 +14,15 @@ from tests.training.bag_tables import Planted, plant
 from tests.training.conftest import MEMBER, Fitting
 from training.data.dataset import Split
 from training.distillation.config import CHECKPOINT, LOG, BagDistilConfig, DistilConfig, DistilError
-from training.distillation.distil import Distil, agreement, distil_on_bags, targets, teach
+from training.distillation.distil import Distil, agreement, distil_on_bags, epoch_rows, targets, teach
 from training.fitting.config import MEMBER as MEMBER_FILE
-from training.fitting.predictions import highest_rows, mean_logits, probabilities, used_instances
+from training.fitting.predictions import (
+    highest_rows,
+    instance_logits,
+    mean_logits,
+    probabilities,
+    used_instances,
+)
 from training.mil.genome_tensor import GenomeTensor
 
 STUDENT = dataclasses.replace(MEMBER, channels=4)
@@ -42,6 +48,50 @@ def test_targets_by_hand() -> None:
     # Of equal ones the first, and none in a negative bag, however high.
     assert target.tolist() == [0, 1, 0, 1, 0, 0]
     assert weight.tolist() == [1, 100, 1, 100, 1, 1]
+
+
+@pytest.mark.parametrize("target", ["mean", "arg_max"])
+def test_the_weight_of_a_window_rises_with_its_target(target: str) -> None:
+    """In proportion: a target of 0 weighs 1, one of 1/2 half the way to that of 1."""
+    mean = np.array([0.5, 0.25, 0.75])
+    bag, labels = np.array([0, 0, 1]), np.array([1, 0])
+    config = BagDistilConfig(target=target, positive_weight=9)  # type: ignore[arg-type]
+    learnt, weight = targets(logit(mean), bag, labels, config)
+    expected = {"mean": [5, 3, 7], "arg_max": [9, 1, 1]}[target]
+    np.testing.assert_allclose(weight, expected)
+    np.testing.assert_allclose(learnt, mean if target == "mean" else [1, 0, 0])
+
+
+def test_negatives_are_drawn_by_seed_and_epoch_alone(small: Planted) -> None:
+    """24 positive bags of 6 instances and 48 negative ones of one each."""
+    dataset = small.dataset
+    positive = dataset.bags["label"].to_numpy()[dataset.instances["bag"].to_numpy()] == 1
+
+    def drawn(negatives_per_bag: int | None, epoch: int = 0) -> np.ndarray:
+        return epoch_rows(dataset, negatives_per_bag, np.random.default_rng([1, epoch]))
+
+    for number, negatives in ((None, 48), (2, 48), (5, 48), (1, 24), (0, 0)):
+        rows = drawn(number)
+        assert len(np.unique(rows)) == len(rows) == 144 + negatives
+        assert np.isin(np.flatnonzero(positive), rows).all()
+        np.testing.assert_array_equal(rows, drawn(number))
+    assert drawn(1).tolist() != drawn(1, epoch=1).tolist()
+    together = np.unique(np.concatenate([drawn(1, epoch=epoch) for epoch in range(20)]))
+    assert len(together) == len(positive)
+
+
+def test_the_loss_has_as_many_negatives_as_an_epoch(small: Planted) -> None:
+    """Half of the negatives are drawn, so that each counts a half in what the best epoch is chosen by."""
+    teacher, student = random_network(STUDENT), random_network(STUDENT, seed=1)
+    genome = GenomeTensor.read(small.genome, ["1"], 64)
+    part = small.dataset.part(Split.VALIDATION)
+    config = BagDistilConfig(negatives_per_bag=1)
+    taught = teach([teacher], part, genome, config)
+    positive = part.bags["label"].to_numpy()[part.instances["bag"].to_numpy()] == 1
+    np.testing.assert_allclose(taught.frequency, np.where(positive, 1, 0.5))
+    errors = (probabilities(instance_logits(student, genome, taught.offsets)) - taught.target) ** 2
+    expected = (errors[positive].sum() + errors[~positive].sum() / 2) / (36 + 12 / 2)
+    assert agreement(student, taught, genome).loss == pytest.approx(expected)
 
 
 def test_the_mean_of_probabilities_by_hand() -> None:
@@ -133,7 +183,7 @@ def test_a_student_without_the_token_learns_from_members_with_it(
 def test_a_run_that_goes_on_ends_with_the_same_student(
     small: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = BagDistilConfig(epochs=3, windows_per_batch=32)
+    config = BagDistilConfig(epochs=3, windows_per_batch=32, negatives_per_bag=1)
     teachers = [random_network(MEMBER, seed=1), random_network(STUDENT, seed=2)]
 
     def distilled(out: Path) -> MIFM:
@@ -230,6 +280,8 @@ def test_what_cannot_be_distilled(small: Planted, tmp_path: Path) -> None:
         ({"windows_per_batch": 1}, "windows_per_batch is 1; expected 2"),
         ({"learning_rate": math.nan}, "learning_rate is nan; expected a positive"),
         ({"gamma": 1.5}, r"gamma is 1.5; expected a number in \(0, 1\]"),
+        ({"positive_weight": 0.0}, "positive_weight is 0.0; expected a positive"),
+        ({"negatives_per_bag": -1}, "negatives_per_bag is -1; expected 0 or more"),
     ],
 )
 def test_impossible_settings(values: dict[str, float], message: str) -> None:
