@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def every_member(dataset: DataSet) -> DataSet:
     first = np.cumsum(times) - times
     numbers = first[instances["bag"].to_numpy()]
     within = instances.groupby("bag").cumcount().to_numpy()
-    return DataSet(
+    return DataSet.of_united(
         more.assign(bag=np.arange(len(more)), size=np.where(np.repeat(alone, times), 1, more["size"])),
         instances.assign(bag=np.where(apart, numbers + within, numbers)),
         dataset.manifest,
@@ -102,8 +103,8 @@ def shuffled(dataset: DataSet, seed: int = 1) -> DataSet:
         rows[split == part] = generator.permutation(rows[split == part])
     variant = ["chrom", "pos", "ref", "alt", "id"]
     permuted = instances[variant].iloc[rows].reset_index(drop=True)
-    return DataSet(
-        dataset.bags, instances.assign(**{name: permuted[name] for name in variant}), dataset.manifest
+    return dataclasses.replace(
+        dataset, instances=instances.assign(**{name: permuted[name] for name in variant})
     )
 
 

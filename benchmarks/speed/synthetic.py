@@ -144,7 +144,7 @@ def _dataset(variants: pd.DataFrame, generator: np.random.Generator) -> DataSet:
     bags = first.assign(
         block=first["bag"].astype(str), signal="all", size=instances.groupby("bag").size(), studies=1
     )
-    return DataSet(
+    return DataSet.of_united(
         bags[list(BAG_COLUMNS)].astype(BAG_COLUMNS),
         instances[list(INSTANCE_COLUMNS)].astype(INSTANCE_COLUMNS),
         {"provenance": "benchmarks.speed.synthetic"},

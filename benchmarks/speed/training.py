@@ -19,6 +19,7 @@ that they take.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import platform
 import statistics
@@ -246,7 +247,7 @@ def training_bags(dataset: DataSet, bags: int) -> DataSet:
     left_out = np.random.default_rng(1).permutation(positive)[bags:]
     marked = train.bags.copy()
     marked.loc[left_out, "split"] = Split.TEST.value
-    return DataSet(marked, train.instances, {}).part(Split.TRAIN)
+    return dataclasses.replace(train, bags=marked, manifest={}).part(Split.TRAIN)
 
 
 def epoch_of(dataset: DataSet, config: FitConfig) -> Epoch:

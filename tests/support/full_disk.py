@@ -133,7 +133,7 @@ def _data_set(folder: Path) -> None:
         if kind != "str":
             bags[name] = (np.arange(rows) % 2 if name == "label" else np.ones(rows)).astype(kind)
     bags["bag"] = np.arange(rows)
-    write_dataset(folder, DataSet(bags, instances, {"version": "1"}))
+    write_dataset(folder, DataSet.of_united(bags, instances, {"version": "1"}))
 
 
 def _joined(folder: Path) -> None:

@@ -35,7 +35,7 @@ def make_dataset(bags: Sequence[tuple[int, str, Sequence[Variant]]]) -> DataSet:
         ],
         columns=list(BAG_COLUMNS),
     ).astype({name: kind for name, kind in BAG_COLUMNS.items() if kind != "str"})
-    return DataSet(table, instances, {"made by": "a test"})
+    return DataSet.of_united(table, instances, {"made by": "a test"})
 
 
 MOTIF = "TGACTCA"

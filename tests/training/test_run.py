@@ -114,6 +114,7 @@ def test_every_step_is_made_once(recipe: Recipe, first: tuple[Path, RunSummary],
     assert made.counts == {
         split: {
             "positive_bags": 6, "negative_bags": 24, "positive_instances": 24, "negative_instances": 24,
+            "studies_of_bags": 6,
         }
         for split in ("train", "validation")
     }  # fmt: skip

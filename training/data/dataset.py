@@ -12,14 +12,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OutputError
+from mifm_kipoi.genetics.associations import order_of
+from mifm_kipoi.statistics.normal import log_p_of_z
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import sha256_of, written_whole
 
 BAGS = "bags.parquet"
 INSTANCES = "instances.parquet"
+STUDIES = "studies.parquet"
+EVIDENCE = "evidence.parquet"
+FILES = (BAGS, INSTANCES, STUDIES, EVIDENCE)
+"""The tables of a data set, in its folder."""
+
 MANIFEST = "manifest.json"
 
 BAG_COLUMNS = {
@@ -35,7 +44,7 @@ BAG_COLUMNS = {
 """One row per bag: names and pandas types of the columns. ``bag`` counts from 0 in the order of the rows;
 ``block`` is the LD block or locus, ``signal`` primary, secondary or all, ``label`` 1 for positive and 0 for
 negative bags, ``split`` one of :class:`Split`, ``size`` the number of instances, ``studies`` the number of
-studies that were united."""
+studies that were united (0 for negative bags)."""
 
 INSTANCE_COLUMNS = {
     "bag": "int64",
@@ -53,7 +62,27 @@ INSTANCE_COLUMNS = {
 by rising p-value, by its logarithm where it is too small for a number (then by falling |z|, pos, ref, alt;
 those without a p-value come last). ``pos`` is 1-based; ``z`` is that of ``alt``; ``pip`` is the posterior
 inclusion probability that a fine-mapping tool gave; ``log_bf`` the natural logarithm of Wakefield's
-approximate Bayes factor for an effect. Numbers are NaN where unknown."""
+approximate Bayes factor for an effect. Numbers are NaN where unknown. Of a variant that several studies of
+the bag have, the statistics are those of the study with the lowest p-value, and the PIP is the highest."""
+
+STUDY_COLUMNS = {"bag": "int64", "study": "str", "size": "int64", "weight": "float32"}
+"""One row per positive bag and study that has variants of it, ordered by ``bag``: names and pandas types of
+the columns. ``size`` is the number of the study's variants in the bag; ``weight`` is such that a signal which
+several studies see counts once, see :mod:`training.data`."""
+
+EVIDENCE_COLUMNS = {
+    "study": "int64",
+    "instance": "int64",
+    "log_p": "float32",
+    "z": "float32",
+    "log_bf": "float32",
+    "pip": "float32",
+}
+"""One row per variant of a study in a bag, with the study's own statistics: names and pandas types of the
+columns. ``study`` and ``instance`` are rows of these tables, from 0; ``log_p`` is the natural logarithm of
+the p-value; ``z``, ``log_bf`` and ``pip`` are as in :data:`INSTANCE_COLUMNS`. Rows are ordered by study, then
+rising ``log_p`` (then falling |z|, then instance; those without a p-value come last): the first row of a
+study is its lead variant."""
 
 
 class Split(enum.StrEnum):
@@ -70,7 +99,7 @@ class DataSetError(InputError):
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """Bags of variants, and how they were made.
+    """Bags of variants, the evidence that each study has of them, and how they were made.
 
     Parameters
     ----------
@@ -78,49 +107,138 @@ class DataSet:
         One row per bag, with :data:`BAG_COLUMNS`.
     instances : pandas.DataFrame
         One row per variant of a bag, with :data:`INSTANCE_COLUMNS`.
+    studies : pandas.DataFrame
+        One row per study of a positive bag, with :data:`STUDY_COLUMNS`.
+    evidence : pandas.DataFrame
+        One row per variant of a study in a bag, with :data:`EVIDENCE_COLUMNS`.
     manifest : mapping of plain JSON types
         How the data set was made: version, configuration, checksums of the inputs, counts.
 
     Raises
     ------
     DataSetError
-        When columns are missing, bags are not numbered from 0 in order, or sizes differ from the instances.
+        When columns are missing, bags are not numbered from 0 in order, sizes differ from the instances, a
+        positive bag has no study, or a study has evidence of another bag's instances.
     """
 
     bags: pd.DataFrame
     instances: pd.DataFrame
+    studies: pd.DataFrame
+    evidence: pd.DataFrame
     manifest: Mapping[str, Any]
+
+    @classmethod
+    def of_united(cls, bags: pd.DataFrame, instances: pd.DataFrame, manifest: Mapping[str, Any]) -> DataSet:
+        """A data set in which each positive bag has one study, whose statistics are those of its instances.
+
+        Parameters
+        ----------
+        bags, instances, manifest
+            As of :class:`DataSet`.
+        """
+        positive = bags[bags["label"] == 1]
+        studies = pd.DataFrame(
+            {
+                "bag": positive["bag"].to_numpy(np.int64),
+                "study": "united",
+                "size": positive["size"].to_numpy(np.int64),
+                "weight": np.float32(1),
+            }
+        )
+        rows = np.flatnonzero(instances["bag"].isin(positive["bag"]).to_numpy())
+        of_positives = instances.iloc[rows]
+        study = np.searchsorted(studies["bag"], of_positives["bag"])
+        log_p = _log_p(of_positives)
+        order = order_of(log_p, of_positives["z"])
+        order = order[np.argsort(study[order], kind="stable")]
+        evidence = pd.DataFrame(
+            {
+                "study": study[order],
+                "instance": rows[order],
+                "log_p": log_p[order],
+                **{name: of_positives[name].to_numpy()[order] for name in ("z", "log_bf", "pip")},
+            }
+        )
+        return cls(
+            bags, instances, studies.astype(STUDY_COLUMNS), evidence.astype(EVIDENCE_COLUMNS), manifest
+        )
 
     def __post_init__(self) -> None:
         _check_columns("bags", self.bags, BAG_COLUMNS)
         _check_columns("instances", self.instances, INSTANCE_COLUMNS)
-        sizes = self.instances.groupby("bag").size().reindex(self.bags["bag"], fill_value=0)
-        if self.bags["bag"].tolist() != list(range(len(self.bags))) or not (
-            self.instances["bag"].is_monotonic_increasing
-        ):
+        _check_columns("studies", self.studies, STUDY_COLUMNS)
+        _check_columns("evidence", self.evidence, EVIDENCE_COLUMNS)
+        bag = self.instances["bag"].to_numpy()
+        if not np.array_equal(self.bags["bag"], np.arange(len(self.bags))) or (np.diff(bag) < 0).any():
             raise DataSetError("bags are not numbered from 0 in the order of their rows")
-        if sizes.tolist() != self.bags["size"].tolist() or sizes.sum() != len(self.instances):
+        if not _are_counts(self.bags["size"], bag):
             raise DataSetError("the sizes of the bags differ from their instances")
+        self._check_studies(bag)
+
+    def _check_studies(self, bag_of_instance: npt.NDArray[np.int64]) -> None:
+        bag, study = self.studies["bag"].to_numpy(), self.evidence["study"].to_numpy()
+        positive = np.flatnonzero(self.bags["label"] == 1)
+        if (np.diff(bag) < 0).any() or not np.array_equal(np.unique(bag), positive):
+            raise DataSetError("studies are not those of all positive bags, in the order of the bags")
+        if (np.diff(study) < 0).any() or not _are_counts(self.studies["size"], study):
+            raise DataSetError("the sizes of the studies differ from their evidence, or it is not in order")
+        instance = self.evidence["instance"].to_numpy()
+        within = (instance >= 0) & (instance < len(bag_of_instance))
+        if not within.all() or not np.array_equal(bag_of_instance[instance], bag[study]):
+            raise DataSetError("a study has evidence of instances that are not in its bag")
 
     def part(self, split: Split) -> DataSet:
         """The bags of one split, renumbered from 0."""
-        bags = self.bags[self.bags["split"] == split.value]
-        kept = self.instances["bag"].isin(bags["bag"])
-        numbers = pd.Series(range(len(bags)), index=bags["bag"].to_numpy(), dtype="int64")
-        instances = self.instances[kept].assign(bag=lambda rows: rows["bag"].map(numbers))
+        chosen = (self.bags["split"] == split.value).to_numpy()
+        return self.of_instances(chosen[self.instances["bag"].to_numpy()])
+
+    def of_instances(self, kept: npt.NDArray[np.bool_]) -> DataSet:
+        """The data set with some of the instances only, renumbered.
+
+        Bags and studies without instances are left out. The weights of studies stay.
+
+        Parameters
+        ----------
+        kept : numpy.ndarray of bool, shape (number of instances,)
+            Which instances stay.
+        """
+        bag = self.instances["bag"].to_numpy()
+        size = np.bincount(bag[kept], minlength=len(self.bags))
+        with_evidence = kept[self.evidence["instance"].to_numpy()]
+        study = self.evidence["study"].to_numpy()
+        study_size = np.bincount(study[with_evidence], minlength=len(self.studies))
+        evidence = self.evidence[with_evidence].reset_index(drop=True)
+        studies = self.studies[study_size > 0].reset_index(drop=True)
+        bags, instances = self.bags[size > 0].reset_index(drop=True), self.instances[kept]
+        instances = instances.reset_index(drop=True)
+        new_bag, new_study, new_instance = map(_numbers, (size > 0, study_size > 0, kept))
         return DataSet(
-            bags.assign(bag=numbers.to_numpy()).reset_index(drop=True),
-            instances.astype({"bag": "int64"}).reset_index(drop=True),
+            bags.assign(bag=np.arange(len(bags)), size=size[size > 0]),
+            instances.assign(bag=new_bag[instances["bag"].to_numpy()]),
+            studies.assign(bag=new_bag[studies["bag"].to_numpy()], size=study_size[study_size > 0]),
+            evidence.assign(
+                study=new_study[evidence["study"].to_numpy()],
+                instance=new_instance[evidence["instance"].to_numpy()],
+            ),
             self.manifest,
         )
 
     def checksums(self) -> dict[str, str]:
-        """SHA-256 checksums of the values of the two tables, whatever the files' compression."""
-        return {"bags": _checksum(self.bags), "instances": _checksum(self.instances)}
+        """SHA-256 checksums of the values of the four tables, whatever the files' compression."""
+        return {
+            "bags": _checksum(self.bags),
+            "instances": _checksum(self.instances),
+            "studies": _checksum(self.studies),
+            "evidence": _checksum(self.evidence),
+        }
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """The numbers of positive and negative bags and of their instances, for each split that has bags."""
+        """The numbers of bags, of their instances, and of studies, for each split that has bags.
+
+        A study counts once in each positive bag that it has evidence of.
+        """
         counts = {}
+        studies = np.bincount(self.studies["bag"].to_numpy(), minlength=len(self.bags))
         for split in Split:
             bags = self.bags[self.bags["split"] == split.value]
             positive = bags["label"] == 1
@@ -130,6 +248,7 @@ class DataSet:
                     "negative_bags": int((~positive).sum()),
                     "positive_instances": int(bags["size"][positive].sum()),
                     "negative_instances": int(bags["size"][~positive].sum()),
+                    "studies_of_bags": int(studies[bags["bag"].to_numpy()].sum()),
                 }
         return counts
 
@@ -153,7 +272,7 @@ def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
     folder : path-like
         Created if missing; a data set in it is replaced.
     dataset : DataSet
-        Its manifest also gets the checksums of the two files.
+        Its manifest also gets the checksums of the four files.
 
     Raises
     ------
@@ -164,10 +283,11 @@ def write_dataset(folder: str | os.PathLike[str], dataset: DataSet) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     check_replaced(folder)
     (folder / MANIFEST).unlink(missing_ok=True)
-    for name, table in ((BAGS, dataset.bags), (INSTANCES, dataset.instances)):
+    contents = (dataset.bags, dataset.instances, dataset.studies, dataset.evidence)
+    for name, table in zip(FILES, contents, strict=True):
         with written_whole(folder / name, functools.partial(read_back.parquet, rows=len(table))) as path:
             table.to_parquet(path, index=False)
-    tables = {name: sha256_of(folder / name) for name in (BAGS, INSTANCES)}
+    tables = {name: sha256_of(folder / name) for name in FILES}
     with written_whole(folder / MANIFEST) as path:
         path.write_text(json.dumps({**dataset.manifest, "tables": tables}, indent=1) + "\n")
 
@@ -213,16 +333,47 @@ def read_dataset(folder: str | os.PathLike[str]) -> DataSet:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         tables = manifest["tables"]
-        for name in (BAGS, INSTANCES):
+        if absent := [name for name in FILES if name not in tables]:
+            raise DataSetError(
+                f"{folder} has no {', '.join(absent)}: an older version made it, which did not keep studies "
+                "apart; make the data set again with 'python -m training data'"
+            )
+        for name in FILES:
             if tables[name] != sha256_of(folder / name):
                 raise DataSetError(
                     f"{folder / name} has changed since {MANIFEST} was written; make the data set again"
                 )
-        return DataSet(pd.read_parquet(folder / BAGS), pd.read_parquet(folder / INSTANCES), manifest)
+        bags, instances, studies, evidence = (pd.read_parquet(folder / name) for name in FILES)
+        return DataSet(bags, instances, studies, evidence, manifest)
+    except DataSetError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise DataSetError(
             f"cannot read the data set {folder}: {error}; expected a folder made by 'python -m training data'"
         ) from error
+
+
+def _are_counts(sizes: pd.Series[int], codes: npt.NDArray[np.int64]) -> bool:
+    """Whether sizes are how often each number from 0 occurs."""
+    if len(codes) and not 0 <= codes.min() <= codes.max() < len(sizes):
+        return False
+    return np.array_equal(sizes, np.bincount(codes, minlength=len(sizes)))
+
+
+def _numbers(kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """The new numbers of what is kept, by the old ones."""
+    return np.cumsum(kept, dtype=np.int64) - 1
+
+
+def _log_p(instances: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Log p; of p-values that are too small for a number that of z, else minus infinity."""
+    p_value, z = instances["p_value"].to_numpy(), instances["z"].to_numpy(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_p = np.log(p_value)
+    known = (p_value == 0) & ~np.isnan(z)
+    if known.any():
+        log_p[known] = log_p_of_z(z[known])
+    return np.asarray(log_p)
 
 
 def _checksum(table: pd.DataFrame) -> str:

@@ -180,7 +180,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
         "reference": REFERENCE if genome else NO_REFERENCE,
         "report": report,
     }
-    return DataSet(bags, instances, manifest)
+    return DataSet.of_united(bags, instances, manifest)
 
 
 def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:

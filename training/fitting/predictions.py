@@ -16,7 +16,7 @@ from mifm_kipoi.network.inference import exactly
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.statistics.ranking import Curve
 from training.data.dataset import DataSet
-from training.mil.batches import Batch, Epoch, in_order
+from training.mil.batches import Batch, Epoch
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.layout import BagLayout
 from training.mil.objective import Instances, Objective
@@ -203,13 +203,8 @@ def genome_of(dataset: DataSet, genome: Genome | GenomeTensor, margin: int) -> G
 
 def used_instances(dataset: DataSet, max_bag_size: int) -> DataSet:
     """The data set with the first ``max_bag_size`` instances of each bag only."""
-    whole = in_order(dataset, max_bag_size, max_instances=len(dataset.instances)).whole
-    sizes = dataset.bags["size"].clip(upper=max_bag_size)
-    return DataSet(
-        dataset.bags.assign(size=sizes),
-        dataset.instances.iloc[whole.rows.numpy()].reset_index(drop=True),
-        dataset.manifest,
-    )
+    rank = dataset.instances.groupby("bag").cumcount()
+    return dataset.of_instances((rank < max_bag_size).to_numpy())
 
 
 def instance_logits(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) -> npt.NDArray[np.float64]:

@@ -229,6 +229,7 @@ def test_the_weights_say_what_made_them(fitting: Fitting, tmp_path: Path) -> Non
     ]
     assert provenance["data_set"]["counts"]["train"] == {
         "positive_bags": 180, "negative_bags": 360, "positive_instances": 1080, "negative_instances": 360,
+        "studies_of_bags": 180,
     }  # fmt: skip
     assert provenance["distil"]["epochs"] == 1
     assert provenance["agreement"].keys() >= {"pearson", "mse", "same_top", "auroc"}

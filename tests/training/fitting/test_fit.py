@@ -94,7 +94,7 @@ def test_nothing_is_found_where_the_labels_tell_nothing(planted: Planted, tmp_pa
     labels = bags["label"].to_numpy().copy()
     labels[train] = np.random.default_rng(0).permutation(labels[train])
     shuffled = dataclasses.replace(
-        planted, dataset=DataSet(bags.assign(label=labels), planted.dataset.instances, {})
+        planted, dataset=DataSet.of_united(bags.assign(label=labels), planted.dataset.instances, {})
     )
     config = FitConfig(
         objective=NOISY_OR, epochs=12, bags_per_batch=16, negatives_per_bag=2, max_shift=4,
@@ -177,7 +177,7 @@ def test_the_member_is_the_best_epoch(
     assert provenance["fit"]["objective"]["pooling"] == "noisy_or"
     assert provenance["metrics"]["validation_auprc"] == 0.8
     assert provenance["metrics"]["validation_auroc"] is None
-    assert set(provenance["data_set"]) == {"bags", "instances"}
+    assert set(provenance["data_set"]) == {"bags", "instances", "studies", "evidence"}
     # A run that stopped early is complete: it is read, not gone on with.
     again = Fit(small.dataset, small.genome, NETWORK, config, tmp_path, resume=True).run()
     assert len(states) == 4
@@ -211,7 +211,7 @@ def test_another_run_is_not_gone_on_with(small: Planted, tmp_path: Path) -> None
         FitError, match=r"another run: fit.gamma was 0.9 and is 0.5; network.head_channels was 8 and is 16"
     ):
         Fit(small.dataset, small.genome, wide, other, tmp_path, resume=True).run()
-    fewer = DataSet(small.dataset.bags.assign(studies=2), small.dataset.instances, {})
+    fewer = DataSet.of_united(small.dataset.bags.assign(studies=2), small.dataset.instances, {})
     with pytest.raises(FitError, match=r"another run: data_set.bags was \w+\.\.\. and is \w+"):
         Fit(fewer, small.genome, NETWORK, config, tmp_path, resume=True).run()
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
@@ -245,11 +245,11 @@ def test_a_loss_that_is_not_finite_names_its_batch(
 def test_a_monitor_needs_its_bags(small: Planted, tmp_path: Path, monitor: Any) -> None:
     config = dataclasses.replace(SHORT, monitor=monitor, epochs=1)
     bags = small.dataset.bags
-    without = DataSet(bags.assign(split="train"), small.dataset.instances, {})
+    without = DataSet.of_united(bags.assign(split="train"), small.dataset.instances, {})
     with pytest.raises(FitError, match=rf"monitor is {monitor}, and there are 0 positive and 0 negative"):
         Fit(without, small.genome, NETWORK, config, tmp_path).run()
     split = bags["split"].mask(bags["label"] == 0, "train")
-    positive = DataSet(bags.assign(split=split), small.dataset.instances, {})
+    positive = DataSet.of_united(bags.assign(split=split), small.dataset.instances, {})
     if monitor == "loss":
         found = Fit(positive, small.genome, NETWORK, config, tmp_path).run()
         assert math.isnan(found.metrics["validation_auroc"])
@@ -267,11 +267,13 @@ def test_numbers_that_the_loss_needs(small: Planted, tmp_path: Path) -> None:
     config = dataclasses.replace(SHORT, objective=ObjectiveConfig(pooling="single_effect"), epochs=1)
     instances = small.dataset.instances
     positive = small.dataset.bags["label"].to_numpy()[instances["bag"].to_numpy()] == 1
-    negatives = DataSet(small.dataset.bags, instances.assign(log_bf=instances["log_bf"].where(positive)), {})
+    negatives = DataSet.of_united(
+        small.dataset.bags, instances.assign(log_bf=instances["log_bf"].where(positive)), {}
+    )
     assert math.isfinite(
         Fit(negatives, small.genome, NETWORK, config, tmp_path / "a").run().metrics["train_loss"]
     )
-    lacking = DataSet(small.dataset.bags, instances.assign(log_bf=np.float32("nan")), {})
+    lacking = DataSet.of_united(small.dataset.bags, instances.assign(log_bf=np.float32("nan")), {})
     with pytest.raises(DataSetError, match="144 of 144 instances of positive bags have no log_bf"):
         Fit(lacking, small.genome, NETWORK, config, tmp_path / "b").run()
 
@@ -358,7 +360,7 @@ def test_evaluation_depends_on_neither_batches_nor_the_order_of_instances(small:
     assert one.loss == pytest.approx(many.loss, rel=1e-5)
     order = np.random.default_rng(0).permutation(len(part.instances))
     mixed = part.instances.iloc[order].sort_values("bag", kind="stable").reset_index(drop=True)
-    permuted = DataSet(part.bags, mixed, {})
+    permuted = DataSet.of_united(part.bags, mixed, {})
     assert mixed["pos"].tolist() != part.instances["pos"].tolist()
     other = evaluate(network, objective, held, Part.of(permuted, held), in_order(permuted))
     torch.testing.assert_close(one.bag_logits, other.bag_logits, rtol=1e-4, atol=1e-5)
