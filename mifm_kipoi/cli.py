@@ -55,7 +55,7 @@ def _commands_of_one_word(words: Sequence[str]) -> list[str]:
 def _parser() -> CommandParser:
     parser = CommandParser(
         prog="mifm",
-        description="Scores of causal non-coding variants from sequence (MIFM), as a Kipoi plugin.",
+        description="Scores of non-coding variants from their sequence (MIFM), as a Kipoi plugin.",
         epilog="The same scores come from Kipoi: kipoi predict MIFM --source=mifm, after 'mifm register'.",
     )
     parser.add_argument("--version", action="version", version=f"mifm {__version__}")

@@ -1,4 +1,4 @@
-"""``python -m benchmarks real blood-traits | kircher``."""
+"""``python -m benchmarks real blood-traits | kircher | published-network``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.real.blood_traits import Enrichment, enrichments, read_rows, write_variants
-from mifm_kipoi.errors import WeightsError
-from mifm_kipoi.network.weights import PUBLISHED, find_weights
+from mifm_kipoi import Genome
+from mifm_kipoi.errors import OptionError, WeightsError
+from mifm_kipoi.network.weights import PUBLISHED, find_weights, tensors_sha256
 from mifm_kipoi.reports.page import Section, Table, decimal, markdown, with_interval
-from mifm_kipoi.support.files import sha256_of, written_whole
+from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
 from mifm_kipoi.version import __version__
 
 
@@ -38,6 +39,21 @@ def add(commands: Any) -> None:
     kircher.add_argument("--fasta", help="genome; without it windows hold N around the elements")
     _add_common(kircher)
     kircher.set_defaults(run=_kircher)
+    network = subcommands.add_parser(
+        "published-network", help="how far a network is from an untrained one, and what its logits react to"
+    )
+    network.add_argument(
+        "--weights",
+        default=PUBLISHED,
+        help="named weights, a .safetensors file, or the authors' checkpoint .ckpt (default: published)",
+    )
+    network.add_argument("--fasta", required=True, help="genome of GRCh37, or some of its contigs")
+    network.add_argument("--contig", default="20", help="where positions are drawn (default: 20)")
+    network.add_argument("--positions", type=int, default=4000, help="how many (default: 4000)")
+    network.add_argument("--untrained", type=int, default=5, help="networks beside it (default: 5)")
+    network.add_argument("--seed", type=int, default=1, help="of the positions (default: 1)")
+    network.add_argument("--out", required=True, help="folder of the outputs")
+    network.set_defaults(run=_published_network)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -141,3 +157,26 @@ def _kircher(options: argparse.Namespace) -> None:
         fasta=options.fasta and Path(options.fasta),
     )
     print(*run.run().summary, sep="\n")
+
+
+def _published_network(options: argparse.Namespace) -> None:
+    from benchmarks.real import network_report, published_network
+
+    if options.untrained < 3:
+        raise OptionError(f"--untrained is {options.untrained}; expected 3 or more, to see their spread")
+    network = published_network.read_network(options.weights)
+    genome = Genome(options.fasta)
+    windows = published_network.draw_windows(genome, options.contig, options.positions, options.seed)
+    folder = made_folder(Path(options.out))
+    facts = {
+        "mifm_kipoi": __version__,
+        "weights": Path(options.weights).name,
+        "tensors_sha256": tensors_sha256(network.state_dict()),
+        "fasta": {"name": genome.path.name, "sha256": sha256_of(genome.path)},
+        "contig": genome.find_contig(options.contig),
+        "positions": options.positions,
+        "seed": options.seed,
+    }
+    seeds = range(options.untrained)
+    measured = published_network.compare(Path(options.weights).name, network, windows, seeds)
+    print(network_report.write(folder, facts, *measured))

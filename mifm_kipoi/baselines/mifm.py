@@ -20,11 +20,11 @@ CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
 
 
 HELD_OUT = ("9", "10")
-"""Chromosomes of the authors' test split."""
+"""Chromosomes of the authors' test split, held out by intention (docs/model-card.md)."""
 
 _KNOWN = (
-    "trained on credible sets of CAUSALdb2: fine-mapped variants of all chromosomes but 9 and 10 (test) were "
-    "in its training bags or, on 11 and 12, chose the model"
+    "trained on credible sets of CAUSALdb2; chromosomes 9 and 10 were meant to be held out, which the "
+    "checkpoint cannot confirm; fine-mapped variants of all others may have been in its training bags"
 )
 _UNKNOWN = "the weights are your own: variants of the blocks that they were trained on do not test them"
 

@@ -62,7 +62,7 @@ class Score(enum.StrEnum):
 
 
 MAIN_SCORE = {Centre.VARIANT: Score.LOGIT, Centre.POSITION: Score.PROBABILITY}
-"""Logits add up what the parts of a window contribute; an SNV's score is a probability."""
+"""Logits add up what the parts of a window contribute; the score of an SNV is a sigmoid, from 0 to 1."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,7 +48,7 @@ def variant_scores(
     Returns
     -------
     dict of str to numpy.ndarray of float32, shape (n,)
-        ``mifm_ref``, the probability of the reference window: the MIFM score of the paper.
+        ``mifm_ref``, the sigmoid of the reference window's logit: the MIFM score of the paper.
         ``mifm_alt``, that of the alternative window, and ``mifm_delta``, ``mifm_alt - mifm_ref``:
         extensions, which the paper does not define.
     """
