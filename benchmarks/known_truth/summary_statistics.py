@@ -1,0 +1,159 @@
+"""Summary statistics of whole studies in the format of the GWAS Catalog, GWAS-SSF.
+
+The columns are the mandatory ones of GWAS-SSF 1.0 in their order (Hayhurst et al. 2022,
+bioRxiv 2022.07.15.500230), then the identifier and the sample sizes. Files grow by parts: members of gzip one
+behind the other are one gzip file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+from scipy import stats
+
+COLUMNS = (
+    "chromosome", "base_pair_location", "effect_allele", "other_allele", "beta", "standard_error",
+    "effect_allele_frequency", "p_value", "variant_id", "n",
+)  # fmt: skip
+"""Columns of a quantitative trait; those of a binary one have ``n_cases`` and ``n_controls`` behind."""
+
+METADATA_SUFFIX = "-meta.yaml"
+"""Behind the name of a file: that of its description."""
+
+Values = npt.NDArray[np.float64]
+
+_DIGITS = 6
+"""Significant digits of p-values."""
+
+_SMALLEST = -300.0
+"""log10 of the smallest p-value that is written from a number; smaller ones are from their logarithm."""
+
+
+def gwas_ssf(
+    variants: pd.DataFrame,
+    beta: Values,
+    standard_error: Values,
+    frequency: Values,
+    sample_size: int | Values,
+    cases: int | None = None,
+    log_p: Values | None = None,
+) -> pa.Table:
+    """Rows of one study.
+
+    Parameters
+    ----------
+    variants : pandas.DataFrame, n rows
+        ``chrom, pos`` (1-based), ``id, ref, alt``.
+    beta, standard_error : numpy.ndarray of float64, shape (n,)
+        Of an ALT allele.
+    frequency : numpy.ndarray of float64, shape (n,)
+        Of ALT.
+    sample_size : int or numpy.ndarray, shape (n,)
+        Of the study, or of each variant.
+    cases : int, optional
+        Of these, those that are cases, for a binary trait; the rest are controls.
+    log_p : numpy.ndarray of float64, shape (n,), optional
+        Natural logarithms of the p-values; by default those of ``beta / standard_error`` under a normal
+        distribution.
+
+    Returns
+    -------
+    pyarrow.Table
+        In :data:`COLUMNS`; the effect allele is ALT.
+    """
+    if log_p is None:
+        log_p = np.log(2) + stats.norm.logsf(np.abs(beta / standard_error))
+    size = np.broadcast_to(np.asarray(sample_size, dtype=np.int64), beta.shape)
+    columns: list[object] = [
+        variants["chrom"].tolist(), variants["pos"].to_numpy(np.int64), variants["alt"].tolist(),
+        variants["ref"].tolist(), beta.astype(np.float32), standard_error.astype(np.float32),
+        frequency.astype(np.float32), _as_text(log_p / np.log(10)), variants["id"].tolist(), size,
+    ]  # fmt: skip
+    table = pa.table(dict(zip(COLUMNS, columns, strict=True)))
+    if cases is not None:
+        table = table.append_column("n_cases", pa.array(np.full(size.shape, cases)))
+        table = table.append_column("n_controls", pa.array(size - cases))
+    return table
+
+
+def encode(rows: pa.Table, header: bool) -> bytes:
+    """Rows as text between tabs, one member of a gzip file; with the header in the first part of a file."""
+    text = io.BytesIO()
+    csv.write_csv(rows, text, csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none"))
+    head = ("\t".join(rows.column_names) + "\n").encode() if header else b""
+    # Without a time, so that equal runs give equal files.
+    return gzip.compress(head + text.getvalue(), compresslevel=4, mtime=0)
+
+
+def write_metadata(
+    path: Path, trait: str, ancestry: str, sample_size: int, cases: int | None = None, method: str = ""
+) -> Path:
+    """Describe a finished file beside it, in the fields of GWAS-SSF's metadata.
+
+    Parameters
+    ----------
+    path : Path
+        The file, ``NAME.tsv.gz``.
+    trait, ancestry : str
+        Of the study.
+    sample_size : int
+        Of the study.
+    cases : int, optional
+        Of a binary trait.
+    method : str
+        What gave the effects.
+
+    Returns
+    -------
+    Path
+        ``NAME.tsv.gz-meta.yaml``.
+    """
+    lines = [
+        "genome_assembly: simulated",
+        "coordinate_system: 1-based",
+        f"trait_description: [{trait}]",
+        "samples:",
+        f"  - sample_size: {sample_size}",
+        f"    sample_ancestry: [{ancestry}]",
+        f"    case_control_study: {str(cases is not None).lower()}",
+    ]
+    if cases is not None:
+        lines += [f"    case_count: {cases}", f"    control_count: {sample_size - cases}"]
+    if method:
+        lines.append(f"analysis_software: {method}")
+    lines += [
+        f"data_file_name: {path.name}",
+        "file_type: GWAS-SSF v1.0",
+        f"data_file_md5sum: {hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}",
+        "is_harmonised: false",
+        "is_sorted: true",
+    ]
+    described = path.with_name(path.name + METADATA_SUFFIX)
+    described.write_text("\n".join(lines) + "\n")
+    return described
+
+
+def _as_text(log10_p: Values) -> pa.Array:
+    """P-values with :data:`_DIGITS` significant digits, also those that no float64 holds."""
+    exponent = np.floor(log10_p)
+    mantissa = np.round(10 ** (log10_p - exponent), _DIGITS - 1)
+    small = log10_p < _SMALLEST
+    with np.errstate(under="ignore"):
+        # Division by an exact power of ten keeps the decimal digits: 1.5 / 1e7 is the double 1.5e-07.
+        value = np.where(
+            exponent < 0, mantissa / 10.0 ** np.minimum(-exponent, 300), mantissa * 10.0**exponent
+        )
+    text = pc.cast(pa.array(value), pa.string())
+    if not small.any():
+        return text
+    written = [f"{m:g}e{int(e)}" for m, e in zip(mantissa[small], exponent[small], strict=True)]
+    return pc.replace_with_mask(text, pa.array(small), pa.array(written))
