@@ -225,7 +225,8 @@ def _leads(logits: Values, rows: StudyRows) -> tuple[float, float, Estimate]:
 def _first(logits: Values, groups: Groups) -> Values:
     """The part that each row has in being first of its group: those of the highest logit, equally."""
     highest = (logits == groups.max(logits)[groups.index]).astype(np.float64)
-    return highest / groups.sum(highest)[groups.index]
+    parts: Values = highest / groups.sum(highest)[groups.index]
+    return parts
 
 
 def _mean(values: Values, rows: StudyRows) -> Estimate:

@@ -1,0 +1,117 @@
+"""Networks judged by the held-out bags of a data set: its studies' evidence, its windows, and the verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.conventions import WINDOW
+from mifm_kipoi.statistics.estimates import Values
+from training.data.dataset import DataSet, Split
+from training.fitting.verdict import StudyRows, Verdict, measure
+
+_LEAST_PIP = 1e-8
+"""What a PIP of 0 counts as: tools round."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """The positive bags of a split, and the evidence of their studies.
+
+    Parameters
+    ----------
+    split : str
+        Name of the split.
+    instances : pandas.DataFrame
+        Instances of the positive bags, with the columns of the data set.
+    rows : StudyRows
+        The evidence; ``instance`` are rows of ``instances``.
+    """
+
+    split: str
+    instances: pd.DataFrame
+    rows: StudyRows
+
+    @classmethod
+    def of(cls, dataset: DataSet, split: Split) -> HeldOut:
+        """Those of one split of a data set.
+
+        Parameters
+        ----------
+        dataset : DataSet
+            Of several splits. Bags whose windows overlap are one locus, whatever the names of their blocks:
+            traits have blocks of their own at the same variants.
+        split : Split
+            Which.
+        """
+        bag = dataset.instances["bag"].to_numpy()
+        wanted = (dataset.bags["label"] == 1) & (dataset.bags["split"] == split.value)
+        part = dataset.of_instances(wanted.to_numpy()[bag])
+        studies, evidence = part.studies, part.evidence
+        study = evidence["study"].to_numpy(np.int64)
+        rows = StudyRows(
+            evidence["instance"].to_numpy(np.int64), study, _log_evidence(evidence, study, len(studies)),
+            studies["weight"].to_numpy(np.float64), loci(part)[studies["bag"].to_numpy()],
+        )  # fmt: skip
+        return cls(split.value, part.instances, rows)
+
+    def verdict(self, network: str, logits: Values, pearson: float | None = None) -> Verdict:
+        """The verdict on a network.
+
+        Parameters
+        ----------
+        network : str
+            Its name in the verdict.
+        logits : numpy.ndarray of float64, shape (instances,)
+            Of ``instances``.
+        pearson : float, optional
+            Of a student, with its teachers.
+        """
+        return Verdict(network, self.split, measure(logits, self.rows), pearson)
+
+
+def loci(dataset: DataSet) -> npt.NDArray[np.int64]:
+    """Numbers of the loci that bags are at: bags whose windows overlap are at one locus.
+
+    Parameters
+    ----------
+    dataset : DataSet
+        Its bags reach from their first to their last window.
+
+    Returns
+    -------
+    numpy.ndarray of int64, shape (bags,)
+        Rising along each chromosome.
+    """
+    half = WINDOW // 2
+    by_bag = dataset.instances.groupby("bag")["pos"]
+    spans = pd.DataFrame(
+        {
+            "chrom": dataset.bags["chrom"].to_numpy(),
+            "start": by_bag.min().to_numpy() - half,
+            "end": by_bag.max().to_numpy() + half,
+        }
+    ).sort_values(["chrom", "start"], kind="stable")
+    reached = spans.groupby("chrom")["end"].cummax().shift(fill_value=0)
+    begins = (spans["chrom"] != spans["chrom"].shift()) | (spans["start"] >= reached)
+    numbers = np.empty(len(spans), dtype=np.int64)
+    numbers[spans.index.to_numpy()] = np.cumsum(begins.to_numpy()) - 1
+    return numbers
+
+
+def _log_evidence(evidence: pd.DataFrame, study: npt.NDArray[np.int64], studies: int) -> Values:
+    """Log Bayes factors of each study, or where any is missing log PIPs, or where one is missing NaN."""
+    log_bf = evidence["log_bf"].to_numpy(np.float64)
+    log_pip = np.log(np.maximum(evidence["pip"].to_numpy(np.float64), _LEAST_PIP))
+    chosen = np.where(_whole(log_bf, study, studies)[study], log_bf, log_pip)
+    known: Values = np.where(_whole(chosen, study, studies)[study], chosen, np.nan)
+    return known
+
+
+def _whole(values: Values, study: npt.NDArray[np.int64], studies: int) -> npt.NDArray[np.bool_]:
+    """Which studies have a value in every row."""
+    missing: npt.NDArray[np.bool_] = np.bincount(study, ~np.isfinite(values), studies) > 0
+    return ~missing
