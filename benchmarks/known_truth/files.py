@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from bed_reader import to_bed
 
 from benchmarks.known_truth import gwas
+from benchmarks.known_truth.genealogies import Genealogy
 from benchmarks.known_truth.loci import Drawn
 from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.rule import FREE, MOTIFS
-from benchmarks.known_truth.sizes import DISCOVERY, REFERENCE_PANEL, Simulation
+from benchmarks.known_truth.sizes import DISCOVERY, Simulation, population_of
 from mifm_kipoi.sequence.encoding import BASES
 
 CREDIBLE_SET_COLUMNS = (
@@ -23,7 +25,28 @@ CREDIBLE_SET_COLUMNS = (
 )  # fmt: skip
 """CAUSALdb2's columns, in its order."""
 
-_NO_PIP, _ABF_BIT = -1, 1
+TOOL_BITS = {
+    "abf": 1, "finemap": 2, "paintor": 4, "caviarbf": 8, "susie": 16, "polyfun_finemap": 32,
+    "polyfun_susie": 64,
+}  # fmt: skip
+"""Of the column ``tool``, for each column of PIPs: set where its 95 % set has the row."""
+
+NO_PIP = -1
+"""In the column of a tool that was not run, or failed."""
+
+
+class HasGenotypes(Protocol):
+    """A locus of either design."""
+
+    @property
+    def contig(self) -> int:
+        """From 0."""
+
+    @property
+    def sites(self) -> Genealogy:
+        """Its variants."""
+
+
 _LETTERS = np.array(list(BASES), dtype=object)
 
 
@@ -102,14 +125,14 @@ def credible_set_rows(
             truth["chrom"].iloc[rows], truth["pos"].iloc[rows], truth["id"].iloc[rows],
             np.minimum(frequency, 1 - frequency)[rows], truth["alt"].iloc[rows], truth["ref"].iloc[rows],
             (drawn.z * marginal_error)[rows], marginal_error[rows], marginal_p[rows], drawn.z[rows],
-            *given, signal.pip[rows], *[_NO_PIP] * 6, drawn.redraw + 1, drawn.number + 1,
-            np.where(inside, _ABF_BIT, 0)[rows], truth["id"].iloc[signal.lead], int(number == 0),
+            *given, signal.pip[rows], *[NO_PIP] * 6, drawn.redraw + 1, drawn.number + 1,
+            np.where(inside, TOOL_BITS["abf"], 0)[rows], truth["id"].iloc[signal.lead], int(number == 0),
         ]  # fmt: skip
         parts.append(pd.DataFrame(dict(zip(CREDIBLE_SET_COLUMNS, columns, strict=True))))
     return pd.concat(parts) if parts else pd.DataFrame(columns=list(CREDIBLE_SET_COLUMNS))
 
 
-def write_genotypes(folder: Path, loci: Sequence[Drawn], truth: pd.DataFrame) -> None:
+def write_genotypes(folder: Path, loci: Sequence[HasGenotypes], truth: pd.DataFrame) -> None:
     """``SAMPLE/CONTIG.bed, .bim, .fam`` of the loci of one contig; allele 1 is ALT."""
     contig = loci[0].contig + 1
     for name in loci[0].sites.dosages:
@@ -141,4 +164,4 @@ def meme() -> str:
 
 
 def _populations(simulation: Simulation) -> list[str]:
-    return [name for name in simulation.diploids if name != REFERENCE_PANEL]
+    return [name for name in simulation.diploids if name == population_of(name)]

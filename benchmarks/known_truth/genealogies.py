@@ -10,10 +10,7 @@ import msprime
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.known_truth.sizes import DISCOVERY, REFERENCE_PANEL, Simulation
-
-RECOMBINATION_RATE = 1e-8
-"""Per base pair and generation."""
+from benchmarks.known_truth.sizes import DISCOVERY, Simulation, population_of
 
 MUTATION_RATE = 2.35e-8
 """The rate with which the demography was estimated (Gutenkunst et al. 2009, PLoS Genet 5:e1000695)."""
@@ -104,13 +101,10 @@ def simulate_all_sites(simulation: Simulation, number: int) -> Genealogy:
     seeds = np.random.SeedSequence([simulation.seed, number]).generate_state(2)
     sizes = simulation.diploids
     tree_sequence = msprime.sim_ancestry(
-        samples=[
-            msprime.SampleSet(size, population="CEU" if name == REFERENCE_PANEL else name)
-            for name, size in sizes.items()
-        ],
+        samples=[msprime.SampleSet(size, population=population_of(name)) for name, size in sizes.items()],
         demography=demography(),
         sequence_length=simulation.length,
-        recombination_rate=RECOMBINATION_RATE,
+        recombination_rate=simulation.recombination_rate,
         random_seed=_seed(seeds[0]),
     )
     mutated = msprime.sim_mutations(

@@ -75,7 +75,7 @@ def correlations(genotypes: Values) -> Values:
     return values
 
 
-def draw_z(genotypes: Values, effects: Values, sample_size: int, generator: np.random.Generator) -> Values:
+def draw_z(genotypes: Values, effects: Values, sample_size: float, generator: np.random.Generator) -> Values:
     """Draw z-scores: normal with mean ``sqrt(n) R b`` and covariance R (Zhu & Stephens 2017, eq. 2.5).
 
     Noise of independent individuals, weighted by their genotypes, has covariance R whatever its rank.
@@ -86,8 +86,9 @@ def draw_z(genotypes: Values, effects: Values, sample_size: int, generator: np.r
         See :func:`standardised`; R is their correlation.
     effects : numpy.ndarray of float64, shape (sites,)
         b: of one standard deviation of a genotype on a trait of variance 1.
-    sample_size : int
-        n; it has nothing to do with the diploids.
+    sample_size : float
+        n, or n p (1 - p) with a fraction p of cases and effects that are log odds ratios; it has nothing to
+        do with the diploids.
     generator : numpy.random.Generator
         Draws the noise.
 
@@ -122,17 +123,7 @@ def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulatio
     list of Signal
         In the order of their discovery; empty where nothing reaches 5e-8.
     """
-    threshold = stats.norm.isf(GENOME_WIDE / 2)
-    leads: list[int] = []
-    # What does not vary in a reference panel has no LD there, and leads nothing.
-    varying = np.diag(ld) > 0
-    for _ in simulation.causal_counts:
-        given = np.where(varying, conditional(z, ld, leads)[0], 0)
-        given = np.where((ld[:, leads] ** 2 > COLLINEAR).any(axis=1), 0, given)
-        lead = int(np.abs(given).argmax())
-        if abs(given[lead]) < threshold:
-            break
-        leads.append(lead)
+    leads = find_leads(z, ld, len(simulation.causal_counts))
     marginal = standard_error(z, frequency, simulation.sample_size)
     signals = []
     for number, lead in enumerate(leads):
@@ -145,7 +136,40 @@ def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulatio
     return signals
 
 
-def conditional(z: Values, ld: Values, leads: list[int]) -> tuple[Values, Values]:
+def find_leads(z: Values, ld: Values, count: int, collinear: float = COLLINEAR) -> list[int]:
+    """The lead variants of signals, each the one of the lowest p-value given those before it.
+
+    Parameters
+    ----------
+    z : numpy.ndarray of float64, shape (sites,)
+        Marginal z-scores.
+    ld : numpy.ndarray of float64, shape (sites, sites)
+        Correlations; 0 for variants that do not vary in the sample that they are from.
+    count : int
+        No more than these.
+    collinear : float
+        A variant with a higher r2 to a lead leads no signal of its own.
+
+    Returns
+    -------
+    list of int
+        Empty where nothing reaches 5e-8.
+    """
+    threshold = stats.norm.isf(GENOME_WIDE / 2)
+    leads: list[int] = []
+    # What does not vary in a reference panel has no LD there, and leads nothing.
+    varying = np.diag(ld) > 0
+    for _ in range(count):
+        given = np.where(varying, conditional(z, ld, leads)[0], 0)
+        given = np.where((ld[:, leads] ** 2 > collinear).any(axis=1), 0, given)
+        lead = int(np.abs(given).argmax())
+        if abs(given[lead]) < threshold:
+            break
+        leads.append(lead)
+    return leads
+
+
+def conditional(z: Values, ld: Values, leads: list[int], least: float = 1e-3) -> tuple[Values, Values]:
     """z-scores given some variants, from summary statistics (Yang et al. 2012, Nat Genet 44:369).
 
     Parameters
@@ -156,20 +180,22 @@ def conditional(z: Values, ld: Values, leads: list[int]) -> tuple[Values, Values
         Correlations of the variants.
     leads : list of int
         Sites of the variants that are given.
+    least : float
+        Variants of whose variance the leads leave less have no z-score: errors of the LD are too large there.
 
     Returns
     -------
     z : numpy.ndarray of float64, shape (sites,)
         0 where the leads explain all of a variant.
     left : numpy.ndarray of float64, shape (sites,)
-        Share of each variant's variance that the leads do not explain, at least 1e-3.
+        Share of each variant's variance that the leads do not explain, at least ``least``.
     """
     if not leads:
         return z, np.ones_like(z)
     weights = np.linalg.solve(ld[np.ix_(leads, leads)], ld[leads]).T
     left = 1 - (weights * ld[:, leads]).sum(axis=1)
-    known = left > 1e-3
-    left = np.where(known, left, 1e-3)
+    known = left > least
+    left = np.where(known, left, least)
     return np.where(known, (z - weights @ z[leads]) / np.sqrt(left), 0.0), left
 
 

@@ -72,9 +72,7 @@ def draw(simulation: Simulation, all_sites: genealogies.Genealogy, genealogy: in
     absent = generator.random() < simulation.absent_share
     kept = np.ones(len(all_sites.positions), dtype=bool)
     if absent:
-        frequency = all_sites.frequency(DISCOVERY)
-        common = np.flatnonzero(np.minimum(frequency, 1 - frequency) >= _DRIVER_MAF)
-        hidden = int(generator.choice(common if common.size else np.arange(kept.size)))
+        hidden = hide_driver(all_sites, generator)
         kept[hidden] = False
     sites = all_sites.where(kept)
     counts = np.arange(1, len(simulation.causal_counts) + 1)
@@ -101,6 +99,13 @@ def draw(simulation: Simulation, all_sites: genealogies.Genealogy, genealogy: in
     return Drawn(
         number, genealogy, redraw, genealogy // per_contig, start, sites, locus, effects, z, *signals, driver
     )
+
+
+def hide_driver(sites: genealogies.Genealogy, generator: np.random.Generator) -> int:
+    """Choose the site, a common one where there is any, that makes a locus's signal and is in no file."""
+    frequency = sites.frequency(DISCOVERY)
+    common = np.flatnonzero(np.minimum(frequency, 1 - frequency) >= _DRIVER_MAF)
+    return int(generator.choice(common if common.size else np.arange(len(frequency))))
 
 
 def contig_first(simulation: Simulation, contig: int) -> int:

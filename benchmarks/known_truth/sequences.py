@@ -98,7 +98,7 @@ def make_locus(
         When the variants are too close to each other.
     """
     for _ in range(_TRIES):
-        chosen = _apart(positions, simulation.length, generator)
+        chosen = with_room(positions, simulation.length, generator)
         if len(chosen) < causal:
             continue
         sequence = background(simulation.length, generator)
@@ -137,7 +137,7 @@ def mask_centres(sequence: Codes, positions: npt.NDArray[np.int64], generator: n
     return np.where(hidden, background(len(sequence), generator), sequence)
 
 
-def _apart(positions: npt.NDArray[np.int64], length: int, generator: np.random.Generator) -> list[int]:
+def with_room(positions: npt.NDArray[np.int64], length: int, generator: np.random.Generator) -> list[int]:
     """Variants, in random order, that have room for motifs."""
     padded = np.concatenate([[-APART], positions, [length + APART]])
     gaps = np.diff(padded)
