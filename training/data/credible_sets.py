@@ -94,6 +94,10 @@ class CredibleSetsConfig:
         The study of all rows of a table without a column for it; empty for the name of the file.
     sample_size : float, optional
         The sample size of all rows of a table without a column for it.
+    lead_p_value : float, optional
+        A study is left out of a block and signal where its lowest p-value there is above this: 5e-8 is
+        genome-wide significance. None keeps all studies, of which some of CAUSALdb2 have no association.
+        Studies without p-values stay.
     """
 
     path: str
@@ -105,8 +109,11 @@ class CredibleSetsConfig:
     allow_implausible: bool = False
     study: str = ""
     sample_size: float | None = None
+    lead_p_value: float | None = 5e-8
 
     def __post_init__(self) -> None:
+        if self.lead_p_value is not None and not 0 < self.lead_p_value <= 1:
+            raise ValueError(f"lead_p_value is {self.lead_p_value}; expected above 0 and at most 1, or null")
         unknown = sorted(set(self.columns) - set(FIELDS))
         if unknown:
             raise ValueError(f"columns has {', '.join(unknown)}; known are {', '.join(FIELDS)}")

@@ -68,7 +68,7 @@ the bag have, the statistics are those of the study with the lowest p-value, and
 STUDY_COLUMNS = {"bag": "int64", "study": "str", "size": "int64", "weight": "float32"}
 """One row per positive bag and study that has variants of it, ordered by ``bag``: names and pandas types of
 the columns. ``size`` is the number of the study's variants in the bag; ``weight`` is such that a signal which
-several studies see counts once, see :mod:`training.data`."""
+several studies see counts once, see :func:`training.data.evidence.study_weights`."""
 
 EVIDENCE_COLUMNS = {
     "study": "int64",

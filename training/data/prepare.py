@@ -98,7 +98,8 @@ class _Tables:
     bags : pandas.DataFrame
         One row per bag: :data:`training.data.dataset.BAG_COLUMNS` without ``split`` and ``size``.
     instances : pandas.DataFrame
-        One row per variant of a bag: :data:`training.data.dataset.INSTANCE_COLUMNS`.
+        One row per variant of a bag: :data:`training.data.dataset.INSTANCE_COLUMNS`, and ``row``, that of a
+        positive in :attr:`training.data.bags.Bags.instances`.
     """
 
     bags: pd.DataFrame
@@ -140,7 +141,8 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     counts = RowCounts()
     associated = AssociatedPositions()
     rows = _associations(config, genome, counts, associated)
-    made = make_bags(rows, genome, _max_mismatch_fraction(config))
+    lead_p_value = config.credible_sets.lead_p_value if config.credible_sets else None
+    made = make_bags(rows, genome, _max_mismatch_fraction(config), lead_p_value)
     report: dict[str, Any] = {
         "source": counts.to_dict(),
         "examples": {reason: [str(one) for one in some] for reason, some in counts.examples.items()},
@@ -163,11 +165,12 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
         negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
         report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
         tables = _with_negatives(tables, negatives)
-    bags, instances, report["filters"]["bags_in_several_splits"] = _split(tables, config)
+    tables, report["filters"]["bags_in_several_splits"] = _split(tables, config)
     report["associated"]["in_no_bag"] = _in_no_bag(counts, made, report["filters"])
-    check_no_overlap(bags, instances, HELD_OUT_WINDOW)
-    _warn_without_validation(bags)
-    report["bags"] = _bag_counts(bags, instances)
+    check_no_overlap(tables.bags, tables.instances, HELD_OUT_WINDOW)
+    _warn_without_validation(tables.bags)
+    dataset = _dataset(tables, made)
+    report["bags"] = _bag_counts(dataset)
     manifest = {
         "command": "python -m training data",
         "version": __version__,
@@ -180,7 +183,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
         "reference": REFERENCE if genome else NO_REFERENCE,
         "report": report,
     }
-    return DataSet.of_united(bags, instances, manifest)
+    return dataclasses.replace(dataset, manifest=manifest)
 
 
 def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
@@ -263,7 +266,8 @@ def _build(config: DataConfig, genome: Genome | None, counts: RowCounts) -> str:
 
 def _positives(made: Bags, config: DataConfig) -> tuple[_Tables, dict[str, Any]]:
     """The positive bags that are large enough after all filters, and counts of what was left out."""
-    instances, crossing = drop_border_instances(made.instances, config.splits, HELD_OUT_WINDOW)
+    numbered = made.instances.assign(row=np.arange(len(made.instances)))
+    instances, crossing = drop_border_instances(numbered, config.splits, HELD_OUT_WINDOW)
     bags = made.bags.assign(label=POSITIVE)
     size = instances.groupby("bag").size().reindex(bags["bag"], fill_value=0).to_numpy()
     kept = size >= config.min_bag_size
@@ -357,17 +361,17 @@ def _with_negatives(positives: _Tables, negatives: pd.DataFrame) -> _Tables:
         }
     )
     instances = negatives.assign(bag=numbers, p_value=np.nan, z=np.nan, pip=np.nan, log_bf=np.nan)
-    instances = instances.astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)]
+    instances = instances.astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)].assign(row=-1)
     return _Tables(
         pd.concat([positives.bags, bags], ignore_index=True),
         pd.concat([positives.instances, instances], ignore_index=True),
     )
 
 
-def _split(tables: _Tables, config: DataConfig) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
+def _split(tables: _Tables, config: DataConfig) -> tuple[_Tables, dict[str, int]]:
     """Assign splits and number the bags by label and position; bags in several splits are left out.
 
-    Returns the bags, their instances, and the numbers of bags that were left out.
+    Returns the tables, the bags with splits and sizes, and the numbers of bags that were left out.
     """
     splits = assign_splits(tables.bags, tables.instances, config.splits, HELD_OUT_WINDOW)
     whole = splits.notna()
@@ -395,11 +399,18 @@ def _split(tables: _Tables, config: DataConfig) -> tuple[pd.DataFrame, pd.DataFr
     # Stable: the order within bags stays.
     instances = instances.sort_values("bag", kind="stable", ignore_index=True)
     bags = bags.assign(bag=numbers.to_numpy()).reset_index(drop=True)
-    return (
-        bags.astype(BAG_COLUMNS)[list(BAG_COLUMNS)],
-        instances.astype(INSTANCE_COLUMNS)[list(INSTANCE_COLUMNS)],
-        several,
-    )
+    return _Tables(bags.astype(BAG_COLUMNS)[list(BAG_COLUMNS)], instances), several
+
+
+def _dataset(tables: _Tables, made: Bags) -> DataSet:
+    """The data set, without a manifest, of bags and instances in their order; positives come first."""
+    positives = tables.instances[tables.instances["row"] >= 0]
+    studies, evidence = made.studies.tables(positives["row"].to_numpy(), positives["bag"].to_numpy())
+    # Of a study the border of a split can have taken all variants.
+    number = np.bincount(studies["bag"], minlength=len(tables.bags))
+    bags = tables.bags.assign(studies=number).astype(BAG_COLUMNS)
+    instances = tables.instances[list(INSTANCE_COLUMNS)].astype(INSTANCE_COLUMNS)
+    return DataSet(bags, instances, studies, evidence, {})
 
 
 def _contig_order(chroms: pd.Series[str]) -> npt.NDArray[np.int64]:
@@ -420,8 +431,9 @@ def _per_signal(bags: pd.DataFrame) -> dict[str, int]:
     return {str(signal): int(number) for signal, number in bags["signal"].value_counts().sort_index().items()}
 
 
-def _bag_counts(bags: pd.DataFrame, instances: pd.DataFrame) -> dict[str, Any]:
+def _bag_counts(dataset: DataSet) -> dict[str, Any]:
     """The contents of the data set in numbers."""
+    bags, instances, studies = dataset.bags, dataset.instances, dataset.studies
     positive = bags[bags["label"] == POSITIVE]
     of_positives = instances[instances["bag"] < len(positive)]
     in_bags = of_positives.groupby(["chrom", "pos", "ref", "alt"]).size()
@@ -438,4 +450,8 @@ def _bag_counts(bags: pd.DataFrame, instances: pd.DataFrame) -> dict[str, Any]:
         "positive_variants": len(in_bags),
         "positive_variants_in_several_bags": int((in_bags > 1).sum()),
         "studies_per_positive_bag_median": float(positive["studies"].median()),
+        "studies": int(studies["study"].nunique()),
+        "studies_of_positive_bags": len(studies),
+        "variants_of_studies": len(dataset.evidence),
+        "sum_of_weights_of_studies": round(float(studies["weight"].sum()), 1),
     }

@@ -1,5 +1,7 @@
 """Bags, against contents worked out by hand and a union in plain Python."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from mifm_kipoi.errors import InputError, ReferenceMismatchError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genomics.genome import Genome
 from tests.builders import write_fasta
-from training.data.bags import make_bags
+from training.data.bags import Bags, make_bags
 
 START = 300
 """1-based position of the bases below on contig 1, where windows are whole."""
@@ -175,23 +177,92 @@ def test_neither_chunks_nor_the_buffer_matter():
     pd.testing.assert_frame_equal(make_bags([halves], None).instances, whole.instances)
     # In plain Python, the row that counts of each variant in each bag, and the repeated rows.
     best: dict[tuple[object, ...], tuple[object, ...]] = {}
-    last: dict[tuple[object, ...], str] = {}
-    repeated = 0
+    of_study: dict[tuple[object, ...], dict[tuple[object, ...], Any]] = {}
     for row in table.itertuples():
         key = (row.block, row.signal, row.pos, frozenset((row.effect_allele, row.other_allele)))
         log_p = 1.0 if np.isnan(row.log_p) else row.log_p
         rank = (log_p, 1.0 if np.isnan(row.z) else -abs(row.z))
         if key not in best or rank < best[key][0]:
             best[key] = (rank, row.effect_allele, row.id)
-        repeated += last.get(key) == row.study
-        last[key] = row.study
+        own = of_study.setdefault((row.block, row.signal, row.study), {})
+        sign = 1 if row.effect_allele < row.other_allele else -1
+        pips = [row.pip] if key not in own else [row.pip, own[key][2]]
+        pip = np.fmax.reduce(pips)
+        if key not in own or rank < own[key][0]:
+            own[key] = (rank, sign * row.z, pip)
+        own[key] = (*own[key][:2], pip)
     expected = {(*key[:3], *sorted(key[3]), alt, name) for key, (_, alt, name) in best.items()}
     found = {
         (block, signal, pos, *sorted((ref, alt)), alt, name)
         for block, signal, pos, ref, alt, name in members(whole, "pos", "ref", "alt", "id")
     }
     assert found == expected
-    assert whole.counts["rows_repeated_within_study"] == repeated
+    assert whole.counts["rows_repeated_within_study"] == number - sum(map(len, of_study.values()))
+    check_studies(whole, of_study)
+    made = make_bags([table.iloc[:1700], table.iloc[1700:]], None, buffer=100)
+    check_studies(made, of_study)
+
+
+def check_studies(made: Bags, expected: dict[tuple[object, ...], dict[tuple[object, ...], Any]]) -> None:
+    """The rows of each study, in the order of a data set, are those of plain Python."""
+    instances, bags = made.instances, made.bags.set_index("bag")
+    studies, evidence = made.studies.tables(np.arange(len(instances)), instances["bag"].to_numpy())
+    found = [(bags["block"][row.bag], bags["signal"][row.bag], row.study) for row in studies.itertuples()]
+    assert len(found) == len(set(found)) == len(expected)
+    assert studies[["bag", "study"]].values.tolist() == sorted(studies[["bag", "study"]].values.tolist())
+    of_row = instances.iloc[evidence["instance"]]
+    starts = (studies["size"].cumsum() - studies["size"]).tolist()
+    for key, start, size in zip(found, starts, studies["size"].tolist(), strict=True):
+        part, rows = evidence.iloc[start : start + size], of_row.iloc[start : start + size]
+        own = {}
+        for one, row in zip(part.itertuples(), rows.itertuples(), strict=True):
+            variant = (*key[:2], row.pos, frozenset((row.ref, row.alt)))
+            log_p = 1.0 if np.isnan(one.log_p) else one.log_p
+            rank = (log_p, 1.0 if np.isnan(one.z) else -abs(one.z))
+            own[variant] = (rank, one.z * (1 if row.alt < row.ref else -1), one.pip)
+        ranks = [rank for rank, _, _ in own.values()]
+        assert ranks == sorted(ranks)
+        assert own.keys() == expected[key].keys()
+        for variant, (rank, z, pip) in expected[key].items():
+            assert own[variant][0] == rank
+            np.testing.assert_allclose(own[variant][1:], (z, pip), rtol=1e-6)
+
+
+def test_a_study_without_a_lead_variant_is_left_out_of_the_bag() -> None:
+    table = associations(
+        {"study": "one", "p_value": 1e-9, "pos": 1},
+        {"study": "one", "p_value": 0.1, "pos": 2},
+        {"study": "two", "p_value": 5e-8, "pos": 2, "pip": 0.5},
+        {"study": "weak", "p_value": 1e-7, "pos": 2, "pip": 0.9},
+        {"study": "weak", "p_value": 1e-3, "pos": 3},
+        # The study counts where it has a lead variant, signal by signal.
+        {"study": "weak", "p_value": 1e-20, "pos": 2, "signal": "secondary"},
+        {"study": "unknown", "p_value": np.nan, "pos": 4},
+    )
+    made = make_bags([table], None, lead_p_value=5e-8)
+    assert members(made, "pos", "pip") == [
+        ("b", "secondary", 2, pytest.approx(np.nan, nan_ok=True)),
+        ("b", "all", 1, pytest.approx(np.nan, nan_ok=True)),
+        ("b", "all", 2, 0.5),
+        ("b", "all", 4, pytest.approx(np.nan, nan_ok=True)),
+    ]
+    names = ("studies_of_bags_above_lead_p_value", "rows_of_studies_above_lead_p_value")
+    assert [made.counts[name] for name in names] == [1, 2]
+    assert made.counts["studies_of_bags_without_a_p_value"] == 1
+    assert made.counts["rows_united_over_studies"] == 1
+    assert made.bags.set_index("signal")["studies"].to_dict() == {"all": 3, "secondary": 1}
+    assert made.variants["pos"].tolist() == [1, 2, 4]
+    every = make_bags([table], None)
+    assert every.instances["pos"].tolist() == [2, 1, 2, 3, 4]
+    assert names[0] not in every.counts
+    with pytest.raises(InputError, match="no study has a p-value up to lead_p_value, 1e-30, in any of 2 bag"):
+        make_bags([table[:6]], None, lead_p_value=1e-30)
+
+
+def test_names_of_variants_are_kept_whatever_they_are() -> None:
+    names = ["rs1", "rs2200000000", "rs3600000000", "rs99999999999", "rs01", "1:5_A_G", "rs", ".", "RS7"]
+    rows = ({"pos": pos, "id": name, "p_value": 0.1 * pos} for pos, name in enumerate(names, start=1))
+    assert make_bags([associations(*rows)], None).instances["id"].tolist() == names
 
 
 def test_a_block_on_two_contigs_is_refused():

@@ -65,7 +65,12 @@ def small(tmp_path):
     recipe = {
         "fasta": str(fasta),
         "data": {
-            "credible_sets": {"path": str(tmp_path / "table.tsv"), "format": "table", "columns": COLUMNS},
+            "credible_sets": {
+                "path": str(tmp_path / "table.tsv"),
+                "format": "table",
+                "columns": COLUMNS,
+                "lead_p_value": None,
+            },
             "negatives": {"vcf": [str(tmp_path / "common.vcf")]},
             "splits": {"validation": ["11"], "test": []},
             "min_bag_size": 2,
@@ -340,7 +345,9 @@ def test_the_real_causaldb2_extract(reference_data, tmp_path):
     # 2,177 rows repeat their study, and 8,216 - 7,172 = 1,044 unite studies.
     source = reference_data / "data" / "finemapping" / "causaldb2_AD.csv.gz"
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump({"data": {"credible_sets": {"path": str(source)}}}))
+    recipe.write_text(
+        yaml.safe_dump({"data": {"credible_sets": {"path": str(source), "lead_p_value": None}}})
+    )
     made = prepare_recipe(read_configuration(recipe, Recipe))
     report = made.manifest["report"]
     assert report["variants"] == {
@@ -376,7 +383,12 @@ def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
     recipe = {
         "fasta": str(fasta),
         "data": {
-            "credible_sets": {"path": str(table), "format": "table", "columns": columns},
+            "credible_sets": {
+                "path": str(table),
+                "format": "table",
+                "columns": columns,
+                "lead_p_value": None,
+            },
             "splits": {"validation": [], "test": ["20"]},
         },
     }
