@@ -21,6 +21,7 @@ from mifm_kipoi.errors import MIFMError, OutputError
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import workspace, writing
+from training.fitting.verdict import VERDICTS, Verdict, conclusion
 
 CARD = "README.md"
 
@@ -205,7 +206,7 @@ def _card(weights: Weights, config: ExportConfig) -> str:
     return f"""# {name}
 
 {config.description}
-
+{_cautions(weights)}
 | | |
 | --- | --- |
 {table}
@@ -225,9 +226,13 @@ it, to rank variants within a locus. It knows neither trait nor LD, is the same 
 and is not a probability of causality. `mifm_alt` and `mifm_delta` are extensions without known meaning.
 `sequence` is the Kipoi model of single windows.
 
+## What was learnt
+
+{_learnt(weights)}
+
 ## Provenance
 
-{_listed(weights.provenance)}
+{_listed({key: value for key, value in weights.provenance.items() if key != VERDICTS})}
 
 ## Configuration of the network
 
@@ -235,6 +240,23 @@ and is not a probability of causality. `mifm_alt` and `mifm_delta` are extension
 {json.dumps(weights.config.to_dict(), indent=1)}
 ```
 """
+
+
+def _verdicts(weights: Weights) -> list[Verdict]:
+    """The verdicts on weights that were trained with held-out bags."""
+    return [Verdict.from_dict(values) for values in weights.provenance.get(VERDICTS, ())]
+
+
+def _cautions(weights: Weights) -> str:
+    """What speaks against using the weights, as paragraphs of the card."""
+    return "".join(f"\n**CAUTION: {warning}.**\n" for warning in conclusion(_verdicts(weights)))
+
+
+def _learnt(weights: Weights) -> str:
+    """What the weights know of held-out bags beside chance."""
+    lines = [line for verdict in _verdicts(weights) for line in verdict.lines()]
+    listed = "\n".join(f"- {line}" for line in lines)
+    return listed or "It was not measured: the provenance of these weights has no verdict on held-out bags."
 
 
 def _listed(values: Mapping[str, Any], indent: str = "") -> str:

@@ -22,10 +22,11 @@ from training.data.dataset import MANIFEST, DataSet, read_dataset, write_dataset
 from training.data.prepare import prepare
 from training.data.report import write_report
 from training.distillation.config import STUDENT
-from training.distillation.distil import Distil
+from training.distillation.distil import Agreement, Distil
 from training.export import Export
 from training.fitting.config import ENSEMBLE_REPORT, MEMBER, NOT_IN_IDENTITY
 from training.fitting.ensemble import Ensemble
+from training.fitting.verdict import VERDICTS, Verdict, conclusion
 from training.recipe import Recipe
 
 STEPS = "steps.json"
@@ -60,6 +61,11 @@ class RunSummary:
         Metrics of the members, see :class:`training.fitting.ensemble.FittedEnsemble`.
     agreement : dict of str to float or None
         How the student compares with the members, see :class:`training.distillation.distil.Agreement`.
+    verdicts : list of dict of plain JSON types
+        What the student has learnt, by validation bags and then by test bags, see
+        :class:`training.fitting.verdict.Verdict`; those of the members are in ``ensemble``.
+    warnings : list of str
+        What speaks against using the student; empty where nothing does.
     model : str
         Folder of the Kipoi model.
     """
@@ -68,39 +74,32 @@ class RunSummary:
     counts: dict[str, dict[str, int]]
     ensemble: dict[str, Any]
     agreement: dict[str, float | None]
+    verdicts: list[dict[str, Any]]
+    warnings: list[str]
     model: str
 
     def lines(self) -> list[str]:
-        """The summary in words."""
+        """The summary in words; :attr:`warnings` are apart."""
         shown = [
             f"{split}: {counts['positive_bags']:,} positive bags of {counts['positive_instances']:,} "
             f"instances, {counts['negative_bags']:,} negative bags"
             for split, counts in self.counts.items()
         ]
         for member in self.ensemble["members"]:
-            metrics = ", ".join(
-                f"{name} {_shown(member['metrics'][f'validation_{key}'])}"
-                for key, name in (("loss", "loss"), ("auroc", "AUROC"), ("auprc", "AUPRC"))
-            )
+            loss = _shown(member["metrics"]["validation_loss"])
             shown.append(
-                f"member {member['seed']}: epoch {member['epoch']} kept (from 0); validation: {metrics}"
+                f"member {member['seed']}: epoch {member['epoch']} kept (from 0), validation loss {loss}"
             )
-        mean, correlation = self.ensemble["mean"]["validation_auroc"], self.ensemble["pearson"]
-        shown.append(f"members together, by the mean of their probabilities of bags: AUROC {_shown(mean)}")
+            if "verdict" in member:
+                shown.append(Verdict.from_dict(member["verdict"]).brief())
+        correlation = self.ensemble["pearson"]
         if correlation is not None:
             shown.append(f"logits of two members for one instance: Pearson {correlation:.4f} on average")
-        agreement = self.agreement
-        same_top = agreement["same_top"]
-        same = "an undefined fraction" if same_top is None else f"{same_top:.0%}"
+        shown.append(Agreement.from_dict(self.agreement).in_words())
+        for verdict in self.verdicts:
+            shown += Verdict.from_dict(verdict).lines()
         return [
             *shown,
-            "student and the members' mean, for validation instances: "
-            f"Pearson {_shown(agreement['pearson'])} of logits, mean squared difference "
-            f"{_shown(agreement['mse'])} of probabilities, the same first variant in {same} of positive bags",
-            f"all validation bags by their highest instance: AUROC {_shown(agreement['auroc'])} of the "
-            f"student, {_shown(agreement['teachers_auroc'])} of the members' mean",
-            "members are validated on a sample of the negative bags, the student on all; positive bags have "
-            "more instances, which alone makes AUROC high",
             f"steps: {', '.join(f'{name} {state}' for name, state in self.steps.items())}",
             f"the Kipoi model is {self.model}",
         ]
@@ -192,7 +191,11 @@ class Run:
             on_progress,
         )
         report = json.loads((members / ENSEMBLE_REPORT).read_text())
-        summary = RunSummary(steps.done, dataset.counts(), report, taught.provenance["agreement"], str(model))
+        judged = taught.provenance[VERDICTS]
+        summary = RunSummary(
+            steps.done, dataset.counts(), report, taught.provenance["agreement"], judged,
+            list(conclusion([Verdict.from_dict(one) for one in judged])), str(model),
+        )  # fmt: skip
         with written_whole(steps.out / SUMMARY) as path:
             path.write_text(json.dumps(dataclasses.asdict(summary), indent=1) + "\n")
         return summary

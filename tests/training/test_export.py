@@ -13,10 +13,12 @@ from mifm_kipoi import Genome, Predictor, cut_windows, read_variants, variant_sc
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.network.model import MIFMConfig
 from mifm_kipoi.network.weights import Weights, load_weights, save_weights
+from mifm_kipoi.statistics.estimates import Estimate
 from tests.builders import TINY, random_network
 from tests.conftest import ROOT, Run
 from tests.kipoi.predictions import SCORES, arguments, predictions
 from training.export import Export, ExportConfig, ExportError
+from training.fitting.verdict import Measures, Verdict
 
 CONFIG = ExportConfig("mine", ("A. Author", "B. Author"), "For a test.", "CC0")
 
@@ -103,9 +105,30 @@ def test_the_card_says_what_made_them(exported: tuple[Weights, Path]) -> None:
         "24,655",
         "bags: 3",
         "    - seed: 7",
+        "no verdict on held-out bags",
     ):
         assert text in card
     assert json.dumps(weights.config.to_dict(), indent=1) in card
+
+
+def test_the_card_warns_of_weights_that_have_learnt_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.export._expect", lambda model, path: path.write_bytes(model.name.encode()))
+    nothing, knows = Estimate(0.0, -0.25, 0.25), Estimate(0.5, 0.25, 0.75)
+    cards = []
+    for name, found in (("nothing", nothing), ("knows", knows)):
+        measures = Measures(9, 8, 8, found, 0.5, 0.25, nothing, 0.5, 0.25, nothing, 0.5, 0.1)
+        verdict = Verdict("student", "test", measures).to_dict()
+        path = tmp_path / f"{name}.safetensors"
+        save_weights(path, random_network(MIFMConfig()), {"verdicts": [verdict]})
+        exported = Export(load_weights(path), tmp_path / name, CONFIG).run()
+        cards.append((exported.folder / "README.md").read_text())
+    assert "**CAUTION: the student has learnt nothing that shows on its test bags" in cards[0]
+    assert "CAUTION" not in cards[1]
+    for card in cards:
+        assert "- student, test bags: 9 studies with two or more variants, at 8 loci\n" in card
+        assert "verdicts:" not in card
 
 
 def test_an_export_is_replaced_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from mifm_kipoi.network.model import MIFMConfig
 from mifm_kipoi.network.weights import load_weights
 from mifm_kipoi.scoring.scores import variant_scores
 from mifm_kipoi.sequence.windows import cut_windows
+from mifm_kipoi.statistics.estimates import Estimate
 from tests.builders import write_fasta, write_vcf
 from tests.conftest import Run as Command
 from tests.kipoi.predictions import predictions
@@ -28,6 +29,7 @@ from training.data.splits import SplitsConfig
 from training.distillation.config import STUDENT, BagDistilConfig, DistilConfig, SequenceDistilConfig
 from training.export import ExportConfig
 from training.fitting.config import EnsembleConfig, FitConfig
+from training.fitting.verdict import Measures, Verdict
 from training.mil.objective import ObjectiveConfig
 from training.recipe import Recipe
 from training.run import COMPLETE, STEPS, SUMMARY, Run, RunError, RunSummary
@@ -138,26 +140,35 @@ def test_the_summary_in_words() -> None:
     """Every number says of what it is."""
     counts = {"positive_bags": 6, "negative_bags": 24, "positive_instances": 24, "negative_instances": 24}
     metrics = {"validation_loss": 0.5, "validation_auroc": 1.0, "validation_auprc": None}
+    measures = Measures(
+        9, 8, 8, Estimate(0.5, 0.25, 0.75), 0.5, 0.25, Estimate(0.25), 0.5, 0.25, Estimate(0.25), 0.5, 0.1
+    )
+    verdict = Verdict("member 2", "validation", measures).to_dict()
     summary = RunSummary(
         {"data": COMPLETE, "export": "3.0 s"},
         {"train": counts},
         {
-            "members": [{"seed": 2, "epoch": 7, "metrics": metrics}],
+            "members": [{"seed": 2, "epoch": 7, "metrics": metrics, "verdict": verdict}],
             "mean": {"validation_auroc": 1.0},
             "pearson": 0.25,
         },
         {"loss": 0.1, "mse": 0.125, "pearson": -0.03, "same_top": 0.25, "auroc": 0.5, "teachers_auroc": 0.75},
+        [Verdict("student", "test", measures, -0.03).to_dict()],
+        ["it is bad"],
         "out/model",
     )
     shown = summary.lines()
     assert shown[0] == "train: 6 positive bags of 24 instances, 24 negative bags"
     assert "member 2: epoch 7" in shown[1]
-    assert "loss 0.5000, AUROC 1.0000, AUPRC not defined" in shown[1]
-    assert "mean of their probabilities of bags: AUROC 1.0000" in shown[2]
+    assert "validation loss 0.5000" in shown[1]
+    assert shown[2].startswith("member 2, validation bags, 8 loci: gain in likelihood +0.5000 (95 % interval")
+    assert "random one +0.2500 (no interval)" in shown[2]
     assert "Pearson 0.2500" in shown[3]
     assert "Pearson -0.0300 of logits, mean squared difference 0.1250" in shown[4]
     assert "same first variant in 25% of positive bags" in shown[4]
-    assert "AUROC 0.5000 of the student, 0.7500 of the members' mean" in shown[5]
+    assert [line for line in shown if line.startswith("student, test bags: ")] == shown[5:10]
+    # Sizes of bags alone make it 1.
+    assert not any("AUROC" in line for line in shown)
     assert f"data {COMPLETE}, export 3.0 s" in shown[-2]
     assert "out/model" in shown[-1]
 
@@ -233,8 +244,15 @@ def test_from_real_tables_to_kipoi_predict(
     with caplog.at_level(logging.INFO):
         assert training(command) == 0
     assert all(f"{name}: {COMPLETE}" in caplog.messages for name in STEP_NAMES)
-    assert caplog.messages[-1].endswith(str(out / "model"))
     summary = json.loads((out / SUMMARY).read_text())
+    assert any(message.endswith(str(out / "model")) for message in caplog.messages)
+    # Four bags at one end of a contig cannot show anything, and what is not shown is said last.
+    assert summary["verdicts"][0]["learnt"] is None
+    assert caplog.messages[-len(summary["warnings"]) :] == [
+        f"CAUTION: {text}" for text in summary["warnings"]
+    ]
+    assert "it cannot be judged whether the student has learnt anything" in summary["warnings"][0]
+    assert f"CAUTION: {summary['warnings'][0]}" in (out / "model" / "README.md").read_text()
     assert summary["counts"]["train"]["positive_bags"] >= 10
     assert summary["counts"]["validation"]["positive_bags"] >= 2
     assert min(counts["negative_bags"] for counts in summary["counts"].values()) > 100

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mifm_kipoi.network.weights import load_weights
 from training.commands.arguments import add_command, read_fasta, read_recipe
 from training.commands.process import training_process
+from training.commands.verdicts import log_verdicts
 from training.data.dataset import read_dataset
 from training.distillation.config import CHECKPOINT, LOG, STUDENT
 from training.distillation.distil import Distil
@@ -26,12 +27,13 @@ distil.source=bags      several teachers, on the windows of the data set that th
                         they put first (arg_max)
 distil.source=sequence  one teacher without the variant token, on whole contigs; no labels are needed
 
-The recipe's sections are fasta, student, distil.
+The recipe's sections are fasta, student, distil. On bags, the command ends with what the student has learnt
+beside chance, by validation and test bags.
 """
 
 _EPILOG = f"""\
 files in --out:
-  {STUDENT}  the weights and their provenance
+  {STUDENT}  the weights and their provenance, the verdict on them included
   {LOG}              losses; on bags also the agreement with the teachers on validation bags
   {CHECKPOINT}        on bags: a distillation that was interrupted resumes from it by itself
 """
@@ -75,8 +77,9 @@ def _distil(options: argparse.Namespace) -> None:
     with training_process("windows" if recipe.distil.source == "bags" else "steps") as on_progress:
         distilled = distil.run(on_progress)
     if distilled.agreement is not None:
-        logging.info("with the teachers on validation bags: %s", json.dumps(distilled.agreement.to_dict()))
+        logging.info("%s", distilled.agreement.in_words())
     if distilled.fidelity is not None:
         fidelity = dataclasses.asdict(distilled.fidelity)
         logging.info("with the teacher on held-out contigs: %s", json.dumps(fidelity, indent=1))
     logging.info("wrote %s", distilled.weights)
+    log_verdicts(distilled.verdicts)

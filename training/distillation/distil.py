@@ -57,6 +57,7 @@ from training.distillation.config import (
 from training.distillation.fidelity import Fidelity, fidelity
 from training.distillation.sequence import LogLine, distil_on_sequence, write_log
 from training.fitting.finetune import with_frozen_statistics
+from training.fitting.held_out import verdicts
 from training.fitting.predictions import (
     genome_of,
     highest_rows,
@@ -65,6 +66,7 @@ from training.fitting.predictions import (
     probabilities,
     used_instances,
 )
+from training.fitting.verdict import VERDICTS, Verdict
 from training.mil.genome_tensor import GenomeTensor
 
 _NAMED = 5
@@ -132,6 +134,21 @@ class Agreement:
         values = dataclasses.asdict(self).items()
         return {key: None if math.isnan(value) else value for key, value in values}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> Agreement:
+        """The numbers that :meth:`to_dict` gave."""
+        return cls(**{key: math.nan if value is None else value for key, value in values.items()})
+
+    def in_words(self) -> str:
+        """How far the student agrees with its teachers, but for areas, which sizes of bags decide."""
+        pearson, mse = ("not defined" if math.isnan(x) else f"{x:.4f}" for x in (self.pearson, self.mse))
+        same = "an undefined fraction" if math.isnan(self.same_top) else f"{self.same_top:.0%}"
+        return (
+            "student and its teachers' mean, on validation instances: "
+            f"Pearson {pearson} of logits, mean squared difference {mse} of probabilities, the same first "
+            f"variant in {same} of positive bags"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Distilled:
@@ -143,6 +160,8 @@ class Distilled:
         The file of the student.
     agreement : Agreement, optional
         On the validation bags, for a distillation on bags.
+    verdicts : tuple of Verdict
+        What the student has learnt, by validation bags and then by test bags, for a distillation on bags.
     fidelity : Fidelity, optional
         On the held-out contigs, for a distillation on sequence that was given variants and blocks.
     """
@@ -150,6 +169,7 @@ class Distilled:
     weights: Path
     agreement: Agreement | None = None
     fidelity: Fidelity | None = None
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +189,7 @@ class Distil:
     out : path-like
         Folder of the student, its log and the checkpoint; made where missing.
     dataset : DataSet, optional
-        On bags: the data set; its test bags are not used.
+        On bags: the data set; its test bags are for the verdict alone.
     start : Weights, optional
         A student to start from, instead of random weights.
     vcf, blocks : path-like, optional
@@ -227,9 +247,18 @@ class Distil:
         config = self.config.bags
         networks = [teacher.model() for teacher in self.teachers]
         student = self.start.model() if self.start else self.student
+        device, window = find_device(self.device), self.student.window
+        genome = genome_of(dataset, self.genome, window).to(device)
         network, agreed = distil_on_bags(
-            networks, dataset, self.genome, student, config, self.out, find_device(self.device), on_progress
+            networks, dataset, genome, student, config, self.out, device, on_progress
         )
+        on_device = copy.deepcopy(network).to(device)
+        judged = verdicts(
+            "student", dataset, (Split.VALIDATION, Split.TEST),
+            lambda instances: instance_logits(on_device, genome, genome.offsets(instances)),
+            # Without validation bags there was nothing to compare.
+            None if math.isnan(agreed.mse) else agreed.pearson,
+        )  # fmt: skip
         provenance = {
             "command": "python -m training distil",
             "distil": to_plain(config),
@@ -237,11 +266,12 @@ class Distil:
             "start": _start(self.start),
             "data_set": dataset.facts(),
             "agreement": agreed.to_dict(),
+            VERDICTS: [verdict.to_dict() for verdict in judged],
             "torch": torch.__version__,
         }
         path = Path(self.out) / STUDENT
         save_weights(path, network, provenance)
-        return Distilled(path, agreement=agreed)
+        return Distilled(path, agreement=agreed, verdicts=judged)
 
     def _on_sequence(self, genome: Genome, on_progress: Callable[[int, float], None] | None) -> Distilled:
         config, (teacher,) = self.config.sequence, self.teachers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,37 @@ class HeldOut:
             Of a student, with its teachers.
         """
         return Verdict(network, self.split, measure(logits, self.rows), pearson)
+
+
+def verdicts(
+    network: str,
+    dataset: DataSet,
+    splits: Iterable[Split],
+    score: Callable[[pd.DataFrame], Values],
+    pearson: float | None = None,
+) -> tuple[Verdict, ...]:
+    """Verdicts on a network by the held-out bags of some splits.
+
+    Parameters
+    ----------
+    network : str
+        Its name in the verdicts.
+    dataset : DataSet
+        With all splits.
+    splits : iterable of Split
+        Which; those without positive bags are left out, but for the first where all have none.
+    score : callable
+        Gives logits of instances, shape (n,), for a table of them.
+    pearson : float, optional
+        Of a student, with its teachers.
+
+    Returns
+    -------
+    tuple of Verdict, in the order of ``splits``; one at least
+    """
+    held = [HeldOut.of(dataset, split) for split in splits]
+    used = [one for one in held if len(one.instances)] or held[:1]
+    return tuple(one.verdict(network, score(one.instances), pearson) for one in used)
 
 
 def loci(dataset: DataSet) -> npt.NDArray[np.int64]:

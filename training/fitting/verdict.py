@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ MIN_PEARSON = 0.5
 
 MIN_LOGIT_SD = 0.1
 """Standard deviation of logits below which a network says too little: untrained ones have 0.05 to 0.07."""
+
+VERDICTS = "verdicts"
+"""Where the provenance of weights, and summaries, have the verdicts on them."""
 
 _Rows = npt.NDArray[np.int64]
 _Flags = npt.NDArray[np.bool_]
@@ -299,10 +303,31 @@ class Verdict:
         values: dict[str, Any] = _plain(dataclasses.asdict(self))
         return {**values, "learnt": self.learnt, "warnings": list(self.warnings)}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
+        """The verdict that :meth:`to_dict` gave."""
+        measures: dict[str, Any] = {
+            name: Estimate(**_numbers(value)) if isinstance(value, Mapping) else value
+            for name, value in _numbers(values["measures"]).items()
+        }
+        return cls(values["network"], values["split"], Measures(**measures), values["pearson"])
+
     @property
     def learnt(self) -> bool | None:
         """Whether anything was; None where it cannot be judged."""
         return self.measures.learnt if self.measures.can_judge else None
+
+    def brief(self) -> str:
+        """The measures that decide, in a line."""
+        measures = self.measures
+        if measures.with_evidence:
+            found = (
+                f"gain in likelihood {_interval(measures.gain, '+.4f')} nats a study, PIP of the first "
+                f"variant less that of a random one {_interval(measures.pip_gain, '+.4f')}"
+            )
+        else:
+            found = f"lead first, less chance, {_interval(measures.lead_gain, '+.1%')} of studies"
+        return f"{self.network}, {self.split} bags, {measures.judged_loci:,} loci: {found}; chance is 0"
 
     def lines(self) -> list[str]:
         """The measures in words, one a line; warnings are apart."""
@@ -329,6 +354,18 @@ class Verdict:
         ]
 
 
+def conclusion(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """The warnings that hold for a network which was judged by several splits.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        Of validation bags, and then of test bags, which no epoch was chosen by: they decide where they can.
+    """
+    judged = [verdict for verdict in verdicts if verdict.measures.can_judge]
+    return (judged or list(verdicts))[-1].warnings if verdicts else ()
+
+
 def _interval(estimate: Estimate, spec: str) -> str:
     if math.isnan(estimate.value):
         return "not defined"
@@ -339,6 +376,10 @@ def _interval(estimate: Estimate, spec: str) -> str:
 
 def _shown(value: float) -> str:
     return "not defined" if math.isnan(value) else f"{value:.4f}"
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in values.items()}
 
 
 def _plain(value: Any) -> Any:

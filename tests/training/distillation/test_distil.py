@@ -233,6 +233,11 @@ def test_the_weights_say_what_made_them(fitting: Fitting, tmp_path: Path) -> Non
     }  # fmt: skip
     assert provenance["distil"]["epochs"] == 1
     assert provenance["agreement"].keys() >= {"pearson", "mse", "same_top", "auroc"}
+    # 60 positive bags of 6 instances for validation, and none for the test.
+    (verdict,) = distilled.verdicts
+    assert provenance["verdicts"] == [verdict.to_dict()]
+    assert (verdict.network, verdict.split) == ("student", "validation")
+    assert (verdict.measures.studies, verdict.pearson) == (60, distilled.agreement.pearson)
     on = dataclasses.replace(first, out=tmp_path / "on", start=load_weights(path)).run()
     start = load_weights(on.weights).provenance["start"]
     assert start["tensors_sha256"] == load_weights(path).sha256

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mifm_kipoi.finemapping.prior import fit_slope, slope_gains
-from training.fitting.verdict import StudyRows, Verdict, measure
+from training.fitting.verdict import StudyRows, Verdict, conclusion, measure
 
 
 def rows_of(sizes: list[int], log_evidence: list[float], locus: list[int] | None = None) -> StudyRows:
@@ -188,6 +188,21 @@ def test_the_verdict_in_words() -> None:
     assert plain["measures"]["gain"]["low"] == found.gain.low
     assert (plain["learnt"], plain["warnings"]) == (True, [warning])
     json.dumps(plain, allow_nan=False)
+    assert Verdict.from_dict(json.loads(json.dumps(plain))) == verdict
+    assert verdict.brief().startswith("student, test bags, 120 loci: gain in likelihood ")
+
+
+def test_test_bags_decide_where_they_can() -> None:
+    """No epoch was chosen by them."""
+    rows, causal = simulated(0)
+    knows = 3 * causal + np.random.default_rng(1).normal(size=len(causal))
+    noise = np.random.default_rng(2).normal(size=len(causal))
+    validation = Verdict("student", "validation", measure(knows, rows))
+    assert conclusion([validation, Verdict("student", "test", measure(noise, rows))]) != ()
+    few = Verdict("student", "test", measure(noise, rows.of(np.arange(120) < 3)))
+    assert conclusion([validation, few]) == ()
+    assert "its test bags have 3 loci" in conclusion([few])[0]
+    assert conclusion([]) == ()
 
 
 def test_logits_that_are_not_finite_are_refused() -> None:
