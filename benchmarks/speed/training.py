@@ -132,8 +132,9 @@ class Setting:
         self.fasta = Path(options.fasta)
         # Without validation: its windows would be more than those of the others.
         self.config = FitConfig(
-            ObjectiveConfig(pooling="max"), monitor="last", epochs=1, bags_per_batch=32, negatives_per_bag=4
-        )
+            ObjectiveConfig(pooling="max"), evidence="lowest_p", monitor="last", epochs=1, bags_per_batch=32,
+            negatives_per_bag=4,
+        )  # fmt: skip
         self.epoch = epoch_of(self.dataset, self.config)
         self.folder = folder
         self.workers = options.workers
@@ -161,7 +162,7 @@ class Setting:
         """The windows of each batch, read and encoded one by one."""
         whole = self.epoch.whole
         keys = list(zip(whole.rows.tolist(), whole.shifts.tolist(), strict=True))
-        ends = self.epoch.instance_ends
+        ends = self.epoch.window_ends
         batches = [keys[start:end] for start, end in zip((0, *ends), ends, strict=False)]
         return DataLoader(Windows(self.fasta, self.dataset), batch_sampler=batches, num_workers=self.workers)
 
@@ -172,7 +173,7 @@ class Setting:
         return [
             (
                 genome.cut(offsets[batch.rows], WINDOW, batch.shifts, token=True),
-                batch.bag,
+                batch.group,
                 batch.labels,
             )
             for batch in self.epoch.to(self.device)
@@ -194,7 +195,7 @@ class Setting:
     def train_loaded(self) -> None:
         """Bare steps on what the loader gives."""
         batches = zip(self.loader(), self.epoch, strict=True)
-        self.train((windows, batch.bag, batch.labels) for windows, batch in batches)
+        self.train((windows, batch.group, batch.labels) for windows, batch in batches)
 
     def run(self, way: str) -> None:
         """One way, once."""

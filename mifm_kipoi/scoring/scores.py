@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
 
 LOGITS = ("mifm_logit_ref", "mifm_logit_alt")
 """Names of the logits, which follow the scores."""
+
+Array = TypeVar("Array", bound=Any)
+"""A numpy array or a tensor of PyTorch."""
 
 AVERAGED = "averaged"
 """Suffix of the scores averaged over strands and shifts."""
@@ -33,6 +36,25 @@ def probability(logit: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     exact = np.asarray(logit, dtype=np.float64)
     decay = np.exp(-np.abs(exact))
     return (np.where(exact >= 0, 1.0, decay) / (1.0 + decay)).astype(np.float32)
+
+
+def both_alleles_logit(ref_logit: Array, alt_logit: Array) -> Array:
+    """The logit of a variant by a network that was fitted with both alleles (``fit.alleles: both``).
+
+    Parameters
+    ----------
+    ref_logit, alt_logit : numpy.ndarray or torch.Tensor of floating point, any shape
+        Logits of the reference and the alternative windows, such as the columns ``mifm_logit_ref`` and
+        ``mifm_logit_alt`` of a score file.
+
+    Returns
+    -------
+    numpy.ndarray or torch.Tensor, same shape
+        ``(ref + alt) / 2 + |alt - ref|``: what the sequence around the variant says, and how much the alleles
+        differ. It does not change when REF and ALT are swapped.
+    """
+    both: Array = (ref_logit + alt_logit) / 2 + abs(alt_logit - ref_logit)
+    return both
 
 
 def variant_scores(

@@ -17,7 +17,7 @@ MEMBER = dataclasses.replace(TINY, channels=5, stem_channels=8, stem_kernel=9)
 
 FIT = FitConfig(
     objective=ObjectiveConfig(pooling="noisy_or"), epochs=6, bags_per_batch=16, negatives_per_bag=2,
-    max_shift=4, learning_rate=0.01, accelerator="cpu",
+    max_shift=4, learning_rate=0.01, monitor="loss", accelerator="cpu",
 )  # fmt: skip
 
 SEEDS = EnsembleConfig(members=2, first_seed=3)

@@ -9,6 +9,7 @@ from typing import Literal
 from mifm_kipoi.errors import MIFMError
 from training.configuration import check_least
 from training.mil.batches import BagSample
+from training.mil.evidence import EvidenceKind, Rows
 from training.mil.objective import ObjectiveConfig
 
 MEMBER = "member.safetensors"
@@ -28,12 +29,15 @@ LOG_COLUMNS = {
     "validation_loss": "float64",
     "validation_auroc": "float64",
     "validation_auprc": "float64",
+    "validation_likelihood": "float64",
+    "validation_top_pip": "float64",
     "windows": "int64",
     "seconds": "float64",
 }
 """Types of the log's columns. ``epoch`` counts from 0; ``step`` is the number of steps since the beginning;
 ``learning_rate`` that of the last step; ``train_loss`` the mean over the epoch's steps, each before its
-update; ``windows`` and ``seconds`` are those of the epoch's training, in this process."""
+update; those of validation are described with :class:`training.fitting.predictions.Evaluation`; ``windows``
+and ``seconds`` are those of the epoch's training, in this process."""
 
 EPOCHS = "epochs"
 """Folder of the weights of every epoch, where they are kept: ``epoch-0.safetensors`` and so on."""
@@ -60,7 +64,8 @@ class FitError(MIFMError):
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Schedule = Literal["exponential", "cosine", "constant"]
-Monitor = Literal["auroc", "auprc", "loss", "last"]
+Monitor = Literal["likelihood", "top_pip", "auroc", "auprc", "loss", "last"]
+AlleleKind = Literal["reference", "both"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +84,31 @@ class FitConfig:
         Positive bags per step, and negative bags drawn with each of them; see
         :class:`training.mil.batches.Sampler`. Validation has as many negatives per positive bag, the same in
         every epoch and for every seed.
+    evidence : str
+        What a bag is to the pooling and the loss. ``per_study``: each study of a positive bag, with its own
+        rows and statistics; the studies of a bag share their windows, and its loss is the sum of theirs by
+        their weights. ``lowest_p``: all instances of the bag, each with the statistics of the study in which
+        its p-value is the lowest. Bayes factors of different studies then compete, which is sound for a
+        single study only.
+    max_windows : int
+        Of ``per_study``: a step draws studies of a bag in a random order until the union of their instances
+        has this size; see :class:`training.mil.batches.Sampler`. Validation has all studies.
     max_bag_size : int
-        Most instances of a bag that are used.
+        Of ``lowest_p``: most instances of a bag that are used.
     bag_sample : str
-        Which instances of a larger bag are used: those of lowest ``p_value``, or ``random`` ones, drawn again
-        in each epoch. Validation always takes those of lowest p-value.
+        Of ``lowest_p``: which instances of a larger bag are used: those of lowest ``p_value``, or ``random``
+        ones, drawn again in each epoch. Validation always takes those of lowest p-value.
+    credible_set : float or None
+        Use of each study, or of each bag with ``lowest_p``, only the credible set that holds the causal
+        variant with this probability, such as 0.95, by its own Bayes factors, or by its PIPs where Bayes
+        factors are missing. For poolings that do not read Bayes factors, which learn the less the larger the
+        bags are.
+    rows : str
+        ``all``, or ``lead``: only the lead variant of each study, or bag, as a control.
+    alleles : str
+        ``reference``: the network reads the window of REF. ``both``: it reads that of ALT as well, and the
+        logit of an instance is the mean of the two plus their absolute difference
+        (:func:`mifm_kipoi.scoring.scores.both_alleles_logit`). Twice the time; not with the variant token.
     max_shift : int
         Largest shift of a training window to either side, in bp.
     reverse_complement : bool
@@ -101,10 +126,13 @@ class FitConfig:
     precision : str
         Number format of the activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
     monitor : str
-        What makes an epoch the best: the lowest validation ``loss``, or the highest ``auroc`` or ``auprc`` of
-        validation bags; ``last`` takes the last epoch and needs no validation bags. The areas mislead where
-        positive bags are large and negative ones have one instance: the size alone distinguishes them, before
-        anything is learnt.
+        What makes an epoch the best. The highest ``likelihood`` of the evidence of validation studies with
+        the scores as a prior, or ``top_pip``, the posterior probability of the variants that come first in
+        their sets; both look at instances, and need Bayes factors or PIPs
+        (:class:`training.fitting.measures.StudyRows`). The lowest ``loss``, or the highest ``auroc`` or
+        ``auprc`` of validation bags: these mislead, the areas most, where positive bags are large and
+        negative ones have one instance, since the size alone distinguishes them before anything is learnt.
+        ``last`` takes the last epoch and needs no validation bags.
     patience : int
         Epochs without improvement after which the fit stops; 0 never stops early.
     deterministic : bool
@@ -125,8 +153,13 @@ class FitConfig:
     epochs: int = 20
     bags_per_batch: int = 4
     negatives_per_bag: int = 8
+    evidence: EvidenceKind = "per_study"
+    max_windows: int = 256
     max_bag_size: int = 127
     bag_sample: BagSample = "p_value"
+    credible_set: float | None = None
+    rows: Rows = "all"
+    alleles: AlleleKind = "reference"
     max_shift: int = 8
     reverse_complement: bool = False
     learning_rate: float = 3e-3
@@ -135,7 +168,7 @@ class FitConfig:
     gamma: float = 0.9
     warm_up_steps: int = 0
     precision: Precision = "fp32"
-    monitor: Monitor = "loss"
+    monitor: Monitor = "likelihood"
     patience: int = 0
     deterministic: bool = False
     accelerator: str = "auto"
@@ -146,12 +179,14 @@ class FitConfig:
     def __post_init__(self) -> None:
         check_least(
             self, seed=0, epochs=1, bags_per_batch=1, negatives_per_bag=0, max_bag_size=1, max_shift=0,
-            weight_decay=0, warm_up_steps=0, patience=0, devices=1, log_every=1,
+            max_windows=1, weight_decay=0, warm_up_steps=0, patience=0, devices=1, log_every=1,
         )  # fmt: skip
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}; expected a positive number")
         if not 0 < self.gamma <= 1:
             raise ValueError(f"gamma is {self.gamma}; expected a number in (0, 1]")
+        if self.credible_set is not None and not 0 < self.credible_set <= 1:
+            raise ValueError(f"credible_set is {self.credible_set}; expected a number in (0, 1], or none")
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of a step.

@@ -22,9 +22,8 @@ from mifm_kipoi.statistics.ranking import auroc
 from mifm_kipoi.support.files import written_whole
 from training.data.dataset import DataSet, Split
 from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitConfig, FitError
-from training.fitting.fit import Fit, Fitted, validation_bags
-from training.fitting.predictions import Part, evaluate, genome_of, probabilities
-from training.mil.batches import in_order
+from training.fitting.fit import Fit, Fitted
+from training.fitting.predictions import Validation, evaluate, genome_of, probabilities
 from training.mil.genome_tensor import GenomeTensor
 
 
@@ -125,20 +124,17 @@ class Ensemble:
 
     def _together(self, members: Sequence[Fitted], genome: GenomeTensor) -> dict[str, Any]:
         """The mean of the members on the validation bags, and how far they agree."""
-        config, validation = self.config, self.dataset.part(Split.VALIDATION)
-        bags = validation_bags(config, validation)
-        device = find_device("cpu" if config.accelerator == "cpu" else "auto")
+        device = find_device("cpu" if self.config.accelerator == "cpu" else "auto")
         on_device = genome.to(device)
-        part = Part.of(validation, on_device)
-        batches = in_order(validation, config.max_bag_size, bags=bags).to(device)
+        validation = Validation.of(self.dataset.part(Split.VALIDATION), on_device, self.config).to(device)
         evaluations = [
             evaluate(
                 copy.deepcopy(member.network).to(device), copy.deepcopy(member.objective).to(device),
-                on_device, part, batches,
+                on_device, validation,
             )
             for member in members
         ]  # fmt: skip
-        positive = validation.bags["label"].to_numpy(np.int64)[bags] == 1
+        positive = evaluations[0].labels.cpu().numpy() > 0
         mean = np.mean([probabilities(one.bag_logits.cpu().numpy()) for one in evaluations], axis=0)
         # A network that diverged has no AUROC.
         rankable = len(positive) > 0 and bool(np.isfinite(mean).all())

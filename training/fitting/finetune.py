@@ -27,15 +27,14 @@ from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
 from training.fitting.config import FINETUNE_REPORT, FINETUNED, FinetuneConfig
 from training.fitting.predictions import (
-    Part,
+    Validation,
     evaluate,
     genome_of,
     highest_rows,
     instance_logits,
     probabilities,
 )
-from training.mil.batches import in_order
-from training.mil.genome_tensor import GenomeTensor
+from training.mil.genome_tensor import Alleles, GenomeTensor
 
 if TYPE_CHECKING:
     from training.fitting.fit import Fitted
@@ -125,8 +124,10 @@ class Finetune:
         device = find_device("cpu" if config.fit.accelerator == "cpu" else "auto")
         on_device = genome.to(device)
         offsets = on_device.offsets(dataset.instances)
+        both = config.fit.alleles == "both"
+        alleles = Alleles.of(dataset.instances).to(device) if both else None
         before, after = (
-            instance_logits(copy.deepcopy(network).to(device), on_device, offsets)
+            instance_logits(copy.deepcopy(network).to(device), on_device, offsets, alleles)
             for network in (start, fitted.network)
         )
         report = changes(dataset, before, after)
@@ -146,16 +147,11 @@ class Finetune:
         return Finetuned(out / FINETUNED, report)
 
     def _validation(self, genome: GenomeTensor, start: MIFM, fitted: Fitted) -> dict[str, Any]:
-        """Loss, AUROC and AUPRC of the validation bags before and after."""
-        from training.fitting.fit import validation_bags
-
-        config, validation = self.config.fit, self.dataset.part(Split.VALIDATION)
-        part = Part.of(validation, genome)
-        batches = in_order(validation, config.max_bag_size, bags=validation_bags(config, validation))
+        """The measures of the validation bags before and after."""
+        validation = Validation.of(self.dataset.part(Split.VALIDATION), genome, self.config.fit)
         metrics: dict[str, Any] = {}
         for name, network in (("before", start), ("after", fitted.network)):
-            one = evaluate(network, fitted.objective, genome, part, batches)
-            values = {"loss": one.loss, "auroc": one.auroc, "auprc": one.auprc}
+            values = evaluate(network, fitted.objective, genome, validation).metrics
             metrics[name] = {key: None if math.isnan(value) else value for key, value in values.items()}
         return metrics
 

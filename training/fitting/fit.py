@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import torch
 
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import save_weights, tensors_sha256
+from mifm_kipoi.sequence.encoding import NO_BASE
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.packages import missing_package
 from mifm_kipoi.support.provenance import differences
@@ -43,8 +43,10 @@ from training.fitting.config import (
     FitConfig,
     FitError,
 )
-from training.fitting.predictions import Evaluation, Part, evaluate, forward_bags
-from training.mil.batches import Batch, Epoch, Sampler, in_order
+from training.fitting.measures import StudyRows
+from training.fitting.predictions import METRICS, Evaluation, Part, Validation, evaluate, forward_bags
+from training.mil.batches import Batch, Epoch, Sampler
+from training.mil.evidence import Evidence
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import Objective, initial_bias
 
@@ -55,7 +57,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing_package(error.name or "lightning", "training") from error
 
-_FORMAT = "mifm-checkpoint/1"
+_FORMAT = "mifm-checkpoint/2"
 
 _NAMED = 5
 """Blocks, and differences from another run, that an error names."""
@@ -138,11 +140,12 @@ class Fit:
             When data set and genome do not fit, or the data set lacks numbers that the loss needs.
         """
         train, validation = self.dataset.part(Split.TRAIN), self.dataset.part(Split.VALIDATION)
+        self._check_alleles()
         _check_monitor(self.config, validation)
         genome = self._genome(train, validation)
         out = Path(self.out)
         out.mkdir(parents=True, exist_ok=True)
-        identity = self._identity()
+        identity = self._identity(genome, train, validation)
         checkpoint = read_checkpoint(out / CHECKPOINT, identity) if self.resume else None
         if not self.resume:
             _refuse_existing(out)
@@ -167,40 +170,51 @@ class Fit:
             raise ValueError(f"margin is {self.genome.margin}; expected {margin} or more")
         return self.genome
 
-    def _identity(self) -> dict[str, Any]:
+    def _check_alleles(self) -> None:
+        channels = self._sizes.channels
+        if self.config.alleles == "both" and channels != NO_BASE:
+            raise FitError(
+                f"fit.alleles is both and network.channels is {channels}; expected {NO_BASE}: the variant "
+                "token hides the base in which the alleles differ"
+            )
+
+    def _identity(self, genome: GenomeTensor, *parts: DataSet) -> dict[str, Any]:
         """What distinguishes this run; two runs of one identity end with the same weights."""
         start = self.network if isinstance(self.network, MIFM) else None
         settings = {key: value for key, value in to_plain(self.config).items() if key not in NOT_IN_IDENTITY}
+        chroms = pd.concat([part.instances["chrom"] for part in parts]).unique()
         return {
             "fit": settings,
             "network": self._sizes.to_dict(),
             "start": None if start is None else tensors_sha256(start.state_dict()),
+            "frozen_statistics": start is not None and _has_frozen_statistics(start),
             "data_set": self.dataset.checksums(),
+            "genome": genome.checksum(chroms.tolist()),
         }
 
     def _member(self, genome: GenomeTensor, train: DataSet, validation: DataSet) -> Member:
         config = self.config
         network = copy.deepcopy(self.network) if isinstance(self.network, MIFM) else MIFM(self.network)
         objective = Objective(config.objective, network.config.head_channels)
-        _check_needs(objective, train, validation)
-        sampler = Sampler.of(
-            train, seed=config.seed, bags_per_batch=config.bags_per_batch,
-            negatives_per_bag=config.negatives_per_bag, max_bag_size=config.max_bag_size,
-            bag_sample=config.bag_sample, max_shift=config.max_shift,
+        evidence = Evidence.of(train, config.evidence, config.credible_set, config.rows)
+        _check_needs(objective, evidence)
+        sampler = Sampler(
+            evidence, config.evidence, seed=config.seed, bags_per_batch=config.bags_per_batch,
+            negatives_per_bag=config.negatives_per_bag, max_windows=config.max_windows,
+            max_bag_size=config.max_bag_size, bag_sample=config.bag_sample, max_shift=config.max_shift,
             reverse_complement=config.reverse_complement,
         )  # fmt: skip
         if not isinstance(self.network, MIFM):
-            kept = np.minimum(sampler.sizes, config.max_bag_size)[sampler.labels == 1]
-            bias = initial_bias(config.objective.pooling, float(kept.mean()))
+            bias = initial_bias(config.objective.pooling, sampler.mean_group_size)
             torch.nn.init.constant_(network.head.bias, bias)  # type: ignore[arg-type] # it has one
-        batches = None
-        part = None
+        held_out = None
         if len(validation.bags):
-            part = Part.of(validation, genome)
-            batches = in_order(validation, config.max_bag_size, bags=validation_bags(config, validation))
-        return Member(
-            network.train(), objective, config, genome, Part.of(train, genome), part, sampler, batches
-        )
+            _check_needs(
+                objective, Evidence.of(validation, config.evidence, config.credible_set, config.rows)
+            )
+            held_out = Validation.of(validation, genome, config)
+        part = Part.of(train, genome, evidence, config.alleles)
+        return Member(network.train(), objective, config, genome, part, held_out, sampler)
 
 
 class Member(L.LightningModule):
@@ -218,12 +232,10 @@ class Member(L.LightningModule):
         The contigs of all bags.
     train : Part
         The training bags.
-    validation : Part, optional
+    validation : Validation, optional
         The validation bags.
     sampler : Sampler
         Draws the batches of training bags.
-    validation_batches : Epoch, optional
-        The batches of validation bags.
     """
 
     def __init__(
@@ -233,9 +245,8 @@ class Member(L.LightningModule):
         config: FitConfig,
         genome: GenomeTensor,
         train: Part,
-        validation: Part | None,
+        validation: Validation | None,
         sampler: Sampler,
-        validation_batches: Epoch | None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -246,7 +257,6 @@ class Member(L.LightningModule):
         self._genome = genome
         self._train_part = train
         self._validation = validation
-        self._validation_batches = validation_batches
         self._sampler = sampler
 
     @property
@@ -283,9 +293,8 @@ class Member(L.LightningModule):
         """Move everything that the steps read to the device."""
         device = self.device
         self._genome, self._train_part = self._genome.to(device), self._train_part.to(device)
-        if self._validation is not None and self._validation_batches is not None:
+        if self._validation is not None:
             self._validation = self._validation.to(device)
-            self._validation_batches = self._validation_batches.to(device)
 
     def train_dataloader(self) -> Epoch:
         """The batches of the coming epoch."""
@@ -308,7 +317,7 @@ class Member(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The loss of a batch."""
         instances, layout = forward_bags(self.network, self.objective, self._genome, self._train_part, batch)
-        loss: torch.Tensor = self.objective(instances, layout, batch.labels)
+        loss: torch.Tensor = self.objective(instances, layout, batch.labels, batch.weights, batch.fractions)
         self.losses[batch_idx] = loss.detach()
         return loss
 
@@ -345,12 +354,10 @@ class Member(L.LightningModule):
             # Each process has the statistics of its own batches.
             for buffer in self.network.buffers():
                 buffer.copy_(self.trainer.strategy.broadcast(buffer))
-        if self._validation is None or self._validation_batches is None:
+        if self._validation is None:
             return Evaluation.of_nothing()
         with self.trainer.precision_plugin.forward_context():
-            evaluation = evaluate(
-                self.network, self.objective, self._genome, self._validation, self._validation_batches
-            )
+            evaluation = evaluate(self.network, self.objective, self._genome, self._validation)
         return self.trainer.strategy.broadcast(evaluation)
 
 
@@ -421,9 +428,10 @@ class Record(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Report progress, and check the loss every ``log_every`` steps."""
-        self._epoch_windows += len(batch.rows)
-        self._windows += len(batch.rows)
         steps, member = self._member.steps_per_epoch, self._member
+        windows = len(batch.rows) * (2 if member.config.alleles == "both" else 1)
+        self._epoch_windows += windows
+        self._windows += windows
         if self._on_progress is not None and trainer.is_global_zero:
             done = trainer.current_epoch * steps + batch_idx + 1
             self._on_progress(self._windows, done / ((member.config.epochs - member.first_epoch) * steps))
@@ -444,9 +452,7 @@ class Record(L.Callback):
                 "step": (member.epoch + 1) * member.steps_per_epoch,
                 "learning_rate": member.rate,
                 "train_loss": loss,
-                "validation_loss": validation.loss,
-                "validation_auroc": validation.auroc,
-                "validation_auprc": validation.auprc,
+                **{f"validation_{name}": validation.metrics[name] for name in METRICS},
                 "windows": self._epoch_windows,
                 "seconds": round(seconds, 3),
             }
@@ -471,8 +477,8 @@ class Record(L.Callback):
         value = float(row["epoch"]) if monitor == "last" else sign * row[f"validation_{monitor}"]
         if math.isnan(value):
             raise FitError(
-                f"the validation {monitor} is not a number at epoch {int(row['epoch'])}, although there are "
-                "bags of both classes: the logits are not finite; lower fit.learning_rate"
+                f"the validation {monitor} is not a number at epoch {int(row['epoch'])}, although there is "
+                "what it needs: the logits are not finite; lower fit.learning_rate"
             )
         if not self.best or value > self.best["value"]:
             self.best = {
@@ -550,28 +556,6 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     return checkpoint
 
 
-def validation_bags(config: FitConfig, validation: DataSet) -> npt.NDArray[np.int64]:
-    """The validation bags that are evaluated, the same for every seed.
-
-    Parameters
-    ----------
-    config : FitConfig
-        It says how many negative bags there are per positive one.
-    validation : DataSet
-        The validation bags.
-
-    Returns
-    -------
-    numpy.ndarray of int64, rising
-        All positive bags, and as many negative ones per positive bag as in training.
-    """
-    labels = validation.bags["label"].to_numpy(np.int64)
-    positives, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    wanted = positives.size * config.negatives_per_bag if positives.size else negatives.size
-    drawn = np.random.default_rng(0).permutation(negatives)[:wanted]
-    return np.sort(np.concatenate([positives, drawn]))
-
-
 def _check_monitor(config: FitConfig, validation: DataSet) -> None:
     """Raise an error unless the validation bags have what is monitored."""
     if config.monitor == "last":
@@ -579,28 +563,43 @@ def _check_monitor(config: FitConfig, validation: DataSet) -> None:
     labels = validation.bags["label"]
     positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
     usable = negatives if config.negatives_per_bag else 0
-    both = config.monitor in ("auroc", "auprc")
-    if (positives and usable) or (not both and positives + negatives):
-        return
-    remedy = "make fit.negatives_per_bag larger than 0, " if negatives and not usable else ""
+    if config.monitor in ("likelihood", "top_pip"):
+        if StudyRows.of(Evidence.of(validation, "per_study")).several:
+            return
+        needed = "with Bayes factors or PIPs of two variants or more to compute it on"
+        remedy = "set fit.monitor=loss"
+    else:
+        both = config.monitor in ("auroc", "auprc")
+        if (positives and usable) or (not both and positives + negatives):
+            return
+        needed, remedy = "to compute it on", "set fit.monitor=loss" if both else ""
+    more = "make fit.negatives_per_bag larger than 0, " if negatives and not usable else ""
     raise FitError(
         f"fit.monitor is {config.monitor}, and there are {positives} positive and {negatives} negative "
-        f"validation bags to compute it on; {remedy}give data.splits.validation more of the genome"
-        f"{', set fit.monitor=loss' if both else ''} or set fit.monitor=last, which needs no validation"
+        f"validation bags {needed}; {more}give data.splits.validation more of the genome"
+        f"{', ' * bool(remedy)}{remedy} or set fit.monitor=last, which needs no validation"
     )
 
 
-def _check_needs(objective: Objective, *parts: DataSet) -> None:
+def _check_needs(objective: Objective, evidence: Evidence) -> None:
     """Raise an error unless positive bags have the numbers that the loss reads, before the first step."""
-    for part in parts:
-        positive = part.bags["label"].to_numpy()[part.instances["bag"].to_numpy()] == 1
-        for name in objective.needs:
-            if missing := int(part.instances[name].isna().to_numpy()[positive].sum()):
-                raise DataSetError(
-                    f"{missing} of {int(positive.sum())} instances of positive bags have no {name}, which "
-                    f"fit.objective.pooling={objective.config.pooling} needs; make the data set from a table "
-                    "that has it, or choose another pooling"
-                )
+    positive = evidence.label[evidence.group] == 1
+    for name in objective.needs:
+        if missing := int(np.isnan(getattr(evidence, name)[positive]).sum()):
+            raise DataSetError(
+                f"{missing} of {int(positive.sum())} instances of positive bags have no {name}, which "
+                f"fit.objective.pooling={objective.config.pooling} needs; make the data set from a table "
+                "that has it, or choose another pooling"
+            )
+
+
+def _has_frozen_statistics(network: MIFM) -> bool:
+    """Whether its batch normalisation keeps its statistics in training."""
+    mode = network.training
+    norms = [module for module in network.train().modules() if isinstance(module, torch.nn.BatchNorm1d)]
+    frozen = any(not norm.training for norm in norms)
+    network.train(mode)
+    return frozen
 
 
 def _refuse_existing(out: Path) -> None:

@@ -14,10 +14,15 @@ import torch
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import exactly
 from mifm_kipoi.network.model import MIFM
+from mifm_kipoi.scoring.scores import both_alleles_logit
+from mifm_kipoi.sequence.encoding import NO_BASE
 from mifm_kipoi.statistics.ranking import Curve
 from training.data.dataset import DataSet
-from training.mil.batches import Batch, Epoch
-from training.mil.genome_tensor import GenomeTensor
+from training.fitting.config import AlleleKind, FitConfig
+from training.fitting.measures import StudyRows
+from training.mil.batches import Batch, Epoch, in_order
+from training.mil.evidence import Evidence
+from training.mil.genome_tensor import Alleles, GenomeTensor
 from training.mil.layout import BagLayout
 from training.mil.objective import Instances, Objective
 
@@ -30,7 +35,7 @@ _Indices = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """The bags of one split, made ready: what the loss reads of every instance, on the genome's device.
+    """The bags of one split, made ready: what a step reads of windows and entries, on the genome's device.
 
     Parameters
     ----------
@@ -39,28 +44,101 @@ class Part:
     offsets : torch.Tensor of int64, shape (n,)
         Where the instances lie in the genome, from
         :meth:`training.mil.genome_tensor.GenomeTensor.offsets`.
-    log_bf, pip : torch.Tensor of float32, shape (n,)
-        Log Bayes factors and PIPs of the instances; NaN where the table has none.
+    alleles : Alleles or None
+        Of the instances, where windows of ALT are read too.
+    log_bf, pip : torch.Tensor of float32, shape (rows,)
+        Log Bayes factors and PIPs of the rows of the evidence; NaN where they are not known.
     """
 
     bags: pd.DataFrame
     offsets: torch.Tensor
+    alleles: Alleles | None
     log_bf: torch.Tensor
     pip: torch.Tensor
 
     @classmethod
-    def of(cls, dataset: DataSet, genome: GenomeTensor) -> Part:
-        """All bags of a data set; raises what :meth:`GenomeTensor.offsets` does."""
+    def of(
+        cls,
+        dataset: DataSet,
+        genome: GenomeTensor,
+        evidence: Evidence | None = None,
+        alleles: AlleleKind = "reference",
+    ) -> Part:
+        """All bags of a data set; raises what :meth:`GenomeTensor.offsets` does.
+
+        Parameters
+        ----------
+        dataset : DataSet
+            The bags.
+        genome : GenomeTensor
+            The contigs of their instances.
+        evidence : Evidence, optional
+            Of this data set; that of ``lowest_p`` by default.
+        alleles : str
+            ``reference``, or ``both``.
+        """
         offsets = genome.offsets(dataset.instances)
+        evidence = Evidence.of(dataset) if evidence is None else evidence
+        both = Alleles.of(dataset.instances).to(offsets.device) if alleles == "both" else None
         log_bf, pip = (
-            torch.from_numpy(dataset.instances[name].to_numpy(np.float32, copy=True)).to(offsets.device)
-            for name in ("log_bf", "pip")
+            torch.from_numpy(values.copy()).to(offsets.device) for values in (evidence.log_bf, evidence.pip)
         )
-        return cls(dataset.bags, offsets, log_bf, pip)
+        return cls(dataset.bags, offsets, both, log_bf, pip)
 
     def to(self, device: torch.device | str) -> Part:
         """The same on another device."""
-        return Part(self.bags, *(x.to(device) for x in (self.offsets, self.log_bf, self.pip)))
+        alleles = None if self.alleles is None else self.alleles.to(device)
+        return Part(self.bags, self.offsets.to(device), alleles, self.log_bf.to(device), self.pip.to(device))
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """Bags to evaluate networks on, made ready.
+
+    Parameters
+    ----------
+    part : Part
+        The bags of a split.
+    batches : Epoch
+        Which of these bags, and in what order; everything on one device.
+    studies : StudyRows
+        What the instance-level measures read: all rows of all studies, whatever the loss reads.
+    """
+
+    part: Part
+    batches: Epoch
+    studies: StudyRows
+
+    @classmethod
+    def of(
+        cls, dataset: DataSet, genome: GenomeTensor, config: FitConfig, max_windows: int = 4096
+    ) -> Validation:
+        """The validation bags as a fit evaluates them.
+
+        Parameters
+        ----------
+        dataset : DataSet
+            The bags of a split.
+        genome : GenomeTensor
+            The contigs of their instances.
+        config : FitConfig
+            What the loss reads, and how many negative bags there are.
+        max_windows : int
+            Most windows of a batch, unless one bag has more.
+        """
+        evidence = Evidence.of(dataset, config.evidence, config.credible_set, config.rows)
+        bags = validation_bags(config, dataset)
+        largest = config.max_bag_size if config.evidence == "lowest_p" else None
+        studies = StudyRows.of(Evidence.of(dataset, "per_study"), bags)
+        return cls(
+            Part.of(dataset, genome, evidence, config.alleles),
+            in_order(evidence, largest, max_windows, bags),
+            studies,
+        )
+
+    def to(self, device: torch.device | str) -> Validation:
+        """The same on another device."""
+        return Validation(self.part.to(device), self.batches.to(device), self.studies)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,68 +148,140 @@ class Evaluation:
     Parameters
     ----------
     loss : float
-        Over all bags together; NaN without bags.
+        Over all bags together, with Bayes factors as they are; NaN without bags.
     auroc, auprc : float
-        Of the bags' scores against their labels; NaN where all bags are of one class.
+        Of the groups' scores against their labels: a group is a bag, or one study of it. NaN where all are of
+        one class.
+    likelihood, top_pip : float
+        See :class:`training.fitting.measures.StudyRows`.
     logits : torch.Tensor of float32, shape (n,)
-        Logits of the instances, in the order of the batches.
-    bag_logits : torch.Tensor of float32, shape (m,)
-        Logits of the bags, in the order of the batches.
+        Logits of the instances, in the order of the batches' windows.
+    bag_logits, labels : torch.Tensor of float32, shape (g,)
+        Logits and labels of the groups, in the order of the batches.
     """
 
     loss: float
     auroc: float
     auprc: float
+    likelihood: float
+    top_pip: float
     logits: torch.Tensor
     bag_logits: torch.Tensor
+    labels: torch.Tensor
 
     @classmethod
     def of_nothing(cls) -> Evaluation:
         """The evaluation of no bags."""
-        return cls(math.nan, math.nan, math.nan, torch.empty(0), torch.empty(0))
+        return cls(*(math.nan,) * 5, torch.empty(0), torch.empty(0), torch.empty(0))
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers by their names: loss, auroc, auprc, likelihood and top_pip."""
+        return {name: getattr(self, name) for name in METRICS}
 
 
-def forward_bags(
-    network: MIFM, objective: Objective, genome: GenomeTensor, part: Part, batch: Batch
-) -> tuple[Instances, BagLayout]:
+METRICS = ("loss", "auroc", "auprc", "likelihood", "top_pip")
+"""The numbers of an :class:`Evaluation`; in a log each begins with ``validation_``."""
+
+
+def validation_bags(config: FitConfig, validation: DataSet) -> npt.NDArray[np.int64]:
+    """The validation bags that are evaluated, the same for every seed.
+
+    Parameters
+    ----------
+    config : FitConfig
+        It says how many negative bags there are per positive one.
+    validation : DataSet
+        The validation bags.
+
+    Returns
+    -------
+    numpy.ndarray of int64, rising
+        All positive bags, and as many negative ones per positive bag as in training.
+    """
+    labels = validation.bags["label"].to_numpy(np.int64)
+    positives, negatives = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    wanted = positives.size * config.negatives_per_bag if positives.size else negatives.size
+    drawn = np.random.default_rng(0).permutation(negatives)[:wanted]
+    return np.sort(np.concatenate([positives, drawn]))
+
+
+def forward_windows(
+    network: MIFM, genome: GenomeTensor, part: Part, batch: Batch
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the network on the windows of a batch.
 
     Parameters
     ----------
     network : MIFM
         With 5 channels it reads the variant token.
-    objective : Objective
-        It says whether the features are kept.
     genome : GenomeTensor
         The contigs of the instances.
     part : Part
-        The bags that the batch is drawn from.
+        The bags that the batch is drawn from; with alleles, windows of ALT are read beside those of REF.
     batch : Batch
         Rows of ``part``.
 
     Returns
     -------
-    instances : Instances
-        What the objective reads.
-    layout : BagLayout
-        The bag of each instance.
+    logits : torch.Tensor of float32, shape (n,)
+        Logits of the instances; of both alleles those of
+        :func:`mifm_kipoi.scoring.scores.both_alleles_logit`.
+    features : torch.Tensor, shape (n, d)
+        The input of the network's head; of both alleles the mean.
     """
-    config = network.config
-    windows = genome.cut(
-        part.offsets[batch.rows], config.window, batch.shifts, batch.reverse, token=config.channels == 5
-    )
+    config, count = network.config, len(batch.rows)
+    offsets, token = part.offsets[batch.rows], config.channels == NO_BASE + 1
+    windows = genome.cut(offsets, config.window, batch.shifts, batch.reverse, token)
+    if part.alleles is not None:
+        alt = genome.cut(
+            offsets, config.window, batch.shifts, batch.reverse, alleles=part.alleles[batch.rows]
+        )
+        windows = torch.cat([windows.transpose(1, 2), alt.transpose(1, 2)]).transpose(1, 2)
     bins = network.bins(windows)[:, :, config.variant_bin : config.variant_bin + 1]
     features = network.features(bins)
     logits = network.head(features)[:, 0, 0].float()
-    kept = features[:, :, 0] if objective.needs_features else None
-    instances = Instances(logits, kept, part.log_bf[batch.rows], part.pip[batch.rows])
-    return instances, BagLayout(batch.bag, len(batch.bags))
+    if part.alleles is None:
+        return logits, features[:, :, 0]
+    return (
+        both_alleles_logit(logits[:count], logits[count:]),
+        (features[:count, :, 0] + features[count:, :, 0]) / 2,
+    )
 
 
-def evaluate(
-    network: MIFM, objective: Objective, genome: GenomeTensor, part: Part, batches: Epoch
-) -> Evaluation:
-    """Score bags with the network as in inference, and compare with their labels.
+def forward_bags(
+    network: MIFM, objective: Objective, genome: GenomeTensor, part: Part, batch: Batch
+) -> tuple[Instances, BagLayout]:
+    """What the objective reads of a batch; each window is evaluated once.
+
+    Parameters
+    ----------
+    network, genome, part, batch : MIFM, GenomeTensor, Part, Batch
+        See :func:`forward_windows`.
+    objective : Objective
+        It says whether the features are kept.
+
+    Returns
+    -------
+    instances : Instances
+        Of every entry.
+    layout : BagLayout
+        The group of each entry.
+    """
+    logits, features = forward_windows(network, genome, part, batch)
+    return _entries(objective, logits, features, part, batch)
+
+
+def _entries(
+    objective: Objective, logits: torch.Tensor, features: torch.Tensor, part: Part, batch: Batch
+) -> tuple[Instances, BagLayout]:
+    kept = features[batch.window] if objective.needs_features else None
+    instances = Instances(logits[batch.window], kept, part.log_bf[batch.evidence], part.pip[batch.evidence])
+    return instances, BagLayout(batch.group, len(batch.labels))
+
+
+def evaluate(network: MIFM, objective: Objective, genome: GenomeTensor, validation: Validation) -> Evaluation:
+    """Score bags with the network as in inference, and compare with their labels and evidence.
 
     Parameters
     ----------
@@ -139,39 +289,34 @@ def evaluate(
         Left in the mode in which they came.
     genome : GenomeTensor
         The contigs of the instances.
-    part : Part
-        The bags of a split.
-    batches : Epoch
-        Which of these bags, and in what order; everything on one device.
+    validation : Validation
+        The bags, on the same device.
     """
+    part, batches = validation.part, validation.batches
     modes = network.training, objective.training
     network.eval()
     objective.eval()
     try:
         with torch.inference_mode():
-            parts = [forward_bags(network, objective, genome, part, batch)[0] for batch in batches]
-            if not parts:
+            logits, bag_logits, losses = [], [], []
+            for batch in batches:
+                own, features = forward_windows(network, genome, part, batch)
+                instances, layout = _entries(objective, own, features, part, batch)
+                logits.append(own)
+                bag_logits.append(objective.bag_logits(instances, layout).float())
+                losses.append(objective.bag_losses(instances, layout, batch.labels))
+            if not logits:
                 return Evaluation.of_nothing()
-            whole = _joined(parts)
-            first = np.repeat([0, *batches.bag_ends[:-1]], np.diff(batches.instance_ends, prepend=0))
-            bag = batches.whole.bag + torch.from_numpy(first).to(batches.whole.bag)
-            labels = batches.whole.labels
-            layout = BagLayout(bag, len(labels))
-            bag_logits = objective.bag_logits(whole, layout).float()
-            loss = float(objective(whole, layout, labels))
+            whole, scores, labels = torch.cat(logits), torch.cat(bag_logits), batches.whole.labels
+            weights = objective.weights(labels, batches.whole.weights, batches.whole.fractions)
+            loss = float((torch.cat(losses) * weights).sum())
     finally:
         network.train(modes[0])
         objective.train(modes[1])
-    return Evaluation(loss, *_areas(bag_logits, labels), whole.logits, bag_logits)
-
-
-def _joined(parts: Sequence[Instances]) -> Instances:
-    def join(name: str) -> torch.Tensor | None:
-        values = [getattr(part, name) for part in parts]
-        return None if values[0] is None else torch.cat(values)
-
-    logits = torch.cat([part.logits for part in parts])
-    return Instances(logits, join("features"), join("log_bf"), join("pip"))
+    of_instances = np.full(len(part.offsets), np.nan)
+    of_instances[batches.whole.rows.cpu().numpy()] = whole.double().cpu().numpy()
+    measures = (validation.studies.likelihood(of_instances), validation.studies.top_pip(of_instances))
+    return Evaluation(loss, *_areas(scores, labels), *measures, whole, scores, labels)
 
 
 def _areas(bag_logits: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
@@ -207,8 +352,10 @@ def used_instances(dataset: DataSet, max_bag_size: int) -> DataSet:
     return dataset.of_instances((rank < max_bag_size).to_numpy())
 
 
-def instance_logits(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) -> npt.NDArray[np.float64]:
-    """Logits of reference windows, without shifts, on the network's own device.
+def instance_logits(
+    network: MIFM, genome: GenomeTensor, offsets: torch.Tensor, alleles: Alleles | None = None
+) -> npt.NDArray[np.float64]:
+    """Logits of instances, without shifts, on the network's own device.
 
     Parameters
     ----------
@@ -218,6 +365,9 @@ def instance_logits(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) 
         On the same device.
     offsets : torch.Tensor of int64, shape (n,)
         From :meth:`training.mil.genome_tensor.GenomeTensor.offsets`.
+    alleles : Alleles of n variants, optional
+        On the same device: the logits are those of both alleles
+        (:func:`mifm_kipoi.scoring.scores.both_alleles_logit`); of reference windows without.
 
     Returns
     -------
@@ -227,11 +377,13 @@ def instance_logits(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) 
     network.eval()
     try:
         with exactly():
-            logits = [
-                network(genome.cut(chunk, config.window, token=config.channels == 5)).float().cpu()
-                for chunk in torch.split(offsets, _CHUNK_SIZE)
-                if len(chunk)
-            ]
+            logits = []
+            for rows in torch.split(torch.arange(len(offsets), device=offsets.device), _CHUNK_SIZE):
+                own = network(genome.cut(offsets[rows], config.window, token=config.channels == NO_BASE + 1))
+                if alleles is not None:
+                    cut = genome.cut(offsets[rows], config.window, alleles=alleles[rows])
+                    own = both_alleles_logit(own, network(cut))
+                logits.append(own.float().cpu())
     finally:
         network.train(mode)
     return torch.cat([torch.empty(0), *logits]).double().numpy()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from training.data.dataset import DataSet, DataSetError
+from training.mil.evidence import Evidence, EvidenceKind, ranges
 
 BagSample = Literal["p_value", "random"]
 
@@ -19,30 +20,46 @@ _Indices = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Some bags, with all of their instances or a part of them, as indices.
+    """Some groups of instances and the windows that they share, as indices.
+
+    A group is what the loss takes for a bag: a bag of the data set, or one study of it
+    (:class:`training.mil.evidence.Evidence`). Each window is cut and evaluated once, however many groups have
+    it; an entry is a window in a group.
 
     Parameters
     ----------
     rows : torch.Tensor of int64, shape (n,)
-        Rows of the data set's instances, bag by bag.
-    bag : torch.Tensor of int64, shape (n,)
-        The bag of each instance, counted in this batch from 0.
-    bags : torch.Tensor of int64, shape (m,)
-        Numbers of the bags in the data set.
-    labels : torch.Tensor of float32, shape (m,)
-        1 for positive bags, 0 for negative ones.
+        The instance of each window, as row of the data set's instances, bag by bag.
     shifts : torch.Tensor of int64, shape (n,)
         Shift of each window, in bp (:meth:`training.mil.genome_tensor.GenomeTensor.cut`).
     reverse : torch.Tensor of bool, shape (n,)
         Which windows are read from the other strand.
+    window : torch.Tensor of int64, shape (e,)
+        The window of each entry, counted in this batch from 0.
+    evidence : torch.Tensor of int64, shape (e,)
+        The row of the evidence that each entry is.
+    group : torch.Tensor of int64, shape (e,)
+        The group of each entry, rising from 0 without gaps.
+    bags : torch.Tensor of int64, shape (g,)
+        Number of each group's bag in the data set; the groups of a bag follow each other.
+    labels : torch.Tensor of float32, shape (g,)
+        1 for groups of positive bags, 0 for those of negative ones.
+    weights : torch.Tensor of float32, shape (g,)
+        How much the loss of each group counts in that of its bag.
+    fractions : torch.Tensor of float32, shape (g,)
+        1 over the number of groups that the bag has in this batch, so that they sum to the number of bags.
     """
 
     rows: torch.Tensor
-    bag: torch.Tensor
-    bags: torch.Tensor
-    labels: torch.Tensor
     shifts: torch.Tensor
     reverse: torch.Tensor
+    window: torch.Tensor
+    evidence: torch.Tensor
+    group: torch.Tensor
+    bags: torch.Tensor
+    labels: torch.Tensor
+    weights: torch.Tensor
+    fractions: torch.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,27 +69,30 @@ class Epoch:
     Parameters
     ----------
     whole : Batch
-        All batches concatenated; ``bag`` counts from 0 in each batch.
-    instance_ends, bag_ends : tuple of int, one per batch
+        All batches concatenated; ``window`` and ``group`` count from 0 in each batch.
+    window_ends, entry_ends, group_ends : tuple of int, one per batch
         Where the batches end in the tensors.
     """
 
     whole: Batch
-    instance_ends: tuple[int, ...]
-    bag_ends: tuple[int, ...]
+    window_ends: tuple[int, ...]
+    entry_ends: tuple[int, ...]
+    group_ends: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.bag_ends)
+        return len(self.group_ends)
 
     def __getitem__(self, step: int) -> Batch:
         if not 0 <= step < len(self):
             raise IndexError(f"batch {step} of {len(self)}")
-        rows = slice(self.instance_ends[step - 1] if step else 0, self.instance_ends[step])
-        bags = slice(self.bag_ends[step - 1] if step else 0, self.bag_ends[step])
+        n, e, g = (
+            slice(ends[step - 1] if step else 0, ends[step])
+            for ends in (self.window_ends, self.entry_ends, self.group_ends)
+        )
         whole = self.whole
         return Batch(
-            whole.rows[rows], whole.bag[rows], whole.bags[bags], whole.labels[bags], whole.shifts[rows],
-            whole.reverse[rows],
+            whole.rows[n], whole.shifts[n], whole.reverse[n], whole.window[e], whole.evidence[e],
+            whole.group[e], whole.bags[g], whole.labels[g], whole.weights[g], whole.fractions[g],
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Batch]:
@@ -94,23 +114,32 @@ class Sampler:
     and where an epoch needs more than there are, all are drawn before any is drawn again. The draws depend on
     the seed, the epoch and the rank only.
 
+    Where each study is a group, a positive bag comes with some of its studies: they are drawn in a random
+    order until the union of their instances has ``max_windows`` or more. A study's rows are there whole or
+    not at all, and whether a study is drawn does not depend on its own size. The weights of those drawn are
+    multiplied such that they sum to those of all studies of the bag.
+
     Of several processes (``world`` > 1) each has every ``world``-th bag of the same order, as with PyTorch's
     DistributedSampler; a few bags of the beginning come twice where the number of bags is not a multiple of
     ``world``, so that all processes make the same number of steps. ``bags_per_batch`` is that of one process.
 
     Parameters
     ----------
-    labels, sizes, starts : numpy.ndarray of int64, shape (bags,)
-        Of each bag: its label, its number of instances, and the row of the first one.
+    evidence : Evidence
+        The groups of all bags.
+    kind : str
+        Of the evidence: ``lowest_p``, one group a bag, or ``per_study``.
     seed : int
         Seed of all draws, not negative.
     bags_per_batch, negatives_per_bag : int
         Positive bags per batch, and negative bags per positive one.
+    max_windows : int
+        Of ``per_study``: the instances of a bag at which no further study is drawn.
     max_bag_size : int
-        Most instances of a bag that are used.
+        Of ``lowest_p``: most instances of a bag that are used.
     bag_sample : str
-        Which instances of a larger bag are used: ``p_value``, the first ones, which have the lowest;
-        ``random``, drawn again in each epoch.
+        Of ``lowest_p``: which instances of a larger bag are used: ``p_value``, the first ones, which have the
+        lowest; ``random``, drawn again in each epoch.
     max_shift : int
         Largest shift of a window to either side, in bp.
     reverse_complement : bool
@@ -124,12 +153,12 @@ class Sampler:
         When there is no positive bag, or no negative one although some are asked for.
     """
 
-    labels: _Indices
-    sizes: _Indices
-    starts: _Indices
+    evidence: Evidence
+    kind: EvidenceKind = "lowest_p"
     seed: int = 1
     bags_per_batch: int = 32
     negatives_per_bag: int = 1
+    max_windows: int = 256
     max_bag_size: int = 127
     bag_sample: BagSample = "p_value"
     max_shift: int = 0
@@ -138,7 +167,8 @@ class Sampler:
     world: int = 1
 
     def __post_init__(self) -> None:
-        positives, negatives = int(self.labels.sum()), int((self.labels == 0).sum())
+        labels = self.evidence.bag_label
+        positives, negatives = int(labels.sum()), int((labels == 0).sum())
         if not positives or (self.negatives_per_bag and not negatives):
             raise DataSetError(
                 f"there are {positives} positive and {negatives} negative training bags; expected some of "
@@ -146,110 +176,219 @@ class Sampler:
             )
 
     @classmethod
-    def of(cls, dataset: DataSet, **options: object) -> Sampler:
+    def of(cls, dataset: DataSet, kind: EvidenceKind = "lowest_p", **options: object) -> Sampler:
         """A sampler of all bags of a data set; ``options`` are the other parameters of the class."""
-        sizes = dataset.bags["size"].to_numpy(np.int64)
-        labels = dataset.bags["label"].to_numpy(np.int64)
-        return cls(labels, sizes, np.cumsum(sizes) - sizes, **options)  # type: ignore[arg-type] # by callers
+        return cls(Evidence.of(dataset, kind), kind, **options)  # type: ignore[arg-type] # by callers
 
     @property
     def steps(self) -> int:
         """Batches of an epoch in each process."""
-        per_process = -(-int(self.labels.sum()) // self.world)
+        per_process = -(-int(self.evidence.bag_label.sum()) // self.world)
         return -(-per_process // self.bags_per_batch)
+
+    @property
+    def mean_group_size(self) -> float:
+        """Mean number of instances of a positive group, as far as they are used."""
+        sizes = self.evidence.size[self.evidence.label == 1]
+        return float((np.minimum(sizes, self.max_bag_size) if self.kind == "lowest_p" else sizes).mean())
 
     def epoch(self, number: int) -> Epoch:
         """The batches of an epoch, on the CPU; epochs count from 0."""
         common = np.random.default_rng([self.seed, number])
-        order = common.permutation(np.flatnonzero(self.labels == 1))
+        labels = self.evidence.bag_label
+        order = common.permutation(np.flatnonzero(labels == 1))
         per_process = -(-order.size // self.world)
         order = np.resize(order, per_process * self.world)
-        negatives = self._negatives(order.size * self.negatives_per_bag, common)
+        negatives = _negatives(np.flatnonzero(labels == 0), order.size * self.negatives_per_bag, common)
         own = slice(self.rank, None, self.world)
         order, negatives = order[own], negatives.reshape(order.size, self.negatives_per_bag)[own]
-        bags, bag_counts = [], []
+        drawn, counts = [], []
         for start in range(0, per_process, self.bags_per_batch):
             chosen = slice(start, start + self.bags_per_batch)
-            bags += [order[chosen], negatives[chosen].ravel()]
-            bag_counts.append(bags[-2].size + bags[-1].size)
-        return self._batches(
-            np.concatenate(bags), bag_counts, np.random.default_rng([self.seed, number, 1 + self.rank])
-        )
+            drawn += [order[chosen], negatives[chosen].ravel()]
+            counts.append(drawn[-2].size + drawn[-1].size)
+        bags, bag_counts = np.concatenate(drawn), np.array(counts, dtype=np.int64)
+        generator = np.random.default_rng([self.seed, number, 1 + self.rank])
+        if self.kind == "lowest_p":
+            epoch = self._of_bags(bags, bag_counts, generator)
+        else:
+            # Studies have a generator of their own: the shifts are those of the same bags without studies.
+            studies = np.random.default_rng([self.seed, number, 1 + self.rank, 1])
+            groups, group_counts = self._studies(bags, studies)
+            epoch = _of_groups(self.evidence, bags, bag_counts, groups, group_counts)
+        return self._augmented(epoch, generator)
 
-    def _negatives(self, count: int, generator: np.random.Generator) -> _Indices:
-        known = np.flatnonzero(self.labels == 0)
-        rounds = -(-count // known.size) if count else 0
-        drawn = [generator.permutation(known) for _ in range(rounds)]
-        return np.concatenate([*drawn, np.empty(0, dtype=np.int64)])[:count]
+    def _of_bags(self, bags: _Indices, bag_counts: _Indices, generator: np.random.Generator) -> Epoch:
+        """Bags that are one group each, every window in one entry; of each bag some rows."""
+        evidence = self.evidence
+        sizes = np.minimum(evidence.size[bags], self.max_bag_size)
+        entries = ranges(evidence.start[bags], sizes)
+        if self.bag_sample == "random":
+            # The rows of the evidence, in each bag in a random order.
+            entries = np.lexsort((generator.random(evidence.instance.size), evidence.group))[entries]
+        return _epoch(
+            evidence, bags, bag_counts, bags, np.ones_like(bags), entries, sizes,
+            evidence.instance[entries], sizes, np.arange(entries.size),
+        )  # fmt: skip
 
-    def _batches(self, bags: _Indices, bag_counts: list[int], generator: np.random.Generator) -> Epoch:
-        order = self._order(generator) if self.bag_sample == "random" else None
-        epoch = _batches(bags, np.array(bag_counts), self.labels, self.sizes, self.starts, self.max_bag_size)
-        rows = epoch.whole.rows
-        if order is not None:
-            rows = torch.from_numpy(order)[rows]
+    def _studies(self, bags: _Indices, generator: np.random.Generator) -> tuple[_Indices, _Indices]:
+        """The groups that are drawn, bag by bag, and how many of each of ``bags``."""
+        evidence = self.evidence
+        first = evidence.bag_start
+        order = np.lexsort((generator.random(evidence.bag.size), evidence.bag))
+        rank = np.empty_like(order)
+        rank[order] = np.arange(order.size) - first[evidence.bag]
+        # An instance is new with the first study of this order that has it.
+        earliest = np.full(int(evidence.bag_size.sum()), order.size, dtype=np.int64)
+        np.minimum.at(earliest, evidence.instance, np.repeat(rank, evidence.size))
+        owner = np.repeat(np.arange(first.size), evidence.bag_size)
+        had = earliest < order.size
+        new = np.bincount(first[owner[had]] + earliest[had], minlength=order.size)
+        before = np.cumsum(new) - new
+        before -= before[first][evidence.bag]
+        counts = np.add.reduceat(before < self.max_windows, first, dtype=np.int64)[bags]
+        return order[ranges(first[bags], counts)], counts
+
+    def _augmented(self, epoch: Epoch, generator: np.random.Generator) -> Epoch:
+        """The epoch with shifts and strands drawn for each window."""
         shifts, reverse = epoch.whole.shifts, epoch.whole.reverse
         if self.max_shift:
-            drawn = generator.integers(-self.max_shift, self.max_shift, len(rows), endpoint=True)
+            drawn = generator.integers(-self.max_shift, self.max_shift, len(shifts), endpoint=True)
             shifts = torch.from_numpy(drawn)
         if self.reverse_complement:
-            reverse = torch.from_numpy(generator.random(len(rows)) < 0.5)
-        whole = dataclasses.replace(epoch.whole, rows=rows, shifts=shifts, reverse=reverse)
+            reverse = torch.from_numpy(generator.random(len(shifts)) < 0.5)
+        whole = dataclasses.replace(epoch.whole, shifts=shifts, reverse=reverse)
         return dataclasses.replace(epoch, whole=whole)
-
-    def _order(self, generator: np.random.Generator) -> _Indices:
-        """The rows of the instances, in each bag in a random order."""
-        keys = generator.random(int(self.sizes.sum()))
-        return np.lexsort((keys, np.repeat(np.arange(self.sizes.size), self.sizes)))
 
 
 def in_order(
-    dataset: DataSet, max_bag_size: int = 127, max_instances: int = 4096, bags: _Indices | None = None
+    evidence: Evidence, max_bag_size: int | None = None, max_windows: int = 4096, bags: _Indices | None = None
 ) -> Epoch:
-    """Bags in their order, each in one batch, without shifts: for evaluation.
+    """Bags in their order, each in one batch with all of its groups and instances: for evaluation.
 
     Parameters
     ----------
-    dataset : DataSet
-        The data set.
-    max_bag_size : int
-        Most instances of a bag that are used, the first ones.
-    max_instances : int
-        Most instances of a batch, unless one bag has more.
+    evidence : Evidence
+        The groups of all bags.
+    max_bag_size : int, optional
+        Most rows of a group that are used, the first ones; None for all. Every instance of a bag has a window
+        in any case.
+    max_windows : int
+        Most windows of a batch, unless one bag has more.
     bags : numpy.ndarray of int64, optional
         Which bags; all by default.
     """
-    sizes = dataset.bags["size"].to_numpy(np.int64)
-    bags = np.arange(sizes.size) if bags is None else bags
-    counts: list[int] = []
-    instances = 0
-    for size in np.minimum(sizes[bags], max_bag_size).tolist():
-        if not counts or instances + size > max_instances:
-            counts.append(0)
-            instances = 0
-        counts[-1] += 1
-        instances += size
-    labels = dataset.bags["label"].to_numpy(np.int64)
-    counted = np.array(counts, dtype=np.int64)
-    return _batches(bags, counted, labels, sizes, np.cumsum(sizes) - sizes, max_bag_size)
+    first = evidence.bag_start
+    bags = np.arange(first.size) if bags is None else bags
+    bag_counts: list[int] = []
+    windows = 0
+    for size in evidence.bag_size[bags].tolist():
+        if not bag_counts or windows + size > max_windows:
+            bag_counts.append(0)
+            windows = 0
+        bag_counts[-1] += 1
+        windows += size
+    group_counts = np.diff(first, append=evidence.bag.size)[bags]
+    groups = ranges(first[bags], group_counts)
+    return _of_groups(
+        evidence, bags, np.array(bag_counts, dtype=np.int64), groups, group_counts, max_bag_size, unused=True
+    )
 
 
-def _batches(
-    bags: _Indices, bag_counts: _Indices, labels: _Indices, sizes: _Indices, starts: _Indices, largest: int
+def _negatives(known: _Indices, count: int, generator: np.random.Generator) -> _Indices:
+    """So many of the negative bags, all before any again."""
+    rounds = -(-count // known.size) if count else 0
+    drawn = [generator.permutation(known) for _ in range(rounds)]
+    return np.concatenate([*drawn, np.empty(0, dtype=np.int64)])[:count]
+
+
+def _of_groups(
+    evidence: Evidence,
+    bags: _Indices,
+    bag_counts: _Indices,
+    groups: _Indices,
+    group_counts: _Indices,
+    largest: int | None = None,
+    unused: bool = False,
 ) -> Epoch:
-    """Batches of a number of bags, as indices; of each bag the first instances."""
-    kept = np.minimum(sizes[bags], largest)
-    ends = np.cumsum(kept)
-    rows = np.repeat(starts[bags] - (ends - kept), kept) + np.arange(ends[-1] if ends.size else 0)
+    """Bags with some of their groups, which share the bag's windows; these are in the order of the instances.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The groups of all bags.
+    bags, group_counts : numpy.ndarray of int64, shape (b,)
+        Bags, batch by batch, and how many groups each has. A bag that comes again has the same groups.
+    bag_counts : numpy.ndarray of int64, shape (batches,)
+        How many bags each batch has.
+    groups : numpy.ndarray of int64, shape (g,)
+        Groups of the evidence, bag by bag.
+    largest : int, optional
+        Most rows of a group that are used.
+    unused : bool
+        Whether instances that are in none of the groups have a window too.
+    """
+    sizes = evidence.size[groups] if largest is None else np.minimum(evidence.size[groups], largest)
+    entries = ranges(evidence.start[groups], sizes)
+    instance = evidence.instance[entries]
+    used = np.full(int(evidence.bag_size.sum()), unused)
+    used[instance] = True
+    rows = ranges(evidence.first_instance[bags], evidence.bag_size[bags])
+    rows = rows[used[rows]]
+    # The number of an instance among those that are used, in its bag.
+    number = np.cumsum(used) - used
+    first = number[evidence.first_instance]
+    window_counts = np.diff(first, append=int(used.sum()))[bags]
+    before = np.cumsum(window_counts) - window_counts - first[bags]
+    windows = number[instance] + np.repeat(np.repeat(before, group_counts), sizes)
+    return _epoch(
+        evidence, bags, bag_counts, groups, group_counts, entries, sizes, rows, window_counts, windows
+    )
+
+
+def _epoch(
+    evidence: Evidence,
+    bags: _Indices,
+    bag_counts: _Indices,
+    groups: _Indices,
+    group_counts: _Indices,
+    entries: _Indices,
+    sizes: _Indices,
+    rows: _Indices,
+    window_counts: _Indices,
+    windows: _Indices,
+) -> Epoch:
+    """Batches from bags, their groups, the groups' entries, and the bags' windows, each one after the other.
+
+    ``group_counts`` and ``window_counts`` are those of each bag, ``sizes`` the entries of each group;
+    ``windows`` are those of the entries, counted from the first of all.
+    """
     bag_ends = np.cumsum(bag_counts)
-    number = np.arange(bags.size) - np.repeat(bag_ends - bag_counts, bag_counts)
-    count = rows.size
+    group_ends, window_ends = np.cumsum(group_counts)[bag_ends - 1], np.cumsum(window_counts)[bag_ends - 1]
+    entry_ends = np.cumsum(sizes)[group_ends - 1]
+    number = np.arange(groups.size) - _before(group_ends)
+    weight = evidence.weight[groups]
+    if evidence.bag.size > evidence.bag_size.size:
+        first = np.cumsum(group_counts) - group_counts
+        total = np.add.reduceat(evidence.weight, evidence.bag_start)[bags]
+        drawn = np.add.reduceat(weight, first) if weight.size else weight
+        weight = weight * np.repeat(total / drawn, group_counts)
     whole = Batch(
         torch.from_numpy(rows),
-        torch.from_numpy(np.repeat(number, kept)),
-        torch.from_numpy(bags),
-        torch.from_numpy(labels[bags].astype(np.float32)),
-        torch.zeros(count, dtype=torch.int64),
-        torch.zeros(count, dtype=torch.bool),
+        torch.zeros(rows.size, dtype=torch.int64),
+        torch.zeros(rows.size, dtype=torch.bool),
+        torch.from_numpy(windows - _before(window_ends, entry_ends)),
+        torch.from_numpy(entries),
+        torch.from_numpy(np.repeat(number, sizes)),
+        torch.from_numpy(np.repeat(bags, group_counts)),
+        torch.from_numpy(evidence.label[groups].astype(np.float32)),
+        torch.from_numpy(weight.astype(np.float32)),
+        torch.from_numpy(np.repeat(1 / group_counts, group_counts).astype(np.float32)),
     )
-    return Epoch(whole, tuple(ends[bag_ends - 1].tolist()), tuple(bag_ends.tolist()))
+    return Epoch(whole, tuple(window_ends.tolist()), tuple(entry_ends.tolist()), tuple(group_ends.tolist()))
+
+
+def _before(ends: _Indices, of: _Indices | None = None) -> _Indices:
+    """For each element of batches that end at ``of``, or at ``ends``, where its batch begins by ``ends``."""
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[: ends.size]
+    return np.repeat(starts, np.diff(ends if of is None else of, prepend=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -21,6 +22,50 @@ _TOKEN = NO_BASE + 1
 
 _EXAMPLES = 3
 """Variants that an error names."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Alleles:
+    """The alleles of variants, for windows of ALT.
+
+    Parameters
+    ----------
+    ref_length, alt_length : torch.Tensor of int64, shape (n,)
+        Bases of REF and of ALT.
+    alt_start : torch.Tensor of int64, shape (n,)
+        Where each ALT begins in ``alt``.
+    alt : torch.Tensor of uint8, shape (sum of alt_length,)
+        Codes of the bases of all ALTs, one after the other.
+    """
+
+    ref_length: torch.Tensor
+    alt_length: torch.Tensor
+    alt_start: torch.Tensor
+    alt: torch.Tensor
+
+    @classmethod
+    def of(cls, instances: pd.DataFrame) -> Alleles:
+        """Those of instances, on the CPU.
+
+        Parameters
+        ----------
+        instances : pandas.DataFrame, n rows
+            ``ref`` and ``alt`` of :data:`training.data.dataset.INSTANCE_COLUMNS`.
+        """
+        ref, alt = (
+            np.fromiter(map(len, instances[name]), dtype=np.int64, count=len(instances))
+            for name in ("ref", "alt")
+        )
+        bases = np.frombuffer("".join(instances["alt"]).encode(), dtype=np.uint8)
+        return cls(*(torch.from_numpy(x) for x in (ref, alt, np.cumsum(alt) - alt, codes(bases))))
+
+    def to(self, device: torch.device | str) -> Alleles:
+        """The same on another device."""
+        return Alleles(*(x.to(device) for x in (self.ref_length, self.alt_length, self.alt_start, self.alt)))
+
+    def __getitem__(self, rows: torch.Tensor) -> Alleles:
+        """Those of some variants."""
+        return Alleles(self.ref_length[rows], self.alt_length[rows], self.alt_start[rows], self.alt)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,12 +176,14 @@ class GenomeTensor:
         shifts: torch.Tensor | None = None,
         reverse: torch.Tensor | None = None,
         token: bool = False,
+        alleles: Alleles | None = None,
     ) -> torch.Tensor:
         """One-hot windows, of either strand, with the variant's base in the middle or shifted.
 
         The variant's base lies at index ``window // 2 - 1 - shift``, 255 of 512 without a shift, on the
         other strand as on this one: with a positive shift the window lies further downstream, as its own
-        strand is read.
+        strand is read. A window of ALT is that of the genome in which ALT stands in the place of REF: on
+        this strand it keeps the bases before the variant (:func:`mifm_kipoi.sequence.windows.cut_windows`).
 
         Parameters
         ----------
@@ -150,6 +197,8 @@ class GenomeTensor:
             Which windows are read from the other strand; None for no window.
         token : bool
             Replace the variant's base by the variant token, a fifth channel.
+        alleles : Alleles of n variants, optional
+            Cut windows of ALT; None for windows of the genome as it is.
 
         Returns
         -------
@@ -171,7 +220,10 @@ class GenomeTensor:
             steps = steps + shifts.unsqueeze(1)
         if reverse is not None:
             steps = torch.where(reverse.unsqueeze(1), -steps, steps)
-        windows = self.codes[offsets.unsqueeze(1) + steps].int()
+        if alleles is None:
+            windows = self.codes[offsets.unsqueeze(1) + steps].int()
+        else:
+            windows = self._alt_codes(offsets, steps.expand(len(offsets), -1), alleles).int()
         if token:
             bases = index - shifts if shifts is not None else torch.full_like(offsets, index)
             windows.scatter_(1, bases.unsqueeze(1), _TOKEN)
@@ -179,6 +231,31 @@ class GenomeTensor:
             windows += reverse.unsqueeze(1).int() * len(_ONE_HOT)
         table = self._one_hot[:, : NO_BASE + token]
         return table.index_select(0, windows.view(-1)).view(*windows.shape, -1).transpose(1, 2)
+
+    def _alt_codes(self, offsets: torch.Tensor, steps: torch.Tensor, alleles: Alleles) -> torch.Tensor:
+        """Codes of the bases at steps from the first base of ALT: uint8, shape of ``steps``."""
+        length = alleles.alt_length.unsqueeze(1)
+        behind = steps >= length
+        moved = torch.where(behind, steps - length + alleles.ref_length.unsqueeze(1), steps)
+        bases = self.codes[offsets.unsqueeze(1) + moved]
+        within = steps.clamp_min(0).minimum(length - 1) + alleles.alt_start.unsqueeze(1)
+        return torch.where((steps >= 0) & ~behind, alleles.alt[within], bases)
+
+    def checksum(self, chroms: Iterable[str]) -> str:
+        """SHA-256 of the bases of contigs, whatever else is in memory: 64 hexadecimal digits.
+
+        Parameters
+        ----------
+        chroms : iterable of str
+            The contigs, in any of their names.
+        """
+        digest = hashlib.sha256()
+        for contig in sorted({self._contig(chrom) for chrom in chroms}):
+            start = self.starts[contig]
+            bases = self.codes[start : start + self.lengths[contig]].cpu().numpy()
+            digest.update(f"{contig.removeprefix('chr')} {bases.size} ".encode())
+            digest.update(bases.data)
+        return digest.hexdigest()
 
     def _contig(self, chrom: str) -> str:
         for name in contig_aliases(chrom):

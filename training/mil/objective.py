@@ -43,6 +43,10 @@ class ObjectiveConfig:
     class_weight : str
         ``balanced``: the positive and the negative bags of a batch weigh the same in total; ``none``: each
         bag weighs the same.
+    temper : float
+        Exponent of the Bayes factors in the training loss of ``single_effect`` and ``susie_em``, above 0 and
+        at most 1. Less than 1 trusts them less: their PIPs are too certain where LD differs between studies,
+        or an effect is not the only one. In evaluation it is 1.
 
     Raises
     ------
@@ -56,10 +60,13 @@ class ObjectiveConfig:
     hidden: int = 32
     null: bool = True
     class_weight: Literal["balanced", "none"] = "balanced"
+    temper: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.sharpness < math.inf:
             raise ValueError(f"sharpness is {self.sharpness}; expected a positive number")
+        if not 0 < self.temper <= 1:
+            raise ValueError(f"temper is {self.temper}; expected a number above 0 and at most 1")
         check_least(self, top_k=1, hidden=1)
 
 
@@ -74,8 +81,8 @@ class Instances:
     features : torch.Tensor, shape (n, d), optional
         The input of the network's linear head; the attention poolings need it.
     log_bf, pip : torch.Tensor, shape (n,), optional
-        Columns of :data:`training.data.dataset.INSTANCE_COLUMNS`; ``single_effect`` needs the first,
-        ``susie_em`` the second. Those of negative bags are not read.
+        Log Bayes factors and PIPs, see :class:`training.mil.evidence.Evidence`; ``single_effect`` needs the
+        first, ``susie_em`` the second. Those of negative bags are not read.
     """
 
     logits: torch.Tensor
@@ -118,7 +125,7 @@ class Objective(nn.Module):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The columns of the data set that every instance of a positive bag must have."""
+        """The statistics that every instance of a positive bag must have."""
         return {"single_effect": ("log_bf",), "susie_em": ("pip",)}.get(self.config.pooling, ())
 
     def bag_logits(self, instances: Instances, layout: BagLayout) -> torch.Tensor:  # noqa: PLR0911 - one each
@@ -151,8 +158,18 @@ class Objective(nn.Module):
             case _:
                 return pooling.isr(logits, layout)
 
-    def forward(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        instances: Instances,
+        layout: BagLayout,
+        labels: torch.Tensor,
+        weights: torch.Tensor | None = None,
+        fractions: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Mean loss of bags, weighted.
+
+        A bag may be in several parts, such as one for each study, each a bag to the pooling; its loss is then
+        the weighted sum of theirs.
 
         Parameters
         ----------
@@ -162,6 +179,8 @@ class Objective(nn.Module):
             The bag of each instance.
         labels : torch.Tensor of floating point, shape (count,)
             1 for positive bags, 0 for negative ones.
+        weights, fractions : torch.Tensor, shape (count,), optional
+            See :meth:`weights`.
 
         Returns
         -------
@@ -173,16 +192,31 @@ class Objective(nn.Module):
         ValueError
             When no instance has this number.
         """
-        return (self.bag_losses(instances, layout, labels) * self.weights(labels)).sum()
+        losses = self.bag_losses(instances, layout, labels)
+        return (losses * self.weights(labels, weights, fractions)).sum()
 
-    def weights(self, labels: torch.Tensor) -> torch.Tensor:
-        """Weights of bags, which sum to 1: (count,)."""
-        weights = torch.ones_like(labels)
+    def weights(
+        self, labels: torch.Tensor, weights: torch.Tensor | None = None, fractions: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """How much the loss of each bag, or part of one, counts in the mean: (count,).
+
+        Parameters
+        ----------
+        labels : torch.Tensor of floating point, shape (count,)
+            1 for positive bags, 0 for negative ones.
+        weights : torch.Tensor, shape (count,), optional
+            Of the parts; 1 by default, and then the result sums to 1.
+        fractions : torch.Tensor, shape (count,), optional
+            1 over the number of parts of each part's bag, so that they sum to the number of bags; 1 by
+            default.
+        """
+        fractions = torch.ones_like(labels) if fractions is None else fractions
+        each = torch.ones_like(labels)
         if self.config.class_weight == "balanced":
-            weights = torch.where(
-                labels > 0, 1 / labels.sum().clamp_min(1), 1 / (1 - labels).sum().clamp_min(1)
-            )
-        return weights / weights.sum()
+            positives, negatives = (labels * fractions).sum(), ((1 - labels) * fractions).sum()
+            each = torch.where(labels > 0, 1 / positives.clamp_min(1), 1 / negatives.clamp_min(1))
+        each = each / (each * fractions).sum()
+        return each if weights is None else each * weights
 
     def bag_losses(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
         """Loss of each bag: (count,)."""
@@ -193,13 +227,14 @@ class Objective(nn.Module):
 
     def _log_likelihood(self, instances: Instances, layout: BagLayout, labels: torch.Tensor) -> torch.Tensor:
         logits = instances.logits
+        temper = self.config.temper if self.training else 1.0
         none = F.logsigmoid(-pooling.isr(logits, layout))
         if self.config.pooling == "susie_em":
             pip = _of_positives("pip", instances.pip, layout, labels)
-            weights = pooling.posterior(logits, pooling.effect_probabilities(pip, layout), layout)
+            weights = pooling.posterior(logits, temper * pooling.effect_probabilities(pip, layout), layout)
             positive = pooling.expected_log_prior(logits, weights, layout)
         else:
-            log_bf = _of_positives("log_bf", instances.log_bf, layout, labels)
+            log_bf = temper * _of_positives("log_bf", instances.log_bf, layout, labels)
             positive = pooling.single_effect(logits, log_bf, layout, self.config.null)
             if not self.config.null:  # the softmax over the bag times the prior that one is causal
                 positive = positive + F.logsigmoid(pooling.isr(logits, layout))

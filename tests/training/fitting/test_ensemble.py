@@ -16,8 +16,7 @@ from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitError
 from training.fitting.config import MEMBER as MEMBER_FILE
 from training.fitting.ensemble import Ensemble
 from training.fitting.fit import Fit
-from training.fitting.predictions import Part, evaluate
-from training.mil.batches import in_order
+from training.fitting.predictions import Validation, evaluate
 from training.mil.genome_tensor import GenomeTensor
 
 
@@ -41,7 +40,7 @@ def test_the_mean_is_that_of_the_probabilities_of_bags(fitting: Fitting) -> None
     genome = GenomeTensor.read(fitting.planted.genome, ["1"], MEMBER.window)
     scores = []
     for member in fitting.ensemble.members:
-        found = evaluate(member.network, member.objective, genome, Part.of(part, genome), in_order(part))
+        found = evaluate(member.network, member.objective, genome, Validation.of(part, genome, FIT))
         scores.append(1 / (1 + np.exp(-found.bag_logits.double().numpy())))
     positive = part.bags["label"].to_numpy() == 1
     mean = np.mean(scores, axis=0)

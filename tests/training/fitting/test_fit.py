@@ -26,8 +26,8 @@ from training.__main__ import main
 from training.data.dataset import DataSet, DataSetError, Split, write_dataset
 from training.fitting.config import CHECKPOINT, EPOCHS, LOG, MEMBER, FitConfig, FitError
 from training.fitting.fit import Fit, Fitted, Member
-from training.fitting.predictions import Evaluation, Part, _areas, evaluate
-from training.mil.batches import Sampler, in_order
+from training.fitting.predictions import Evaluation, Validation, _areas, evaluate
+from training.mil.batches import Sampler
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import Objective, ObjectiveConfig
 
@@ -38,8 +38,12 @@ NOISY_OR = ObjectiveConfig(pooling="noisy_or")
 SHORT = FitConfig(
     objective=NOISY_OR, epochs=4, bags_per_batch=8, negatives_per_bag=2, max_bag_size=5, bag_sample="random",
     max_shift=4, reverse_complement=True, learning_rate=0.003, warm_up_steps=3, accelerator="cpu",
+    evidence="lowest_p", monitor="loss",
 )  # fmt: skip
 """Everything that is drawn is drawn."""
+
+ALL = FitConfig(objective=NOISY_OR, evidence="lowest_p", negatives_per_bag=1000)
+"""An evaluation of all bags."""
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +60,8 @@ def instance_logits(planted: Planted, fitted: Fitted) -> np.ndarray:
     """Of the validation bags."""
     part = planted.dataset.part(Split.VALIDATION)
     genome = GenomeTensor.read(planted.genome, ["1"], NETWORK.window)
-    return evaluate(
-        fitted.network, fitted.objective, genome, Part.of(part, genome), in_order(part)
-    ).logits.numpy()
+    validation = Validation.of(part, genome, ALL)
+    return evaluate(fitted.network, fitted.objective, genome, validation).logits.numpy()
 
 
 def top_share(planted: Planted, fitted: Fitted) -> float:
@@ -79,7 +82,7 @@ def test_the_planted_instance_is_found_from_labels_of_bags(
 ) -> None:
     config = FitConfig(
         objective=ObjectiveConfig(pooling=pooling), epochs=12, bags_per_batch=16, negatives_per_bag=2,
-        max_shift=4, learning_rate=0.01, accelerator="cpu",
+        max_shift=4, learning_rate=0.01, monitor="loss", accelerator="cpu",
     )  # fmt: skip
     fitted = Fit(planted.dataset, planted.genome, NETWORK, config, tmp_path / "out").run()
     assert top_share(planted, fitted) > 0.9
@@ -160,7 +163,7 @@ def test_the_member_is_the_best_epoch(
 
     def validate(member: Member) -> Evaluation:
         states.append(tensors_sha256(member.network.state_dict()))
-        return Evaluation(1.0, math.nan, next(auprcs), torch.empty(0), torch.empty(0))
+        return dataclasses.replace(Evaluation.of_nothing(), loss=1.0, auprc=next(auprcs))
 
     monkeypatch.setattr(Member, "validate", validate)
     config = dataclasses.replace(SHORT, epochs=5, monitor="auprc", patience=2)
@@ -241,7 +244,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(
     assert len(pd.read_csv(tmp_path / LOG)) == 1
 
 
-@pytest.mark.parametrize("monitor", ["auroc", "auprc", "loss"])
+@pytest.mark.parametrize("monitor", ["auroc", "auprc", "loss", "likelihood", "top_pip"])
 def test_a_monitor_needs_its_bags(small: Planted, tmp_path: Path, monitor: Any) -> None:
     config = dataclasses.replace(SHORT, monitor=monitor, epochs=1)
     bags = small.dataset.bags
@@ -250,7 +253,7 @@ def test_a_monitor_needs_its_bags(small: Planted, tmp_path: Path, monitor: Any) 
         Fit(without, small.genome, NETWORK, config, tmp_path).run()
     split = bags["split"].mask(bags["label"] == 0, "train")
     positive = DataSet.of_united(bags.assign(split=split), small.dataset.instances, {})
-    if monitor == "loss":
+    if monitor in ("loss", "likelihood", "top_pip"):
         found = Fit(positive, small.genome, NETWORK, config, tmp_path).run()
         assert math.isnan(found.metrics["validation_auroc"])
         assert math.isfinite(found.metrics["validation_loss"])
@@ -338,10 +341,8 @@ def test_instances_are_scored_as_the_package_scores_them(tmp_path: Path) -> None
     windows = cut_windows([Variant("1", pos, ".", ref, alt) for pos, ref, alt in sites], genome)
     for channels in (4, 5):
         network = random_network(MIFMConfig(channels=channels))
-        found = evaluate(
-            network, Objective(ObjectiveConfig(pooling="max")), held, Part.of(dataset, held),
-            in_order(dataset, max_instances=25),
-        )  # fmt: skip
+        validation = Validation.of(dataset, held, ALL, max_windows=25)
+        found = evaluate(network, Objective(ObjectiveConfig(pooling="max")), held, validation)
         expected = logits(network, windows.ref)
         np.testing.assert_allclose(found.logits, expected, atol=2e-5)
         tops = [expected[:20].max(), expected[20], expected[21:].max()]
@@ -353,8 +354,8 @@ def test_evaluation_depends_on_neither_batches_nor_the_order_of_instances(small:
     part = small.dataset.part(Split.VALIDATION)
     held = GenomeTensor.read(small.genome, ["1"], NETWORK.window)
     network, objective = random_network(NETWORK).train(), Objective(NOISY_OR)
-    one = evaluate(network, objective, held, Part.of(part, held), in_order(part))
-    many = evaluate(network, objective, held, Part.of(part, held), in_order(part, max_instances=7))
+    one = evaluate(network, objective, held, Validation.of(part, held, ALL))
+    many = evaluate(network, objective, held, Validation.of(part, held, ALL, max_windows=7))
     assert network.training
     torch.testing.assert_close(one.bag_logits, many.bag_logits, rtol=1e-4, atol=1e-5)
     assert one.loss == pytest.approx(many.loss, rel=1e-5)
@@ -362,7 +363,7 @@ def test_evaluation_depends_on_neither_batches_nor_the_order_of_instances(small:
     mixed = part.instances.iloc[order].sort_values("bag", kind="stable").reset_index(drop=True)
     permuted = DataSet.of_united(part.bags, mixed, {})
     assert mixed["pos"].tolist() != part.instances["pos"].tolist()
-    other = evaluate(network, objective, held, Part.of(permuted, held), in_order(permuted))
+    other = evaluate(network, objective, held, Validation.of(permuted, held, ALL))
     torch.testing.assert_close(one.bag_logits, other.bag_logits, rtol=1e-4, atol=1e-5)
 
 

@@ -7,6 +7,7 @@ import torch
 from tests.training.bag_tables import make_dataset
 from training.data.dataset import DataSet, DataSetError, Split
 from training.mil.batches import Batch, Epoch, Sampler, in_order
+from training.mil.evidence import Evidence
 
 SIZES = (3, 5, 1, 4, 6)
 """Of five positive bags; seven negatives of one instance follow."""
@@ -28,14 +29,17 @@ def assert_sound(epoch: Epoch, data: DataSet, largest: int) -> None:
     owner = data.instances["bag"].to_numpy()
     assert len(list(epoch)) == len(epoch)
     for batch in epoch:
-        np.testing.assert_array_equal(owner[batch.rows.numpy()], batch.bags[batch.bag].numpy())
-        assert batch.bag.tolist() == sorted(batch.bag.tolist())
+        np.testing.assert_array_equal(owner[batch.rows.numpy()], batch.bags[batch.group].numpy())
+        assert batch.group.tolist() == sorted(batch.group.tolist())
+        assert batch.window.tolist() == list(range(len(batch.rows)))
+        assert batch.evidence.tolist() == batch.rows.tolist()
         sizes = data.bags["size"].to_numpy()[batch.bags.numpy()]
-        assert torch.bincount(batch.bag).tolist() == np.minimum(sizes, largest).tolist()
+        assert torch.bincount(batch.group).tolist() == np.minimum(sizes, largest).tolist()
         for bag in range(len(batch.bags)):
-            rows = batch.rows[batch.bag == bag].tolist()
+            rows = batch.rows[batch.group == bag].tolist()
             assert len(set(rows)) == len(rows)
         assert batch.labels.tolist() == data.bags["label"].to_numpy()[batch.bags.numpy()].tolist()
+        assert batch.weights.tolist() == batch.fractions.tolist() == [1.0] * len(batch.bags)
 
 
 def test_every_positive_bag_comes_once_with_its_negatives() -> None:
@@ -125,17 +129,23 @@ def test_processes_share_the_bags(world: int) -> None:
 
 def test_bags_in_order_fill_batches_by_their_instances() -> None:
     data = dataset()
-    epoch = in_order(data, max_bag_size=4, max_instances=8)
-    assert_sound(epoch, data, 4)
+    evidence = Evidence.of(data)
+    epoch = in_order(evidence, max_windows=8)
+    assert_sound(epoch, data, 127)
     assert bags_of(epoch) == list(range(12))
-    assert [batch.bags.tolist() for batch in epoch] == [[0, 1, 2], [3, 4], [5, 6, 7, 8, 9, 10, 11]]
-    some = in_order(data, max_instances=1, bags=np.array([4, 7, 1]))
+    assert [batch.bags.tolist() for batch in epoch] == [[0, 1], [2, 3], [4, 5, 6], [7, 8, 9, 10, 11]]
+    some = in_order(evidence, max_windows=1, bags=np.array([4, 7, 1]))
     assert [batch.bags.tolist() for batch in some] == [[4], [7], [1]]
     assert some[0].rows.tolist() == [13, 14, 15, 16, 17, 18]
+    # What the loss does not read has a window all the same.
+    part = in_order(evidence, max_bag_size=4, bags=np.array([4, 7, 1]))
+    assert part.whole.rows.tolist() == [13, 14, 15, 16, 17, 18, 21, 3, 4, 5, 6, 7]
+    assert part.whole.window.tolist() == [0, 1, 2, 3, 6, 7, 8, 9, 10]
+    assert part.whole.evidence.tolist() == [13, 14, 15, 16, 21, 3, 4, 5, 6]
 
 
 def test_no_bags_in_order() -> None:
-    assert list(in_order(dataset().part(Split.TEST))) == []
+    assert list(in_order(Evidence.of(dataset().part(Split.TEST)))) == []
 
 
 def test_an_epoch_moves_as_a_whole() -> None:
