@@ -93,6 +93,7 @@ def small_recipe(tmp_path: Path) -> Recipe:
         ),
         network=dataclasses.replace(SMALL, channels=5),
         fit=FitConfig(
+            monitor="loss",
             # The table has no Bayes factors.
             objective=ObjectiveConfig(pooling="noisy_or"),
             epochs=2,

@@ -126,7 +126,7 @@ class StudyRows:
         Returns
         -------
         gains : numpy.ndarray of float64, shape (studies,)
-            The PIPs are those of a uniform prior. Equal logits share the first place; NaN where a logit is not
+            PIPs are those of a uniform prior. Equal logits share the first place; NaN where a logit is not
             finite.
         weights : numpy.ndarray of float64, shape (studies,)
             Those of the studies, 0 where the set has one variant and there is nothing to choose from.

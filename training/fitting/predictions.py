@@ -378,7 +378,8 @@ def instance_logits(
     try:
         with exactly():
             logits = []
-            for rows in torch.split(torch.arange(len(offsets), device=offsets.device), _CHUNK_SIZE):
+            for start in range(0, len(offsets), _CHUNK_SIZE):
+                rows = torch.arange(start, min(start + _CHUNK_SIZE, len(offsets)), device=offsets.device)
                 own = network(genome.cut(offsets[rows], config.window, token=config.channels == NO_BASE + 1))
                 if alleles is not None:
                     cut = genome.cut(offsets[rows], config.window, alleles=alleles[rows])
