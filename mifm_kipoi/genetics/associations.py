@@ -50,12 +50,18 @@ from mifm_kipoi.genetics.positions import Positions
 from mifm_kipoi.genetics.row_counts import SHOWN, RefusedRows, RowCounts, lines_of, listed
 from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RATIOS, RowNumbers
 from mifm_kipoi.genetics.row_variants import VariantReader, texts_of
+from mifm_kipoi.genetics.study_traits import StudyTraits, Traits
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
 from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.gwas_vcf import gwas_table
 from mifm_kipoi.genomics.liftover import LiftOver
 from mifm_kipoi.genomics.tables import Batch, OnProgress, TableFile
-from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from mifm_kipoi.statistics.bayes_factors import (
+    Trait,
+    log_bayes_factor,
+    prior_variances,
+    sampling_variance,
+)
 from mifm_kipoi.statistics.normal import z_of_log_p
 
 if TYPE_CHECKING:
@@ -145,7 +151,12 @@ class AssociationRows:
         number; -log10 p, as written where it is; p as written, 0 where it is.
     log_bf : numpy.ndarray of float64
         Natural logarithm of Wakefield's Bayes factor. The variance is that of the standard error, else of
-        beta over z, else ``1 / (2 n f (1 - f))``, of a trait with variance 1.
+        beta over z, else :func:`mifm_kipoi.statistics.bayes_factors.sampling_variance`.
+    prior_variance : numpy.ndarray of float64
+        The variance of effects that it assumes, in squared units of beta, never NaN
+        (:func:`mifm_kipoi.statistics.bayes_factors.prior_variances`).
+    trait : numpy.ndarray of int8
+        :class:`mifm_kipoi.statistics.bayes_factors.Trait` of the row.
     frequency, sample_size, pip : numpy.ndarray of float64
         Frequency of the effect allele (or of the minor allele); NaN where unknown, as all numbers.
     reason : numpy.ndarray of object
@@ -168,6 +179,8 @@ class AssociationRows:
     neg_log_10_p: Values
     p_value: Values
     log_bf: Values
+    prior_variance: Values
+    trait: npt.NDArray[np.int8]
     frequency: Values
     sample_size: Values
     pip: Values
@@ -254,6 +267,20 @@ class AssociationTable:
     directed : bool
         Whether it must be known which allele has the effect. Where it need not, as for p-values and Bayes
         factors, either of a pair of which this is not known can be ``effect_allele``.
+    trait : str
+        ``quantitative`` or ``case_control``, of all rows that ``studies`` does not know; empty where it is
+        not known. It decides which effects Bayes factors expect.
+    case_fraction : float, optional
+        Cases over individuals, of a case-control trait.
+    prior_variance : float, optional
+        The variance of effects that all Bayes factors assume, in squared units of beta, whatever the trait.
+    studies : StudyTraits, optional
+        Traits and sample sizes of the studies of the rows.
+
+    Raises
+    ------
+    ValueError
+        When trait, fraction or variance cannot be.
     """
 
     path: str
@@ -268,6 +295,17 @@ class AssociationTable:
     sample_size: float | None = None
     allow_implausible: bool = False
     directed: bool = True
+    trait: str = ""
+    case_fraction: float | None = None
+    prior_variance: float | None = None
+    studies: StudyTraits | None = None
+
+    def __post_init__(self) -> None:
+        Trait.of(self.trait)
+        if self.case_fraction is not None and not 0 < self.case_fraction < 1:
+            raise ValueError(f"case_fraction is {self.case_fraction}; expected more than 0 and less than 1")
+        if self.prior_variance is not None and not 0 < self.prior_variance < math.inf:
+            raise ValueError(f"prior_variance is {self.prior_variance}; expected a number above 0")
 
     @functools.cached_property
     def file(self) -> TableFile:
@@ -391,6 +429,8 @@ class AssociationTable:
         reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, others)
         reader.warns_of_phenotypes = not all_phenotypes
         names = dict.fromkeys((*self.layout.columns.values(), *reader.chosen_by, *reader.beside, *extra))
+        if self.studies is not None:
+            names |= dict.fromkeys(self.studies.columns)
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
 
 
@@ -760,7 +800,9 @@ class _Reader:
         if "pip" in self._fields:
             refused.unless_numbers(numbers, "pip")
             refused.where(impossible_pip, "PIP out of range", "pip")
-        z, variance = self._z_and_variance(numbers)
+        traits = self._traits(batch, numbers)
+        z, variance = self._z_and_variance(numbers, traits)
+        prior_variance = self._prior_variance(numbers, traits, variance)
         return AssociationRows(
             lines=lines_of(batch),
             chrom=chrom,
@@ -775,9 +817,11 @@ class _Reader:
             log_p=numbers.log_p,
             neg_log_10_p=numbers.neg_log_10_p,
             p_value=numbers.p_value,
-            log_bf=log_bayes_factor(z, variance),
+            log_bf=log_bayes_factor(z, variance, prior_variance),
+            prior_variance=prior_variance,
+            trait=traits.kind,
             frequency=numbers.frequency,
-            sample_size=self._sample_sizes(numbers),
+            sample_size=traits.sample_size,
             pip=pip,
             reason=refused.reason,
             batch=batch,
@@ -810,24 +854,36 @@ class _Reader:
         size = numbers.of("sample_size")
         refused.where((size < 0) | np.isinf(size), "sample size out of range", "sample_size")
 
-    def _sample_sizes(self, numbers: RowNumbers) -> Values:
+    def _traits(self, batch: Batch, numbers: RowNumbers) -> Traits:
+        """Each row's trait and sample size: as the table says, else as of its study, else of all."""
+        table = self._table
+        of_all = Traits.alike(
+            len(batch), Trait.of(table.trait), table.sample_size or np.nan, table.case_fraction or np.nan
+        )
+        traits = of_all if table.studies is None else table.studies.of(batch).or_else(of_all)
         size = numbers.of("sample_size")
-        if self._table.sample_size is None:
-            return size
-        return np.where(np.isnan(size), self._table.sample_size, size)
+        return dataclasses.replace(traits, sample_size=np.where(np.isnan(size), traits.sample_size, size))
 
-    def _z_and_variance(self, numbers: RowNumbers) -> tuple[Values, Values]:
+    def _prior_variance(self, numbers: RowNumbers, traits: Traits, variance: Values) -> Values:
+        if self._table.prior_variance is not None:
+            return np.full(len(variance), self._table.prior_variance)
+        return prior_variances(
+            traits.kind, variance, traits.sample_size, numbers.frequency, traits.case_fraction
+        )
+
+    def _z_and_variance(self, numbers: RowNumbers, traits: Traits) -> tuple[Values, Values]:
         z = numbers.z
         missing = np.isnan(z) & np.isfinite(numbers.log_p) & ("p_value" in self._fields)
         if missing.any():
             size = np.full(len(z), np.nan)
             size[missing] = z_of_log_p(numbers.log_p[missing])
             z = np.where(missing, np.sign(numbers.beta) * size, z)
-        frequency, size = numbers.frequency, self._sample_sizes(numbers)
         with np.errstate(divide="ignore", invalid="ignore"):
             from_z = (numbers.beta / z) ** 2
-            standardised = 1 / (2 * size * frequency * (1 - frequency))
             variance = numbers.error**2
+        standardised = sampling_variance(
+            traits.kind, traits.sample_size, numbers.frequency, traits.case_fraction
+        )
         variance = np.where(np.isnan(variance), from_z, variance)
         variance = np.where(np.isnan(variance), standardised, variance)
         usable = (variance > 0) & np.isfinite(variance)

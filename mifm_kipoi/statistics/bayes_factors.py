@@ -1,18 +1,54 @@
-"""Wakefield's approximate Bayes factors of associations."""
+"""Wakefield's approximate Bayes factors of associations, and the effects that they expect."""
 
 from __future__ import annotations
+
+import enum
 
 import numpy as np
 import numpy.typing as npt
 
+Values = npt.NDArray[np.float64]
+
 PRIOR_VARIANCE = 0.04
-"""Variance of effects, in squared units of beta, that Wakefield's Bayes factors assume: a standard deviation
-of 0.2 (Wakefield 2009, Genet Epidemiol 33:79)."""
+"""Variance of effects, in squared units of beta, where the kind of trait is not known: a standard deviation
+of 0.2 (Wakefield 2009, Genet Epidemiol 33:79), as of log odds ratios."""
+
+CASE_CONTROL_PRIOR_VARIANCE = 0.04
+"""Variance of log odds ratios (Giambartolomei et al. 2014, PLoS Genet 10: e1004383; coloc)."""
+
+QUANTITATIVE_PRIOR_VARIANCE = 0.15**2
+"""Variance of effects on a trait of variance 1 (the same)."""
+
+
+class Trait(enum.IntEnum):
+    """Kinds of traits, which differ in the units of effects."""
+
+    UNKNOWN = 0
+    QUANTITATIVE = 1
+    CASE_CONTROL = 2
+
+    @classmethod
+    def of(cls, name: str) -> Trait:
+        """The kind by its name: ``quantitative``, ``case_control``, or empty where it is not known.
+
+        Raises
+        ------
+        ValueError
+            When it is none of these.
+        """
+        kinds = {"" if kind is cls.UNKNOWN else kind.name.lower(): kind for kind in cls}
+        if name not in kinds:
+            raise ValueError(
+                f"trait is {name!r}; expected quantitative or case_control, or nothing if unknown"
+            )
+        return kinds[name]
 
 
 def log_bayes_factor(
-    z: npt.NDArray[np.floating], variance: npt.NDArray[np.floating], prior_variance: float = PRIOR_VARIANCE
-) -> npt.NDArray[np.float64]:
+    z: npt.NDArray[np.floating],
+    variance: npt.NDArray[np.floating],
+    prior_variance: float | npt.NDArray[np.floating] = PRIOR_VARIANCE,
+) -> Values:
     """Wakefield's approximate Bayes factor for an effect against none, as its natural logarithm.
 
     ``-1/2 log(1 + W/V) + 1/2 z^2 W / (V + W)`` (Wakefield 2009).
@@ -23,8 +59,8 @@ def log_bayes_factor(
         Effects over their standard errors.
     variance : numpy.ndarray, shape (n,)
         V, squared standard errors.
-    prior_variance : float
-        W, of the effects.
+    prior_variance : float or numpy.ndarray, shape (n,)
+        W, of the effects, in the same units.
 
     Returns
     -------
@@ -34,3 +70,88 @@ def log_bayes_factor(
     z, variance = np.asarray(z, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     shrinkage = prior_variance / (variance + prior_variance)
     return np.asarray(0.5 * np.log1p(-shrinkage) + 0.5 * z**2 * shrinkage)
+
+
+def sampling_variance(
+    trait: npt.ArrayLike, sample_size: npt.ArrayLike, frequency: npt.ArrayLike, case_fraction: npt.ArrayLike
+) -> Values:
+    """Squared standard errors that sample size and frequency give, where none is known.
+
+    ``1 / (2 n f (1 - f))`` of a trait of variance 1, and of one of unknown kind; ``1 / (2 n phi (1 - phi) f
+    (1 - f))`` of the log odds ratio, with the fraction phi of cases (Giambartolomei et al. 2014, as coloc's
+    Var.data and Var.data.cc).
+
+    Parameters
+    ----------
+    trait : array_like of int, shape (n,)
+        Values of :class:`Trait`.
+    sample_size, frequency, case_fraction : array_like of float, shape (n,)
+        Individuals, cases and controls together; the frequency of either allele; cases over individuals.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        NaN where unknown, as of case-control studies without a fraction of cases; not above 0 and finite
+        where frequencies are 0 or 1.
+    """
+    fraction = np.asarray(case_fraction, dtype=np.float64)
+    binary = np.asarray(trait) == Trait.CASE_CONTROL
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(1 / (_information(sample_size, frequency) * np.where(binary, _spread(fraction), 1)))
+
+
+def prior_variances(
+    trait: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    sample_size: npt.ArrayLike,
+    frequency: npt.ArrayLike,
+    case_fraction: npt.ArrayLike,
+) -> Values:
+    """W of each row, in squared units of its beta.
+
+    Parameters
+    ----------
+    trait : array_like of int, shape (n,)
+        Values of :class:`Trait`.
+
+        - Quantitative: ``0.15^2 sd_y^2``, the variance of the trait from ``V = sd_y^2 / (2 n f (1 - f))``; 1
+          where n or f is not known. So ``W / (V + W)`` is that of n and f alone, as in coloc.
+        - Case-control: 0.04, of log odds ratios. A linear model of cases and controls has effects in other
+          units: there V is ``phi (1 - phi) / (2 n f (1 - f))``, which is at least 16 times less than that of
+          log odds ratios, and W is ``0.04 (phi (1 - phi))^2``.
+        - Unknown: :data:`PRIOR_VARIANCE`.
+    variance : array_like of float, shape (n,)
+        V, squared standard errors; of effects that are not conditional on others.
+    sample_size, frequency, case_fraction : array_like of float, shape (n,)
+        As of :func:`sampling_variance`; NaN where unknown.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        Above 0, never NaN.
+    """
+    trait, variance = np.asarray(trait), np.asarray(variance, dtype=np.float64)
+    spread = _spread(np.asarray(case_fraction, dtype=np.float64))
+    # Of the trait in the units of beta: phi (1 - phi) of 0 and 1, its inverse on the scale of log odds.
+    of_trait = variance * _information(sample_size, frequency)
+    of_trait = np.where((of_trait > 0) & np.isfinite(of_trait), of_trait, np.nan)
+    quantitative = QUANTITATIVE_PRIOR_VARIANCE * np.where(np.isnan(of_trait), 1, of_trait)
+    with np.errstate(invalid="ignore"):
+        linear = (of_trait < 1) & (spread > 0)
+    case_control = CASE_CONTROL_PRIOR_VARIANCE * np.where(linear, spread, 1) ** 2
+    return np.select(
+        [trait == Trait.QUANTITATIVE, trait == Trait.CASE_CONTROL],
+        [quantitative, case_control],
+        PRIOR_VARIANCE,
+    )
+
+
+def _information(sample_size: npt.ArrayLike, frequency: npt.ArrayLike) -> Values:
+    """N times the variance of the allele count."""
+    size, frequency = np.asarray(sample_size, np.float64), np.asarray(frequency, np.float64)
+    return np.asarray(2 * size * frequency * (1 - frequency))
+
+
+def _spread(case_fraction: Values) -> Values:
+    """The variance of being a case."""
+    return np.asarray(case_fraction * (1 - case_fraction))

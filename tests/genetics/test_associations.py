@@ -13,7 +13,7 @@ from scipy import stats
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, order, read_pips
 from mifm_kipoi.genetics.row_counts import RowCounts
-from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from mifm_kipoi.statistics.bayes_factors import Trait, log_bayes_factor
 
 PLACES = "CHR BP EA NEA"
 
@@ -144,6 +144,30 @@ def test_variances_of_bayes_factors(tmp_path: Path, columns: str, row: str, vari
         rows = read(table(tmp_path, columns, row), sample_size=1000)
         expected = log_bayes_factor(np.array([5.0]), np.array([1 / (2 * 1000 * 0.2 * 0.8)]))
         np.testing.assert_allclose(rows.log_bf, expected)
+
+
+def test_the_trait_decides_which_effects_bayes_factors_expect(tmp_path: Path) -> None:
+    path = table(tmp_path, "beta SE MAF N", "0.6 0.1 0.2 1000", "0.6 0.1 NA 1000")
+    z, variance = np.full(2, 6.0), np.full(2, 0.01)
+    np.testing.assert_allclose(read(path).log_bf, log_bayes_factor(z, variance))
+    # sd_y^2 = V 2 n f (1 - f) = 3.2; without a frequency 1.
+    quantitative = read(path, trait="quantitative")
+    np.testing.assert_allclose(quantitative.prior_variance, [0.0225 * 3.2, 0.0225])
+    expected = log_bayes_factor(z, variance, quantitative.prior_variance)
+    np.testing.assert_allclose(quantitative.log_bf, expected)
+    assert quantitative.trait.tolist() == [Trait.QUANTITATIVE] * 2
+    np.testing.assert_allclose(read(path, trait="case_control").prior_variance, 0.04)
+    np.testing.assert_allclose(read(path, trait="quantitative", prior_variance=1.0).prior_variance, 1)
+    with pytest.raises(ValueError, match="trait is 'binary'; expected quantitative or case_control"):
+        AssociationTable(str(path), trait="binary")
+    with pytest.raises(ValueError, match="prior_variance is 0; expected a number above 0"):
+        AssociationTable(str(path), prior_variance=0)
+    path = table(tmp_path, "z MAF N", "6 0.2 1000")
+    # Without a standard error the fraction of cases must be known.
+    assert np.isnan(read(path, trait="case_control").log_bf).all()
+    rows = read(path, trait="case_control", case_fraction=0.1)
+    expected = log_bayes_factor(np.array([6.0]), np.array([1 / (2 * 1000 * 0.09 * 0.16)]), 0.04)
+    np.testing.assert_allclose(rows.log_bf, expected)
 
 
 def test_p_values_of_a_table_without_them_are_those_of_z(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, AssociationRows, AssociationTable
 from mifm_kipoi.genetics.row_counts import EXAMPLES, Example, RowCounts
+from mifm_kipoi.genetics.study_traits import StudyTraits
 from mifm_kipoi.genomics import columns as gwas_columns
 from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.identifiers import expression, fields_of
@@ -26,6 +27,7 @@ from mifm_kipoi.genomics.tables import OnProgress
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 from mifm_kipoi.statistics.normal import log_p_of_z
 from training.data.associated import AssociatedPositions
+from training.data.effects import EffectCounts
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,17 @@ class CredibleSetsConfig:
         A study is left out of a block and signal where its lowest p-value there is above this: 5e-8 is
         genome-wide significance. None keeps all studies, of which some of CAUSALdb2 have no association.
         Studies without p-values stay.
+    meta : str
+        CAUSALdb's ``meta.txt``: sample size, cases and controls of each study, from which the kind of its
+        trait follows (:class:`mifm_kipoi.genetics.study_traits.StudyTraits`).
+    trait : str
+        ``quantitative`` or ``case_control``, of studies that ``meta`` does not tell; empty where it is not
+        known. Bayes factors expect effects of a standard deviation of 0.15 of that of a quantitative trait,
+        and of 0.2 of log odds ratios; where the trait is not known of 0.2 in the units of beta.
+    case_fraction : float, optional
+        Cases over individuals, of case-control studies that ``meta`` does not tell.
+    prior_variance : float, optional
+        The variance of effects that Bayes factors expect, in squared units of beta, whatever the trait.
     """
 
     path: str
@@ -110,6 +123,10 @@ class CredibleSetsConfig:
     study: str = ""
     sample_size: float | None = None
     lead_p_value: float | None = 5e-8
+    meta: str = ""
+    trait: str = ""
+    case_fraction: float | None = None
+    prior_variance: float | None = None
 
     def __post_init__(self) -> None:
         if self.lead_p_value is not None and not 0 < self.lead_p_value <= 1:
@@ -131,6 +148,9 @@ class CredibleSetsConfig:
                 f"columns names no column for {', '.join(missing)}; expected all of "
                 f"{', '.join(_VARIANT)} (or variant, a column that holds them) and block"
             )
+        if self.meta and "study" not in named:
+            raise ValueError("meta is given and columns names no column for study; expected one")
+        self.table()
 
     def named(self) -> dict[str, tuple[str, ...]]:
         """The table's columns of each field that it has; several for a field that is joined from columns."""
@@ -153,6 +173,10 @@ class CredibleSetsConfig:
             lift_over=self.lift_over,
             sample_size=self.sample_size,
             allow_implausible=self.allow_implausible,
+            trait=self.trait,
+            case_fraction=self.case_fraction,
+            prior_variance=self.prior_variance,
+            studies=StudyTraits(self.meta, self.named()["study"]) if self.meta else None,
         )
 
 
@@ -162,6 +186,7 @@ def read_credible_sets(
     on_progress: OnProgress | None = None,
     block_bytes: int | None = None,
     associated: AssociatedPositions | None = None,
+    effects: EffectCounts | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Associations of a table of credible sets, a batch of rows at a time.
 
@@ -177,6 +202,8 @@ def read_credible_sets(
         Size of a batch in bytes of text; by default that of the reader.
     associated : AssociatedPositions, optional
         Receives the positions of all rows, those of refused rows too.
+    effects : EffectCounts, optional
+        Receives which effects Bayes factors assume.
 
     Yields
     ------
@@ -191,6 +218,7 @@ def read_credible_sets(
     """
     counts = RowCounts() if counts is None else counts
     associated = AssociatedPositions() if associated is None else associated
+    effects = EffectCounts() if effects is None else effects
     table = config.table()
     names = {field: names for field, names in config.named().items() if field in _OF_SETS}
     absent = [name for each in names.values() for name in each if name not in table.file.columns]
@@ -205,13 +233,17 @@ def read_credible_sets(
         None, None, counts, on_progress, block_bytes, extra, may_lack_p_value=True, others=True
     ):
         associated.add(rows.chrom, rows.pos, rows.effect_allele, rows.other_allele)
-        sets = _Sets(config, names, table, rows, counts).associations()
+        some = _Sets(config, names, table, rows, counts)
+        sets = some.associations()
+        effects.add(rows.trait[some.good], rows.prior_variance[some.good])
         without_log_bf += int(sets["log_bf"].isna().sum())
         without_pip += int(sets["pip"].isna().sum())
         too_small += int((sets["p_value"] == 0).sum())
         # Of the statistics that are used, which may be those given the primary signal.
         counts.without_log_bf, counts.without_pip, counts.too_small = without_log_bf, without_pip, too_small
         yield sets
+    if table.studies is not None:
+        effects.add_unknown(table.studies)
     if not counts.read:
         raise InputError(f"{config.path} has a header and no rows; expected rows of credible sets")
 
@@ -229,7 +261,7 @@ class _Sets:
     ) -> None:
         self._config, self._names, self._rows, self._counts = config, names, rows, counts
         self._columns = table.layout.columns
-        self._good = rows.reason == ""
+        self.good = rows.reason == ""
 
     def associations(self) -> pd.DataFrame:
         rows = self._rows
@@ -259,7 +291,7 @@ class _Sets:
                 "study": study,
             }
         )
-        table = table[self._good].astype(ASSOCIATION_COLUMNS)[list(ASSOCIATION_COLUMNS)]
+        table = table[self.good].astype(ASSOCIATION_COLUMNS)[list(ASSOCIATION_COLUMNS)]
         kept: pd.DataFrame = table.reset_index(drop=True)
         return kept
 
@@ -292,12 +324,13 @@ class _Sets:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = beta / error
             log_p = np.where(p_value == 0, log_p_of_z(z), np.log(p_value))
-        given = {"p_value": p_value, "log_p": log_p, "z": z, "log_bf": log_bayes_factor(z, error**2)}
+            log_bf = log_bayes_factor(z, error**2, self._rows.prior_variance)
+        given = {"p_value": p_value, "log_p": log_p, "z": z, "log_bf": log_bf}
         return {name: np.where(used, given[name], marginal[name]) for name in marginal}
 
     def _refuse(self, bad: Flags, reason: str, column: str) -> None:
-        newly = np.flatnonzero(bad & self._good)
-        self._good[newly] = False
+        newly = np.flatnonzero(bad & self.good)
+        self.good[newly] = False
         examples = [
             Example(
                 int(self._rows.lines[row]), column, str(self._rows.batch.rows.column(column)[row].as_py())

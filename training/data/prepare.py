@@ -27,6 +27,7 @@ from training.data.associated import AssociatedPositions
 from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, Split
+from training.data.effects import EffectCounts
 from training.data.negatives import NegativesConfig, find_negatives
 from training.data.report import counts_in_words
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
@@ -140,7 +141,8 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     inputs = _inputs(config, fasta)
     counts = RowCounts()
     associated = AssociatedPositions()
-    rows = _associations(config, genome, counts, associated)
+    effects = EffectCounts()
+    rows = _associations(config, genome, counts, associated, effects)
     lead_p_value = config.credible_sets.lead_p_value if config.credible_sets else None
     made = make_bags(rows, genome, _max_mismatch_fraction(config), lead_p_value)
     report: dict[str, Any] = {
@@ -148,6 +150,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
         "examples": {reason: [str(one) for one in some] for reason, some in counts.examples.items()},
         "notes": counts.notes,
         "associated": dict(associated.counts()),
+        "effects": effects.to_dict(),
         "variants": made.counts,
     }
     tables, report["filters"] = _positives(made, config)
@@ -191,6 +194,8 @@ def _inputs(config: DataConfig, fasta: str) -> dict[str, str]:
     names = [fasta] if fasta else []
     source = _source(config)
     names += [source.path, *([source.lift_over] if source.lift_over else [])]
+    if config.credible_sets is not None and config.credible_sets.meta:
+        names.append(config.credible_sets.meta)
     if config.summary_statistics is not None:
         names += [config.summary_statistics.positions] if config.summary_statistics.positions else []
         blocks, clumping = config.summary_statistics.ld_blocks, config.summary_statistics.clumping
@@ -221,18 +226,22 @@ def _max_mismatch_fraction(config: DataConfig) -> float:
 
 
 def _associations(
-    config: DataConfig, genome: Genome | None, counts: RowCounts, associated: AssociatedPositions
+    config: DataConfig,
+    genome: Genome | None,
+    counts: RowCounts,
+    associated: AssociatedPositions,
+    effects: EffectCounts,
 ) -> Iterator[pd.DataFrame]:
     """The rows of the configured source, and a word on the console on what became of them."""
     progress = Progress("rows")
     try:
         if config.credible_sets is not None:
             yield from read_credible_sets(
-                config.credible_sets, counts, progress.update, associated=associated
+                config.credible_sets, counts, progress.update, associated=associated, effects=effects
             )
         elif config.summary_statistics is not None:
             yield from read_summary_statistics(
-                config.summary_statistics, counts, progress.update, associated=associated
+                config.summary_statistics, counts, progress.update, associated=associated, effects=effects
             )
         if genome is not None:
             _check_contigs(genome, counts)

@@ -72,6 +72,19 @@ def render(manifest: Mapping[str, Any]) -> str:
             if report["associated"]["in_no_bag"]
             else []
         ),
+        "## Effects that Bayes factors assume",
+        "Prior standard deviations in the units of beta: 0.15 times that of a quantitative trait, 0.2 of log "
+        "odds ratios, and 0.2 of whatever beta is where the kind of trait is not known, unless "
+        "`prior_variance` says otherwise. Where traits of several kinds or units are among the latter, name "
+        "`meta` or `trait`: their Bayes factors mean different things.",
+        _table(
+            ("trait", "rows", "lowest", "highest"),
+            (
+                (one["trait"], one["rows"], one["lowest_prior_sd"], one["highest_prior_sd"])
+                for one in report["effects"]["traits"]
+            ),
+        ),
+        *_studies_not_known(report["effects"]),
         "## Variants",
         "A variant is a contig, a position and a pair of alleles. Rows of one variant in one block and "
         "signal are united: over studies, or within a study where the table repeats them.",
@@ -121,6 +134,11 @@ def render(manifest: Mapping[str, Any]) -> str:
         _table(("file", "sha256"), ((entry["path"], entry["sha256"]) for entry in manifest["inputs"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _studies_not_known(effects: Mapping[str, Any]) -> list[str]:
+    number, rows = effects["studies_not_in_meta"], effects["rows_of_studies_not_in_meta"]
+    return [f"{number:,} studies, of {rows:,} rows, are not in `meta`."] if number else []
 
 
 def _examples(report: Mapping[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES
 from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.tables import OnProgress
 from training.data.associated import AssociatedPositions
+from training.data.effects import EffectCounts
 
 _log = logging.getLogger(__name__)
 
@@ -120,6 +121,14 @@ class SummaryStatisticsConfig:
         The bag holds the variants of the block with p-values up to this. 1e-5, the usual limit of suggestive
         association, keeps those in strong LD with a lead variant (with r2 of 0.66 or more to one with
         p = 5e-8, as z falls with r) and few others.
+    trait : str
+        ``quantitative`` or ``case_control``; empty where it is not known. Bayes factors expect effects of a
+        standard deviation of 0.15 of that of a quantitative trait, and of 0.2 of log odds ratios; where the
+        trait is not known of 0.2 in the units of beta.
+    case_fraction : float, optional
+        Cases over individuals, of a case-control study.
+    prior_variance : float, optional
+        The variance of effects that Bayes factors expect, in squared units of beta, whatever the trait.
     ld_blocks : LDBlocksConfig, optional
         The LD blocks; expected unless ``clumping`` is given.
     clumping : ClumpingConfig, optional
@@ -140,6 +149,9 @@ class SummaryStatisticsConfig:
     study: str = ""
     lead_p_value: float = 5e-8
     member_p_value: float = 1e-5
+    trait: str = ""
+    case_fraction: float | None = None
+    prior_variance: float | None = None
     ld_blocks: LDBlocksConfig | None = None
     clumping: ClumpingConfig | None = None
 
@@ -158,6 +170,7 @@ class SummaryStatisticsConfig:
             raise ValueError(f"columns has {', '.join(unknown)}; known are {', '.join(FIELDS)}")
         if self.sample_size is not None and not self.sample_size > 0:
             raise ValueError(f"sample_size is {self.sample_size}; expected a number above 0")
+        self.table()
 
     def table(self) -> AssociationTable:
         """The table and how it is read."""
@@ -173,6 +186,9 @@ class SummaryStatisticsConfig:
             lift_over=self.lift_over,
             sample_size=self.sample_size,
             allow_implausible=self.allow_implausible,
+            trait=self.trait,
+            case_fraction=self.case_fraction,
+            prior_variance=self.prior_variance,
         )
 
 
@@ -182,6 +198,7 @@ def read_summary_statistics(
     on_progress: OnProgress | None = None,
     block_bytes: int | None = None,
     associated: AssociatedPositions | None = None,
+    effects: EffectCounts | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Associations of one GWAS, one table per chromosome.
 
@@ -201,6 +218,8 @@ def read_summary_statistics(
     associated : AssociatedPositions, optional
         Receives the positions of all rows whose p-value is not known to be above ``member_p_value``, those of
         refused rows too.
+    effects : EffectCounts, optional
+        Receives which effects Bayes factors assume.
 
     Yields
     ------
@@ -216,6 +235,7 @@ def read_summary_statistics(
     """
     counts = RowCounts() if counts is None else counts
     associated = AssociatedPositions() if associated is None else associated
+    effects = EffectCounts() if effects is None else effects
     table = config.table()
     _log.info("%s is read as the format %s: %s", config.path, table.layout.format, table.layout.reason)
     if not table.has_p_values:
@@ -228,7 +248,9 @@ def read_summary_statistics(
     parts = []
     for rows in table.batches(None, config.member_p_value, counts, on_progress, block_bytes, others=True):
         associated.add(rows.chrom, rows.pos, rows.effect_allele, rows.other_allele)
-        parts.append(_frame(rows)[rows.reason == ""])
+        usable = rows.reason == ""
+        effects.add(rows.trait[usable], rows.prior_variance[usable])
+        parts.append(_frame(rows)[usable])
     if not parts:
         raise InputError(f"{config.path} has a header and no rows; expected a variant per row")
     kept = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

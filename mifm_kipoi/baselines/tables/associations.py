@@ -20,7 +20,13 @@ from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
 from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES, columns_named
-from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
+from mifm_kipoi.statistics.bayes_factors import (
+    CASE_CONTROL_PRIOR_VARIANCE,
+    PRIOR_VARIANCE,
+    QUANTITATIVE_PRIOR_VARIANCE,
+    Trait,
+    log_bayes_factor,
+)
 from mifm_kipoi.support.files import sha256_of
 
 BLOCK = ALIASES["block"]
@@ -48,7 +54,9 @@ Values = npt.NDArray[np.float64]
 class _Source:
     """A table of a GWAS, as ``FILE[:NAME=VALUE ...]`` asks for it."""
 
-    def __init__(self, argument: str, compute: ComputeOptions, traits: bool = False) -> None:
+    def __init__(
+        self, argument: str, compute: ComputeOptions, traits: bool = False, effects: bool = False
+    ) -> None:
         self._compute = compute
         name, options = with_options(argument)
         self.path, self.options = Path(name), options
@@ -64,14 +72,20 @@ class _Source:
             given["sample_size"] = _number(options.pop("n"))
         if "allow_implausible" in options:
             given["allow_implausible"] = options.pop("allow_implausible") in ("", "true")
+        of_effects = _EFFECTS if effects else ()
+        given |= {key: _number(options.pop(key)) for key in of_effects[1:] if key in options}
+        given |= {key: options.pop(key) for key in of_effects[:1] if key in options}
         unknown = sorted(set(options) - set(FIELDS))
         if unknown:
+            known = (*_TEXTS, "n", "allow_implausible", *of_effects, *(("traits",) if traits else ()))
             raise OptionError(
                 f"{', '.join(unknown)} in {argument!r} is not an option of a table of a GWAS; expected "
-                f"{', '.join((*_TEXTS, 'n', 'allow_implausible', *(('traits',) if traits else ())))}, or a "
-                f"field and its column: {', '.join(FIELDS)}"
+                f"{', '.join(known)}, or a field and its column: {', '.join(FIELDS)}"
             )
-        self.table = AssociationTable(str(self.path), columns=options, directed=False, **given)
+        try:
+            self.table = AssociationTable(str(self.path), columns=options, directed=False, **given)
+        except ValueError as error:
+            raise OptionError(f"{argument}: {error}") from error
         self.counts = RowCounts()
 
     def add_to(
@@ -145,6 +159,10 @@ class _Source:
 _TEXTS = ("format", "phenotype", "population", "positions", "lift_over", "variant")
 """Options of :class:`AssociationTable` that are text."""
 
+_EFFECTS = ("trait", "case_fraction", "prior_variance")
+"""Options of :class:`AssociationTable` that decide which effects Bayes factors expect; all but the first are
+numbers."""
+
 
 def _number(text: str) -> float:
     try:
@@ -214,8 +232,10 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
     Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
     file. z is beta (or the logarithm of a ratio) over its standard error, else the column z; the variance is
     the squared standard error, else that of beta over z, else ``1 / (2 n f (1 - f))`` of a standardised
-    trait, with the frequency of either allele. In secondary signals of CAUSALdb2 (``primary`` 0) both are of
-    the effects given the primary signal, where these are known.
+    trait, with the frequency of either allele. The options ``trait`` (quantitative or case_control),
+    ``case_fraction`` and ``prior_variance`` say which effects are expected
+    (:func:`mifm_kipoi.statistics.bayes_factors.prior_variances`). In secondary signals of CAUSALdb2
+    (``primary`` 0) z and variance are of the effects given the primary signal, where these are known.
 
     With a column of :data:`BLOCK` there are posteriors too: of one causal variant in a block, which is made
     of that column, the contig and all columns of :data:`STUDY` and :data:`SIGNAL`. They are
@@ -230,7 +250,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
     InputError
         When the table cannot be read, lacks columns, or most of its rows are impossible.
     """
-    source = _Source(argument, compute)
+    source = _Source(argument, compute, effects=True)
     table = source.table
     sized = table.has("sample_size") or table.sample_size is not None
     by_frequency = sized and (table.has("effect_allele_frequency") or table.has("maf"))
@@ -254,12 +274,13 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
         lambda rows: np.column_stack([_log_abf(rows, secondary), _blocks(rows, blocks, known)]),
         (*blocks, *secondary),
     )
+    prior = _prior_in_words(table)
     found = _with_posteriors(builder.done(), blocked=bool(blocks))
     scores = [
         Score(
             "log_abf",
             "natural logarithm of Wakefield's Bayes factor for an effect against none, with a prior variance "
-            f"of effects of {PRIOR_VARIANCE}",
+            f"of effects of {prior}",
             evidence=Evidence.ASSOCIATION,
         )
     ]
@@ -284,7 +305,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
                 f"blocks) the largest{source.chosen}"
             ),
             citation="Wakefield J (2009) Genet Epidemiol 33: 79",
-            provenance=source.provenance(prior_variance=PRIOR_VARIANCE),
+            provenance=source.provenance(prior_variance=prior),
             leakage=_LEAKAGE,
         ),
         source.counts.contigs,
@@ -400,6 +421,18 @@ def _lowest_p_value(values: Values) -> Values:
     return np.full_like(highest, np.nan) if np.isinf(highest[0]) else highest
 
 
+def _prior_in_words(table: AssociationTable) -> float | str:
+    """The prior variance of effects: a number, or what it follows from."""
+    if table.prior_variance is not None:
+        return table.prior_variance
+    words: dict[Trait, float | str] = {
+        Trait.UNKNOWN: PRIOR_VARIANCE,
+        Trait.CASE_CONTROL: CASE_CONTROL_PRIOR_VARIANCE,
+        Trait.QUANTITATIVE: f"{QUANTITATIVE_PRIOR_VARIANCE:g} times that of the trait",
+    }
+    return words[Trait.of(table.trait)]
+
+
 def _log_abf(rows: AssociationRows, secondary: tuple[str, ...]) -> Values:
     if not secondary:
         return rows.log_bf.copy()
@@ -407,7 +440,11 @@ def _log_abf(rows: AssociationRows, secondary: tuple[str, ...]) -> Values:
     with np.errstate(divide="ignore", invalid="ignore"):
         z, variance = beta / error, error**2
         given = (primary == 0) & np.isfinite(z) & (error > 0)
-        return np.where(given, log_bayes_factor(z, np.where(given, variance, np.nan)), rows.log_bf)
+        return np.where(
+            given,
+            log_bayes_factor(z, np.where(given, variance, np.nan), rows.prior_variance),
+            rows.log_bf,
+        )
 
 
 def _blocks(rows: AssociationRows, blocks: tuple[str, ...], known: dict[str, int]) -> Values:

@@ -290,6 +290,16 @@ def test_declare_what_they_are(tmp_path: Path) -> None:
     assert "0.04" in declared.scores[0].meaning
     assert "block, trait" in declared.scores[1].meaning
     assert declared.provenance["prior_variance"] == 0.04
+    declared = opened(f"abf:{path}:trait=quantitative:n=1000").declaration
+    assert "0.0225 times that of the trait" in declared.scores[0].meaning
+    assert "trait: quantitative" in declared.provenance["options"]
+    assert opened(f"abf:{path}:prior_variance=0.1").declaration.provenance["prior_variance"] == 0.1
+    with pytest.raises(OptionError, match=r"trait=ordinal: trait is 'ordinal'; expected quantitative or"):
+        opened(f"abf:{path}:trait=ordinal")
+    with pytest.raises(OptionError, match=r"case_fraction is 2\.0; expected more than 0 and less than 1"):
+        opened(f"abf:{path}:case_fraction=2")
+    with pytest.raises(OptionError, match=r"trait in .* is not an option of a table of a GWAS"):
+        opened(f"pvalue:{path}:trait=quantitative")
 
 
 def test_missing_values_in_any_spelling_are_one_row(tmp_path: Path) -> None:

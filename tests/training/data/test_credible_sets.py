@@ -14,6 +14,7 @@ from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genetics.row_counts import RowCounts
 from training.configuration import ConfigurationError, read_configuration
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
+from training.data.effects import EffectCounts
 
 CAUSALDB2 = (
     "chr,bp,rsid,maf,ea,nea,beta,se,p,zscore,cojo_beta,cojo_se,cojo_p,abf,finemap,paintor,caviarbf,susie,"
@@ -74,6 +75,71 @@ def test_causaldb2_rows_become_associations(tmp_path):
     assert found["log_p"].tolist() == pytest.approx(
         [math.log(0.0027), math.log(0.0455), math.log(0.0027)], rel=1e-3
     )
+
+
+def test_the_traits_of_studies_decide_which_effects_are_expected(tmp_path: Path) -> None:
+    meta = "meta_id\tsample_size\tn_case\tn_control\nGD1\t5000\t\t\nGD2\t8000\t2000\t6000\n"
+    (tmp_path / "meta.txt").write_text(meta)
+    conditional = {"primary": "0", "cojo_beta": "0.4", "cojo_se": "0.2", "cojo_p": "0.0455"}
+    rows = [
+        causaldb2_row(), causaldb2_row(meta_id="GD2"), causaldb2_row(meta_id="GD3"),
+        causaldb2_row(**conditional), causaldb2_row(meta_id="GD2", beta="", se="", zscore="3"),
+    ]  # fmt: skip
+    effects = EffectCounts()
+    path = tmp_path / "sets.csv"
+    path.write_text("\n".join([CAUSALDB2, *rows]))
+    config = CredibleSetsConfig(str(path), meta=str(tmp_path / "meta.txt"))
+    found = pd.concat(read_credible_sets(config, effects=effects))
+
+    def expected(z: float, variance: float, prior: float) -> float:
+        r = prior / (prior + variance)
+        return 0.5 * math.log(1 - r) + 0.5 * r * z**2
+
+    # The trait of GD1 has the variance V 2 n f (1 - f) = 0.01 * 2 * 5000 * 0.16 = 16, of the marginal V.
+    assert found["log_bf"].tolist() == pytest.approx(
+        [
+            expected(3, 0.01, 0.0225 * 16), expected(3, 0.01, 0.04), expected(3, 0.01, 0.04),
+            expected(2, 0.04, 0.0225 * 16), expected(3, 1 / (2 * 8000 * 0.16 * 0.1875), 0.04),
+        ],
+        rel=1e-5,
+    )  # fmt: skip
+    assert effects.to_dict() == {
+        "traits": [
+            {
+                "trait": name,
+                "rows": number,
+                "lowest_prior_sd": pytest.approx(sd),
+                "highest_prior_sd": pytest.approx(sd),
+            }
+            for name, number, sd in (
+                ("quantitative", 2, 0.6),
+                ("case-control", 2, 0.2),
+                ("not known", 1, 0.2),
+            )
+        ],
+        "studies_not_in_meta": 1,
+        "rows_of_studies_not_in_meta": 1,
+    }
+    # What meta does not tell, the user can.
+    named = CredibleSetsConfig(
+        str(path), meta=str(tmp_path / "meta.txt"), trait="quantitative", sample_size=100
+    )
+    found = pd.concat(read_credible_sets(named))
+    assert found["log_bf"][2] == pytest.approx(expected(3, 0.01, 0.0225 * 0.01 * 2 * 100 * 0.16), rel=1e-5)
+    same = pd.concat(read_credible_sets(CredibleSetsConfig(str(path), prior_variance=0.04)))
+    pd.testing.assert_frame_equal(same, pd.concat(read_credible_sets(CredibleSetsConfig(str(path)))))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"trait": "binary"}, "trait is 'binary'"),
+    ({"prior_variance": 0}, "prior_variance is 0"),
+    ({"case_fraction": 1}, "case_fraction is 1"),
+    ({"lead_p_value": 0}, "lead_p_value is 0"),
+    ({"meta": "meta.txt", "columns": {"study": ""}}, "names no column for study"),
+])  # fmt: skip
+def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CredibleSetsConfig("sets.txt.gz", **options)
 
 
 def test_another_tool_gives_the_pip(tmp_path):
