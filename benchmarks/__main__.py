@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from benchmarks.cohort import command as cohort
 from benchmarks.known_truth import command as known_truth
 from benchmarks.real import command as real
 from mifm_kipoi.support.guard import guarded
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     known_truth.add(commands)
+    cohort.add(commands)
     real.add(commands)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

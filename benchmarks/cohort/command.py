@@ -1,0 +1,61 @@
+"""``python -m benchmarks cohort``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.commands.arguments import positive
+from mifm_kipoi.errors import MissingPackageError
+from mifm_kipoi.support.cpus import usable_cpus
+
+_TEXT = """\
+Simulate people of three populations with genotypes, phenotypes, covariates and GWAS of their own, in the
+formats of real data, for what needs people: polygenic scores, fine-mapping with in-sample LD, tests of
+several variants, replication. Which variants are causal is known. The rule is that of the design 'real' of
+known-truth, the loci are others: a network that was trained there has seen none of them.
+
+Rerunning resumes: loci that were drawn are kept. A folder that is complete is left alone.
+"""
+
+_EPILOG = """\
+sizes:
+  tiny    for tests: 8 loci, 1,800 people
+  small   40 loci, 26,000 people
+  full    80 loci, 55,000 people
+
+README.md in --out says what each file is.
+"""
+
+
+def add(commands: Any) -> None:
+    """Say what the command takes."""
+    command = commands.add_parser(
+        "cohort",
+        help="simulate people with known causal variants: genotypes, phenotypes, GWAS",
+        description=_TEXT,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # Not from the sizes themselves, which need packages of the extra.
+    command.add_argument("--size", choices=["tiny", "small", "full"], default="small", help="default: small")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs, new or empty")
+    command.add_argument("--jobs", type=positive, metavar="N", help="processes (default: one for each core)")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    try:
+        from benchmarks.cohort.build import build
+        from benchmarks.cohort.sizes import SIZES
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
+        ) from error
+    logging.getLogger("msprime").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        # It logs every file, as the root logger.
+        handler.addFilter(lambda record: "bed_reader" not in record.pathname)
+    build(SIZES[options.size], Path(options.out), options.jobs or usable_cpus())
