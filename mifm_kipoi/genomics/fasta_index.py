@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from Bio import bgzf
 
 from mifm_kipoi.errors import GenomeError
 from mifm_kipoi.support.files import named, workspace
@@ -125,6 +124,9 @@ class FastaFile:
         """What reads the decompressed file."""
         if not self.compressed:
             return self._raw
+        # Plain files need none of it: training and scoring on bare machines read those alone.
+        from Bio import bgzf
+
         try:
             return bgzf.BgzfReader(fileobj=self._raw, mode="rb")  # type: ignore[no-untyped-call]
         # bgzf and zlib have many errors for what they cannot read.
@@ -145,6 +147,8 @@ class FastaFile:
         blocks = self._blocks
         number = bisect.bisect_right(blocks, start, key=lambda block: block[1]) - 1
         packed, unpacked = blocks[number]
+        from Bio import bgzf
+
         self._file.seek(bgzf.make_virtual_offset(packed, start - unpacked))  # type: ignore[no-untyped-call]
         # A wrong entry of the .gzi index would give other bases than those asked for.
         if number + 1 < len(blocks):
@@ -473,6 +477,8 @@ def _read_fai(path: Path) -> Iterator[IndexEntry]:
 
 def _write_gzi(path: Path, index: Path) -> None:
     """Write the offsets of the blocks of a file that is compressed with bgzip."""
+    from Bio import bgzf
+
     with path.open("rb") as file:
         blocks = [(start, unpacked, size) for start, _, unpacked, size in bgzf.BgzfBlocks(file)]  # type: ignore[no-untyped-call]
     if blocks.pop()[2]:

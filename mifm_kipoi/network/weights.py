@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import safetensors
 import safetensors.torch
 import torch
@@ -112,6 +111,8 @@ class Weights:
 
 def weights_folder() -> Path:
     """The folder of the user's imported and fetched weights."""
+    import platformdirs
+
     return Path(platformdirs.user_data_path("mifm-kipoi")) / "weights"
 
 

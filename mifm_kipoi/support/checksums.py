@@ -10,8 +10,6 @@ import re
 import time
 from pathlib import Path
 
-import platformdirs
-
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
 
@@ -71,6 +69,8 @@ def _state(path: str | os.PathLike[str]) -> dict[str, int] | None:
 
 def _note(path: str | os.PathLike[str]) -> Path:
     """Where the checksum of the file of a path is kept."""
+    import platformdirs
+
     name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
     return Path(platformdirs.user_cache_path("mifm-kipoi")) / "checksums" / f"{name}.json"
 
