@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.cohort import command as cohort
+from benchmarks.gpu import command as gpu
 from benchmarks.known_truth import command as known_truth
 from benchmarks.real import command as real
 from mifm_kipoi.support.guard import guarded
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known_truth.add(commands)
     cohort.add(commands)
     real.add(commands)
+    gpu.add(commands)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     return guarded("python -m benchmarks", options.debug, lambda: options.run(options))

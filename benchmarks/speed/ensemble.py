@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(options: argparse.Namespace) -> measuring.Figures:
     """Windows per second of both ways, for every size of batch; also the largest difference of gradients."""
-    networks = [_network(seed) for seed in range(options.members)]
+    networks = [member_network(seed) for seed in range(options.members)]
     rates = []
     for size in options.windows:
         codes = torch.randint(0, 5, (options.members, size, 512))
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
     return {"members": options.members, "windows_per_second": rates}
 
 
-def _network(seed: int) -> MIFM:
+def member_network(seed: int) -> MIFM:
     """In training, but without dropout, whose draws would differ, and without running statistics."""
     torch.manual_seed(seed)
     network = MIFM(MEMBER).train()

@@ -1,15 +1,22 @@
-"""Random data sets of a stated shape, with their genome, for measurements without reference data."""
+"""Random data sets of a stated shape, with their genome, for measurements without reference data.
+
+Their p-values and Bayes factors are random numbers.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
+from mifm_kipoi.sequence.encoding import NO_BASE
 from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, Split
+from training.mil.genome_tensor import GenomeTensor
 
 _BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 
@@ -65,25 +72,69 @@ def make(shape: Shape, fasta: Path, seed: int = 1) -> DataSet:
     The variants of a positive bag lie within 100 kb, a negative within 128 bp of a variant of a positive
     bag. ``fasta`` is overwritten.
     """
-    generator = np.random.default_rng(seed)
-    tables = []
     with fasta.open("wb") as file:
-        for number in range(1, shape.contigs + 1):
+
+        def write(number: int, generator: np.random.Generator) -> npt.NDArray[np.uint8]:
             codes = generator.integers(0, 4, shape.contig_length, dtype=np.uint8)
             _write_contig(file, number, codes)
-            last = number == shape.contigs
-            count, negatives = (
-                (shape.validation_bags, shape.validation_negatives)
-                if last
-                else (
-                    _part_size(shape.bags, number, shape.contigs - 1),
-                    _part_size(shape.negatives, number, shape.contigs - 1),
-                )
+            return codes
+
+        return _drawn(shape, write, seed)
+
+
+def make_in_memory(shape: Shape, margin: int, block: int, seed: int = 1) -> tuple[DataSet, GenomeTensor]:
+    """The same without a file, on a genome that repeats itself: drawing billions of bases takes a minute.
+
+    Parameters
+    ----------
+    shape : Shape
+        How large.
+    margin : int
+        As of :class:`training.mil.genome_tensor.GenomeTensor`.
+    block : int
+        Bases that are drawn and repeated.
+    seed : int
+        Of all draws.
+    """
+    drawn = np.random.default_rng([seed, 1]).integers(0, 4, block, dtype=np.uint8)
+    starts = {
+        str(number): margin + (number - 1) * (shape.contig_length + margin)
+        for number in range(1, shape.contigs + 1)
+    }
+    whole = np.full(margin + shape.contigs * (shape.contig_length + margin), NO_BASE, dtype=np.uint8)
+
+    def repeat(number: int, _: np.random.Generator) -> npt.NDArray[np.uint8]:
+        codes = whole[starts[str(number)] :][: shape.contig_length]
+        for start in range(0, shape.contig_length, block):
+            codes[start : start + block] = drawn[: shape.contig_length - start]
+        return codes
+
+    dataset = _drawn(shape, repeat, seed)
+    lengths = dict.fromkeys(starts, shape.contig_length)
+    return dataset, GenomeTensor(torch.from_numpy(whole), starts, lengths, margin)
+
+
+def _drawn(
+    shape: Shape, contig: Callable[[int, np.random.Generator], npt.NDArray[np.uint8]], seed: int
+) -> DataSet:
+    """A data set on contigs, which a function gives by their number, counted from 1."""
+    generator = np.random.default_rng(seed)
+    tables = []
+    for number in range(1, shape.contigs + 1):
+        codes = contig(number, generator)
+        last = number == shape.contigs
+        count, negatives = (
+            (shape.validation_bags, shape.validation_negatives)
+            if last
+            else (
+                _part_size(shape.bags, number, shape.contigs - 1),
+                _part_size(shape.negatives, number, shape.contigs - 1),
             )
-            split = Split.VALIDATION if last else Split.TRAIN
-            tables.append(
-                _variants(codes, count, negatives, shape, generator).assign(contig=number, split=split.value)
-            )
+        )
+        split = Split.VALIDATION if last else Split.TRAIN
+        tables.append(
+            _variants(codes, count, negatives, shape, generator).assign(contig=number, split=split.value)
+        )
     return _dataset(pd.concat(tables, ignore_index=True), generator)
 
 
@@ -137,7 +188,7 @@ def _dataset(variants: pd.DataFrame, generator: np.random.Generator) -> DataSet:
         p_value=np.where(variants["label"] == 1, generator.random(len(variants)) * 1e-6, np.nan),
         z=np.nan,
         pip=np.nan,
-        log_bf=np.nan,
+        log_bf=np.where(variants["label"] == 1, generator.normal(0, 3, len(variants)), np.nan),
     )
     instances = variants.sort_values(["bag", "p_value"], kind="stable", ignore_index=True)
     first = instances.drop_duplicates("bag").reset_index(drop=True)

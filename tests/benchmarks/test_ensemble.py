@@ -11,7 +11,7 @@ from benchmarks.speed import ensemble as benchmark
 
 def test_both_ways_give_the_same_gradients() -> None:
     """Against a member alone."""
-    networks = [benchmark._network(seed) for seed in (1, 2)]
+    networks = [benchmark.member_network(seed) for seed in (1, 2)]
     windows, labels = torch.rand(2, 4, 5, 512), torch.tensor([[0.0, 1, 0, 1], [1, 1, 0, 0]])
     loop = benchmark.one_by_one(networks, windows, labels)
     together = benchmark.together(networks, windows, labels)

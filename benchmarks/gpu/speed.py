@@ -1,0 +1,187 @@
+"""How many windows a second: of scoring and of training, against the bare network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.gpu.equality import random_windows
+from benchmarks.gpu.record import Deadline, Figures
+from benchmarks.gpu.setting import MEMBER, PAPER_EPOCHS, Setting, paper_config
+from benchmarks.gpu.sizes import Sizes
+from mifm_kipoi.conventions import FULL
+from mifm_kipoi.mutagenesis.mutate import substitution_logits
+from mifm_kipoi.network.inference import Predictor, exactly
+from mifm_kipoi.network.weights import load_model
+from mifm_kipoi.sequence import encoding
+from training.fitting.config import FitError
+
+
+def rate(
+    count: int, device: torch.device, seconds: float, deadline: Deadline, work: Callable[[], object]
+) -> float:
+    """How many a second: a first pass that does not count, then passes until ``seconds`` are over.
+
+    Parameters
+    ----------
+    count : int
+        What a pass is worth.
+    device : torch.device
+        It is waited for.
+    seconds : float
+        How long passes are repeated; one is made in any case.
+    deadline : Deadline
+        Ends the repetition, too.
+    work : callable
+        A pass.
+    """
+    work()
+    synchronise(device)
+    began, passes = time.perf_counter(), 0
+    while not passes or (time.perf_counter() - began < seconds and not deadline.over):
+        work()
+        synchronise(device)
+        passes += 1
+    return count * passes / (time.perf_counter() - began)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for what was begun."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def scoring(device: torch.device, sizes: Sizes, deadline: Deadline, precision: str = FULL) -> Figures:
+    """Windows a second of :class:`Predictor`, from codes on the host to logits on the host, by batch size.
+
+    ``bare`` is ``MIFM.forward`` on one-hot windows that are on the device, in float32, its logits left there.
+    A variant has two windows, of which the alternative one is computed as far as it differs.
+    """
+    windows = random_windows(sizes.scoring_windows, seed=3)
+    alt = windows.copy()
+    centre = load_model().config.variant_index
+    windows[:, centre] %= encoding.NO_BASE
+    alt[:, centre] = (windows[:, centre] + 1) % encoding.NO_BASE
+    figures: Figures = {"windows": len(windows), "precision": precision, "by_batch_size": {}}
+    for size in sizes.batch_sizes:
+        predictor = Predictor(load_model().to(device), size, precision)
+        figures["by_batch_size"][size] = {
+            "windows_per_s": rate(
+                len(windows), device, sizes.measured_seconds, deadline, lambda p=predictor: p.logits(windows)
+            ),
+            "variants_per_s": rate(
+                len(windows), device, sizes.measured_seconds, deadline,
+                lambda p=predictor: p.variant_logits(windows, alt),
+            ),
+        }  # fmt: skip
+        if deadline.over:
+            break
+    if precision == FULL:
+        ready = torch.from_numpy(encoding.one_hot(windows[: max(sizes.batch_sizes)])).to(device)
+        network = load_model().to(device)
+        with exactly():
+            figures["bare_windows_per_s"] = rate(
+                len(ready), device, sizes.measured_seconds, deadline, lambda: network(ready)
+            )
+        best = max(each["windows_per_s"] for each in figures["by_batch_size"].values())
+        figures["best_over_bare"] = best / figures["bare_windows_per_s"]
+    return figures
+
+
+def mutagenesis(device: torch.device, sizes: Sizes, deadline: Deadline) -> Figures:
+    """Substitutions a second of saturation mutagenesis around variants."""
+    windows = random_windows(sizes.mutated_windows, seed=4)
+    predictor = Predictor(load_model().to(device))
+    substitutions = 3 * int(np.count_nonzero(windows != encoding.NO_BASE))
+    work = lambda: substitution_logits(predictor, windows)  # noqa: E731 - used once
+    return {
+        "substitutions": substitutions,
+        "substitutions_per_s": rate(substitutions, device, sizes.measured_seconds, deadline, work),
+    }
+
+
+def training(device: torch.device, setting: Setting, deadline: Deadline, precision: str = FULL) -> Figures:
+    """Windows a second of a fit, by the seconds in its log, and of bare steps; the paper's member projected.
+
+    The first epoch, in which the device is warmed up, does not count. A bare step is forward, maximum,
+    cross-entropy, backward and AdamW on one-hot windows that are on the device.
+    """
+    history = setting.fit(device, paper_config(epochs=3, precision=precision))
+    counted = history.iloc[1:]
+    fitted = float(counted["windows"].sum() / max(counted["seconds"].sum(), 1e-3))
+    figures: Figures = {
+        "precision": precision,
+        "bags": int((setting.measured.bags["label"] == 1).sum()),
+        "windows_per_epoch": int(history["windows"].iloc[0]),
+        "fit_windows_per_s": fitted,
+    }
+    if precision == FULL:
+        steps = setting.steps(device)
+        ready = [
+            (steps.windows(step, MEMBER), steps.epoch[step].group, steps.epoch[step].labels)
+            for step in range(len(steps.epoch))
+        ]
+        total = sum(len(windows) for windows, _, _ in ready)
+        network = setting.network().to(device).train()
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
+
+        def bare() -> None:
+            for windows, bag, labels in ready:
+                logits = network(windows)
+                pooled = logits.new_full((len(labels),), -torch.inf)
+                pooled = pooled.scatter_reduce(0, bag, logits, "amax")
+                loss = functional.binary_cross_entropy_with_logits(pooled, labels)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+
+        figures["bare_windows_per_s"] = rate(total, device, setting.sizes.measured_seconds, deadline, bare)
+        figures["fit_over_bare"] = fitted / figures["bare_windows_per_s"]
+    figures |= projection(setting, fitted)
+    return figures
+
+
+def projection(setting: Setting, windows_per_s: float) -> Figures:
+    """Windows of a member of the paper's shape, as the random bags have them, and its hours at a rate."""
+    whole = setting.epoch_windows
+    return {
+        "paper_windows_per_epoch": whole,
+        "paper_hours_per_member": whole * PAPER_EPOCHS / windows_per_s / 3600,
+    }
+
+
+def whole_member(
+    device: torch.device, setting: Setting, deadline: Deadline, precision: str = FULL
+) -> Figures:
+    """All epochs of one member of the paper's shape, or as many as the time allows."""
+
+    class OverError(Exception):
+        pass
+
+    reached = {"windows": 0, "fraction": 0.0}
+
+    def on_progress(windows: int, fraction: float) -> None:
+        reached.update(windows=windows, fraction=fraction)
+        if deadline.over:
+            raise OverError
+
+    began = time.perf_counter()
+    figures: Figures = {"epochs": PAPER_EPOCHS, "precision": precision}
+    try:
+        config = paper_config(epochs=PAPER_EPOCHS, precision=precision)
+        history = setting.fit(device, config, setting.whole, on_progress)
+        figures |= {"complete": True, "last_train_loss": float(history["train_loss"].iloc[-1])}
+    except OverError:
+        figures["complete"] = False
+    except FitError as error:
+        figures |= {"complete": False, "error": str(error)[:300]}
+    seconds = time.perf_counter() - began
+    return figures | {
+        "windows": int(reached["windows"]),
+        "fraction": float(reached["fraction"]),
+        "windows_per_s_with_all": reached["windows"] / seconds,
+    }

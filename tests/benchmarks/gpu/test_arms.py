@@ -1,0 +1,105 @@
+"""Arms from a prepared folder: trained, stopped on time, evaluated, and judged by the rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.gpu import arms
+from benchmarks.gpu.record import Deadline
+from mifm_kipoi.errors import InputError
+from tests.benchmarks.gpu.conftest import NARROW
+from training.data.dataset import read_dataset
+
+OPTIONS = {"device": "cpu", "threads": 1, "windows": 150}
+
+
+def test_the_folder_has_what_was_packed(packed: Path) -> None:
+    first, second = arms.read_arms(packed)
+    assert (first.name, second.name) == ("max_bags", "noisy_or_sets")
+    assert first.recipe.network == NARROW
+    assert second.recipe.fit.credible_set == 0.95
+    assert second.recipe.fit.objective.pooling == "noisy_or"
+    with pytest.raises(InputError, match=r"has no arms .*--known-truth"):
+        arms.read_arms(packed.parent)
+
+
+def test_an_arm_has_its_windows(packed: Path) -> None:
+    made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300))
+    per_epoch = arms.windows_of_an_epoch(read_dataset(packed / "main"), arms.read_arms(packed)[0].recipe.fit)
+    bags = read_dataset(packed / "main").bags
+    train = bags[bags["split"] == "train"]
+    # All instances of the positive bags, and a negative for each.
+    assert per_epoch == train.loc[train["label"] == 1, "size"].sum() + 8
+    assert made["complete"]
+    assert made["windows"] == made["epochs"] * per_epoch
+    assert made["windows"] - per_epoch < 150 <= made["windows"]
+    assert made["log"][0]["learning_rate"] <= 3e-3
+    assert 0 <= made["top_1"]["value"] <= 1
+    assert made["sd_of_logits"] > 0
+
+
+def test_credible_sets_have_fewer_windows(packed: Path) -> None:
+    dataset = read_dataset(packed / "main")
+    bags, sets = (arms.windows_of_an_epoch(dataset, arm.recipe.fit) for arm in arms.read_arms(packed))
+    assert sets < bags
+
+
+def test_an_arm_that_is_stopped_is_evaluated(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some epochs the deadline is over: the last complete one counts."""
+    calls = iter(range(10_000))
+    monkeypatch.setattr(Deadline, "over", property(lambda _: next(calls) >= 7))
+    made = arms.train(str(packed), "max_bags", 3e-3, {**OPTIONS, "windows": 10_000}, Deadline.after(300))
+    # Two steps an epoch: the eighth call is the second of the fourth epoch.
+    assert (made["complete"], made["epochs"]) == (False, 3)
+    assert made["windows"] < 10_000
+    assert np.isfinite(made["top_1"]["value"])
+    calls = iter(range(1, 10_000))
+    monkeypatch.setattr(Deadline, "over", property(lambda _: next(calls) >= 1))
+    made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300))
+    assert made["error"] == "the time was up before the end of the first epoch"
+
+
+def test_top_1_by_hand() -> None:
+    table = pd.DataFrame(
+        {
+            "bag": [5, 5, 7, 7, 7, 9, 9],
+            "genealogy": [1, 1, 2, 2, 2, 3, 3],
+            "causal": [True, False, False, True, True, False, False],
+        }
+    )
+    # Bag 5: right. Bag 7: three tie, two of which are causal. Bag 9 has no causal variant.
+    assert arms.top_1(table, np.array([2.0, 1, 0, 0, 0, 1, 0])).value == pytest.approx((1 + 2 / 3) / 2)
+    assert arms.top_1(table, np.array([np.nan, 1, 0, 0, 1, 1, 0])).value == pytest.approx((0 + 1) / 2)
+
+
+def test_baselines(packed: Path) -> None:
+    table = pd.read_parquet(packed / arms.TABLE)
+    made = arms.baselines(table)
+    assert set(made) == {"abf", "optimal scorer", "random"}
+    assert made["optimal scorer"]["top_1"]["value"] == 1
+    expected = (1 / table.groupby("bag")["causal"].size()).mean()
+    assert made["random"]["top_1"]["value"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("tops", "complete", "said"),
+    [
+        ((0.1, 0.19), (True, True), "The claim stands"),
+        ((0.1, 0.2), (True, True), "The claim falls: max_bags, lr 0.0003"),
+        ((0.1, 0.3), (True, False), "The claim falls"),
+        ((0.1, 0.1), (True, False), "Undecided: 1 of 2"),
+        ((), (), "Undecided: 0 of 2"),
+    ],
+)
+def test_the_rule(tops: tuple[float, ...], complete: tuple[bool, ...], said: str) -> None:
+    results = {
+        f"max_bags, lr {rate:g}": {"top_1": {"value": top}, "complete": done}
+        for rate, top, done in zip(arms.LEARNING_RATES, tops, complete, strict=False)
+    }
+    results["noisy_or_bags, lr 0.003"] = {"top_1": {"value": 0.9}, "complete": True}
+    results["max_sets, lr 0.003"] = {"error": "x"}
+    assert arms.verdict(results).startswith(said)
