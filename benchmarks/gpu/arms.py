@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from training.mil.evidence import Evidence
 
 from benchmarks.gpu import processes
 from benchmarks.gpu.packed import PackedGenome
@@ -35,6 +34,7 @@ from training.fitting.config import CHECKPOINT, LOG, FitConfig
 from training.fitting.fit import Fit
 from training.fitting.predictions import instance_logits
 from training.mil.batches import Sampler
+from training.mil.evidence import Evidence
 
 THRESHOLD = 0.2
 """Top-1 accuracy below which the claim about ``max`` stands."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from training.mil.evidence import Evidence
 
 from benchmarks.gpu.sizes import Sizes
 from benchmarks.speed import synthetic
@@ -21,6 +20,7 @@ from training.fitting.config import FitConfig
 from training.fitting.fit import Fit
 from training.fitting.predictions import Part, forward_bags
 from training.mil.batches import Epoch, Sampler
+from training.mil.evidence import Evidence
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import Objective, ObjectiveConfig, PoolingName
 

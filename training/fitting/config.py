@@ -54,7 +54,7 @@ FINETUNED = "finetuned.safetensors"
 FINETUNE_REPORT = "finetune.json"
 """How fine-tuning changed the scores."""
 
-NOT_IN_IDENTITY = ("accelerator", "log_every", "keep_epochs")
+NOT_IN_IDENTITY = ("accelerator", "log_every", "keep_epochs", "tensorboard")
 """Settings that may change when a fit is resumed, for the weights do not depend on them."""
 
 
@@ -146,6 +146,8 @@ class FitConfig:
         Steps between two checks of the loss: it is logged, and must be finite.
     keep_epochs : bool
         Write the weights of every epoch, as ``epochs/epoch-0.safetensors`` and so on.
+    tensorboard : bool
+        Write the log for TensorBoard too, which must be installed.
     """
 
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
@@ -175,6 +177,7 @@ class FitConfig:
     devices: int = 1
     log_every: int = 50
     keep_epochs: bool = False
+    tensorboard: bool = True
 
     def __post_init__(self) -> None:
         check_least(

@@ -626,7 +626,7 @@ def _train(member: Member, record: Record, out: Path) -> None:
                 devices=config.devices,
                 precision=precision,  # type: ignore[arg-type] # one of its literals
                 max_epochs=config.epochs - member.first_epoch,
-                logger=TensorBoardLogger(out, name="", version=TENSORBOARD),
+                logger=TensorBoardLogger(out, name="", version=TENSORBOARD) if config.tensorboard else False,
                 callbacks=[record],
                 default_root_dir=out,
                 log_every_n_steps=1,

@@ -426,6 +426,9 @@ def test_without_lightning_the_error_says_how_to_install_it(
     monkeypatch.setattr("training.fitting.fit.TensorBoardLogger", without_tensorboard)
     with pytest.raises(MissingPackageError, match=r"package tensorboard .*mifm-kipoi\[training\]"):
         Fit(small.dataset, small.genome, NETWORK, SHORT, tmp_path).run()
+    without = dataclasses.replace(SHORT, epochs=1, tensorboard=False)
+    Fit(small.dataset, small.genome, NETWORK, without, tmp_path / "without").run()
+    assert not (tmp_path / "without" / "tensorboard").exists()
 
 
 def test_the_command(small: Planted, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
