@@ -90,8 +90,9 @@ class RunSummary:
             shown.append(
                 f"member {member['seed']}: epoch {member['epoch']} kept (from 0), validation loss {loss}"
             )
-            if "verdict" in member:
+            if member["verdict"]:
                 shown.append(Verdict.from_dict(member["verdict"]).brief())
+        shown.append(Verdict.from_dict(self.ensemble["mean"]["verdict"]).brief())
         correlation = self.ensemble["pearson"]
         if correlation is not None:
             shown.append(f"logits of two members for one instance: Pearson {correlation:.4f} on average")

@@ -14,8 +14,10 @@ from training.commands.arguments import (
     read_recipe,
 )
 from training.commands.process import training_process
+from training.commands.verdicts import log_verdicts
 from training.data.dataset import read_dataset
 from training.fitting.config import ENSEMBLE_REPORT, MEMBER
+from training.fitting.verdict import Verdict
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
@@ -51,12 +53,14 @@ def _ensemble(options: argparse.Namespace) -> None:
     ensemble = Ensemble(dataset, genome, recipe.network, recipe.fit, recipe.ensemble, options.out)
     with training_process("windows") as on_progress:
         fitted = ensemble.run(on_progress)
-    mean, pearson = fitted.report["mean"]["validation_auroc"], fitted.report["pearson"]
     logging.info(
-        "%d members together, by the mean of their probabilities of validation bags: AUROC %s; logits of two "
-        "members for one instance: Pearson %s on average; wrote %s",
-        len(fitted.members), _shown(mean), _shown(pearson), Path(options.out) / ENSEMBLE_REPORT,
+        "logits of two of %d members for one instance: Pearson %s on average; wrote %s",
+        len(fitted.members), _shown(fitted.report["pearson"]), Path(options.out) / ENSEMBLE_REPORT,
     )  # fmt: skip
+    for member in fitted.members:
+        if member.verdict:
+            logging.info("%s", member.verdict.brief())
+    log_verdicts([Verdict.from_dict(fitted.report["mean"]["verdict"])])
 
 
 def _shown(value: float | None) -> str:

@@ -14,17 +14,21 @@ from training.commands.arguments import (
     read_recipe,
 )
 from training.commands.process import training_process
+from training.commands.verdicts import log_verdicts
 from training.data.dataset import read_dataset
 from training.fitting.config import FINETUNE_REPORT, FINETUNED
-from training.fitting.finetune import Finetune, lines
+from training.fitting.finetune import AFTER, START, Finetune, lines
 
 if TYPE_CHECKING:
     from training.commands.arguments import Commands
 
 _TEXT = """\
 Fine-tune weights on the bags of a new GWAS, with few epochs and a low learning rate, and report how the
-scores changed. The statistics of batch normalisation stay as they are, unless finetune.statistics=updated.
-Make the data set with --set data.splits.validation=[] data.splits.test=[] to use all of the GWAS.
+scores changed. A slope and an offset of the logits are fitted first, unless finetune.calibrate=false. The
+statistics of batch normalisation stay as they are, unless finetune.statistics=updated.
+
+The command ends with what was learnt of held-out bags, before and after. Make the data set with
+--set data.splits.validation=[] data.splits.test=[] to use all of the GWAS; nothing can be judged then.
 
 The recipe's sections are fasta, finetune, such as
   --set fasta=hg19.fa finetune.fit.epochs=3 finetune.fit.learning_rate=0.00003
@@ -33,7 +37,8 @@ The recipe's sections are fasta, finetune, such as
 _EPILOG = f"""\
 files in --out:
   {FINETUNED}   the fine-tuned weights, for 'mifm score --weights' and 'python -m training export'
-  {FINETUNE_REPORT}           scores before and after: correlations, first variants of bags, largest changes
+  {FINETUNE_REPORT}           scores before and after: correlations, first variants of bags, largest changes;
+                          slope and offset; verdicts by held-out bags, and warnings
   fit/                    what 'python -m training fit' writes
 """
 
@@ -56,3 +61,7 @@ def _finetune(options: argparse.Namespace) -> None:
         tuned = finetune.run(on_progress)
     for line in (*lines(tuned.report), f"wrote {tuned.weights}"):
         logging.info("%s", line)
+    for verdict in tuned.verdicts:
+        if verdict.network == START:
+            logging.info("%s", verdict.brief())
+    log_verdicts([verdict for verdict in tuned.verdicts if verdict.network == AFTER])

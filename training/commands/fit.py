@@ -13,6 +13,7 @@ from training.commands.arguments import (
     read_recipe,
 )
 from training.commands.process import training_process
+from training.commands.verdicts import log_verdicts
 from training.data.dataset import read_dataset
 from training.fitting.config import MEMBER
 
@@ -68,3 +69,4 @@ def _fit(options: argparse.Namespace) -> None:
             "wrote %s: epoch %d of %d, the first is 0%s", fitted.weights, fitted.epoch, len(fitted.history),
             validation_metrics(fitted.metrics),
         )  # fmt: skip
+        log_verdicts([fitted.verdict] if fitted.verdict else [])

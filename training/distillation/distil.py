@@ -57,7 +57,7 @@ from training.distillation.config import (
 from training.distillation.fidelity import Fidelity, fidelity
 from training.distillation.sequence import LogLine, distil_on_sequence, write_log
 from training.fitting.finetune import with_frozen_statistics
-from training.fitting.held_out import verdicts
+from training.fitting.held_out import scorer, verdicts
 from training.fitting.predictions import (
     genome_of,
     highest_rows,
@@ -254,8 +254,7 @@ class Distil:
         )
         on_device = copy.deepcopy(network).to(device)
         judged = verdicts(
-            "student", dataset, (Split.VALIDATION, Split.TEST),
-            lambda instances: instance_logits(on_device, genome, genome.offsets(instances)),
+            "student", dataset, (Split.VALIDATION, Split.TEST), scorer(on_device, genome),
             # Without validation bags there was nothing to compare.
             None if math.isnan(agreed.mse) else agreed.pearson,
         )  # fmt: skip

@@ -245,12 +245,18 @@ class FinetuneConfig:
         weights, so that the network trains as it will be used; ``updated``: they follow the new windows. A
         single GWAS has too few windows, and too much of one kind, to estimate them again. Scale and shift are
         learnt in either case.
+    calibrate : bool
+        Fit a slope and an offset of the logits to the training bags before any gradient step
+        (:mod:`training.fitting.calibrate`). The level of logits is that of the bags that the weights were
+        trained on; the offset is decided by the negative bags of the new ones. Attention poolings have
+        none.
     fit : FitConfig
         The fit itself, with defaults of its own: few epochs, a low and constant learning rate, and the last
         epoch, since a new GWAS rarely has bags to spare for validation.
     """
 
     statistics: Literal["frozen", "updated"] = "frozen"
+    calibrate: bool = True
     fit: FitConfig = dataclasses.field(
         default_factory=lambda: FitConfig(
             epochs=5,

@@ -23,8 +23,12 @@ from mifm_kipoi.support.files import written_whole
 from training.data.dataset import DataSet, Split
 from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitConfig, FitError
 from training.fitting.fit import Fit, Fitted
-from training.fitting.predictions import Validation, evaluate, genome_of, probabilities
+from training.fitting.held_out import scorer, verdicts
+from training.fitting.predictions import Validation, evaluate, genome_of, mean_logits, probabilities
 from training.mil.genome_tensor import GenomeTensor
+
+_SHOWN = ("validation_loss", "validation_likelihood", "validation_top_pip")
+"""Columns of the log that are shown for each member."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +40,10 @@ class FittedEnsemble:
     members : tuple of Fitted
         In the order of their seeds.
     report : dict of plain JSON types
-        ``members``: seed, best epoch and metrics of each; ``mean``: ``validation_auroc`` of bags by the mean
-        of the members' probabilities of the bags; ``pearson``: correlation of the instance logits of two
-        members, averaged over all pairs. Numbers that are not defined are None.
+        ``members``: seed, best epoch, metrics and verdict of each; ``mean``: the verdict on the mean of their
+        probabilities of instances, and ``validation_auroc`` of bags by that of bags; ``pearson``: correlation
+        of the instance logits of two members, averaged over all pairs. Verdicts are by validation bags, see
+        :class:`training.fitting.verdict.Verdict`. Numbers that are not defined are None.
     """
 
     members: tuple[Fitted, ...]
@@ -113,7 +118,12 @@ class Ensemble:
             members.append(member)
         report = {
             "members": [
-                {"seed": seed, "epoch": member.epoch, "metrics": _known(member.metrics)}
+                {
+                    "seed": seed,
+                    "epoch": member.epoch,
+                    "metrics": _known(member.metrics),
+                    "verdict": member.verdict.to_dict() if member.verdict else None,
+                }
                 for seed, member in zip(self.ensemble.seeds, members, strict=True)
             ],
             **self._together(members, genome),
@@ -140,8 +150,19 @@ class Ensemble:
         rankable = len(positive) > 0 and bool(np.isfinite(mean).all())
         logits = [one.logits.cpu().double().numpy() for one in evaluations]
         pairs = [float(pearson(logits[i], logits[j])) for i in range(len(logits)) for j in range(i)]
+        scorers = [
+            scorer(copy.deepcopy(member.network).to(device), on_device, self.config.alleles)
+            for member in members
+        ]
+        (verdict,) = verdicts(
+            "members' mean", self.dataset, [Split.VALIDATION],
+            lambda instances: mean_logits([score(instances) for score in scorers]),
+        )  # fmt: skip
         return {
-            "mean": _known({"validation_auroc": auroc(mean, positive) if rankable else math.nan}),
+            "mean": {
+                **_known({"validation_auroc": auroc(mean, positive) if rankable else math.nan}),
+                "verdict": verdict.to_dict(),
+            },
             "pearson": _known({"all": float(np.mean(pairs))})["all"] if pairs else None,
         }
 
@@ -168,11 +189,14 @@ class _Progress:
 
 
 def validation_metrics(metrics: Mapping[str, float | None]) -> str:
-    """The validation metrics that are known, as the end of a line: ``, validation_loss 0.6931``."""
+    """The validation metrics that are known, as the end of a line: ``, validation_loss 0.6931``.
+
+    Areas of bags are left out: the sizes of bags alone can make them 1.
+    """
     return "".join(
         f", {name} {value:.4f}"
         for name, value in metrics.items()
-        if name.startswith("validation_") and value is not None and not math.isnan(value)
+        if name in _SHOWN and value is not None and not math.isnan(value)
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,22 +26,26 @@ from mifm_kipoi.statistics.correlation import pearson, spearman
 from mifm_kipoi.support.files import written_whole
 from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
+from training.fitting.calibrate import Calibration, calibrate
 from training.fitting.config import FINETUNE_REPORT, FINETUNED, FinetuneConfig
+from training.fitting.held_out import scorer, verdicts
 from training.fitting.predictions import (
     Validation,
     evaluate,
     genome_of,
     highest_rows,
-    instance_logits,
     probabilities,
 )
-from training.mil.genome_tensor import Alleles, GenomeTensor
-
-if TYPE_CHECKING:
-    from training.fitting.fit import Fitted
+from training.fitting.verdict import VERDICTS, Verdict, conclusion
+from training.mil.evidence import Evidence
+from training.mil.genome_tensor import GenomeTensor
+from training.mil.objective import Objective
 
 _LARGEST = 10
 """Variants that the report names."""
+
+START, AFTER = "network before fine-tuning", "fine-tuned network"
+"""Names of the two networks in verdicts."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -58,11 +63,15 @@ class Finetuned:
     weights : Path
         The fine-tuned weights.
     report : dict of plain JSON types
-        See :func:`changes`; ``validation``, where there are such bags: metrics before and after.
+        See :func:`changes`; ``calibration``: slope, offset and losses, or None; ``validation``, where there
+        are such bags: metrics before, with slope and offset alone, and after; ``verdicts`` and ``warnings``.
+    verdicts : tuple of Verdict
+        What the weights knew of the held-out bags of the new GWAS before, and what they know after.
     """
 
     weights: Path
     report: dict[str, Any]
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,39 +128,68 @@ class Finetune:
             )
         start = self.weights.model()
         genome = genome_of(dataset, self.genome, self.weights.config.window + config.fit.max_shift)
-        network = with_frozen_statistics(start) if config.statistics == "frozen" else start
-        fitted = Fit(dataset, genome, network, config.fit, out / "fit", self.resume).run(on_progress)
         device = find_device("cpu" if config.fit.accelerator == "cpu" else "auto")
         on_device = genome.to(device)
-        offsets = on_device.offsets(dataset.instances)
-        both = config.fit.alleles == "both"
-        alleles = Alleles.of(dataset.instances).to(device) if both else None
-        before, after = (
-            instance_logits(copy.deepcopy(network).to(device), on_device, offsets, alleles)
-            for network in (start, fitted.network)
-        )
-        report = changes(dataset, before, after)
+        calibration = self._calibration(start, on_device, device) if config.calibrate else None
+        network = calibration.of(start) if calibration else start
+        if config.statistics == "frozen":
+            network = with_frozen_statistics(network)
+        fitted = Fit(dataset, genome, network, config.fit, out / "fit", self.resume).run(on_progress)
+        scorers = {
+            name: scorer(copy.deepcopy(one).to(device), on_device, config.fit.alleles)
+            for name, one in ((START, start), (AFTER, fitted.network))
+        }
+        report = changes(dataset, *(score(dataset.instances) for score in scorers.values()))
+        report["calibration"] = dataclasses.asdict(calibration) if calibration else None
         if (dataset.bags["split"] == Split.VALIDATION.value).any():
-            report["validation"] = self._validation(genome, start, fitted)
+            networks = {"before": start, "calibrated": network, "after": fitted.network}
+            report["validation"] = self._validation(genome, networks, fitted.objective)
+        judged = {
+            name: verdicts(name, dataset, (Split.VALIDATION, Split.TEST), score)
+            for name, score in scorers.items()
+        }
+        report[VERDICTS] = [one.to_dict() for both in judged.values() for one in both]
+        report["warnings"] = list(conclusion(judged[AFTER]))
         provenance = {
             "command": "python -m training finetune",
             "start": {"name": Path(self.weights.name).stem, "tensors_sha256": self.weights.sha256},
             "finetune": to_plain(config),
             "data_set": dataset.facts(),
             "change": {key: value for key, value in report.items() if isinstance(value, int | float)},
+            "calibration": report["calibration"],
+            VERDICTS: [one.to_dict() for one in judged[AFTER]],
             "torch": torch.__version__,
         }
         save_weights(out / FINETUNED, fitted.network, provenance)
         with written_whole(out / FINETUNE_REPORT) as path:
             path.write_text(json.dumps(report, indent=1) + "\n")
-        return Finetuned(out / FINETUNED, report)
+        return Finetuned(out / FINETUNED, report, tuple(one for both in judged.values() for one in both))
 
-    def _validation(self, genome: GenomeTensor, start: MIFM, fitted: Fitted) -> dict[str, Any]:
-        """The measures of the validation bags before and after."""
+    def _calibration(
+        self, start: MIFM, genome: GenomeTensor, device: torch.device | str
+    ) -> Calibration | None:
+        """Slope and offset by the training bags; None for poolings that read more than logits."""
+        from training.fitting.fit import check_needs
+
+        fit = self.config.fit
+        objective = Objective(fit.objective, start.config.head_channels)
+        if objective.needs_features:
+            return None
+        train = self.dataset.part(Split.TRAIN)
+        check_needs(objective, Evidence.of(train, fit.evidence, fit.credible_set, fit.rows))
+        bags = Validation.of(train, genome, fit).to(device)
+        found = calibrate(copy.deepcopy(start).to(device), objective, genome, bags)
+        logging.info("%s", found.in_words())
+        return found
+
+    def _validation(
+        self, genome: GenomeTensor, networks: Mapping[str, MIFM], objective: Objective
+    ) -> dict[str, Any]:
+        """The measures of the validation bags of some networks."""
         validation = Validation.of(self.dataset.part(Split.VALIDATION), genome, self.config.fit)
         metrics: dict[str, Any] = {}
-        for name, network in (("before", start), ("after", fitted.network)):
-            values = evaluate(network, fitted.objective, genome, validation).metrics
+        for name, network in networks.items():
+            values = evaluate(network, objective, genome, validation).metrics
             metrics[name] = {key: None if math.isnan(value) else value for key, value in values.items()}
         return metrics
 
@@ -223,8 +261,9 @@ def _changed(before: _Floats, after: _Floats) -> dict[str, Any]:
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:
-    """The report of :func:`changes` in words."""
-    shown = []
+    """The report of :class:`Finetuned` in words, but for verdicts and warnings."""
+    calibration = report.get("calibration")
+    shown = [Calibration(**calibration).in_words()] if calibration else []
     for kind in ("positives", "negatives"):
         changed = report[kind]
         if changed["instances"]:
@@ -238,7 +277,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"first variant unchanged in {report['same_top']} of {report['bags']} positive bags of two or more"
     )
     for kind, values in report.get("validation", {}).items():
-        metrics = ", ".join(f"{name} {_shown(value)}" for name, value in values.items())
+        # The sizes of bags alone decide their areas.
+        metrics = ", ".join(f"{name} {_shown(values[name])}" for name in ("loss", "likelihood", "top_pip"))
         shown.append(f"validation bags {kind}: {metrics}")
     shown += [
         f"largest change: {row['chrom']}:{row['pos']} {row['ref']}>{row['alt']} "

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import save_weights, tensors_sha256
 from mifm_kipoi.sequence.encoding import NO_BASE
@@ -43,8 +44,10 @@ from training.fitting.config import (
     FitConfig,
     FitError,
 )
+from training.fitting.held_out import scorer, verdicts
 from training.fitting.measures import StudyRows
 from training.fitting.predictions import METRICS, Evaluation, Part, Validation, evaluate, forward_bags
+from training.fitting.verdict import VERDICTS, Verdict
 from training.mil.batches import Batch, Epoch, Sampler
 from training.mil.evidence import Evidence
 from training.mil.genome_tensor import GenomeTensor
@@ -81,6 +84,8 @@ class Fitted:
         The log: one row per epoch.
     weights : Path
         The file of the member.
+    verdict : Verdict, optional
+        What it has learnt, by the validation bags; none in a process that does not write.
     """
 
     network: MIFM
@@ -89,6 +94,7 @@ class Fitted:
     metrics: Mapping[str, float]
     history: pd.DataFrame
     weights: Path
+    verdict: Verdict | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +161,27 @@ class Fit:
             record = Record(member, out, identity, checkpoint, on_progress)
             if not record.complete:
                 _train(member, record, out)
-        return _finish(member, record, out, identity)
+        fitted = _finish(member, record, out)
+        return fitted if is_another_rank() else self._judged(fitted, genome, identity)
+
+    def _judged(self, fitted: Fitted, genome: GenomeTensor, identity: Mapping[str, Any]) -> Fitted:
+        """The member with its verdict, which its file has too."""
+        config = self.config
+        device = find_device("cpu" if config.accelerator == "cpu" else "auto")
+        network = copy.deepcopy(fitted.network).to(device)
+        score = scorer(network, genome.to(device), config.alleles)
+        (verdict,) = verdicts(f"member {config.seed}", self.dataset, [Split.VALIDATION], score)
+        known = {name: None if math.isnan(value) else value for name, value in fitted.metrics.items()}
+        del known["seconds"]
+        provenance = {
+            "command": "python -m training fit",
+            **identity,
+            "metrics": known,
+            VERDICTS: [verdict.to_dict()],
+            "torch": torch.__version__,
+        }
+        save_weights(fitted.weights, fitted.network, provenance)
+        return dataclasses.replace(fitted, verdict=verdict)
 
     @property
     def _sizes(self) -> MIFMConfig:
@@ -197,7 +223,7 @@ class Fit:
         network = copy.deepcopy(self.network) if isinstance(self.network, MIFM) else MIFM(self.network)
         objective = Objective(config.objective, network.config.head_channels)
         evidence = Evidence.of(train, config.evidence, config.credible_set, config.rows)
-        _check_needs(objective, evidence)
+        check_needs(objective, evidence)
         sampler = Sampler(
             evidence, config.evidence, seed=config.seed, bags_per_batch=config.bags_per_batch,
             negatives_per_bag=config.negatives_per_bag, max_windows=config.max_windows,
@@ -209,9 +235,7 @@ class Fit:
             torch.nn.init.constant_(network.head.bias, bias)  # type: ignore[arg-type] # it has one
         held_out = None
         if len(validation.bags):
-            _check_needs(
-                objective, Evidence.of(validation, config.evidence, config.credible_set, config.rows)
-            )
+            check_needs(objective, Evidence.of(validation, config.evidence, config.credible_set, config.rows))
             held_out = Validation.of(validation, genome, config)
         part = Part.of(train, genome, evidence, config.alleles)
         return Member(network.train(), objective, config, genome, part, held_out, sampler)
@@ -581,8 +605,21 @@ def _check_monitor(config: FitConfig, validation: DataSet) -> None:
     )
 
 
-def _check_needs(objective: Objective, evidence: Evidence) -> None:
-    """Raise an error unless positive bags have the numbers that the loss reads, before the first step."""
+def check_needs(objective: Objective, evidence: Evidence) -> None:
+    """Raise an error unless positive bags have the numbers that the loss reads, before the first step.
+
+    Parameters
+    ----------
+    objective : Objective
+        The loss.
+    evidence : Evidence
+        What it reads of the bags.
+
+    Raises
+    ------
+    DataSetError
+        When a number is missing.
+    """
     positive = evidence.label[evidence.group] == 1
     for name in objective.needs:
         if missing := int(np.isnan(getattr(evidence, name)[positive]).sum()):
@@ -681,8 +718,8 @@ def _determinism(wanted: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before[1]
 
 
-def _finish(member: Member, record: Record, out: Path, identity: Mapping[str, Any]) -> Fitted:
-    """The best epoch's weights as the member's, in memory and in its file."""
+def _finish(member: Member, record: Record, out: Path) -> Fitted:
+    """The best epoch's weights as the member's."""
     best = record.best
     network, objective = member.network.cpu(), member.objective.cpu()
     network.load_state_dict(best["network"])
@@ -691,13 +728,4 @@ def _finish(member: Member, record: Record, out: Path, identity: Mapping[str, An
     metrics = {str(name): float(value) for name, value in history.iloc[best["epoch"]].items()}
     if not is_another_rank():
         record.write_log()
-        known = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        del known["seconds"]
-        provenance = {
-            "command": "python -m training fit",
-            **identity,
-            "metrics": known,
-            "torch": torch.__version__,
-        }
-        save_weights(out / MEMBER, network.eval(), provenance)
     return Fitted(network.eval(), objective.eval(), best["epoch"], metrics, history, out / MEMBER)

@@ -10,12 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.conventions import WINDOW
+from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.statistics.estimates import Values
 from training.data.dataset import DataSet, Split
-from training.fitting.verdict import StudyRows, Verdict, measure
-
-_LEAST_PIP = 1e-8
-"""What a PIP of 0 counts as: tools round."""
+from training.fitting.config import AlleleKind
+from training.fitting.measures import log_evidence
+from training.fitting.predictions import instance_logits
+from training.fitting.verdict import HeldOutRows, Verdict, measure
+from training.mil.evidence import Evidence
+from training.mil.genome_tensor import Alleles, GenomeTensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +31,13 @@ class HeldOut:
         Name of the split.
     instances : pandas.DataFrame
         Instances of the positive bags, with the columns of the data set.
-    rows : StudyRows
+    rows : HeldOutRows
         The evidence; ``instance`` are rows of ``instances``.
     """
 
     split: str
     instances: pd.DataFrame
-    rows: StudyRows
+    rows: HeldOutRows
 
     @classmethod
     def of(cls, dataset: DataSet, split: Split) -> HeldOut:
@@ -51,11 +54,10 @@ class HeldOut:
         bag = dataset.instances["bag"].to_numpy()
         wanted = (dataset.bags["label"] == 1) & (dataset.bags["split"] == split.value)
         part = dataset.of_instances(wanted.to_numpy()[bag])
-        studies, evidence = part.studies, part.evidence
-        study = evidence["study"].to_numpy(np.int64)
-        rows = StudyRows(
-            evidence["instance"].to_numpy(np.int64), study, _log_evidence(evidence, study, len(studies)),
-            studies["weight"].to_numpy(np.float64), loci(part)[studies["bag"].to_numpy()],
+        evidence = Evidence.of(part, "per_study")
+        rows = HeldOutRows(
+            evidence.instance, evidence.group, log_evidence(evidence), evidence.weight,
+            loci(part)[evidence.bag],
         )  # fmt: skip
         return cls(split.value, part.instances, rows)
 
@@ -72,6 +74,29 @@ class HeldOut:
             Of a student, with its teachers.
         """
         return Verdict(network, self.split, measure(logits, self.rows), pearson)
+
+
+def scorer(
+    network: MIFM, genome: GenomeTensor, alleles: AlleleKind = "reference"
+) -> Callable[[pd.DataFrame], Values]:
+    """A function that gives the logits of a table of instances.
+
+    Parameters
+    ----------
+    network : MIFM
+        It is left in the mode in which it came.
+    genome : GenomeTensor
+        The contigs of the instances, on the network's device.
+    alleles : str
+        ``reference``, or ``both``, as the network was fitted.
+    """
+
+    def score(instances: pd.DataFrame) -> Values:
+        offsets = genome.offsets(instances)
+        both = Alleles.of(instances).to(offsets.device) if alleles == "both" else None
+        return instance_logits(network, genome, offsets, both)
+
+    return score
 
 
 def verdicts(
@@ -132,18 +157,3 @@ def loci(dataset: DataSet) -> npt.NDArray[np.int64]:
     numbers = np.empty(len(spans), dtype=np.int64)
     numbers[spans.index.to_numpy()] = np.cumsum(begins.to_numpy()) - 1
     return numbers
-
-
-def _log_evidence(evidence: pd.DataFrame, study: npt.NDArray[np.int64], studies: int) -> Values:
-    """Log Bayes factors of each study, or where any is missing log PIPs, or where one is missing NaN."""
-    log_bf = evidence["log_bf"].to_numpy(np.float64)
-    log_pip = np.log(np.maximum(evidence["pip"].to_numpy(np.float64), _LEAST_PIP))
-    chosen = np.where(_whole(log_bf, study, studies)[study], log_bf, log_pip)
-    known: Values = np.where(_whole(chosen, study, studies)[study], chosen, np.nan)
-    return known
-
-
-def _whole(values: Values, study: npt.NDArray[np.int64], studies: int) -> npt.NDArray[np.bool_]:
-    """Which studies have a value in every row."""
-    missing: npt.NDArray[np.bool_] = np.bincount(study, ~np.isfinite(values), studies) > 0
-    return ~missing

@@ -54,20 +54,13 @@ class StudyRows:
         bags : numpy.ndarray of int64, optional
             Only groups of these bags; all by default.
         """
-        group = evidence.group
-        by_bf, by_pip = evidence.has(evidence.log_bf), evidence.has(evidence.pip)
-        chosen = (evidence.label == 1) & (by_bf | by_pip)
+        known = log_evidence(evidence)
+        chosen = (evidence.label == 1) & np.isfinite(known[evidence.start])
         if bags is not None:
             chosen &= np.isin(evidence.bag, bags)
-        rows = np.flatnonzero(chosen[group])
+        rows = np.flatnonzero(chosen[evidence.group])
         study = np.repeat(np.arange(int(chosen.sum())), evidence.size[chosen])
-        log_bf = evidence.log_bf[rows].astype(np.float64)
-        from_pip = ~by_bf[group[rows]]
-        if from_pip.any():
-            pip = torch.from_numpy(evidence.pip[rows].astype(np.float64))
-            alpha = effect_probabilities(pip, BagLayout(torch.from_numpy(study), int(chosen.sum())))
-            log_bf[from_pip] = alpha.numpy()[from_pip]
-        return cls(evidence.instance[rows], study, log_bf, evidence.weight[chosen])
+        return cls(evidence.instance[rows], study, known[rows], evidence.weight[chosen])
 
     @property
     def several(self) -> bool:
@@ -126,19 +119,65 @@ class StudyRows:
         Returns
         -------
         gains : numpy.ndarray of float64, shape (studies,)
-            PIPs are those of a uniform prior. Equal logits share the first place; NaN where a logit is not
-            finite.
+            See :func:`first_pips`; NaN where a logit is not finite.
         weights : numpy.ndarray of float64, shape (studies,)
             Those of the studies, 0 where the set has one variant and there is nothing to choose from.
         """
         if not self.study.size:
             return np.empty(0), np.empty(0)
-        pip = uniform_pips(self.log_bf, self.study)
-        within = in_credible_set(pip, self.study, _LEVEL)
-        own, pip, sets = logits[self.instance[within]], pip[within], Groups(self.study[within])
-        first = (own == sets.max(own)[sets.index]).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            top = sets.sum(first * pip) / sets.sum(first)
-        gains = top - sets.sum(pip) / sets.sizes
-        gains[sets.sum(~np.isfinite(own) * 1.0) > 0] = np.nan
-        return gains, np.where(sets.sizes > 1, self.weights, 0.0)
+        first, mean, several = first_pips(logits[self.instance], self.log_bf, self.study)
+        return first - mean, np.where(several, self.weights, 0.0)
+
+
+def log_evidence(evidence: Evidence) -> Values:
+    """What the rows of studies say of each variant: log Bayes factors, but for a number common to the study.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        ``per_study``, with all rows.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (rows,)
+        Natural logarithms of Bayes factors where all rows of a study have them; or else what PIPs stand for
+        (:func:`training.mil.pooling.effect_probabilities`); NaN in studies with neither, and in negative
+        bags.
+    """
+    group, positive = evidence.group, evidence.label == 1
+    by_bf, by_pip = (positive & evidence.has(values) for values in (evidence.log_bf, evidence.pip))
+    pip = torch.from_numpy(evidence.pip.astype(np.float64))
+    alpha = effect_probabilities(pip, BagLayout(torch.from_numpy(group), evidence.size.size)).numpy()
+    known: Values = np.where(by_bf[group], evidence.log_bf, np.where(by_pip[group], alpha, np.nan))
+    return known
+
+
+def first_pips(
+    logits: Values, log_bf: Values, study: npt.NDArray[np.int64]
+) -> tuple[Values, Values, npt.NDArray[np.bool_]]:
+    """PIPs of the variants that come first in the 95 % sets of studies.
+
+    Parameters
+    ----------
+    logits, log_bf : numpy.ndarray of float64, shape (n,)
+        Of the rows.
+    study : numpy.ndarray of int64, shape (n,)
+        The study of each row, rising from 0 without gaps; there is one at least.
+
+    Returns
+    -------
+    first, mean : numpy.ndarray of float64, shape (studies,)
+        PIP under a uniform prior of the variant with the highest logit of the set, and the mean PIP of the
+        set. Equal logits share the first place, since rows lie in the order of p; NaN where a logit of the
+        set is not finite.
+    several : numpy.ndarray of bool, shape (studies,)
+        Which sets have two variants or more.
+    """
+    pip = uniform_pips(log_bf, study)
+    within = in_credible_set(pip, study, _LEVEL)
+    own, pip, sets = logits[within], pip[within], Groups(study[within])
+    highest = (own == sets.max(own)[sets.index]).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        first = sets.sum(highest * pip) / sets.sum(highest)
+    first[sets.sum(~np.isfinite(own) * 1.0) > 0] = np.nan
+    return first, sets.sum(pip) / sets.sizes, sets.sizes > 1

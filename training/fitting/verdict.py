@@ -31,11 +31,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from mifm_kipoi.finemapping.credible_sets import in_credible_set
 from mifm_kipoi.finemapping.groups import Groups
-from mifm_kipoi.finemapping.prior import fit_slope, slope_gains, uniform_pips
+from mifm_kipoi.finemapping.prior import fit_slope, slope_gains
 from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.estimates import MIN_CLUSTERS, Estimate, Values
+from training.fitting.measures import first_pips
 
 FOLDS = 5
 """Parts of the loci; the slope for the studies of each is fitted on the other four."""
@@ -54,7 +54,7 @@ _Flags = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)
-class StudyRows:
+class HeldOutRows:
     """The evidence of some studies for their variants: n rows of m studies, ordered by study.
 
     Parameters
@@ -64,8 +64,8 @@ class StudyRows:
     study : numpy.ndarray of int64, shape (n,)
         The study of each row, rising from 0 without gaps.
     log_evidence : numpy.ndarray of float64, shape (n,)
-        Natural logarithm of Bayes factors, or of PIPs, which are the same up to a number for each study; NaN
-        for all rows of a study that has neither.
+        Of :func:`training.fitting.measures.log_evidence`; NaN for all rows of a study that has neither Bayes
+        factors nor PIPs.
     weight : numpy.ndarray of float64, shape (m,)
         How much each study counts.
     locus : numpy.ndarray of int64, shape (m,)
@@ -80,7 +80,7 @@ class StudyRows:
     weight: Values
     locus: _Rows
 
-    def of(self, kept: _Flags) -> StudyRows:
+    def of(self, kept: _Flags) -> HeldOutRows:
         """Those of some studies.
 
         Parameters
@@ -89,7 +89,7 @@ class StudyRows:
             Which studies.
         """
         rows, numbers = kept[self.study], np.cumsum(kept) - 1
-        return StudyRows(
+        return HeldOutRows(
             self.instance[rows], numbers[self.study[rows]], self.log_evidence[rows], self.weight[kept],
             self.locus[kept],
         )  # fmt: skip
@@ -153,14 +153,14 @@ class Measures:
         return any(measure.low > 0 for measure in self.judged_by)
 
 
-def measure(logits: Values, rows: StudyRows) -> Measures:
+def measure(logits: Values, rows: HeldOutRows) -> Measures:
     """Compare logits with the evidence of studies.
 
     Parameters
     ----------
     logits : numpy.ndarray of float64, shape (instances,)
         Of the held-out instances, finite.
-    rows : StudyRows
+    rows : HeldOutRows
         The evidence of each study. Studies of one variant are left out, for they leave nothing to choose.
 
     Raises
@@ -184,7 +184,7 @@ def measure(logits: Values, rows: StudyRows) -> Measures:
     )  # fmt: skip
 
 
-def _gain(logits: Values, rows: StudyRows) -> Estimate:
+def _gain(logits: Values, rows: HeldOutRows) -> Estimate:
     """Gain in likelihood, with the slope of other loci."""
     _, locus = np.unique(rows.locus, return_inverse=True)
     fold = locus % FOLDS
@@ -198,42 +198,29 @@ def _gain(logits: Values, rows: StudyRows) -> Estimate:
     return _mean(gains, rows)
 
 
-def _first_pips(logits: Values, rows: StudyRows) -> tuple[float, float, Estimate]:
+def _first_pips(logits: Values, rows: HeldOutRows) -> tuple[float, float, Estimate]:
     if not rows.weight.size:
         return math.nan, math.nan, Estimate(math.nan)
-    pip = uniform_pips(rows.log_evidence, rows.study)
-    kept = in_credible_set(pip, rows.study)
-    several = np.bincount(rows.study[kept], minlength=rows.weight.size) > 1
-    kept &= several[rows.study]
-    sets, pip = rows.of(several), pip[kept]
-    if not sets.weight.size:
+    first, mean, several = first_pips(logits[rows.instance], rows.log_evidence, rows.study)
+    if not several.any():
         return math.nan, math.nan, Estimate(math.nan)
-    study = (np.cumsum(several) - 1)[rows.study[kept]]
-    groups = Groups(study)
-    first = groups.sum(_first(logits[rows.instance[kept]], groups) * pip)
-    mean = groups.sum(pip) / groups.sizes
-    difference = _mean(first - mean, sets)
-    return _mean(first, sets).value, _mean(mean, sets).value, difference
+    first, mean, sets = first[several], mean[several], rows.of(several)
+    return _mean(first, sets).value, _mean(mean, sets).value, _mean(first - mean, sets)
 
 
-def _leads(logits: Values, rows: StudyRows) -> tuple[float, float, Estimate]:
+def _leads(logits: Values, rows: HeldOutRows) -> tuple[float, float, Estimate]:
     if not rows.weight.size:
         return math.nan, math.nan, Estimate(math.nan)
     groups = Groups(rows.study)
     starts = np.cumsum(groups.sizes) - groups.sizes
-    found = _first(logits[rows.instance], groups)[starts]
+    own = logits[rows.instance]
+    highest = (own == groups.max(own)[groups.index]).astype(np.float64)
+    found: Values = highest[starts] / groups.sum(highest)
     chance = 1 / groups.sizes
     return _mean(found, rows).value, _mean(chance, rows).value, _mean(found - chance, rows)
 
 
-def _first(logits: Values, groups: Groups) -> Values:
-    """The part that each row has in being first of its group: those of the highest logit, equally."""
-    highest = (logits == groups.max(logits)[groups.index]).astype(np.float64)
-    parts: Values = highest / groups.sum(highest)[groups.index]
-    return parts
-
-
-def _mean(values: Values, rows: StudyRows) -> Estimate:
+def _mean(values: Values, rows: HeldOutRows) -> Estimate:
     """Weighted mean over studies, with its interval over loci."""
     weight = rows.weight
 
@@ -272,8 +259,8 @@ class Verdict:
         if not measures.can_judge:
             found.append(
                 f"it cannot be judged whether the {self.network} has learnt anything: its {self.split} bags "
-                f"have {measures.judged_loci} loci with two or more variants, and an interval needs "
-                f"{MIN_CLUSTERS}; hold out more of the genome (data.splits)"
+                f"reach {_counted(measures.judged_loci, 'locus', 'loci')} with studies of two or more "
+                f"variants, and an interval needs {MIN_CLUSTERS}; hold out more of the genome (data.splits)"
             )
         elif not measures.learnt:
             reason = (
@@ -327,7 +314,8 @@ class Verdict:
             )
         else:
             found = f"lead first, less chance, {_interval(measures.lead_gain, '+.1%')} of studies"
-        return f"{self.network}, {self.split} bags, {measures.judged_loci:,} loci: {found}; chance is 0"
+        loci = _counted(measures.judged_loci, "locus", "loci")
+        return f"{self.network}, {self.split} bags, {loci}: {found}; chance is 0"
 
     def lines(self) -> list[str]:
         """The measures in words, one a line; warnings are apart."""
@@ -335,12 +323,13 @@ class Verdict:
         where = f"{self.network}, {self.split} bags"
         if not measures.studies:
             return [f"{where}: no study has two or more variants"]
-        shown = [
-            f"{where}: {measures.studies:,} studies with two or more variants, at {measures.loci:,} loci"
-        ]
+        studies = _counted(measures.studies, "study", "studies")
+        loci = _counted(measures.loci, "locus", "loci")
+        shown = [f"{where}: {studies} with two or more variants, at {loci}"]
         if measures.with_evidence:
             shown += [
-                f"{where}: gain in likelihood {_interval(measures.gain, '+.4f')} nats a study (chance: 0)",
+                f"{where}: gain in likelihood, in nats a study (chance: 0): "
+                f"{_interval(measures.gain, '+.4f')}",
                 f"{where}: mean PIP of its first variant in 95 % sets {_shown(measures.first_pip)}, of all "
                 f"variants of the sets {_shown(measures.set_pip)}; difference "
                 f"{_interval(measures.pip_gain, '+.4f')}",
@@ -372,6 +361,10 @@ def _interval(estimate: Estimate, spec: str) -> str:
     if math.isnan(estimate.low):
         return f"{estimate.value:{spec}} (no interval)"
     return f"{estimate.value:{spec}} (95 % interval {estimate.low:{spec}} to {estimate.high:{spec}})"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def _shown(value: float) -> str:

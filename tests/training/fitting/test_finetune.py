@@ -55,8 +55,9 @@ def test_what_the_bags_have_in_common_rises(planted: Planted, tmp_path: Path, ch
     found, report = load_weights(tuned.weights), tuned.report
     assert found.config == start.config
     assert lead(found.model(), planted) > lead(start.model(), planted) + 1
-    # Not the AUROC of bags, which their sizes alone make high.
-    assert report["validation"]["after"]["loss"] < report["validation"]["before"]["loss"]
+    loss = {name: metrics["loss"] for name, metrics in report["validation"].items()}
+    assert loss["calibrated"] < loss["before"]
+    assert report["calibration"]["loss"] < report["calibration"]["loss_before"]
     assert report["positives"]["mean_after"] > report["negatives"]["mean_after"]
     assert report["positives"]["spearman"] < 0.99
 
@@ -91,7 +92,9 @@ def test_the_statistics_stay_unless_asked(planted: Planted, tmp_path: Path) -> N
 def test_a_low_learning_rate_moves_little(fitting: Fitting, tmp_path: Path) -> None:
     """The member knows these bags already."""
     start = load_weights(fitting.out / "member-3" / MEMBER_FILE)
-    low = dataclasses.replace(QUICK, fit=dataclasses.replace(QUICK.fit, learning_rate=1e-7, epochs=1))
+    low = dataclasses.replace(
+        QUICK, calibrate=False, fit=dataclasses.replace(QUICK.fit, learning_rate=1e-7, epochs=1)
+    )
     planted = fitting.planted
     report = Finetune(start, planted.dataset, planted.genome, low, tmp_path).run().report
     assert report["same_top"] == report["bags"] == 240
@@ -152,6 +155,20 @@ def test_correlations_that_are_not_defined() -> None:
     assert "Spearman not defined" in lines(report)[0]
 
 
+def test_what_was_known_before_and_after(fitting: Fitting, tmp_path: Path) -> None:
+    """Of the evidence of studies, which the planted motifs do not follow."""
+    start = load_weights(fitting.out / "member-3" / MEMBER_FILE)
+    short = dataclasses.replace(QUICK, fit=dataclasses.replace(QUICK.fit, epochs=1))
+    tuned = Finetune(start, fitting.planted.dataset, fitting.planted.genome, short, tmp_path).run()
+    before, after = tuned.verdicts
+    assert (before.network, after.network) == ("network before fine-tuning", "fine-tuned network")
+    assert before.split == after.split == "validation"
+    assert before.measures.studies == after.measures.studies == 60
+    assert before.measures.logit_sd != after.measures.logit_sd
+    assert tuned.report["warnings"] == list(after.warnings)
+    assert load_weights(tuned.weights).provenance["verdicts"] == [after.to_dict()]
+
+
 def test_a_data_set_without_training_bags_is_refused(planted: Planted, tmp_path: Path) -> None:
     start = saved(tmp_path, random_network(MEMBER))
     with pytest.raises(FinetuneError, match=r"no training bags; make it with data\.splits\.validation=\[\]"):
@@ -173,6 +190,11 @@ def test_the_command(planted: Planted, tmp_path: Path, capsys: pytest.CaptureFix
     report = json.loads((out / FINETUNE_REPORT).read_text())
     assert "validation" not in report
     assert report["bags"] == 90
+    assert report["calibration"]["slope"] > 0
+    # Nothing is held out, so that nothing can be judged, and the last line says so.
+    assert [verdict["learnt"] for verdict in report["verdicts"]] == [None, None]
+    assert "it cannot be judged whether the fine-tuned network has learnt" in report["warnings"][0]
+    assert f"CAUTION: {report['warnings'][0]}" in capsys.readouterr().err
     first = (out / "fit" / "checkpoint.pt").read_bytes()
     assert main(command) == 1
     assert "--resume" in capsys.readouterr().err

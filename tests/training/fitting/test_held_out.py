@@ -40,9 +40,10 @@ def test_the_rows_of_held_out_studies() -> None:
     rows = held.rows
     assert rows.instance.tolist() == [1, 0, 2, 2, 0]
     assert rows.study.tolist() == [0, 0, 0, 1, 1]
-    # A PIP of 0 counts as 1e-8.
-    np.testing.assert_allclose(rows.log_evidence, [3, 2, 1, np.log(0.7), np.log(1e-8)], rtol=1e-6)
-    assert rows.weight.tolist() == [0.5, 0.25]
+    # A PIP of 0 counts as 1e-6.
+    np.testing.assert_allclose(rows.log_evidence, [3, 2, 1, np.log(0.7), np.log(1e-6)], rtol=1e-6)
+    # In proportion to those of the data set.
+    assert rows.weight[0] == 2 * rows.weight[1]
     assert rows.locus.tolist() == [0, 0]
 
 

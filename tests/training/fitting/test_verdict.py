@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from mifm_kipoi.finemapping.prior import fit_slope, slope_gains
-from training.fitting.verdict import StudyRows, Verdict, conclusion, measure
+from training.fitting.verdict import HeldOutRows, Verdict, conclusion, measure
 
 
-def rows_of(sizes: list[int], log_evidence: list[float], locus: list[int] | None = None) -> StudyRows:
+def rows_of(sizes: list[int], log_evidence: list[float], locus: list[int] | None = None) -> HeldOutRows:
     """Studies of some rows each, which have no variant in common, each at a locus of its own by default."""
     study = np.repeat(np.arange(len(sizes)), sizes)
-    return StudyRows(
+    return HeldOutRows(
         np.arange(len(study)), study, np.array(log_evidence), np.ones(len(sizes)),
         np.arange(len(sizes)) if locus is None else np.array(locus),
     )  # fmt: skip
 
 
-def simulated(seed: int, studies: int = 120, size: int = 12) -> tuple[StudyRows, np.ndarray]:
+def simulated(seed: int, studies: int = 120, size: int = 12) -> tuple[HeldOutRows, np.ndarray]:
     """Studies whose causal variant is any of theirs, and which rows are causal.
 
     The z of a variant in LD with the causal one is a part of that one's, so that the evidence is spread.
@@ -119,7 +119,7 @@ def test_a_signal_that_many_studies_see_counts_once() -> None:
     rows, causal = simulated(0, studies=30)
     logits = np.random.default_rng(1).normal(size=len(causal)) + causal
     times = 3
-    repeated = StudyRows(
+    repeated = HeldOutRows(
         np.tile(rows.instance, times), np.repeat(np.arange(30 * times), 12),
         np.tile(rows.log_evidence, times), np.tile(rows.weight, times) / times, np.tile(rows.locus, times),
     )  # fmt: skip
@@ -139,7 +139,8 @@ def test_too_few_loci_are_no_verdict(loci: int) -> None:
         rows = rows.of(np.zeros(rows.weight.size, dtype=bool))
     verdict = Verdict("member 2", "validation", measure(3.0 * causal if loci else np.zeros(0), rows))
     assert verdict.learnt is None
-    assert f"its validation bags have {loci} loci" in verdict.warnings[0]
+    counted = f"{loci} {'locus' if loci == 1 else 'loci'}"
+    assert f"its validation bags reach {counted} with studies" in verdict.warnings[0]
     assert all(math.isnan(one.low) for one in verdict.measures.judged_by)
     assert len(verdict.lines()) == (5 if loci else 1)
     json.dumps(verdict.to_dict(), allow_nan=False)
@@ -178,7 +179,10 @@ def test_the_verdict_in_words() -> None:
     verdict = Verdict("student", "test", found, pearson=-0.03)
     shown = verdict.lines()
     assert shown[0] == "student, test bags: 120 studies with two or more variants, at 120 loci"
-    assert f"gain in likelihood {found.gain.value:+.4f} (95 % interval {found.gain.low:+.4f} to" in shown[1]
+    assert (
+        f"nats a study (chance: 0): {found.gain.value:+.4f} (95 % interval {found.gain.low:+.4f} to"
+        in shown[1]
+    )
     assert f"95 % sets {found.first_pip:.4f}, of all variants of the sets {found.set_pip:.4f}" in shown[2]
     assert f"first in {found.lead_first:.1%} of the studies, by chance 8.3%" in shown[3]
     assert f"logits {found.logit_sd:.3g}, of scores" in shown[4]
@@ -201,7 +205,7 @@ def test_test_bags_decide_where_they_can() -> None:
     assert conclusion([validation, Verdict("student", "test", measure(noise, rows))]) != ()
     few = Verdict("student", "test", measure(noise, rows.of(np.arange(120) < 3)))
     assert conclusion([validation, few]) == ()
-    assert "its test bags have 3 loci" in conclusion([few])[0]
+    assert "its test bags reach 3 loci" in conclusion([few])[0]
     assert conclusion([]) == ()
 
 
