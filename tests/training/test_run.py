@@ -150,7 +150,7 @@ def test_the_summary_in_words() -> None:
         {"train": counts},
         {
             "members": [{"seed": 2, "epoch": 7, "metrics": metrics, "verdict": verdict}],
-            "mean": {"validation_auroc": 1.0},
+            "mean": {"validation_auroc": 1.0, "verdict": {**verdict, "network": "members' mean"}},
             "pearson": 0.25,
         },
         {"loss": 0.1, "mse": 0.125, "pearson": -0.03, "same_top": 0.25, "auroc": 0.5, "teachers_auroc": 0.75},
@@ -164,10 +164,11 @@ def test_the_summary_in_words() -> None:
     assert "validation loss 0.5000" in shown[1]
     assert shown[2].startswith("member 2, validation bags, 8 loci: gain in likelihood +0.5000 (95 % interval")
     assert "random one +0.2500 (no interval)" in shown[2]
-    assert "Pearson 0.2500" in shown[3]
-    assert "Pearson -0.0300 of logits, mean squared difference 0.1250" in shown[4]
-    assert "same first variant in 25% of positive bags" in shown[4]
-    assert [line for line in shown if line.startswith("student, test bags: ")] == shown[5:10]
+    assert shown[3].startswith("members' mean, validation bags, 8 loci: ")
+    assert "Pearson 0.2500" in shown[4]
+    assert "Pearson -0.0300 of logits, mean squared difference 0.1250" in shown[5]
+    assert "same first variant in 25% of positive bags" in shown[5]
+    assert [line for line in shown if line.startswith("student, test bags: ")] == shown[6:11]
     # Sizes of bags alone make it 1.
     assert not any("AUROC" in line for line in shown)
     assert f"data {COMPLETE}, export 3.0 s" in shown[-2]
