@@ -59,11 +59,11 @@ class Binding:
     """
 
     causal_motifs: int = 4
-    causal_bits: tuple[float, float] = (9.0, 14.0)
+    causal_bits: tuple[float, float] = (11.0, 14.0)
     gate_bits: tuple[float, float] = (12.0, 14.0)
     widths: tuple[int, int] = (9, 15)
     site_p_value: float = 1e-4
-    min_change: float = 0.2
+    min_change: float = 0.25
     gain_fraction: float = 0.75
     plantings_per_causal: float = 2.2
     planted: float = 0.9
@@ -216,7 +216,7 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
                 DISCOVERY: 400, REFERENCE_PANEL: 200, "CHB": 150, "CHB_reference": 100,
                 "YRI": 150, "YRI_reference": 100,
             },
-            recombination_rate=2e-9, design="real",
+            recombination_rate=1e-9, design="real",
         ),
         "small": Simulation(
             2_000, 100, 1, 50_000,
@@ -224,7 +224,7 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
                 DISCOVERY: 1_000, REFERENCE_PANEL: 1_000, "CHB": 500, "CHB_reference": 300,
                 "YRI": 500, "YRI_reference": 300,
             },
-            recombination_rate=2e-9, design="real",
+            recombination_rate=1e-9, design="real",
         ),
         "full": Simulation(
             12_000, 200, 1, 100_000,
@@ -232,7 +232,7 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
                 DISCOVERY: 4_000, REFERENCE_PANEL: 2_000, "CHB": 1_000, "CHB_reference": 500,
                 "YRI": 1_000, "YRI_reference": 500,
             },
-            recombination_rate=2e-9, design="real",
+            recombination_rate=1e-9, design="real",
         ),
     },
 }  # fmt: skip
