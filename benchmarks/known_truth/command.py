@@ -8,8 +8,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from benchmarks.known_truth.arms import TRAINED
-from benchmarks.known_truth.sizes import SIZES
+from benchmarks.known_truth.plans import DESIGNS, PLANS
 from mifm_kipoi.commands.arguments import positive
 from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.support.cpus import usable_cpus
@@ -17,16 +16,23 @@ from mifm_kipoi.support.cpus import usable_cpus
 _TEXT = """\
 Does the method find causal variants? Loci are simulated in which a rule on the sequence says which variants
 are causal, and written in the formats of real data: FASTA, VCF, a table of credible sets, genotypes, BED
-tracks. The training code is run on them as on real data, once for each arm; 'mifm score' scores variants of
-other genealogies; and a report compares the arms with the GWAS alone and with controls.
+tracks. The training code is run on them as on real data, for each arm; 'mifm score' scores variants of other
+genealogies; and a report compares the arms with the GWAS alone, with controls, and with what a scorer that
+knows the rule can reach.
 
 Rerunning resumes: finished steps are kept.
 """
 
 _EPILOG = """\
+designs:
+  real    weight matrices like those of real factors, gain and loss of function, several traits and up to 30
+          studies of a locus, credible sets; each arm has three networks
+  clear   certain motifs, one study, strong effects: the easy case
+
 sizes:
-  smoke   under 3 minutes on two cores: windows of 128 bp, a narrow network, one pooling and controls
-  small   under 2 hours on two cores: windows of 512 bp, the network of the paper, all arms but two
+  smoke   under 3 minutes on two cores: a narrow network, few loci, one arm and controls
+  small   real: at most 45 minutes on two cores, windows of 128 bp, the six arms that decide;
+          clear: under 2 hours, windows of 512 bp, the network of the paper, all arms but two
   full    for a GPU
 
 files in --out:
@@ -47,11 +53,17 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--size", choices=list(SIZES), default="smoke", help="see below (default: smoke)")
-    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
+    command.add_argument("--design", choices=list(PLANS), default="real", help="see below (default: real)")
     command.add_argument(
-        "--arms", nargs="+", choices=[arm.name for arm in TRAINED], metavar="ARM",
-        help=f"arms to train (default: those of the size): {', '.join(arm.name for arm in TRAINED)}",
+        "--size", choices=list(PLANS["real"]), default="smoke", help="see below (default: smoke)"
+    )
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
+    known = "; ".join(
+        f"{design}: {', '.join(arm.name for arm in arms)}" for design, arms in DESIGNS.items()
+    )
+    command.add_argument(
+        "--arms", nargs="+", choices=sorted({arm.name for arms in DESIGNS.values() for arm in arms}),
+        metavar="ARM", help=f"arms to train (default: those of the size): {known}",
     )  # fmt: skip
     command.add_argument(
         "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
@@ -79,14 +91,14 @@ def _run(options: argparse.Namespace) -> None:
     for handler in logging.getLogger().handlers:
         # It logs every file, as the root logger.
         handler.addFilter(lambda record: "bed_reader" not in record.pathname)
-    size = SIZES[options.size]
+    plan = PLANS[options.design][options.size]
     out = Path(options.out)
     jobs = options.jobs or (1 if torch.cuda.is_available() else usable_cpus())
     cache = Path(options.cache) if options.cache else out / "simulations"
     # Whoever ends this process ends the networks that it trains too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        Experiment(size, options.arms or size.arms, out, cache, jobs, options.threads).run()
+        Experiment(plan, options.arms or plan.arms, out, cache, jobs, options.threads).run()
     finally:
         signal.signal(signal.SIGTERM, before)
     logging.info("the report is %s", out / "report.html")

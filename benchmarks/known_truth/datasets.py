@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import dataclasses
+import functools
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth.arms import DataName
@@ -15,6 +19,7 @@ from benchmarks.known_truth.simulate import (
     FASTA,
     MANIFEST,
     MASKED_FASTA,
+    META,
     REFERENCE_CREDIBLE_SETS,
     TRUTH,
     VARIANTS,
@@ -24,6 +29,17 @@ from benchmarks.known_truth.sizes import Simulation
 from benchmarks.known_truth.steps import BenchmarkError, once, run_module
 from mifm_kipoi.support.files import sha256_of
 from training.data.dataset import DataSet, Split, read_dataset, write_dataset
+
+OTHER_TRAIT = "other_trait"
+"""The kind of a variant that is causal, but not for the trait of the study."""
+
+REAL_KINDS = (
+    "causal", OTHER_TRAIT, "informative", "other_allele+gate", "other_allele", "free+gate", "free",
+    "beside+gate", "beside", "absent+gate", "absent",
+)  # fmt: skip
+"""The kinds of variants of the design ``real``, as :func:`shown_kind` groups them."""
+
+_REAL_COLUMNS = ("trait_causal", "score_optimal", "score_reference", "score_masked")
 
 
 def fasta_of(name: DataName, simulated: Path) -> Path:
@@ -39,7 +55,7 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
     name : str
         See :class:`benchmarks.known_truth.arms.Arm`.
     simulation : Simulation
-        Its seed, sizes and fractions.
+        Its design, seed, sizes and fractions.
     simulated : Path
         Folder of its files.
     recipe : Path
@@ -53,9 +69,9 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
         The folder of the data set.
     """
     folder = out / "data" / name
-    if name in ("every_member", "shuffled"):
+    if name in _CHANGES:
         source = make_dataset("main", simulation, simulated, recipe, out)
-        change = every_member if name == "every_member" else shuffled
+        change = _CHANGES[name]
         made_of = {"source": sha256_of(source / "manifest.json"), "change": name}
         once(folder, made_of, lambda: write_dataset(folder, change(read_dataset(source))))
         return folder
@@ -67,6 +83,10 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
         f"data.negatives.vcf=[{simulated / VARIANTS}]",
         *(f"data.splits.{part}={json.dumps(contigs)}" for part, contigs in parts.items()),
     ]
+    if simulation.design == "real":
+        settings.append(f"data.credible_sets.meta={simulated / META}")
+    if name == "matched":
+        settings.append("data.negatives.bags=matched")
     made_of = {"simulation": sha256_of(simulated / MANIFEST), "name": name, "recipe": recipe.read_text()}
     arguments = ["data", "--config", recipe, "--out", folder, "--set", *settings]
     once(folder, made_of, lambda: run_module("training", arguments, folder / "command.log"))
@@ -95,40 +115,126 @@ def shuffled(dataset: DataSet, seed: int = 1) -> DataSet:
 
     Sizes and labels of bags, and the statistics of their rows, stay; which variant has them is random.
     """
-    instances = dataset.instances
-    split = dataset.bags["split"].to_numpy()[instances["bag"].to_numpy()]
-    rows = np.arange(len(instances))
-    generator = np.random.default_rng(seed)
-    for part in (Split.TRAIN.value, Split.VALIDATION.value):
-        rows[split == part] = generator.permutation(rows[split == part])
+    split = dataset.bags["split"].to_numpy()[dataset.instances["bag"].to_numpy()]
+    return _permuted(dataset, np.where(split == Split.TEST.value, -1, split == Split.TRAIN.value), seed)
+
+
+def dealt(dataset: DataSet, seed: int = 1) -> DataSet:
+    """The variants of each positive training or validation bag, permuted within the bag.
+
+    Each variant has the evidence of another one of its bag, and the same one in all studies: the Bayes
+    factors of a study, the rows that studies have in common, and so the weights of studies stay as they are.
+    Permuting each study by itself would make studies of one signal contradict each other, which real ones
+    do not. Bags keep their variants, so that what can be learnt is which bags are positive.
+    """
+    bag = dataset.instances["bag"].to_numpy()
+    bags = dataset.bags
+    dealt_bags = (bags["label"].to_numpy() == 1) & (bags["split"].to_numpy() != Split.TEST.value)
+    return _permuted(dataset, np.where(dealt_bags[bag], bag, -1), seed)
+
+
+def _permuted(dataset: DataSet, group: npt.NDArray[np.int64], seed: int) -> DataSet:
+    """The variants of rows, permuted within groups; those of the group -1 stay."""
+    moved = np.flatnonzero(group >= 0)
+    keys = np.random.default_rng(seed).random(moved.size)
+    rows = np.arange(len(group))
+    rows[moved[np.argsort(group[moved], kind="stable")]] = moved[np.lexsort((keys, group[moved]))]
     variant = ["chrom", "pos", "ref", "alt", "id"]
-    permuted = instances[variant].iloc[rows].reset_index(drop=True)
-    return dataclasses.replace(
-        dataset, instances=instances.assign(**{name: permuted[name] for name in variant})
-    )
+    permuted = dataset.instances[variant].iloc[rows].reset_index(drop=True)
+    instances = dataset.instances.assign(**{name: permuted[name] for name in variant})
+    return dataclasses.replace(dataset, instances=instances)
+
+
+def fewer(dataset: DataSet, parts: int, seed: int = 1) -> DataSet:
+    """One of so many parts of the positive training blocks, with all other bags."""
+    bags = dataset.bags
+    trained = ((bags["label"] == 1) & (bags["split"] == Split.TRAIN.value)).to_numpy()
+    blocks = np.sort(bags["block"][trained].unique())
+    kept = np.random.default_rng(seed).permutation(blocks)[: max(1, len(blocks) // parts)]
+    left = ~trained | bags["block"].isin(kept).to_numpy()
+    return dataset.of_instances(left[dataset.instances["bag"].to_numpy()])
+
+
+_CHANGES: Mapping[DataName, Callable[[DataSet], DataSet]] = {
+    "every_member": every_member,
+    "shuffled": shuffled,
+    "dealt": dealt,
+    "half": functools.partial(fewer, parts=2),
+    "quarter": functools.partial(fewer, parts=4),
+}
+"""Data sets that are made of ``main``."""
 
 
 def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
-    """The variants of positive validation and test bags, with the truth.
+    """The variants of positive validation and test bags as single studies see them, with the truth.
+
+    Of the studies of a bag that measure one trait the largest stands for all, so that a signal which ten
+    studies see counts once. Where no study has a known trait each is a trait of its own.
 
     Returns
     -------
     pandas.DataFrame
-        One row per variant and bag: ``split, bag, size, signal`` of the bag; the columns of its instances;
-        and ``locus, genealogy, redraw, kind, causal`` of the variant.
+        One row per study and variant. ``bag`` numbers the studies from 0: the rows of one study at one
+        signal, which are ranked against each other; ``united`` is the bag of the data set, ``instance`` the
+        row of its instances, ``study, trait, size`` the study, its trait and its variants, ``studies`` the
+        number of studies of the bag; ``split, signal, block`` of the bag; ``chrom, pos, ref, alt, id, z,
+        log_bf, pip`` of the variant in the study; ``locus, genealogy, redraw, kind, causal`` and, in the
+        design ``real``, ``score_optimal, score_reference, score_masked`` of the variant. ``causal`` is for
+        the trait of the study; the kind of a variant that is causal for another trait is ``other_trait``.
     """
     read = read_dataset(dataset)
     bags = read.bags[(read.bags["label"] == 1) & (read.bags["split"] != Split.TRAIN.value)]
-    table = read.instances.merge(bags[["bag", "split", "size", "signal", "block"]], on="bag")
-    truth = pd.read_parquet(simulated / TRUTH)
+    studies = read.studies.reset_index(names="row").merge(
+        bags[["bag", "split", "signal", "block", "studies"]], on="bag"
+    )
+    known = _meta(simulated)
+    studies["trait"] = studies["study"].map(known["trait"]) if len(known) else studies["study"]
+    studies["sample_size"] = studies["study"].map(known["sample_size"]) if len(known) else 0
+    if missing := int(studies["trait"].isna().sum()):
+        raise BenchmarkError(f"{missing} studies of {dataset} are not in {simulated / META}")
+    ordered = studies.sort_values(["bag", "trait", "sample_size", "row"], ascending=[True, True, False, True])
+    chosen = ordered.drop_duplicates(["bag", "trait"]).rename(columns={"bag": "united"})
+    chosen = chosen.assign(bag=np.arange(len(chosen))).drop(columns=["weight", "sample_size"])
+    rows = read.evidence.rename(columns={"study": "row"})[["row", "instance", "z", "log_bf", "pip"]]
+    table = chosen.merge(rows, on="row").drop(columns="row")
+    variant = ["chrom", "pos", "ref", "alt", "id"]
+    table = pd.concat([table, read.instances[variant].iloc[table["instance"]].reset_index(drop=True)], axis=1)
+    return _with_truth(table, simulated / TRUTH)
+
+
+def _with_truth(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    truth = pd.read_parquet(path)
     keys = ["chrom", "pos", "ref", "alt"]
-    columns = [*keys, "locus", "genealogy", "redraw", "kind", "causal"]
-    known = table.merge(truth[columns], on=keys, how="left", validate="many_to_one")
+    real = "trait_causal" in truth
+    columns = ["locus", "genealogy", "redraw", "kind", "causal", *(_REAL_COLUMNS if real else ())]
+    known = table.merge(truth[[*keys, *columns]], on=keys, how="left", validate="many_to_one")
     if missing := int(known["locus"].isna().sum()):
-        raise BenchmarkError(
-            f"{missing} of {len(known)} variants of {dataset} are not in {simulated / TRUTH}"
-        )
+        raise BenchmarkError(f"{missing} of {len(known)} variants of the data set are not in {path}")
+    if real:
+        bit = known["trait"].str.removeprefix("trait_").astype(np.int64) - 1
+        own = known["causal"] & ((known["trait_causal"].astype(np.int64) >> bit) & 1 == 1)
+        known["kind"] = np.where(known["causal"] & ~own, OTHER_TRAIT, known["kind"].map(shown_kind))
+        known["causal"] = own
+        known = known.drop(columns="trait_causal")
     return known
+
+
+def shown_kind(kind: str) -> str:
+    """The kind of a variant of the design ``real`` as tables group it.
+
+    Of what is planted where, whether the gate is open is kept: the co-factor is there, the repressor is not.
+    """
+    place, *gates = kind.split("+")
+    return f"{place}+gate" if gates == ["cofactor"] else place
+
+
+def _meta(simulated: Path) -> pd.DataFrame:
+    """Trait and size of each study, by its name; no rows where the design has one study."""
+    path = simulated / META
+    if not path.is_file():
+        return pd.DataFrame(columns=["trait", "sample_size"])
+    table = pd.read_csv(path, sep="\t", dtype={"meta_id": str, "trait": str})
+    return table.set_index("meta_id")[["trait", "sample_size"]]
 
 
 def write_held_out_vcf(table: pd.DataFrame, path: Path) -> None:

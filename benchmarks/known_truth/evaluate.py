@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth.arms import Arm
+from benchmarks.known_truth.intervals import Sampled, clipped, exponential, over_networks
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
-from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import BenchmarkError, write_table
-from mifm_kipoi.statistics.bootstrap import Bootstrap
+from mifm_kipoi.statistics.bootstrap import Bootstrap, Statistic
 from mifm_kipoi.statistics.estimates import Estimate, Values
 from mifm_kipoi.statistics.ranking import Curve, top_k
 
@@ -22,6 +23,12 @@ FDRS = (0.05, 0.1, 0.2)
 
 SIZE_BOUNDS = ((1, 9), (10, 20), (21, 40), (41, 80), (81, 10_000))
 """Ranges of sizes of bags, inclusive, in which top-1 is reported."""
+
+STUDY_BOUNDS = ((1, 1), (2, 4), (5, 10_000))
+"""Ranges of the number of studies that see a signal, inclusive, in which top-1 is reported."""
+
+ABF = "abf"
+_COMPARED = ("lowest_p", ABF, "random")
 
 _POINTS = 200
 """Of the curves that are drawn."""
@@ -35,21 +42,27 @@ class Scored:
     ----------
     arm : Arm
         Which method.
-    score : numpy.ndarray of float64, shape (n,)
-        Higher is more likely causal; of the rows of the test table.
-    by_seed : mapping of int to numpy.ndarray
-        Of single networks, where the arm has several.
-    pip : numpy.ndarray of float64, optional
-        Where the score is one.
-    validation_top_1 : float
-        By which the arms that the report names best are chosen; NaN for baselines.
+    scores : tuple of numpy.ndarray of float64, each of shape (n,)
+        Higher is more likely causal; of the rows of the test table. One for each of the arm's networks,
+        whose numbers are averaged; baselines have one.
+    pips : tuple of numpy.ndarray of float64
+        One for each of the scores, where these come from posterior inclusion probabilities.
+    validation_gain : float
+        By which the arms that the report names best are chosen: how much better the logits as a prior
+        explain the summary statistics of validation studies than a uniform prior does, in nats a study, mean
+        over networks (:func:`mifm_kipoi.finemapping.prior.fit_slope`). No truth is needed for it. NaN for
+        baselines.
     """
 
     arm: Arm
-    score: Values
-    by_seed: Mapping[int, Values] = dataclasses.field(default_factory=dict)
-    pip: Values | None = None
-    validation_top_1: float = float("nan")
+    scores: tuple[Values, ...]
+    pips: tuple[Values, ...] = ()
+    validation_gain: float = float("nan")
+
+    @property
+    def first(self) -> Values:
+        """The scores of the first network: what is drawn of curves."""
+        return self.scores[0]
 
 
 class Test:
@@ -67,96 +80,161 @@ class Test:
         self.table = table.reset_index(drop=True)
         self.bag = self.table["bag"].to_numpy(np.int64)
         self.causal = self.table["causal"].to_numpy(bool)
-        self.rows = Bootstrap.of_clusters(self.table["genealogy"].to_numpy(np.int64))
+        self.genealogy = self.table["genealogy"].to_numpy(np.int64)
+        self.rows = Bootstrap.of_clusters(self.genealogy)
         self.bags = self.table.groupby("bag").agg(
-            genealogy=("genealogy", "first"), size=("size", "first"), causal=("causal", "any")
-        )
+            genealogy=("genealogy", "first"), size=("size", "first"), causal=("causal", "any"),
+            studies=("studies", "first"),
+        )  # fmt: skip
         if not self.bags["causal"].any():
             raise BenchmarkError(
                 f"none of {len(self.bags)} bags has a causal variant; expected a larger simulation"
             )
 
-    def top(self, score: Values, k: int, bags: pd.Index | None = None) -> Estimate:
+    def top(self, score: Values, k: int, bags: pd.Index | None = None) -> Sampled:
         """Fraction of bags with a causal variant that have one among the first k."""
         hits = top_k(score, self.bag, self.causal, k)
         hits = hits if bags is None else hits[hits.index.isin(bags)]
+        values = hits.to_numpy(np.float64)
         genealogy = self.bags["genealogy"][hits.index].to_numpy(np.int64)
-        return Bootstrap.of_clusters(genealogy).mean(hits.to_numpy(np.float64))
+        return Sampled(float(values.mean()), Bootstrap.of_clusters(genealogy).means(values))
 
-    def metrics(self, score: Values) -> dict[str, Estimate]:
-        """By name, as the report knows them."""
+    def auprc(self, score: Values) -> Sampled:
+        """Area under the curve of precision and recall over all rows."""
+        return self._sampled(Curve(score, self.causal).average_precision)
+
+    def _sampled(self, statistic: Statistic) -> Sampled:
+        return Sampled(float(statistic(np.ones((len(self.table), 1)))[0]), self.rows.resampled(statistic))
+
+    def clusters(self, bags: pd.Index | None = None) -> int:
+        """Genealogies of the bags with a causal variant."""
+        kept = self.bags[self.bags["causal"]]
+        kept = kept if bags is None else kept[kept.index.isin(bags)]
+        return int(kept["genealogy"].nunique())
+
+    def sampled(self, score: Values) -> dict[str, Sampled]:
+        """The metrics of one network by name, as the report knows them."""
         curve = Curve(score, self.causal)
-        metrics = {"top_1": self.top(score, 1), "top_5": self.top(score, 5)}
-        metrics["auprc"] = self.rows.estimate(curve.average_precision)
+        metrics = {"top_1": self.top(score, 1), "top_5": self.top(score, 5), "auprc": self.auprc(score)}
         for fdr in FDRS:
-            metrics[f"power_at_fdr_{fdr}"] = self.rows.estimate(functools.partial(power_at_fdr, curve, fdr))
+            metrics[f"power_at_fdr_{fdr}"] = self._sampled(functools.partial(power_at_fdr, curve, fdr))
         return metrics
 
+    def metrics(self, *scores: Values) -> dict[str, Estimate]:
+        """Means over networks, by name."""
+        return self.means([self.sampled(score) for score in scores])
 
-def write_results(folder: Path, test: Test, scored: Sequence[Scored]) -> None:
-    """Write the tables that are made of scores alone."""
+    def means(self, networks: Sequence[Mapping[str, Sampled]]) -> dict[str, Estimate]:
+        """Means over networks of their metrics, with intervals."""
+        clusters = {"top_1": self.clusters(), "top_5": self.clusters()}
+        return {
+            name: clipped(
+                over_networks([one[name] for one in networks], clusters.get(name, self.rows.blocks))
+            )
+            for name in networks[0]
+        }
+
+
+def write_results(
+    folder: Path, test: Test, scored: Sequence[Scored], kinds: Sequence[str], main: str
+) -> None:
+    """Write the tables that are made of scores alone.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where missing.
+    test : Test
+        The variants of test bags.
+    scored : sequence of Scored
+        All arms.
+    kinds : sequence of str
+        Those of variants, in the order of tables.
+    main : str
+        The arm against which the others are compared too.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_table(folder / "metrics.tsv", _metrics(test, scored))
-    write_table(folder / "seeds.tsv", _seeds(test, scored))
-    write_table(folder / "top_1_by_size.tsv", _by_size(test, scored))
+    sampled = {one.arm.name: [test.sampled(score) for score in one.scores] for one in scored}
+    write_table(folder / "metrics.tsv", _metrics(test, scored, sampled))
+    write_table(folder / "seeds.tsv", _seeds(sampled))
+    sizes = [(test.bags.index[inside], bounds) for bounds, inside in _size_ranges(test)]
+    write_table(folder / "top_1_by_size.tsv", _by_range(test, scored, sizes, "size"))
+    studies = [(test.bags.index[inside], bounds) for bounds, inside in _study_ranges(test)]
+    write_table(folder / "top_1_by_studies.tsv", _by_range(test, scored, studies, "studies"))
     curves = _curves(test, scored)
     write_table(folder / "precision_recall.tsv", curves[["arm", "recall", "precision"]])
     power = curves.assign(fdr=1 - curves["precision"], power=curves["recall"])
     write_table(folder / "power.tsv", _envelope(power))
-    write_table(folder / "kinds.tsv", _kinds(test, scored))
+    write_table(folder / "kinds.tsv", _kinds(test, scored, kinds))
     write_table(folder / "calibration.tsv", _calibration(test, scored))
-    write_table(folder / "differences.tsv", _differences(test, scored))
+    write_table(folder / "differences.tsv", _differences(test, sampled, (*_COMPARED, main)))
+    write_table(folder / "ratios.tsv", _ratios(test, sampled))
 
 
-def _metrics(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
+Metrics = Mapping[str, Sequence[Mapping[str, Sampled]]]
+"""Of each arm, of each of its networks: numbers by their names."""
+
+
+def _metrics(test: Test, scored: Sequence[Scored], sampled: Metrics) -> pd.DataFrame:
     rows = []
     for one in scored:
-        metrics = test.metrics(one.score)
-        rows += [{"arm": one.arm.name, "metric": name, **vars(value)} for name, value in metrics.items()]
-        if one.pip is not None:
-            error = calibration_error(one.pip, test.causal)
+        means = test.means(sampled[one.arm.name])
+        rows += [{"arm": one.arm.name, "metric": name, **vars(value)} for name, value in means.items()]
+        if one.pips:
+            error = np.mean([calibration_error(pip, test.causal) for pip in one.pips])
             rows.append(
                 {
-                    "arm": one.arm.name,
-                    "metric": "calibration_error",
-                    "value": error,
-                    "low": np.nan,
+                    "arm": one.arm.name, "metric": "calibration_error", "value": error, "low": np.nan,
                     "high": np.nan,
                 }
-            )
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _seeds(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
+def _seeds(sampled: Metrics) -> pd.DataFrame:
     rows = [
-        {"arm": one.arm.name, "seed": seed, "metric": metric, "value": value}
-        for one in scored
-        for seed, score in one.by_seed.items()
-        for metric, value in (
-            ("top_1", test.top(score, 1).value),
-            ("auprc", Curve(score, test.causal).average_precision()),
-        )
+        {"arm": arm, "seed": seed, "metric": metric, "value": network[metric].value}
+        for arm, networks in sampled.items()
+        if len(networks) > 1
+        for seed, network in enumerate(networks, start=1)
+        for metric in ("top_1", "auprc")
     ]
     return pd.DataFrame(rows, columns=["arm", "seed", "metric", "value"])
 
 
-def _by_size(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-    rows = []
+def _size_ranges(test: Test) -> Iterator[tuple[tuple[int, int], pd.Series]]:
     largest = int(test.bags["size"].max())
     for low, high in SIZE_BOUNDS:
-        inside = test.bags["causal"] & test.bags["size"].between(low, high)
-        bags = test.bags.index[inside]
-        if len(bags):
-            sizes = {"size_low": low, "size_high": min(high, largest), "bags": len(bags)}
-            rows += [{"arm": one.arm.name, **sizes, **vars(test.top(one.score, 1, bags))} for one in scored]
-    columns = ["arm", "size_low", "size_high", "bags", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+        yield (low, min(high, largest)), test.bags["causal"] & test.bags["size"].between(low, high)
+
+
+def _study_ranges(test: Test) -> Iterator[tuple[tuple[int, int], pd.Series]]:
+    most = int(test.bags["studies"].max())
+    if most > 1:
+        for low, high in STUDY_BOUNDS:
+            yield (low, min(high, most)), test.bags["causal"] & test.bags["studies"].between(low, high)
+
+
+def _by_range(
+    test: Test, scored: Sequence[Scored], ranges: Sequence[tuple[pd.Index, tuple[int, int]]], of: str
+) -> pd.DataFrame:
+    """Top-1 in the bags of each range of sizes, or of numbers of studies."""
+    rows = []
+    for bags, (low, high) in ranges:
+        if not len(bags):
+            continue
+        given = {f"{of}_low": low, f"{of}_high": high, "bags": len(bags)}
+        clusters = test.clusters(bags)
+        for one in scored:
+            found = over_networks([test.top(score, 1, bags) for score in one.scores], clusters)
+            rows.append({"arm": one.arm.name, **given, **vars(clipped(found))})
+    return pd.DataFrame(rows, columns=["arm", f"{of}_low", f"{of}_high", "bags", "value", "low", "high"])
 
 
 def _curves(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
     parts = []
     for one in scored:
-        recall, precision = Curve(one.score, test.causal).points()
+        recall, precision = Curve(one.first, test.causal).points()
         # At evenly spaced recalls: there are ten thousands of thresholds.
         kept = np.unique(
             np.searchsorted(recall, np.linspace(recall[0], 1, _POINTS)).clip(max=len(recall) - 1)
@@ -174,54 +252,91 @@ def _envelope(table: pd.DataFrame) -> pd.DataFrame:
     return ordered[["arm", "fdr", "power"]]
 
 
-def _kinds(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
+def _kinds(test: Test, scored: Sequence[Scored], order: Sequence[str]) -> pd.DataFrame:
     """Which kind is first in bags with a causal variant, and the scores of each kind."""
     kinds = test.table["kind"].to_numpy()
+    if unknown := sorted(set(kinds) - set(order)):
+        raise BenchmarkError(f"the truth has the kinds {', '.join(unknown)}; expected {', '.join(order)}")
     holds = test.bags["causal"][test.bag].to_numpy()
+    total = int(test.bags["causal"].sum())
     rows = []
     for one in scored:
-        top = pd.Series(one.score).groupby(test.bag).transform("max").to_numpy()
-        first = (one.score == top) & holds
-        fraction = 1 / np.maximum(pd.Series(first).groupby(test.bag).transform("sum").to_numpy(), 1)
-        total = int(test.bags["causal"].sum())
-        for kind in Kind:
-            of_kind = kinds == kind.value
-            low, middle, high = (
-                np.quantile(one.score[of_kind], [0.25, 0.5, 0.75]) if of_kind.any() else [np.nan] * 3
-            )
-            if one.arm.group in ("baseline", "prior"):
-                low = middle = high = np.nan
+        fractions = np.mean([_first_fractions(test, score, holds) for score in one.scores], axis=0)
+        for kind in order:
+            of_kind = kinds == kind
+            low = middle = high = np.nan
+            if of_kind.any() and one.arm.group not in ("baseline", "prior"):
+                low, middle, high = np.quantile(one.first[of_kind], [0.25, 0.5, 0.75])
             rows.append(
                 {
-                    "arm": one.arm.name, "kind": kind.value, "count": int(of_kind.sum()),
-                    "first_share": float(fraction[first & of_kind].sum() / total),
+                    "arm": one.arm.name, "kind": kind, "count": int(of_kind.sum()),
+                    "first_share": float(fractions[of_kind].sum() / total),
                     "median_logit": middle, "q25": low, "q75": high,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def _first_fractions(test: Test, score: Values, holds: npt.NDArray[np.bool_]) -> Values:
+    """How probable it is that each row is the first of its bag; 0 in bags without a causal variant."""
+    top = pd.Series(score).groupby(test.bag).transform("max").to_numpy()
+    first = (score == top) & holds
+    fractions: Values = first / np.maximum(pd.Series(first).groupby(test.bag).transform("sum").to_numpy(), 1)
+    return fractions
+
+
 def _calibration(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-    parts = [
-        calibration(one.pip, test.causal, test.rows).assign(arm=one.arm.name)
-        for one in scored
-        if one.pip is not None
-    ]
+    """The PIPs of all networks of an arm together; what is drawn for intervals are genealogies."""
+    parts = []
+    for one in scored:
+        if one.pips:
+            many = len(one.pips)
+            genealogies = Bootstrap.of_clusters(np.tile(test.genealogy, many))
+            table = calibration(np.concatenate(one.pips), np.tile(test.causal, many), genealogies)
+            # Variants are counted once, whatever the number of networks.
+            parts.append(table.assign(arm=one.arm.name, count=table["count"] / many))
     columns = ["arm", "bin_low", "bin_high", "count", "predicted", "observed", "low", "high"]
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def _differences(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-    """Top-1 less that of the baselines, on the same bags."""
-    hits = {one.arm.name: top_k(one.score, test.bag, test.causal, 1) for one in scored}
+def _differences(test: Test, sampled: Metrics, against: Sequence[str]) -> pd.DataFrame:
+    """Top-1 and AUPRC less those of other arms, on the same resamples.
+
+    Networks of two arms are paired by their number, which changes nothing: their seeds are independent.
+    """
     rows = []
-    for name, own in hits.items():
-        genealogies = Bootstrap.of_clusters(test.bags["genealogy"][own.index].to_numpy(np.int64))
-        for other in ("lowest_p", "abf", "random"):
-            if name != other and other in hits:
-                difference = genealogies.mean((own - hits[other]).to_numpy(np.float64))
-                rows.append({"arm": name, "against": other, "metric": "top_1", **vars(difference)})
+    for name, networks in sampled.items():
+        for other in dict.fromkeys(against):
+            if name == other or other not in sampled:
+                continue
+            for metric, clusters in (("top_1", test.clusters()), ("auprc", test.rows.blocks)):
+                pairs = _paired(networks, sampled[other], metric)
+                difference = over_networks([one - base for one, base in pairs], clusters)
+                rows.append({"arm": name, "against": other, "metric": metric, **vars(difference)})
     return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
+
+
+def _ratios(test: Test, sampled: Metrics) -> pd.DataFrame:
+    """Top-1 and AUPRC over those of ABF, on the same resamples."""
+    rows = []
+    for name, networks in sampled.items():
+        if name == ABF or ABF not in sampled:
+            continue
+        for metric, clusters in (("top_1", test.clusters()), ("auprc", test.rows.blocks)):
+            pairs = _paired(networks, sampled[ABF], metric)
+            ratio = exponential(over_networks([one.log_ratio(base) for one, base in pairs], clusters))
+            rows.append({"arm": name, "against": ABF, "metric": metric, **vars(ratio)})
+    return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
+
+
+def _paired(
+    networks: Sequence[Mapping[str, Sampled]], others: Sequence[Mapping[str, Sampled]], metric: str
+) -> list[tuple[Sampled, Sampled]]:
+    count = max(len(networks), len(others))
+    return [
+        (networks[number % len(networks)][metric], others[number % len(others)][metric])
+        for number in range(count)
+    ]
 
 
 def credible_sets(
@@ -240,24 +355,33 @@ def credible_sets(
     """
     rows = []
     for one in scored:
-        if one.pip is None:
+        if not one.pips:
             continue
-        sets = []
-        for bag, members in test.table.groupby("bag").indices.items():
-            if not test.causal[members].any():
-                continue
-            chosen = credible_set(one.pip[members])
-            pure = np.nan if ld is None else float(np.abs(ld[bag][np.ix_(chosen, chosen)]).min())
-            sets.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
-        table = pd.DataFrame(sets, columns=["bag", "covered", "size", "purity"])
-        genealogy = test.bags["genealogy"][table["bag"]].to_numpy(np.int64)
-        coverage = Bootstrap.of_clusters(genealogy).mean(table["covered"].to_numpy(np.float64))
+        tables = [_sets(test, pip, ld) for pip in one.pips]
+        samples = []
+        for table in tables:
+            genealogy = test.bags["genealogy"][table["bag"]].to_numpy(np.int64)
+            covered = table["covered"].to_numpy(np.float64)
+            samples.append(Sampled(float(covered.mean()), Bootstrap.of_clusters(genealogy).means(covered)))
+        coverage = clipped(over_networks(samples, test.clusters()))
+        together = pd.concat(tables)
         rows.append(
             {
-                "arm": one.arm.name, "sets": len(table), "coverage": coverage.value, "low": coverage.low,
-                "high": coverage.high, "mean_size": table["size"].mean(),
-                "median_size": table["size"].median(), "purity": table["purity"].mean(),
+                "arm": one.arm.name, "sets": len(tables[0]), "coverage": coverage.value,
+                "low": coverage.low, "high": coverage.high, "mean_size": together["size"].mean(),
+                "median_size": together["size"].median(), "purity": together["purity"].mean(),
             }
         )  # fmt: skip
     columns = ["arm", "sets", "coverage", "low", "high", "mean_size", "median_size", "purity"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _sets(test: Test, pip: Values, ld: Mapping[int, Values] | None) -> pd.DataFrame:
+    """Of each bag with a causal variant: whether its 95 % set holds one, the set's size and purity."""
+    sets = []
+    for bag, members in test.table.groupby("bag").indices.items():
+        if test.causal[members].any():
+            chosen = credible_set(pip[members])
+            pure = np.nan if ld is None else float(np.abs(ld[bag][np.ix_(chosen, chosen)]).min())
+            sets.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
+    return pd.DataFrame(sets, columns=["bag", "covered", "size", "purity"])

@@ -15,17 +15,26 @@ import torch
 from bed_reader import open_bed
 
 from benchmarks.known_truth import steps
-from benchmarks.known_truth.arms import BASELINES
+from benchmarks.known_truth.arms import (
+    ABF,
+    LOWEST_P,
+    MASKED_OPTIMAL,
+    OPTIMAL,
+    ORACLE,
+    RANDOM,
+    REFERENCE_OPTIMAL,
+)
 from benchmarks.known_truth.attribution import effects_by_motif
-from benchmarks.known_truth.datasets import held_out_variants, make_dataset, write_held_out_vcf
+from benchmarks.known_truth.datasets import REAL_KINDS, held_out_variants, make_dataset, write_held_out_vcf
 from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
-from benchmarks.known_truth.networks import HELD_OUT_VCF, VALIDATION_VCF, Networks, recipe_of
+from benchmarks.known_truth.networks import HELD_OUT_VCF, VALIDATION_VCF, Networks
+from benchmarks.known_truth.plans import Plan
 from benchmarks.known_truth.report import write_report
 from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
-from benchmarks.known_truth.sizes import DISCOVERY, Size
+from benchmarks.known_truth.sizes import DISCOVERY
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
-from mifm_kipoi.finemapping import prior
+from mifm_kipoi.finemapping.prior import Slope, fit_prior, fit_slope, uniform_pips
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.sequence.windows import cut_windows
@@ -45,7 +54,7 @@ class Experiment:
 
     Parameters
     ----------
-    size : Size
+    plan : Plan
         Size of the simulation and the networks.
     arms : sequence of str
         Names of arms that are trained.
@@ -58,20 +67,20 @@ class Experiment:
     """
 
     def __init__(
-        self, size: Size, arms: Sequence[str], out: Path, cache: Path, jobs: int = 1, threads: int = 1
+        self, plan: Plan, arms: Sequence[str], out: Path, cache: Path, jobs: int = 1, threads: int = 1
     ) -> None:
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
-        self.size, self.out = size, out
-        self.recipe = recipe_of(size)
-        self.simulated = simulate(size.simulation, cache)
-        self.networks = Networks(size, arms, out, self.simulated, jobs, threads)
+        self.plan, self.out = plan, out
+        self.recipe = plan.recipe_path
+        self.simulated = simulate(plan.simulation, cache, workers=jobs * threads)
+        self.networks = Networks(plan, arms, out, self.simulated, jobs, threads)
 
     def run(self) -> None:
         """Do all that is not done yet, and write the report."""
         names = dict.fromkeys(["main", *(arm.data for arm in self.networks.arms)])
         for name in names:
-            make_dataset(name, self.size.simulation, self.simulated, self.recipe, self.out)
+            make_dataset(name, self.plan.simulation, self.simulated, self.recipe, self.out)
         table = held_out_variants(self.out / "data" / "main", self.simulated)
         write_held_out_vcf(table, self.out / HELD_OUT_VCF)
         write_held_out_vcf(table[table["split"] == "validation"], self.out / VALIDATION_VCF)
@@ -81,35 +90,47 @@ class Experiment:
     def _report(self, table: pd.DataFrame) -> None:
         test = Test(table[table["split"] == "test"])
         validation = Test(table[table["split"] == "validation"])
-        scored = [
-            dataclasses.replace(
-                self.networks.scored(test, arm),
-                validation_top_1=validation.top(self.networks.scored(validation, arm).score, 1).value,
-            )
-            for arm in self.networks.arms
-        ]
-        scored += self._baselines(test)
-        scored += self._with_prior(test, validation)
+        scored, priors = [], []
+        for arm in self.networks.arms:
+            on_validation = self.networks.scores(validation, arm)
+            gain = float(np.mean([_slope(validation, logits).gain for logits in on_validation]))
+            scored.append(Scored(arm, self.networks.scores(test, arm), validation_gain=gain))
+            if arm.group != "control" and arm.data != "every_member":
+                priors.append(self._with_prior(scored[-1], test, validation, on_validation))
+        scored += [*self._baselines(test), *priors]
         results = self.out / "results"
-        write_results(results, test, scored)
+        write_results(results, test, scored, self._kinds(), self.plan.main)
         steps.write_table(results / "arms.tsv", self._described(scored))
         steps.write_table(results / "credible_sets.tsv", credible_sets(test, scored, self._ld(test)))
         steps.write_table(results / "learning_curves.tsv", self.networks.curves(validation))
         steps.write_table(results / "attribution.tsv", self._attribution(test, scored))
         with written_whole(results / "settings.json") as path:
-            path.write_text(json.dumps(self._settings(), indent=1) + "\n")
+            path.write_text(json.dumps(self._settings(test, validation), indent=1) + "\n")
         write_report(results, self.out)
+
+    def _kinds(self) -> tuple[str, ...]:
+        """The kinds of variants, in the order of tables."""
+        return REAL_KINDS if self._real else tuple(kind.value for kind in Kind)
+
+    @property
+    def _real(self) -> bool:
+        return self.plan.simulation.design == "real"
 
     def _baselines(self, test: Test) -> list[Scored]:
         table = test.table
-        pip = prior.uniform_pips(table["log_bf"].to_numpy(np.float64), test.bag)
-        lowest_p, abf, chance, oracle = BASELINES
-        return [
-            Scored(lowest_p, np.abs(table["z"].to_numpy(np.float64))),
-            Scored(abf, pip, pip=pip),
-            Scored(chance, np.zeros(len(table))),
-            Scored(oracle, self._oracle(test)),
+        pip = uniform_pips(table["log_bf"].to_numpy(np.float64), test.bag)
+        gwas = [
+            Scored(LOWEST_P, (np.abs(table["z"].to_numpy(np.float64)),)),
+            Scored(ABF, (pip,), (pip,)),
+            Scored(RANDOM, (np.zeros(len(table)),)),
         ]
+        if not self._real:
+            return [*gwas, Scored(ORACLE, (self._oracle(test),))]
+        limits = {
+            OPTIMAL: "score_optimal", REFERENCE_OPTIMAL: "score_reference", MASKED_OPTIMAL: "score_masked",
+        }  # fmt: skip
+        known = {arm: table[column].to_numpy(np.float64) for arm, column in limits.items()}
+        return [*gwas, *(Scored(arm, (score,)) for arm, score in known.items())]
 
     def _oracle(self, test: Test) -> Values:
         """The rule, applied to windows that are cut from the FASTA as for scoring."""
@@ -123,49 +144,45 @@ class Experiment:
         positions = zip(test.table["chrom"], test.table["pos"], strict=True)
         return np.array([causal[position] for position in positions])
 
-    def _with_prior(self, test: Test, validation: Test) -> list[Scored]:
-        """Scores of poolings and their combinations as priors, slope and offset fitted on validation bags."""
-        combined = []
-        for arm in self.networks.arms:
-            if arm.group not in ("pooling", "combination") or arm.data != "main":
-                continue
-            parts = []
-            for part in (validation, test):
-                log_bf = part.table["log_bf"].to_numpy(np.float64)
-                parts.append((self.networks.scored(part, arm).score, log_bf, part.bag))
-            fitted = prior.fit_prior(*parts[0])
-            pip = fitted.pips(*parts[1])
-            top_1 = validation.top(fitted.pips(*parts[0]), 1).value
-            own = dataclasses.replace(
-                arm, name=f"{arm.name}+abf", group="prior", label=f"{arm.label} + ABF",
-                description=f"prior odds exp({fitted.slope:.2f} f {fitted.offset:+.2f})",
-            )  # fmt: skip
-            combined.append(Scored(own, pip, pip=pip, validation_top_1=top_1))
-        return combined
+    def _with_prior(
+        self, scored: Scored, test: Test, validation: Test, on_validation: Sequence[Values]
+    ) -> Scored:
+        """The scores of an arm as priors, slope and offset of each network fitted on validation bags."""
+        pips, priors = [], []
+        for logits, own in zip(on_validation, scored.scores, strict=True):
+            fitted = fit_prior(logits, _log_bf(validation), validation.bag)
+            priors.append(f"exp({fitted.slope:.2f} f {fitted.offset:+.2f})")
+            pips.append(fitted.pips(own, _log_bf(test), test.bag))
+        arm = dataclasses.replace(
+            scored.arm, name=f"{scored.arm.name}+abf", group="prior", label=f"{scored.arm.label} + ABF",
+            description=f"prior odds {', '.join(priors)}",
+        )  # fmt: skip
+        return Scored(arm, tuple(pips), tuple(pips), scored.validation_gain)
 
     def _described(self, scored: Sequence[Scored]) -> pd.DataFrame:
         rows = []
         for one in scored:
             arm, windows, seconds = one.arm, 0, 0.0
-            trained = arm.group in ("pooling", "setting", "control")
-            logs = [self.networks.folder(arm.name) / FIT_LOG] if trained and arm.fitted else []
+            logs = []
             if arm.start:
-                own = self.networks.folder(arm.name) / "fit" / FIT_LOG
-                logs = [self.networks.folder(arm.start) / FIT_LOG, own]
-            for log in map(pd.read_csv, logs):
+                logs = [self.networks.folder(arm.start), self.networks.folder(arm.name) / "fit"]
+            elif arm.fitted:
+                logs = [self.networks.folder(arm.name)]
+            for log in (pd.read_csv(folder / FIT_LOG) for folder in logs):
                 windows, seconds = windows + int(log["windows"].sum()), seconds + float(log["seconds"].sum())
-            members = self.size.members if arm.ensemble or arm.student else int(trained)
+            members = len(one.scores) if arm.fitted else int(bool(arm.start))
+            members = self.plan.members if arm.ensemble or arm.student else members
             rows.append(
                 {
                     "arm": arm.name, "group": arm.group, "label": arm.label,
                     "description": arm.description, "members": members, "windows": windows,
-                    "seconds": seconds, "validation_top_1": one.validation_top_1,
+                    "seconds": seconds, "validation_gain": one.validation_gain,
                 }
             )  # fmt: skip
         return pd.DataFrame(rows)
 
     def _attribution(self, test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-        """Of the network and the pooling with the highest validation top-1, and of max; of 512 bp only."""
+        """Of the network and the pooling with the highest validation gain, and of max; of 512 bp only."""
         columns = ["arm", "motif", "offset", "base", "informative", "effect", "background"]
         networks = read_configuration([self.recipe], Recipe).network
         single = [
@@ -173,7 +190,7 @@ class Experiment:
         ]
         if networks.window != WINDOW or not single:
             return pd.DataFrame(columns=columns)
-        ranked = sorted(single, key=lambda one: -one.validation_top_1)
+        ranked = sorted(single, key=lambda one: -one.validation_gain)
         poolings = [one.arm for one in ranked if one.arm.group == "pooling"]
         shown = [ranked[0].arm, *poolings[:1], *(arm for arm in poolings if arm.name == "max")]
         parts = []
@@ -210,16 +227,34 @@ class Experiment:
                         ld[int(bag)] = np.atleast_2d(np.corrcoef(dosages.T.astype(np.float64)))
         return ld
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, test: Test, validation: Test) -> dict[str, Any]:
         recipe = read_configuration([self.recipe], Recipe)
         manifest = json.loads((self.simulated / MANIFEST).read_text())
         return {
             "version": __version__,
             "simulation": manifest["simulation"],
             "loci": manifest["counts"],
+            "held out": {"test": _counts(test), "validation": _counts(validation)},
             "network": recipe.network.to_dict(),
             "fit": to_plain(recipe.fit),
             "student": to_plain(recipe.distil.bags),
             "packages": {"torch": torch.__version__, **manifest["packages"]},
             "checksums": {name: manifest["sha256"][name] for name in (FASTA, VARIANTS)},
         }
+
+
+def _log_bf(test: Test) -> Values:
+    return test.table["log_bf"].to_numpy(np.float64)
+
+
+def _slope(validation: Test, logits: Values) -> Slope:
+    return fit_slope(logits, _log_bf(validation), validation.bag)
+
+
+def _counts(part: Test) -> dict[str, Any]:
+    return {
+        "bags": len(part.bags),
+        "with a causal variant": int(part.bags["causal"].sum()),
+        "variants a bag": round(len(part.table) / len(part.bags), 1),
+        "genealogies": int(part.bags["genealogy"].nunique()),
+    }

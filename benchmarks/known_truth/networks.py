@@ -14,20 +14,22 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth import steps
-from benchmarks.known_truth.arms import TRAINED, Arm
+from benchmarks.known_truth.arms import Arm, DataName
 from benchmarks.known_truth.datasets import fasta_of
 from benchmarks.known_truth.evaluate import Scored, Test
-from benchmarks.known_truth.sizes import Size
+from benchmarks.known_truth.plans import Plan
 from mifm_kipoi.support.files import sha256_of
+from mifm_kipoi.statistics.ranking import Curve
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration
+from training.data.dataset import DataSet, Split, read_dataset
 from training.distillation.config import STUDENT
-from training.fitting.config import EPOCHS, FINETUNED, MEMBER
+from training.fitting.config import EPOCHS, FINETUNED, MEMBER, FitConfig
 from training.fitting.config import LOG as FIT_LOG
 from training.fitting.predictions import mean_logits
+from training.mil.batches import Sampler
+from training.mil.evidence import Evidence
 from training.recipe import Recipe
-
-RECIPES = Path(__file__).parent / "recipes"
 
 HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
 """The variants that are scored: of validation and test bags, and of the first alone after each epoch."""
@@ -42,7 +44,7 @@ class Networks:
 
     Parameters
     ----------
-    size : Size
+    plan : Plan
         Size of the benchmark, with its recipe.
     arms : sequence of str
         Names of arms that are trained.
@@ -57,26 +59,21 @@ class Networks:
     """
 
     def __init__(
-        self, size: Size, arms: Sequence[str], out: Path, simulated: Path, jobs: int, threads: int
+        self, plan: Plan, arms: Sequence[str], out: Path, simulated: Path, jobs: int, threads: int
     ) -> None:
-        self.size, self.out, self.simulated = size, out, simulated
+        self.plan, self.out, self.simulated = plan, out, simulated
         self.jobs, self.threads = jobs, threads
-        self.arms = _with_needed(arms, size.pooling)
-        self.recipe = recipe_of(size)
+        self.arms = _with_needed(arms, plan)
+        self.recipe = plan.recipe_path
 
-    def _networks(self) -> dict[tuple[str, int], Arm]:
-        """The networks to fit, by arm and seed; those of the default pooling are members of the ensemble."""
-        wanted: dict[tuple[str, int], Arm] = {}
-        for arm in self.arms:
-            seeds = self.size.members if arm.name == self.size.pooling else 1
-            if arm.fitted:
-                wanted |= {(arm.name, seed): arm for seed in range(1, seeds + 1)}
-        return wanted
+    def _networks(self) -> list[tuple[Arm, int]]:
+        """The networks to fit, as arms and seeds; the first seeds of all arms come first."""
+        wanted = [(arm, seed) for arm in self.arms if arm.fitted for seed in self.plan.seeds_of(arm)]
+        return sorted(wanted, key=lambda network: network[1])
 
     def train(self) -> None:
         """Make all that are not there, the students and those that begin from another network last."""
-        networks = self._networks()
-        self._side_by_side([lambda key=key, arm=arm: self._fit(arm, key[1]) for key, arm in networks.items()])
+        self._side_by_side([lambda arm=arm, seed=seed: self._fit(arm, seed) for arm, seed in self._networks()])
         later = [arm for arm in self.arms if arm.student or arm.start]
         self._side_by_side(
             [lambda arm=arm: self._distil(arm) if arm.student else self._go_on(arm) for arm in later]
@@ -121,12 +118,7 @@ class Networks:
 
     def _fit(self, arm: Arm, seed: int) -> None:
         folder = self.folder(arm.name, seed)
-        settings = [
-            f"fit.seed={seed}",
-            f"fit.objective.pooling={arm.pooling or self.size.pooling}",
-            *arm.settings,
-        ]
-        settings += self._as_many_windows(arm)
+        settings = [f"fit.seed={seed}", *self._settings(arm)]
 
         def work() -> None:
             self._training(arm, folder, "fit", [*settings, "fit.keep_epochs=true"], "--resume")
@@ -134,6 +126,32 @@ class Networks:
             self._score_epochs(folder, arm)
 
         steps.once(folder, self._made_of(arm, settings=settings), work)
+
+    def _settings(self, arm: Arm) -> list[str]:
+        """Settings over the recipe's, with which the arm sees as many windows as the main arm, in as many steps."""
+        usual = read_configuration([self.recipe], Recipe).fit
+        pooling = [f"fit.objective.pooling={arm.pooling}"] if arm.pooling else []
+        times = [one.removeprefix("fit.epochs=x") for one in arm.settings if one.startswith("fit.epochs=x")]
+        fixed = [*pooling, *(one for one in arm.settings if not one.startswith("fit.epochs=x"))]
+        if times:
+            return [*fixed, f"fit.epochs={usual.epochs * int(times[0])}"]
+        if self.plan.simulation.design == "clear":
+            return [*fixed, *self._as_many_windows(arm)]
+        own = read_configuration([self.recipe], Recipe, fixed).fit
+        (main, main_bags), (windows, bags) = self._windows("main", usual), self._windows(arm.data, own)
+        alleles = 1 + arm.both_alleles
+        per_step = usual.bags_per_batch * (main / main_bags) / (windows * alleles / bags)
+        epochs = usual.epochs * main / (windows * alleles)
+        return [
+            *fixed,
+            f"fit.bags_per_batch={max(1, round(per_step))}",
+            f"fit.epochs={max(1, round(epochs))}",
+        ]
+
+    def _windows(self, data: DataName, fit: FitConfig) -> tuple[int, int]:
+        """Windows of reference alleles in an epoch, and positive bags."""
+        train = read_dataset(self.out / "data" / data).part(Split.TRAIN)
+        return windows_of_epoch(train, fit), int((train.bags["label"] == 1).sum())
 
     def _as_many_windows(self, arm: Arm) -> list[str]:
         """Settings with which an arm of smaller bags sees as many windows as the others, in as many steps."""
@@ -157,8 +175,8 @@ class Networks:
 
     def _distil(self, arm: Arm) -> None:
         folder = self.folder(arm.name)
-        seeds = range(1, self.size.members + 1)
-        teachers = [self.folder(self.size.pooling, seed) / MEMBER for seed in seeds]
+        seeds = range(1, self.plan.members + 1)
+        teachers = [self.folder(self.plan.main, seed) / MEMBER for seed in seeds]
         settings = [f"distil.bags.target={arm.student}"]
 
         def work() -> None:
@@ -203,68 +221,75 @@ class Networks:
         words += ["--weights", *(folder / name for name in weights)]
         steps.run_module("mifm_kipoi.cli", words, folder / "command.log")
 
-    def logits(self, test: Test, arm: str, seed: int = 1) -> Values:
-        """Logits of the reference windows from the file of scores, in the order of the table."""
-        scores = pd.read_parquet(self.folder(arm, seed) / "scores.parquet")
-        merged = test.table[KEYS].merge(
-            scores[[*KEYS, "mifm_logit_ref"]], on=KEYS, how="left", validate="m:1"
-        )
-        logits = merged["mifm_logit_ref"].to_numpy(np.float64)
+    def logits(self, test: Test, arm: Arm, seed: int = 1) -> Values:
+        """Logits from the file of scores, in the order of the table: those that the arm was trained for."""
+        scores = pd.read_parquet(self.folder(arm.name, seed) / "scores.parquet")
+        names = ["mifm_logit_ref", "mifm_logit_alt"]
+        merged = test.table[KEYS].merge(scores[[*KEYS, *names]], on=KEYS, how="left", validate="m:1")
+        reference, alternative = (merged[name].to_numpy(np.float64) for name in names)
+        logits = reference
+        if arm.both_alleles:
+            logits = (reference + alternative) / 2 + np.abs(alternative - reference)
         if missing := int(np.isnan(logits).sum()):
             raise steps.BenchmarkError(
-                f"{missing} of {len(logits)} variants of {self.out / HELD_OUT_VCF} have no score of {arm}"
+                f"{missing} of {len(logits)} variants of {self.out / HELD_OUT_VCF} have no score of {arm.name}"
             )
         return logits
 
-    def members(self, test: Test) -> dict[int, Values]:
-        """Logits of the members of the default pooling, by seed."""
-        pooling, seeds = self.size.pooling, range(1, self.size.members + 1)
-        return {seed: self.logits(test, pooling, seed) for seed in seeds}
-
-    def scored(self, test: Test, arm: Arm) -> Scored:
-        """What an arm says of variants."""
+    def scores(self, test: Test, arm: Arm) -> tuple[Values, ...]:
+        """What each network of an arm says of variants, as logits."""
         if arm.ensemble:
-            return Scored(arm, mean_logits(list(self.members(test).values())))
-        if arm.name == self.size.pooling:
-            members = self.members(test)
-            return Scored(arm, members[1], members if len(members) > 1 else {})
-        return Scored(arm, self.logits(test, arm.name))
+            (main,) = (one for one in self.arms if one.name == self.plan.main)
+            return (mean_logits(list(self.scores(test, main))),)
+        return tuple(self.logits(test, arm, seed) for seed in self.plan.seeds_of(arm))
 
     def curves(self, validation: Test) -> pd.DataFrame:
-        """The logs of the fits, and top-1 of the validation bags after each epoch."""
+        """The logs of the fits, and top-1 and AUPRC of the validation bags after each epoch."""
         parts = []
         for arm, seed in self._networks():
-            log = pd.read_csv(self.folder(arm, seed) / FIT_LOG)
-            scores = pd.read_parquet(self.folder(arm, seed) / "epochs.parquet")
-            epochs = [f"mifm_logit_ref_epoch-{epoch}" for epoch in log["epoch"]]
-            if len(epochs) == 1:
-                scores = scores.rename(columns={"mifm_logit_ref": epochs[0]})
-            by_epoch = validation.table[KEYS].merge(
-                scores[[*KEYS, *epochs]], on=KEYS, how="left", validate="m:1"
-            )
-            top_1 = [validation.top(by_epoch[epoch].to_numpy(np.float64), 1).value for epoch in epochs]
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "arm": arm, "seed": seed, "epoch": log["epoch"], "windows": log["windows"].cumsum(),
-                        "train_loss": log["train_loss"], "validation_loss": log["validation_loss"],
-                        "validation_top_1": top_1,
-                    }
-                )
-            )  # fmt: skip
+            folder = self.folder(arm.name, seed)
+            log = pd.read_csv(folder / FIT_LOG)
+            columns = {
+                "arm": arm.name, "seed": seed, "epoch": log["epoch"], "windows": log["windows"].cumsum(),
+                **{name: log[name] for name in ("train_loss", "validation_loss", "validation_likelihood")},
+            }  # fmt: skip
+            logits = self._epoch_logits(validation, folder, log["epoch"].tolist())
+            columns["validation_top_1"] = [validation.top(one, 1).value for one in logits]
+            columns["validation_auprc"] = [
+                float(Curve(one, validation.causal).average_precision()) for one in logits
+            ]
+            parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
 
+    def _epoch_logits(self, validation: Test, folder: Path, epochs: Sequence[int]) -> list[Values]:
+        """Logits of reference windows after each epoch."""
+        scores = pd.read_parquet(folder / "epochs.parquet")
+        names = [f"mifm_logit_ref_epoch-{epoch}" for epoch in epochs]
+        if len(names) == 1:
+            scores = scores.rename(columns={"mifm_logit_ref": names[0]})
+        merged = validation.table[KEYS].merge(scores[[*KEYS, *names]], on=KEYS, how="left", validate="m:1")
+        return [merged[name].to_numpy(np.float64) for name in names]
 
-def _with_needed(names: Sequence[str], pooling: str) -> list[Arm]:
+
+def _with_needed(names: Sequence[str], plan: Plan) -> list[Arm]:
     """The arms of these names, and those that they are made of, in the order of all arms."""
+    known = {arm.name: arm for arm in plan.known}
+    if unknown := [name for name in names if name not in known]:
+        raise steps.BenchmarkError(
+            f"the design {plan.simulation.design} has no arm {unknown[0]!r}; it has {', '.join(known)}"
+        )
     wanted = set(names)
-    for arm in TRAINED:
-        if arm.name in names:
-            wanted |= {arm.start} if arm.start else set()
-            wanted |= {pooling} if arm.ensemble or arm.student else set()
-    return [arm for arm in TRAINED if arm.name in wanted]
+    for arm in (known[name] for name in names):
+        wanted |= {arm.start} if arm.start else set()
+        wanted |= {plan.main} if arm.ensemble or arm.student else set()
+    return [arm for arm in plan.known if arm.name in wanted]
 
 
-def recipe_of(size: Size) -> Path:
-    """The recipe of all arms of a size."""
-    return RECIPES / f"{size.recipe}.yaml"
+def windows_of_epoch(train: DataSet, fit: FitConfig) -> int:
+    """Windows of reference alleles that an epoch of a fit has."""
+    evidence = Evidence.of(train, fit.evidence, fit.credible_set, fit.rows)
+    sampler = Sampler(
+        evidence, fit.evidence, bags_per_batch=fit.bags_per_batch, negatives_per_bag=fit.negatives_per_bag,
+        max_windows=fit.max_windows, max_bag_size=fit.max_bag_size,
+    )  # fmt: skip
+    return len(sampler.epoch(0).whole.rows)

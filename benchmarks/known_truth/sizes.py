@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
-from benchmarks.known_truth.arms import TRAINED
-
 Design = Literal["clear", "real"]
 
 DISCOVERY, REFERENCE_PANEL = "CEU", "CEU_reference"
@@ -237,45 +235,3 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
     },
 }  # fmt: skip
 """By design and size."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Size:
-    """A size of the benchmark.
-
-    Parameters
-    ----------
-    simulation : Simulation
-        What is simulated.
-    recipe : str
-        Name of a file in ``recipes``: what all arms are fitted with.
-    arms : tuple of str
-        Names of arms that are trained by default.
-    pooling : str
-        Of the arms that name none: the default of the recipes.
-    members : int
-        Networks of the default pooling that differ in their seed; other arms have one.
-    """
-
-    simulation: Simulation
-    recipe: str
-    arms: tuple[str, ...]
-    pooling: str
-    members: int
-
-
-_ALL = tuple(arm.name for arm in TRAINED)
-_RARE = ("generalised_mean", "additive_attention")
-"""Near others, and left to --arms where there is little time."""
-
-SIZES = {
-    "smoke": Size(
-        SIMULATIONS["clear"]["smoke"],
-        "smoke", ("single_effect", "shuffled_labels", "masked_centre"), "single_effect", 1,
-    ),
-    "small": Size(
-        SIMULATIONS["clear"]["small"],
-        "small", tuple(name for name in _ALL if name not in _RARE), "single_effect", 3,
-    ),
-    "full": Size(SIMULATIONS["clear"]["full"], "full", _ALL, "single_effect", 5),
-}  # fmt: skip
