@@ -58,9 +58,7 @@ def add(commands: Any) -> None:
         "--size", choices=list(PLANS["real"]), default="smoke", help="see below (default: smoke)"
     )
     command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
-    known = "; ".join(
-        f"{design}: {', '.join(arm.name for arm in arms)}" for design, arms in DESIGNS.items()
-    )
+    known = "; ".join(f"{design}: {', '.join(arm.name for arm in arms)}" for design, arms in DESIGNS.items())
     command.add_argument(
         "--arms", nargs="+", choices=sorted({arm.name for arms in DESIGNS.values() for arm in arms}),
         metavar="ARM", help=f"arms to train (default: those of the size): {known}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping
@@ -169,7 +168,8 @@ def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
     """The variants of positive validation and test bags as single studies see them, with the truth.
 
     Of the studies of a bag that measure one trait the largest stands for all, so that a signal which ten
-    studies see counts once. Where no study has a known trait each is a trait of its own.
+    studies see counts once; those with a single variant are left out, for there is nothing to rank. Where
+    the design has one study, its bags are those of the data set.
 
     Returns
     -------
@@ -192,7 +192,10 @@ def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
     studies["sample_size"] = studies["study"].map(known["sample_size"]) if len(known) else 0
     if missing := int(studies["trait"].isna().sum()):
         raise BenchmarkError(f"{missing} studies of {dataset} are not in {simulated / META}")
-    ordered = studies.sort_values(["bag", "trait", "sample_size", "row"], ascending=[True, True, False, True])
+    # A single variant leaves nothing to rank.
+    ordered = studies[studies["size"] > 1].sort_values(
+        ["bag", "trait", "sample_size", "row"], ascending=[True, True, False, True]
+    )
     chosen = ordered.drop_duplicates(["bag", "trait"]).rename(columns={"bag": "united"})
     chosen = chosen.assign(bag=np.arange(len(chosen))).drop(columns=["weight", "sample_size"])
     rows = read.evidence.rename(columns={"study": "row"})[["row", "instance", "z", "log_bf", "pip"]]
@@ -211,8 +214,8 @@ def _with_truth(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     if missing := int(known["locus"].isna().sum()):
         raise BenchmarkError(f"{missing} of {len(known)} variants of the data set are not in {path}")
     if real:
-        bit = known["trait"].str.removeprefix("trait_").astype(np.int64) - 1
-        own = known["causal"] & ((known["trait_causal"].astype(np.int64) >> bit) & 1 == 1)
+        bit = known["trait"].str.removeprefix("trait_").to_numpy(np.int64) - 1
+        own = known["causal"] & ((known["trait_causal"].to_numpy(np.int64) >> bit) & 1 == 1)
         known["kind"] = np.where(known["causal"] & ~own, OTHER_TRAIT, known["kind"].map(shown_kind))
         known["causal"] = own
         known = known.drop(columns="trait_causal")

@@ -1,10 +1,10 @@
 """Intervals of numbers that vary with the test genealogies and with the training of a network.
 
-The number of an arm is the mean over its networks, which differ in their seed. Its variance has two parts: that
-of the genealogies, from a bootstrap in which all networks see the same resample, and that of training, s^2 / k
-of k networks. With few networks the second is known badly, so that the interval is Student's with the degrees
-of freedom of Welch and Satterthwaite (Satterthwaite 1946, Biometrics Bulletin 2:110). Resampling three networks
-would give two thirds of their variance, and a normal quantile an interval that is too narrow.
+The number of an arm is the mean over its networks, which differ in their seed. Its variance has two parts:
+that of the genealogies, from a bootstrap in which all networks see the same resample, and that of training,
+s^2 / k of k networks. With few networks the second is known badly, so that the interval is Student's with the
+degrees of freedom of Welch and Satterthwaite (Satterthwaite 1946, Biometrics Bulletin 2:110). Resampling
+three networks would give two thirds of their variance, and a normal quantile an interval that is too narrow.
 """
 
 from __future__ import annotations

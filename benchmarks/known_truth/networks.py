@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from training.mil.evidence import Evidence
 
 from benchmarks.known_truth import steps
 from benchmarks.known_truth.arms import Arm, DataName
 from benchmarks.known_truth.datasets import fasta_of
-from benchmarks.known_truth.evaluate import Scored, Test
+from benchmarks.known_truth.evaluate import Test
 from benchmarks.known_truth.plans import Plan
-from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.statistics.ranking import Curve
+from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration
 from training.data.dataset import DataSet, Split, read_dataset
@@ -28,7 +29,6 @@ from training.fitting.config import EPOCHS, FINETUNED, MEMBER, FitConfig
 from training.fitting.config import LOG as FIT_LOG
 from training.fitting.predictions import mean_logits
 from training.mil.batches import Sampler
-from training.mil.evidence import Evidence
 from training.recipe import Recipe
 
 HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
@@ -73,7 +73,9 @@ class Networks:
 
     def train(self) -> None:
         """Make all that are not there, the students and those that begin from another network last."""
-        self._side_by_side([lambda arm=arm, seed=seed: self._fit(arm, seed) for arm, seed in self._networks()])
+        self._side_by_side(
+            [lambda arm=arm, seed=seed: self._fit(arm, seed) for arm, seed in self._networks()]
+        )
         later = [arm for arm in self.arms if arm.student or arm.start]
         self._side_by_side(
             [lambda arm=arm: self._distil(arm) if arm.student else self._go_on(arm) for arm in later]
@@ -128,7 +130,7 @@ class Networks:
         steps.once(folder, self._made_of(arm, settings=settings), work)
 
     def _settings(self, arm: Arm) -> list[str]:
-        """Settings over the recipe's, with which the arm sees as many windows as the main arm, in as many steps."""
+        """Settings over the recipe's, with as many windows, in as many steps, as the main arm has."""
         usual = read_configuration([self.recipe], Recipe).fit
         pooling = [f"fit.objective.pooling={arm.pooling}"] if arm.pooling else []
         times = [one.removeprefix("fit.epochs=x") for one in arm.settings if one.startswith("fit.epochs=x")]
@@ -232,7 +234,8 @@ class Networks:
             logits = (reference + alternative) / 2 + np.abs(alternative - reference)
         if missing := int(np.isnan(logits).sum()):
             raise steps.BenchmarkError(
-                f"{missing} of {len(logits)} variants of {self.out / HELD_OUT_VCF} have no score of {arm.name}"
+                f"{missing} of {len(logits)} variants of {self.out / HELD_OUT_VCF} have no score of "
+                f"{arm.name}"
             )
         return logits
 

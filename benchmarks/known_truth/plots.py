@@ -18,6 +18,7 @@ from mifm_kipoi.reports.drawing import ACCENT, COLOURS, GREY, SLATE, WIDTH, shor
 GROUPS = {
     "pooling": "Poolings",
     "setting": "Other settings",
+    "curve": "Fewer bags, more windows",
     "combination": "Combinations of networks",
     "control": "Controls",
     "prior": "ABF with the model as prior",
@@ -32,17 +33,35 @@ KINDS = {
     "uninformative_base": "free base",
     "near_motif": "near motif",
     "background": "background",
+    "other_trait": "another trait's",
+    "informative": "gate closed",
+    "other_allele+gate": "other allele",
+    "other_allele": "other allele, closed",
+    "free+gate": "free base",
+    "free": "free base, closed",
+    "beside+gate": "beside motif",
+    "beside": "beside, closed",
+    "absent+gate": "co-factor alone",
+    "absent": "no site",
 }
-"""Kinds of variants, in their order, and what the report calls them."""
+"""Kinds of variants of both designs, in their order, and what the report calls them."""
 
 _BEST = (COLOURS[0], COLOURS[2], COLOURS[4])
 _FIXED = {"max": COLOURS[3], "abf": COLOURS[1], "lowest_p": "#444444", "random": GREY, "oracle": COLOURS[7]}
 _PRIOR, _COMBINATION = ACCENT, COLOURS[5]
 _OTHERS = {
-    "pooling": SLATE, "setting": SLATE, "combination": "#A08FBE", "control": "#9A9483",
+    "pooling": SLATE, "setting": SLATE, "curve": SLATE, "combination": "#A08FBE", "control": "#9A9483",
     "prior": "#DDA17E", "baseline": GREY,
 }  # fmt: skip
-_MARKERS = {"pooling": "o", "setting": "v", "combination": "s", "control": "^", "prior": "D", "baseline": "X"}
+_MARKERS = {
+    "pooling": "o",
+    "setting": "v",
+    "curve": "<",
+    "combination": "s",
+    "control": "^",
+    "prior": "D",
+    "baseline": "X",
+}
 _DASHES = {"lowest_p": "--", "random": ":", "oracle": "-."}
 
 
@@ -55,9 +74,9 @@ class Arms:
     labels, groups : mapping of str to str
         Of all arms.
     poolings : tuple of str
-        The poolings, that with the highest top-1 accuracy on validation bags first.
+        The poolings, that under which validation studies are the most likely first.
     best, best_prior : str or None
-        The trained model, and the prior, with the highest top-1 accuracy on validation bags.
+        The trained model, and the prior, under which validation studies are the most likely.
     """
 
     labels: Mapping[str, str]
@@ -325,8 +344,9 @@ def decoys(arms: Arms, table: pd.DataFrame) -> Figure:
     """Kinds of the variants that come first, for every arm; logits of the kinds, for the best."""
     shown = arms.of(table)
     fractions = table.pivot_table(index="arm", columns="kind", values="first_share", aggfunc="first")
-    fractions = fractions.reindex(index=shown, columns=list(KINDS))
-    logits = table[table["arm"] == arms.best].set_index("kind").reindex(list(KINDS))
+    kinds = [kind for kind in KINDS if kind in set(table["kind"])]
+    fractions = fractions.reindex(index=shown, columns=kinds)
+    logits = table[table["arm"] == arms.best].set_index("kind").reindex(kinds)
     with_logits = bool(logits["median_logit"].notna().any())
     figure = _figure(0.24 * len(shown) + 1.3)
     panels = figure.subplots(1, 1 + with_logits, squeeze=False, width_ratios=(3, 2)[: 1 + with_logits])[0]
@@ -337,7 +357,7 @@ def decoys(arms: Arms, table: pd.DataFrame) -> Figure:
             text = f"{100 * fraction:.0f}" if fraction == 0 or fraction >= 0.095 else f"{100 * fraction:.1f}"
             colour = "white" if fraction > 0.55 else "0.15"
             heat.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
-    names = list(KINDS.values())
+    names = [KINDS[kind] for kind in kinds]
     heat.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     heat.set_yticks(range(len(shown)), [_wrapped(arms.labels[arm]) for arm in shown])
     heat.tick_params(length=0)

@@ -15,20 +15,23 @@ from mifm_kipoi.reports import page
 
 COLUMNS = {
     "arms": (
-        "arm", "group", "label", "description", "members", "windows", "seconds", "validation_top_1",
+        "arm", "group", "label", "description", "members", "windows", "seconds", "validation_gain",
     ),
     "metrics": ("arm", "metric", "value", "low", "high"),
     "seeds": ("arm", "seed", "metric", "value"),
     "top_1_by_size": ("arm", "size_low", "size_high", "bags", "value", "low", "high"),
+    "top_1_by_studies": ("arm", "studies_low", "studies_high", "bags", "value", "low", "high"),
     "precision_recall": ("arm", "recall", "precision"),
     "calibration": ("arm", "bin_low", "bin_high", "count", "predicted", "observed", "low", "high"),
     "power": ("arm", "fdr", "power"),
     "learning_curves": (
-        "arm", "seed", "epoch", "windows", "train_loss", "validation_loss", "validation_top_1",
+        "arm", "seed", "epoch", "windows", "train_loss", "validation_loss", "validation_likelihood",
+        "validation_top_1", "validation_auprc",
     ),
     "kinds": ("arm", "kind", "count", "first_share", "median_logit", "q25", "q75"),
     "attribution": ("arm", "motif", "offset", "base", "informative", "effect", "background"),
     "differences": ("arm", "against", "metric", "value", "low", "high"),
+    "ratios": ("arm", "against", "metric", "value", "low", "high"),
     "credible_sets": ("arm", "sets", "coverage", "low", "high", "mean_size", "median_size", "purity"),
 }  # fmt: skip
 """Tables of results, each a file of this name with the suffix .tsv, and their columns."""
@@ -76,18 +79,18 @@ class Results:
     def __post_init__(self) -> None:
         table = self.tables["arms"]
         groups = dict(zip(table["arm"], table["group"], strict=True))
-        top_1 = table.set_index("arm")["validation_top_1"].dropna().to_dict()
+        gains = table.set_index("arm")["validation_gain"].dropna().to_dict()
 
         def ranked(*wanted: str) -> list[str]:
-            """By top-1 of the validation bags, so that nothing is chosen on the test bags."""
-            arms = [arm for arm in groups if groups[arm] in wanted and arm in top_1]
-            return sorted(arms, key=lambda arm: -top_1[arm])
+            """By the likelihood of validation studies, so that nothing is chosen on the test bags."""
+            arms = [arm for arm in groups if groups[arm] in wanted and arm in gains]
+            return sorted(arms, key=lambda arm: -gains[arm])
 
         arms = plots.Arms(
             labels=dict(zip(table["arm"], table["label"], strict=True)),
             groups=groups,
             poolings=tuple(ranked("pooling")),
-            best=next(iter(ranked("pooling", "combination")), None),
+            best=next(iter(ranked("pooling", "setting", "combination")), None),
             best_prior=next(iter(ranked("prior")), None),
         )
         object.__setattr__(self, "arms", arms)
@@ -114,6 +117,14 @@ class Results:
         unit = " %" if value and metric != "auprc" else ""
         return f"{value}{unit}" + (f" (95 % interval {interval}" if interval else "")
 
+    def ratio(self, arm: str | None, metric: str) -> str:
+        """A metric of an arm over that of ABF on the same bags; empty where there is none."""
+        rows = self.tables.get("ratios")
+        if rows is None:
+            return ""
+        rows = rows[(rows["arm"] == arm) & (rows["metric"] == metric)]
+        return page.with_interval(_times, *rows[["value", "low", "high"]].iloc[0]) if len(rows) else ""
+
     def difference(self, arm: str, against: str) -> str:
         """Top-1 of an arm less that of another on the same bags, in points; empty where there is none."""
         rows = self.tables.get("differences")
@@ -132,3 +143,7 @@ class Results:
     def in_groups(self, *groups: str) -> list[str]:
         """Arms of some groups."""
         return [arm for arm, group in self.arms.groups.items() if group in groups]
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f}"

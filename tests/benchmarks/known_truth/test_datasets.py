@@ -13,13 +13,16 @@ import pytest
 from benchmarks.known_truth import datasets
 from benchmarks.known_truth.arms import DataName
 from benchmarks.known_truth.datasets import (
+    dealt,
     every_member,
+    fewer,
     held_out_variants,
     make_dataset,
+    shown_kind,
     shuffled,
     write_held_out_vcf,
 )
-from benchmarks.known_truth.simulate import MANIFEST, TRUTH
+from benchmarks.known_truth.simulate import MANIFEST, META, TRUTH
 from benchmarks.known_truth.sizes import Simulation
 from benchmarks.known_truth.steps import BenchmarkError
 from mifm_kipoi import read_variants
@@ -56,7 +59,7 @@ def build() -> DataSet:
     names = ("v" + made.instances["chrom"] + "_" + made.instances["pos"].astype(str)).tolist()
     generator = np.random.default_rng(1)
     numbers = {name: generator.normal(size=len(names)).astype("float32") for name in ("z", "pip", "log_bf")}
-    return dataclasses.replace(made, instances=made.instances.assign(id=names, **numbers))
+    return DataSet.of_united(made.bags, made.instances.assign(id=names, **numbers), made.manifest)
 
 
 @pytest.fixture
@@ -148,7 +151,46 @@ def test_the_given_data_set_stays(dataset: DataSet) -> None:
     pd.testing.assert_frame_equal(dataset.instances, before.instances)
 
 
-@pytest.mark.parametrize("change", [every_member, shuffled])
+def bag_contents(found: DataSet) -> pd.Series:
+    return found.instances.groupby("bag")["id"].apply(lambda ids: tuple(sorted(ids)))
+
+
+def test_evidence_is_dealt_anew_within_bags_alone(dataset: DataSet) -> None:
+    found = dealt(dataset)
+    check_types(found)
+    for one, other in (
+        (found.bags, dataset.bags), (found.studies, dataset.studies), (found.evidence, dataset.evidence),
+        (found.instances[STATISTICS], dataset.instances[STATISTICS]),
+        (bag_contents(found), bag_contents(dataset)),
+    ):  # fmt: skip
+        assert one.equals(other)
+    moved = (found.instances["id"] != dataset.instances["id"]).to_numpy()
+    bags = dataset.bags.loc[dataset.instances["bag"], ["label", "split"]].reset_index(drop=True)
+    dealt_rows = ((bags["label"] == 1) & (bags["split"] != "test")).to_numpy()
+    assert moved[dealt_rows].mean() > 0.5
+    assert not moved[~dealt_rows].any()
+
+
+def test_each_variant_is_as_likely_to_have_the_evidence_of_any_other(dataset: DataSet) -> None:
+    """The first of six variants of a bag, over seeds."""
+    names = [dealt(dataset, seed).instances["id"][:6].tolist() for seed in range(300)]
+    counts = np.bincount([one.index("v1_1000") for one in names], minlength=6)
+    assert ((counts - 50) ** 2 / 50).sum() < 20.5  # 99.9 % of chi-squared with 5 degrees of freedom
+
+
+def test_fewer_blocks_keep_all_else(dataset: DataSet) -> None:
+    found = fewer(dataset, 2)
+    trained = (dataset.bags["label"] == 1) & (dataset.bags["split"] == "train")
+    assert trained.sum() == 2
+    left = (found.bags["label"] == 1) & (found.bags["split"] == "train")
+    assert left.sum() == 1
+    assert len(found.bags) == len(dataset.bags) - 1
+    rest = ["block", "label", "split", "size"]
+    kept = dataset.bags[dataset.bags["block"].isin(found.bags["block"])]
+    assert found.bags[rest].values.tolist() == kept[rest].values.tolist()
+
+
+@pytest.mark.parametrize("change", [every_member, shuffled, dealt])
 def test_changed_data_sets_are_written_and_read(
     change: Callable[[DataSet], DataSet], dataset: DataSet, tmp_path: Path
 ) -> None:
@@ -179,19 +221,98 @@ def simulated(dataset: DataSet, tmp_path: Path) -> Path:
 def test_held_out_variants_are_those_of_positive_bags(
     dataset: DataSet, simulated: Path, tmp_path: Path
 ) -> None:
+    """Of one study, each bag is its own; the last one has a single variant."""
     write_dataset(tmp_path / "main", dataset)
     found = held_out_variants(tmp_path / "main", simulated)
-    assert found["bag"].tolist() == [2] * 4 + [5] * 3 + [7] * 2 + [8]
-    assert found["split"].tolist() == ["test"] * 4 + ["validation"] * 3 + ["test"] * 2 + ["validation"]
-    assert found["size"].tolist() == [4] * 4 + [3] * 3 + [2] * 2 + [1]
-    rows = dataset.instances["bag"].isin([2, 5, 7, 8])
-    own = list(INSTANCE_COLUMNS)
-    pd.testing.assert_frame_equal(found[own], dataset.instances.loc[rows, own].reset_index(drop=True))
+    assert found["united"].tolist() == [2] * 4 + [5] * 3 + [7] * 2
+    assert found["bag"].tolist() == [0] * 4 + [1] * 3 + [2] * 2
+    assert found["split"].tolist() == ["test"] * 4 + ["validation"] * 3 + ["test"] * 2
+    assert found["size"].tolist() == [4] * 4 + [3] * 3 + [2] * 2
+    own = dataset.instances.iloc[found["instance"]].reset_index(drop=True)
+    columns = [*PLACES, "z", "log_bf", "pip"]
+    pd.testing.assert_frame_equal(found[columns], own[columns])
+    assert set(found["instance"]) == set(np.flatnonzero(dataset.instances["bag"].isin([2, 5, 7])))
     assert (found["causal"] == (found["pos"] % 30 == 0)).all()
     assert (found["kind"] == np.where(found["causal"], "causal", "background")).all()
     assert found["genealogy"].astype(str).tolist() == found["chrom"].tolist()
     assert found["causal"].dtype == bool
     assert {"locus", "redraw", "signal", "block"} <= {*found.columns}
+
+
+def with_studies(dataset: DataSet) -> DataSet:
+    """The test bag of four variants as four studies see it: two of trait_1, and one each of two others."""
+    (bag,) = dataset.bags.index[(dataset.bags["size"] == 4) & (dataset.bags["label"] == 1)]
+    rows = np.flatnonzero(dataset.instances["bag"] == bag)
+    own = {"small": rows[:3], "large": rows[1:], "single": rows[:1], "other": rows[2:]}
+    studies, parts = [], []
+    for row in dataset.studies.itertuples(index=False):
+        mine = dataset.evidence[dataset.evidence["study"] == dataset.studies["bag"].tolist().index(row.bag)]
+        if row.bag != bag:
+            studies.append(row._asdict())
+            parts.append(mine.assign(study=len(studies) - 1))
+            continue
+        for number, (name, kept) in enumerate(own.items()):
+            studies.append(row._asdict() | {"study": name, "size": len(kept)})
+            some = mine[mine["instance"].isin(kept)].assign(study=len(studies) - 1)
+            parts.append(some.assign(log_bf=np.float32(number)))
+    return dataclasses.replace(
+        dataset,
+        bags=dataset.bags.assign(studies=dataset.bags["studies"].where(dataset.bags.index != bag, 4)),
+        studies=pd.DataFrame(studies).astype(dataset.studies.dtypes.to_dict()),
+        evidence=pd.concat(parts, ignore_index=True).astype(dataset.evidence.dtypes.to_dict()),
+    )
+
+
+def test_the_largest_study_of_a_trait_stands_for_all(
+    dataset: DataSet, simulated: Path, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "main", with_studies(dataset))
+    traits = {"small": 1, "large": 1, "single": 2, "other": 3, "united": 1}
+    sizes = {"small": 1000, "large": 2000, "single": 9000, "other": 10, "united": 1}
+    lines = [f"{name}\ttrait_{trait}\t{sizes[name]}" for name, trait in traits.items()]
+    (simulated / META).write_text("\n".join(["meta_id\ttrait\tsample_size", *lines]) + "\n")
+    truth = pd.read_parquet(simulated / TRUTH)
+    # Causal for the third trait alone, where causal at all.
+    scores = dict.fromkeys(("score_optimal", "score_reference", "score_masked"), 0.5)
+    truth = truth.assign(trait_causal=np.where(truth["causal"], 4, 0), **scores)
+    truth["kind"] = truth["kind"].where(truth["causal"], "free+cofactor")
+    truth.to_parquet(simulated / TRUTH)
+    found = held_out_variants(tmp_path / "main", simulated)
+    (bag,) = with_studies(dataset).bags.index[with_studies(dataset).bags["studies"] == 4]
+    own = found[found["united"] == bag]
+    assert own.groupby("bag")["study"].unique().map(list).tolist() == [["large"], ["other"]]
+    assert own["log_bf"].tolist() == [1.0] * 3 + [3.0] * 2
+    assert own["size"].tolist() == [3] * 3 + [2] * 2
+    assert own["studies"].tolist() == [4] * 5
+    known = own["pos"] % 30 == 0
+    assert known.any()
+    assert (own["causal"] == (known & (own["trait"] == "trait_3"))).all()
+    expected = np.where(own["causal"], "causal", np.where(known, "other_trait", "free+gate"))
+    assert own["kind"].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("absent", "absent"),
+        ("absent+cofactor", "absent+gate"),
+        ("beside+cofactor+repressor", "beside"),
+        ("free+repressor", "free"),
+        ("causal", "causal"),
+    ],
+)
+def test_a_kind_says_whether_the_gate_is_open(kind: str, shown: str) -> None:
+    assert shown_kind(kind) == shown
+    assert shown in datasets.REAL_KINDS
+
+
+def test_a_study_that_no_file_describes_is_an_error(
+    dataset: DataSet, simulated: Path, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "main", dataset)
+    (simulated / META).write_text("meta_id\ttrait\tsample_size\n7\ttrait_1\t10\n")
+    with pytest.raises(BenchmarkError, match=r"4 studies of .* are not in .*meta\.txt"):
+        held_out_variants(tmp_path / "main", simulated)
 
 
 def test_the_held_out_vcf_is_sorted_and_has_each_variant_once(
@@ -206,7 +327,7 @@ def test_the_held_out_vcf_is_sorted_and_has_each_variant_once(
         for variant in read_variants(tmp_path / "a.vcf")
     ]
     assert {*found} == {*table[["chrom", "pos", "ref", "alt", "id"]].itertuples(index=False, name=None)}
-    assert len({*found}) == len(found) == 11
+    assert len({*found}) == len(found) == 10
     places = [(int(chrom), pos) for chrom, pos, *_ in found]
     assert places == sorted(places)
     assert places[0] == (2, 7000)
@@ -239,7 +360,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
 EIGHT = Simulation(genealogies=16, contigs=8, redraws=1, length=1000, diploids={})
 """Of eight contigs, one of them for validation and two for test."""
 
-RECIPE = Path(datasets.__file__).parent / "recipes" / "smoke.yaml"
+RECIPE = Path(datasets.__file__).parent / "recipes" / "clear-smoke.yaml"
 
 
 @pytest.mark.parametrize(
@@ -268,7 +389,9 @@ def test_the_command_that_makes_a_data_set(
     assert counts == {"train": 5, "validation": 1, "test": 2}
 
 
-@pytest.mark.parametrize(("name", "change"), [("every_member", every_member), ("shuffled", shuffled)])
+@pytest.mark.parametrize(
+    ("name", "change"), [("every_member", every_member), ("shuffled", shuffled), ("dealt", dealt)]
+)
 def test_changed_data_sets_are_made_of_the_main_one(
     name: DataName, change: Callable[[DataSet], DataSet], commands: Commands, simulated: Path, tmp_path: Path
 ) -> None:

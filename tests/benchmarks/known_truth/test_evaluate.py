@@ -10,18 +10,19 @@ import pytest
 
 from benchmarks.known_truth import evaluate
 from benchmarks.known_truth import results as tables
-from benchmarks.known_truth.arms import BASELINES, POOLINGS, Arm
+from benchmarks.known_truth.arms import ABF, CLEAR_POOLINGS, LOWEST_P, ORACLE, RANDOM, Arm
 from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
+from benchmarks.known_truth.intervals import over_networks
 from benchmarks.known_truth.metrics import power_at_fdr
 from benchmarks.known_truth.rule import Kind
-from benchmarks.known_truth.steps import write_table
+from benchmarks.known_truth.steps import BenchmarkError, write_table
 from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.ranking import Curve, top_k
 
 Values = npt.NDArray[np.float64]
 
-MAX, NOISY_OR = POOLINGS[:2]
-LOWEST_P, ABF, RANDOM, ORACLE = BASELINES
+MAX, NOISY_OR = CLEAR_POOLINGS[:2]
+KINDS = [kind.value for kind in Kind]
 PRIOR = Arm("max+abf", "prior", "max + ABF", "of a test")
 
 
@@ -34,7 +35,8 @@ def bags_table(bags: int = 45, seed: int = 1) -> pd.DataFrame:
         kind = generator.choice([one.value for one in Kind if one is not Kind.CAUSAL], size)
         if bag % 5:
             kind[generator.choice(size, 1 + bag % 2, replace=False)] = "causal"
-        parts.append(pd.DataFrame({"bag": bag * 2 + 1, "size": size, "genealogy": bag // 3, "kind": kind}))
+        known = {"bag": bag * 2 + 1, "size": size, "studies": 1 + bag % 7, "genealogy": bag // 3}
+        parts.append(pd.DataFrame({**known, "kind": kind}))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(causal=table["kind"] == "causal").sample(frac=1, random_state=2)
 
@@ -61,20 +63,20 @@ def pip(test: Test, noisy: Values) -> Values:
 def scored(test: Test, noisy: Values, pip: Values) -> list[Scored]:
     other = np.random.default_rng(4).normal(size=noisy.size)
     return [
-        Scored(MAX, noisy, {1: noisy, 2: other}),
-        Scored(NOISY_OR, np.round(noisy)),
-        Scored(LOWEST_P, other),
-        Scored(ABF, pip, pip=pip),
-        Scored(RANDOM, np.zeros(noisy.size)),
-        Scored(ORACLE, test.causal.astype(np.float64)),
-        Scored(PRIOR, pip**2, pip=pip**2),
+        Scored(MAX, (noisy, other)),
+        Scored(NOISY_OR, (np.round(noisy),)),
+        Scored(LOWEST_P, (other,)),
+        Scored(ABF, (pip,), (pip,)),
+        Scored(RANDOM, (np.zeros(noisy.size),)),
+        Scored(ORACLE, (test.causal.astype(np.float64),)),
+        Scored(PRIOR, (pip**2, pip), (pip**2, pip)),
     ]
 
 
 @pytest.fixture(scope="module")
 def results(test: Test, scored: list[Scored], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("known-truth") / "results"
-    write_results(folder, test, scored)
+    write_results(folder, test, scored, KINDS, "max")
     return folder
 
 
@@ -150,16 +152,15 @@ def test_intervals_are_over_genealogies(test: Test, noisy: Values) -> None:
     usual = test.metrics(noisy)
     hits = top_k(noisy, test.bag, test.causal, 1)
     genealogy = (hits.index.to_numpy() - 1) // 2 // 3
-    assert usual["top_1"] == Bootstrap.of_clusters(genealogy).mean(hits.to_numpy())
+    expected = Bootstrap.of_clusters(genealogy).mean(hits.to_numpy())
+    assert vars(usual["top_1"]) == pytest.approx(vars(expected))
     assert usual["auprc"].value == one.value
     assert usual["auprc"].low < one.value < usual["auprc"].high
 
 
 def test_the_report_reads_the_tables(results: Path, test: Test, scored: list[Scored]) -> None:
     arms = pd.DataFrame([vars(one.arm) for one in scored])[["name", "group", "label", "description"]]
-    arms = arms.rename(columns={"name": "arm"}).assign(
-        members=1, windows=0, seconds=0.0, validation_top_1=0.5
-    )
+    arms = arms.rename(columns={"name": "arm"}).assign(members=1, windows=0, seconds=0.0, validation_gain=0.5)
     write_table(results / "arms.tsv", arms)
     write_table(results / "credible_sets.tsv", credible_sets(test, scored))
     found = tables.read(results)
@@ -167,7 +168,7 @@ def test_the_report_reads_the_tables(results: Path, test: Test, scored: list[Sco
     for name, table in found.items():
         assert tuple(table.columns) == tables.COLUMNS[name]
     names = [one.arm.name for one in scored]
-    for name in ("metrics", "top_1_by_size", "precision_recall", "power", "kinds"):
+    for name in ("metrics", "top_1_by_size", "top_1_by_studies", "precision_recall", "power", "kinds"):
         assert {*found[name]["arm"]} == {*names}
     assert list(dict.fromkeys(found["metrics"]["arm"])) == names
     assert {*found["calibration"]["arm"]} == {*found["credible_sets"]["arm"]} == {"abf", "max+abf"}
@@ -175,8 +176,8 @@ def test_the_report_reads_the_tables(results: Path, test: Test, scored: list[Sco
 
 def test_the_table_of_metrics(results: Path, test: Test, noisy: Values, pip: Values) -> None:
     found = read(results, "metrics")
-    for name, one in test.metrics(noisy).items():
-        row = by_arm(found, metric=name).loc["max"]
+    for name, one in test.metrics(np.round(noisy)).items():
+        row = by_arm(found, metric=name).loc["noisy_or"]
         expected = [one.value, one.low, one.high]
         assert row[["value", "low", "high"]].tolist() == pytest.approx(expected, rel=1e-5)
     errors = by_arm(found, metric="calibration_error")
@@ -190,21 +191,35 @@ def test_the_table_of_metrics(results: Path, test: Test, noisy: Values, pip: Val
 
 def test_the_table_of_seeds(results: Path, test: Test, scored: list[Scored]) -> None:
     found = read(results, "seeds")
-    assert found[["arm", "seed", "metric"]].to_numpy().tolist() == [
-        ["max", seed, metric] for seed in (1, 2) for metric in ("top_1", "auprc")
+    rows = found[found["arm"] == "max"]
+    assert rows[["seed", "metric"]].to_numpy().tolist() == [
+        [seed, metric] for seed in (1, 2) for metric in ("top_1", "auprc")
     ]
-    own = scored[0].by_seed[2]
+    assert {*found["arm"]} == {"max", "max+abf"}
+    own = scored[0].scores[1]
     expected = [top_k(own, test.bag, test.causal, 1).mean(), Curve(own, test.causal).average_precision()]
-    assert found["value"].tolist()[2:] == pytest.approx(expected, rel=1e-5)
+    assert rows["value"].tolist()[2:] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_arm_is_the_mean_of_its_networks(results: Path, test: Test, scored: list[Scored]) -> None:
+    """Its interval is wider by the variance of training."""
+    row = by_arm(read(results, "metrics"), metric="auprc").loc["max"]
+    networks = [test.sampled(score)["auprc"] for score in scored[0].scores]
+    expected = over_networks(networks, 15)
+    assert row["value"] == pytest.approx(np.mean([one.value for one in networks]), rel=1e-5)
+    assert row["low"] == pytest.approx(max(expected.low, 0), rel=1e-4)
+    assert row["high"] == pytest.approx(min(expected.high, 1), rel=1e-4)
+    alone = test.metrics(scored[0].first)["auprc"]
+    assert row["high"] - row["low"] > alone.high - alone.low
 
 
 def test_the_table_of_sizes(results: Path, test: Test, noisy: Values) -> None:
     found = by_arm(read(results, "top_1_by_size"))
-    hits = top_k(noisy, test.bag, test.causal, 1)
+    hits = top_k(np.round(noisy), test.bag, test.causal, 1)
     sizes = test.table.groupby("bag").size()[hits.index]
     largest = test.table["size"].max()
     bounds = [(1, 9), (10, 20), (21, 40), (41, 80), (81, largest)]
-    rows = found.loc["max"]
+    rows = found.loc["noisy_or"]
     assert list(rows[["size_low", "size_high"]].itertuples(index=False, name=None)) == bounds
     for (low, high), row in zip(bounds, rows.itertuples(), strict=True):
         inside = sizes.between(low, high)
@@ -217,6 +232,34 @@ def test_the_table_of_sizes(results: Path, test: Test, noisy: Values) -> None:
     assert rows["low"].notna().any()
     assert rows["bags"].sum() == len(sizes)
     assert (found.loc["oracle", "value"] == 1).all()
+
+
+def test_the_table_of_studies(results: Path, test: Test, noisy: Values) -> None:
+    found = by_arm(read(results, "top_1_by_studies")).loc["noisy_or"]
+    hits = top_k(np.round(noisy), test.bag, test.causal, 1)
+    studies = test.bags["studies"][hits.index]
+    for row in found.itertuples():
+        inside = studies.between(row.studies_low, row.studies_high)
+        assert row.bags == inside.sum() > 0
+        assert row.value == pytest.approx(hits[inside].mean(), rel=1e-5)
+    assert found["bags"].sum() == len(hits)
+    assert found["studies_high"].tolist() == [1, 4, 7]
+
+
+def test_one_study_has_no_table_of_studies(test: Test, scored: list[Scored], tmp_path: Path) -> None:
+    write_results(tmp_path, Test(test.table.assign(studies=1)), scored[1:4], KINDS, "noisy_or")
+    assert read(tmp_path, "top_1_by_studies").empty
+
+
+def test_ratios_to_abf(results: Path, test: Test, scored: list[Scored], pip: Values) -> None:
+    """A single network: the quantiles of the ratios of the same resamples."""
+    found = by_arm(read(results, "ratios"), metric="auprc")
+    assert "abf" not in found.index
+    drawn = [test.sampled(score)["auprc"] for score in (scored[1].first, pip)]
+    ratios = drawn[0].resampled / drawn[1].resampled
+    expected = [drawn[0].value / drawn[1].value, *np.quantile(ratios, [0.025, 0.975])]
+    row = found.loc["noisy_or", ["value", "low", "high"]].tolist()
+    assert row == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_curve_of_precision_and_recall(results: Path, test: Test, noisy: Values) -> None:
@@ -234,11 +277,10 @@ def test_the_curve_of_precision_and_recall(results: Path, test: Test, noisy: Val
 def test_drawn_curves_have_few_points() -> None:
     generator = np.random.default_rng(6)
     causal = generator.uniform(size=5000) < 0.5
-    table = pd.DataFrame(
-        {"bag": np.arange(5000) // 50, "size": 50, "genealogy": 0, "kind": "causal", "causal": causal}
-    )
+    known = {"bag": np.arange(5000) // 50, "size": 50, "studies": 1, "genealogy": 0}
+    table = pd.DataFrame({**known, "kind": "causal", "causal": causal})
     score = generator.normal(size=5000) + causal
-    found = evaluate._curves(Test(table), [Scored(MAX, score)])
+    found = evaluate._curves(Test(table), [Scored(MAX, (score,))])
     assert len(found) <= 200
     assert found["recall"].iloc[-1] == 1
     assert found["recall"].diff().max() < 0.01
@@ -270,6 +312,11 @@ def test_the_kinds_that_are_first(results: Path, test: Test, scored: list[Scored
     pd.testing.assert_series_equal(causal["first_share"], top, check_names=False, rtol=1e-4)
 
 
+def test_kinds_that_nobody_knows_are_an_error(test: Test, noisy: Values) -> None:
+    with pytest.raises(BenchmarkError, match="the kinds causal; expected other"):
+        evaluate._kinds(Test(test.table.assign(kind="causal")), [Scored(MAX, (noisy,))], ["other"])
+
+
 def test_the_scores_of_kinds(results: Path, test: Test, noisy: Values) -> None:
     found = read(results, "kinds").set_index(["arm", "kind"])
     logits = noisy[test.table["kind"] == "repressor"]
@@ -283,46 +330,49 @@ def test_ties_for_the_first_place_are_shared() -> None:
     """A bag of two first rows, one without a causal variant, and one of one first row."""
     table = pd.DataFrame(
         {
-            "bag": [0, 0, 0, 1, 1, 2, 2], "size": [3, 3, 3, 2, 2, 2, 2], "genealogy": 0,
+            "bag": [0, 0, 0, 1, 1, 2, 2], "size": [3, 3, 3, 2, 2, 2, 2], "genealogy": 0, "studies": 1,
             "kind": ["causal", "repressor", "causal", "repressor", "repressor", "causal", "near_motif"],
             "causal": [True, False, True, False, False, True, False],
         }
     )  # fmt: skip
     score = np.array([5.0, 5, 1, 9, 9, 0, 1])
-    found = evaluate._kinds(Test(table), [Scored(MAX, score)]).set_index("kind")["first_share"]
+    found = evaluate._kinds(Test(table), [Scored(MAX, (score,))], KINDS).set_index("kind")["first_share"]
     expected = {"causal": 0.25, "repressor": 0.25, "near_motif": 0.5}
     assert found.to_dict() == {kind.value: expected.get(kind.value, 0) for kind in Kind}
 
 
 def test_differences_are_those_of_the_same_bags(results: Path, test: Test, scored: list[Scored]) -> None:
     found = read(results, "differences")
-    assert (found["metric"] == "top_1").all()
     pairs = {(arm, other) for arm, other in found[["arm", "against"]].itertuples(index=False, name=None)}
     names = [one.arm.name for one in scored]
-    assert pairs == {(arm, other) for arm in names for other in ("lowest_p", "abf", "random") if arm != other}
-    assert len(found) == len(pairs)
-    by_name = {one.arm.name: one.score for one in scored}
-    for row in found.itertuples():
-        hits, against = (top_k(by_name[name], test.bag, test.causal, 1) for name in (row.arm, row.against))
+    against = ("lowest_p", "abf", "random", "max")
+    assert pairs == {(arm, other) for arm in names for other in against if arm != other}
+    assert len(found) == 2 * len(pairs)
+    by_name = {one.arm.name: one.first for one in scored if len(one.scores) == 1}
+    single = found[found["arm"].isin(by_name) & found["against"].isin(by_name) & (found["metric"] == "top_1")]
+    assert len(single) > 5
+    for row in single.itertuples():
+        hits, others = (top_k(by_name[name], test.bag, test.causal, 1) for name in (row.arm, row.against))
         genealogy = (hits.index.to_numpy() - 1) // 2 // 3
-        paired = Bootstrap.of_clusters(genealogy).mean((hits - against).to_numpy())
+        paired = Bootstrap.of_clusters(genealogy).mean((hits - others).to_numpy())
         expected = [paired.value, paired.low, paired.high]
         assert [row.value, row.low, row.high] == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)
-    assert found["low"].notna().any()
+    assert single["low"].notna().any()
 
 
 def test_an_arm_that_differs_nowhere_has_no_interval(test: Test, noisy: Values) -> None:
     """Of the same scores in two arms; their own intervals are wide."""
-    found = evaluate._differences(test, [Scored(MAX, noisy), Scored(LOWEST_P, 3 * noisy + 1)])
-    (row,) = found.itertuples()
-    assert (row.arm, row.against, row.value) == ("max", "lowest_p", 0)
-    assert np.isnan([row.low, row.high]).all()
+    sampled = {"max": [test.sampled(noisy)], "lowest_p": [test.sampled(3 * noisy + 1)]}
+    for row in evaluate._differences(test, sampled, ["lowest_p"]).itertuples():
+        assert (row.arm, row.against, row.value) == ("max", "lowest_p", 0)
+        assert np.isnan([row.low, row.high]).all()
 
 
 SETS = pd.DataFrame(
     {
         "bag": [4, 9, 4, 9, 4, 6, 6, 4, 8], "size": [4, 2, 4, 2, 4, 2, 2, 4, 1], "genealogy": 0,
-        "kind": "background", "causal": [False, False, True, True, False, False, False, False, True],
+        "studies": 1, "kind": "background",
+        "causal": [False, False, True, True, False, False, False, False, True],
     }
 )  # fmt: skip
 """Rows of four bags among each other; that of number 6 has no causal one."""
@@ -337,7 +387,9 @@ def test_credible_sets_by_hand() -> None:
     ld[0, 1] = ld[1, 0] = ld[3, 1] = 0.1
     blocks = {4: ld, 9: np.array([[1, 0.2], [0.2, 1]]), 8: np.ones((1, 1)), 6: np.zeros((2, 2))}
     table = SETS.assign(genealogy=SETS["bag"])
-    found = credible_sets(Test(table), [Scored(MAX, SET_PIPS), Scored(ABF, SET_PIPS, pip=SET_PIPS)], blocks)
+    found = credible_sets(
+        Test(table), [Scored(MAX, (SET_PIPS,)), Scored(ABF, (SET_PIPS,), (SET_PIPS,))], blocks
+    )
     (row,) = found.to_dict("records")
     assert row.pop("arm") == "abf"
     assert row == pytest.approx(
@@ -351,22 +403,24 @@ def test_credible_sets_by_hand() -> None:
 
 
 def test_credible_sets_without_ld_have_no_purity() -> None:
-    found = credible_sets(Test(SETS), [Scored(ABF, SET_PIPS, pip=SET_PIPS)])
+    found = credible_sets(Test(SETS), [Scored(ABF, (SET_PIPS,), (SET_PIPS,))])
     assert found["purity"].isna().all()
     assert found["coverage"].tolist() == pytest.approx([2 / 3])
 
 
 def test_the_purity_is_that_of_the_least_correlated_pair() -> None:
     ld = np.array([[1, 0.9, -0.3], [0.9, 1, 0.5], [-0.3, 0.5, 1]])
-    table = pd.DataFrame({"bag": [1] * 3, "size": 3, "genealogy": 0, "kind": "causal", "causal": True})
+    known = {"bag": [1] * 3, "size": 3, "studies": 1, "genealogy": 0, "kind": "causal", "causal": True}
     pip = np.array([0.3, 0.3, 0.3])
-    found = credible_sets(Test(table), [Scored(ABF, pip, pip=pip)], {1: ld})
+    found = credible_sets(Test(pd.DataFrame(known)), [Scored(ABF, (pip,), (pip,))], {1: ld})
     assert found[["mean_size", "purity"]].to_numpy().tolist() == [[3, pytest.approx(0.3)]]
 
 
 def test_no_arm_with_pips_has_a_table_without_rows(test: Test, noisy: Values) -> None:
-    found = credible_sets(test, [Scored(MAX, noisy)])
+    found = credible_sets(test, [Scored(MAX, (noisy,))])
     assert tuple(found.columns) == tables.COLUMNS["credible_sets"]
     assert found.empty
-    assert tuple(evaluate._calibration(test, [Scored(MAX, noisy)]).columns) == tables.COLUMNS["calibration"]
-    assert tuple(evaluate._seeds(test, [Scored(MAX, noisy)]).columns) == tables.COLUMNS["seeds"]
+    assert (
+        tuple(evaluate._calibration(test, [Scored(MAX, (noisy,))]).columns) == tables.COLUMNS["calibration"]
+    )
+    assert tuple(evaluate._seeds({"max": [test.sampled(noisy)]}).columns) == tables.COLUMNS["seeds"]

@@ -9,11 +9,12 @@ import pytest
 
 from benchmarks.known_truth import steps
 from benchmarks.known_truth.networks import Networks
-from benchmarks.known_truth.sizes import SIZES
+from benchmarks.known_truth.plans import PLANS
+from benchmarks.known_truth.sizes import Design
 
 
-def networks(arms: list[str]) -> Networks:
-    return Networks(SIZES["small"], arms, Path("out"), Path("simulated"), jobs=1, threads=1)
+def networks(arms: list[str], design: Design = "clear") -> Networks:
+    return Networks(PLANS[design]["small"], arms, Path("out"), Path("simulated"), jobs=1, threads=1)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,20 @@ def networks(arms: list[str]) -> Networks:
 )
 def test_what_an_arm_is_made_of_is_an_arm_too(arms: list[str], needed: set[str]) -> None:
     assert {arm.name for arm in networks(arms).arms} == needed
+
+
+def test_an_arm_of_the_other_design_is_an_error() -> None:
+    with pytest.raises(
+        steps.BenchmarkError, match="the design real has no arm 'single_effect'; it has per_st"
+    ):
+        networks(["single_effect"], "real")
+
+
+def test_each_arm_of_the_hard_design_has_three_networks_and_first_seeds_come_first() -> None:
+    made = networks(["per_study", "max_sets", "student_mean"], "real")._networks()
+    assert [(arm.name, seed) for arm, seed in made] == [
+        (name, seed) for seed in (1, 2, 3) for name in ("per_study", "max_sets")
+    ]
 
 
 def test_after_an_error_no_other_begins() -> None:

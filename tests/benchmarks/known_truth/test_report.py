@@ -46,7 +46,15 @@ OTHERS = {
     "precision_recall": [("noisy_or", recall / 4, 1 - recall / 20) for recall in range(5)],
     "calibration": [("abf", 0, 0.1, 900, 0.01, 0.012, 0, 0.02), ("abf", 0.9, 1, 40, 0.95, 0.8, 0.7, 0.9)],
     "power": [("noisy_or", 0.05, 0.8), ("noisy_or", 0.2, 0.9)],
-    "learning_curves": [("noisy_or", 1, epoch, 500 * epoch, 0.5, 0.6, 0.3 * epoch) for epoch in (1, 2, 3)],
+    "top_1_by_studies": [
+        (arm, low, low + 2, 50, value, value - 0.03, value + 0.03)
+        for arm, value in (("noisy_or", 0.94), ("random", 0.1))
+        for low in (1, 4)
+    ],
+    "learning_curves": [
+        ("noisy_or", 1, epoch, 500 * epoch, 0.5, 0.6, 0.1 * epoch, 0.3 * epoch, 0.2 * epoch)
+        for epoch in (1, 2, 3)
+    ],
     "kinds": [
         ("noisy_or", kind, 9, fraction, -number, -number - 1, 1 - number)
         for number, (kind, fraction) in enumerate(zip(KINDS, (0.9681, 0.004, 0.0279, 0, 0, 0), strict=True))
