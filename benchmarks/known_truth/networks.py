@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from training.mil.evidence import Evidence
 
 from benchmarks.known_truth import steps
 from benchmarks.known_truth.arms import Arm, DataName
@@ -29,6 +28,7 @@ from training.fitting.config import EPOCHS, FINETUNED, MEMBER, FitConfig
 from training.fitting.config import LOG as FIT_LOG
 from training.fitting.predictions import mean_logits
 from training.mil.batches import Sampler
+from training.mil.evidence import Evidence
 from training.recipe import Recipe
 
 HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
