@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from benchmarks.cohort import command as cohort
 from benchmarks.gpu import command as gpu
 from benchmarks.known_truth import command as known_truth
+from benchmarks.known_truth import evaluation_command
 from benchmarks.real import command as real
 from mifm_kipoi.support.guard import guarded
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     known_truth.add(commands)
+    evaluation_command.add(commands)
     cohort.add(commands)
     real.add(commands)
     gpu.add(commands)

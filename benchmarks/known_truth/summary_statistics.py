@@ -145,15 +145,15 @@ def write_metadata(
 def _as_text(log10_p: Values) -> pa.Array:
     """P-values with :data:`_DIGITS` significant digits, also those that no float64 holds."""
     exponent = np.floor(log10_p)
-    mantissa = np.round(10 ** (log10_p - exponent), _DIGITS - 1)
+    digits = np.round(10 ** (log10_p - exponent + _DIGITS - 1))
     small = log10_p < _SMALLEST
-    with np.errstate(under="ignore"):
-        # Division by an exact power of ten keeps the decimal digits: 1.5 / 1e7 is the double 1.5e-07.
-        value = np.where(
-            exponent < 0, mantissa / 10.0 ** np.minimum(-exponent, 300), mantissa * 10.0**exponent
-        )
+    # Both are whole numbers, so that the quotient is the double nearest to the decimal number.
+    value = digits / 10.0 ** np.minimum(_DIGITS - 1 - exponent, _DIGITS - 1 - _SMALLEST)
     text = pc.cast(pa.array(value), pa.string())
     if not small.any():
         return text
-    written = [f"{m:g}e{int(e)}" for m, e in zip(mantissa[small], exponent[small], strict=True)]
+    written = [
+        f"{each / 10 ** (_DIGITS - 1):g}e{int(power)}"
+        for each, power in zip(digits[small], exponent[small], strict=True)
+    ]
     return pc.replace_with_mask(text, pa.array(small), pa.array(written))

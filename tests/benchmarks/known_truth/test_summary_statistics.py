@@ -64,6 +64,7 @@ def test_the_same_rows_give_the_same_bytes() -> None:
     [
         (0.0, "1"),
         (1.959963984540054, "0.05"),
+        (1.6304, "0.103017"),
         (-5.451310443, "5e-8"),
         (37.0, "1.14511e-299"),
         # Smaller than any float64; by mpmath.

@@ -1,0 +1,75 @@
+"""``python -m benchmarks evaluation-files``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.commands.arguments import positive
+from mifm_kipoi.errors import MissingPackageError
+from mifm_kipoi.support.cpus import usable_cpus
+
+_TEXT = """\
+Write what evaluations need of a simulation of the design 'real' of known-truth, in the formats of real data:
+summary statistics of all variants of each study (GWAS-SSF), LD panels (PLINK), credible sets with PIPs of
+SuSiE, chromatin states in GenoSTAN's format and silencers in SilencerDB's, with known odds ratios.
+"""
+
+
+def add(commands: Any) -> None:
+    """Say what the command takes."""
+    command = commands.add_parser(
+        "evaluation-files",
+        help="write a simulation's summary statistics, LD panels, PIPs of SuSiE and chromatin states",
+        description=_TEXT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--size",
+        choices=["smoke", "small", "full"],
+        default="smoke",
+        help="of the simulation (default: smoke)",
+    )
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
+    command.add_argument(
+        "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
+    )
+    command.add_argument(
+        "--studies", nargs="+", default=(), metavar="META_ID",
+        help="those whose summary statistics are written (default: all)",
+    )  # fmt: skip
+    command.add_argument(
+        "--susie", choices=["none", "largest", "all"], default="largest",
+        help="studies that SuSiE is fitted to on test contigs (default: largest, of each trait)",
+    )  # fmt: skip
+    command.add_argument(
+        "--cell-lines",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="files of states (default: 8; 127 at most)",
+    )
+    command.add_argument("--jobs", type=positive, metavar="N", help="processes (default: one for each core)")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    try:
+        from benchmarks.known_truth.evaluation_files import EvaluationFiles
+        from benchmarks.known_truth.simulate import simulate
+        from benchmarks.known_truth.sizes import SIMULATIONS
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
+        ) from error
+    logging.getLogger("msprime").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        # It logs every file, as the root logger.
+        handler.addFilter(lambda record: "bed_reader" not in record.pathname)
+    out, jobs = Path(options.out), options.jobs or usable_cpus()
+    simulation = SIMULATIONS["real"][options.size]
+    simulated = simulate(simulation, options.cache or out / "simulations", jobs)
+    files = EvaluationFiles(tuple(options.studies), options.susie, options.cell_lines)
+    logging.info("the files are in %s", files.write(simulation, simulated, out, jobs))
