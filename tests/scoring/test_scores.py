@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from mifm_kipoi.scoring.scores import SCORES, probability, variant_scores
+from mifm_kipoi.scoring.scores import SCORES, both_alleles_logit, probability, variant_scores
 
 LOGITS = np.array([-90.0, -30.0, -5.5, -1.0, -1e-6, 0.0, 1e-6, 0.5, 2.0, 17.0, 90.0])
 
@@ -88,3 +88,15 @@ class TestVariantScores:
         assert np.isnan(scores["mifm_ref"]).tolist() == [True, False, False]
         assert np.isnan(scores["mifm_alt"]).tolist() == [False, True, False]
         assert np.isnan(scores["mifm_delta"]).tolist() == [True, True, False]
+
+
+class TestBothAlleles:
+    """both_alleles_logit: the mean of two logits plus their difference."""
+
+    def test_literals(self) -> None:
+        ref, alt = np.array([1.0, -2.0, 0.5]), np.array([3.0, -3.0, 0.5])
+        assert both_alleles_logit(ref, alt).tolist() == [4.0, -1.5, 0.5]
+        assert both_alleles_logit(alt, ref).tolist() == [4.0, -1.5, 0.5]
+
+    def test_unknown_logits_stay_unknown(self) -> None:
+        assert np.isnan(both_alleles_logit(np.array([np.nan]), np.array([1.0]))).all()

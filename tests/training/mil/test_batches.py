@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.training.bag_tables import make_dataset
+from tests.training.study_tables import random_studies, with_studies
 from training.data.dataset import DataSet, DataSetError, Split
 from training.mil.batches import Batch, Epoch, Sampler, in_order
 from training.mil.evidence import Evidence
@@ -169,3 +175,166 @@ def test_a_class_is_missing(sizes: tuple[int, ...], negatives: int, match: str) 
 
 def test_without_negatives_where_none_are_asked_for() -> None:
     assert Sampler.of(dataset((2, 2), 0), negatives_per_bag=0).epoch(0).whole.labels.tolist() == [1, 1]
+
+
+def epoch_bag_by_bag(data: DataSet, number: int, **options: Any) -> list[dict[str, list[int]]]:
+    """The batches of united bags, drawn bag by bag with plain loops, as they were before bags had studies."""
+    sampler = Sampler.of(data, **options)
+    labels, sizes = data.bags["label"].to_numpy(), data.bags["size"].to_numpy()
+    starts = np.cumsum(sizes) - sizes
+    common = np.random.default_rng([sampler.seed, number])
+    order = common.permutation(np.flatnonzero(labels == 1))
+    known, negatives = np.flatnonzero(labels == 0), []
+    while len(negatives) < sampler.negatives_per_bag * order.size:
+        negatives += common.permutation(known).tolist()
+    generator = np.random.default_rng([sampler.seed, number, 1])
+    rows_of = [list(range(start, start + size)) for start, size in zip(starts, sizes, strict=True)]
+    if sampler.bag_sample == "random":
+        keys = generator.random(sizes.sum())
+        rows_of = [sorted(rows, key=keys.__getitem__) for rows in rows_of]
+    batches: list[dict[str, list[int]]] = []
+    for start in range(0, order.size, sampler.bags_per_batch):
+        step = order[start : start + sampler.bags_per_batch].tolist()
+        first = start * sampler.negatives_per_bag
+        bags = step + negatives[first : first + len(step) * sampler.negatives_per_bag]
+        kept = [rows_of[bag][: sampler.max_bag_size] for bag in bags]
+        batches.append(
+            {
+                "bags": bags,
+                "rows": [row for rows in kept for row in rows],
+                "group": [number for number, rows in enumerate(kept) for _ in rows],
+                "labels": labels[bags].tolist(),
+            }
+        )
+    count = sum(len(batch["rows"]) for batch in batches)
+    shifts = generator.integers(-sampler.max_shift, sampler.max_shift, count, endpoint=True).tolist()
+    reverse = (generator.random(count) < 0.5).tolist()
+    for batch in batches:
+        size = len(batch["rows"])
+        batch["shifts"], shifts = shifts[:size], shifts[size:]
+        batch["reverse"], reverse = reverse[:size], reverse[size:]
+    return batches
+
+
+@pytest.mark.parametrize("bag_sample", ["p_value", "random"])
+@pytest.mark.parametrize("bags_per_batch", [2, 5])
+def test_united_bags_are_drawn_as_ever(bag_sample: str, bags_per_batch: int) -> None:
+    """Bit for bit, so that a fit with lowest_p has the losses that it had before bags had studies."""
+    options = {
+        "seed": 3, "bags_per_batch": bags_per_batch, "negatives_per_bag": 2, "max_bag_size": 4,
+        "bag_sample": bag_sample, "max_shift": 8, "reverse_complement": True,
+    }  # fmt: skip
+    for data in (dataset(), random_studies(4, negatives=3)):
+        for number in (0, 5):
+            epoch = Sampler.of(data, **options).epoch(number)
+            expected = epoch_bag_by_bag(data, number, **options)
+            assert len(epoch) == len(expected)
+            for batch, known in zip(epoch, expected, strict=True):
+                assert {name: getattr(batch, name).tolist() for name in known} == known
+                assert batch.window.tolist() == list(range(len(batch.rows)))
+                assert batch.evidence.tolist() == batch.rows.tolist()
+
+
+def test_one_study_a_bag_is_drawn_as_the_united_bag() -> None:
+    options: dict[str, Any] = {"bags_per_batch": 2, "max_shift": 8, "reverse_complement": True}
+    united, studies = (
+        Sampler.of(dataset(), kind, **options).epoch(2).whole for kind in ("lowest_p", "per_study")
+    )
+    for field in dataclasses.fields(Batch):
+        if field.name != "evidence":
+            assert torch.equal(getattr(united, field.name), getattr(studies, field.name)), field.name
+    evidence = Evidence.of(dataset(), "per_study")
+    assert evidence.instance[studies.evidence].tolist() == united.rows.tolist()
+
+
+@given(seed=st.integers(0, 10_000), max_windows=st.integers(1, 20), world=st.sampled_from([1, 1, 2]))
+@settings(deadline=None, max_examples=60)
+def test_studies_are_whole_and_share_their_windows(seed: int, max_windows: int, world: int) -> None:
+    data = random_studies(seed)
+    evidence = Evidence.of(data, "per_study")
+    sampler = Sampler(
+        evidence, "per_study", seed=seed, bags_per_batch=2, negatives_per_bag=2, max_windows=max_windows,
+        max_shift=4, world=world, rank=world - 1,
+    )  # fmt: skip
+    owner = data.instances["bag"].to_numpy()
+    totals = np.bincount(evidence.bag, evidence.weight)
+    epoch = sampler.epoch(1)
+    assert len(epoch) == sampler.steps
+    seen = []
+    for batch in epoch:
+        instance = evidence.instance[batch.evidence.numpy()]
+        np.testing.assert_array_equal(batch.rows[batch.window].numpy(), instance)
+        np.testing.assert_array_equal(np.unique(batch.window), np.arange(len(batch.rows)))
+        group = batch.group.numpy()
+        assert np.diff(group, prepend=-1).min() >= 0
+        of_group = evidence.group[batch.evidence.numpy()]
+        for number in range(len(batch.bags)):
+            (study,) = set(of_group[group == number].tolist())
+            first = int(evidence.start[study])
+            rows = batch.evidence.numpy()[group == number].tolist()
+            assert rows == list(range(first, first + int(evidence.size[study])))
+            assert evidence.bag[study] == batch.bags[number]
+            assert evidence.label[study] == batch.labels[number]
+        for bag in set(batch.bags[batch.labels > 0].tolist()):
+            mine = np.flatnonzero(batch.bags.numpy() == bag)
+            windows = batch.rows.numpy()[owner[batch.rows.numpy()] == bag]
+            assert len(set(windows)) == len(windows)
+            studies = [of_group[group == number][0] for number in mine]
+            assert len(set(studies)) == len(studies)
+            unions = [set(), *(set() for _ in studies)]
+            for place, study in enumerate(studies):
+                first = evidence.start[study]
+                unions[place + 1] = unions[place] | {*evidence.instance[first : first + evidence.size[study]]}
+            # Drawn one after the other until the union is large enough, or none is left.
+            assert all(len(union) < max_windows for union in unions[:-1])
+            assert len(unions[-1]) >= max_windows or len(studies) == (evidence.bag == bag).sum()
+            assert batch.weights[mine].sum().item() == pytest.approx(totals[bag], rel=1e-5)
+            relative = batch.weights[mine].numpy() / evidence.weight[studies]
+            np.testing.assert_allclose(relative, relative[0], rtol=1e-5)
+            assert batch.fractions[mine].sum().item() == pytest.approx(1)
+            seen.append(bag)
+        negative = batch.labels == 0
+        assert (batch.weights[negative] == 1).all()
+        assert (batch.fractions[negative] == 1).all()
+    positives = np.flatnonzero(data.bags["label"] == 1).tolist()
+    assert sorted(seen) == positives if world == 1 else len(seen) == -(-len(positives) // world)
+    again = sampler.epoch(1).whole
+    assert all(
+        torch.equal(getattr(again, field.name), getattr(epoch.whole, field.name))
+        for field in dataclasses.fields(Batch)
+    )
+
+
+def test_a_study_is_drawn_whatever_its_size() -> None:
+    """One of 40 rows and nine of 4, apart from each other: each is as often the first, or the second."""
+    variants = [("1", 1 + pos, "A", "C") for pos in range(76)]
+    studies = [(1.0, list(range(40)), [0.0] * 40)]
+    studies += [(1.0, list(range(40 + 4 * k, 44 + 4 * k)), [0.0] * 4) for k in range(9)]
+    data = with_studies(make_dataset([(1, "train", variants)]), [studies])
+    sampler = Sampler.of(data, "per_study", negatives_per_bag=0, max_windows=5)
+    evidence = sampler.evidence
+    counts, first = np.zeros(10), 0
+    for number in range(2000):
+        drawn = np.unique(evidence.group[sampler.epoch(number).whole.evidence.numpy()])
+        counts[drawn] += 1
+        first += int(drawn.size == 1)
+    # The large one alone suffices where it comes first; after a small one any other is drawn.
+    assert counts.sum() == 2 * 2000 - first
+    # Drawn first with 1/10, or second after one of the small ones, 9/10 x 1/9: standard deviation 18.
+    assert counts[0] == pytest.approx(2000 * 0.2, abs=90)
+    assert np.abs(counts[1:] - 2000 * (0.1 + 0.8 / 9)).max() < 90
+
+
+def test_evaluation_has_all_studies_and_all_windows() -> None:
+    data = random_studies(5)
+    evidence = Evidence.of(data, "per_study", rows="lead")
+    epoch = in_order(evidence, max_windows=9)
+    assert epoch.whole.rows.tolist() == list(range(len(data.instances)))
+    assert epoch.whole.evidence.tolist() == list(range(evidence.instance.size))
+    assert epoch.whole.bags.tolist() == evidence.bag.tolist()
+    totals = np.bincount(evidence.bag, evidence.weight)
+    found = np.bincount(epoch.whole.bags.numpy(), epoch.whole.weights.double().numpy())
+    np.testing.assert_allclose(found, totals, rtol=1e-6)
+    for batch in epoch:
+        instance = evidence.instance[batch.evidence.numpy()]
+        np.testing.assert_array_equal(batch.rows[batch.window].numpy(), instance)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mifm_kipoi.errors import ReferenceMismatchError
@@ -17,7 +19,7 @@ from mifm_kipoi.sequence.encoding import NO_BASE, codes, one_hot, reverse_comple
 from mifm_kipoi.sequence.windows import cut_windows
 from tests.builders import TINY, random_network, write_fasta
 from training.data.dataset import DataSetError
-from training.mil.genome_tensor import GenomeTensor
+from training.mil.genome_tensor import Alleles, GenomeTensor
 
 CONTIGS = {"1": "ACGTTGCANNAC" * 80, "chr2": "GATTACAGGT" * 90, "unused": "T" * 500}
 
@@ -179,3 +181,88 @@ def test_a_window_longer_than_the_margin(genome: Genome) -> None:
     tensor = GenomeTensor.read(genome, ["1"], margin=64)
     with pytest.raises(ValueError, match="windows have 70 bp; expected at most the margin, 64"):
         tensor.cut(torch.tensor([100]), 70)
+
+
+def expected_alt(
+    genome: Genome, variant: Variant, window: int, shift: int, reverse: bool
+) -> npt.NDArray[np.uint8]:
+    """Cut from a string in which ALT stands in the place of REF, base by base."""
+    contig = genome.find_contig(variant.chrom) or ""
+    whole = genome.fetch(contig, 0, genome.contigs[contig]).tobytes().decode()
+    first = variant.pos - 1
+    bases = "N" * 2000 + whole[:first] + variant.alt + whole[first + len(variant.ref) :] + "N" * 2000
+    at, index = 2000 + first, window // 2 - 1 - shift
+    if not reverse:
+        text = bases[at - index : at - index + window]
+    else:
+        complement = {"A": "T", "C": "G", "G": "C", "T": "A"}
+        text = "".join(complement.get(bases[at + index - step].upper(), "N") for step in range(window))
+    return codes(np.frombuffer(text.encode(), dtype=np.uint8))
+
+
+def draw_variants(genome: Genome, data: st.DataObject) -> list[Variant]:
+    """SNVs, insertions, deletions and substitutions anywhere on contigs, longer than a window too."""
+    variants = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        chrom, length = data.draw(st.sampled_from([("1", 960), ("2", 900), ("random", 3000)]))
+        pos = data.draw(st.integers(1, length))
+        end = min(length, pos - 1 + data.draw(st.sampled_from([1, 1, 2, 5, 90])))
+        ref = genome.fetch(genome.find_contig(chrom) or "", pos - 1, end).tobytes().decode().upper()
+        alt = data.draw(st.text("ACGT", min_size=1, max_size=6) | st.just("ACGGT" * 20))
+        variants.append(Variant(chrom, pos, ".", ref, alt))
+    return variants
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_windows_of_alt_are_those_of_the_changed_genome(genome: Genome, data: st.DataObject) -> None:
+    variants = draw_variants(genome, data)
+    window, size = data.draw(st.sampled_from([64, 70])), len(variants)
+    shifts = data.draw(st.none() | st.lists(st.integers(-8, 8), min_size=size, max_size=size))
+    reverse = data.draw(st.none() | st.lists(st.booleans(), min_size=size, max_size=size))
+    instances = pd.DataFrame(
+        [(v.chrom, v.pos, v.ref, v.alt) for v in variants], columns=["chrom", "pos", "ref", "alt"]
+    )
+    tensor = GenomeTensor.read(genome, instances["chrom"], margin=window + 8)
+    alleles = Alleles.of(instances)
+    order = torch.tensor(data.draw(st.permutations(range(size))))
+    found = tensor.cut(
+        tensor.offsets(instances)[order],
+        window,
+        None if shifts is None else torch.tensor(shifts),
+        None if reverse is None else torch.tensor(reverse),
+        alleles=alleles[order],
+    )
+    for row, number in enumerate(order.tolist()):
+        turned = bool(reverse and reverse[row])
+        expected = expected_alt(genome, variants[number], window, shifts[row] if shifts else 0, turned)
+        np.testing.assert_array_equal(found[row].numpy(), one_hot(expected))
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_windows_of_alt_are_those_of_the_package(genome: Genome, data: st.DataObject) -> None:
+    variants = draw_variants(genome, data)
+    instances = pd.DataFrame(
+        [(v.chrom, v.pos, v.ref, v.alt) for v in variants], columns=["chrom", "pos", "ref", "alt"]
+    )
+    tensor = GenomeTensor.read(genome, instances["chrom"], margin=512)
+    windows = cut_windows(variants, genome, max_n_fraction=1.0)
+    found = tensor.cut(tensor.offsets(instances), 512, alleles=Alleles.of(instances))
+    for row, status in enumerate(windows.status):
+        if status == "ok":
+            np.testing.assert_array_equal(found[row].numpy(), one_hot(windows.alt[row]))
+        else:
+            # An N in REF is as unknown in the data set; the package refuses it.
+            assert "N" in variants[row].ref
+
+
+def test_a_checksum_is_that_of_the_bases_of_its_contigs(genome: Genome, tmp_path: Path) -> None:
+    one = GenomeTensor.read(genome, ["1", "2", "random"], margin=64)
+    other = GenomeTensor.read(genome, ["2", "1"], margin=512)
+    assert one.checksum(["1", "2"]) == other.checksum(["chr2", "1"])
+    assert one.checksum(["1"]) != one.checksum(["2"]) != one.checksum(["1", "2"])
+    changed = dict(CONTIGS, chr2="C" + CONTIGS["chr2"][1:])
+    masked = Genome(write_fasta(tmp_path / "masked.fa", changed))
+    assert GenomeTensor.read(masked, ["1", "2"], margin=64).checksum(["1", "2"]) != one.checksum(["1", "2"])
+    assert GenomeTensor.read(masked, ["1", "2"], margin=64).checksum(["1"]) == one.checksum(["1"])

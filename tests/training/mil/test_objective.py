@@ -204,3 +204,99 @@ def test_nothing_is_learnt_where_labels_say_nothing(name: PoolingName, null: boo
     One draw says little: its sign, and the last digits of a processor, decide between 0 and 0.5.
     """
     assert np.mean([learnt(name, "shuffled", null, seed) for seed in range(8)]) < 0.5
+
+
+def of_studies() -> tuple[torch.Tensor, torch.Tensor, BagLayout, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two positive bags of four windows, of three studies and of one, and a negative bag of one window.
+
+    Returns
+    -------
+    window, log_bf : of each entry
+    layout : the group of each entry
+    labels, weights, fractions : of each group
+    """
+    window = torch.tensor([0, 1, 2, 3, 1, 2, 0, 4, 5, 6, 7, 8])
+    log_bf = torch.tensor([3.0, 0.5, -1, 0, 6, 2, 1, 0, 4, 1, 2, torch.nan], dtype=torch.float64)
+    layout = BagLayout.of_sizes([4, 2, 1, 4, 1])
+    labels = torch.tensor([1.0, 1, 1, 1, 0], dtype=torch.float64)
+    weights = torch.tensor([0.4, 0.7, 0.3, 0.9, 1], dtype=torch.float64)
+    fractions = torch.tensor([1 / 3, 1 / 3, 1 / 3, 1, 1], dtype=torch.float64)
+    return window, log_bf, layout, labels, weights, fractions
+
+
+@pytest.mark.parametrize("temper", [1.0, 0.5])
+def test_the_gradient_of_studies_is_the_weighted_sum_of_prior_less_posterior(temper: float) -> None:
+    """Minus sum_s w_s (PIP_sj - pi_sj) of the studies s that have window j, pi and PIP with the null."""
+    window, log_bf, layout, labels, weights, fractions = of_studies()
+    logits = torch.randn(
+        9, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True
+    )
+    objective = Objective(ObjectiveConfig("single_effect", class_weight="none", temper=temper))
+    given = Instances(logits[window], log_bf=log_bf)
+    (3 * objective(given, layout, labels, weights, fractions)).backward()  # a mean over three bags
+    expected = [0.0] * 9
+    f = logits.tolist()
+    for group in range(5):
+        entries = np.flatnonzero(layout.bag.numpy() == group).tolist()
+        windows = [int(window[entry]) for entry in entries]
+        factor = [math.exp(temper * log_bf[entry].item()) if labels[group] else 0.0 for entry in entries]
+        prior = [math.exp(f[j]) / (1 + sum(math.exp(f[k]) for k in windows)) for j in windows]
+        joint = [math.exp(f[j]) * bf for j, bf in zip(windows, factor, strict=True)]
+        for j, pi, product in zip(windows, prior, joint, strict=True):
+            expected[j] += weights[group].item() * (pi - product / (1 + sum(joint)))
+    assert logits.grad is not None
+    assert logits.grad.tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shared_windows_have_the_gradients_of_studies_one_by_one(name: PoolingName) -> None:
+    """Against a forward pass of its own for each study, through a linear network."""
+    window, log_bf, layout, labels, weights, fractions = of_studies()
+    torch.manual_seed(3)
+    inputs = torch.randn(9, 3, dtype=torch.float64)
+    linear = torch.nn.Linear(3, 1).double()
+    objective = Objective(ObjectiveConfig(name, temper=0.5), feature_size=3).double()
+    pip = torch.softmax(torch.nan_to_num(log_bf), 0)
+    given = Instances(linear(inputs).squeeze(1)[window], inputs[window], log_bf, pip)
+    shared = objective(given, layout, labels, weights, fractions)
+    parameters = [*linear.parameters()]
+    found = torch.autograd.grad(shared, parameters)
+    total = torch.zeros((), dtype=torch.float64)
+    for group in range(5):
+        own = layout.bag == group
+        rows = window[own]
+        alone = Instances(linear(inputs[rows]).squeeze(1), inputs[rows], log_bf[own], pip[own])
+        one = BagLayout.of_sizes([len(rows)])
+        loss = objective.bag_losses(alone, one, labels[group : group + 1]).sum()
+        # Two positive bags and one negative one, the classes alike.
+        total = total + weights[group] * loss / (4 if labels[group] else 2)
+    assert shared.item() == pytest.approx(total.item(), rel=1e-12)
+    for one, other in zip(found, torch.autograd.grad(total, parameters), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_bags_in_one_part_of_weight_one_are_bags() -> None:
+    objective = Objective(ObjectiveConfig("max"))
+    ones = torch.ones(4)
+    labels = LABELS.float()
+    assert torch.equal(objective.weights(labels), objective.weights(labels, ones, ones))
+    plain = Objective(ObjectiveConfig("max", class_weight="none"))
+    assert torch.equal(plain.weights(labels), plain.weights(labels, ones, ones))
+
+
+@pytest.mark.parametrize("name", ["single_effect", "susie_em"])
+def test_evidence_is_tempered_in_training_alone(name: PoolingName) -> None:
+    given = instances([0.1, 1.0, -1.0, -0.5, 0.0, 2.0])
+    full, half = (Objective(ObjectiveConfig(name, temper=temper)) for temper in (1.0, 0.5))
+    trained, plain = half(given, LAYOUT, LABELS).item(), full(given, LAYOUT, LABELS).item()
+    assert trained != pytest.approx(plain, abs=1e-3)
+    assert half.eval()(given, LAYOUT, LABELS).item() == plain
+    if name == "single_effect":
+        rooted = Instances(given.logits, log_bf=0.5 * given.log_bf)
+        assert trained == pytest.approx(full(rooted, LAYOUT, LABELS).item())
+
+
+@pytest.mark.parametrize("temper", [0.0, 1.5, math.nan])
+def test_impossible_exponents(temper: float) -> None:
+    with pytest.raises(ValueError, match=f"temper is {temper}; expected a number above 0 and at most 1"):
+        ObjectiveConfig(temper=temper)
