@@ -570,7 +570,11 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
             "it to start from the beginning"
         ) from error
     if not known:
-        raise FitError(f"{path} is a checkpoint of the format {checkpoint['format']!r}; expected {_FORMAT}")
+        raise FitError(
+            f"{path} is a checkpoint of the format {checkpoint['format']!r}; expected {_FORMAT}: another "
+            "version drew and weighed bags in another way; delete it to start from the beginning, or name "
+            "another folder"
+        )
     differing = differences(checkpoint["identity"], dict(identity))
     if differing:
         raise FitError(
