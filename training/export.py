@@ -223,7 +223,7 @@ kipoi predict . --source=dir -o scores.tsv \\
 
 `mifm_ref` scores each position from 0 to 1, by the {weights.config.window} bp of reference sequence around
 it, to rank variants within a locus. It knows neither trait nor LD, is the same for all alleles of a position,
-and is not a probability of causality. `mifm_alt` and `mifm_delta` are extensions without known meaning.
+and is not a probability of causality. {_alleles(weights)}
 `sequence` is the Kipoi model of single windows.
 
 ## What was learnt
@@ -240,6 +240,18 @@ and is not a probability of causality. `mifm_alt` and `mifm_delta` are extension
 {json.dumps(weights.config.to_dict(), indent=1)}
 ```
 """
+
+
+def _alleles(weights: Weights) -> str:
+    """What the columns of the alternative allele are, for networks that were trained with both alleles."""
+    fit = weights.provenance.get("fit", {})
+    if weights.provenance.get("alleles", fit.get("alleles")) != "both":
+        return "`mifm_alt` and `mifm_delta` are extensions without known meaning."
+    return (
+        "This network was trained with both alleles: rank by "
+        "`mifm_kipoi.scoring.scores.both_alleles_logit` of\nthe logits of `mifm_ref` and `mifm_alt`, not by "
+        "`mifm_ref` alone."
+    )
 
 
 def _verdicts(weights: Weights) -> list[Verdict]:

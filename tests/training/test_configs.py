@@ -66,6 +66,10 @@ def test_the_recipe_of_the_paper() -> None:
     assert (fit.max_bag_size, fit.bag_sample, fit.monitor) == (127, "p_value", "last")
     assert recipe.ensemble.members == 5
     assert recipe.data.min_bag_size == 10
+    # The paper has no such filter, and its code one row for each variant of all studies.
+    assert recipe.data.credible_sets is not None
+    assert recipe.data.credible_sets.lead_p_value is None
+    assert fit.evidence == recipe.finetune.fit.evidence == "lowest_p"
     assert recipe.data.negatives is not None
     assert recipe.data.negatives.max_distance == 128
     assert recipe.data.splits.validation == ("11", "12")

@@ -12,6 +12,8 @@ A window weighs ``1 + (positive_weight - 1) * target``. With weight w the optimu
 of which the fraction q is a teachers' choice is ``w q / (1 + (w - 1) q)``: at 100 a score of 0.5 stands for
 1 in 101.
 
+Teachers that were fitted with both alleles (``fit.alleles: both``) teach a student that is read as they are.
+
 On sequence, which needs no labels, see :mod:`training.distillation.sequence`.
 """
 
@@ -37,6 +39,7 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import Weights, file_sha256, save_weights, tensors_sha256
+from mifm_kipoi.scoring.scores import both_alleles_logit
 from mifm_kipoi.sequence.encoding import codes
 from mifm_kipoi.statistics.correlation import pearson
 from mifm_kipoi.statistics.ranking import auroc
@@ -56,6 +59,7 @@ from training.distillation.config import (
 )
 from training.distillation.fidelity import Fidelity, fidelity
 from training.distillation.sequence import LogLine, distil_on_sequence, write_log
+from training.fitting.config import AlleleKind
 from training.fitting.finetune import with_frozen_statistics
 from training.fitting.held_out import scorer, verdicts
 from training.fitting.predictions import (
@@ -67,7 +71,7 @@ from training.fitting.predictions import (
     used_instances,
 )
 from training.fitting.verdict import VERDICTS, Verdict
-from training.mil.genome_tensor import GenomeTensor
+from training.mil.genome_tensor import Alleles, GenomeTensor
 
 _NAMED = 5
 """Differences from another run that an error names."""
@@ -85,6 +89,8 @@ class Taught:
         The bags of the split, with the instances that are used.
     offsets : torch.Tensor of int64, shape (n,)
         Where each window lies in the genome.
+    alleles : Alleles, optional
+        Of the instances, for teachers and a student that read both.
     logits : numpy.ndarray of float64, shape (n,)
         Logits of the teachers' mean probability.
     target, weight : numpy.ndarray of float64, shape (n,)
@@ -95,6 +101,7 @@ class Taught:
 
     dataset: DataSet
     offsets: torch.Tensor
+    alleles: Alleles | None
     logits: _Floats
     target: _Floats
     weight: _Floats
@@ -249,18 +256,20 @@ class Distil:
         student = self.start.model() if self.start else self.student
         device, window = find_device(self.device), self.student.window
         genome = genome_of(dataset, self.genome, window).to(device)
+        alleles = _alleles(self.teachers)
         network, agreed = distil_on_bags(
-            networks, dataset, genome, student, config, self.out, device, on_progress
+            networks, dataset, genome, student, config, self.out, device, on_progress, alleles
         )
         on_device = copy.deepcopy(network).to(device)
         judged = verdicts(
-            "student", dataset, (Split.VALIDATION, Split.TEST), scorer(on_device, genome),
+            "student", dataset, (Split.VALIDATION, Split.TEST), scorer(on_device, genome, alleles),
             # Without validation bags there was nothing to compare.
             None if math.isnan(agreed.mse) else agreed.pearson,
         )  # fmt: skip
         provenance = {
             "command": "python -m training distil",
             "distil": to_plain(config),
+            "alleles": alleles,
             "teachers": [_teacher(teacher) for teacher in self.teachers],
             "start": _start(self.start),
             "data_set": dataset.facts(),
@@ -304,6 +313,20 @@ class Distil:
         save_weights(out / STUDENT, student, provenance)
         write_log(out / LOG, lines)
         return Distilled(out / STUDENT, fidelity=measured)
+
+
+def _alleles(teachers: Sequence[Weights]) -> AlleleKind:
+    """Which alleles the teachers read, and so the student: ``fit.alleles``, or that of their own teachers."""
+    kinds = {
+        str(teacher.provenance.get("alleles", teacher.provenance.get("fit", {}).get("alleles", "reference")))
+        for teacher in teachers
+    }
+    if len(kinds) > 1:
+        raise DistilError(
+            "some teachers were fitted with fit.alleles=both and some with fit.alleles=reference; their "
+            "logits cannot be averaged"
+        )
+    return "both" if "both" in kinds else "reference"
 
 
 def _teacher(teacher: Weights) -> dict[str, Any]:
@@ -356,6 +379,7 @@ def distil_on_bags(
     out: str | os.PathLike[str],
     device: torch.device | str = "cpu",
     on_progress: Callable[[int, float], None] | None = None,
+    alleles: AlleleKind = "reference",
 ) -> tuple[MIFM, Agreement]:
     """Distil teachers into a student; its best epoch by the loss on validation bags is kept.
 
@@ -381,6 +405,9 @@ def distil_on_bags(
         Where the networks compute.
     on_progress : callable, optional
         Called after each step with the training windows so far and the fraction of all steps.
+    alleles : str
+        ``reference``, or ``both``: teachers and student read the windows of both alleles
+        (:func:`mifm_kipoi.scoring.scores.both_alleles_logit`).
 
     Returns
     -------
@@ -399,12 +426,13 @@ def distil_on_bags(
     _check_networks(teachers, sizes, dataset)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    run = _Run.begin(student, config, out, _identity(teachers, dataset, student, config), device)
+    run = _Run.begin(student, config, out, _identity(teachers, dataset, student, config, alleles), device)
     on_genome = genome_of(dataset, genome, sizes.window).to(device)
     on_device = [copy.deepcopy(teacher).to(device) for teacher in teachers]
     began = time.monotonic()
     train, validation = (
-        teach(on_device, dataset.part(split), on_genome, config) for split in (Split.TRAIN, Split.VALIDATION)
+        teach(on_device, dataset.part(split), on_genome, config, alleles)
+        for split in (Split.TRAIN, Split.VALIDATION)
     )
     logging.info(
         "%d windows scored by %d teachers in %.0f s",
@@ -438,7 +466,11 @@ def _check_networks(teachers: Sequence[MIFM], student: MIFMConfig, dataset: Data
 
 
 def _identity(
-    teachers: Sequence[MIFM], dataset: DataSet, student: MIFMConfig | MIFM, config: BagDistilConfig
+    teachers: Sequence[MIFM],
+    dataset: DataSet,
+    student: MIFMConfig | MIFM,
+    config: BagDistilConfig,
+    alleles: AlleleKind,
 ) -> dict[str, Any]:
     """What distinguishes a run; two runs of one identity end with the same student."""
     start = student if isinstance(student, MIFM) else None
@@ -449,6 +481,7 @@ def _identity(
         "student": (student.config if isinstance(student, MIFM) else student).to_dict(),
         "start": None if start is None else tensors_sha256(start.state_dict()),
         "distil": to_plain(config),
+        "alleles": alleles,
     }
 
 
@@ -515,11 +548,12 @@ class _Run:
         self.network.train()
         losses = []
         for step, rows in enumerate(batches, start=1):
-            windows = genome.cut(train.offsets[rows], self.network.config.window)
-            error = (self.network(windows).sigmoid() - target[rows]).square()
+            own = None if train.alleles is None else train.alleles[rows]
+            logits = _training_logits(self.network, genome, train.offsets[rows], own)
+            error = (logits.sigmoid() - target[rows]).square()
             loss = (weight[rows] * error).mean()
             self._optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             self._optimiser.step()
             losses.append(loss.detach())
             if on_progress is not None:
@@ -563,6 +597,20 @@ class _Run:
         self.rows, self.best = state["rows"], state["best"]
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
+
+
+def _training_logits(
+    network: MIFM, genome: GenomeTensor, offsets: torch.Tensor, alleles: Alleles | None
+) -> torch.Tensor:
+    """Logits of instances; both alleles of a batch share its statistics of batch normalisation."""
+    window, count = network.config.window, len(offsets)
+    windows = genome.cut(offsets, window)
+    if alleles is not None:
+        alt = genome.cut(offsets, window, alleles=alleles)
+        # Convolutions want the channels of a position side by side in memory, as they are cut.
+        windows = torch.cat([windows.transpose(1, 2), alt.transpose(1, 2)]).transpose(1, 2)
+    logits: torch.Tensor = network(windows)
+    return logits if alleles is None else both_alleles_logit(logits[:count], logits[count:])
 
 
 def targets(
@@ -639,19 +687,24 @@ def epoch_rows(
 
 
 def teach(
-    teachers: Sequence[MIFM], dataset: DataSet, genome: GenomeTensor, config: BagDistilConfig
+    teachers: Sequence[MIFM],
+    dataset: DataSet,
+    genome: GenomeTensor,
+    config: BagDistilConfig,
+    alleles: AlleleKind = "reference",
 ) -> Taught:
-    """Score every window of a data set with the teachers, once; everything is on one device."""
+    """Score every instance of a data set with the teachers, once; everything is on one device."""
     used = used_instances(dataset, config.max_bag_size)
     offsets = genome.offsets(used.instances)
-    logits = mean_logits([instance_logits(teacher, genome, offsets) for teacher in teachers])
+    both = Alleles.of(used.instances).to(offsets.device) if alleles == "both" else None
+    logits = mean_logits([instance_logits(teacher, genome, offsets, both) for teacher in teachers])
     if not np.isfinite(logits).all():
         raise DistilError("the teachers' logits are not finite; their weights cannot be used")
     labels = used.bags["label"].to_numpy(np.int64)
     bag = used.instances["bag"].to_numpy()
     target, weight = targets(logits, bag, labels, config)
     frequency = np.where(labels == 1, 1.0, drawn_fraction(labels, config.negatives_per_bag))[bag]
-    return Taught(used, offsets, logits, target, weight, frequency)
+    return Taught(used, offsets, both, logits, target, weight, frequency)
 
 
 def agreement(student: MIFM, taught: Taught, genome: GenomeTensor) -> Agreement:
@@ -665,7 +718,7 @@ def agreement(student: MIFM, taught: Taught, genome: GenomeTensor) -> Agreement:
     bags, bag = taught.dataset.bags, taught.dataset.instances["bag"].to_numpy()
     if not len(bags):
         return Agreement(*[math.nan] * len(dataclasses.fields(Agreement)))
-    logits = instance_logits(student, genome, taught.offsets)
+    logits = instance_logits(student, genome, taught.offsets, taught.alleles)
     if not np.isfinite(logits).all():
         raise DistilError("the student's logits are not finite; lower distil.bags.learning_rate")
     answer, mean = probabilities(logits), probabilities(taught.logits)

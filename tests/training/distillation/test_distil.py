@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mifm_kipoi.network.model import MIFM
-from mifm_kipoi.network.weights import load_weights
+from mifm_kipoi.network.weights import load_weights, save_weights
 from tests.builders import TINY, random_network
 from tests.training.bag_tables import Planted, plant
 from tests.training.conftest import MEMBER, Fitting
@@ -23,7 +23,7 @@ from training.fitting.predictions import (
     probabilities,
     used_instances,
 )
-from training.mil.genome_tensor import GenomeTensor
+from training.mil.genome_tensor import Alleles, GenomeTensor
 
 STUDENT = dataclasses.replace(MEMBER, channels=4)
 
@@ -92,6 +92,49 @@ def test_the_loss_has_as_many_negatives_as_an_epoch(small: Planted) -> None:
     errors = (probabilities(instance_logits(student, genome, taught.offsets)) - taught.target) ** 2
     expected = (errors[positive].sum() + errors[~positive].sum() / 2) / (36 + 12 / 2)
     assert agreement(student, taught, genome).loss == pytest.approx(expected)
+
+
+def test_a_student_of_teachers_with_both_alleles_is_read_as_they_are(small: Planted, tmp_path: Path) -> None:
+    """Its logit is the mean of the two windows' and their difference, in training as in the agreement."""
+    teacher = random_network(STUDENT)
+    genome = GenomeTensor.read(small.genome, ["1"], 64)
+    part = small.dataset.part(Split.VALIDATION)
+    taught = teach([teacher], part, genome, BagDistilConfig(), "both")
+    offsets = genome.offsets(part.instances)
+    ref, alt = (
+        network_logits(teacher, genome.cut(offsets, 64, alleles=alleles))
+        for alleles in (None, Alleles.of(part.instances))
+    )
+    np.testing.assert_allclose(taught.logits, (ref + alt) / 2 + np.abs(alt - ref), atol=1e-5)
+    assert agreement(teacher, taught, genome).pearson == pytest.approx(1)
+    # One that begins as its teacher has nothing to learn.
+    config = BagDistilConfig(epochs=1, windows_per_batch=32, learning_rate=1e-6)
+    found = distil_on_bags(
+        [teacher], small.dataset, genome, teacher, config, tmp_path, alleles="both"
+    )[1]  # fmt: skip
+    assert pd.read_csv(tmp_path / LOG)["train_loss"].max() < 1e-12
+    assert found.same_top == 1
+
+
+def network_logits(network: MIFM, windows: torch.Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return network(windows).numpy()
+
+
+def test_the_alleles_of_the_teachers_decide(small: Planted, tmp_path: Path) -> None:
+    teachers = []
+    for name, provenance in (
+        ("member", {"fit": {"alleles": "both"}}), ("student", {"alleles": "both"}), ("other", {}),
+    ):  # fmt: skip
+        save_weights(tmp_path / f"{name}.safetensors", random_network(STUDENT), provenance)
+        teachers.append(load_weights(tmp_path / f"{name}.safetensors"))
+    config = DistilConfig(bags=BagDistilConfig(epochs=1))
+    distil = Distil(
+        teachers[:2], small.genome, STUDENT, config, tmp_path / "out", small.dataset, device="cpu"
+    )
+    assert load_weights(distil.run().weights).provenance["alleles"] == "both"
+    with pytest.raises(DistilError, match=r"some teachers .* fit\.alleles=both"):
+        dataclasses.replace(distil, teachers=teachers, out=tmp_path / "mixed").run()
 
 
 def test_the_mean_of_probabilities_by_hand() -> None:
