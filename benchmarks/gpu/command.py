@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import platform
 import time
@@ -28,6 +29,9 @@ Each part stops on time. gpu.json is whole after each measurement; gpu.md says w
                                                               # pyarrow, scipy
 """
 
+_JOBS = 8
+"""Arms side by side on a GPU: their steps are small, and launching them takes most of the time."""
+
 _RESERVE = 0.04
 """Fraction of the minutes that is kept for the report."""
 
@@ -43,7 +47,9 @@ def add(commands: Any) -> None:
     command.add_argument("--device", default="auto", help="cpu, cuda or auto (default: auto)")
     command.add_argument("--tiny", action="store_true", help="a rehearsal with tiny sizes, in seconds")
     command.add_argument("--parts", nargs="+", choices=NAMES, default=NAMES, help="(default: all)")
-    command.add_argument("--jobs", type=int, help="processes side by side (default: 4 on a GPU, else 1)")
+    command.add_argument(
+        "--jobs", type=int, help="processes side by side (default: 8 on a GPU with as many CPUs, else 1)"
+    )
     command.add_argument("--prepared", metavar="FOLDER", help="a folder of --prepare, for its arms")
     command.add_argument("--prepare", metavar="FOLDER", help="make such a folder, and measure nothing")
     command.add_argument(
@@ -81,6 +87,7 @@ def _measure(options: argparse.Namespace) -> None:
     from benchmarks.gpu.report import report
     from benchmarks.gpu.sizes import FULL, TINY
     from mifm_kipoi.network.inference import find_device
+    from mifm_kipoi.support.cpus import usable_cpus
     from mifm_kipoi.support.files import made_folder, written_whole
     from mifm_kipoi.version import __version__
     from training.commands.process import keep_freed_memory
@@ -88,7 +95,7 @@ def _measure(options: argparse.Namespace) -> None:
     keep_freed_memory()
     device = find_device(options.device)
     sizes = TINY if options.tiny else FULL
-    jobs = options.jobs or (4 if device.type == "cuda" else 1)
+    jobs = options.jobs or (min(_JOBS, usable_cpus()) if device.type == "cuda" else 1)
     folder = made_folder(Path(options.out))
     record = Record(
         folder / "gpu.json",
@@ -112,6 +119,9 @@ def _measure(options: argparse.Namespace) -> None:
             deadline = whole.part(fraction)
             logging.info("%s: %.0f s", part, deadline.left)
             measure(run, deadline)
+            # Other processes need what this one would keep.
+            gc.collect()
+            torch.cuda.empty_cache()
     finally:
         record.figures["seconds_used"] = round(time.monotonic() - began, 1)
         record.write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from multiprocessing.synchronize import Barrier
 
@@ -30,24 +31,24 @@ def stacked(device: torch.device, sizes: Sizes, deadline: Deadline) -> Figures:
         codes = torch.randint(0, 5, (sizes.members, count, MEMBER.window), device=device)
         windows = functional.one_hot(codes, 5).transpose(2, 3).float()
         labels = torch.randint(0, 2, (sizes.members, count), device=device).float()
-        total = sizes.members * count
-        rates[count] = {
+        passes = {
             "loop_windows_per_s": rate(
-                total, device, sizes.measured_seconds, deadline,
-                lambda x=windows, y=labels: one_by_one(networks, x, y),
+                device, sizes.measured_seconds, deadline,
+                lambda _, x=windows, y=labels: one_by_one(networks, x, y), 1,
             ),
             "stacked_windows_per_s": rate(
-                total, device, sizes.measured_seconds, deadline,
-                lambda x=windows, y=labels: together(networks, x, y),
+                device, sizes.measured_seconds, deadline,
+                lambda _, x=windows, y=labels: together(networks, x, y), 1,
             ),
         }  # fmt: skip
+        rates[count] = {name: sizes.members * count * value for name, value in passes.items()}
         if deadline.over:
             break
     return {"members": sizes.members, "by_windows_of_a_member": rates}
 
 
 def side_by_side(device: torch.device, sizes: Sizes, deadline: Deadline, count: int) -> Figures:
-    """Windows a second of fits in processes of their own, all together.
+    """Windows a second of fits in processes of their own, all together, and of one alone.
 
     Each makes its bags and fits an epoch first, which does not count; then all begin together.
 
@@ -62,15 +63,19 @@ def side_by_side(device: torch.device, sizes: Sizes, deadline: Deadline, count: 
     count : int
         Processes.
     """
-    barrier = processes.CONTEXT.Barrier(count)
     threads = max(torch.get_num_threads() // count, 1)
-    arguments = [(str(device), sizes, seed, threads, barrier, deadline) for seed in range(count)]
-    results = processes.run(_fit, arguments, count, deadline, grace=_GRACE)
-    if failed := [result for result in results if "windows" not in result]:
-        raise RuntimeError(f"{len(failed)} of {count} processes have no result, such as {failed[0]}")
-    windows = sum(result["windows"] for result in results)
-    seconds = max(result["end"] for result in results) - min(result["began"] for result in results)
-    return {"processes": count, "windows": windows, "fit_windows_per_s": windows / seconds}
+    figures: Figures = {"processes": count}
+    for name, number in (("one_alone", 1), ("together", count)):
+        barrier = processes.CONTEXT.Barrier(number)
+        arguments = [(str(device), sizes, seed, threads, barrier, deadline) for seed in range(number)]
+        # Two jobs for one process, since one job would be this process, whose device is warm.
+        results = processes.run(_fit, arguments, max(number, 2), deadline, grace=_GRACE)
+        if failed := [result for result in results if "windows" not in result]:
+            raise RuntimeError(f"{len(failed)} of {number} processes have no result, such as {failed[0]}")
+        windows = sum(result["windows"] for result in results)
+        seconds = max(result["end"] for result in results) - min(result["began"] for result in results)
+        figures[f"{name}_windows_per_s"] = windows / seconds
+    return figures
 
 
 def _fit(
@@ -78,7 +83,7 @@ def _fit(
 ) -> processes.Result:
     """Fit a member to the bags that are measured: its windows, when it began and when it ended."""
     torch.set_num_threads(threads)
-    setting = Setting(sizes)
+    setting = Setting(dataclasses.replace(sizes, shape=sizes.member_shape))
     on_device = torch.device(device)
     setting.fit(on_device, paper_config(seed=seed))
     barrier.wait(deadline.left)

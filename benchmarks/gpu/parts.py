@@ -110,10 +110,7 @@ class Run:
 
     def _side_by_side(self, deadline: Deadline) -> None:
         device, sizes = self.device, self.sizes
-        # Each process makes its bags, too.
-        needs = self.record.seconds("speed", "random bags") + self.record.seconds(
-            "speed", f"training, {FULL}"
-        )
+        needs = 2 * self.record.seconds("speed", f"training, {FULL}")
         self.record.measure(
             "speed", "members side by side", deadline, needs,
             lambda: members.side_by_side(device, sizes, deadline, sizes.members),

@@ -151,11 +151,16 @@ class Setting:
             return fit.run(on_progress).history
 
 
+_NEGATIVES = 20
+"""Negative bags that are kept for each positive one; an epoch draws fewer."""
+
+
 def training_bags(dataset: DataSet, bags: int) -> DataSet:
-    """So many of the positive bags for training, drawn at random, all negative ones, and no validation."""
+    """So many of the positive bags for training, drawn at random, some negative ones, and no validation."""
     train = dataset.part(Split.TRAIN)
-    positive = np.flatnonzero(train.bags["label"] == 1)
-    left_out = np.random.default_rng(1).permutation(positive)[bags:]
+    labels, generator = train.bags["label"].to_numpy(), np.random.default_rng(1)
     marked = train.bags.copy()
-    marked.loc[left_out, "split"] = Split.TEST.value
+    for label, kept in ((1, bags), (0, bags * _NEGATIVES)):
+        left_out = generator.permutation(np.flatnonzero(labels == label))[kept:]
+        marked.loc[left_out, "split"] = Split.TEST.value
     return dataclasses.replace(train, bags=marked).part(Split.TRAIN)

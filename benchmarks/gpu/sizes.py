@@ -29,6 +29,8 @@ class Sizes:
         Positive bags of an epoch that is measured.
     members : int
         Of the ensemble.
+    member_shape : Shape
+        Of the random data set of each member that is fitted in a process of its own.
     member_windows : tuple of int
         Windows of a step of each member.
     arm_windows : int
@@ -44,19 +46,21 @@ class Sizes:
     genome_block: int
     measured_bags: int
     members: int
+    member_shape: Shape
     member_windows: tuple[int, ...]
     arm_windows: int
 
 
 FULL = Sizes(
-    equality_windows=4_096, mutated_windows=8, scoring_windows=1 << 17,
+    equality_windows=1_024, mutated_windows=8, scoring_windows=1 << 17,
     batch_sizes=(256, 2_048, 16_384), measured_seconds=2.0, shape=SHAPES["paper"], genome_block=1 << 26,
-    measured_bags=480, members=5, member_windows=(1_024, 4_096), arm_windows=15_000_000,
+    measured_bags=1_600, members=5, member_shape=SHAPES["small"], member_windows=(1_024, 4_096),
+    arm_windows=15_000_000,
 )  # fmt: skip
 
 TINY = Sizes(
     equality_windows=32, mutated_windows=1, scoring_windows=64, batch_sizes=(16, 64), measured_seconds=0.1,
-    shape=SHAPES["tiny"], genome_block=1 << 16, measured_bags=4, members=2, member_windows=(8,),
-    arm_windows=200,
+    shape=SHAPES["tiny"], genome_block=1 << 16, measured_bags=4, members=2, member_shape=SHAPES["tiny"],
+    member_windows=(8,), arm_windows=200,
 )  # fmt: skip
 """For a rehearsal on a CPU, in seconds."""

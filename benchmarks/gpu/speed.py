@@ -18,32 +18,42 @@ from mifm_kipoi.mutagenesis.mutate import substitution_logits
 from mifm_kipoi.network.inference import Predictor, exactly
 from mifm_kipoi.network.weights import load_model
 from mifm_kipoi.sequence import encoding
-from training.fitting.config import FitError
 
 
 def rate(
-    count: int, device: torch.device, seconds: float, deadline: Deadline, work: Callable[[], object]
+    device: torch.device,
+    seconds: float,
+    deadline: Deadline,
+    work: Callable[[int], object],
+    most: int,
+    least: int = 0,
 ) -> float:
-    """How many a second: a first pass that does not count, then passes until ``seconds`` are over.
+    """How many a second: a first, small pass that does not count, then passes until ``seconds`` are over.
 
     Parameters
     ----------
-    count : int
-        What a pass is worth.
     device : torch.device
         It is waited for.
     seconds : float
-        How long passes are repeated; one is made in any case.
+        How long passes are repeated; one is made in any case, of about so many seconds at most.
     deadline : Deadline
         Ends the repetition, too.
     work : callable
-        A pass.
+        A pass over the first so many.
+    most, least : int
+        Size of a pass, and the smallest one, such as a batch; ``most`` where it is 0.
     """
-    work()
-    synchronise(device)
+    count = least or most
+    # The device is warmed up, then timed: the first pass of a shape takes longer.
+    for _ in range(2):
+        began = time.perf_counter()
+        work(count)
+        synchronise(device)
+    first = time.perf_counter() - began
+    count = min(most, count * max(int(min(seconds, deadline.left) / max(first, 1e-9)), 1))
     began, passes = time.perf_counter(), 0
     while not passes or (time.perf_counter() - began < seconds and not deadline.over):
-        work()
+        work(count)
         synchronise(device)
         passes += 1
     return count * passes / (time.perf_counter() - began)
@@ -71,11 +81,12 @@ def scoring(device: torch.device, sizes: Sizes, deadline: Deadline, precision: s
         predictor = Predictor(load_model().to(device), size, precision)
         figures["by_batch_size"][size] = {
             "windows_per_s": rate(
-                len(windows), device, sizes.measured_seconds, deadline, lambda p=predictor: p.logits(windows)
+                device, sizes.measured_seconds, deadline, lambda n, p=predictor: p.logits(windows[:n]),
+                len(windows), size,
             ),
             "variants_per_s": rate(
-                len(windows), device, sizes.measured_seconds, deadline,
-                lambda p=predictor: p.variant_logits(windows, alt),
+                device, sizes.measured_seconds, deadline,
+                lambda n, p=predictor: p.variant_logits(windows[:n], alt[:n]), len(windows), size,
             ),
         }  # fmt: skip
         if deadline.over:
@@ -85,8 +96,9 @@ def scoring(device: torch.device, sizes: Sizes, deadline: Deadline, precision: s
         network = load_model().to(device)
         with exactly():
             figures["bare_windows_per_s"] = rate(
-                len(ready), device, sizes.measured_seconds, deadline, lambda: network(ready)
-            )
+                device, sizes.measured_seconds, deadline, lambda n: network(ready[:n]), len(ready),
+                min(sizes.batch_sizes),
+            )  # fmt: skip
         best = max(each["windows_per_s"] for each in figures["by_batch_size"].values())
         figures["best_over_bare"] = best / figures["bare_windows_per_s"]
     return figures
@@ -97,11 +109,10 @@ def mutagenesis(device: torch.device, sizes: Sizes, deadline: Deadline) -> Figur
     windows = random_windows(sizes.mutated_windows, seed=4)
     predictor = Predictor(load_model().to(device))
     substitutions = 3 * int(np.count_nonzero(windows != encoding.NO_BASE))
-    work = lambda: substitution_logits(predictor, windows)  # noqa: E731 - used once
-    return {
-        "substitutions": substitutions,
-        "substitutions_per_s": rate(substitutions, device, sizes.measured_seconds, deadline, work),
-    }
+    passes = rate(
+        device, sizes.measured_seconds, deadline, lambda _: substitution_logits(predictor, windows), 1
+    )
+    return {"substitutions": substitutions, "substitutions_per_s": substitutions * passes}
 
 
 def training(device: torch.device, setting: Setting, deadline: Deadline, precision: str = FULL) -> Figures:
@@ -110,7 +121,7 @@ def training(device: torch.device, setting: Setting, deadline: Deadline, precisi
     The first epoch, in which the device is warmed up, does not count. A bare step is forward, maximum,
     cross-entropy, backward and AdamW on one-hot windows that are on the device.
     """
-    history = setting.fit(device, paper_config(epochs=3, precision=precision))
+    history = setting.fit(device, paper_config(epochs=3, precision=precision), on_progress=stops_at(deadline))
     counted = history.iloc[1:]
     fitted = float(counted["windows"].sum() / max(counted["seconds"].sum(), 1e-3))
     figures: Figures = {
@@ -129,8 +140,8 @@ def training(device: torch.device, setting: Setting, deadline: Deadline, precisi
         network = setting.network().to(device).train()
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
 
-        def bare() -> None:
-            for windows, bag, labels in ready:
+        def bare(count: int) -> None:
+            for windows, bag, labels in ready[:count]:
                 logits = network(windows)
                 pooled = logits.new_full((len(labels),), -torch.inf)
                 pooled = pooled.scatter_reduce(0, bag, logits, "amax")
@@ -139,7 +150,8 @@ def training(device: torch.device, setting: Setting, deadline: Deadline, precisi
                 loss.backward()
                 optimiser.step()
 
-        figures["bare_windows_per_s"] = rate(total, device, setting.sizes.measured_seconds, deadline, bare)
+        steps_per_s = rate(device, setting.sizes.measured_seconds, deadline, bare, len(ready), 1)
+        figures["bare_windows_per_s"] = steps_per_s * total / len(ready)
         figures["fit_over_bare"] = fitted / figures["bare_windows_per_s"]
     figures |= projection(setting, fitted)
     return figures
@@ -157,31 +169,37 @@ def projection(setting: Setting, windows_per_s: float) -> Figures:
 def whole_member(
     device: torch.device, setting: Setting, deadline: Deadline, precision: str = FULL
 ) -> Figures:
-    """All epochs of one member of the paper's shape, or as many as the time allows."""
+    """All epochs of one member of the paper's shape.
 
-    class OverError(Exception):
-        pass
+    Raises
+    ------
+    TimeoutError
+        When the deadline comes first; the message says how far it was.
+    """
+    config = paper_config(epochs=PAPER_EPOCHS, precision=precision)
+    began = time.perf_counter()
+    history = setting.fit(device, config, setting.whole, stops_at(deadline))
+    seconds = time.perf_counter() - began
+    windows = int(history["windows"].sum())
+    return {
+        "epochs": len(history),
+        "precision": precision,
+        "windows": windows,
+        "hours": seconds / 3600,
+        "windows_per_s_with_all": windows / seconds,
+        "last_train_loss": float(history["train_loss"].iloc[-1]),
+    }
 
-    reached = {"windows": 0, "fraction": 0.0}
+
+def stops_at(deadline: Deadline) -> Callable[[int, float], None]:
+    """What ends a fit when the time is up: its ``on_progress``."""
+    began = time.monotonic()
 
     def on_progress(windows: int, fraction: float) -> None:
-        reached.update(windows=windows, fraction=fraction)
         if deadline.over:
-            raise OverError
+            raise TimeoutError(
+                f"stopped after {windows:,} windows, {100 * fraction:.0f} % of the fit, in "
+                f"{time.monotonic() - began:.0f} s with its preparation"
+            )
 
-    began = time.perf_counter()
-    figures: Figures = {"epochs": PAPER_EPOCHS, "precision": precision}
-    try:
-        config = paper_config(epochs=PAPER_EPOCHS, precision=precision)
-        history = setting.fit(device, config, setting.whole, on_progress)
-        figures |= {"complete": True, "last_train_loss": float(history["train_loss"].iloc[-1])}
-    except OverError:
-        figures["complete"] = False
-    except FitError as error:
-        figures |= {"complete": False, "error": str(error)[:300]}
-    seconds = time.perf_counter() - began
-    return figures | {
-        "windows": int(reached["windows"]),
-        "fraction": float(reached["fraction"]),
-        "windows_per_s_with_all": reached["windows"] / seconds,
-    }
+    return on_progress

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.gpu import equality, setting, sizes
+from benchmarks.gpu import equality, setting, sizes, speed
+from benchmarks.gpu.record import Deadline
 
 
 def test_equality_and_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,3 +79,27 @@ def test_differences_are_relative_to_the_largest_gradient() -> None:
     expected = {"loss": torch.tensor(1.0), "a": torch.tensor([4.0, 0.0]), "b": torch.tensor([1.0])}
     got = {"loss": torch.tensor(1.5), "a": torch.tensor([4.0, 0.0]), "b": torch.tensor([3.0])}
     assert equality.compared(got, expected) == {"loss": 0.5, "largest_gradient": 0.5}
+
+
+def test_rates() -> None:
+    """Passes of some milliseconds: a small one first, and then as many as fit into the time."""
+    calls: list[int] = []
+
+    def work(count: int) -> None:
+        calls.append(count)
+        time.sleep(0.002 * count)
+
+    made = speed.rate(torch.device("cpu"), 0.2, Deadline.after(10), work, most=50, least=5)
+    assert calls[:2] == [5, 5]
+    assert 5 <= calls[2] <= 50
+    assert len(set(calls[2:])) == 1
+    assert 50 < made <= 500
+    calls.clear()
+    assert speed.rate(torch.device("cpu"), 10, Deadline.after(-1), work, most=50, least=5) > 0
+    assert calls == [5, 5, 5]
+
+
+def test_a_fit_is_stopped_on_time() -> None:
+    made = setting.Setting(sizes.TINY)
+    with pytest.raises(TimeoutError, match=r"stopped after \d+ windows, \d+ % of the fit"):
+        speed.training(torch.device("cpu"), made, Deadline.after(0))
