@@ -99,6 +99,20 @@ class AssociatedPositions:
             for index, one in zip(indices.tolist(), wanted, strict=True)
         )
 
+    def ranks(self, chrom: str, pos: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many associated positions of the contig are not after each position.
+
+        Parameters
+        ----------
+        chrom : str
+            Name of the contig, as of a VCF file.
+        pos : numpy.ndarray of int64, shape (n,)
+            1-based positions.
+        """
+        self._unite()
+        positions = self._united.get(contig_key(chrom), np.empty(0, dtype=np.int64))
+        return np.searchsorted(positions, pos, side="right")
+
     def counts(self) -> Mapping[str, int]:
         """The numbers of different positions, of rows, and of rows without a readable place."""
         self._unite()

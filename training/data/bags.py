@@ -79,6 +79,55 @@ class StudyRows:
     studies: npt.NDArray[np.object_]
     parts: list[_Rows]
 
+    def draw(
+        self,
+        rows: npt.NDArray[np.int64],
+        bag: npt.NDArray[np.int64],
+        per_bag: int,
+        generator: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The sets of some studies of each bag, at random.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int64, shape (n,)
+            Rows of :attr:`Bags.instances` that count.
+        bag : numpy.ndarray of int64, shape (n,)
+            The bag of each.
+        per_bag : int
+            So many studies of each bag, or all where it has fewer.
+        generator : numpy.random.Generator
+            Source of the choice.
+
+        Returns
+        -------
+        rows : numpy.ndarray of int64, shape (m,)
+            Rows of :attr:`Bags.instances`, set by set.
+        sets : numpy.ndarray of int64, shape (m,)
+            The set of each, from 0.
+        """
+        last = max((int(part["instance"].max(initial=-1)) for part in self.parts), default=-1)
+        bag_of = np.full(max(last, int(rows.max(initial=-1))) + 1, -1, dtype=np.int64)
+        bag_of[rows] = bag
+        drawn, sets, number = [], [], 0
+        for part in self.parts:
+            some = part[bag_of[part["instance"]] >= 0]
+            of_bag = bag_of[some["instance"]]
+            order = np.lexsort((some["instance"], some["study"], of_bag))
+            of_bag, study, instance = of_bag[order], some["study"][order], some["instance"][order]
+            new = np.ones(len(order), dtype=bool)
+            new[1:] = (np.diff(of_bag) != 0) | (np.diff(study) != 0)
+            group, starts = np.cumsum(new) - 1, np.flatnonzero(new)
+            # Within each bag by a random number: the first few of each are chosen.
+            by_bag = np.lexsort((generator.random(len(starts)), of_bag[starts]))
+            first = np.searchsorted(of_bag[starts][by_bag], of_bag[starts][by_bag], side="left")
+            chosen = np.zeros(len(starts), dtype=bool)
+            chosen[by_bag] = np.arange(len(starts)) - first < per_bag
+            drawn.append(instance[chosen[group]].astype(np.int64))
+            sets.append(number + (np.cumsum(chosen) - 1)[group[chosen[group]]])
+            number += int(chosen.sum())
+        return np.concatenate(drawn), np.concatenate(sets)
+
     def tables(self, rows: npt.NDArray[np.int64], bag: npt.NDArray[np.int64]) -> tuple[pd.DataFrame, ...]:
         """The tables of studies and evidence of a data set; the parts are used up, to save memory.
 

@@ -6,9 +6,11 @@ import bisect
 import dataclasses
 import itertools
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -60,10 +62,21 @@ class NegativesConfig:
     min_maf : float
         Smallest minor allele frequency, from 0 to 0.5.
     max_distance : int
-        Largest distance to the position of a positive, in base pairs.
+        Largest distance to the position of a positive, in base pairs, of single negatives.
     max_mismatch_fraction : float
         When more than five REF alleles, and more than this fraction of those compared, differ from the
         FASTA, the files are taken to be of another genome build; 1 turns the check off.
+    bags : str
+        ``single``: each negative is a bag, as in the paper. ``matched``: bags of the size of a study's set
+        in a positive bag, of variants of one region without associated positions, which are like those of
+        the set in frequency, composition of the window and LD score (:mod:`training.data.matched`).
+    matched_per_bag : int
+        Matched bags for each positive bag, each for another study where it has so many.
+    ld_score : str
+        INFO tag with the LD score of a variant (or one of each ALT), by which matched negatives are chosen as
+        well; empty where there is none.
+    seed : int
+        Of the random choices of matched bags.
     """
 
     vcf: tuple[str, ...]
@@ -71,8 +84,14 @@ class NegativesConfig:
     min_maf: float = 0.01
     max_distance: int = 128
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
+    bags: Literal["single", "matched"] = "single"
+    matched_per_bag: int = 1
+    ld_score: str = ""
+    seed: int = 1
 
     def __post_init__(self) -> None:
+        if self.matched_per_bag < 1:
+            raise ValueError(f"matched_per_bag is {self.matched_per_bag}; expected 1 or more bags")
         if not self.vcf:
             raise ValueError("vcf is empty; expected VCF files to take negatives from")
         if not 1 <= len(self.frequency.split("/")) <= 2 or not all(self.frequency.split("/")):
@@ -133,22 +152,19 @@ def find_negatives(
     InputError
         When no negative is left, or contigs are accessions of another build.
     """
-    known = _Positives(positives)
     counts: Counter[str] = Counter()
-    parts: list[pd.DataFrame] = []
-    taken: set[tuple[str, int]] = set()
-    check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_fraction)
-    candidates = _candidates(config, known, associated or AssociatedPositions(), build, counts)
-    while chunk := list(itertools.islice(candidates, CHUNK)):
-        kept = []
-        for variant, status in zip(chunk, _window_status(chunk, genome, check), strict=True):
-            key = (variant.chrom, variant.pos)
-            reason = AT_NEGATIVE if status is Status.OK and key in taken else status.value
-            if reason == Status.OK:
-                taken.add(key)
-                kept.append((variant.chrom, variant.pos, variant.ref, variant.alt, variant.id))
-            counts[KEPT if reason == Status.OK else reason] += 1
-        parts.append(pd.DataFrame(kept, columns=list(NEGATIVE_COLUMNS)).astype(NEGATIVE_COLUMNS))
+    places = AssociatedPositions() if associated is None else associated
+    found = accepted_variants(config, positives, genome, places, build, counts, config.max_distance)
+    parts = [
+        pd.DataFrame(
+            [
+                (each.variant.chrom, each.variant.pos, each.variant.ref, each.variant.alt, each.variant.id)
+                for each in some
+            ],
+            columns=list(NEGATIVE_COLUMNS),
+        ).astype(NEGATIVE_COLUMNS)
+        for some in found
+    ]
     log.info("negatives: %s", counts_in_words(counts))
     if not counts[KEPT]:
         raise InputError(
@@ -157,6 +173,70 @@ def find_negatives(
             "build"
         )
     return pd.concat(parts, ignore_index=True), counts
+
+
+@dataclasses.dataclass(frozen=True)
+class CommonVariant:
+    """A variant of the VCF files.
+
+    Parameters
+    ----------
+    variant : Variant
+        Its contig is named as among the positives.
+    frequency : float
+        Of ALT, from 0 to 1.
+    ld_score : float
+        NaN where unknown.
+    """
+
+    variant: Variant
+    frequency: float
+    ld_score: float = math.nan
+
+
+def accepted_variants(
+    config: NegativesConfig,
+    positives: pd.DataFrame,
+    genome: Genome | None,
+    associated: AssociatedPositions,
+    build: str,
+    counts: Counter[str],
+    max_distance: int | None,
+    of_positives: list[CommonVariant] | None = None,
+) -> Iterator[list[CommonVariant]]:
+    """Variants that can be negatives, some at a time, the first of each position only.
+
+    Parameters
+    ----------
+    config, positives, genome, associated, build
+        As of :func:`find_negatives`.
+    counts : collections.Counter
+        Receives the numbers of alleles by reason.
+    max_distance : int, optional
+        Largest distance to a positive in base pairs; None for no limit on the contigs of positives.
+    of_positives : list, optional
+        Receives the variants of the files that are positives, common or not.
+
+    Raises
+    ------
+    VariantFileError, ReferenceMismatchError, InputError
+        As of :func:`find_negatives`.
+    """
+    known = _Positives(positives)
+    taken: set[tuple[str, int]] = set()
+    check = None if genome is None else ReferenceCheck(genome, config.max_mismatch_fraction)
+    candidates = _candidates(config, known, associated, build, counts, max_distance, of_positives)
+    while chunk := list(itertools.islice(candidates, CHUNK)):
+        kept = []
+        statuses = _window_status([each.variant for each in chunk], genome, check)
+        for each, status in zip(chunk, statuses, strict=True):
+            key = (each.variant.chrom, each.variant.pos)
+            reason = AT_NEGATIVE if status is Status.OK and key in taken else status.value
+            if reason == Status.OK:
+                taken.add(key)
+                kept.append(each)
+            counts[KEPT if reason == Status.OK else reason] += 1
+        yield kept
 
 
 class _Positives:
@@ -201,7 +281,9 @@ def _candidates(
     associated: AssociatedPositions,
     build: str,
     counts: Counter[str],
-) -> Iterator[Variant]:
+    max_distance: int | None,
+    of_positives: list[CommonVariant] | None,
+) -> Iterator[CommonVariant]:
     """Variants that pass all checks without the FASTA, on contigs named as among the positives."""
     names: dict[str, str | None] = {}
     for path in config.vcf:
@@ -222,10 +304,12 @@ def _candidates(
                         )
                     names[first.chrom] = positives.names.get(contig_key(first.chrom))
                 chrom = names[first.chrom]
-                if chrom is None or not positives.near(chrom, first.pos, config.max_distance):
+                if chrom is None or (
+                    max_distance is not None and not positives.near(chrom, first.pos, max_distance)
+                ):
                     counts[TOO_FAR] += len(record.variants)
                 else:
-                    yield from _common(record, chrom, config, positives, associated, counts)
+                    yield from _common(record, chrom, config, positives, associated, counts, of_positives)
 
 
 def _common(
@@ -235,13 +319,18 @@ def _common(
     positives: _Positives,
     associated: AssociatedPositions,
     counts: Counter[str],
-) -> Iterator[Variant]:
+    of_positives: list[CommonVariant] | None,
+) -> Iterator[CommonVariant]:
     """The common alleles of a record that are neither positives nor associated otherwise."""
     fields = split_record(record.line)
     filtered = fields[6] not in _PASSED
     frequencies = _frequencies(fields[7], config.frequency, len(record.variants))
-    for variant, frequency in zip(record.variants, frequencies, strict=True):
+    scores = _ld_scores(fields[7], config.ld_score, len(record.variants))
+    for variant, frequency, score in zip(record.variants, frequencies, scores, strict=True):
         status = allele_status(variant)
+        if of_positives is not None and frequency is not None and positives.at(chrom, variant) == IS_POSITIVE:
+            own = dataclasses.replace(variant, chrom=chrom)
+            of_positives.append(CommonVariant(own, frequency, score))
         if filtered:
             reason: str | None = FILTERED
         elif status is not Status.OK:
@@ -255,7 +344,8 @@ def _common(
             if reason is None and associated.holds(chrom, variant.pos, variant.ref, variant.alt):
                 reason = AT_ASSOCIATED
         if reason is None:
-            yield dataclasses.replace(variant, chrom=chrom)
+            assert frequency is not None  # it has been a reason
+            yield CommonVariant(dataclasses.replace(variant, chrom=chrom), frequency, score)
         else:
             counts[reason] += 1
 
@@ -271,6 +361,18 @@ def _frequencies(info: bytes, tags: str, alts: int) -> list[float | None]:
         number = _number(entries.get(number_tag.encode(), b""))
         values = [value / number if value is not None and number else None for value in values]
     return [value if value is not None and 0 <= value <= 1 else None for value in values]
+
+
+def _ld_scores(info: bytes, tag: str, alts: int) -> list[float]:
+    """The LD score of each ALT; NaN where INFO does not have it."""
+    if not tag:
+        return [math.nan] * alts
+    entries = dict(entry.partition(b"=")[::2] for entry in info.split(b";"))
+    values = [_number(value) for value in entries.get(tag.encode(), b"").split(b",")]
+    values = values * alts if len(values) == 1 else values
+    if len(values) != alts:
+        return [math.nan] * alts
+    return [math.nan if value is None else value for value in values]
 
 
 def _number(text: bytes) -> float | None:

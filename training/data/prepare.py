@@ -28,9 +28,16 @@ from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.dataset import BAG_COLUMNS, INSTANCE_COLUMNS, DataSet, Split
 from training.data.effects import EffectCounts
+from training.data.matched import MatchedNegatives, matched_negatives
 from training.data.negatives import NegativesConfig, find_negatives
 from training.data.report import counts_in_words
-from training.data.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
+from training.data.splits import (
+    SplitsConfig,
+    assign_splits,
+    check_no_overlap,
+    drop_border_instances,
+    split_indices,
+)
 from training.data.summary_statistics import SummaryStatisticsConfig, read_summary_statistics
 
 log = logging.getLogger(__name__)
@@ -162,12 +169,19 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
                 "negatives",
                 associated.rows_without_place,
             )
-        negatives, negative_counts = find_negatives(
-            config.negatives, made.variants, genome, associated, _build(config, genome, counts)
-        )
-        negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
-        report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
-        tables = _with_negatives(tables, negatives)
+        build = _build(config, genome, counts)
+        if config.negatives.bags == "matched":
+            matched = _matched(config, tables, made, genome, associated, build)
+            report["negatives"], report["matching"] = dict(matched.counts), matched.matching
+            bag, negatives = matched.instances["set"].to_numpy(), matched.instances
+        else:
+            negatives, negative_counts = find_negatives(
+                config.negatives, made.variants, genome, associated, build
+            )
+            negatives, crossing = drop_border_instances(negatives, config.splits, HELD_OUT_WINDOW)
+            report["negatives"] = {**negative_counts, "over_the_border_of_a_split": crossing}
+            bag = np.arange(len(negatives))
+        tables = _with_negatives(tables, negatives, bag)
     tables, report["filters"]["bags_in_several_splits"] = _split(tables, config)
     report["associated"]["in_no_bag"] = _in_no_bag(counts, made, report["filters"])
     check_no_overlap(tables.bags, tables.instances, HELD_OUT_WINDOW)
@@ -354,17 +368,58 @@ def _warn_without_validation(bags: pd.DataFrame) -> None:
         )
 
 
-def _with_negatives(positives: _Tables, negatives: pd.DataFrame) -> _Tables:
-    """The positive bags, followed by a bag for each negative."""
-    numbers = np.arange(len(negatives)) + positives.bags["bag"].max() + 1
-    names = negatives["chrom"] + ":" + negatives["pos"].astype(str)
-    names = names + ":" + negatives["ref"] + ":" + negatives["alt"]
+def _matched(
+    config: DataConfig,
+    tables: _Tables,
+    made: Bags,
+    genome: Genome | None,
+    associated: AssociatedPositions,
+    build: str,
+) -> MatchedNegatives:
+    """Negative bags for studies of the positive bags that lie in one split."""
+    assert config.negatives is not None
+    instances = tables.instances
+    split = split_indices(instances, config.splits, HELD_OUT_WINDOW)
+    by_bag = pd.Series(split).groupby(instances["bag"].to_numpy())
+    whole = instances["bag"].isin(by_bag.min().index[by_bag.min() == by_bag.max()]).to_numpy()
+    generator = np.random.default_rng(config.negatives.seed)
+    rows, sets = made.studies.draw(
+        instances["row"].to_numpy()[whole],
+        instances["bag"].to_numpy()[whole],
+        config.negatives.matched_per_bag,
+        generator,
+    )
+    return matched_negatives(
+        config.negatives,
+        made.variants,
+        made.instances.iloc[rows],
+        sets,
+        config.splits,
+        HELD_OUT_WINDOW,
+        genome,
+        associated,
+        build,
+    )
+
+
+def _with_negatives(
+    positives: _Tables, negatives: pd.DataFrame, bag_of_negative: npt.NDArray[np.int64]
+) -> _Tables:
+    """The positive bags, followed by the bags of the negatives, which are in order of these bags."""
+    _, codes = np.unique(bag_of_negative, return_inverse=True)
+    numbers = codes + positives.bags["bag"].max() + 1
+    firsts = np.flatnonzero(np.diff(codes, prepend=-1))
+    first, last = negatives.iloc[firsts], negatives.iloc[np.append(firsts[1:], len(negatives)) - 1]
+    names = first["chrom"] + ":" + first["pos"].astype(str)
+    alone = names + ":" + first["ref"] + ":" + first["alt"]
+    several = names + "-" + last["pos"].astype(str).to_numpy()
+    sizes = np.diff(np.append(firsts, len(negatives)))
     bags = pd.DataFrame(
         {
-            "bag": numbers,
-            "block": names.to_numpy(),
+            "bag": numbers[firsts],
+            "block": alone.where(sizes == 1, several).to_numpy(),
             "signal": "all",
-            "chrom": negatives["chrom"].to_numpy(),
+            "chrom": first["chrom"].to_numpy(),
             "studies": 0,
             "label": NEGATIVE,
         }

@@ -114,8 +114,10 @@ def render(manifest: Mapping[str, Any]) -> str:
     if "negatives" in report:
         parts += [
             "## Negatives",
-            "ALT alleles of the VCF files, under the first reason that applies; each that is kept is a bag.",
+            "ALT alleles of the VCF files, under the first reason that applies; each that is kept is "
+            + ("a candidate." if "matching" in report else "a bag."),
             _table(("alleles", "number"), report["negatives"].items()),
+            *(_matching(report["matching"]) if "matching" in report else []),
         ]
     parts += [
         "## Contents of the data set",
@@ -134,6 +136,25 @@ def render(manifest: Mapping[str, Any]) -> str:
         _table(("file", "sha256"), ((entry["path"], entry["sha256"]) for entry in manifest["inputs"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _matching(matching: Mapping[str, Any]) -> list[str]:
+    """How like the matched negatives are the variants of the sets."""
+    rows = [
+        (one["feature"], one["known"], one["positives"], one["candidates"], one["negatives"], one["sd"])
+        for one in matching["features"]
+    ]
+    return [
+        f"{matching['bags']:,} bags for {matching['sets']:,} sets of studies, each of the size of its set "
+        "and of variants of one region without associated positions, from "
+        f"{matching['candidates']:,} candidates that cross no border of a split. Means of the variants of "
+        "sets of which a feature is known, of all candidates, and of the negatives that these were matched "
+        "with:",
+        _table(
+            ("feature", "variants", "sets", "candidates (before)", "negatives (after)", "SD of candidates"),
+            rows,
+        ),
+    ]
 
 
 def _studies_not_known(effects: Mapping[str, Any]) -> list[str]:

@@ -32,8 +32,8 @@ _END = 1 << 40
 """A position beyond the end of any contig."""
 
 _SPLITS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
-_ACROSS = -1
-"""Instead of an index in _SPLITS: the window crosses the border of a held-out region."""
+ACROSS = -1
+"""Instead of the index of a split: the window crosses the border of a held-out region."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +139,7 @@ def drop_border_instances(
     dropped : int
         Number of instances that were left out.
     """
-    across = _split_indices(instances, config, window) == _ACROSS
+    across = split_indices(instances, config, window) == ACROSS
     return instances[~across], int(across.sum())
 
 
@@ -167,9 +167,9 @@ def assign_splits(
         Values of :class:`training.data.dataset.Split`; NaN where the windows of a bag do not all lie in one
         split, or the bag has no instances.
     """
-    indices = _split_indices(instances, config, window, warn=True)
+    indices = split_indices(instances, config, window, warn=True)
     by_bag = pd.Series(indices, index=instances["bag"].to_numpy()).groupby(level=0).agg(["min", "max"])
-    one = by_bag["min"].where((by_bag["min"] == by_bag["max"]) & (by_bag["min"] != _ACROSS))
+    one = by_bag["min"].where((by_bag["min"] == by_bag["max"]) & (by_bag["min"] != ACROSS))
     names = one.map({index: split.value for index, split in enumerate(_SPLITS)})
     return pd.Series(names.reindex(bags["bag"]).to_numpy(), index=bags.index, dtype="str", name="split")
 
@@ -212,10 +212,27 @@ def _contigs(instances: pd.DataFrame) -> pd.Series[str]:
     return contig_keys(instances["chrom"])
 
 
-def _split_indices(
-    instances: pd.DataFrame, config: SplitsConfig, window: int, warn: bool = False
+def split_indices(
+    instances: pd.DataFrame, config: SplitsConfig, window: int = WINDOW, warn: bool = False
 ) -> npt.NDArray[np.int8]:
-    """The split in which each window lies, as an index in ``_SPLITS``, or ``_ACROSS``."""
+    """The split in which each window lies, as an index of :class:`training.data.dataset.Split`.
+
+    Parameters
+    ----------
+    instances : pandas.DataFrame
+        With ``chrom`` and ``pos`` (1-based).
+    config : SplitsConfig
+        The held-out regions.
+    window : int
+        Length of windows in bp, even.
+    warn : bool
+        Whether a warning is logged for each held-out region without instances.
+
+    Returns
+    -------
+    numpy.ndarray of int8, shape (n,)
+        :data:`ACROSS` where a window crosses the border of a held-out region.
+    """
     indices = np.zeros(len(instances), dtype=np.int8)
     contigs = _contigs(instances).to_numpy()
     centres = instances["pos"].to_numpy()
@@ -224,7 +241,7 @@ def _split_indices(
     for split, region in config.regions():
         touched = (contigs == region.contig) & (starts < region.end) & (ends > region.start)
         within = touched & (starts >= region.start) & (ends <= region.end)
-        indices[touched] = _ACROSS
+        indices[touched] = ACROSS
         indices[within] = _SPLITS.index(split)
         if warn and not within.any():
             log.warning("no variant lies in %s, which is held out for %s", region.text, split.value)
