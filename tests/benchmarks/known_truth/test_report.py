@@ -68,6 +68,10 @@ OTHERS = {
         ("lowest_p", "abf", "top_1", -0.015, -0.03, 0),
         ("noisy_or+abf", "abf", "top_1", 0.265, 0.24, 0.28),
     ],
+    "ratios": [
+        ("noisy_or+abf", "abf", metric, value, value - 0.1, value + 0.1)
+        for metric, value in (("top_1", 1.37), ("auprc", 1.6))
+    ],
     "credible_sets": [("abf", 40, 0.91, 0.88, 0.94, 6.4, 3, 0.97)],
 }
 
@@ -108,7 +112,7 @@ def test_the_answer_names_the_best_model_its_baselines_and_what_a_prior_adds(
     answer = (tmp_path / "out" / "report.md").read_text().split("## All arms")[0]
     assert "Noisy &lt;or>, ranks a causal variant first in 96.8 % (95 % interval 95.7 to 97.9)" in answer
     assert "its AUPRC is 0.975 (95 % interval 0.961 to 0.985)" in answer
-    assert "It was chosen from 2 models on validation bags." in answer
+    assert "It was chosen from 2 models by the likelihood of validation studies." in answer
     assert "Lowest p 70.0 %; ABF 71.5 %; Random 6.0 %; Oracle 100.0 %" in answer
     assert "ABF goes from 71.5 % to 98.0 % (95 % interval 97.0 to 99.0)**, +26.5 points" in answer
     assert "its AUPRC goes from 0.620 to 0.991" in answer
@@ -162,6 +166,12 @@ def test_the_sentences_below_figures_have_the_numbers(results: Path, tmp_path: P
     assert "Noisy &lt;or>: repressor (2.8 % of bags)." in text
     assert "Mean change: 3.00 at informative bases, 0.10 at free ones, 0.05 elsewhere." in text
     assert "ABF: of 40 variants with a PIP from 0.9 on, 80.0 % are causal; their mean PIP is 0.95." in text
+    assert (
+        "Over those of ABF its top-1 is 1.37 (1.27 to 1.47) times, and its AUPRC 1.60 (1.50 to 1.70)" in text
+    )
+    assert "| Noisy-or + ABF | 1.37 (1.27 to 1.47) | 1.60 (1.50 to 1.70) | 0.970 |" in text
+    assert "| arm | 1-3 studies (50 bags) | 4-6 studies (50 bags) |" in text
+    assert "| Random | 10.0 (7.0 to 13.0) | 10.0 (7.0 to 13.0) |" in text
     assert "| ABF | 40 | 91.0 (88.0 to 94.0) | 6.4 | 3 | 0.97 |" in text
     assert "| 0.975 (0.961 to 0.985) | +26.8 (+25.0 to +29.0) | 2 |" in text
     assert "(95 % interval 97.0 to 99.0)**, +26.5 (+24.0 to +28.0) points" in text
