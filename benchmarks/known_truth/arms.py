@@ -7,7 +7,8 @@ from typing import Literal
 
 Group = Literal["pooling", "setting", "curve", "combination", "control", "baseline", "prior"]
 DataName = Literal[
-    "main", "matched", "every_member", "shuffled", "dealt", "masked", "reference_ld", "half", "quarter",
+    "main", "matched", "matched_united", "every_member", "shuffled", "dealt", "masked", "reference_ld",
+    "half", "quarter",
 ]  # fmt: skip
 
 
@@ -27,7 +28,8 @@ class Arm:
         The data set that they are fitted to:
 
         - ``main``: bags of the simulated table, and negative bags of one variant;
-        - ``matched``: negative bags of the sizes of positive ones;
+        - ``matched``: negative bags of the sizes of studies' sets, ``matched_united``: of those of whole
+          bags; of variants that are like those of the positive bags;
         - ``every_member``: each member of a positive bag is a positive bag of its own;
         - ``shuffled``: the variants of each split are permuted among bags, whose sizes and labels stay;
         - ``dealt``: the variants of each positive bag are permuted, so that each has the evidence of another;
@@ -129,6 +131,9 @@ CLEAR = (*CLEAR_POOLINGS, *_CLEAR_SETTINGS, *_COMBINATIONS, *_CLEAR_CONTROLS)
 _UNITED = "fit.evidence=lowest_p"
 _SETS = "fit.credible_set=0.95"
 
+_ONE_NEGATIVE = "fit.negatives_per_bag=1"
+"""Where negative bags have as many variants as positive ones."""
+
 
 def _tempered(tau: float) -> Arm:
     return Arm(
@@ -140,17 +145,19 @@ def _tempered(tau: float) -> Arm:
 def _on_sets(pooling: str, label: str) -> Arm:
     return Arm(
         f"{pooling}_sets", "pooling", f"{label}, 95 % sets",
-        "bags are each study's own 95 % sets; negative bags of their sizes", pooling, "matched", (_SETS,),
+        "bags are each study's own 95 % sets; negative bags of their sizes", pooling, "matched",
+        (_SETS, _ONE_NEGATIVE),
     )  # fmt: skip
 
 
 def _on_bags(pooling: str, label: str, data: DataName) -> Arm:
-    negatives = "single" if data == "main" else "matched"
+    matched = data == "matched_united"
+    negatives = "matched" if matched else "single"
     return Arm(
-        f"{pooling}_bags" if data == "main" else f"{pooling}_bags_matched", "pooling",
+        f"{pooling}_bags_matched" if matched else f"{pooling}_bags", "pooling",
         f"{label}, united bags, {negatives} negatives",
         f"all variants of a signal, of all studies, are one bag; negatives: {negatives}", pooling, data,
-        (_UNITED,),
+        (_UNITED, _ONE_NEGATIVE) if matched else (_UNITED,),
     )  # fmt: skip
 
 
@@ -170,9 +177,9 @@ REAL_POOLINGS = (
         "susie_em",
     ),
     _on_bags("max", "max", "main"),
-    _on_bags("max", "max", "matched"),
+    _on_bags("max", "max", "matched_united"),
     _on_bags("noisy_or", "noisy-or", "main"),
-    _on_bags("noisy_or", "noisy-or", "matched"),
+    _on_bags("noisy_or", "noisy-or", "matched_united"),
     _on_sets("max", "max"),
     _on_sets("noisy_or", "noisy-or"),
     _on_sets("isr", "ISR"),
@@ -195,7 +202,7 @@ _REAL_SETTINGS = (
     ),
     Arm(
         "matched_negatives", "setting", "per study, matched negatives",
-        "negative bags of the sizes of positive ones", data="matched",
+        "negative bags of the sizes of positive ones", data="matched", settings=(_ONE_NEGATIVE,),
     ),
     Arm(
         "weight_decay_0.01", "setting", "weight decay 0.01", "of AdamW",

@@ -69,7 +69,8 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
     """
     folder = out / "data" / name
     if name in _CHANGES:
-        source = make_dataset("main", simulation, simulated, recipe, out)
+        made_from: DataName = "matched" if name == "matched_united" else "main"
+        source = make_dataset(made_from, simulation, simulated, recipe, out)
         change = _CHANGES[name]
         made_of = {"source": sha256_of(source / "manifest.json"), "change": name}
         once(folder, made_of, lambda: write_dataset(folder, change(read_dataset(source))))
@@ -154,14 +155,50 @@ def fewer(dataset: DataSet, parts: int, seed: int = 1) -> DataSet:
     return dataset.of_instances(left[dataset.instances["bag"].to_numpy()])
 
 
+def merged_negatives(dataset: DataSet, seed: int = 1) -> DataSet:
+    """Negative bags of the sizes of united positive bags, in place of those of the sizes of studies' sets.
+
+    For each positive bag, negative bags of its split are merged in a random order until they have as many
+    variants, each once; the last is cut. A variant may come in several of the bags made so.
+    """
+    bag = dataset.instances["bag"].to_numpy()
+    positive = dataset.bags["label"].to_numpy() == 1
+    left = dataset.of_instances(positive[bag])
+    variant = pd.MultiIndex.from_frame(dataset.instances[["chrom", "pos", "ref", "alt"]]).factorize()[0]
+    by_bag = dataset.instances.groupby("bag").indices
+    generator = np.random.default_rng(seed)
+    bags, rows, numbers = [], [], []
+    for split, own in left.bags.groupby("split", sort=False):
+        known = dataset.bags[~positive & (dataset.bags["split"] == split).to_numpy()]
+        for size in own["size"]:
+            merged: dict[int, int] = {}
+            for number in generator.permutation(known["bag"].to_numpy()):
+                for row in by_bag[number]:
+                    merged.setdefault(variant[row], row)
+                if len(merged) >= size:
+                    break
+            chosen = list(merged.values())[:size]
+            number = len(left.bags) + len(bags)
+            rows += chosen
+            numbers += [number] * len(chosen)
+            bags.append({**known.iloc[0], "bag": number, "block": f"merged {number}", "size": len(chosen)})
+    instances = dataset.instances.iloc[rows].assign(bag=numbers)
+    return dataclasses.replace(
+        left,
+        bags=pd.concat([left.bags, pd.DataFrame(bags)], ignore_index=True).astype(left.bags.dtypes.to_dict()),
+        instances=pd.concat([left.instances, instances], ignore_index=True),
+    )
+
+
 _CHANGES: Mapping[DataName, Callable[[DataSet], DataSet]] = {
     "every_member": every_member,
     "shuffled": shuffled,
     "dealt": dealt,
     "half": functools.partial(fewer, parts=2),
     "quarter": functools.partial(fewer, parts=4),
+    "matched_united": merged_negatives,
 }
-"""Data sets that are made of ``main``."""
+"""Data sets that are made of others: of ``main``, the last one of ``matched``."""
 
 
 def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:

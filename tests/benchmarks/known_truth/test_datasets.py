@@ -18,6 +18,7 @@ from benchmarks.known_truth.datasets import (
     fewer,
     held_out_variants,
     make_dataset,
+    merged_negatives,
     shown_kind,
     shuffled,
     write_held_out_vcf,
@@ -190,7 +191,26 @@ def test_fewer_blocks_keep_all_else(dataset: DataSet) -> None:
     assert found.bags[rest].values.tolist() == kept[rest].values.tolist()
 
 
-@pytest.mark.parametrize("change", [every_member, shuffled, dealt])
+def test_merged_negatives_have_the_sizes_of_positive_bags(dataset: DataSet) -> None:
+    """Of each split; where it has too few negative variants, the bag has them all."""
+    found = merged_negatives(dataset)
+    check_types(found)
+    for split in ("train", "validation", "test"):
+        own = found.bags[found.bags["split"] == split]
+        negatives = own[own["label"] == 0]
+        variants_left = dataset.bags[(dataset.bags["split"] == split) & (dataset.bags["label"] == 0)]["size"]
+        sizes = own["size"][own["label"] == 1].clip(upper=variants_left.sum())
+        assert negatives["size"].tolist() == sizes.tolist()
+        drawn = found.instances[found.instances["bag"].isin(negatives["bag"])]
+        known = dataset.instances[dataset.instances["bag"].isin(variants_left.index)]
+        assert set(drawn["id"]) <= set(known["id"])
+        assert not drawn.duplicated(["bag", "id"]).any()
+    positives = found.instances["bag"] < (found.bags["label"] == 1).sum()
+    kept = dataset.instances["bag"].map(dataset.bags["label"]) == 1
+    assert found.instances["id"][positives].tolist() == dataset.instances["id"][kept].tolist()
+
+
+@pytest.mark.parametrize("change", [every_member, shuffled, dealt, merged_negatives])
 def test_changed_data_sets_are_written_and_read(
     change: Callable[[DataSet], DataSet], dataset: DataSet, tmp_path: Path
 ) -> None:
