@@ -108,6 +108,19 @@ def test_the_training_code_reads_all_credible_sets(
     assert set(rows[["chr", "bp", "nea", "ea"]].itertuples(index=False, name=None)) <= known
 
 
+def test_training_expects_the_effects_that_the_pips_expect(real: Path, rows: pd.DataFrame) -> None:
+    """The Bayes factors that the training code makes with ``meta.txt``, for both kinds of trait."""
+    config = CredibleSetsConfig(
+        str(real / "credible_sets.txt.gz"), columns={"pip": "abf"}, meta=str(real / "meta.txt")
+    )
+    found = pd.concat(read_credible_sets(config, RowCounts()), ignore_index=True)
+    primary = (rows["primary"] == 1).to_numpy()
+    gap = (found["log_bf"] - np.log(rows["abf"]))[primary]
+    of_set = gap.groupby([rows.loc[primary, "meta_id"], rows.loc[primary, "block_id"]])
+    assert (of_set.max() - of_set.min()).max() < 1e-3
+    assert found["log_bf"].notna().all()
+
+
 def test_the_statistics_of_credible_sets(real: Path, rows: pd.DataFrame, truth: pd.DataFrame) -> None:
     z = pd.read_parquet(real / "statistics.parquet").set_index("id")
     assert list(z) == list(STUDIES)
