@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from mifm_kipoi.network.weights import load_weights
+from tests.builders import random_network
 from tests.conftest import Run
 from tests.training.conftest import FIT, MEMBER, SEEDS, Fitting
 from training.data.dataset import Split, write_dataset
@@ -16,7 +17,8 @@ from training.fitting.config import ENSEMBLE_REPORT, EnsembleConfig, FitError
 from training.fitting.config import MEMBER as MEMBER_FILE
 from training.fitting.ensemble import Ensemble
 from training.fitting.fit import Fit
-from training.fitting.predictions import Validation, evaluate
+from training.fitting.held_out import HeldOut, scorer
+from training.fitting.predictions import Validation, evaluate, mean_logits
 from training.mil.genome_tensor import GenomeTensor
 
 
@@ -32,6 +34,33 @@ def test_members_are_fits_with_seeds_that_follow_each_other(fitting: Fitting, tm
     reported = fitting.ensemble.report["members"][1]
     assert reported["seed"] == 4
     assert reported["metrics"]["validation_auroc"] == alone.metrics["validation_auroc"]
+    assert alone.verdict is not None
+    assert reported["verdict"] == alone.verdict.to_dict()
+    assert load_weights(tmp_path / MEMBER_FILE).provenance["verdicts"] == [alone.verdict.to_dict()]
+    # All windows of the planted bags overlap.
+    assert (alone.verdict.measures.studies, alone.verdict.measures.loci) == (60, 1)
+
+
+def test_the_members_and_their_mean_know_what_the_evidence_says(fitting: Fitting) -> None:
+    """Studies whose Bayes factors are those of the planted variants, each taken for a locus of its own."""
+    held = HeldOut.of(fitting.planted.dataset, Split.VALIDATION)
+    genome = GenomeTensor.read(fitting.planted.genome, ["1"], MEMBER.window)
+    # In the part of all validation bags, two negatives follow each positive bag.
+    planted = fitting.planted.motif_rows - 2 * np.arange(60)
+    evidence = np.random.default_rng(0).uniform(2, 5, len(held.rows.instance))
+    log_evidence = np.where(np.isin(held.rows.instance, planted), evidence, 0.0)
+    held = dataclasses.replace(
+        held, rows=dataclasses.replace(held.rows, log_evidence=log_evidence, locus=np.arange(60))
+    )
+    logits = [scorer(member.network, genome)(held.instances) for member in fitting.ensemble.members]
+    for known in (*logits, mean_logits(logits)):
+        verdict = held.verdict("network", known)
+        assert verdict.learnt
+        assert verdict.measures.gain.low > 0.5
+        assert verdict.warnings == ()
+    untrained = held.verdict("network", scorer(random_network(MEMBER), genome)(held.instances))
+    assert untrained.learnt is False
+    assert any("learnt nothing" in warning for warning in untrained.warnings)
 
 
 def test_the_mean_is_that_of_the_probabilities_of_bags(fitting: Fitting) -> None:
@@ -109,9 +138,13 @@ def test_the_commands_ensemble_and_distil(run: Run, root: Path, fitting: Fitting
     done = run("training", "--threads", "1", "ensemble", *where, "--out", tmp_path / "members", cwd=root)
     assert "member 2 of 2, seed 2: best epoch 0 of 1" in done.stderr
     teachers = [tmp_path / "members" / f"member-{seed}" / MEMBER_FILE for seed in (1, 2)]
-    run(
+    taught = run(
         "training", "--threads", "1", "distil", *where, "--teacher", *teachers, "--device", "cpu",
         "--out", tmp_path / "student", cwd=root,
     )  # fmt: skip
+    for command in (done, taught):
+        assert "standard deviation of logits" in command.stderr
+        assert "CAUTION: it cannot be judged whether the " in command.stderr
+        assert "AUROC" not in command.stderr
     names = {"student.safetensors", "log.csv", "checkpoint.pt"}
     assert set(os.listdir(tmp_path / "student")) == names
