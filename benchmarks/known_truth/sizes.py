@@ -121,7 +121,8 @@ class Simulation:
     genealogies : int
         Independent regions.
     contigs : int
-        Contigs over which the genealogies are divided; splits are made of contigs: an eighth for
+        Contigs over which the genealogies are divided, at most 22, for CAUSALdb's table names the sex
+        chromosomes 23 to 26; splits are made of contigs: an eighth for
         validation, a fifth for test.
     redraws : int
         How often sequence and causal variants are drawn for each genealogy. A draw is a locus; the
@@ -183,9 +184,9 @@ class Simulation:
     studies: StudyDesign = StudyDesign()
 
     def __post_init__(self) -> None:
-        if self.contigs < 3 or self.genealogies % self.contigs:
+        if not 3 <= self.contigs <= 22 or self.genealogies % self.contigs:
             raise ValueError(
-                f"{self.genealogies} genealogies on {self.contigs} contigs; expected three contigs or more, "
+                f"{self.genealogies} genealogies on {self.contigs} contigs; expected 3 to 22 contigs, "
                 "and as many genealogies on each"
             )
 
@@ -199,10 +200,10 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
     "clear": {
         "smoke": Simulation(60, 12, 6, 50_000, {DISCOVERY: 500, REFERENCE_PANEL: 100, "YRI": 50, "CHB": 50}),
         "small": Simulation(
-            240, 24, 6, 100_000, {DISCOVERY: 2_000, REFERENCE_PANEL: 300, "YRI": 300, "CHB": 300},
+            240, 20, 6, 100_000, {DISCOVERY: 2_000, REFERENCE_PANEL: 300, "YRI": 300, "CHB": 300},
         ),
         "full": Simulation(
-            3_000, 150, 4, 250_000, {DISCOVERY: 20_000, REFERENCE_PANEL: 1_000, "YRI": 5_000, "CHB": 5_000},
+            3_000, 20, 4, 250_000, {DISCOVERY: 20_000, REFERENCE_PANEL: 1_000, "YRI": 5_000, "CHB": 5_000},
             sample_size=300_000, causal_variance=0.001,
         ),
     },
@@ -217,7 +218,7 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
             recombination_rate=1e-9, design="real",
         ),
         "small": Simulation(
-            2_000, 100, 1, 50_000,
+            2_000, 20, 1, 50_000,
             {
                 DISCOVERY: 1_000, REFERENCE_PANEL: 1_000, "CHB": 500, "CHB_reference": 300,
                 "YRI": 500, "YRI_reference": 300,
@@ -225,7 +226,7 @@ SIMULATIONS: Mapping[Design, Mapping[str, Simulation]] = {
             recombination_rate=1e-9, design="real",
         ),
         "full": Simulation(
-            12_000, 200, 1, 100_000,
+            12_000, 20, 1, 100_000,
             {
                 DISCOVERY: 4_000, REFERENCE_PANEL: 2_000, "CHB": 1_000, "CHB_reference": 500,
                 "YRI": 1_000, "YRI_reference": 500,

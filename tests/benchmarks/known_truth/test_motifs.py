@@ -126,7 +126,7 @@ def test_the_motifs_of_a_simulation() -> None:
         assert binding.widths[0] <= motif.width <= binding.widths[1]
         assert (motif.bits < 0.3).any()
         np.testing.assert_allclose(motif.matrix.sum(axis=1), 1)
-    assert draw_motifs(dataclasses.replace(SIMULATION, contigs=50)) == motifs
+    assert draw_motifs(dataclasses.replace(SIMULATION, contigs=10, genealogies=20)) == motifs
     assert draw_motifs(dataclasses.replace(SIMULATION, seed=2)) != motifs
 
 
