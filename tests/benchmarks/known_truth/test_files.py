@@ -572,7 +572,7 @@ def test_another_simulation_gets_another_folder(
     [
         (5, ["4"], ["5"]),
         (10, ["8"], ["9", "10"]),
-        (24, ["17", "18", "19"], ["20", "21", "22", "23", "24"]),
+        (20, ["15", "16"], ["17", "18", "19", "20"]),
     ],
 )
 def test_the_contigs_that_are_held_out(contigs: int, validation: list[str], test: list[str]) -> None:
