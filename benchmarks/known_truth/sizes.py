@@ -95,6 +95,9 @@ class StudyDesign:
     mean_z : tuple of float
         Lowest expectation, and mean of what exponentially comes on top, of the size of z in the trait's
         largest study at the causal variant of a locus with the largest change of affinity.
+    genome_loci : int
+        Loci, one after the other on a contig, that stand for the genome of a study: where it has no hit among
+        them, the best of them is reported all the same.
     extra_rows : float
         Rows beside the 95 % set, as fraction of it: 9 % of CAUSALdb2's rows are in sets of other tools alone.
     """
@@ -109,6 +112,7 @@ class StudyDesign:
     trait_counts: tuple[float, ...] = (0.5, 0.3, 0.2)
     shared: float = 0.6
     mean_z: tuple[float, float] = (5.5, 2.0)
+    genome_loci: int = 20
     extra_rows: float = 0.1
 
 

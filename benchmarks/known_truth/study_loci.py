@@ -238,9 +238,17 @@ def contig_signals(
 ) -> list[list[StudySignal]]:
     """The signals of all studies at the loci of a contig: one list for each locus.
 
-    A study without a hit on the contig has the best locus there all the same, as in CAUSALdb, where that is
-    so for the whole genome.
+    Some loci, ``studies.genome_loci`` in a row, stand for a genome: a study without a hit among them has the
+    best of them all the same, as CAUSALdb has the best block of the genome.
     """
+    count = simulation.studies.genome_loci
+    genomes = [loci[first : first + count] for first in range(0, len(loci), count)]
+    return [signals for genome in genomes for signals in _genome_signals(simulation, studies, genome)]
+
+
+def _genome_signals(
+    simulation: Simulation, studies: Sequence[Study], loci: Sequence[StudyLocus]
+) -> list[list[StudySignal]]:
     signals: list[list[StudySignal]] = []
     for drawn in loci:
         ld = panels(drawn, studies)

@@ -170,7 +170,7 @@ def test_rows_are_the_set_of_a_study(genealogy: Genealogy) -> None:
 
 
 def test_a_study_without_a_hit_has_its_best_locus(genealogy: Genealogy) -> None:
-    """Once a contig, with a lead that does not reach 5e-8."""
+    """Once a genome, with a lead that does not reach 5e-8."""
     only = StudyDesign(
         studies_per_trait=(1,), case_control=(False,), sample_sizes=(999, 1000), trait_counts=(1.0,)
     )
@@ -189,3 +189,7 @@ def test_a_study_without_a_hit_has_its_best_locus(genealogy: Genealogy) -> None:
     both = [strong, weak[best]] if best else [weak[best], strong]
     signals = study_loci.contig_signals(simulation, alone, both)
     assert [len(each) for each in signals] == ([1, 0] if best else [0, 1])
+    # Each of the two for itself.
+    apart = dataclasses.replace(simulation, studies=dataclasses.replace(only, genome_loci=1))
+    signals = study_loci.contig_signals(apart, alone, both)
+    assert [len(each) for each in signals] == [1, 1]
