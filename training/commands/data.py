@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 _TEXT = """\
 Make bags of variants for training from a table of credible sets (or of summary statistics).
-Each block and signal of the table is a positive bag, united over studies; common variants near
-them that the table does not associate are negative bags of one instance. A recipe such as
+Each block and signal of the table is a positive bag, in which each study keeps its own rows; common
+variants near them that the table does not associate are negative bags of one instance (or of as many
+as a study has: negatives: {bags: matched}). A recipe such as
 
   fasta: GRCh37.fa
   data:
@@ -49,8 +50,11 @@ recognised by their columns; columns, format, positions and lift_over say what i
       ld_blocks: {path: ld_blocks.txt, population: EUR}
       # or clumping: {genotypes: [chr1, chr2], r2: 0.1, kb: 250}
 
-DIR gets bags.parquet, instances.parquet, manifest.json (configuration, versions, checksums, counts)
-and report.md, which says what became of every row. Read it before training: refused rows, REF
+For several studies, meta (CAUSALdb's meta.txt) or trait: quantitative | case_control says in which
+units effects are expected.
+
+DIR gets bags.parquet, instances.parquet, studies.parquet, evidence.parquet, manifest.json
+(configuration, versions, checksums, counts) and report.md, which says what became of every row. Read it before training: refused rows, REF
 mismatches and dropped bags reveal a wrong column or another genome build. Docs: docs/training-data.md,
 docs/gwas-tables.md.
 """
