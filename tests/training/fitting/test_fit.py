@@ -395,6 +395,8 @@ def test_learning_rates() -> None:
         ({"learning_rate": 0.0}, "learning_rate is 0.0; expected a positive number"),
         ({"learning_rate": math.nan}, "learning_rate is nan"),
         ({"gamma": 1.5}, r"gamma is 1.5; expected a number in \(0, 1\]"),
+        ({"max_windows": 0}, "max_windows is 0; expected 1 or more"),
+        ({"credible_set": 95.0}, r"credible_set is 95.0; expected a number in \(0, 1\]"),
     ],
 )
 def test_impossible_settings(settings: dict[str, Any], match: str) -> None:
