@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from benchmarks.known_truth import genealogies, gwas
 from benchmarks.known_truth.factorial import EDGE, BindingLocus, make_locus
@@ -218,6 +219,7 @@ def find_signals(
         ld = np.eye(1)
     else:
         leads = gwas.find_leads(known, ld, len(simulation.causal_counts), COLLINEAR)
+        leads = _significant_together(known, ld, leads)
     frequency = np.where(has, drawn.sites.frequency(study.sample), 0.5)
     marginal = np.where(has, study.standard_error(known, frequency), np.nan)
     signals = []
@@ -231,6 +233,26 @@ def find_signals(
         rows = np.argsort(-pip, kind="stable")[: min(len(chosen) + more, int(has.sum()))]
         signals.append(StudySignal(number, lead, order == 0, np.sort(rows), given, error, pip))
     return signals
+
+
+def _significant_together(z: Values, ld: Values, leads: list[int]) -> list[int]:
+    """The first lead, and those of the others that reach 5e-8 given all the rest, as GCTA-COJO keeps them.
+
+    A lead may lose its signal to later ones, and would have a set of variants that nothing distinguishes. The
+    weakest goes first, since without it others may reach the threshold.
+    """
+    threshold = stats.norm.isf(gwas.GENOME_WIDE / 2)
+    kept = list(leads)
+    while len(kept) > 1:
+        sizes = [
+            abs(float(gwas.conditional(z, ld, [one for one in kept if one != lead], 1 - COLLINEAR)[0][lead]))
+            for lead in kept[1:]
+        ]
+        weakest = int(np.argmin(sizes))
+        if sizes[weakest] >= threshold:
+            break
+        del kept[1 + weakest]
+    return kept
 
 
 def contig_signals(

@@ -193,3 +193,17 @@ def test_a_study_without_a_hit_has_its_best_locus(genealogy: Genealogy) -> None:
     apart = dataclasses.replace(simulation, studies=dataclasses.replace(only, genome_loci=1))
     signals = study_loci.contig_signals(apart, alone, both)
     assert [len(each) for each in signals] == [1, 1]
+
+
+def test_a_later_lead_stays_only_if_it_is_significant_given_the_others() -> None:
+    """Of sites with r = 0.8 to the first: z given it is (z - 0.8 z_1) / 0.6; the weakest goes first."""
+    ld = np.array([[1, 0.8, 0.0], [0.8, 1, 0.0], [0.0, 0.0, 1]])
+    assert study_loci._significant_together(np.array([10.0, 8.0, 7.0]), ld, [0, 1, 2]) == [0, 2]
+    assert study_loci._significant_together(np.array([10.0, 12.0, 5.0]), ld, [0, 1, 2]) == [0, 1]
+    # The third is collinear with the second, and neither is significant given the other.
+    ld[1, 2] = ld[2, 1] = 0.8
+    ld[0] = ld[:, 0] = 0
+    ld[0, 0] = 1
+    z = np.array([9.0, 8.0, 7.9])
+    assert study_loci._significant_together(z, ld, [0, 1, 2]) == [0, 1]
+    assert study_loci._significant_together(np.array([1.0, 0, 0]), ld, [0]) == [0]
