@@ -41,8 +41,8 @@ def add(commands: Any) -> None:
         help="those whose summary statistics are written (default: all)",
     )  # fmt: skip
     command.add_argument(
-        "--susie", choices=["none", "largest", "all"], default="largest",
-        help="studies that SuSiE is fitted to on test contigs (default: largest, of each trait)",
+        "--susie", choices=["none", "largest", "all"], default="all",
+        help="studies that SuSiE is fitted to on test contigs (default: all; largest: of each trait)",
     )  # fmt: skip
     command.add_argument(
         "--cell-lines",

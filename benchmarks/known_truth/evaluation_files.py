@@ -55,13 +55,13 @@ class EvaluationFiles:
         ``meta_id`` of those whose summary statistics are written; empty for all.
     susie : str
         Studies whose credible sets on test contigs get PIPs of SuSiE; ``largest`` is the largest of each
-        trait. A fit takes 0.2 s.
+        trait, which takes a third of the time of ``all``.
     cell_lines : int
         Of the chromatin states, 127 at most.
     """
 
     studies: tuple[str, ...] = ()
-    susie: Susie = "largest"
+    susie: Susie = "all"
     cell_lines: int = 8
 
     def write(self, simulation: Simulation, simulated: Path, out: Path, workers: int = 1) -> Path:

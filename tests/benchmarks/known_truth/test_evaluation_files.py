@@ -142,7 +142,8 @@ def test_failed_fits_and_other_studies_have_no_pip(
         fitted.append(size)
 
     monkeypatch.setattr(evaluation_files, "susie", fit)
-    EvaluationFiles(studies=("T1S01",), cell_lines=1).write(SIMULATION, real, tmp_path / "largest")
+    some = EvaluationFiles(studies=("T1S01",), susie="largest", cell_lines=1)
+    some.write(SIMULATION, real, tmp_path / "largest")
     sizes = {
         study.size if study.cases is None else round(4 * study.information) for study in largest(STUDIES)
     }
