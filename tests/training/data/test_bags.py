@@ -166,7 +166,7 @@ def test_neither_chunks_nor_the_buffer_matter():
         study=generator.choice(["s", "t", "u"], number),
     ).astype(ASSOCIATION_COLUMNS)
     whole = make_bags([table], None)
-    for size, buffer in ((1000, 1), (7, 300), (250, 1 << 20)):
+    for size, buffer in ((1000, 1), (30, 300), (250, 1 << 20)):
         parts = [table.iloc[start : start + size] for start in range(0, number, size)]
         made = make_bags(parts, None, buffer=buffer)
         assert made.counts == whole.counts

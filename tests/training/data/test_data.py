@@ -362,6 +362,20 @@ def test_the_real_causaldb2_extract(reference_data, tmp_path):
     assert made.bags["size"].max() == 2041
     assert made.manifest["reference"] == "not checked"
     # rs429358, the first row of the table: a p-value of 2.6e-124 in one study, in others a lower one or none.
+    # Each study of a bag has its own rows: those of the table, a variant once.
+    rows = pd.read_csv(source, usecols=["chr", "bp", "ea", "nea", "p", "meta_id", "block_id", "primary"])
+    pair = rows[["ea", "nea"]].min(axis=1) + ">" + rows[["ea", "nea"]].max(axis=1)
+    rows = rows.assign(pair=pair).drop_duplicates(["meta_id", "block_id", "primary", "chr", "bp", "pair"])
+    of_bag = rows.groupby(["block_id", "primary"])
+    size = of_bag["bp"].transform("size") - rows.assign(
+        again=rows.duplicated(["block_id", "primary", "chr", "bp", "pair"])
+    ).groupby(["block_id", "primary"])["again"].transform("sum")
+    rows = rows[size >= 10]
+    assert len(made.evidence) == len(rows) == 8135
+    assert len(made.studies) == len(rows.groupby(["block_id", "primary", "meta_id"])) == 136
+    weight = made.studies["weight"]
+    assert ((weight > 0) & (weight <= 1)).all()
+    assert (weight[made.studies.groupby("bag")["bag"].transform("size") == 1] == 1).all()
     lead = made.instances[(made.instances["chrom"] == "19") & (made.instances["pos"] == 45411941)]
     assert lead["id"].unique().tolist() == ["rs429358"]
 
