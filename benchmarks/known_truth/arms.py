@@ -7,7 +7,7 @@ from typing import Literal
 
 Group = Literal["pooling", "setting", "curve", "combination", "control", "baseline", "prior"]
 DataName = Literal[
-    "main", "matched", "matched_united", "every_member", "shuffled", "dealt", "masked", "reference_ld",
+    "main", "single", "united", "every_member", "shuffled", "dealt", "masked", "reference_ld",
     "half", "quarter",
 ]  # fmt: skip
 
@@ -27,9 +27,9 @@ class Arm:
     data : str
         The data set that they are fitted to:
 
-        - ``main``: bags of the simulated table, and negative bags of one variant;
-        - ``matched``: negative bags of the sizes of studies' sets, ``matched_united``: of those of whole
-          bags; of variants that are like those of the positive bags;
+        - ``main``: bags of the simulated table, and the recipe's negative bags; in the design ``real``
+          these are matched: of the sizes of studies' sets, of variants like theirs;
+        - ``single``: negative bags of one variant; ``united``: of the sizes of whole bags;
         - ``every_member``: each member of a positive bag is a positive bag of its own;
         - ``shuffled``: the variants of each split are permuted among bags, whose sizes and labels stay;
         - ``dealt``: the variants of each positive bag are permuted, so that each has the evidence of another;
@@ -130,9 +130,8 @@ CLEAR = (*CLEAR_POOLINGS, *_CLEAR_SETTINGS, *_COMBINATIONS, *_CLEAR_CONTROLS)
 
 _UNITED = "fit.evidence=lowest_p"
 _SETS = "fit.credible_set=0.95"
-
-_ONE_NEGATIVE = "fit.negatives_per_bag=1"
-"""Where negative bags have as many variants as positive ones."""
+_EIGHT_NEGATIVES = "fit.negatives_per_bag=8"
+"""Where negative bags have one variant."""
 
 
 def _tempered(tau: float) -> Arm:
@@ -144,42 +143,48 @@ def _tempered(tau: float) -> Arm:
 
 def _on_sets(pooling: str, label: str) -> Arm:
     return Arm(
-        f"{pooling}_sets", "pooling", f"{label}, 95 % sets",
-        "bags are each study's own 95 % sets; negative bags of their sizes", pooling, "matched",
-        (_SETS, _ONE_NEGATIVE),
+        f"{pooling}_sets", "pooling", f"{label}, 95 % sets", "bags are each study's own 95 % sets", pooling,
+        settings=(_SETS,),
     )  # fmt: skip
 
 
-def _on_bags(pooling: str, label: str, data: DataName) -> Arm:
-    matched = data == "matched_united"
-    negatives = "matched" if matched else "single"
-    return Arm(
-        f"{pooling}_bags_matched" if matched else f"{pooling}_bags", "pooling",
-        f"{label}, united bags, {negatives} negatives",
-        f"all variants of a signal, of all studies, are one bag; negatives: {negatives}", pooling, data,
-        (_UNITED, _ONE_NEGATIVE) if matched else (_UNITED,),
+def _on_bags(pooling: str, label: str) -> tuple[Arm, Arm]:
+    """On the paper's bags."""
+    description = "all variants of a signal, of all studies, are one bag"
+    return (
+        Arm(
+            f"{pooling}_bags", "pooling", f"{label}, united bags, single negatives",
+            f"{description}; negative bags of one variant", pooling, "single", (_UNITED, _EIGHT_NEGATIVES),
+        ),
+        Arm(
+            f"{pooling}_bags_matched", "pooling", f"{label}, united bags",
+            f"{description}; negative bags of their sizes", pooling, "united", (_UNITED,),
+        ),
     )  # fmt: skip
 
 
 REAL_POOLINGS = (
     Arm(
         "per_study", "pooling", "per study (SER)",
-        "one causal variant for each study, with the study's own Bayes factors",
+        "one causal variant for each study, with the study's own Bayes factors; matched negative bags",
+    ),
+    Arm(
+        "per_study_single", "pooling", "per study, single negatives", "negative bags of one variant",
+        data="single", settings=(_EIGHT_NEGATIVES,),
     ),
     _tempered(0.5),
     _tempered(0.25),
     Arm(
         "lowest_p_row", "pooling", "row of lowest p (SER)",
-        "one causal variant for all studies; of each variant the row of lowest p", settings=(_UNITED,),
+        "one causal variant for all studies; of each variant the row of lowest p", data="united",
+        settings=(_UNITED,),
     ),
     Arm(
         "susie_em", "pooling", "SuSiE-EM, per study", "one causal variant for each study, PIPs of the table",
         "susie_em",
     ),
-    _on_bags("max", "max", "main"),
-    _on_bags("max", "max", "matched_united"),
-    _on_bags("noisy_or", "noisy-or", "main"),
-    _on_bags("noisy_or", "noisy-or", "matched_united"),
+    *_on_bags("max", "max"),
+    *_on_bags("noisy_or", "noisy-or"),
     _on_sets("max", "max"),
     _on_sets("noisy_or", "noisy-or"),
     _on_sets("isr", "ISR"),
@@ -199,10 +204,6 @@ _REAL_SETTINGS = (
     Arm(
         "one_strand", "setting", "one strand", "no reverse complements in training",
         settings=("fit.reverse_complement=false",),
-    ),
-    Arm(
-        "matched_negatives", "setting", "per study, matched negatives",
-        "negative bags of the sizes of positive ones", data="matched", settings=(_ONE_NEGATIVE,),
     ),
     Arm(
         "weight_decay_0.01", "setting", "weight decay 0.01", "of AdamW",
@@ -245,8 +246,8 @@ _REAL_CONTROLS = (
     ),
     Arm(
         "lead_only", "control", "lead variants only",
-        "the lead variant of each study against the negatives, cross-entropy", "max",
-        settings=("fit.rows=lead",),
+        "the lead variant of each study against single negatives, cross-entropy", "max", "single",
+        ("fit.rows=lead", _EIGHT_NEGATIVES),
     ),
     Arm("shuffled_labels", "control", "shuffled", "per study, variants dealt to all bags", data="shuffled"),
     Arm(

@@ -69,8 +69,7 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
     """
     folder = out / "data" / name
     if name in _CHANGES:
-        made_from: DataName = "matched" if name == "matched_united" else "main"
-        source = make_dataset(made_from, simulation, simulated, recipe, out)
+        source = make_dataset("main", simulation, simulated, recipe, out)
         change = _CHANGES[name]
         made_of = {"source": sha256_of(source / "manifest.json"), "change": name}
         once(folder, made_of, lambda: write_dataset(folder, change(read_dataset(source))))
@@ -85,8 +84,8 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
     ]
     if simulation.design == "real":
         settings.append(f"data.credible_sets.meta={simulated / META}")
-    if name == "matched":
-        settings.append("data.negatives.bags=matched")
+    if name == "single":
+        settings.append("data.negatives.bags=single")
     made_of = {"simulation": sha256_of(simulated / MANIFEST), "name": name, "recipe": recipe.read_text()}
     arguments = ["data", "--config", recipe, "--out", folder, "--set", *settings]
     once(folder, made_of, lambda: run_module("training", arguments, folder / "command.log"))
@@ -196,9 +195,9 @@ _CHANGES: Mapping[DataName, Callable[[DataSet], DataSet]] = {
     "dealt": dealt,
     "half": functools.partial(fewer, parts=2),
     "quarter": functools.partial(fewer, parts=4),
-    "matched_united": merged_negatives,
+    "united": merged_negatives,
 }
-"""Data sets that are made of others: of ``main``, the last one of ``matched``."""
+"""Data sets that are made of ``main``."""
 
 
 def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
