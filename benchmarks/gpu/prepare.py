@@ -147,24 +147,34 @@ def pack_known_truth(folder: Path, known_truth: Path, size: str) -> None:
     from benchmarks.known_truth.datasets import fasta_of, held_out_variants, make_dataset
     from benchmarks.known_truth.plans import PLANS
     from benchmarks.known_truth.simulate import simulate
-    from training.configuration import read_configuration
-    from training.recipe import Recipe
 
     plan = PLANS["real"][size]
     simulated = simulate(plan.simulation, known_truth / "simulations")
-    known = {arm.name: arm for arm in plan.known}
-    packed, datasets = [], {}
-    for name in arms.NAMES:
-        arm = known[name]
-        recipe = read_configuration(plan.recipe_path, Recipe, arm.settings)
-        packed.append(arms.PackedArm(name, arm.data, arms.Recipe(recipe.network, recipe.fit)))
-        if arm.data not in datasets:
-            made = make_dataset(arm.data, plan.simulation, simulated, plan.recipe_path, known_truth)
-            datasets[arm.data] = read_dataset(made)
+    packed = known_arms(size)
+    datasets = {
+        data: read_dataset(make_dataset(data, plan.simulation, simulated, plan.recipe_path, known_truth))
+        for data in sorted({arm.data for arm in packed})
+    }
     table = held_out_variants(known_truth / "data" / "main", simulated)
     table = table[table["split"] == Split.TEST.value]
     columns = ["bag", "genealogy", *arms.KEYS, "causal", *(name for name in arms.BASELINES if name in table)]
     pack(folder, datasets, Genome(fasta_of("main", simulated)), table[columns], packed)
+
+
+def known_arms(size: str) -> list[arms.PackedArm]:
+    """The arms of :data:`benchmarks.gpu.arms.NAMES`, as the design ``real`` has them at a size."""
+    from benchmarks.known_truth.plans import PLANS
+    from training.configuration import read_configuration
+    from training.recipe import Recipe
+
+    plan = PLANS["real"][size]
+    known = {arm.name: arm for arm in plan.known}
+    packed = []
+    for name in arms.NAMES:
+        settings = [f"fit.objective.pooling={known[name].pooling}", *known[name].settings]
+        recipe = read_configuration(plan.recipe_path, Recipe, settings)
+        packed.append(arms.PackedArm(name, known[name].data, arms.Recipe(recipe.network, recipe.fit)))
+    return packed
 
 
 def pack(

@@ -27,8 +27,6 @@ from training.mil.objective import Objective, ObjectiveConfig, PoolingName
 MEMBER = MIFMConfig(channels=5, dropout=0.5)
 """A teacher of the paper."""
 
-PAPER_EPOCHS = 100
-
 
 def paper_config(
     pooling: PoolingName = "max", epochs: int = 1, precision: str = "fp32", seed: int = 1

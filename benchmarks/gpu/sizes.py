@@ -27,6 +27,8 @@ class Sizes:
         Bases that are drawn; the random genome repeats them, since drawing billions takes minutes.
     measured_bags : int
         Positive bags of an epoch that is measured.
+    member_epochs : int
+        Of a member of the paper's size.
     members : int
         Of the ensemble.
     member_shape : Shape
@@ -45,6 +47,7 @@ class Sizes:
     shape: Shape
     genome_block: int
     measured_bags: int
+    member_epochs: int
     members: int
     member_shape: Shape
     member_windows: tuple[int, ...]
@@ -54,13 +57,13 @@ class Sizes:
 FULL = Sizes(
     equality_windows=1_024, mutated_windows=8, scoring_windows=1 << 17,
     batch_sizes=(256, 2_048, 16_384), measured_seconds=2.0, shape=SHAPES["paper"], genome_block=1 << 26,
-    measured_bags=1_600, members=5, member_shape=SHAPES["small"], member_windows=(1_024, 4_096),
-    arm_windows=15_000_000,
+    measured_bags=1_600, member_epochs=100, members=5, member_shape=SHAPES["small"],
+    member_windows=(1_024, 4_096), arm_windows=15_000_000,
 )  # fmt: skip
 
 TINY = Sizes(
     equality_windows=32, mutated_windows=1, scoring_windows=64, batch_sizes=(16, 64), measured_seconds=0.1,
-    shape=SHAPES["tiny"], genome_block=1 << 16, measured_bags=4, members=2, member_shape=SHAPES["tiny"],
-    member_windows=(8,), arm_windows=200,
+    shape=SHAPES["tiny"], genome_block=1 << 16, measured_bags=4, member_epochs=2, members=2,
+    member_shape=SHAPES["tiny"], member_windows=(8,), arm_windows=200,
 )  # fmt: skip
 """For a rehearsal on a CPU, in seconds."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from benchmarks.gpu.equality import random_windows
 from benchmarks.gpu.record import Deadline, Figures
-from benchmarks.gpu.setting import MEMBER, PAPER_EPOCHS, Setting, paper_config
+from benchmarks.gpu.setting import MEMBER, Setting, paper_config
 from benchmarks.gpu.sizes import Sizes
 from mifm_kipoi.conventions import FULL
 from mifm_kipoi.mutagenesis.mutate import substitution_logits
@@ -162,7 +162,7 @@ def projection(setting: Setting, windows_per_s: float) -> Figures:
     whole = setting.epoch_windows
     return {
         "paper_windows_per_epoch": whole,
-        "paper_hours_per_member": whole * PAPER_EPOCHS / windows_per_s / 3600,
+        "paper_hours_per_member": whole * setting.sizes.member_epochs / windows_per_s / 3600,
     }
 
 
@@ -176,7 +176,7 @@ def whole_member(
     TimeoutError
         When the deadline comes first; the message says how far it was.
     """
-    config = paper_config(epochs=PAPER_EPOCHS, precision=precision)
+    config = paper_config(epochs=setting.sizes.member_epochs, precision=precision)
     began = time.perf_counter()
     history = setting.fit(device, config, setting.whole, stops_at(deadline))
     seconds = time.perf_counter() - began

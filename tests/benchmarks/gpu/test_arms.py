@@ -102,4 +102,14 @@ def test_the_rule(tops: tuple[float, ...], complete: tuple[bool, ...], said: str
     }
     results["noisy_or_bags, lr 0.003"] = {"top_1": {"value": 0.9}, "complete": True}
     results["max_sets, lr 0.003"] = {"error": "x"}
-    assert arms.verdict(results).startswith(said)
+    assert arms.verdict(results, chance=0.06).startswith(said)
+
+
+def test_the_threshold_is_as_far_from_chance() -> None:
+    assert arms.threshold(0.06) == pytest.approx(0.2)
+    assert arms.threshold(0.53) == pytest.approx(0.6)
+    results = {
+        f"max_bags, lr {rate:g}": {"top_1": {"value": 0.5}, "complete": True} for rate in arms.LEARNING_RATES
+    }
+    assert arms.verdict(results, chance=0.53).startswith("The claim stands")
+    assert arms.verdict(results, chance=0.06).startswith("The claim falls")

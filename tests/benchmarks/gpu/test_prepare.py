@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import prepare
+from benchmarks.gpu import arms, prepare
 from mifm_kipoi.errors import InputError, OutputError
 
 FORBIDDEN = (
@@ -107,3 +107,16 @@ def test_a_folder_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         prepare.prepare(tmp_path / "prepared", None, "small")
     monkeypatch.setattr(prepare, "MAX_MEGABYTES", 50)
     assert prepare.prepare(tmp_path / "prepared", None, "small") < 10
+
+
+def test_the_arms_of_the_benchmark() -> None:
+    """Max and noisy-or, on the bags of all rows and on the 95 % set of each study."""
+    made = {arm.name: arm.recipe for arm in prepare.known_arms("small")}
+    assert list(made) == list(arms.NAMES)
+    poolings = {name: recipe.fit.objective.pooling for name, recipe in made.items()}
+    assert poolings == {
+        "max_bags": "max", "max_sets": "max", "noisy_or_bags": "noisy_or", "noisy_or_sets": "noisy_or",
+    }  # fmt: skip
+    evidence = {name: (recipe.fit.evidence, recipe.fit.credible_set) for name, recipe in made.items()}
+    assert evidence["max_bags"] == evidence["noisy_or_bags"] == ("lowest_p", None)
+    assert evidence["max_sets"] == evidence["noisy_or_sets"] == ("per_study", 0.95)
