@@ -218,6 +218,8 @@ def find_signals(
         leads = [int(np.abs(known).argmax())]
         ld = np.eye(1)
     else:
+        # A variant that the study lacks has no z: given a lead in LD with it, 0 would look like a signal.
+        ld = np.where(np.outer(has, has), ld, 0.0)
         leads = gwas.find_leads(known, ld, len(simulation.causal_counts), COLLINEAR)
         leads = _significant_together(known, ld, leads)
     frequency = np.where(has, drawn.sites.frequency(study.sample), 0.5)

@@ -169,6 +169,18 @@ def test_rows_are_the_set_of_a_study(genealogy: Genealogy) -> None:
     assert set(signal.members) == set(order[: needed + round(0.1 * needed)])
 
 
+def test_a_variant_that_a_study_lacks_leads_no_signal(genealogy: Genealogy) -> None:
+    """Were its z taken for 0, a lead of z = 9 in LD with it would make it one of 7.7."""
+    sites = len(study_loci.draw_locus(SIMULATION, STUDIES, genealogy, 0).sites.positions)
+    z, ld = np.zeros(sites), np.eye(sites)
+    z[4], z[7], ld[4, 7], ld[7, 4] = 9.0, np.nan, 0.65, 0.65
+    (signal,) = study_loci.find_signals(SIMULATION, STUDIES, 0, locus_with(z, genealogy), ld)
+    assert (signal.lead, signal.pip[7]) == (4, 0.0)
+    z[7] = 0.0
+    signals = study_loci.find_signals(SIMULATION, STUDIES, 0, locus_with(z, genealogy), ld)
+    assert [signal.lead for signal in signals] == [4, 7]
+
+
 def test_a_study_without_a_hit_has_its_best_locus(genealogy: Genealogy) -> None:
     """Once a genome, with a lead that does not reach 5e-8."""
     only = StudyDesign(
