@@ -12,7 +12,7 @@ import torch
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
-from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, run
+from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, labels, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         help="threads of PyTorch (default: the CPUs that this process may use)",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (data, fit, ensemble, distil, fidelity, export, finetune, run):
+    for module in (data, fit, ensemble, distil, fidelity, export, finetune, run, labels):
         module.add(commands)
     return parser
 
