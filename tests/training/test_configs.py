@@ -72,6 +72,7 @@ def test_the_recipe_of_the_paper() -> None:
     assert fit.evidence == recipe.finetune.fit.evidence == "lowest_p"
     assert recipe.data.negatives is not None
     assert recipe.data.negatives.max_distance == 128
+    assert recipe.data.negatives.bags == "single"
     assert recipe.data.splits.validation == ("11", "12")
     assert recipe.data.splits.test == ("9", "10")
     bags = recipe.distil.bags

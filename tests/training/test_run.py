@@ -162,7 +162,9 @@ def test_the_summary_in_words() -> None:
     assert shown[0] == "train: 6 positive bags of 24 instances, 24 negative bags"
     assert "member 2: epoch 7" in shown[1]
     assert "validation loss 0.5000" in shown[1]
-    assert shown[2].startswith("member 2, validation bags, 8 loci: gain in likelihood +0.5000 (95 % interval")
+    assert shown[2].startswith(
+        "member 2, validation bags, 8 loci: gain in likelihood (nats a study) +0.5000 (95 % interval"
+    )
     assert "random one +0.2500 (no interval)" in shown[2]
     assert shown[3].startswith("members' mean, validation bags, 8 loci: ")
     assert "Pearson 0.2500" in shown[4]

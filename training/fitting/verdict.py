@@ -309,7 +309,7 @@ class Verdict:
         measures = self.measures
         if measures.with_evidence:
             found = (
-                f"gain in likelihood {_interval(measures.gain, '+.4f')} nats a study, PIP of the first "
+                f"gain in likelihood (nats a study) {_interval(measures.gain, '+.4f')}, PIP of the first "
                 f"variant less that of a random one {_interval(measures.pip_gain, '+.4f')}"
             )
         else:
