@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -163,7 +162,6 @@ def compared(got: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) ->
 def deterministic() -> Iterator[None]:
     """Deterministic algorithms, as ``fit.deterministic`` asks for them."""
     before = torch.are_deterministic_algorithms_enabled()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     try:
         yield

@@ -36,7 +36,7 @@ _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x
 _WHEEL = re.compile(r"[^-]+-[^-]+(-\d[^-]*)?-(?P<python>[^-]+)-(?P<abi>[^-]+)-(?P<platform>[^-]+)\.whl")
 
 
-def prepare(folder: Path, known_truth: Path | None, size: str) -> float:
+def prepare(folder: Path, known_truth: Path | None, size: str, cache: Path | None = None) -> float:
     """Make the folder.
 
     Parameters
@@ -48,6 +48,8 @@ def prepare(folder: Path, known_truth: Path | None, size: str) -> float:
         made where they are missing; None for no arms.
     size : str
         Of that benchmark.
+    cache : Path, optional
+        Folder of simulations; ``simulations`` in ``known_truth`` by default.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def prepare(folder: Path, known_truth: Path | None, size: str) -> float:
     copy_source(folder / "source")
     download_wheels(folder / "wheels")
     if known_truth is not None:
-        pack_known_truth(folder / "data", known_truth, size)
+        pack_known_truth(folder / "data", known_truth, size, cache or known_truth / "simulations")
     megabytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     if megabytes > MAX_MEGABYTES:
         raise OutputError(
@@ -132,24 +134,22 @@ def check_wheel(name: str) -> None:
         raise InputError(f"{name} is not a wheel for Python {PYTHON} on Linux of x86-64")
 
 
-def pack_known_truth(folder: Path, known_truth: Path, size: str) -> None:
+def pack_known_truth(folder: Path, known_truth: Path, size: str, cache: Path) -> None:
     """The arms of :data:`benchmarks.gpu.arms.NAMES` with their data sets and the rows of test genealogies.
 
     Parameters
     ----------
     folder : Path
         Where they are packed.
-    known_truth : Path
+    known_truth, size, cache
         See :func:`prepare`.
-    size : str
-        Of that benchmark.
     """
     from benchmarks.known_truth.datasets import fasta_of, held_out_variants, make_dataset
     from benchmarks.known_truth.plans import PLANS
     from benchmarks.known_truth.simulate import simulate
 
     plan = PLANS["real"][size]
-    simulated = simulate(plan.simulation, known_truth / "simulations")
+    simulated = simulate(plan.simulation, cache)
     packed = known_arms(size)
     datasets = {
         data: read_dataset(make_dataset(data, plan.simulation, simulated, plan.recipe_path, known_truth))

@@ -1,1 +1,1 @@
-"""Scores against real data: fine-mapped blocks of blood traits, measured effects of substitutions."""
+"""Scores against real data: blocks of blood traits, measured effects; and networks against untrained ones."""
