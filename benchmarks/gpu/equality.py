@@ -85,8 +85,8 @@ def mutagenesis(device: torch.device, sizes: Sizes) -> Figures:
 def training_step(device: torch.device, setting: Setting, pooling: PoolingName) -> Figures:
     """Loss and gradients of one step from the same weights, without dropout.
 
-    Float32 is compared with and without TensorFloat-32 in convolutions, which PyTorch allows by default;
-    ``deterministic`` says whether two steps give the same bits under deterministic algorithms.
+    Float32 is compared without TensorFloat-32 in convolutions, as in a fit, and with it, which is PyTorch's
+    default; ``deterministic`` says whether two steps give the same bits under deterministic algorithms.
     """
     reference, steps = setting.steps(_CPU, pooling), setting.steps(device, pooling)
     expected = gradients(setting.network(dropout=0.0), reference)

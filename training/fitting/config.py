@@ -124,7 +124,8 @@ class FitConfig:
     warm_up_steps : int
         Steps in which the learning rate rises linearly from zero, on top of the schedule.
     precision : str
-        Number format of the activations: ``fp32``, ``bf16``, or ``fp16`` with a scaled loss, on GPUs only.
+        Number format of the activations: ``fp32`` (on GPUs too, where TensorFloat-32 is not used), ``bf16``,
+        or ``fp16`` with a scaled loss, on GPUs only.
     monitor : str
         What makes an epoch the best. The highest ``likelihood`` of the evidence of validation studies with
         the scores as a prior, or ``top_pip``, the posterior probability of the variants that come first in

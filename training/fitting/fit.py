@@ -43,6 +43,7 @@ from training.fitting.config import (
     TENSORBOARD,
     FitConfig,
     FitError,
+    Precision,
 )
 from training.fitting.held_out import scorer, verdicts
 from training.fitting.measures import StudyRows
@@ -660,7 +661,7 @@ def _train(member: Member, record: Record, out: Path) -> None:
     """Let Lightning make the steps; it writes nothing but the folder of TensorBoard's log."""
     config = member.config
     precision = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[config.precision]
-    with _quiet(), _determinism(config.deterministic):
+    with _quiet(), _determinism(config.deterministic), _full_float32(config.precision):
         try:
             trainer = L.Trainer(
                 accelerator=config.accelerator,
@@ -720,6 +721,17 @@ def _determinism(wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]
+
+
+@contextmanager
+def _full_float32(precision: Precision) -> Iterator[None]:
+    """No TensorFloat-32 in convolutions under fp32, which PyTorch allows on GPUs."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = before and precision != "fp32"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _finish(member: Member, record: Record, out: Path) -> Fitted:

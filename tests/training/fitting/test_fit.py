@@ -5,7 +5,7 @@ import importlib
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -315,6 +315,20 @@ def test_nothing_is_written_outside_the_folder(
     names = {path.name.split(".")[0] for path in (tmp_path / "deep" / "out").iterdir()}
     assert names == {"checkpoint", "log", "member", "tensorboard"}
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("bf16", True)])
+def test_float32_is_not_tensorfloat32(
+    precision: Literal["fp32", "bf16"], allowed: bool, small: Planted, tmp_path: Path
+) -> None:
+    seen = set()
+    config = dataclasses.replace(SHORT, epochs=1, precision=precision)
+    assert torch.backends.cudnn.allow_tf32
+    Fit(small.dataset, small.genome, NETWORK, config, tmp_path).run(
+        lambda *_: seen.add(torch.backends.cudnn.allow_tf32)
+    )
+    assert seen == {allowed}
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_progress_counts_the_windows_of_every_step(small: Planted, tmp_path: Path) -> None:
