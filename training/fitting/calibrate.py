@@ -23,12 +23,13 @@ from training.mil.genome_tensor import GenomeTensor
 from training.mil.layout import BagLayout
 from training.mil.objective import Instances, Objective
 
-LEAST_SLOPE, LARGEST_SLOPE = 0.01, 100.0
-"""Bounds of the slope. At 0 no gradient would reach the layers below the head."""
+LEAST_SLOPE, LARGEST_SLOPE = 0.1, 100.0
+"""Bounds of the slope. At 0 no gradient would reach the layers below the head, and all that the network may
+know would be lost."""
 
 _TOLERANCE = {"ftol": 1e-12, "gtol": 1e-8}
 
-_STARTS = (1.0, 0.05)
+_STARTS = (1.0, 0.2)
 """Slopes from which the minimum is looked for."""
 
 

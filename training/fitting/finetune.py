@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import logging
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -178,9 +177,7 @@ class Finetune:
         train = self.dataset.part(Split.TRAIN)
         check_needs(objective, Evidence.of(train, fit.evidence, fit.credible_set, fit.rows))
         bags = Validation.of(train, genome, fit).to(device)
-        found = calibrate(copy.deepcopy(start).to(device), objective, genome, bags)
-        logging.info("%s", found.in_words())
-        return found
+        return calibrate(copy.deepcopy(start).to(device), objective, genome, bags)
 
     def _validation(
         self, genome: GenomeTensor, networks: Mapping[str, MIFM], objective: Objective
