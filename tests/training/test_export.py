@@ -124,7 +124,7 @@ def test_the_card_warns_of_weights_that_have_learnt_nothing(
         save_weights(path, random_network(MIFMConfig()), {"verdicts": [verdict]})
         exported = Export(load_weights(path), tmp_path / name, CONFIG).run()
         cards.append((exported.folder / "README.md").read_text())
-    assert "**CAUTION: the student has learnt nothing that shows on its test bags" in cards[0]
+    assert "**CAUTION: student: nothing was learnt that shows on its test bags" in cards[0]
     assert "CAUTION" not in cards[1]
     for card in cards:
         assert "- student, test bags: 9 studies with two or more variants, at 8 loci\n" in card

@@ -255,7 +255,7 @@ def test_from_real_tables_to_kipoi_predict(
     assert caplog.messages[-len(summary["warnings"]) :] == [
         f"CAUTION: {text}" for text in summary["warnings"]
     ]
-    assert "it cannot be judged whether the student has learnt anything" in summary["warnings"][0]
+    assert "student: it cannot be judged whether anything was learnt" in summary["warnings"][0]
     assert f"CAUTION: {summary['warnings'][0]}" in (out / "model" / "README.md").read_text()
     assert summary["counts"]["train"]["positive_bags"] >= 10
     assert summary["counts"]["validation"]["positive_bags"] >= 2

@@ -258,7 +258,7 @@ class Verdict:
         measures, found = self.measures, []
         if not measures.can_judge:
             found.append(
-                f"it cannot be judged whether the {self.network} has learnt anything: its {self.split} bags "
+                f"{self.network}: it cannot be judged whether anything was learnt: its {self.split} bags "
                 f"reach {_counted(measures.judged_loci, 'locus', 'loci')} with studies of two or more "
                 f"variants, and an interval needs {MIN_CLUSTERS}; hold out more of the genome (data.splits)"
             )
@@ -269,17 +269,17 @@ class Verdict:
                 else "the leads of studies are first no more often than by chance"
             )
             found.append(
-                f"the {self.network} has learnt nothing that shows on its {self.split} bags: {reason}; do "
-                "not use its scores"
+                f"{self.network}: nothing was learnt that shows on its {self.split} bags: {reason}; do not "
+                "use its scores"
             )
         if self.pearson is not None and not self.pearson >= MIN_PEARSON:
             found.append(
-                f"the {self.network} does not score as its teachers: Pearson {_shown(self.pearson)} of "
+                f"{self.network}: it does not score as its teachers: Pearson {_shown(self.pearson)} of "
                 f"logits, expected {MIN_PEARSON:g} or more; give it more windows or steps, or use a member"
             )
         if measures.logit_sd < MIN_LOGIT_SD:
             found.append(
-                f"the scores of the {self.network} are all but constant: its logits have a standard "
+                f"{self.network}: its scores are all but constant: its logits have a standard "
                 f"deviation of {measures.logit_sd:.2g}, expected {MIN_LOGIT_SD:g} or more (that of untrained "
                 "networks is 0.05 to 0.07)"
             )

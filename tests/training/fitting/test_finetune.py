@@ -198,7 +198,7 @@ def test_the_command(
     assert report["calibration"]["slope"] > 0
     # Nothing is held out, so that nothing can be judged, and the last line says so.
     assert [verdict["learnt"] for verdict in report["verdicts"]] == [None, None]
-    assert "it cannot be judged whether the fine-tuned network has learnt" in report["warnings"][0]
+    assert "fine-tuned network: it cannot be judged whether" in report["warnings"][0]
     assert caplog.messages[-len(report["warnings"]) :] == [f"CAUTION: {one}" for one in report["warnings"]]
     first = (out / "fit" / "checkpoint.pt").read_bytes()
     assert main(command) == 1
