@@ -222,7 +222,7 @@ _REAL_SETTINGS = (
             f"monitor_{monitor}", "setting", f"epoch by {monitor}", f"fit.monitor={monitor}",
             settings=(f"fit.monitor={monitor}",),
         )
-        for monitor in ("loss", "top_pip", "last")
+        for monitor in ("likelihood", "top_pip", "last")
     ),
 )  # fmt: skip
 
