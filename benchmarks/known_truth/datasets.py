@@ -145,12 +145,15 @@ def _permuted(dataset: DataSet, group: npt.NDArray[np.int64], seed: int) -> Data
 
 
 def fewer(dataset: DataSet, parts: int, seed: int = 1) -> DataSet:
-    """One of so many parts of the positive training blocks, with all other bags."""
-    bags = dataset.bags
-    trained = ((bags["label"] == 1) & (bags["split"] == Split.TRAIN.value)).to_numpy()
-    blocks = np.sort(bags["block"][trained].unique())
-    kept = np.random.default_rng(seed).permutation(blocks)[: max(1, len(blocks) // parts)]
-    left = ~trained | bags["block"].isin(kept).to_numpy()
+    """One of so many parts of the training blocks, with their fraction of the negative training bags."""
+    bags, generator = dataset.bags, np.random.default_rng(seed)
+    trained = (bags["split"] == Split.TRAIN.value).to_numpy()
+    left = ~trained
+    for label in (0, 1):
+        own = trained & (bags["label"] == label).to_numpy()
+        blocks = np.sort(bags["block"][own].unique()) if label else bags["bag"][own].to_numpy()
+        kept = generator.permutation(blocks)[: max(1, len(blocks) // parts)]
+        left |= own & bags["block" if label else "bag"].isin(kept).to_numpy()
     return dataset.of_instances(left[dataset.instances["bag"].to_numpy()])
 
 
@@ -200,39 +203,44 @@ _CHANGES: Mapping[DataName, Callable[[DataSet], DataSet]] = {
 """Data sets that are made of ``main``."""
 
 
-def held_out_variants(dataset: Path, simulated: Path) -> pd.DataFrame:
+def held_out_variants(dataset: Path, simulated: Path, smallest: int = 2) -> pd.DataFrame:
     """The variants of positive validation and test bags as single studies see them, with the truth.
 
     Of the studies of a bag that measure one trait the largest stands for all, so that a signal which ten
-    studies see counts once; those with a single variant are left out, for there is nothing to rank. Where
-    the design has one study, its bags are those of the data set.
+    studies see counts once. Where the design has one study, its bags are those of the data set.
+
+    Parameters
+    ----------
+    dataset, simulated : Path
+        Folders of a data set and of its simulation.
+    smallest : int
+        Fewest variants of the largest study for a bag to be listed; a single variant leaves nothing to rank.
 
     Returns
     -------
     pandas.DataFrame
         One row per study and variant. ``bag`` numbers the studies from 0: the rows of one study at one
         signal, which are ranked against each other; ``united`` is the bag of the data set, ``instance`` the
-        row of its instances, ``study, trait, size`` the study, its trait and its variants, ``studies`` the
-        number of studies of the bag; ``split, signal, block`` of the bag; ``chrom, pos, ref, alt, id, z,
-        log_bf, pip`` of the variant in the study; ``locus, genealogy, redraw, kind, causal`` and, in the
-        design ``real``, ``score_optimal, score_reference, score_masked`` of the variant. ``causal`` is for
-        the trait of the study; the kind of a variant that is causal for another trait is ``other_trait``.
+        row of its instances, ``study, trait, population, size`` the study, its trait, CAUSALdb's name of its
+        population and its variants, ``studies`` the number of studies of this trait in the bag; ``split,
+        signal, block`` of the bag; ``chrom, pos, ref, alt, id, z, log_bf, pip`` of the variant in the study;
+        ``locus, genealogy, redraw, kind, causal`` and, in the design ``real``, ``score_optimal,
+        score_reference, score_masked`` of the variant. ``causal`` is for the trait of the study; the kind of
+        a variant that is causal for another trait is ``other_trait``.
     """
     read = read_dataset(dataset)
     bags = read.bags[(read.bags["label"] == 1) & (read.bags["split"] != Split.TRAIN.value)]
-    studies = read.studies.reset_index(names="row").merge(
-        bags[["bag", "split", "signal", "block", "studies"]], on="bag"
-    )
+    studies = read.studies.reset_index(names="row").merge(bags[["bag", "split", "signal", "block"]], on="bag")
     known = _meta(simulated)
-    studies["trait"] = studies["study"].map(known["trait"]) if len(known) else studies["study"]
-    studies["sample_size"] = studies["study"].map(known["sample_size"]) if len(known) else 0
+    unknown = {"trait": studies["study"], "sample_size": 0, "population": "EUR"}
+    for name, value in unknown.items():
+        studies[name] = studies["study"].map(known[name]) if len(known) else value
     if missing := int(studies["trait"].isna().sum()):
         raise BenchmarkError(f"{missing} studies of {dataset} are not in {simulated / META}")
-    # A single variant leaves nothing to rank.
-    ordered = studies[studies["size"] > 1].sort_values(
-        ["bag", "trait", "sample_size", "row"], ascending=[True, True, False, True]
-    )
-    chosen = ordered.drop_duplicates(["bag", "trait"]).rename(columns={"bag": "united"})
+    studies["studies"] = studies.groupby(["bag", "trait"])["row"].transform("size")
+    ordered = studies.sort_values(["bag", "trait", "sample_size", "row"], ascending=[True, True, False, True])
+    chosen = ordered.drop_duplicates(["bag", "trait"])
+    chosen = chosen[chosen["size"] >= smallest].rename(columns={"bag": "united"})
     chosen = chosen.assign(bag=np.arange(len(chosen))).drop(columns=["weight", "sample_size"])
     rows = read.evidence.rename(columns={"study": "row"})[["row", "instance", "z", "log_bf", "pip"]]
     table = chosen.merge(rows, on="row").drop(columns="row")
@@ -268,12 +276,13 @@ def shown_kind(kind: str) -> str:
 
 
 def _meta(simulated: Path) -> pd.DataFrame:
-    """Trait and size of each study, by its name; no rows where the design has one study."""
+    """Trait, size and population of each study, by its name; no rows where the design has one study."""
+    names = ["trait", "sample_size", "population"]
     path = simulated / META
     if not path.is_file():
-        return pd.DataFrame(columns=["trait", "sample_size"])
-    table = pd.read_csv(path, sep="\t", dtype={"meta_id": str, "trait": str})
-    return table.set_index("meta_id")[["trait", "sample_size"]]
+        return pd.DataFrame(columns=names)
+    table = pd.read_csv(path, sep="\t", dtype={"meta_id": str, "trait": str}, keep_default_na=False)
+    return table.set_index("meta_id").rename(columns={"popu": "population"})[names]
 
 
 def write_held_out_vcf(table: pd.DataFrame, path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth.arms import Arm
-from benchmarks.known_truth.intervals import Sampled, clipped, exponential, over_networks
+from benchmarks.known_truth.intervals import Sampled, clipped, difference, over_networks, ratio
 from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
 from benchmarks.known_truth.steps import BenchmarkError, write_table
 from mifm_kipoi.statistics.bootstrap import Bootstrap, Statistic
@@ -25,7 +25,13 @@ SIZE_BOUNDS = ((1, 9), (10, 20), (21, 40), (41, 80), (81, 10_000))
 """Ranges of sizes of bags, inclusive, in which top-1 is reported."""
 
 STUDY_BOUNDS = ((1, 1), (2, 4), (5, 10_000))
-"""Ranges of the number of studies that see a signal, inclusive, in which top-1 is reported."""
+"""Ranges of the number of studies of one trait that see a signal, inclusive, in which top-1 is reported."""
+
+_NOT_LOW = 0.1
+"""PIPs above this are few, and what is read of a credible set."""
+
+_TWIN = 1 - 1e-6
+"""Smallest correlation, by size, of variants with the same genotypes."""
 
 ABF = "abf"
 _COMPARED = ("lowest_p", ABF, "random")
@@ -71,13 +77,16 @@ class Test:
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of :func:`benchmarks.known_truth.datasets.held_out_variants`.
+        Rows of :func:`benchmarks.known_truth.datasets.held_out_variants`. Bags of a single variant are not
+        ranked; they count in ``top_1_all`` alone, as hits where the variant is causal.
     """
 
     __test__ = False  # not a test of pytest
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table.reset_index(drop=True)
+        single = table["size"] == 1
+        self._resolved = table.loc[single & table["causal"], "genealogy"].to_numpy(np.int64)
+        self.table = table[~single].reset_index(drop=True)
         self.bag = self.table["bag"].to_numpy(np.int64)
         self.causal = self.table["causal"].to_numpy(bool)
         self.genealogy = self.table["genealogy"].to_numpy(np.int64)
@@ -99,6 +108,14 @@ class Test:
         genealogy = self.bags["genealogy"][hits.index].to_numpy(np.int64)
         return Sampled(float(values.mean()), Bootstrap.of_clusters(genealogy).means(values))
 
+    def top_1_all(self, score: Values) -> Sampled:
+        """Top-1 of all bags with a causal variant, those of a single variant among them."""
+        hits = top_k(score, self.bag, self.causal, 1)
+        values = np.concatenate([hits.to_numpy(np.float64), np.ones(self._resolved.size)])
+        own = self.bags["genealogy"][hits.index].to_numpy(np.int64)
+        bootstrap = Bootstrap.of_clusters(np.concatenate([own, self._resolved]))
+        return Sampled(float(values.mean()), bootstrap.means(values))
+
     def auprc(self, score: Values) -> Sampled:
         """Area under the curve of precision and recall over all rows."""
         return self._sampled(Curve(score, self.causal).average_precision)
@@ -116,6 +133,7 @@ class Test:
         """The metrics of one network by name, as the report knows them."""
         curve = Curve(score, self.causal)
         metrics = {"top_1": self.top(score, 1), "top_5": self.top(score, 5), "auprc": self.auprc(score)}
+        metrics["top_1_all"] = self.top_1_all(score)
         for fdr in FDRS:
             metrics[f"power_at_fdr_{fdr}"] = self._sampled(functools.partial(power_at_fdr, curve, fdr))
         return metrics
@@ -126,7 +144,7 @@ class Test:
 
     def means(self, networks: Sequence[Mapping[str, Sampled]]) -> dict[str, Estimate]:
         """Means over networks of their metrics, with intervals."""
-        clusters = {"top_1": self.clusters(), "top_5": self.clusters()}
+        clusters = dict.fromkeys(("top_1", "top_5", "top_1_all"), self.clusters())
         return {
             name: clipped(
                 over_networks([one[name] for one in networks], clusters.get(name, self.rows.blocks))
@@ -180,15 +198,31 @@ def _metrics(test: Test, scored: Sequence[Scored], sampled: Metrics) -> pd.DataF
     for one in scored:
         means = test.means(sampled[one.arm.name])
         rows += [{"arm": one.arm.name, "metric": name, **vars(value)} for name, value in means.items()]
-        if one.pips:
-            error = np.mean([calibration_error(pip, test.causal) for pip in one.pips])
-            rows.append(
-                {
-                    "arm": one.arm.name, "metric": "calibration_error", "value": error, "low": np.nan,
-                    "high": np.nan,
-                }
-            )  # fmt: skip
+        for name, value in _of_pips(test, one.pips).items() if one.pips else ():
+            rows.append({"arm": one.arm.name, "metric": name, "value": value, "low": np.nan, "high": np.nan})
     return pd.DataFrame(rows)
+
+
+def _of_pips(test: Test, pips: Sequence[Values]) -> dict[str, float]:
+    """How far PIPs are from the truth, mean over networks.
+
+    Most PIPs are near 0, and so is the error of all of them: it is given for those above 0.1 too, and the sum
+    of the PIPs of a bag, beside the number of its causal variants.
+    """
+    high = [pip > _NOT_LOW for pip in pips]
+    return {
+        "calibration_error": float(np.mean([calibration_error(pip, test.causal) for pip in pips])),
+        "calibration_error_above_0.1": float(
+            np.mean(
+                [
+                    calibration_error(pip[own], test.causal[own]) if own.any() else np.nan
+                    for pip, own in zip(pips, high, strict=True)
+                ]
+            )
+        ),
+        "pips_per_bag": float(np.mean([pip.sum() for pip in pips]) / len(test.bags)),
+        "causal_per_bag": float(test.causal.sum() / len(test.bags)),
+    }
 
 
 def _seeds(sampled: Metrics) -> pd.DataFrame:
@@ -300,43 +334,31 @@ def _calibration(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
 
 
 def _differences(test: Test, sampled: Metrics, against: Sequence[str]) -> pd.DataFrame:
-    """Top-1 and AUPRC less those of other arms, on the same resamples.
-
-    Networks of two arms are paired by their number, which changes nothing: their seeds are independent.
-    """
+    """Top-1 and AUPRC less those of other arms, on the same resamples."""
     rows = []
     for name, networks in sampled.items():
         for other in dict.fromkeys(against):
             if name == other or other not in sampled:
                 continue
             for metric, clusters in (("top_1", test.clusters()), ("auprc", test.rows.blocks)):
-                pairs = _paired(networks, sampled[other], metric)
-                difference = over_networks([one - base for one, base in pairs], clusters)
-                rows.append({"arm": name, "against": other, "metric": metric, **vars(difference)})
+                own, others = ([network[metric] for network in arm] for arm in (networks, sampled[other]))
+                found = difference(own, others, clusters)
+                rows.append({"arm": name, "against": other, "metric": metric, **vars(found)})
     return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
 
 
 def _ratios(test: Test, sampled: Metrics) -> pd.DataFrame:
-    """Top-1 and AUPRC over those of ABF, on the same resamples."""
+    """Top-1, of the bags that are ranked and of all, and AUPRC over those of ABF, on the same resamples."""
     rows = []
+    clusters = {"top_1": test.clusters(), "top_1_all": test.clusters(), "auprc": test.rows.blocks}
     for name, networks in sampled.items():
         if name == ABF or ABF not in sampled:
             continue
-        for metric, clusters in (("top_1", test.clusters()), ("auprc", test.rows.blocks)):
-            pairs = _paired(networks, sampled[ABF], metric)
-            ratio = exponential(over_networks([one.log_ratio(base) for one, base in pairs], clusters))
-            rows.append({"arm": name, "against": ABF, "metric": metric, **vars(ratio)})
+        (abf,) = sampled[ABF]
+        for metric, count in clusters.items():
+            found = ratio([network[metric] for network in networks], abf[metric], count)
+            rows.append({"arm": name, "against": ABF, "metric": metric, **vars(found)})
     return pd.DataFrame(rows, columns=["arm", "against", "metric", "value", "low", "high"])
-
-
-def _paired(
-    networks: Sequence[Mapping[str, Sampled]], others: Sequence[Mapping[str, Sampled]], metric: str
-) -> list[tuple[Sampled, Sampled]]:
-    count = max(len(networks), len(others))
-    return [
-        (networks[number % len(networks)][metric], others[number % len(others)][metric])
-        for number in range(count)
-    ]
 
 
 def credible_sets(
@@ -385,3 +407,26 @@ def _sets(test: Test, pip: Values, ld: Mapping[int, Values] | None) -> pd.DataFr
             pure = np.nan if ld is None else float(np.abs(ld[bag][np.ix_(chosen, chosen)]).min())
             sets.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
     return pd.DataFrame(sets, columns=["bag", "covered", "size", "purity"])
+
+
+def evidence_ceiling(test: Test, ld: Mapping[int, Values]) -> float:
+    """The highest top-1 of any score of genotypes and traits alone, at whatever sample size.
+
+    Variants with the same genotypes as a causal one, or the opposite ones, have its z-score up to the sign:
+    of such twins one is a hit only by chance. The mean over bags with a causal variant of the fraction of
+    causal ones among the twins of that with the fewest.
+
+    Parameters
+    ----------
+    test : Test
+        The variants of test bags.
+    ld : mapping of int to numpy.ndarray
+        Of each bag the correlations of its variants, in the order of the table.
+    """
+    chances = []
+    for bag, members in test.table.groupby("bag").indices.items():
+        causal = test.causal[members]
+        if causal.any():
+            twins = np.abs(ld[bag][causal]) > _TWIN
+            chances.append(float((twins[:, causal].sum(axis=1) / twins.sum(axis=1)).max()))
+    return float(np.mean(chances))

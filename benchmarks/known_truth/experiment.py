@@ -23,10 +23,11 @@ from benchmarks.known_truth.arms import (
     ORACLE,
     RANDOM,
     REFERENCE_OPTIMAL,
+    Arm,
 )
 from benchmarks.known_truth.attribution import effects_by_motif
 from benchmarks.known_truth.datasets import REAL_KINDS, held_out_variants, make_dataset, write_held_out_vcf
-from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
+from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, evidence_ceiling, write_results
 from benchmarks.known_truth.networks import HELD_OUT_VCF, VALIDATION_VCF, Networks
 from benchmarks.known_truth.plans import Plan
 from benchmarks.known_truth.report import write_report
@@ -47,6 +48,15 @@ from training.fitting.config import MEMBER
 from training.recipe import Recipe
 
 Values = npt.NDArray[np.float64]
+
+_LIMITS = {REFERENCE_OPTIMAL: "score_reference", MASKED_OPTIMAL: "score_masked"}
+"""Scorers that know the rule and a window, and the columns of the truth that have their probabilities."""
+
+_LEAST = 1e-3
+"""Probability of a causal variant that is taken for 0."""
+
+_SAMPLES = {"EUR": DISCOVERY, "AFR": "YRI", "EAS": "CHB"}
+"""Genotyped samples of the populations of studies."""
 
 
 class Experiment:
@@ -81,9 +91,10 @@ class Experiment:
         names = dict.fromkeys(["main", *(arm.data for arm in self.networks.arms)])
         for name in names:
             make_dataset(name, self.plan.simulation, self.simulated, self.recipe, self.out)
-        table = held_out_variants(self.out / "data" / "main", self.simulated)
-        write_held_out_vcf(table, self.out / HELD_OUT_VCF)
-        write_held_out_vcf(table[table["split"] == "validation"], self.out / VALIDATION_VCF)
+        table = held_out_variants(self.out / "data" / "main", self.simulated, smallest=1)
+        ranked = table[table["size"] > 1]
+        write_held_out_vcf(ranked, self.out / HELD_OUT_VCF)
+        write_held_out_vcf(ranked[ranked["split"] == "validation"], self.out / VALIDATION_VCF)
         self.networks.train()
         self._report(table)
 
@@ -96,16 +107,23 @@ class Experiment:
             gain = float(np.mean([_slope(validation, logits).gain for logits in on_validation]))
             scored.append(Scored(arm, self.networks.scores(test, arm), validation_gain=gain))
             if arm.group != "control" and arm.data != "every_member":
-                priors.append(self._with_prior(scored[-1], test, validation, on_validation))
+                priors.append(_with_prior(scored[-1], test, validation, on_validation))
         scored += [*self._baselines(test), *priors]
+        if self._real:
+            scored += [self._limit_as_prior(arm, test, validation) for arm in _LIMITS]
         results = self.out / "results"
         write_results(results, test, scored, self._kinds(), self.plan.main)
         steps.write_table(results / "arms.tsv", self._described(scored))
-        steps.write_table(results / "credible_sets.tsv", credible_sets(test, scored, self._ld(test)))
+        ld = self._ld(test)
+        steps.write_table(results / "credible_sets.tsv", credible_sets(test, scored, ld))
         steps.write_table(results / "learning_curves.tsv", self.networks.curves(validation))
         steps.write_table(results / "attribution.tsv", self._attribution(test, scored))
         with written_whole(results / "settings.json") as path:
-            path.write_text(json.dumps(self._settings(test, validation), indent=1) + "\n")
+            settings = self._settings(test, validation)
+            settings["held out"]["test"]["highest top-1 of the evidence"] = round(
+                evidence_ceiling(test, ld), 4
+            )
+            path.write_text(json.dumps(settings, indent=1) + "\n")
         write_report(results, self.out)
 
     def _kinds(self) -> tuple[str, ...]:
@@ -126,9 +144,7 @@ class Experiment:
         ]
         if not self._real:
             return [*gwas, Scored(ORACLE, (self._oracle(test),))]
-        limits = {
-            OPTIMAL: "score_optimal", REFERENCE_OPTIMAL: "score_reference", MASKED_OPTIMAL: "score_masked",
-        }  # fmt: skip
+        limits = {OPTIMAL: "score_optimal", **_LIMITS}
         known = {arm: table[column].to_numpy(np.float64) for arm, column in limits.items()}
         return [*gwas, *(Scored(arm, (score,)) for arm, score in known.items())]
 
@@ -144,20 +160,11 @@ class Experiment:
         positions = zip(test.table["chrom"], test.table["pos"], strict=True)
         return np.array([causal[position] for position in positions])
 
-    def _with_prior(
-        self, scored: Scored, test: Test, validation: Test, on_validation: Sequence[Values]
-    ) -> Scored:
-        """The scores of an arm as priors, slope and offset of each network fitted on validation bags."""
-        pips, priors = [], []
-        for logits, own in zip(on_validation, scored.scores, strict=True):
-            fitted = fit_prior(logits, _log_bf(validation), validation.bag)
-            priors.append(f"exp({fitted.slope:.2f} f {fitted.offset:+.2f})")
-            pips.append(fitted.pips(own, _log_bf(test), test.bag))
-        arm = dataclasses.replace(
-            scored.arm, name=f"{scored.arm.name}+abf", group="prior", label=f"{scored.arm.label} + ABF",
-            description=f"prior odds {', '.join(priors)}",
-        )  # fmt: skip
-        return Scored(arm, tuple(pips), tuple(pips), scored.validation_gain)
+    def _limit_as_prior(self, limit: Arm, test: Test, validation: Test) -> Scored:
+        """What ABF reaches with the best scorer of a window as prior: the limit of an arm with ABF."""
+        on_test, on_validation = (_log_odds(part, _LIMITS[limit]) for part in (test, validation))
+        gain = _slope(validation, on_validation).gain
+        return _with_prior(Scored(limit, (on_test,), validation_gain=gain), test, validation, [on_validation])
 
     def _described(self, scored: Sequence[Scored]) -> pd.DataFrame:
         rows = []
@@ -215,10 +222,11 @@ class Experiment:
         return pd.concat(parts)[columns]
 
     def _ld(self, test: Test) -> dict[int, Values]:
-        """Correlations between the variants of each bag, from the genotypes in PLINK's format."""
+        """Correlations between the variants of each bag in its study's population, from PLINK's genotypes."""
         ld = {}
-        for chrom, rows in test.table.groupby("chrom"):
-            with open_bed(self.simulated / GENOTYPES / DISCOVERY / f"{chrom}.bed", num_threads=1) as bed:
+        for (chrom, population), rows in test.table.groupby(["chrom", "population"]):
+            sample = self.simulated / GENOTYPES / _SAMPLES[population]
+            with open_bed(sample / f"{chrom}.bed", num_threads=1) as bed:
                 index = {name: number for number, name in enumerate(bed.sid)}
                 for bag, members in rows.groupby("bag"):
                     columns = [index[name] for name in members["id"]]
@@ -241,6 +249,27 @@ class Experiment:
             "packages": {"torch": torch.__version__, **manifest["packages"]},
             "checksums": {name: manifest["sha256"][name] for name in (FASTA, VARIANTS)},
         }
+
+
+def _with_prior(scored: Scored, test: Test, validation: Test, on_validation: Sequence[Values]) -> Scored:
+    """The scores of an arm as priors, slope and offset of each network fitted on validation bags."""
+    pips, priors = [], []
+    for logits, own in zip(on_validation, scored.scores, strict=True):
+        fitted = fit_prior(logits, _log_bf(validation), validation.bag)
+        priors.append(f"exp({fitted.slope:.2f} f {fitted.offset:+.2f})")
+        pips.append(fitted.pips(own, _log_bf(test), test.bag))
+    arm = dataclasses.replace(
+        scored.arm, name=f"{scored.arm.name}+abf", group="prior", label=f"{scored.arm.label} + ABF",
+        description=f"prior odds {', '.join(priors)}",
+    )  # fmt: skip
+    return Scored(arm, tuple(pips), tuple(pips), scored.validation_gain)
+
+
+def _log_odds(part: Test, column: str) -> Values:
+    """Of a probability, away from 0 and 1."""
+    probability = part.table[column].to_numpy(np.float64).clip(_LEAST, 1 - _LEAST)
+    odds: Values = np.log(probability) - np.log1p(-probability)
+    return odds
 
 
 def _log_bf(test: Test) -> Values:

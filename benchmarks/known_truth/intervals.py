@@ -38,10 +38,6 @@ class Sampled:
     value: float
     resampled: Values
 
-    def __sub__(self, other: Sampled) -> Sampled:
-        """The difference on the same resamples."""
-        return Sampled(self.value - other.value, self.resampled - other.resampled)
-
     def log_ratio(self, other: Sampled) -> Sampled:
         """The logarithm of the ratio on the same resamples; not finite where either number is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -57,8 +53,8 @@ def over_networks(samples: Sequence[Sampled], clusters: int) -> Estimate:
     Parameters
     ----------
     samples : sequence of Sampled
-        One for each network, at least one. A single one has the interval of its resamples, as the numbers of
-        baselines have, which no training varies.
+        One for each network, at least one. A single one has the interval of its resamples: for baselines,
+        which no training varies, it is whole; for a trained network it leaves out the variance of training.
     clusters : int
         Genealogies.
 
@@ -67,21 +63,76 @@ def over_networks(samples: Sequence[Sampled], clusters: int) -> Estimate:
     Estimate
         Without an interval where the resamples have none (:mod:`mifm_kipoi.statistics.estimates`).
     """
-    values = np.array([one.value for one in samples])
-    mean = float(values.mean())
-    resampled = np.mean([one.resampled for one in samples], axis=0)
-    of_genealogies = estimate(mean, resampled, clusters)
-    count, spread = len(samples), standard_error(resampled)
-    if count == 1 or clusters < MIN_CLUSTERS or (np.isnan(of_genealogies.low) and not spread < _SAME):
+    mean, resampled = _mean(samples)
+    if len(samples) == 1:
+        return estimate(mean, resampled, clusters)
+    return _welch(mean, resampled, [samples], clusters)
+
+
+def difference(one: Sequence[Sampled], other: Sequence[Sampled], clusters: int) -> Estimate:
+    """The difference of the means of two arms, on the same resamples of genealogies.
+
+    The variance of training is ``s1^2 / k1 + s2^2 / k2``: the networks of two arms are independent, however
+    they are numbered.
+
+    Parameters
+    ----------
+    one, other : sequence of Sampled
+        One for each network. An arm with a single one, such as a baseline, adds no variance of training.
+    clusters : int
+        Genealogies.
+    """
+    (mean, resampled), (others, other_resampled) = _mean(one), _mean(other)
+    trained = [samples for samples in (one, other) if len(samples) > 1]
+    if not trained:
+        return estimate(mean - others, resampled - other_resampled, clusters)
+    return _welch(mean - others, resampled - other_resampled, trained, clusters)
+
+
+def ratio(one: Sequence[Sampled], other: Sampled, clusters: int) -> Estimate:
+    """The mean of an arm over a number, on the same resamples; the interval is symmetric on the logarithm.
+
+    Parameters
+    ----------
+    one : sequence of Sampled
+        One for each network.
+    other : Sampled
+        Such as that of a baseline.
+    clusters : int
+        Genealogies.
+    """
+    mean, resampled = _mean(one)
+    whole = Sampled(mean, resampled).log_ratio(other)
+    if len(one) == 1:
+        return exponential(estimate(whole.value, whole.resampled, clusters))
+    # The variance of log m is that of m over m squared.
+    spread = np.array([network.value for network in one]) / mean if mean else np.zeros(len(one))
+    networks = [Sampled(float(value), whole.resampled) for value in spread]
+    return exponential(_welch(whole.value, whole.resampled, [networks], clusters))
+
+
+def _mean(samples: Sequence[Sampled]) -> tuple[float, Values]:
+    return (
+        float(np.mean([one.value for one in samples])),
+        np.mean([one.resampled for one in samples], axis=0),
+    )
+
+
+def _welch(value: float, resampled: Values, arms: Sequence[Sequence[Sampled]], clusters: int) -> Estimate:
+    """Student's interval with the variances of genealogies and of the networks of each arm."""
+    of_genealogies, spread = estimate(value, resampled, clusters), standard_error(resampled)
+    if clusters < MIN_CLUSTERS or (np.isnan(of_genealogies.low) and not spread < _SAME):
         return of_genealogies
-    drawn = spread**2
-    trained = float(values.var(ddof=1)) / count
-    total = drawn + trained
+    parts = [(spread**2, max(clusters - 1, 1))]
+    for samples in arms:
+        variance = float(np.var([one.value for one in samples], ddof=1)) / len(samples)
+        parts.append((variance, len(samples) - 1))
+    total = sum(variance for variance, _ in parts)
     if not total > 0:
-        return Estimate(mean)
-    freedom = total**2 / (trained**2 / (count - 1) + drawn**2 / max(clusters - 1, 1))
+        return Estimate(value)
+    freedom = total**2 / sum(variance**2 / own for variance, own in parts)
     half = float(stats.t.ppf((1 + _LEVEL) / 2, freedom) * np.sqrt(total))
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate(value, value - half, value + half)
 
 
 def clipped(one: Estimate, low: float = 0.0, high: float = 1.0) -> Estimate:

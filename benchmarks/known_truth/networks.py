@@ -36,6 +36,8 @@ HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
 
 KEYS = ["chrom", "pos", "ref", "alt"]
 
+_LOGITS = ("mifm_logit_ref", "mifm_logit_alt")
+
 Values = npt.NDArray[np.float64]
 
 
@@ -226,12 +228,8 @@ class Networks:
     def logits(self, test: Test, arm: Arm, seed: int = 1) -> Values:
         """Logits from the file of scores, in the order of the table: those that the arm was trained for."""
         scores = pd.read_parquet(self.folder(arm.name, seed) / "scores.parquet")
-        names = ["mifm_logit_ref", "mifm_logit_alt"]
-        merged = test.table[KEYS].merge(scores[[*KEYS, *names]], on=KEYS, how="left", validate="m:1")
-        reference, alternative = (merged[name].to_numpy(np.float64) for name in names)
-        logits = reference
-        if arm.both_alleles:
-            logits = (reference + alternative) / 2 + np.abs(alternative - reference)
+        merged = test.table[KEYS].merge(scores[[*KEYS, *_LOGITS]], on=KEYS, how="left", validate="m:1")
+        logits = _logits(arm, merged)
         if missing := int(np.isnan(logits).sum()):
             raise steps.BenchmarkError(
                 f"{missing} of {len(logits)} variants of {self.out / HELD_OUT_VCF} have no score of "
@@ -256,7 +254,7 @@ class Networks:
                 "arm": arm.name, "seed": seed, "epoch": log["epoch"], "windows": log["windows"].cumsum(),
                 **{name: log[name] for name in ("train_loss", "validation_loss", "validation_likelihood")},
             }  # fmt: skip
-            logits = self._epoch_logits(validation, folder, log["epoch"].tolist())
+            logits = self._epoch_logits(validation, arm, folder, log["epoch"].tolist())
             columns["validation_top_1"] = [validation.top(one, 1).value for one in logits]
             columns["validation_auprc"] = [
                 float(Curve(one, validation.causal).average_precision()) for one in logits
@@ -264,14 +262,22 @@ class Networks:
             parts.append(pd.DataFrame(columns))
         return pd.concat(parts, ignore_index=True)
 
-    def _epoch_logits(self, validation: Test, folder: Path, epochs: Sequence[int]) -> list[Values]:
-        """Logits of reference windows after each epoch."""
+    def _epoch_logits(self, validation: Test, arm: Arm, folder: Path, epochs: Sequence[int]) -> list[Values]:
+        """Logits after each epoch."""
         scores = pd.read_parquet(folder / "epochs.parquet")
-        names = [f"mifm_logit_ref_epoch-{epoch}" for epoch in epochs]
-        if len(names) == 1:
-            scores = scores.rename(columns={"mifm_logit_ref": names[0]})
-        merged = validation.table[KEYS].merge(scores[[*KEYS, *names]], on=KEYS, how="left", validate="m:1")
-        return [merged[name].to_numpy(np.float64) for name in names]
+        if len(epochs) == 1:
+            scores = scores.rename(columns={name: f"{name}_epoch-{epochs[0]}" for name in _LOGITS})
+        columns = [f"{name}_epoch-{epoch}" for epoch in epochs for name in _LOGITS]
+        merged = validation.table[KEYS].merge(scores[[*KEYS, *columns]], on=KEYS, how="left", validate="m:1")
+        return [_logits(arm, merged, f"_epoch-{epoch}") for epoch in epochs]
+
+
+def _logits(arm: Arm, scores: pd.DataFrame, suffix: str = "") -> Values:
+    """The logits that an arm was trained for, from those of both windows."""
+    reference, alternative = (scores[f"{name}{suffix}"].to_numpy(np.float64) for name in _LOGITS)
+    if arm.both_alleles:
+        return (reference + alternative) / 2 + np.abs(alternative - reference)
+    return reference
 
 
 def _with_needed(names: Sequence[str], plan: Plan) -> list[Arm]:

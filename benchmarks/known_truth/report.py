@@ -65,6 +65,7 @@ def _values(results: Results) -> dict[str, Any]:
     arms, tables = results.arms, results.tables
     metrics = set(tables["metrics"]["arm"])
     prior = arms.best_prior
+    held = (results.settings.get("held out") or {}).get("test") or {}
     return {
         "results": results,
         "arms": arms,
@@ -87,6 +88,8 @@ def _values(results: Results) -> dict[str, Any]:
         "by_studies": _by_studies(results),
         "wrong": _wrong(results),
         "highest_bins": _highest_bins(results),
+        "pips": _pips(results),
+        "ceiling": held.get("highest top-1 of the evidence"),
         "credible_sets": _credible_sets(results),
         "spreads": _spreads(results),
         "descriptions": _descriptions(results),
@@ -123,7 +126,7 @@ def _all_arms(results: Results) -> Table:
 
 
 def _ratios(results: Results) -> Table | None:
-    """Of priors and of the limits."""
+    """Of priors, and of what the best scorers of windows are as priors."""
     if "ratios" not in results.tables:
         return None
     present = set(results.tables["ratios"]["arm"])
@@ -132,12 +135,32 @@ def _ratios(results: Results) -> Table | None:
     rows = tuple(
         (
             results.arms.labels[arm],
-            *(results.ratio(arm, metric) for metric in ("top_1", "auprc")),
+            *(results.ratio(arm, metric) for metric in ("top_1", "top_1_all", "auprc")),
             "" if pd.isna(gains[arm]) else f"{gains[arm]:.3f}",
         )
         for arm in shown
     )
-    header = ("arm", "top-1 over ABF's", "AUPRC over ABF's", "gain on validation studies, nats")
+    header = (
+        "arm", "top-1 over ABF's", "top-1 of all bags over ABF's", "AUPRC over ABF's",
+        "gain on validation studies, nats",
+    )  # fmt: skip
+    return Table(header, rows) if rows else None
+
+
+def _pips(results: Results) -> Table | None:
+    """How far PIPs are from the truth."""
+    columns = {
+        name: results.values(name)
+        for name in (
+            "pips_per_bag", "causal_per_bag", "calibration_error_above_0.1", "calibration_error",
+        )
+    }  # fmt: skip
+    rows = tuple(
+        (results.arms.labels[arm], *(f"{values[arm]:.3f}" for values in columns.values()))
+        for arm in results.arms.labels
+        if all(arm in values for values in columns.values())
+    )
+    header = ("arm", "PIPs a bag", "causal variants a bag", "error of PIPs above 0.1", "error of all PIPs")
     return Table(header, rows) if rows else None
 
 

@@ -90,8 +90,8 @@ class Results:
             labels=dict(zip(table["arm"], table["label"], strict=True)),
             groups=groups,
             poolings=tuple(ranked("pooling")),
-            best=next(iter(ranked("pooling", "setting", "combination")), None),
-            best_prior=next(iter(ranked("prior")), None),
+            best=(best := next(iter(ranked("pooling", "setting", "combination")), None)),
+            best_prior=prior if (prior := f"{best}+abf") in groups else None,
         )
         object.__setattr__(self, "arms", arms)
 

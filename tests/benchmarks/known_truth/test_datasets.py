@@ -179,16 +179,16 @@ def test_each_variant_is_as_likely_to_have_the_evidence_of_any_other(dataset: Da
     assert ((counts - 50) ** 2 / 50).sum() < 20.5  # 99.9 % of chi-squared with 5 degrees of freedom
 
 
-def test_fewer_blocks_keep_all_else(dataset: DataSet) -> None:
+def test_fewer_blocks_keep_the_other_splits(dataset: DataSet) -> None:
     found = fewer(dataset, 2)
-    trained = (dataset.bags["label"] == 1) & (dataset.bags["split"] == "train")
-    assert trained.sum() == 2
-    left = (found.bags["label"] == 1) & (found.bags["split"] == "train")
-    assert left.sum() == 1
-    assert len(found.bags) == len(dataset.bags) - 1
+    for label, before in ((1, 2), (0, 1)):
+        own, usual = (
+            (one.bags["label"] == label) & (one.bags["split"] == "train") for one in (found, dataset)
+        )
+        assert (usual.sum(), own.sum()) == (before, max(1, before // 2))
     rest = ["block", "label", "split", "size"]
-    kept = dataset.bags[dataset.bags["block"].isin(found.bags["block"])]
-    assert found.bags[rest].values.tolist() == kept[rest].values.tolist()
+    kept, held = (one.bags[one.bags["split"] != "train"][rest] for one in (found, dataset))
+    assert kept.values.tolist() == held.values.tolist()
 
 
 def test_merged_negatives_have_the_sizes_of_positive_bags(dataset: DataSet) -> None:
@@ -289,8 +289,8 @@ def test_the_largest_study_of_a_trait_stands_for_all(
     write_dataset(tmp_path / "main", with_studies(dataset))
     traits = {"small": 1, "large": 1, "single": 2, "other": 3, "united": 1}
     sizes = {"small": 1000, "large": 2000, "single": 9000, "other": 10, "united": 1}
-    lines = [f"{name}\ttrait_{trait}\t{sizes[name]}" for name, trait in traits.items()]
-    (simulated / META).write_text("\n".join(["meta_id\ttrait\tsample_size", *lines]) + "\n")
+    lines = [f"{name}\ttrait_{trait}\t{sizes[name]}\tAFR" for name, trait in traits.items()]
+    (simulated / META).write_text("\n".join(["meta_id\ttrait\tsample_size\tpopu", *lines]) + "\n")
     truth = pd.read_parquet(simulated / TRUTH)
     # Causal for the third trait alone, where causal at all.
     scores = dict.fromkeys(("score_optimal", "score_reference", "score_masked"), 0.5)
@@ -303,12 +303,29 @@ def test_the_largest_study_of_a_trait_stands_for_all(
     assert own.groupby("bag")["study"].unique().map(list).tolist() == [["large"], ["other"]]
     assert own["log_bf"].tolist() == [1.0] * 3 + [3.0] * 2
     assert own["size"].tolist() == [3] * 3 + [2] * 2
-    assert own["studies"].tolist() == [4] * 5
+    assert own["studies"].tolist() == [2] * 3 + [1] * 2
+    assert (own["population"] == "AFR").all()
     known = own["pos"] % 30 == 0
     assert known.any()
     assert (own["causal"] == (known & (own["trait"] == "trait_3"))).all()
     expected = np.where(own["causal"], "causal", np.where(known, "other_trait", "free+gate"))
     assert own["kind"].tolist() == expected.tolist()
+
+
+def test_a_weaker_study_does_not_stand_for_one_that_resolved_the_signal(
+    dataset: DataSet, simulated: Path, tmp_path: Path
+) -> None:
+    """The largest study of trait_1 lists a single variant, so that the bag has nothing to rank."""
+    write_dataset(tmp_path / "main", with_studies(dataset))
+    sizes = {"small": 1000, "large": 2000, "single": 9000, "other": 10, "united": 1}
+    lines = [f"{name}\ttrait_1\t{size}\tEUR" for name, size in sizes.items()]
+    (simulated / META).write_text("\n".join(["meta_id\ttrait\tsample_size\tpopu", *lines]) + "\n")
+    (bag,) = with_studies(dataset).bags.index[with_studies(dataset).bags["studies"] == 4]
+    ranked, listed = (held_out_variants(tmp_path / "main", simulated, smallest) for smallest in (2, 1))
+    assert bag not in set(ranked["united"])
+    own = listed[listed["united"] == bag]
+    assert own["study"].tolist() == ["single"]
+    assert own["studies"].tolist() == [4]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +347,7 @@ def test_a_study_that_no_file_describes_is_an_error(
     dataset: DataSet, simulated: Path, tmp_path: Path
 ) -> None:
     write_dataset(tmp_path / "main", dataset)
-    (simulated / META).write_text("meta_id\ttrait\tsample_size\n7\ttrait_1\t10\n")
+    (simulated / META).write_text("meta_id\ttrait\tsample_size\tpopu\n7\ttrait_1\t10\tEUR\n")
     with pytest.raises(BenchmarkError, match=r"4 studies of .* are not in .*meta\.txt"):
         held_out_variants(tmp_path / "main", simulated)
 

@@ -12,7 +12,7 @@ from benchmarks.known_truth import evaluate
 from benchmarks.known_truth import results as tables
 from benchmarks.known_truth.arms import ABF, CLEAR_POOLINGS, LOWEST_P, ORACLE, RANDOM, Arm
 from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
-from benchmarks.known_truth.intervals import over_networks
+from benchmarks.known_truth.intervals import over_networks, ratio
 from benchmarks.known_truth.metrics import power_at_fdr
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.steps import BenchmarkError, write_table
@@ -90,7 +90,15 @@ def by_arm(table: pd.DataFrame, **wanted: object) -> pd.DataFrame:
     return table.set_index("arm")
 
 
-METRICS = ["top_1", "top_5", "auprc", "power_at_fdr_0.05", "power_at_fdr_0.1", "power_at_fdr_0.2"]
+METRICS = [
+    "top_1",
+    "top_5",
+    "auprc",
+    "top_1_all",
+    "power_at_fdr_0.05",
+    "power_at_fdr_0.1",
+    "power_at_fdr_0.2",
+]
 
 
 def test_a_perfect_score_has_one_in_every_metric(test: Test) -> None:
@@ -122,7 +130,20 @@ def test_a_constant_score_has_what_chance_gives(test: Test) -> None:
         assert one.value == pytest.approx(np.mean(chances))
         assert one.low < one.value < one.high
     assert found["auprc"].value == pytest.approx(test.causal.mean())
-    assert [found[name].value for name in METRICS[3:]] == [0, 0, 0]
+    assert [found[name].value for name in METRICS[4:]] == [0, 0, 0]
+
+
+def test_bags_of_one_variant_are_hits_of_every_score_or_of_none(test: Test) -> None:
+    """They are not ranked; of three, two hold a causal variant."""
+    single = test.table.groupby("genealogy").head(1).head(3)
+    single = single.assign(bag=[1000, 1001, 1002], size=1, causal=[True, False, True])
+    score = np.arange(len(test.table)) % 7.0
+    found = Test(pd.concat([single, test.table]))
+    pd.testing.assert_frame_equal(found.table, test.table)
+    one, other = found.metrics(score), test.metrics(score)
+    assert one["top_1"] == other["top_1"] == other["top_1_all"]
+    assert one["top_1_all"].value == pytest.approx((36 * other["top_1"].value + 2) / 38)
+    assert one["auprc"] == other["auprc"]
 
 
 def test_bags_without_a_causal_variant_count_for_precision_alone(test: Test, noisy: Values) -> None:
@@ -180,6 +201,13 @@ def test_the_table_of_metrics(results: Path, test: Test, noisy: Values, pip: Val
         row = by_arm(found, metric=name).loc["noisy_or"]
         expected = [one.value, one.low, one.high]
         assert row[["value", "low", "high"]].tolist() == pytest.approx(expected, rel=1e-5)
+    sums = by_arm(found, metric="pips_per_bag")["value"]
+    assert sums["abf"] == pytest.approx(pip.sum() / 45, rel=1e-5)
+    held = by_arm(found, metric="causal_per_bag")["value"]
+    assert held["abf"] == pytest.approx(test.causal.sum() / 45, rel=1e-5)
+    high = by_arm(found, metric="calibration_error_above_0.1")["value"]["abf"]
+    gaps = pd.Series(test.causal[pip > 0.1] - pip[pip > 0.1]).groupby((pip[pip > 0.1] * 10).astype(int)).sum()
+    assert high == pytest.approx(gaps.abs().sum() / (pip > 0.1).sum(), rel=1e-5)
     errors = by_arm(found, metric="calibration_error")
     assert errors.index.tolist() == ["abf", "max+abf"]
     bins = by_arm(read(results, "calibration")).loc["abf"]
@@ -260,6 +288,9 @@ def test_ratios_to_abf(results: Path, test: Test, scored: list[Scored], pip: Val
     expected = [drawn[0].value / drawn[1].value, *np.quantile(ratios, [0.025, 0.975])]
     row = found.loc["noisy_or", ["value", "low", "high"]].tolist()
     assert row == pytest.approx(expected, rel=1e-3)
+    several = ratio([test.sampled(score)["auprc"] for score in scored[0].scores], drawn[1], 15)
+    assert found.loc["max", "low"] == pytest.approx(several.low, rel=1e-4)
+    assert {*read(results, "ratios")["metric"]} == {"top_1", "top_1_all", "auprc"}
 
 
 def test_the_curve_of_precision_and_recall(results: Path, test: Test, noisy: Values) -> None:
@@ -370,14 +401,14 @@ def test_an_arm_that_differs_nowhere_has_no_interval(test: Test, noisy: Values) 
 
 SETS = pd.DataFrame(
     {
-        "bag": [4, 9, 4, 9, 4, 6, 6, 4, 8], "size": [4, 2, 4, 2, 4, 2, 2, 4, 1], "genealogy": 0,
+        "bag": [4, 9, 4, 9, 4, 6, 6, 4, 8, 8], "size": [4, 2, 4, 2, 4, 2, 2, 4, 2, 2], "genealogy": 0,
         "studies": 1, "kind": "background",
-        "causal": [False, False, True, True, False, False, False, False, True],
+        "causal": [False, False, True, True, False, False, False, False, True, False],
     }
 )  # fmt: skip
 """Rows of four bags among each other; that of number 6 has no causal one."""
 
-SET_PIPS = np.array([0.02, 0.97, 0.5, 0.03, 0.47, 0.6, 0.4, 0.01, 0.4])
+SET_PIPS = np.array([0.02, 0.97, 0.5, 0.03, 0.47, 0.6, 0.4, 0.01, 0.4, 0.1])
 
 
 def test_credible_sets_by_hand() -> None:
@@ -385,7 +416,7 @@ def test_credible_sets_by_hand() -> None:
     ld = np.eye(4)
     ld[1, 2] = ld[2, 1] = -0.8
     ld[0, 1] = ld[1, 0] = ld[3, 1] = 0.1
-    blocks = {4: ld, 9: np.array([[1, 0.2], [0.2, 1]]), 8: np.ones((1, 1)), 6: np.zeros((2, 2))}
+    blocks = {4: ld, 9: np.array([[1, 0.2], [0.2, 1]]), 8: np.ones((2, 2)), 6: np.zeros((2, 2))}
     table = SETS.assign(genealogy=SETS["bag"])
     found = credible_sets(
         Test(table), [Scored(MAX, (SET_PIPS,)), Scored(ABF, (SET_PIPS,), (SET_PIPS,))], blocks
@@ -394,8 +425,8 @@ def test_credible_sets_by_hand() -> None:
     assert row.pop("arm") == "abf"
     assert row == pytest.approx(
         {
-            "sets": 3, "coverage": 2 / 3, "low": np.nan, "high": np.nan, "mean_size": 4 / 3,
-            "median_size": 1, "purity": (0.8 + 1 + 1) / 3,
+            "sets": 3, "coverage": 2 / 3, "low": np.nan, "high": np.nan, "mean_size": 5 / 3,
+            "median_size": 2, "purity": (0.8 + 1 + 1) / 3,
         },
         nan_ok=True,
     )  # fmt: skip
@@ -424,3 +455,14 @@ def test_no_arm_with_pips_has_a_table_without_rows(test: Test, noisy: Values) ->
         tuple(evaluate._calibration(test, [Scored(MAX, (noisy,))]).columns) == tables.COLUMNS["calibration"]
     )
     assert tuple(evaluate._seeds({"max": [test.sampled(noisy)]}).columns) == tables.COLUMNS["seeds"]
+
+
+def test_the_ceiling_of_the_evidence_is_by_twins() -> None:
+    """Bag 4: the causal variant is one of three with its genotypes; bag 9: one of one; bag 8: one of two."""
+    ld = np.eye(4)
+    ld[1, 2] = ld[2, 1] = -1
+    ld[1, 0] = ld[0, 1] = 1
+    blocks = {4: ld, 9: np.eye(2), 8: np.ones((2, 2)), 6: np.ones((2, 2))}
+    own = SETS[SETS["bag"] == 4]["causal"].tolist()
+    assert own == [False, True, False, False]
+    assert evaluate.evidence_ceiling(Test(SETS), blocks) == pytest.approx((1 / 3 + 1 + 1 / 2) / 3)

@@ -31,6 +31,10 @@ METRICS = [
     ("noisy_or+abf", "auprc", 0.991, "", ""),
     ("lowest_p", "top_1", 0.7, "", ""),
     ("abf", "top_1", 0.715, "", ""),
+    ("abf", "pips_per_bag", 1, "", ""),
+    ("abf", "causal_per_bag", 0.812, "", ""),
+    ("abf", "calibration_error", 0.01, "", ""),
+    ("abf", "calibration_error_above_0.1", 0.214, "", ""),
     ("abf", "auprc", 0.62, "", ""),
     ("random", "top_1", 0.06, "", ""),
     ("oracle", "top_1", 1, "", ""),
@@ -70,7 +74,7 @@ OTHERS = {
     ],
     "ratios": [
         ("noisy_or+abf", "abf", metric, value, value - 0.1, value + 0.1)
-        for metric, value in (("top_1", 1.37), ("auprc", 1.6))
+        for metric, value in (("top_1", 1.37), ("top_1_all", 1.2), ("auprc", 1.6))
     ],
     "credible_sets": [("abf", 40, 0.91, 0.88, 0.94, 6.4, 3, 0.97)],
 }
@@ -169,9 +173,12 @@ def test_the_sentences_below_figures_have_the_numbers(results: Path, tmp_path: P
     assert (
         "Over those of ABF its top-1 is 1.37 (1.27 to 1.47) times, and its AUPRC 1.60 (1.50 to 1.70)" in text
     )
-    assert "| Noisy-or + ABF | 1.37 (1.27 to 1.47) | 1.60 (1.50 to 1.70) | 0.970 |" in text
+    assert (
+        "| Noisy-or + ABF | 1.37 (1.27 to 1.47) | 1.20 (1.10 to 1.30) | 1.60 (1.50 to 1.70) | 0.970 |" in text
+    )
     assert "| arm | 1-3 studies (50 bags) | 4-6 studies (50 bags) |" in text
     assert "| Random | 10.0 (7.0 to 13.0) | 10.0 (7.0 to 13.0) |" in text
+    assert "| ABF | 1.000 | 0.812 | 0.214 | 0.010 |" in text
     assert "| ABF | 40 | 91.0 (88.0 to 94.0) | 6.4 | 3 | 0.97 |" in text
     assert "| 0.975 (0.961 to 0.985) | +26.8 (+25.0 to +29.0) | 2 |" in text
     assert "(95 % interval 97.0 to 99.0)**, +26.5 (+24.0 to +28.0) points" in text
