@@ -4,10 +4,12 @@ A bag of dozens of variants is told from a single one by its size alone: the hig
 whatever the score is. Bags of one size leave only what the variants are.
 
 A region is a run of common variants of one contig and split with no associated position between the first and
-the last. For a set of k variants some regions are drawn, in each a run of up to 4 k candidates; of these k
-are taken without replacement, each the nearest to a variant of the set in minor allele frequency, GC and CpG
-of the window, and LD score, in units of their standard deviation; the region that fits best becomes the bag.
-A candidate is used once.
+the last. It lies outside the blocks of positive bags, where variants that no table lists are in LD with those
+listed, or causal themselves. For a set of k variants some regions are drawn, in each a run of up to 4 k
+candidates; of these k are taken without replacement, each the nearest to a variant of the set in minor allele
+frequency, GC and CpG of the window, and LD score, in units of their standard deviation; in a feature that is
+not known of a candidate, it is as far as two candidates are on average. The region that fits best becomes the
+bag. A candidate is used once.
 """
 
 from __future__ import annotations
@@ -45,6 +47,13 @@ _REGIONS = 5
 _DRAWS = 50
 """Regions that are drawn at most, of which others may have used the candidates."""
 
+_UNKNOWN_DISTANCE = 2.0
+"""Expected squared difference of two independent values, in units of their variance."""
+
+_LARGEST_GAP = 1_000_000
+"""Positions of a block that are further apart, in bp, do not span what lies between: a block so named may
+hold whole chromosomes, and LD blocks are mostly shorter."""
+
 _WINDOWS = 1 << 14
 """Windows whose composition is computed together: 8 MiB."""
 
@@ -64,7 +73,9 @@ class MatchedNegatives:
     counts : collections.Counter
         ALT alleles of the VCF files by reason (:func:`training.data.negatives.find_negatives`).
     matching : dict
-        ``sets``: how many were to be matched; ``bags``: how many are; ``features``: for each of
+        ``sets``: how many were to be matched; ``bags``: how many are; ``candidates``: variants outside of
+        blocks; ``in_blocks``: those that were left out as inside; ``block_margin``; ``lacking``: by feature,
+        how many negatives lack what the variants that they are matched with have; ``features``: for each of
         :data:`FEATURES` that is known in some variants of the sets, how many these are, the means of them,
         of all candidates, and of the negatives that they were matched with, and the standard deviation of
         the candidates.
@@ -85,6 +96,7 @@ def matched_negatives(
     genome: Genome | None,
     associated: AssociatedPositions,
     build: str = "",
+    blocks: pd.DataFrame | None = None,
 ) -> MatchedNegatives:
     """Draw a negative bag for each of some sets of positives.
 
@@ -108,6 +120,9 @@ def matched_negatives(
         Positions of all rows that the tables associate: none lies between the variants of a bag.
     build : str
         The genome build, where it is known.
+    blocks : pandas.DataFrame, optional
+        ``bag``, ``chrom`` and ``pos`` of all variants of positive bags, whose spans are excluded
+        (``config.block_margin``); None excludes none.
 
     Raises
     ------
@@ -125,6 +140,18 @@ def matched_negatives(
     candidates = pd.concat(parts, ignore_index=True) if parts else _frame([])
     candidates = candidates.assign(split=split_indices(candidates, splits, window))
     candidates = candidates[candidates["split"] != ACROSS]
+    inside = np.zeros(len(candidates), dtype=bool)
+    if blocks is not None and config.block_margin is not None:
+        inside = _in_blocks(candidates, blocks, config.block_margin)
+    if len(candidates) and inside.all():
+        raise InputError(
+            f"no matched negatives can be drawn: all {len(candidates):,} common variants of "
+            f"{', '.join(config.vcf)} lie in the blocks of positive bags (first to last position of a block "
+            f"and signal, and data.negatives.block_margin, {config.block_margin} bp, on either side). Name "
+            "VCF files of other regions too, or a smaller block_margin (null: only associated positions are "
+            "kept out); or choose negatives.bags: single"
+        )
+    candidates = candidates[~inside]
     candidates = candidates.sort_values(["chrom", "pos"], kind="stable", ignore_index=True)
     runs = _runs(candidates, associated)
     values = _features(candidates, genome)
@@ -146,7 +173,8 @@ def matched_negatives(
             f"no matched negatives can be drawn: of {', '.join(config.vcf)} {len(candidates):,} common "
             f"variants are left, in {len(runs):,} regions without associated positions, and no set of "
             f"{int(set_of_member.max(initial=-1)) + 1:,} fits into one in its split. Expected common "
-            "variants in regions of their own; or choose negatives.bags: single"
+            f"variants in regions of their own ({int(inside.sum()):,} are in blocks of positive bags: see "
+            "negatives.block_margin); or choose negatives.bags: single"
         )
     rows = np.concatenate([rows for _, rows in chosen])
     numbers, sizes = [number for number, _ in chosen], [len(own) for _, own in chosen]
@@ -158,6 +186,9 @@ def matched_negatives(
         "sets": int(set_of_member.max(initial=-1)) + 1,
         "bags": len(chosen),
         "candidates": len(candidates),
+        "in_blocks": int(inside.sum()),
+        "block_margin": config.block_margin,
+        "lacking": _lacking(wanted[used], values[rows]),
         "features": _means(wanted[used], values, values[rows], scale),
     }
     log.info("matched negatives: %d bags of %d sets", len(chosen), matching["sets"])
@@ -226,6 +257,28 @@ def composition(genome: Genome, contig: str, pos: Integers) -> tuple[Values, Val
     return (is_c | is_g).mean(axis=1), (is_c[:, :-1] & is_g[:, 1:]).sum(axis=1) / WINDOW
 
 
+def _in_blocks(candidates: pd.DataFrame, blocks: pd.DataFrame, margin: int) -> npt.NDArray[np.bool_]:
+    """Which candidates lie within the first and last position of a bag, or the margin beside them.
+
+    Where neighbouring positions of a bag are more than :data:`_LARGEST_GAP` apart, it has several spans.
+    """
+    inside = np.zeros(len(candidates), dtype=bool)
+    pos = candidates["pos"].to_numpy(np.int64)
+    rows_of = {contig_key(str(name)): rows for name, rows in candidates.groupby("chrom").indices.items()}
+    ordered = blocks.sort_values(["bag", "pos"], kind="stable")
+    for chrom, own in ordered.groupby("chrom", sort=False):
+        rows = rows_of.get(contig_key(str(chrom)))
+        if rows is None:
+            continue
+        bag, place = own["bag"].to_numpy(np.int64), own["pos"].to_numpy(np.int64)
+        cut = np.flatnonzero((np.diff(bag) != 0) | (np.diff(place) > _LARGEST_GAP)) + 1
+        starts = np.sort(place[np.append(0, cut)] - margin)
+        ends = np.sort(place[np.append(cut, len(place)) - 1] + margin)
+        # More spans have begun than have ended before the position.
+        inside[rows] |= np.searchsorted(starts, pos[rows], "right") > np.searchsorted(ends, pos[rows], "left")
+    return inside
+
+
 def _runs(candidates: pd.DataFrame, associated: AssociatedPositions) -> Integers:
     """First row, and the one behind the last, of each region, shape (number of regions, 2)."""
     chrom, pos = candidates["chrom"].to_numpy(object), candidates["pos"].to_numpy(np.int64)
@@ -285,9 +338,11 @@ def _draw(
 def _nearest(wanted: Values, values: Values, generator: np.random.Generator) -> tuple[float, Integers]:
     """The mean squared distance, and for each of the wanted rows another of the values that is near it."""
     left = np.arange(len(values))
+    known = np.isfinite(wanted)
     found, total = np.empty(len(wanted), dtype=np.int64), 0.0
     for row in generator.permutation(len(wanted)).tolist():
-        distance = np.nan_to_num((values[left] - wanted[row]) ** 2).sum(axis=1)
+        squares = (values[left][:, known[row]] - wanted[row, known[row]]) ** 2
+        distance = np.where(np.isnan(squares), _UNKNOWN_DISTANCE, squares).sum(axis=1)
         nearest = int(np.argmin(distance))
         total += float(distance[nearest])
         found[row] = left[nearest]
@@ -300,6 +355,12 @@ def _spread(column: Values) -> float:
     known = column[np.isfinite(column)]
     spread = float(known.std()) if len(known) else 0.0
     return spread if spread > 0 else 1.0
+
+
+def _lacking(wanted: Values, chosen: Values) -> dict[str, int]:
+    """How many of the chosen lack each feature that is known of what they are matched with, where any do."""
+    numbers = (np.isfinite(wanted) & ~np.isfinite(chosen)).sum(axis=0).tolist()
+    return {name: number for name, number in zip(FEATURES, numbers, strict=True) if number}
 
 
 def _means(wanted: Values, values: Values, chosen: Values, scale: Values) -> list[dict[str, Any]]:

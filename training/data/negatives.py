@@ -75,6 +75,9 @@ class NegativesConfig:
     ld_score : str
         INFO tag with the LD score of a variant (or one of each ALT), by which matched negatives are chosen as
         well; empty where there is none.
+    block_margin : int, optional
+        Matched bags lie outside the blocks of positive bags, from the first to the last position of each
+        block and signal and so many base pairs on either side; None excludes only associated positions.
     seed : int
         Of the random choices of matched bags.
     """
@@ -87,11 +90,14 @@ class NegativesConfig:
     bags: Literal["single", "matched"] = "single"
     matched_per_bag: int = 1
     ld_score: str = ""
+    block_margin: int | None = 10_000
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.matched_per_bag < 1:
             raise ValueError(f"matched_per_bag is {self.matched_per_bag}; expected 1 or more bags")
+        if self.block_margin is not None and self.block_margin < 0:
+            raise ValueError(f"block_margin is {self.block_margin}; expected 0 bp or more, or null")
         if not self.vcf:
             raise ValueError("vcf is empty; expected VCF files to take negatives from")
         if not 1 <= len(self.frequency.split("/")) <= 2 or not all(self.frequency.split("/")):

@@ -51,7 +51,7 @@ LARGEST_BAG = 127
 
 HELD_OUT_WINDOW = WINDOW + 2 * 8
 """Length in bp of the region around a variant that no other split may overlap: the window, and 8 bp on either
-side, by which the recipes shift it."""
+side, by which the recipes shift it. Bases of REF but the first come on top (:mod:`training.data.splits`)."""
 
 _ADVICE = {
     Status.CONTIG_NOT_IN_FASTA: "Use a FASTA with the contigs of the table",
@@ -399,6 +399,7 @@ def _matched(
         genome,
         associated,
         build,
+        made.instances[["bag", "chrom", "pos"]],
     )
 
 

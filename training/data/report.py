@@ -147,7 +147,8 @@ def _matching(matching: Mapping[str, Any]) -> list[str]:
     return [
         f"{matching['bags']:,} bags for {matching['sets']:,} sets of studies, each of the size of its set "
         "and of variants of one region without associated positions, from "
-        f"{matching['candidates']:,} candidates that cross no border of a split. Means of the variants of "
+        f"{matching['candidates']:,} candidates that cross no border of a split. {_in_blocks(matching)} "
+        f"{_lacking(matching['lacking'])}Means of the variants of "
         "sets of which a feature is known, of all candidates, and of the negatives that these were matched "
         "with:",
         _table(
@@ -155,6 +156,23 @@ def _matching(matching: Mapping[str, Any]) -> list[str]:
             rows,
         ),
     ]
+
+
+def _in_blocks(matching: Mapping[str, Any]) -> str:
+    """What was left out as inside the blocks of positive bags."""
+    margin = matching["block_margin"]
+    if margin is None:
+        return "Blocks of positive bags were not excluded (`block_margin: null`)."
+    return (
+        f"Not among these are {matching['in_blocks']:,} that lie in a block of a positive bag, from its "
+        f"first to its last position and {margin:,} bp on either side."
+    )
+
+
+def _lacking(numbers: Mapping[str, int]) -> str:
+    """Which negatives lack a feature that they should be matched on, and do not show in the means."""
+    some = ", ".join(f"{number:,} lack {name.replace('_', ' ')}" for name, number in numbers.items())
+    return f"Of the negatives, {some}, which the variants matched with them have. " if some else ""
 
 
 def _studies_not_known(effects: Mapping[str, Any]) -> list[str]:

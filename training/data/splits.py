@@ -1,7 +1,9 @@
 """Splits of bags into training, validation and test by genomic region.
 
 An instance is the window ``[pos - 256, pos + 256)`` (0-based half-open) around its variant: whole windows are
-held out, not only positions. The functions are used in this order::
+held out, not only positions. The window of ALT of a deletion reads as many bases further on the right as it
+deletes: a window is taken to be longer by all bases of REF but the first, whichever alleles are read. The
+functions are used in this order::
 
     instances, dropped = drop_border_instances(instances, config)  # before bags are counted by size
     bags["split"] = assign_splits(bags, instances, config)         # NaN: leave the bag out
@@ -126,7 +128,7 @@ def drop_border_instances(
     Parameters
     ----------
     instances : pandas.DataFrame
-        With ``chrom`` and ``pos`` (1-based).
+        With ``chrom`` and ``pos`` (1-based), and ``ref`` where alleles are known.
     config : SplitsConfig
         The held-out regions.
     window : int
@@ -155,7 +157,7 @@ def assign_splits(
     bags : pandas.DataFrame
         With ``bag``, the numbers of the bags.
     instances : pandas.DataFrame
-        With ``bag``, ``chrom`` and ``pos`` (1-based), in any order.
+        With ``bag``, ``chrom`` and ``pos`` (1-based), and ``ref`` where alleles are known, in any order.
     config : SplitsConfig
         The held-out regions.
     window : int
@@ -182,7 +184,7 @@ def check_no_overlap(bags: pd.DataFrame, instances: pd.DataFrame, window: int = 
     bags : pandas.DataFrame
         With ``bag`` and ``split``; bags whose split is NaN are ignored.
     instances : pandas.DataFrame
-        With ``bag``, ``chrom`` and ``pos`` (1-based), in any order.
+        With ``bag``, ``chrom`` and ``pos`` (1-based), and ``ref`` where alleles are known, in any order.
     window : int
         Length of windows in bp.
 
@@ -194,17 +196,31 @@ def check_no_overlap(bags: pd.DataFrame, instances: pd.DataFrame, window: int = 
     splits = instances["bag"].map(bags.set_index("bag")["split"])
     rows = instances.assign(split=splits, contig=_contigs(instances))[splits.notna()]
     rows = rows.sort_values(["contig", "pos"], kind="stable").reset_index(drop=True)
-    # All windows have one length: if any two of different splits overlap, so do two that are neighbours.
-    before = rows.shift(1)
-    near = (rows["contig"] == before["contig"]) & (rows["pos"] - before["pos"] < window)
-    overlapping = np.flatnonzero(near & (rows["split"] != before["split"]))
-    if len(overlapping):
-        (_, one), (_, other) = rows.iloc[overlapping[0] - 1 : overlapping[0] + 1].iterrows()
-        raise DataSetError(
-            f"the windows of {one['chrom']}:{one['pos']} (bag {one['bag']}, {one['split']}) and "
-            f"{other['chrom']}:{other['pos']} (bag {other['bag']}, {other['split']}) overlap "
-            f"({len(overlapping)} such pairs of neighbours); expected splits at least {window} bp apart"
-        )
+    contig = pd.factorize(rows["contig"])[0].astype(np.int64)
+    # One contig after the other on one line, so far apart that no window reaches the next.
+    starts = contig * 2 * _END + rows["pos"].to_numpy(np.int64) - window // 2
+    ends = starts + window + _further(rows)
+    for split in _SPLITS:
+        own = (rows["split"] == split.value).to_numpy()
+        # Up to each row the end of the window of this split that reaches furthest, and its row.
+        reach = np.maximum.accumulate(np.where(own, ends, np.iinfo(np.int64).min))
+        overlapping = np.flatnonzero(~own & (starts < reach))
+        if len(overlapping):
+            other = rows.iloc[overlapping[0]]
+            one = rows.iloc[int(np.argmax(own & (ends == reach[overlapping[0]])))]
+            raise DataSetError(
+                f"the windows of {one['chrom']}:{one['pos']} (bag {one['bag']}, {one['split']}) and "
+                f"{other['chrom']}:{other['pos']} (bag {other['bag']}, {other['split']}) overlap "
+                f"({len(overlapping)} windows overlap one of {split.value}); expected splits at least "
+                f"{window} bp apart"
+            )
+
+
+def _further(instances: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """By how many bases the window of ALT can end behind that of REF; 0 without a column ``ref``."""
+    if "ref" not in instances:
+        return np.zeros(len(instances), dtype=np.int64)
+    return np.maximum(instances["ref"].str.len().to_numpy(np.int64) - 1, 0)
 
 
 def _contigs(instances: pd.DataFrame) -> pd.Series[str]:
@@ -220,7 +236,7 @@ def split_indices(
     Parameters
     ----------
     instances : pandas.DataFrame
-        With ``chrom`` and ``pos`` (1-based).
+        With ``chrom`` and ``pos`` (1-based), and ``ref`` where alleles are known.
     config : SplitsConfig
         The held-out regions.
     window : int
@@ -237,7 +253,7 @@ def split_indices(
     contigs = _contigs(instances).to_numpy()
     centres = instances["pos"].to_numpy()
     # Bases before a contig's start are N and belong to no other split.
-    starts, ends = np.maximum(centres - window // 2, 0), centres + window // 2
+    starts, ends = np.maximum(centres - window // 2, 0), centres + window // 2 + _further(instances)
     for split, region in config.regions():
         touched = (contigs == region.contig) & (starts < region.end) & (ends > region.start)
         within = touched & (starts >= region.start) & (ends <= region.end)

@@ -15,7 +15,7 @@ from tests.builders import write_fasta
 from training.configuration import ConfigurationError, read_configuration
 from training.data.associated import AssociatedPositions
 from training.data.credible_sets import CredibleSetsConfig
-from training.data.matched import MatchedNegatives, composition, matched_negatives
+from training.data.matched import MatchedNegatives, _in_blocks, _nearest, composition, matched_negatives
 from training.data.negatives import NegativesConfig
 from training.data.prepare import DataConfig, prepare
 from training.data.report import render
@@ -64,8 +64,11 @@ def drawn(
     genome, vcf, _ = world
     splits = options.pop("splits", SplitsConfig((), ()))
     associated = options.pop("associated", associated_at(members))
+    blocks = options.pop("blocks", None)
     config = NegativesConfig((str(vcf),), bags="matched", **options)
-    return matched_negatives(config, members, members, np.array(sets), splits, 528, genome, associated)
+    return matched_negatives(
+        config, members, members, np.array(sets), splits, 528, genome, associated, "", blocks
+    )
 
 
 def test_bags_have_the_size_of_their_set_and_no_associated_position_within(
@@ -155,6 +158,80 @@ def test_sets_that_fit_nowhere_are_left_out(world: tuple[Genome, Path, pd.DataFr
         drawn(world, members.iloc[:40], [0] * 40, associated=places)
 
 
+def test_bags_lie_outside_of_blocks_and_their_margin(world: tuple[Genome, Path, pd.DataFrame]) -> None:
+    """Two blocks of 60 kb whose rows are 6 kb apart: between the rows are enough candidates for a bag."""
+    table = world[2]
+    one = table[table["chrom"] == "1"]
+    members = pd.concat([one.iloc[400:1601:120], one.iloc[2400:3601:120]])
+    sets = [0] * 11 + [1] * 11
+    low, high = (members["pos"].iloc[[first, last]].tolist() for first, last in ((0, 10), (11, 21)))
+    assert (low, high) == ([21_000, 81_000], [121_000, 181_000])
+
+    def inside(made: MatchedNegatives, margin: int) -> int:
+        chrom, pos = made.instances["chrom"], made.instances["pos"]
+        spans = [pos.between(first - margin, last + margin) for first, last in (low, high)]
+        return int(((chrom == "1") & (spans[0] | spans[1])).sum())
+
+    splits = SplitsConfig((), ("2",))  # so that all negatives come from contig 1
+    blocks = members.assign(bag=sets)[["bag", "chrom", "pos"]]
+    free = [
+        drawn(world, members, sets, splits=splits, blocks=blocks, block_margin=None, seed=s) for s in range(5)
+    ]
+    assert sum(inside(made, 0) for made in free) > 0
+    assert {made.matching["in_blocks"] for made in free} == {0}
+    for seed in range(5):
+        made = drawn(world, members, sets, splits=splits, blocks=blocks, seed=seed)
+        assert made.matching["bags"] == 2
+        assert inside(made, 10_000) == 0
+    # All 50 bp from 11,000 to 91,000 and from 111,000 to 191,000, but the 22 rows themselves.
+    assert made.matching["in_blocks"] == 1601 + 1601 - 22
+    assert made.matching["candidates"] == free[0].matching["candidates"] - made.matching["in_blocks"]
+    with pytest.raises(InputError, match=r"all [0-9,]+ common .* block_margin, 90000 bp.* null"):
+        drawn(world, members, sets, splits=SplitsConfig((), ("2",)), blocks=blocks, block_margin=90_000)
+
+
+def test_a_block_does_not_span_a_gap_of_more_than_a_megabase() -> None:
+    blocks = pd.DataFrame({"bag": [0, 0, 0, 1, 1], "chrom": "1", "pos": [100, 900, 2_000_900, 500, 1_500]})
+    pos = [89, 90, 910, 911, 1_510, 1_511, 1_000_000, 2_000_889, 2_000_890, 2_000_910, 2_000_911]
+    candidates = pd.DataFrame({"chrom": "chr1", "pos": pos})
+    found = _in_blocks(candidates, blocks, 10)
+    assert found.tolist() == [False, True, True, True, True, False, False, False, True, True, False]
+
+
+def test_unknown_features_are_no_match() -> None:
+    """Half of the candidates lack the second feature; they are chosen as if it were two variances away."""
+    generator = np.random.default_rng(5)
+    values = generator.normal(size=(4000, 2))
+    values[::2, 1] = np.nan
+    wanted = generator.normal(size=(100, 2))
+    _, found = _nearest(wanted, values, generator)
+    assert len(set(found.tolist())) == 100
+    assert np.isnan(values[found, 1]).mean() < 0.1
+    # In what is not known of the wanted no candidate is better than another.
+    wanted[:, 1] = np.nan
+    _, found = _nearest(wanted, values, generator)
+    assert 0.3 < np.isnan(values[found, 1]).mean() < 0.7
+    # (1 - 0)^2 + 2 against 1.5^2 + 0.5^2: a candidate near in one feature is no longer the nearest.
+    distance, found = _nearest(np.zeros((1, 2)), np.array([[1, np.nan], [1.5, 0.5]]), generator)
+    assert (distance, found.tolist()) == (2.5, [1])
+
+
+def test_what_the_negatives_lack_is_reported(
+    world: tuple[Genome, Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    """Of the candidates near enough to be drawn none has an LD score."""
+    genome, vcf, table = world
+    lines = [
+        line if line.startswith("#") or int(line.split("\t")[1]) <= 21_000 else line.split(";L2=")[0]
+        for line in vcf.read_text().splitlines()
+    ]
+    (tmp_path / "common.vcf").write_text("\n".join(lines) + "\n")
+    members = table.iloc[:401:10]
+    made = drawn((genome, tmp_path / "common.vcf", table), members, [0] * 41, ld_score="L2")
+    assert made.matching["lacking"] == {"ld_score": 41}
+    assert drawn(world, members, [0] * 41, ld_score="L2").matching["lacking"] == {}
+
+
 def test_a_data_set_with_matched_bags(world: tuple[Genome, Path, pd.DataFrame], tmp_path: Path) -> None:
     """Through the whole of it: studies, a study without a lead variant, refused rows, splits."""
     genome, vcf, table = world
@@ -193,6 +270,11 @@ def test_a_data_set_with_matched_bags(world: tuple[Genome, Path, pd.DataFrame], 
     taken = set(zip(places["chr"], places["pos"], strict=True))
     instances = made.instances.assign(label=made.bags["label"].to_numpy()[made.instances["bag"]])
     negatives = instances[instances["label"] == 0]
+    assert made.manifest["report"]["matching"]["in_blocks"] > 0
+    of_blocks = instances[instances["label"] == 1].groupby(["bag", "chrom"])["pos"].agg(["min", "max"])
+    for (_, chrom), low, high in of_blocks.itertuples():
+        near = negatives["pos"].between(low - 10_000, high + 10_000) & (negatives["chrom"] == chrom)
+        assert not near.any()
     for _, bag in negatives.groupby("bag"):
         chrom, low, high = bag["chrom"].iloc[0], bag["pos"].min(), bag["pos"].max()
         assert not [pos for one, pos in taken if one == chrom and low <= pos <= high]
@@ -210,6 +292,8 @@ def test_composition_of_windows_by_hand(tmp_path: Path) -> None:
 
 
 def test_options(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="block_margin is -1; expected 0 bp or more, or null"):
+        NegativesConfig(("a.vcf",), block_margin=-1)
     with pytest.raises(ValueError, match="matched_per_bag is 0; expected 1 or more"):
         NegativesConfig(("a.vcf",), matched_per_bag=0)
     path = tmp_path / "negatives.yaml"

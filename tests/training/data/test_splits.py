@@ -49,6 +49,27 @@ def test_windows_at_the_borders_of_a_region() -> None:
     assert drop_border_instances(table((0, "1", 5))[1], SplitsConfig((), ("1:1-900",)))[1] == 0
 
 
+def test_deletions_reach_further_on_the_right() -> None:
+    """The window of ALT of a deletion of 100 bases ends 100 bases behind that of REF."""
+    positions = [644, 645, 744, 745]
+    _, instances = table(*((number, "1", pos) for number, pos in enumerate(positions)))
+    config = SplitsConfig(validation=(), test=("1:1,001-2,000",))
+    deletions = instances.assign(ref="A" * 101, alt="A")
+    assert drop_border_instances(deletions, config)[0]["pos"].tolist() == [644]
+    insertions = instances.assign(ref="A", alt="A" * 101)
+    assert drop_border_instances(insertions, config)[0]["pos"].tolist() == [644, 645, 744]
+
+
+def test_a_deletion_overlaps_a_window_beyond_its_neighbour() -> None:
+    """Windows of train at 1000 (to 1356 with its deletion) and 1050; that of test begins at 1300."""
+    bags, instances = table((0, "1", 1000), (1, "1", 1050), (2, "1", 1562))
+    bags = bags.assign(split=["train", "train", "test"])
+    check_no_overlap(bags, instances)
+    check_no_overlap(bags, instances.assign(ref=["A" * 51, "C", "G"]))
+    with pytest.raises(DataSetError, match=r"1:1000 \(bag 0, train\) and 1:1562 \(bag 2, test\) overlap"):
+        check_no_overlap(bags, instances.assign(ref=["A" * 52, "C", "G"]))
+
+
 def test_bags_across_splits_and_without_instances_have_none() -> None:
     bags, instances = table((7, "11", 500), (7, "11", 900), (3, "11", 500), (3, "1", 500), (4, "1", 500))
     bags = pd.DataFrame({"bag": [7, 3, 4, 8]}, index=list("wxyz"))
@@ -106,7 +127,7 @@ def test_overlapping_windows_of_two_splits_are_an_error() -> None:
     bags, instances = table((0, "chr1", 1000), (1, "1", 1511), (2, "1", 2023), (3, "2", 1000))
     check_no_overlap(bags.assign(split=["train", np.nan, "test", "test"]), instances)
     check_no_overlap(bags.assign(split=["train", "train", "test", "test"]), instances)
-    message = r"chr1:1000 \(bag 0, train\) and 1:1511 \(bag 1, test\) overlap \(1 such"
+    message = r"chr1:1000 \(bag 0, train\) and 1:1511 \(bag 1, test\) overlap \(1 windows"
     with pytest.raises(DataSetError, match=message):
         check_no_overlap(bags.assign(split=["train", "test", "test", "test"]), instances)
     with pytest.raises(DataSetError, match=r"1:1511 \(bag 1, train\) and 1:2023"):
