@@ -236,6 +236,11 @@ def read_credible_sets(
         some = _Sets(config, names, table, rows, counts)
         sets = some.associations()
         effects.add(rows.trait[some.good], rows.prior_variance[some.good])
+        if config.prior_variance is None:
+            used = np.flatnonzero(some.good)[sets["log_bf"].notna().to_numpy()]
+            study = sets["study"].to_numpy(object)[sets["log_bf"].notna().to_numpy()]
+            known = np.isfinite(rows.frequency * rows.sample_size)[used]
+            effects.add_units(study, rows.trait[used], rows.prior_variance[used], known)
         without_log_bf += int(sets["log_bf"].isna().sum())
         without_pip += int(sets["pip"].isna().sum())
         too_small += int((sets["p_value"] == 0).sum())

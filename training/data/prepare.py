@@ -152,6 +152,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     rows = _associations(config, genome, counts, associated, effects)
     lead_p_value = config.credible_sets.lead_p_value if config.credible_sets else None
     made = make_bags(rows, genome, _max_mismatch_fraction(config), lead_p_value)
+    effects.warn()
     report: dict[str, Any] = {
         "source": counts.to_dict(),
         "examples": {reason: [str(one) for one in some] for reason, some in counts.examples.items()},

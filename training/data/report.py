@@ -177,7 +177,15 @@ def _lacking(numbers: Mapping[str, int]) -> str:
 
 def _studies_not_known(effects: Mapping[str, Any]) -> list[str]:
     number, rows = effects["studies_not_in_meta"], effects["rows_of_studies_not_in_meta"]
-    return [f"{number:,} studies, of {rows:,} rows, are not in `meta`."] if number else []
+    parts = [f"{number:,} studies, of {rows:,} rows, are not in `meta`."] if number else []
+    if mixed := effects["studies_of_mixed_units"]:
+        parts.append(
+            f"**{mixed:,} studies mix units**: {effects['rows_of_assumed_units_in_these']:,} of their rows "
+            "lack frequency or sample size, and have the prior of a trait of variance 1, or of log odds "
+            "ratios, beside rows in other units. Their Bayes factors cannot be compared within the study: "
+            "complete the frequencies, or set `prior_variance`."
+        )
+    return parts
 
 
 def _examples(report: Mapping[str, Any]) -> list[str]:

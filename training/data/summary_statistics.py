@@ -250,6 +250,11 @@ def read_summary_statistics(
         associated.add(rows.chrom, rows.pos, rows.effect_allele, rows.other_allele)
         usable = rows.reason == ""
         effects.add(rows.trait[usable], rows.prior_variance[usable])
+        if config.prior_variance is None:
+            used = usable & ~np.isnan(rows.log_bf)
+            study = np.full(int(used.sum()), config.path, dtype=object)
+            known = np.isfinite(rows.frequency * rows.sample_size)[used]
+            effects.add_units(study, rows.trait[used], rows.prior_variance[used], known)
         parts.append(_frame(rows)[usable])
     if not parts:
         raise InputError(f"{config.path} has a header and no rows; expected a variant per row")

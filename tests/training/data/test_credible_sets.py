@@ -119,6 +119,8 @@ def test_the_traits_of_studies_decide_which_effects_are_expected(tmp_path: Path)
         ],
         "studies_not_in_meta": 1,
         "rows_of_studies_not_in_meta": 1,
+        "studies_of_mixed_units": 0,
+        "rows_of_assumed_units_in_these": 0,
     }
     # What meta does not tell, the user can.
     named = CredibleSetsConfig(
