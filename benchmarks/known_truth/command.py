@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import signal
 from pathlib import Path
@@ -64,6 +65,10 @@ def add(commands: Any) -> None:
         metavar="ARM", help=f"arms to train (default: those of the size): {known}",
     )  # fmt: skip
     command.add_argument(
+        "--networks", type=positive, metavar="N",
+        help="networks of each arm, which differ in their seed (default: as many as the size has)",
+    )  # fmt: skip
+    command.add_argument(
         "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
     )
     command.add_argument(
@@ -90,6 +95,8 @@ def _run(options: argparse.Namespace) -> None:
         # It logs every file, as the root logger.
         handler.addFilter(lambda record: "bed_reader" not in record.pathname)
     plan = PLANS[options.design][options.size]
+    if options.networks:
+        plan = dataclasses.replace(plan, members=options.networks, seeds=options.networks)
     out = Path(options.out)
     jobs = options.jobs or (1 if torch.cuda.is_available() else usable_cpus())
     cache = Path(options.cache) if options.cache else out / "simulations"
