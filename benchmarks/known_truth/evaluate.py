@@ -53,16 +53,19 @@ class Scored:
         whose numbers are averaged; baselines have one.
     pips : tuple of numpy.ndarray of float64
         One for each of the scores, where these come from posterior inclusion probabilities.
+    validation_auprc : float
+        Of ABF with the logits as prior on validation genealogies, mean over networks: by this the arms that
+        the report names best are chosen. NaN for baselines.
     validation_gain : float
-        By which the arms that the report names best are chosen: how much better the logits as a prior
-        explain the summary statistics of validation studies than a uniform prior does, in nats a study, mean
-        over networks (:func:`mifm_kipoi.finemapping.prior.fit_slope`). No truth is needed for it. NaN for
-        baselines.
+        How much better the logits as a prior explain the summary statistics of validation studies than a
+        uniform prior does, in nats a study, mean over networks
+        (:func:`mifm_kipoi.finemapping.prior.fit_slope`): what can be known without the truth.
     """
 
     arm: Arm
     scores: tuple[Values, ...]
     pips: tuple[Values, ...] = ()
+    validation_auprc: float = float("nan")
     validation_gain: float = float("nan")
 
     @property

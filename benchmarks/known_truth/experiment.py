@@ -35,10 +35,11 @@ from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
 from benchmarks.known_truth.sizes import DISCOVERY
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
-from mifm_kipoi.finemapping.prior import Slope, fit_prior, fit_slope, uniform_pips
+from mifm_kipoi.finemapping.prior import fit_prior, fit_slope, uniform_pips
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.sequence.windows import cut_windows
+from mifm_kipoi.statistics.ranking import Curve
 from mifm_kipoi.support.files import sha256_of, writing, written_whole
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration, to_plain
@@ -104,8 +105,8 @@ class Experiment:
         scored, priors = [], []
         for arm in self.networks.arms:
             on_validation = self.networks.scores(validation, arm)
-            gain = float(np.mean([_slope(validation, logits).gain for logits in on_validation]))
-            scored.append(Scored(arm, self.networks.scores(test, arm), validation_gain=gain))
+            own = self.networks.scores(test, arm)
+            scored.append(Scored(arm, own, (), *_on_validation(validation, on_validation)))
             if arm.group != "control" and arm.data != "every_member":
                 priors.append(_with_prior(scored[-1], test, validation, on_validation))
         scored += [*self._baselines(test), *priors]
@@ -163,8 +164,8 @@ class Experiment:
     def _limit_as_prior(self, limit: Arm, test: Test, validation: Test) -> Scored:
         """What ABF reaches with the best scorer of a window as prior: the limit of an arm with ABF."""
         on_test, on_validation = (_log_odds(part, _LIMITS[limit]) for part in (test, validation))
-        gain = _slope(validation, on_validation).gain
-        return _with_prior(Scored(limit, (on_test,), validation_gain=gain), test, validation, [on_validation])
+        judged = _on_validation(validation, [on_validation])
+        return _with_prior(Scored(limit, (on_test,), (), *judged), test, validation, [on_validation])
 
     def _described(self, scored: Sequence[Scored]) -> pd.DataFrame:
         rows = []
@@ -183,13 +184,14 @@ class Experiment:
                 {
                     "arm": arm.name, "group": arm.group, "label": arm.label,
                     "description": arm.description, "members": members, "windows": windows,
-                    "seconds": seconds, "validation_gain": one.validation_gain,
+                    "seconds": seconds, "validation_auprc": one.validation_auprc,
+                    "validation_gain": one.validation_gain,
                 }
             )  # fmt: skip
         return pd.DataFrame(rows)
 
     def _attribution(self, test: Test, scored: Sequence[Scored]) -> pd.DataFrame:
-        """Of the network and the pooling with the highest validation gain, and of max; of 512 bp only."""
+        """Of the network and the pooling with the highest validation AUPRC, and of max; of 512 bp only."""
         columns = ["arm", "motif", "offset", "base", "informative", "effect", "background"]
         networks = read_configuration([self.recipe], Recipe).network
         single = [
@@ -197,7 +199,7 @@ class Experiment:
         ]
         if networks.window != WINDOW or not single:
             return pd.DataFrame(columns=columns)
-        ranked = sorted(single, key=lambda one: -one.validation_gain)
+        ranked = sorted(single, key=lambda one: -one.validation_auprc)
         poolings = [one.arm for one in ranked if one.arm.group == "pooling"]
         shown = [ranked[0].arm, *poolings[:1], *(arm for arm in poolings if arm.name == "max")]
         parts = []
@@ -262,7 +264,7 @@ def _with_prior(scored: Scored, test: Test, validation: Test, on_validation: Seq
         scored.arm, name=f"{scored.arm.name}+abf", group="prior", label=f"{scored.arm.label} + ABF",
         description=f"prior odds {', '.join(priors)}",
     )  # fmt: skip
-    return Scored(arm, tuple(pips), tuple(pips), scored.validation_gain)
+    return Scored(arm, tuple(pips), tuple(pips), scored.validation_auprc, scored.validation_gain)
 
 
 def _log_odds(part: Test, column: str) -> Values:
@@ -276,8 +278,15 @@ def _log_bf(test: Test) -> Values:
     return test.table["log_bf"].to_numpy(np.float64)
 
 
-def _slope(validation: Test, logits: Values) -> Slope:
-    return fit_slope(logits, _log_bf(validation), validation.bag)
+def _on_validation(validation: Test, networks: Sequence[Values]) -> tuple[float, float]:
+    """AUPRC of ABF with logits as prior, and the gain without the truth: means over networks."""
+    evidence = _log_bf(validation)
+    areas, gains = [], []
+    for logits in networks:
+        pip = fit_prior(logits, evidence, validation.bag).pips(logits, evidence, validation.bag)
+        areas.append(float(Curve(pip, validation.causal).average_precision()))
+        gains.append(fit_slope(logits, evidence, validation.bag).gain)
+    return float(np.mean(areas)), float(np.mean(gains))
 
 
 def _counts(part: Test) -> dict[str, Any]:

@@ -74,9 +74,9 @@ class Arms:
     labels, groups : mapping of str to str
         Of all arms.
     poolings : tuple of str
-        The poolings, that under which validation studies are the most likely first.
+        The poolings, the best on validation genealogies first.
     best, best_prior : str or None
-        The trained model, and the prior, under which validation studies are the most likely.
+        The trained model that is the best on validation genealogies, and ABF with it as prior.
     """
 
     labels: Mapping[str, str]
@@ -285,12 +285,14 @@ def calibration(arms: Arms, table: pd.DataFrame) -> Figure:
         upper.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle="--")
         upper.vlines(rows["predicted"], rows["low"], rows["high"], color=colour, linewidth=1.1)
         upper.plot(rows["predicted"], rows["observed"], "o", color=colour, markersize=4)
-        upper.set(ylim=(-0.03, 1.03), xlim=(-0.03, 1.03), title=arms.labels[arm])
+        upper.set(ylim=(-0.03, 1.03), xlim=(-0.03, 1.03))
+        upper.set_title(shortened(arms.labels[arm], 30), fontsize=8)
         lower.bar(
             rows["bin_low"], rows["count"], rows["bin_high"] - rows["bin_low"], align="edge", color=colour,
             edgecolor="white", alpha=0.7,
         )  # fmt: skip
         lower.set(yscale="log", ylim=(0.5, table["count"].max() * 2), xlabel="PIP")
+        lower.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
         if column == 0:
             upper.set_ylabel("fraction causal")
             lower.set_ylabel("variants")

@@ -131,18 +131,21 @@ def _ratios(results: Results) -> Table | None:
         return None
     present = set(results.tables["ratios"]["arm"])
     shown = [arm for arm in results.in_groups("prior") if arm in present]
-    gains = results.tables["arms"].set_index("arm")["validation_gain"]
+    validation = results.tables["arms"].set_index("arm")
     rows = tuple(
         (
             results.arms.labels[arm],
             *(results.ratio(arm, metric) for metric in ("top_1", "top_1_all", "auprc")),
-            "" if pd.isna(gains[arm]) else f"{gains[arm]:.3f}",
+            *(
+                "" if pd.isna(validation.loc[arm, name]) else f"{validation.loc[arm, name]:.3f}"
+                for name in ("validation_auprc", "validation_gain")
+            ),
         )
         for arm in shown
     )
     header = (
         "arm", "top-1 over ABF's", "top-1 of all bags over ABF's", "AUPRC over ABF's",
-        "gain on validation studies, nats",
+        "AUPRC, validation", "likelihood, validation, nats",
     )  # fmt: skip
     return Table(header, rows) if rows else None
 

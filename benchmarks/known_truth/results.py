@@ -15,7 +15,8 @@ from mifm_kipoi.reports import page
 
 COLUMNS = {
     "arms": (
-        "arm", "group", "label", "description", "members", "windows", "seconds", "validation_gain",
+        "arm", "group", "label", "description", "members", "windows", "seconds", "validation_auprc",
+        "validation_gain",
     ),
     "metrics": ("arm", "metric", "value", "low", "high"),
     "seeds": ("arm", "seed", "metric", "value"),
@@ -79,12 +80,12 @@ class Results:
     def __post_init__(self) -> None:
         table = self.tables["arms"]
         groups = dict(zip(table["arm"], table["group"], strict=True))
-        gains = table.set_index("arm")["validation_gain"].dropna().to_dict()
+        areas = table.set_index("arm")["validation_auprc"].dropna().to_dict()
 
         def ranked(*wanted: str) -> list[str]:
-            """By the likelihood of validation studies, so that nothing is chosen on the test bags."""
-            arms = [arm for arm in groups if groups[arm] in wanted and arm in gains]
-            return sorted(arms, key=lambda arm: -gains[arm])
+            """By AUPRC as prior on validation genealogies, so that nothing is chosen on the test bags."""
+            arms = [arm for arm in groups if groups[arm] in wanted and arm in areas]
+            return sorted(arms, key=lambda arm: -areas[arm])
 
         arms = plots.Arms(
             labels=dict(zip(table["arm"], table["label"], strict=True)),

@@ -181,7 +181,9 @@ def test_intervals_are_over_genealogies(test: Test, noisy: Values) -> None:
 
 def test_the_report_reads_the_tables(results: Path, test: Test, scored: list[Scored]) -> None:
     arms = pd.DataFrame([vars(one.arm) for one in scored])[["name", "group", "label", "description"]]
-    arms = arms.rename(columns={"name": "arm"}).assign(members=1, windows=0, seconds=0.0, validation_gain=0.5)
+    arms = arms.rename(columns={"name": "arm"}).assign(
+        members=1, windows=0, seconds=0.0, validation_auprc=0.5, validation_gain=0.1
+    )
     write_table(results / "arms.tsv", arms)
     write_table(results / "credible_sets.tsv", credible_sets(test, scored))
     found = tables.read(results)
