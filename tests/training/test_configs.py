@@ -1,6 +1,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,31 @@ def leaves(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, An
 
 def shipped(name: str) -> dict[str, Any]:
     return dict(leaves(yaml.safe_load((SHIPPED / f"{name}.yaml").read_text())))
+
+
+ROOT = Path(__file__).parents[2]
+RECIPES = [*SHIPPED.glob("*.yaml"), *(ROOT / "benchmarks/known_truth/recipes").glob("*.yaml")]
+
+
+class Strict(yaml.SafeLoader):
+    """Refuses keys that stand twice in one mapping, of which PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{twice} in the mapping at line {node.start_mark.line + 1}"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_no_key_of_a_shipped_recipe_stands_twice(path: Path) -> None:
+    with path.open() as file:
+        assert yaml.load(file, Strict)
+
+
+def test_keys_that_stand_twice_are_found() -> None:
+    with pytest.raises(AssertionError, match=r"'b'.* line 2"):
+        yaml.load("a:\n  b: 1\n  b: 1\n", Strict)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,9 @@ The logits of a network say how it orders variants; their scale and level are th
 trained on. Two numbers, a and c of ``a f + c``, are fitted to the loss of the training bags of a new data
 set, which is empirical Bayes where the loss is a likelihood. They are folded into the linear head, so that
 gradient steps begin with the best that the network can say without learning anything new.
+
+Negative bags decide the level of the logits. Without them the loss falls as the level rises, until every
+score is 1: then c stays 0, and a alone is fitted, within narrower bounds (:func:`largest_slope`).
 """
 
 from __future__ import annotations
@@ -27,6 +30,13 @@ LEAST_SLOPE, LARGEST_SLOPE = 0.1, 100.0
 """Bounds of the slope. At 0 no gradient would reach the layers below the head, and all that the network may
 know would be lost."""
 
+LARGEST_SLOPE_ALONE = 10.0
+"""Upper bound of the slope where there are no negative bags."""
+
+HIGHEST_LOGIT = 10.0
+"""Without negative bags, the slope takes no logit above this, a score of 0.99995: somewhat higher, scores of
+float32 are all 1."""
+
 _TOLERANCE = {"ftol": 1e-12, "gtol": 1e-8}
 
 _STARTS = (1.0, 0.2)
@@ -41,17 +51,23 @@ class Calibration:
     ----------
     slope : float
         a, by which logits are multiplied; between :data:`LEAST_SLOPE`, which says that the bags do not follow
-        the order of the logits, and :data:`LARGEST_SLOPE`.
+        the order of the logits, and ``largest``.
     offset : float
-        c, which is added.
+        c, which is added; 0 without negative bags.
     loss_before, loss : float
         Of the bags, with the logits as they were and with the two numbers.
+    negatives : bool
+        Whether there were negative bags, which the offset is fitted to.
+    largest : float
+        Upper bound of the slope.
     """
 
     slope: float
     offset: float
     loss_before: float
     loss: float
+    negatives: bool = True
+    largest: float = LARGEST_SLOPE
 
     def of(self, network: MIFM) -> MIFM:
         """A copy of a network whose logits have the slope and the offset."""
@@ -65,19 +81,23 @@ class Calibration:
 
     def in_words(self) -> str:
         """The two numbers and what they do to the loss."""
-        least = (
-            ", the least: the bags do not follow the order of these scores"
-            if self.slope <= LEAST_SLOPE
-            else ""
-        )
+        if self.negatives:
+            least = self.slope <= LEAST_SLOPE
+            remark = ", the least: the bags do not follow the order of these scores" if least else ""
+            offset = f"offset {self.offset:+g}"
+        else:
+            remark = f", of {LEAST_SLOPE:g} to {self.largest:g}"
+            offset = "offset 0: there are no negative bags, which decide it (fit.negatives_per_bag)"
         return (
-            f"calibrated before training: slope {self.slope:g}{least}, offset {self.offset:+g}; loss of the "
-            f"training bags {self.loss_before:.4f} -> {self.loss:.4f}"
+            f"calibrated before training: slope {self.slope:g}{remark}, {offset}; loss of the training bags "
+            f"{self.loss_before:.4f} -> {self.loss:.4f}"
         )
 
 
 def calibrate(network: MIFM, objective: Objective, genome: GenomeTensor, bags: Validation) -> Calibration:
     """The slope and the offset under which the loss of some bags is the lowest.
+
+    Without negative bags the offset is 0, and the slope is at most :func:`largest_slope`.
 
     Parameters
     ----------
@@ -104,6 +124,10 @@ def calibrate(network: MIFM, objective: Objective, genome: GenomeTensor, bags: V
         raise ValueError(f"{objective.config.pooling} reads features, which slope and offset do not change")
     entries = _entries(network, genome, bags)
     whole = bags.batches.whole
+    negatives = bool((whole.labels == 0).any())
+    largest = LARGEST_SLOPE
+    if not negatives:
+        largest = largest_slope(max(float(instances.logits.max()) for instances, _, _ in entries))
     weights = torch.split(
         objective.weights(whole.labels, whole.weights, whole.fractions).double(),
         [len(labels) for _, _, labels in entries],
@@ -123,7 +147,7 @@ def calibrate(network: MIFM, objective: Objective, genome: GenomeTensor, bags: V
 
     try:
         before, _ = loss(np.zeros(2))
-        bounds = [(math.log(LEAST_SLOPE), math.log(LARGEST_SLOPE)), (None, None)]
+        bounds = [(math.log(LEAST_SLOPE), math.log(largest)), (None, None) if negatives else (0, 0)]
         found = [
             minimize(
                 loss, [math.log(start), 0.0], jac=True, method="L-BFGS-B", bounds=bounds, options=_TOLERANCE
@@ -134,7 +158,26 @@ def calibrate(network: MIFM, objective: Objective, genome: GenomeTensor, bags: V
         objective.train(training)
     best = min(found, key=lambda one: float(one.fun))
     slope, offset = (float(f"{number:.6g}") for number in (math.exp(best.x[0]), best.x[1]))
-    return Calibration(slope, offset, before, float(best.fun))
+    return Calibration(slope, offset, before, float(best.fun), negatives, largest)
+
+
+def largest_slope(highest: float) -> float:
+    """Upper bound of the slope where there are no negative bags.
+
+    Parameters
+    ----------
+    highest : float
+        The highest logit.
+
+    Returns
+    -------
+    float
+        :data:`LARGEST_SLOPE_ALONE`, or less where that would take the highest logit above
+        :data:`HIGHEST_LOGIT`; 1 at least.
+    """
+    if highest * LARGEST_SLOPE_ALONE <= HIGHEST_LOGIT:
+        return LARGEST_SLOPE_ALONE
+    return max(1.0, HIGHEST_LOGIT / highest)
 
 
 def _entries(

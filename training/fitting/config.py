@@ -249,8 +249,8 @@ class FinetuneConfig:
     calibrate : bool
         Fit a slope and an offset of the logits to the training bags before any gradient step
         (:mod:`training.fitting.calibrate`). The level of logits is that of the bags that the weights were
-        trained on; the offset is decided by the negative bags of the new ones. Attention poolings have
-        none.
+        trained on; the offset is decided by the negative bags of the new ones: without them it stays 0, and
+        the slope alone is fitted. Attention poolings have neither.
     fit : FitConfig
         The fit itself, with defaults of its own: few epochs, a low and constant learning rate, and the last
         epoch, since a new GWAS rarely has bags to spare for validation.

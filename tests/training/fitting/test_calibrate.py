@@ -12,7 +12,14 @@ from tests.builders import random_network
 from tests.training.bag_tables import Planted, plant
 from tests.training.conftest import MEMBER, Fitting
 from training.data.dataset import Split
-from training.fitting.calibrate import LEAST_SLOPE, Calibration, calibrate
+from training.fitting.calibrate import (
+    HIGHEST_LOGIT,
+    LARGEST_SLOPE_ALONE,
+    LEAST_SLOPE,
+    Calibration,
+    calibrate,
+    largest_slope,
+)
 from training.fitting.config import FitConfig
 from training.fitting.predictions import Validation, evaluate, instance_logits
 from training.mil.genome_tensor import GenomeTensor
@@ -25,11 +32,11 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
 
 
 def made(
-    planted: Planted, pooling: PoolingName = "single_effect", **settings: object
+    planted: Planted, pooling: PoolingName = "single_effect", negatives: int = 2, **settings: object
 ) -> tuple[Objective, GenomeTensor, Validation]:
     """Loss, genome and training bags, as a fit has them."""
     config = FitConfig(
-        objective=ObjectiveConfig(pooling=pooling, **settings), negatives_per_bag=2, accelerator="cpu"
+        objective=ObjectiveConfig(pooling=pooling, **settings), negatives_per_bag=negatives, accelerator="cpu"
     )  # type: ignore[arg-type]
     genome = GenomeTensor.read(planted.genome, ["1"], 64)
     bags = Validation.of(planted.dataset.part(Split.TRAIN), genome, config)
@@ -101,6 +108,34 @@ def test_bags_that_do_not_follow_the_logits(fitting: Fitting) -> None:
     assert found.slope == pytest.approx(LEAST_SLOPE)
     assert found.loss < found.loss_before
     assert "the least: the bags do not follow the order" in found.in_words()
+
+
+@pytest.mark.parametrize("start", [0.0, 3.0, 8.0])
+@pytest.mark.parametrize("pooling", ["single_effect", "susie_em", "noisy_or", "max"])
+def test_without_negative_bags_scores_stay_distinct(
+    planted: Planted, pooling: PoolingName, start: float
+) -> None:
+    """Nothing holds the level of the logits down, so that it stays; the slope saturates no score."""
+    network = changed(random_network(MEMBER), 20, start)
+    objective, genome, bags = made(planted, pooling, negatives=0)
+    found = calibrate(network, objective, genome, bags)
+    assert found.offset == 0
+    assert LEAST_SLOPE <= found.slope <= found.largest <= LARGEST_SLOPE_ALONE
+    assert found.loss <= found.loss_before
+    part = planted.dataset.part(Split.TRAIN)
+    offsets = genome.offsets(part.instances[part.instances["bag"].map(part.bags["label"]) == 1])
+    before, after = (instance_logits(one, genome, offsets) for one in (network, found.of(network)))
+    np.testing.assert_allclose(after, found.slope * before, atol=1e-4)
+    scores = (1 / (1 + np.exp(-after))).astype(np.float32)
+    assert np.unique(scores).size > 0.9 * np.unique(before).size
+    shown = found.in_words()
+    assert f"of {LEAST_SLOPE:g} to {found.largest:g}, offset 0: there are no negative bags" in shown
+
+
+def test_the_largest_slope_without_negative_bags() -> None:
+    assert largest_slope(-5) == largest_slope(0) == largest_slope(1) == LARGEST_SLOPE_ALONE
+    assert largest_slope(4) == HIGHEST_LOGIT / 4
+    assert largest_slope(15) == 1
 
 
 def test_attention_has_no_slope_and_offset(planted: Planted) -> None:
