@@ -31,7 +31,7 @@ from mifm_kipoi.statistics.estimates import Estimate, Values
 from mifm_kipoi.statistics.ranking import among_first
 from training.configuration import read_configuration, to_plain
 from training.data.dataset import DataSet, read_dataset, write_dataset
-from training.fitting.config import CHECKPOINT, LOG, FitConfig
+from training.fitting.config import CHECKPOINT, FitConfig
 from training.fitting.fit import Fit
 from training.fitting.predictions import instance_logits
 from training.mil.batches import Sampler
@@ -155,7 +155,9 @@ class TimeIsUpError(Exception):
     """The deadline of a fit."""
 
 
-def train(folder: str, name: str, rate: float, options: Mapping[str, Any], deadline: Deadline) -> Figures:
+def train(
+    folder: str, name: str, rate: float, options: Mapping[str, Any], deadline: Deadline, out: str
+) -> Figures:
     """Fit an arm at a learning rate until it has had its windows or the time is up, and evaluate it.
 
     Parameters
@@ -170,10 +172,12 @@ def train(folder: str, name: str, rate: float, options: Mapping[str, Any], deadl
         ``device``, ``threads``, and ``windows``, how many it is trained on.
     deadline : Deadline
         When the fit is stopped. The last complete epoch is evaluated then.
+    out : str
+        Folder of the checkpoint, which :func:`evaluate_last` reads where the process was ended.
     """
     torch.set_num_threads(options["threads"])
     device, packed = torch.device(options["device"]), Path(folder)
-    arm = next(each for each in read_arms(packed) if each.name == name)
+    arm = _arm(packed, name)
     dataset = read_dataset(packed / arm.data)
     network = arm.recipe.network
     genome = PackedGenome.read(packed / BASES).tensor(network.window + arm.recipe.fit.max_shift)
@@ -187,21 +191,44 @@ def train(folder: str, name: str, rate: float, options: Mapping[str, Any], deadl
         if deadline.over:
             raise TimeIsUpError
 
-    with tempfile.TemporaryDirectory() as out:
-        try:
-            fitted = Fit(dataset, genome, network, config, out).run(on_progress)
-            last, history, complete = fitted.network, fitted.history, True
-        except TimeIsUpError:
-            stopped = _last_epoch(Path(out), network)
-            if stopped is None:
-                return {"error": "the time was up before the end of the first epoch", "epochs": config.epochs}
-            last, history, complete = *stopped, False
+    try:
+        fitted = Fit(dataset, genome, network, config, out).run(on_progress)
+    except TimeIsUpError:
+        return evaluate_last(folder, name, rate, options, out)
+    return _evaluated(packed, arm, rate, fitted.network.to(device), fitted.history, complete=True)
+
+
+def evaluate_last(folder: str, name: str, rate: float, options: Mapping[str, Any], out: str) -> Figures:
+    """Evaluate an arm after the last complete epoch of a fit that was stopped or ended.
+
+    Parameters
+    ----------
+    folder, name, rate, options, out
+        As of :func:`train`.
+    """
+    torch.set_num_threads(options["threads"])
+    packed, path = Path(folder), Path(out) / CHECKPOINT
+    if not path.exists():
+        return {"error": "the time was up before the end of the first epoch"}
+    arm = _arm(packed, name)
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    network = MIFM(arm.recipe.network)
+    network.load_state_dict(checkpoint["network"])
+    network.to(torch.device(options["device"])).eval()
+    return _evaluated(packed, arm, rate, network, pd.DataFrame(checkpoint["rows"]), complete=False)
+
+
+def _evaluated(
+    packed: Path, arm: PackedArm, rate: float, network: MIFM, history: pd.DataFrame, *, complete: bool
+) -> Figures:
+    """The figures of a network, on whose device the rows are scored."""
     table = pd.read_parquet(packed / TABLE)
-    on_device = genome.to(device)
-    score = instance_logits(last.to(device), on_device, on_device.offsets(table))
+    genome = PackedGenome.read(packed / BASES).tensor(arm.recipe.network.window + arm.recipe.fit.max_shift)
+    on_device = genome.to(next(network.parameters()).device)
+    score = instance_logits(network, on_device, on_device.offsets(table))
     return {
-        "arm": name,
-        "pooling": config.objective.pooling,
+        "arm": arm.name,
+        "pooling": arm.recipe.fit.objective.pooling,
         "learning_rate": rate,
         "complete": complete,
         "epochs": len(history),
@@ -226,13 +253,8 @@ def windows_of_an_epoch(dataset: DataSet, config: FitConfig) -> int:
     return len(sampler.epoch(0).whole.rows)
 
 
-def _last_epoch(out: Path, config: MIFMConfig) -> tuple[MIFM, pd.DataFrame] | None:
-    """The network and the log after the last complete epoch of a fit that was stopped."""
-    if not (out / CHECKPOINT).exists():
-        return None
-    network = MIFM(config)
-    network.load_state_dict(torch.load(out / CHECKPOINT, map_location="cpu", weights_only=True)["network"])
-    return network.eval(), pd.read_csv(out / LOG)
+def _arm(packed: Path, name: str) -> PackedArm:
+    return next(each for each in read_arms(packed) if each.name == name)
 
 
 def _thinned(history: pd.DataFrame) -> list[dict[str, float | None]]:
@@ -304,7 +326,8 @@ def run(
     on_result : callable
         Gets the name of an arm with its learning rate and its figures, as soon as they are there.
     reserve : float
-        Seconds before the deadline at which fits are stopped, in which they are evaluated.
+        Seconds before the deadline at which fits are stopped. In the first half they are evaluated; fits
+        whose process has no result then are killed, and their last checkpoints evaluated in the second half.
     """
     runs = [(arm.name, rate) for arm in read_arms(folder) for rate in LEARNING_RATES]
     names = [f"{name}, lr {rate:g}" for name, rate in runs]
@@ -312,10 +335,32 @@ def run(
         "device": str(device), "windows": windows, "threads": max(torch.get_num_threads() // jobs, 1),
     }  # fmt: skip
     stop = Deadline(deadline.end - reserve)
-    results = processes.run(
-        train, [(str(folder), name, rate, options, stop) for name, rate in runs], jobs, stop,
-        lambda number, result: on_result(names[number], result), grace=reserve,
-    )  # fmt: skip
+    # A process that was killed may write a last file while the folder goes.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        folders = [Path(temporary) / str(number) for number in range(len(runs))]
+        results = processes.run(
+            train,
+            [
+                (str(folder), name, rate, options, stop, str(out))
+                for (name, rate), out in zip(runs, folders, strict=True)
+            ],
+            jobs, stop, lambda number, result: on_result(names[number], result), grace=reserve / 2,
+        )  # fmt: skip
+        ended = [
+            number
+            for number, result in enumerate(results)
+            if result.get("error") == processes.ENDED and (folders[number] / CHECKPOINT).exists()
+        ]
+        # In processes too: what held up the first ones may hold up these.
+        again = processes.run(
+            evaluate_last,
+            [(str(folder), *runs[number], options, str(folders[number])) for number in ended],
+            max(jobs, 2), deadline, grace=0,
+        )  # fmt: skip
+    for number, result in zip(ended, again, strict=True):
+        if "top_1" in result:
+            results[number] = result
+            on_result(names[number], result)
     for name, result in zip(names, results, strict=True):
         if "not_run" in result:
             on_result(name, result)

@@ -16,8 +16,8 @@ from benchmarks.gpu.sizes import TINY, Sizes
 from mifm_kipoi.conventions import FULL
 from training.mil.objective import PoolingName
 
-_EVALUATION_SECONDS = 20.0
-"""Kept for the evaluation of arms that are stopped."""
+_EVALUATION_SECONDS = 30.0
+"""Kept for the evaluation of arms that are stopped, half of them for those that must be ended."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from benchmarks.gpu import arms
-from benchmarks.gpu.record import Deadline
+from benchmarks.gpu import arms, processes
+from benchmarks.gpu.record import Deadline, Figures
 from mifm_kipoi.errors import InputError
 from tests.benchmarks.gpu.conftest import NARROW
 from training.data.dataset import read_dataset
@@ -27,8 +30,8 @@ def test_the_folder_has_what_was_packed(packed: Path) -> None:
         arms.read_arms(packed.parent)
 
 
-def test_an_arm_has_its_windows(packed: Path) -> None:
-    made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300))
+def test_an_arm_has_its_windows(packed: Path, tmp_path: Path) -> None:
+    made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300), str(tmp_path))
     per_epoch = arms.windows_of_an_epoch(read_dataset(packed / "main"), arms.read_arms(packed)[0].recipe.fit)
     bags = read_dataset(packed / "main").bags
     train = bags[bags["split"] == "train"]
@@ -48,19 +51,56 @@ def test_credible_sets_have_fewer_windows(packed: Path) -> None:
     assert sets < bags
 
 
-def test_an_arm_that_is_stopped_is_evaluated(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arm_that_is_stopped_is_evaluated(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After some epochs the deadline is over: the last complete one counts."""
     calls = iter(range(10_000))
     monkeypatch.setattr(Deadline, "over", property(lambda _: next(calls) >= 7))
-    made = arms.train(str(packed), "max_bags", 3e-3, {**OPTIONS, "windows": 10_000}, Deadline.after(300))
+    many = {**OPTIONS, "windows": 10_000}
+    made = arms.train(str(packed), "max_bags", 3e-3, many, Deadline.after(300), str(tmp_path / "some"))
     # Two steps an epoch: the eighth call is the second of the fourth epoch.
     assert (made["complete"], made["epochs"]) == (False, 3)
     assert made["windows"] < 10_000
     assert np.isfinite(made["top_1"]["value"])
     calls = iter(range(1, 10_000))
     monkeypatch.setattr(Deadline, "over", property(lambda _: next(calls) >= 1))
-    made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300))
+    made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300), str(tmp_path / "none"))
     assert made["error"] == "the time was up before the end of the first epoch"
+
+
+def test_an_arm_that_is_ended_keeps_its_last_checkpoint(
+    packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the four fits the second is ended after its last epoch, the third before its first."""
+    began, deadline = [], Deadline.after(300)
+
+    def side_by_side(
+        function: Callable[..., Figures], arguments: Sequence[tuple[Any, ...]], jobs: int, until: Deadline,
+        on_result: Callable[[int, Figures], None] | None = None, grace: float = 0,
+    ) -> list[Figures]:  # fmt: skip
+        """In place of processes."""
+        began.append((function, len(arguments), jobs, until.end + grace))
+        results = []
+        for number, each in enumerate(arguments):
+            training, ended = function is arms.train, {"error": processes.ENDED}
+            made = ended if training and number == 2 else function(*each)
+            results.append(ended if training and number == 1 else made)
+            if on_result is not None:
+                on_result(number, results[-1])
+        return results
+
+    monkeypatch.setattr(processes, "run", side_by_side)
+    kept: dict[str, Figures] = {}
+    results = arms.run(packed, torch.device("cpu"), 150, 4, deadline, kept.__setitem__, reserve=20)
+    assert began[0] == (arms.train, 4, 4, pytest.approx(deadline.end - 10))
+    assert began[1] == (arms.evaluate_last, 1, 4, deadline.end)
+    first, second, third, _ = results.values()
+    assert (first["complete"], second["complete"]) == (True, False)
+    assert second["epochs"] == first["epochs"]
+    assert np.isfinite(second["top_1"]["value"])
+    assert third == {"error": processes.ENDED}
+    assert kept == results
 
 
 def test_top_1_by_hand() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -80,6 +82,23 @@ def test_processes_are_ended_when_the_time_is_up() -> None:
     assert time.monotonic() - began < 10
 
 
+def test_all_processes_end_together() -> None:
+    """Results that come meanwhile do not give the others more time, nor do SIGTERMs that are ignored."""
+    began = time.monotonic()
+    ends = [began + seconds for seconds in (0.0, 1.0, 2.0, 60.0)]
+    results = processes.run(answer_at, [(end,) for end in ends], 4, Deadline(began + 1), grace=3.0)
+    assert results[-1] == {"error": "ended when the time was up"}
+    # The rest is for ending them. Each result used to begin the grace anew.
+    assert 4 <= time.monotonic() - began < 4 + 3
+
+
+def test_a_process_that_does_not_exit_keeps_its_result() -> None:
+    began = time.monotonic()
+    results = processes.run(stay, [()], 2, Deadline.after(60))
+    assert results == [{"said": 1}]
+    assert time.monotonic() - began < 30
+
+
 def test_a_process_that_dies() -> None:
     results = processes.run(die, [(3,)], 2, Deadline.after(60))
     assert results == [{"error": "the process ended with 3"}]
@@ -100,6 +119,18 @@ def divmod_of(a: int, b: int) -> dict[str, int]:
 def wait(seconds: float) -> dict[str, float]:
     time.sleep(seconds)
     return {}
+
+
+def answer_at(end: float) -> dict[str, float]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(max(end - time.monotonic(), 0))
+    return {}
+
+
+def stay() -> dict[str, int]:
+    """Holds up the end of its process, not its result."""
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return {"said": 1}
 
 
 def die(code: int) -> dict[str, int]:
