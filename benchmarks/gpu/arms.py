@@ -35,7 +35,6 @@ from training.fitting.config import CHECKPOINT, FitConfig
 from training.fitting.fit import Fit
 from training.fitting.predictions import instance_logits
 from training.mil.batches import Sampler
-from training.mil.evidence import Evidence
 
 THRESHOLD, CHANCE = 0.2, 0.06
 """Top-1 accuracy below which the claim about ``max`` stands, and that of chance on the bags of the claim."""
@@ -244,7 +243,7 @@ def windows_of_an_epoch(dataset: DataSet, config: FitConfig) -> int:
     """Training windows of the first epoch; those of others differ little, by the studies that are drawn."""
     from training.data.dataset import Split
 
-    evidence = Evidence.of(dataset.part(Split.TRAIN), config.evidence, config.credible_set, config.rows)
+    evidence = config.read(dataset.part(Split.TRAIN))
     sampler = Sampler(
         evidence, config.evidence, seed=config.seed, bags_per_batch=config.bags_per_batch,
         negatives_per_bag=config.negatives_per_bag, max_windows=config.max_windows,

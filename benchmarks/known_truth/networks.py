@@ -28,7 +28,6 @@ from training.fitting.config import EPOCHS, FINETUNED, MEMBER, FitConfig
 from training.fitting.config import LOG as FIT_LOG
 from training.fitting.predictions import mean_logits
 from training.mil.batches import Sampler
-from training.mil.evidence import Evidence
 from training.recipe import Recipe
 
 HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
@@ -296,7 +295,7 @@ def _with_needed(names: Sequence[str], plan: Plan) -> list[Arm]:
 
 def windows_of_epoch(train: DataSet, fit: FitConfig) -> int:
     """Windows of reference alleles that an epoch of a fit has."""
-    evidence = Evidence.of(train, fit.evidence, fit.credible_set, fit.rows)
+    evidence = fit.read(train)
     sampler = Sampler(
         evidence, fit.evidence, bags_per_batch=fit.bags_per_batch, negatives_per_bag=fit.negatives_per_bag,
         max_windows=fit.max_windows, max_bag_size=fit.max_bag_size,

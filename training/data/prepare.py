@@ -162,7 +162,6 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
         "variants": made.counts,
     }
     tables, report["filters"] = _positives(made, config)
-    _warn_without_bayes_factors(tables.instances, config)
     if config.negatives is not None:
         if associated.rows_without_place:
             log.warning(
@@ -188,6 +187,7 @@ def prepare(fasta: str, config: DataConfig) -> DataSet:
     check_no_overlap(tables.bags, tables.instances, HELD_OUT_WINDOW)
     _warn_without_validation(tables.bags)
     dataset = _dataset(tables, made)
+    _warn_without_bayes_factors(dataset, config)
     report["bags"] = _bag_counts(dataset)
     manifest = {
         "command": "python -m training data",
@@ -345,15 +345,18 @@ def _no_positive_bag(made: Bags, crossing: int, largest: int, min_bag_size: int)
     return message + "Lower data.min_bag_size"
 
 
-def _warn_without_bayes_factors(positives: pd.DataFrame, config: DataConfig) -> None:
-    """Say it now, not after hours, if ``fit`` would refuse the data set for want of Bayes factors."""
-    missing = int(positives["log_bf"].isna().sum())
-    if missing:
+def _warn_without_bayes_factors(dataset: DataSet, config: DataConfig) -> None:
+    """Say it now, not after hours, if ``fit`` would leave studies out for want of Bayes factors."""
+    missing = dataset.evidence["log_bf"].isna()
+    if missing.any():
         log.warning(
-            "no Bayes factor (log_bf) can be computed for %d of %d positive instances, and fit refuses such "
-            "a data set unless another fit.objective.pooling is chosen. To compute it, name %s",
-            missing,
-            len(positives),
+            "no Bayes factor (log_bf) can be computed for %d of %d rows of studies, and fit leaves out the "
+            "%d of %d studies of signals that have such rows unless another fit.objective.pooling is chosen. "
+            "To compute it, name %s",
+            int(missing.sum()),
+            len(missing),
+            dataset.evidence["study"][missing].nunique(),
+            len(dataset.studies),
             "z or beta, and standard_error, or maf and sample_size, in data.credible_sets"
             if config.credible_sets
             else "beta and standard_error, or z, a frequency and sample_size, in data.summary_statistics",

@@ -8,8 +8,9 @@ from typing import Literal
 
 from mifm_kipoi.errors import MIFMError
 from training.configuration import check_least
+from training.data.dataset import DataSet, DataSetError
 from training.mil.batches import BagSample
-from training.mil.evidence import EvidenceKind, Rows
+from training.mil.evidence import Evidence, EvidenceKind, Rows
 from training.mil.objective import ObjectiveConfig
 
 MEMBER = "member.safetensors"
@@ -54,6 +55,8 @@ FINETUNED = "finetuned.safetensors"
 FINETUNE_REPORT = "finetune.json"
 """How fine-tuning changed the scores."""
 
+_GROUPS = {"per_study": "signals of studies", "lowest_p": "positive bags"}
+
 NOT_IN_IDENTITY = ("accelerator", "log_every", "keep_epochs", "tensorboard")
 """Settings that may change when a fit is resumed, for the weights do not depend on them."""
 
@@ -91,8 +94,9 @@ class FitConfig:
         its p-value is the lowest. Bayes factors of different studies then compete, which is sound for a
         single study only.
     max_windows : int
-        Of ``per_study``: a step draws studies of a bag in a random order until the union of their instances
-        has this size; see :class:`training.mil.batches.Sampler`. Validation has all studies.
+        With ``per_study``, a step draws studies of a bag in a random order until the union of their instances
+        has this size; and negative bags for it, ``negatives_per_bag`` at most, until they have; see
+        :class:`training.mil.batches.Sampler`. Validation has all studies.
     max_bag_size : int
         Of ``lowest_p``: most instances of a bag that are used.
     bag_sample : str
@@ -102,9 +106,10 @@ class FitConfig:
         Use of each study, or of each bag with ``lowest_p``, only the credible set that holds the causal
         variant with this probability, such as 0.95, by its own Bayes factors, or by its PIPs where Bayes
         factors are missing. For poolings that do not read Bayes factors, which learn the less the larger the
-        bags are.
+        bags are. Negative bags of several instances are trimmed to such sizes.
     rows : str
-        ``all``, or ``lead``: only the lead variant of each study, or bag, as a control.
+        ``all``, or ``lead``: only the lead variant of each study, or bag, as a control, and one of each
+        negative bag.
     alleles : str
         ``reference``: the network reads the window of REF. ``both``: it reads that of ALT as well, and the
         logit of an instance is the mean of the two plus their absolute difference
@@ -191,6 +196,41 @@ class FitConfig:
             raise ValueError(f"gamma is {self.gamma}; expected a number in (0, 1]")
         if self.credible_set is not None and not 0 < self.credible_set <= 1:
             raise ValueError(f"credible_set is {self.credible_set}; expected a number in (0, 1], or none")
+
+    def read(self, dataset: DataSet) -> Evidence:
+        """What the loss reads of a data set.
+
+        Parameters
+        ----------
+        dataset : DataSet
+            The bags of a split.
+
+        Raises
+        ------
+        DataSetError
+            When no positive bag has a study with the numbers that are needed.
+        """
+        read = Evidence.of(dataset, self.evidence, self.credible_set, self.rows, self.objective.needs)
+        if read.left_out and not (read.label == 1).any():
+            needed = " and ".join(self.objective.needs)
+            raise DataSetError(
+                f"all {read.left_out} {_GROUPS[self.evidence]} have rows without "
+                f"{needed or 'a Bayes factor or a PIP'}, which fit.objective.pooling, here "
+                f"{self.objective.pooling}, fit.credible_set or fit.rows needs; make the data set from a "
+                "table that has it, or choose another pooling"
+            )
+        return read
+
+    def left_out(self, read: Evidence) -> str:
+        """In words, which part of what :meth:`read` gives was left out; empty where nothing was."""
+        if not read.left_out:
+            return ""
+        total = int((read.label == 1).sum()) + read.left_out
+        needed = ", ".join(self.objective.needs)
+        return (
+            f"{read.left_out:,} of {total:,} {_GROUPS[self.evidence]} are left out: some of their rows have "
+            f"no {needed or 'Bayes factors, PIPs or p-values'}, which the loss needs"
+        )
 
     def rate(self, step: int, steps_per_epoch: int) -> float:
         """Learning rate of a step.

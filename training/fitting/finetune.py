@@ -36,7 +36,6 @@ from training.fitting.predictions import (
     probabilities,
 )
 from training.fitting.verdict import VERDICTS, Verdict, conclusion
-from training.mil.evidence import Evidence
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import Objective
 
@@ -168,14 +167,11 @@ class Finetune:
         self, start: MIFM, genome: GenomeTensor, device: torch.device | str
     ) -> Calibration | None:
         """Slope and offset by the training bags; None for poolings that read more than logits."""
-        from training.fitting.fit import check_needs
-
         fit = self.config.fit
         objective = Objective(fit.objective, start.config.head_channels)
         if objective.needs_features:
             return None
         train = self.dataset.part(Split.TRAIN)
-        check_needs(objective, Evidence.of(train, fit.evidence, fit.credible_set, fit.rows))
         bags = Validation.of(train, genome, fit).to(device)
         return calibrate(copy.deepcopy(start).to(device), objective, genome, bags)
 

@@ -32,7 +32,7 @@ from mifm_kipoi.support.packages import missing_package
 from mifm_kipoi.support.provenance import differences
 from training.checkpoints import write_checkpoint
 from training.configuration import to_plain
-from training.data.dataset import DataSet, DataSetError, Split
+from training.data.dataset import DataSet, Split
 from training.fitting.config import (
     CHECKPOINT,
     EPOCHS,
@@ -61,7 +61,9 @@ try:
 except ModuleNotFoundError as error:
     raise missing_package(error.name or "lightning", "training") from error
 
-_FORMAT = "mifm-checkpoint/2"
+log = logging.getLogger(__name__)
+
+_FORMAT = "mifm-checkpoint/3"
 
 _NAMED = 5
 """Blocks, and differences from another run, that an error names."""
@@ -223,8 +225,9 @@ class Fit:
         config = self.config
         network = copy.deepcopy(self.network) if isinstance(self.network, MIFM) else MIFM(self.network)
         objective = Objective(config.objective, network.config.head_channels)
-        evidence = Evidence.of(train, config.evidence, config.credible_set, config.rows)
-        check_needs(objective, evidence)
+        evidence = config.read(train)
+        if left_out := config.left_out(evidence):
+            log.warning("of the training bags, %s", left_out)
         sampler = Sampler(
             evidence, config.evidence, seed=config.seed, bags_per_batch=config.bags_per_batch,
             negatives_per_bag=config.negatives_per_bag, max_windows=config.max_windows,
@@ -236,7 +239,6 @@ class Fit:
             torch.nn.init.constant_(network.head.bias, bias)  # type: ignore[arg-type] # it has one
         held_out = None
         if len(validation.bags):
-            check_needs(objective, Evidence.of(validation, config.evidence, config.credible_set, config.rows))
             held_out = Validation.of(validation, genome, config)
         part = Part.of(train, genome, evidence, config.alleles)
         return Member(network.train(), objective, config, genome, part, held_out, sampler)
@@ -608,31 +610,6 @@ def _check_monitor(config: FitConfig, validation: DataSet) -> None:
         f"validation bags {needed}; {more}give data.splits.validation more of the genome"
         f"{', ' * bool(remedy)}{remedy} or set fit.monitor=last, which needs no validation"
     )
-
-
-def check_needs(objective: Objective, evidence: Evidence) -> None:
-    """Raise an error unless positive bags have the numbers that the loss reads, before the first step.
-
-    Parameters
-    ----------
-    objective : Objective
-        The loss.
-    evidence : Evidence
-        What it reads of the bags.
-
-    Raises
-    ------
-    DataSetError
-        When a number is missing.
-    """
-    positive = evidence.label[evidence.group] == 1
-    for name in objective.needs:
-        if missing := int(np.isnan(getattr(evidence, name)[positive]).sum()):
-            raise DataSetError(
-                f"{missing} of {int(positive.sum())} instances of positive bags have no {name}, which "
-                f"fit.objective.pooling={objective.config.pooling} needs; make the data set from a table "
-                "that has it, or choose another pooling"
-            )
 
 
 def _has_frozen_statistics(network: MIFM) -> bool:

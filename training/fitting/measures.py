@@ -71,7 +71,9 @@ class StudyRows:
         """How much better the prior ``softmax(a f)`` explains the studies than a uniform one, in nats.
 
         The weighted mean over studies of ``log sum_j softmax(a f)_j BF_j - log mean_j BF_j``, where ``a`` is
-        the one number, not negative, that makes it largest: 0 for logits that say nothing. It depends on how
+        the one number, not negative, that makes it largest. It is never negative, and not 0 on average for
+        logits that say nothing, since it is fitted to the same studies: over simulated loci, 0.06, 0.02 and
+        0.01 nats at 5, 10 and 30, and 0 in half of the cases. It depends on how
         the logits order and space the variants of a study, not on their level or scale, so that networks of
         all poolings can be compared.
 

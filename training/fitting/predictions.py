@@ -126,7 +126,7 @@ class Validation:
         max_windows : int
             Most windows of a batch, unless one bag has more.
         """
-        evidence = Evidence.of(dataset, config.evidence, config.credible_set, config.rows)
+        evidence = config.read(dataset)
         bags = validation_bags(config, dataset)
         largest = config.max_bag_size if config.evidence == "lowest_p" else None
         studies = StudyRows.of(Evidence.of(dataset, "per_study"), bags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -12,6 +13,7 @@ import torch
 
 from training.data.dataset import DataSet, DataSetError
 from training.mil.evidence import Evidence, EvidenceKind, ranges
+from training.mil.studies import StudyDraws
 
 BagSample = Literal["p_value", "random"]
 
@@ -23,8 +25,8 @@ class Batch:
     """Some groups of instances and the windows that they share, as indices.
 
     A group is what the loss takes for a bag: a bag of the data set, or one study of it
-    (:class:`training.mil.evidence.Evidence`). Each window is cut and evaluated once, however many groups have
-    it; an entry is a window in a group.
+    (:class:`training.mil.evidence.Evidence`). No bag comes twice, and each window is cut and evaluated once,
+    however many groups have it; an entry is a window in a group.
 
     Parameters
     ----------
@@ -111,13 +113,16 @@ class Sampler:
 
     Every epoch has each positive bag once, in a random order, ``bags_per_batch`` to a batch; the last batch
     may be smaller. Each comes with ``negatives_per_bag`` negative bags: they are drawn without replacement,
-    and where an epoch needs more than there are, all are drawn before any is drawn again. The draws depend on
-    the seed, the epoch and the rank only.
+    and where an epoch needs more than there are, all are drawn before any is drawn again. Of those of a
+    positive bag, the ones after the first that reach ``max_windows`` instances together are left out, and a
+    batch has no bag twice, but fewer where there are too few. The draws depend on the seed, the epoch and the
+    rank only.
 
     Where each study is a group, a positive bag comes with some of its studies: they are drawn in a random
     order until the union of their instances has ``max_windows`` or more. A study's rows are there whole or
-    not at all, and whether a study is drawn does not depend on its own size. The weights of those drawn are
-    multiplied such that they sum to those of all studies of the bag.
+    not at all. The weight of a study that is drawn is divided by the probability that it is
+    (:attr:`training.mil.studies.StudyDraws.inclusion`), so that the expected loss of a bag is that of all its
+    studies with their own weights.
 
     Of several processes (``world`` > 1) each has every ``world``-th bag of the same order, as with PyTorch's
     DistributedSampler; a few bags of the beginning come twice where the number of bags is not a multiple of
@@ -134,7 +139,8 @@ class Sampler:
     bags_per_batch, negatives_per_bag : int
         Positive bags per batch, and negative bags per positive one.
     max_windows : int
-        Of ``per_study``: the instances of a bag at which no further study is drawn.
+        The instances of a bag at which no further study is drawn, with ``per_study``; and those of the
+        negative bags of one positive bag at which no further one is used.
     max_bag_size : int
         Of ``lowest_p``: most instances of a bag that are used.
     bag_sample : str
@@ -168,7 +174,7 @@ class Sampler:
 
     def __post_init__(self) -> None:
         labels = self.evidence.bag_label
-        positives, negatives = int(labels.sum()), int((labels == 0).sum())
+        positives, negatives = int((labels == 1).sum()), int((labels == 0).sum())
         if not positives or (self.negatives_per_bag and not negatives):
             raise DataSetError(
                 f"there are {positives} positive and {negatives} negative training bags; expected some of "
@@ -183,7 +189,7 @@ class Sampler:
     @property
     def steps(self) -> int:
         """Batches of an epoch in each process."""
-        per_process = -(-int(self.evidence.bag_label.sum()) // self.world)
+        per_process = -(-int((self.evidence.bag_label == 1).sum()) // self.world)
         return -(-per_process // self.bags_per_batch)
 
     @property
@@ -199,13 +205,18 @@ class Sampler:
         order = common.permutation(np.flatnonzero(labels == 1))
         per_process = -(-order.size // self.world)
         order = np.resize(order, per_process * self.world)
-        negatives = _negatives(np.flatnonzero(labels == 0), order.size * self.negatives_per_bag, common)
+        negatives = _negatives(
+            np.flatnonzero(labels == 0),
+            order.size * self.negatives_per_bag,
+            self.bags_per_batch * self.negatives_per_bag * self.world,
+            common,
+        )
         own = slice(self.rank, None, self.world)
         order, negatives = order[own], negatives.reshape(order.size, self.negatives_per_bag)[own]
         drawn, counts = [], []
         for start in range(0, per_process, self.bags_per_batch):
             chosen = slice(start, start + self.bags_per_batch)
-            drawn += [order[chosen], negatives[chosen].ravel()]
+            drawn += [order[chosen], self._used(negatives[chosen])]
             counts.append(drawn[-2].size + drawn[-1].size)
         bags, bag_counts = np.concatenate(drawn), np.array(counts, dtype=np.int64)
         generator = np.random.default_rng([self.seed, number, 1 + self.rank])
@@ -214,40 +225,39 @@ class Sampler:
         else:
             # Studies have a generator of their own: the shifts are those of the same bags without studies.
             studies = np.random.default_rng([self.seed, number, 1 + self.rank, 1])
-            groups, group_counts = self._studies(bags, studies)
-            epoch = _of_groups(self.evidence, bags, bag_counts, groups, group_counts)
+            drawn_groups, counts_of_all = self._draws.draw(studies)
+            firsts = np.cumsum(counts_of_all) - counts_of_all
+            group_counts = counts_of_all[bags]
+            groups = drawn_groups[ranges(firsts[bags], group_counts)]
+            weights = self.evidence.weight[groups] / self._draws.inclusion[groups]
+            epoch = _of_groups(self.evidence, bags, bag_counts, groups, group_counts, weights)
         return self._augmented(epoch, generator)
 
     def _of_bags(self, bags: _Indices, bag_counts: _Indices, generator: np.random.Generator) -> Epoch:
         """Bags that are one group each, every window in one entry; of each bag some rows."""
         evidence = self.evidence
-        sizes = np.minimum(evidence.size[bags], self.max_bag_size)
-        entries = ranges(evidence.start[bags], sizes)
+        groups = evidence.bag_start[bags]
+        sizes = np.minimum(evidence.size[groups], self.max_bag_size)
+        entries = ranges(evidence.start[groups], sizes)
         if self.bag_sample == "random":
             # The rows of the evidence, in each bag in a random order.
             entries = np.lexsort((generator.random(evidence.instance.size), evidence.group))[entries]
         return _epoch(
-            evidence, bags, bag_counts, bags, np.ones_like(bags), entries, sizes,
+            evidence, bags, bag_counts, groups, np.ones_like(bags), evidence.weight[groups], entries, sizes,
             evidence.instance[entries], sizes, np.arange(entries.size),
         )  # fmt: skip
 
-    def _studies(self, bags: _Indices, generator: np.random.Generator) -> tuple[_Indices, _Indices]:
-        """The groups that are drawn, bag by bag, and how many of each of ``bags``."""
-        evidence = self.evidence
-        first = evidence.bag_start
-        order = np.lexsort((generator.random(evidence.bag.size), evidence.bag))
-        rank = np.empty_like(order)
-        rank[order] = np.arange(order.size) - first[evidence.bag]
-        # An instance is new with the first study of this order that has it.
-        earliest = np.full(int(evidence.bag_size.sum()), order.size, dtype=np.int64)
-        np.minimum.at(earliest, evidence.instance, np.repeat(rank, evidence.size))
-        owner = np.repeat(np.arange(first.size), evidence.bag_size)
-        had = earliest < order.size
-        new = np.bincount(first[owner[had]] + earliest[had], minlength=order.size)
-        before = np.cumsum(new) - new
-        before -= before[first][evidence.bag]
-        counts = np.add.reduceat(before < self.max_windows, first, dtype=np.int64)[bags]
-        return order[ranges(first[bags], counts)], counts
+    @functools.cached_property
+    def _draws(self) -> StudyDraws:
+        return StudyDraws(self.evidence, self.max_windows)
+
+    def _used(self, negatives: _Indices) -> _Indices:
+        """Which negative bags a batch has, of those drawn: (positive bags, negatives of each) -> (n,)."""
+        sizes = self.evidence.size[self.evidence.bag_start[negatives]]
+        if self.kind == "lowest_p":
+            sizes = np.minimum(sizes, self.max_bag_size)
+        bags = negatives[np.cumsum(sizes, axis=1) - sizes < self.max_windows]
+        return bags[np.sort(np.unique(bags, return_index=True)[1])]
 
     def _augmented(self, epoch: Epoch, generator: np.random.Generator) -> Epoch:
         """The epoch with shifts and strands drawn for each window."""
@@ -265,6 +275,8 @@ def in_order(
     evidence: Evidence, max_bag_size: int | None = None, max_windows: int = 4096, bags: _Indices | None = None
 ) -> Epoch:
     """Bags in their order, each in one batch with all of its groups and instances: for evaluation.
+
+    Bags without a group have windows, and are in no group.
 
     Parameters
     ----------
@@ -288,18 +300,27 @@ def in_order(
             windows = 0
         bag_counts[-1] += 1
         windows += size
-    group_counts = np.diff(first, append=evidence.bag.size)[bags]
+    group_counts = evidence.bag_count[bags]
     groups = ranges(first[bags], group_counts)
     return _of_groups(
-        evidence, bags, np.array(bag_counts, dtype=np.int64), groups, group_counts, max_bag_size, unused=True
-    )
+        evidence, bags, np.array(bag_counts, dtype=np.int64), groups, group_counts, evidence.weight[groups],
+        max_bag_size, unused=True,
+    )  # fmt: skip
 
 
-def _negatives(known: _Indices, count: int, generator: np.random.Generator) -> _Indices:
-    """So many of the negative bags, all before any again."""
-    rounds = -(-count // known.size) if count else 0
-    drawn = [generator.permutation(known) for _ in range(rounds)]
-    return np.concatenate([*drawn, np.empty(0, dtype=np.int64)])[:count]
+def _negatives(known: _Indices, count: int, step: int, generator: np.random.Generator) -> _Indices:
+    """So many of the negative bags, all before any again.
+
+    Those that a step of all processes, of ``step`` negative bags, has before the bags begin anew come last
+    then, so that a step has none twice unless there are fewer than it needs.
+    """
+    drawn = np.empty(0, dtype=np.int64)
+    while drawn.size < count:
+        anew = generator.permutation(known)
+        begun = drawn.size % step
+        again = np.isin(anew, drawn[drawn.size - begun :])
+        drawn = np.concatenate([drawn, anew[~again], anew[again]])
+    return drawn[:count]
 
 
 def _of_groups(
@@ -308,6 +329,7 @@ def _of_groups(
     bag_counts: _Indices,
     groups: _Indices,
     group_counts: _Indices,
+    weights: npt.NDArray[np.float64],
     largest: int | None = None,
     unused: bool = False,
 ) -> Epoch:
@@ -323,6 +345,8 @@ def _of_groups(
         How many bags each batch has.
     groups : numpy.ndarray of int64, shape (g,)
         Groups of the evidence, bag by bag.
+    weights : numpy.ndarray of float64, shape (g,)
+        How much each counts.
     largest : int, optional
         Most rows of a group that are used.
     unused : bool
@@ -342,8 +366,9 @@ def _of_groups(
     before = np.cumsum(window_counts) - window_counts - first[bags]
     windows = number[instance] + np.repeat(np.repeat(before, group_counts), sizes)
     return _epoch(
-        evidence, bags, bag_counts, groups, group_counts, entries, sizes, rows, window_counts, windows
-    )
+        evidence, bags, bag_counts, groups, group_counts, weights, entries, sizes, rows, window_counts,
+        windows,
+    )  # fmt: skip
 
 
 def _epoch(
@@ -352,6 +377,7 @@ def _epoch(
     bag_counts: _Indices,
     groups: _Indices,
     group_counts: _Indices,
+    weights: npt.NDArray[np.float64],
     entries: _Indices,
     sizes: _Indices,
     rows: _Indices,
@@ -360,19 +386,16 @@ def _epoch(
 ) -> Epoch:
     """Batches from bags, their groups, the groups' entries, and the bags' windows, each one after the other.
 
-    ``group_counts`` and ``window_counts`` are those of each bag, ``sizes`` the entries of each group;
+    ``group_counts`` and ``window_counts`` are those of each bag, ``weights`` and ``sizes``, the entries,
+    those of each group;
     ``windows`` are those of the entries, counted from the first of all.
     """
     bag_ends = np.cumsum(bag_counts)
     group_ends, window_ends = np.cumsum(group_counts)[bag_ends - 1], np.cumsum(window_counts)[bag_ends - 1]
-    entry_ends = np.cumsum(sizes)[group_ends - 1]
+    # A first batch may be without groups.
+    entry_ends = np.cumsum(np.append(0, sizes))[group_ends]
     number = np.arange(groups.size) - _before(group_ends)
-    weight = evidence.weight[groups]
-    if evidence.bag.size > evidence.bag_size.size:
-        first = np.cumsum(group_counts) - group_counts
-        total = np.add.reduceat(evidence.weight, evidence.bag_start)[bags]
-        drawn = np.add.reduceat(weight, first) if weight.size else weight
-        weight = weight * np.repeat(total / drawn, group_counts)
+    fractions = np.repeat(1 / np.maximum(group_counts, 1), group_counts)
     whole = Batch(
         torch.from_numpy(rows),
         torch.zeros(rows.size, dtype=torch.int64),
@@ -382,8 +405,8 @@ def _epoch(
         torch.from_numpy(np.repeat(number, sizes)),
         torch.from_numpy(np.repeat(bags, group_counts)),
         torch.from_numpy(evidence.label[groups].astype(np.float32)),
-        torch.from_numpy(weight.astype(np.float32)),
-        torch.from_numpy(np.repeat(1 / group_counts, group_counts).astype(np.float32)),
+        torch.from_numpy(weights.astype(np.float32)),
+        torch.from_numpy(fractions.astype(np.float32)),
     )
     return Epoch(whole, tuple(window_ends.tolist()), tuple(entry_ends.tolist()), tuple(group_ends.tolist()))
 

@@ -69,6 +69,11 @@ class ObjectiveConfig:
             raise ValueError(f"temper is {self.temper}; expected a number above 0 and at most 1")
         check_least(self, top_k=1, hidden=1)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The statistics that every instance of a positive bag must have."""
+        return {"single_effect": ("log_bf",), "susie_em": ("pip",)}.get(self.pooling, ())
+
 
 @dataclasses.dataclass(frozen=True)
 class Instances:
@@ -122,11 +127,6 @@ class Objective(nn.Module):
     def needs_features(self) -> bool:
         """Whether the loss reads the features."""
         return self.config.pooling in _ATTENTION
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The statistics that every instance of a positive bag must have."""
-        return {"single_effect": ("log_bf",), "susie_em": ("pip",)}.get(self.config.pooling, ())
 
     def bag_logits(self, instances: Instances, layout: BagLayout) -> torch.Tensor:  # noqa: PLR0911 - one each
         """Logits of bags, those of the label: (count,).

@@ -257,7 +257,7 @@ def test_the_rows_of_one_study(small, tmp_path):
 def test_bayes_factors_that_cannot_be_computed_are_warned_of(small, tmp_path, caplog):
     prepare_recipe(read_configuration(small, Recipe))
     (warning,) = [text for text in caplog.messages if "Bayes factor" in text]
-    assert "4 of 4 positive instances" in warning
+    assert "5 of 5 rows of studies" in warning
     assert "sample_size" in warning
     caplog.clear()
     table = tmp_path / "table.tsv"

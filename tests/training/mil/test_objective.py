@@ -106,7 +106,7 @@ def test_extreme_logits_have_finite_losses_and_gradients(name: PoolingName) -> N
 @pytest.mark.parametrize(("name", "column"), [("single_effect", "log_bf"), ("susie_em", "pip")])
 def test_no_number_is_made_up_for_those_that_are_missing(name: PoolingName, column: str) -> None:
     objective = Objective(ObjectiveConfig(name))
-    assert objective.needs == (column,)
+    assert objective.config.needs == (column,)
     values = torch.full((6,), 0.5, dtype=torch.float64)
     values[1] = torch.nan
     given = Instances(torch.zeros(6, dtype=torch.float64), log_bf=values, pip=values)
