@@ -188,7 +188,7 @@ def test_bags_lie_outside_of_blocks_and_their_margin(world: tuple[Genome, Path, 
     common = one["frequency"].between(0.01, 0.99) & ~one.index.isin(members.index)
     assert made.matching["in_blocks"] == int((within & common).sum()) > 3000
     assert made.matching["candidates"] == free[0].matching["candidates"] - made.matching["in_blocks"]
-    with pytest.raises(InputError, match=r"all [0-9,]+ common .* block_margin, 90000 bp.* null"):
+    with pytest.raises(InputError, match=r"all [0-9,]+ common .*block_margin, 90000 bp.*null"):
         drawn(world, members, sets, splits=SplitsConfig((), ("2",)), blocks=blocks, block_margin=90_000)
 
 
