@@ -21,6 +21,7 @@ from mifm_kipoi.errors import MIFMError, OutputError
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import workspace, writing
+from training.fitting.alleles import alleles_of
 from training.fitting.verdict import VERDICTS, Verdict, conclusion
 
 CARD = "README.md"
@@ -244,8 +245,7 @@ and is not a probability of causality. {_alleles(weights)}
 
 def _alleles(weights: Weights) -> str:
     """What the columns of the alternative allele are, for networks that were trained with both alleles."""
-    fit = weights.provenance.get("fit", {})
-    if weights.provenance.get("alleles", fit.get("alleles")) != "both":
+    if alleles_of(weights) != "both":
         return "`mifm_alt` and `mifm_delta` are extensions without known meaning."
     return (
         "This network was trained with both alleles: rank by "

@@ -118,7 +118,7 @@ def test_the_card_warns_of_weights_that_have_learnt_nothing(
     nothing, knows = Estimate(0.0, -0.25, 0.25), Estimate(0.5, 0.25, 0.75)
     cards = []
     for name, found in (("nothing", nothing), ("knows", knows)):
-        measures = Measures(9, 8, 8, found, 0.5, 0.25, nothing, 0.5, 0.25, nothing, 0.5, 0.1)
+        measures = Measures(9, 8, 8, 8, found, 0.5, 0.25, nothing, 0.5, 0.25, nothing, 0.5, 0.1)
         verdict = Verdict("student", "test", measures).to_dict()
         path = tmp_path / f"{name}.safetensors"
         save_weights(path, random_network(MIFMConfig()), {"verdicts": [verdict]})

@@ -142,7 +142,7 @@ def test_the_summary_in_words() -> None:
     counts = {"positive_bags": 6, "negative_bags": 24, "positive_instances": 24, "negative_instances": 24}
     metrics = {"validation_loss": 0.5, "validation_auroc": 1.0, "validation_auprc": None}
     measures = Measures(
-        9, 8, 8, Estimate(0.5, 0.25, 0.75), 0.5, 0.25, Estimate(0.25), 0.5, 0.25, Estimate(0.25), 0.5, 0.1
+        9, 8, 8, 8, Estimate(0.5, 0.25, 0.75), 0.5, 0.25, Estimate(0.25), 0.5, 0.25, Estimate(0.25), 0.5, 0.1
     )
     verdict = Verdict("member 2", "validation", measures).to_dict()
     summary = RunSummary(

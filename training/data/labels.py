@@ -3,7 +3,8 @@
 A network that was trained on a data set can be tested on the bags that were held out: does it put a variant
 that fine-mapping is sure of before its neighbours that fine-mapping rules out? Neighbours of the same bag
 have much the same genes and composition of sequence, so that what lies at the variants themselves has to tell
-them apart.
+them apart. A variant at the position of a positive one, such as another of its alleles, is no negative: both
+have the same reference window, so that its scores cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from mifm_kipoi.errors import OptionError
 from training.data.dataset import DataSet
 
 COLUMNS = ("chrom", "pos", "ref", "alt", "label", "match_group", "block", "pip", "lead_proximity")
 """Of the table of labels: the variant (``pos`` 1-based), 1 or 0, the positive variant that it belongs to, its
-LD block, its highest PIP, and minus the distance in bp to the variant of lowest p of its bag."""
+LD block, its highest PIP, and minus the distance in bp to the variant of lowest p of its bag, NaN where the
+bag has neither p nor z."""
 
-_VARIANT = ["chrom", "pos", "ref", "alt"]
+_POSITION = ["chrom", "pos"]
+_VARIANT = [*_POSITION, "ref", "alt"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,19 +53,36 @@ def matched_labels(
         The bags to test on, such as those of the test split. A variant counts with its highest PIP of all
         bags and studies.
     positive, negative : float
-        PIPs above the first are positive, below the second negative; variants without a PIP are neither.
+        PIPs above the first are positive, below the second negative, unless they are at the position of a
+        positive one; variants without a PIP are neither.
     matched : int
         Negative variants of the same bag for each positive one, at most; a variant belongs to one group only.
+
+    Raises
+    ------
+    OptionError
+        Unless 0 < ``negative`` <= ``positive`` < 1 and ``matched`` is 1 or more.
     """
+    if not 0 < negative <= positive < 1:
+        raise OptionError(
+            f"PIPs above {positive:g} would be positive and those below {negative:g} negative; expected "
+            "0 < negative <= positive < 1"
+        )
+    if matched < 1:
+        raise OptionError(f"matched is {matched}; expected 1 or more negative variants for each positive one")
     rows = dataset.instances.join(dataset.bags["block"], on="bag")
     lead = rows.groupby("bag")["pos"].transform("first")
-    rows["lead_proximity"] = -(rows["pos"] - lead).abs()
+    known = rows["p_value"].notna() | rows["z"].notna()
+    # Without p and z the first variant of a bag is merely the leftmost.
+    known = known.groupby(rows["bag"]).transform("any")
+    rows["lead_proximity"] = -(rows["pos"] - lead).abs().where(known)
     rows["pip"] = rows.groupby(_VARIANT, sort=False)["pip"].transform("max")
     pip = rows["pip"].to_numpy(np.float64)
     first = ~rows.duplicated(_VARIANT).to_numpy()
-    candidates = rows[(pip < negative) & first]
-    by_bag = dict(list(candidates.groupby("bag")))
     wanted = rows[(pip > positive) & first]
+    taken = pd.MultiIndex.from_frame(rows[_POSITION]).isin(pd.MultiIndex.from_frame(wanted[_POSITION]))
+    candidates = rows[(pip < negative) & first & ~taken]
+    by_bag = dict(list(candidates.groupby("bag")))
     groups: list[pd.DataFrame] = []
     used: set[int] = set()
     for index, variant in wanted.iterrows():

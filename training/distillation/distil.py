@@ -59,6 +59,7 @@ from training.distillation.config import (
 )
 from training.distillation.fidelity import Fidelity, fidelity
 from training.distillation.sequence import LogLine, distil_on_sequence, write_log
+from training.fitting.alleles import alleles_of
 from training.fitting.config import AlleleKind
 from training.fitting.finetune import with_frozen_statistics
 from training.fitting.held_out import scorer, verdicts
@@ -256,7 +257,7 @@ class Distil:
         student = self.start.model() if self.start else self.student
         device, window = find_device(self.device), self.student.window
         genome = genome_of(dataset, self.genome, window).to(device)
-        alleles = _alleles(self.teachers)
+        alleles = _common_alleles(self.teachers)
         network, agreed = distil_on_bags(
             networks, dataset, genome, student, config, self.out, device, on_progress, alleles
         )
@@ -265,6 +266,8 @@ class Distil:
             "student", dataset, (Split.VALIDATION, Split.TEST), scorer(on_device, genome, alleles),
             # Without validation bags there was nothing to compare.
             None if math.isnan(agreed.mse) else agreed.pearson,
+            # They chose the student's epoch, and most often those of its teachers.
+            chose_epoch=True,
         )  # fmt: skip
         provenance = {
             "command": "python -m training distil",
@@ -315,12 +318,9 @@ class Distil:
         return Distilled(out / STUDENT, fidelity=measured)
 
 
-def _alleles(teachers: Sequence[Weights]) -> AlleleKind:
-    """Which alleles the teachers read, and so the student: ``fit.alleles``, or that of their own teachers."""
-    kinds = {
-        str(teacher.provenance.get("alleles", teacher.provenance.get("fit", {}).get("alleles", "reference")))
-        for teacher in teachers
-    }
+def _common_alleles(teachers: Sequence[Weights]) -> AlleleKind:
+    """Which alleles the teachers read, and so the student."""
+    kinds = {alleles_of(teacher) for teacher in teachers}
     if len(kinds) > 1:
         raise DistilError(
             "some teachers were fitted with fit.alleles=both and some with fit.alleles=reference; their "

@@ -157,6 +157,7 @@ class Ensemble:
         (verdict,) = verdicts(
             "members' mean", self.dataset, [Split.VALIDATION],
             lambda instances: mean_logits([score(instances) for score in scorers]),
+            chose_epoch=self.config.monitor != "last",
         )  # fmt: skip
         return {
             "mean": {

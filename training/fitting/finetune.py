@@ -25,6 +25,7 @@ from mifm_kipoi.statistics.correlation import pearson, spearman
 from mifm_kipoi.support.files import written_whole
 from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
+from training.fitting.alleles import alleles_of
 from training.fitting.calibrate import Calibration, calibrate
 from training.fitting.config import FINETUNE_REPORT, FINETUNED, FinetuneConfig
 from training.fitting.held_out import scorer, verdicts
@@ -111,7 +112,8 @@ class Finetune:
         Raises
         ------
         FinetuneError
-            When the data set has no training bags.
+            When the data set has no training bags, or the weights were fitted to read both alleles and
+            ``config.fit.alleles`` is ``reference``.
         MIFMError
             As of :meth:`training.fitting.fit.Fit.run`.
         """
@@ -123,6 +125,12 @@ class Finetune:
             raise FinetuneError(
                 "the data set has no training bags; make it with data.splits.validation=[] and "
                 "data.splits.test=[] to use all of a new GWAS"
+            )
+        if alleles_of(self.weights) == "both" and config.fit.alleles != "both":
+            raise FinetuneError(
+                f"{self.weights.name} was fitted with fit.alleles=both, and finetune.fit.alleles is "
+                f"{config.fit.alleles}: windows of REF alone would be fitted and judged; set "
+                "finetune.fit.alleles=both"
             )
         start = self.weights.model()
         genome = genome_of(dataset, self.genome, self.weights.config.window + config.fit.max_shift)
@@ -143,7 +151,13 @@ class Finetune:
             networks = {"before": start, "calibrated": network, "after": fitted.network}
             report["validation"] = self._validation(genome, networks, fitted.objective)
         judged = {
-            name: verdicts(name, dataset, (Split.VALIDATION, Split.TEST), score)
+            name: verdicts(
+                name,
+                dataset,
+                (Split.VALIDATION, Split.TEST),
+                score,
+                chose_epoch=name == AFTER and config.fit.monitor != "last",
+            )
             for name, score in scorers.items()
         }
         report[VERDICTS] = [one.to_dict() for both in judged.values() for one in both]
@@ -152,6 +166,7 @@ class Finetune:
             "command": "python -m training finetune",
             "start": {"name": Path(self.weights.name).stem, "tensors_sha256": self.weights.sha256},
             "finetune": to_plain(config),
+            "alleles": config.fit.alleles,
             "data_set": dataset.facts(),
             "change": {key: value for key, value in report.items() if isinstance(value, int | float)},
             "calibration": report["calibration"],

@@ -173,7 +173,10 @@ class Fit:
         device = find_device("cpu" if config.accelerator == "cpu" else "auto")
         network = copy.deepcopy(fitted.network).to(device)
         score = scorer(network, genome.to(device), config.alleles)
-        (verdict,) = verdicts(f"member {config.seed}", self.dataset, [Split.VALIDATION], score)
+        (verdict,) = verdicts(
+            f"member {config.seed}", self.dataset, [Split.VALIDATION], score,
+            chose_epoch=config.monitor != "last",
+        )  # fmt: skip
         known = {name: None if math.isnan(value) else value for name, value in fitted.metrics.items()}
         del known["seconds"]
         provenance = {

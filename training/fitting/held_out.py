@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from mifm_kipoi.conventions import WINDOW
 from mifm_kipoi.network.model import MIFM
@@ -46,8 +48,7 @@ class HeldOut:
         Parameters
         ----------
         dataset : DataSet
-            Of several splits. Bags whose windows overlap are one locus, whatever the names of their blocks:
-            traits have blocks of their own at the same variants.
+            Of several splits. Bags at one locus (:func:`loci`) count together.
         split : Split
             Which.
         """
@@ -57,11 +58,13 @@ class HeldOut:
         evidence = Evidence.of(part, "per_study")
         rows = HeldOutRows(
             evidence.instance, evidence.group, log_evidence(evidence), evidence.weight,
-            loci(part)[evidence.bag],
+            loci(part)[evidence.bag], _led(part, evidence),
         )  # fmt: skip
         return cls(split.value, part.instances, rows)
 
-    def verdict(self, network: str, logits: Values, pearson: float | None = None) -> Verdict:
+    def verdict(
+        self, network: str, logits: Values, pearson: float | None = None, chose_epoch: bool = False
+    ) -> Verdict:
         """The verdict on a network.
 
         Parameters
@@ -72,8 +75,10 @@ class HeldOut:
             Of ``instances``.
         pearson : float, optional
             Of a student, with its teachers.
+        chose_epoch : bool
+            Whether these bags chose the network's epoch.
         """
-        return Verdict(network, self.split, measure(logits, self.rows), pearson)
+        return Verdict(network, self.split, measure(logits, self.rows), pearson, chose_epoch)
 
 
 def scorer(
@@ -105,6 +110,7 @@ def verdicts(
     splits: Iterable[Split],
     score: Callable[[pd.DataFrame], Values],
     pearson: float | None = None,
+    chose_epoch: bool = False,
 ) -> tuple[Verdict, ...]:
     """Verdicts on a network by the held-out bags of some splits.
 
@@ -120,6 +126,8 @@ def verdicts(
         Gives logits of instances, shape (n,), for a table of them.
     pearson : float, optional
         Of a student, with its teachers.
+    chose_epoch : bool
+        Whether the validation bags chose the epoch of the network, or those of its teachers.
 
     Returns
     -------
@@ -127,11 +135,20 @@ def verdicts(
     """
     held = [HeldOut.of(dataset, split) for split in splits]
     used = [one for one in held if len(one.instances)] or held[:1]
-    return tuple(one.verdict(network, score(one.instances), pearson) for one in used)
+    return tuple(
+        one.verdict(
+            network, score(one.instances), pearson, chose_epoch and one.split == Split.VALIDATION.value
+        )
+        for one in used
+    )
 
 
 def loci(dataset: DataSet) -> npt.NDArray[np.int64]:
-    """Numbers of the loci that bags are at: bags whose windows overlap are at one locus.
+    """Numbers of the loci that bags are at.
+
+    Bags of one block are at one locus: its signals are not independent, though their variants may lie apart.
+    So are bags whose windows overlap, whatever the names of their blocks: traits have blocks of their own at
+    the same variants. So are all bags that such pairs link.
 
     Parameters
     ----------
@@ -141,7 +158,7 @@ def loci(dataset: DataSet) -> npt.NDArray[np.int64]:
     Returns
     -------
     numpy.ndarray of int64, shape (bags,)
-        Rising along each chromosome.
+        From 0, in the order of chromosomes and of the first window of each.
     """
     half = WINDOW // 2
     by_bag = dataset.instances.groupby("bag")["pos"]
@@ -154,6 +171,23 @@ def loci(dataset: DataSet) -> npt.NDArray[np.int64]:
     ).sort_values(["chrom", "start"], kind="stable")
     reached = spans.groupby("chrom")["end"].cummax().shift(fill_value=0)
     begins = (spans["chrom"] != spans["chrom"].shift()) | (spans["start"] >= reached)
+    overlapping = np.cumsum(begins.to_numpy()) - 1
+    bags = dataset.bags.iloc[spans.index]
+    block = bags.groupby(["chrom", "block"], sort=False).ngroup().to_numpy()
+    # Stretches and blocks are the nodes of a graph; a bag links its own two.
+    stretches, blocks = (int(ends.max(initial=-1)) + 1 for ends in (overlapping, block))
+    nodes = stretches + blocks
+    links = coo_array((np.ones(len(spans)), (overlapping, stretches + block)), shape=(nodes, nodes))
+    _, component = connected_components(links, directed=False)
     numbers = np.empty(len(spans), dtype=np.int64)
-    numbers[spans.index.to_numpy()] = np.cumsum(begins.to_numpy()) - 1
+    numbers[spans.index.to_numpy()] = pd.factorize(component[overlapping])[0]
     return numbers
+
+
+def _led(dataset: DataSet, evidence: Evidence) -> npt.NDArray[np.bool_]:
+    """Whether the rows of each study are ordered by p or z, so that the first one is its lead: (studies,)."""
+    rows = dataset.evidence
+    known = (rows["log_p"].notna() | rows["z"].notna()).to_numpy()
+    led: npt.NDArray[np.bool_] = np.zeros(evidence.size.size, dtype=np.bool_)
+    led[rows["study"].to_numpy(np.int64)[known]] = True
+    return led

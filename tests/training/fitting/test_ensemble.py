@@ -39,6 +39,9 @@ def test_members_are_fits_with_seeds_that_follow_each_other(fitting: Fitting, tm
     assert load_weights(tmp_path / MEMBER_FILE).provenance["verdicts"] == [alone.verdict.to_dict()]
     # All windows of the planted bags overlap.
     assert (alone.verdict.measures.studies, alone.verdict.measures.loci) == (60, 1)
+    # The fits monitor the loss of these bags.
+    assert alone.verdict.chose_epoch
+    assert fitting.ensemble.report["mean"]["verdict"]["chose_epoch"]
 
 
 def test_the_members_and_their_mean_know_what_the_evidence_says(fitting: Fitting) -> None:

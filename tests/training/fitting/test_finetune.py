@@ -14,6 +14,7 @@ from tests.training.conftest import MEMBER, Fitting
 from training.__main__ import main
 from training.configuration import ConfigurationError, read_configuration
 from training.data.dataset import DataSet, Split, write_dataset
+from training.fitting.alleles import alleles_of
 from training.fitting.config import FINETUNE_REPORT, FINETUNED, FinetuneConfig, FitConfig
 from training.fitting.config import MEMBER as MEMBER_FILE
 from training.fitting.finetune import Finetune, FinetuneError, changes, lines
@@ -174,6 +175,42 @@ def test_a_data_set_without_training_bags_is_refused(planted: Planted, tmp_path:
     with pytest.raises(FinetuneError, match=r"no training bags; make it with data\.splits\.validation=\[\]"):
         Finetune(start, planted.dataset.part(Split.VALIDATION), planted.genome, QUICK, tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_both_alleles_are_not_tuned_by_one(planted: Planted, tmp_path: Path) -> None:
+    network = random_network(dataclasses.replace(MEMBER, channels=4))
+    quick = dataclasses.replace(QUICK, fit=dataclasses.replace(QUICK.fit, epochs=1))
+    both = dataclasses.replace(quick, fit=dataclasses.replace(quick.fit, alleles="both"))
+    for name, provenance in (("member", {"fit": {"alleles": "both"}}), ("student", {"alleles": "both"})):
+        save_weights(tmp_path / f"{name}.safetensors", network, provenance)
+        start = load_weights(tmp_path / f"{name}.safetensors")
+        with pytest.raises(FinetuneError, match=r"fit\.alleles=both.* set finetune\.fit\.alleles=both"):
+            Finetune(start, planted.dataset, planted.genome, quick, tmp_path / "out").run()
+    assert not (tmp_path / "out").exists()
+    tuned = Finetune(start, planted.dataset, planted.genome, both, tmp_path / "out").run()
+    assert alleles_of(load_weights(tuned.weights)) == "both"
+    assert alleles_of(saved(tmp_path, network)) == "reference"
+
+
+def test_the_validation_bags_of_a_fine_tuned_network(planted: Planted, tmp_path: Path) -> None:
+    """They chose its epoch where one is monitored, but never that of the network before."""
+    start = saved(tmp_path, random_network(MEMBER))
+    for monitor in ("last", "loss"):
+        fit = dataclasses.replace(QUICK.fit, epochs=1, monitor=monitor)
+        config = dataclasses.replace(QUICK, fit=fit)
+        tuned = Finetune(start, planted.dataset, planted.genome, config, tmp_path / monitor).run()
+        assert [one.chose_epoch for one in tuned.verdicts] == [False, monitor == "loss"]
+
+
+def test_without_negative_bags_the_offset_stays(planted: Planted, tmp_path: Path) -> None:
+    start = saved(tmp_path, random_network(MEMBER))
+    fit = dataclasses.replace(QUICK.fit, epochs=1, negatives_per_bag=0)
+    tuned = Finetune(
+        start, planted.dataset, planted.genome, dataclasses.replace(QUICK, fit=fit), tmp_path / "out"
+    ).run()
+    found = tuned.report["calibration"]
+    assert (found["offset"], found["negatives"]) == (0, False)
+    assert "offset 0: there are no negative bags" in lines(tuned.report)[0]
 
 
 def test_the_command(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.bag_tables import make_dataset
 from training.data.dataset import EVIDENCE_COLUMNS, STUDY_COLUMNS, DataSet, Split
-from training.fitting.held_out import HeldOut, loci
+from training.fitting.held_out import HeldOut, loci, verdicts
 
 
 def bag(label: int, split: str, *sites: int, chrom: str = "1") -> tuple[int, str, list]:
@@ -45,6 +45,25 @@ def test_the_rows_of_held_out_studies() -> None:
     # In proportion to those of the data set.
     assert rows.weight[0] == 2 * rows.weight[1]
     assert rows.locus.tolist() == [0, 0]
+    assert rows.led.tolist() == [True, True]
+
+
+def test_a_study_without_p_and_z_has_no_lead() -> None:
+    dataset = two_studies()
+    second = dataset.evidence["study"] == 2
+    unknown = {name: dataset.evidence[name].mask(second) for name in ("log_p", "z")}
+    without = dataclasses.replace(dataset, evidence=dataset.evidence.assign(**unknown))
+    assert HeldOut.of(without, Split.VALIDATION).rows.led.tolist() == [True, False]
+    without = dataclasses.replace(dataset, evidence=dataset.evidence.assign(log_p=unknown["log_p"]))
+    assert HeldOut.of(without, Split.VALIDATION).rows.led.tolist() == [True, True]
+
+
+def test_validation_bags_alone_chose_the_epoch() -> None:
+    united = make_dataset([bag(1, "validation", 5000, 6000), bag(1, "test", 50000, 60000)])
+    splits = (Split.VALIDATION, Split.TEST)
+    for chose in (True, False):
+        found = verdicts("member 1", united, splits, lambda rows: np.zeros(len(rows)), chose_epoch=chose)
+        assert [(one.split, one.chose_epoch) for one in found] == [("validation", chose), ("test", False)]
 
 
 def test_a_study_without_numbers_of_its_own() -> None:
@@ -74,6 +93,15 @@ def test_a_split_without_positive_bags() -> None:
 )
 def test_bags_whose_windows_overlap_are_one_locus(bags: list[tuple[int, ...]], expected: list[int]) -> None:
     assert loci(make_dataset([bag(1, "train", *sites) for sites in bags])).tolist() == expected
+
+
+def test_bags_of_one_block_are_one_locus() -> None:
+    """Its signals may lie apart; bags that overlap with either are at the locus too."""
+    sites = [(5000, 6000), (60000,), (30000,), (60100,), (90000,), (90000,)]
+    made = make_dataset([bag(1, "test", *own, chrom="9") for own in sites[:5]] + [bag(1, "test", *sites[5])])
+    blocks = made.bags.assign(block=["a", "a", "b", "c", "d", "d"])
+    # The last one is on another chromosome, which comes first; its block has a name of chromosome 9.
+    assert loci(dataclasses.replace(made, bags=blocks)).tolist() == [1, 1, 2, 1, 3, 0]
 
 
 def test_chromosomes_are_loci_of_their_own() -> None:

@@ -14,7 +14,7 @@ def rows_of(sizes: list[int], log_evidence: list[float], locus: list[int] | None
     study = np.repeat(np.arange(len(sizes)), sizes)
     return HeldOutRows(
         np.arange(len(study)), study, np.array(log_evidence), np.ones(len(sizes)),
-        np.arange(len(sizes)) if locus is None else np.array(locus),
+        np.arange(len(sizes)) if locus is None else np.array(locus), np.ones(len(sizes), dtype=bool),
     )  # fmt: skip
 
 
@@ -122,6 +122,7 @@ def test_a_signal_that_many_studies_see_counts_once() -> None:
     repeated = HeldOutRows(
         np.tile(rows.instance, times), np.repeat(np.arange(30 * times), 12),
         np.tile(rows.log_evidence, times), np.tile(rows.weight, times) / times, np.tile(rows.locus, times),
+        np.tile(rows.led, times),
     )  # fmt: skip
     once, thrice = measure(logits, rows), measure(logits, repeated)
     for name in ("gain", "pip_gain", "lead_gain"):
@@ -158,6 +159,38 @@ def test_without_bayes_factors_or_pips_leads_decide() -> None:
     nothing = Verdict("member 1", "test", measure(generator.normal(size=len(causal)), rows))
     assert nothing.learnt is False
     assert "no more often than by chance" in nothing.warnings[0]
+
+
+def test_studies_whose_lead_is_unknown_are_not_judged_by_it() -> None:
+    rows, causal = simulated(0, studies=20)
+    logits = np.random.default_rng(1).normal(size=len(causal)) + causal
+    led = np.arange(20) >= 8
+    found = measure(logits, dataclasses.replace(rows, led=led))
+    assert (found.studies, found.loci, found.with_evidence, found.with_lead) == (20, 20, 20, 12)
+    assert found.lead_gain == measure(logits, rows.of(led)).lead_gain
+    assert found.gain == measure(logits, rows).gain
+    without = dataclasses.replace(rows, led=np.zeros(20, dtype=bool))
+    verdict = Verdict("member 1", "test", measure(logits, without))
+    assert verdict.learnt is not None
+    assert not any("lead variant" in line for line in verdict.lines())
+    # Neither evidence nor a lead: there is nothing to judge by.
+    nothing = dataclasses.replace(without, log_evidence=np.full(len(causal), np.nan))
+    verdict = Verdict("member 1", "test", measure(logits, nothing))
+    assert verdict.learnt is None
+    assert "its test bags reach 0 loci" in verdict.warnings[0]
+    json.dumps(verdict.to_dict(), allow_nan=False)
+
+
+def test_bags_that_chose_the_epoch_make_a_verdict_optimistic() -> None:
+    rows, causal = simulated(0)
+    found = measure(np.random.default_rng(1).normal(size=len(causal)) + 3 * causal, rows)
+    verdict = Verdict("member 1", "validation", found, chose_epoch=True)
+    said = "; optimistic, for these bags chose the epoch"
+    assert verdict.lines()[0].endswith(f"at 120 loci{said}")
+    assert verdict.brief().endswith(f"chance is 0{said}")
+    assert Verdict.from_dict(json.loads(json.dumps(verdict.to_dict()))) == verdict
+    plain = Verdict("member 1", "validation", found)
+    assert "optimistic" not in " ".join([*plain.lines(), plain.brief()])
 
 
 def test_only_studies_with_evidence_are_judged_by_it() -> None:
