@@ -29,6 +29,9 @@ from benchmarks.cohort.sizes import DISCOVERY, REPLICATION, TRAITS, Cohort
 from benchmarks.known_truth import motifs, silencers
 from benchmarks.known_truth.states import write_states
 from benchmarks.known_truth.steps import BenchmarkError
+from mifm_kipoi import conventions
+from mifm_kipoi.finemapping import groups, prior
+from mifm_kipoi.sequence import encoding
 from mifm_kipoi.statistics import bayes_factors
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.provenance import differences
@@ -46,10 +49,13 @@ TRUTH, HIDDEN, GENETIC_VALUES = "truth/variants.parquet", "truth/hidden.tsv", "t
 CELL_LINES = 8
 
 _SOURCES = (
-    "affinity", "factorial", "genealogies", "motifs", "sequences", "silencers", "sizes", "states",
-    "summary_statistics", "susie",
+    "affinity", "factorial", "files", "genealogies", "gwas", "loci", "metrics", "motifs", "rule", "sequences",
+    "silencers", "sizes", "states", "studies", "summary_statistics", "susie",
 )  # fmt: skip
-"""Modules of the known-truth benchmark that a cohort depends on."""
+"""Modules of the known-truth benchmark that the files of a cohort depend on."""
+
+_LIBRARY = (bayes_factors, conventions, encoding, groups, prior)
+"""Modules of the package that they depend on."""
 
 
 def build(cohort: Cohort, out: Path, jobs: int = 1) -> Path:
@@ -115,9 +121,9 @@ def build(cohort: Cohort, out: Path, jobs: int = 1) -> Path:
 
 def _identity(cohort: Cohort) -> dict[str, Any]:
     code = hashlib.sha256()
-    own = sorted(Path(__file__).parent.glob("*.py"))
+    own = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".jinja"))
     shared = [Path(known_truth.__file__).with_name(f"{name}.py") for name in _SOURCES]
-    for source in (*own, *shared, Path(bayes_factors.__file__)):
+    for source in (*own, *shared, *(Path(module.__file__) for module in _LIBRARY)):
         code.update(source.read_bytes())
     packages = {name: version(name) for name in ("msprime", "numpy", "pysusie", "scipy")}
     return {"cohort": dataclasses.asdict(cohort), "packages": packages, "code": code.hexdigest()}

@@ -18,6 +18,7 @@ from benchmarks.known_truth.gwas import GENOME_WIDE
 from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.studies import META_COLUMNS, QUANTITATIVE_PRIOR_VARIANCE
 from benchmarks.known_truth.susie import SusieFit, susie
+from mifm_kipoi.finemapping.prior import uniform_pips
 from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
 
 Values = npt.NDArray[np.float64]
@@ -124,8 +125,7 @@ def _rows(hit: Hit, fit: SusieFit | None) -> pd.DataFrame:
         QUANTITATIVE_PRIOR_VARIANCE * hit.trait_variance if hit.trait.prevalence is None else PRIOR_VARIANCE
     )
     log_bf = np.nan_to_num(log_bayes_factor(own.z, own.standard_error**2, prior), nan=-np.inf)
-    abf = np.exp(log_bf - log_bf.max())
-    abf /= abf.sum()
+    abf = uniform_pips(log_bf, np.zeros(len(log_bf), dtype=np.int64))
     tool = np.zeros(len(variants), dtype=np.int64)
     tool[credible_set(abf)] += TOOL_BITS["abf"]
     if fit is not None:

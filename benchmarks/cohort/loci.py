@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.cohort.sizes import DISCOVERY, Cohort, population_of
+from benchmarks.cohort.streams import Stream, seeds
 from benchmarks.known_truth.factorial import make_locus
 from benchmarks.known_truth.genealogies import MUTATION_RATE, demography
 from mifm_kipoi.conventions import WINDOW
@@ -22,9 +23,6 @@ DRIVER_MAF = 0.05
 
 _EDGE = WINDOW // 2
 """Base pairs from either end of a locus without variants, so that no window has bases of two loci."""
-
-_SITES, _SEQUENCE = 8, 9
-"""Streams of random numbers, which no other simulation of the same seed has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +81,7 @@ def draw_locus(cohort: Cohort, number: int) -> Locus:
         From 0.
     """
     positions, dosages, twins = draw_sites(cohort, number)
-    generator = np.random.default_rng([cohort.seed, _SEQUENCE, number])
+    generator = np.random.default_rng(seeds(cohort, Stream.SEQUENCE, number))
     rule = cohort.simulation
     driver: dict[str, Dosages] = {}
     if generator.random() < rule.absent_share:
@@ -118,8 +116,8 @@ def draw_sites(cohort: Cohort, number: int) -> tuple[npt.NDArray[np.int64], dict
         Sites that were left out because another one has the same dosages.
     """
     rule = cohort.simulation
-    seeds = np.random.SeedSequence([cohort.seed, _SITES, number]).generate_state(3)
-    ancestry, mutation = (int(seed) % (2**31 - 1) + 1 for seed in seeds[:2])
+    drawn = seeds(cohort, Stream.SITES, number).generate_state(3)
+    ancestry, mutation = (int(seed) % (2**31 - 1) + 1 for seed in drawn[:2])
     tree_sequence = msprime.sim_ancestry(
         samples=[
             msprime.SampleSet(size, population=population_of(name)) for name, size in cohort.samples.items()
@@ -143,7 +141,7 @@ def draw_sites(cohort: Cohort, number: int) -> tuple[npt.NDArray[np.int64], dict
     mutated = mutated.delete_sites(np.flatnonzero(~wanted))
     haplotypes = mutated.genotype_matrix().astype(np.uint8)
     both = haplotypes[:, ::2] + haplotypes[:, 1::2]
-    generator = np.random.default_rng(seeds[2])
+    generator = np.random.default_rng(drawn[2])
     kept = _each_once(both[:, people[DISCOVERY]], generator)
     dosages = {name: np.ascontiguousarray(both[np.ix_(kept, own)]) for name, own in people.items()}
     return mutated.sites_position[kept].astype(np.int64), dosages, int(len(both) - kept.size)

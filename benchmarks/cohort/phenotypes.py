@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.cohort.sizes import DISCOVERY, TRAITS, Cohort, population_of
+from benchmarks.cohort.streams import Stream, seeds
 
 AGES = (40, 70)
 """Years: ages are uniform between these."""
@@ -23,8 +24,6 @@ CENTRE_SD, BATCH_SD, POPULATION_SD = 0.1, 0.05, 0.3
 
 HEADER = ["FID", "IID", "sample", "population"]
 """First columns of both tables."""
-
-_STREAM = 10
 
 Values = npt.NDArray[np.float64]
 
@@ -50,7 +49,7 @@ def covariates(cohort: Cohort) -> pd.DataFrame:
 
     Centres and batches are names, drawn with equal chances in all samples.
     """
-    generator = np.random.default_rng([cohort.seed, _STREAM])
+    generator = np.random.default_rng(seeds(cohort, Stream.PEOPLE))
     parts = []
     for sample, count in cohort.samples.items():
         ids = [f"{sample}_{number}" for number in range(1, count + 1)]
@@ -98,7 +97,7 @@ def phenotypes(
     ValueError
         When causal variants explain more than nine tenths of a trait.
     """
-    generator = np.random.default_rng([cohort.seed, _STREAM, 1])
+    generator = np.random.default_rng(seeds(cohort, Stream.TRAITS))
     table = people[HEADER].copy()
     heritability = genetic[DISCOVERY].var(axis=1)
     if (most := heritability.max()) > 0.9:

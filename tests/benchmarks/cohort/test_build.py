@@ -1,5 +1,6 @@
 """The files of a cohort, read with what reads real data and compared with the truth."""
 
+import ast
 import dataclasses
 import json
 import shutil
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 from bed_reader import open_bed
 
+from benchmarks import known_truth
+from benchmarks.cohort import build as build_module
 from benchmarks.cohort.association import with_intercept
 from benchmarks.cohort.build import build
 from benchmarks.cohort.effects import base_effect, draw_effects
@@ -330,6 +333,22 @@ def test_the_readme_names_every_file(cohort: Path) -> None:
             named = path.relative_to(cohort)
             first = named.parts[0]
             assert path.name in text or f"`{first}/" in text, named
+
+
+def test_the_identity_has_all_sources() -> None:
+    """Modules of the known-truth benchmark that those of the cohort import, and those that these import."""
+    root = Path(known_truth.__file__).parent
+    found: set[str] = set()
+    waiting = list(Path(build_module.__file__).parent.glob("*.py"))
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(known_truth.__name__):
+                names = [str(node.module).rpartition(".")[2], *(alias.name for alias in node.names)]
+                new = {name for name in names if (root / f"{name}.py").exists()} - found
+                found |= new
+                waiting += [root / f"{name}.py" for name in new]
+    # It has errors and steps, which change no file.
+    assert found - {"steps"} == set(build_module._SOURCES)
 
 
 def test_a_complete_cohort_is_left_alone_and_no_other_overwrites_it(cohort: Path) -> None:
