@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Any
 
+from benchmarks import extra
 from mifm_kipoi.commands.arguments import positive
-from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
@@ -47,15 +46,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    try:
+    with extra.needed():
         from benchmarks.cohort.build import build
         from benchmarks.cohort.sizes import SIZES
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
-        ) from error
-    logging.getLogger("msprime").setLevel(logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        # It logs every file, as the root logger.
-        handler.addFilter(lambda record: "bed_reader" not in record.pathname)
     build(SIZES[options.size], Path(options.out), options.jobs or usable_cpus())

@@ -9,9 +9,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from benchmarks import extra
 from benchmarks.known_truth.plans import DESIGNS, PLANS
 from mifm_kipoi.commands.arguments import positive
-from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
@@ -82,18 +82,10 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    try:
+    with extra.needed():
         import torch
 
         from benchmarks.known_truth.experiment import Experiment
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
-        ) from error
-    logging.getLogger("msprime").setLevel(logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        # It logs every file, as the root logger.
-        handler.addFilter(lambda record: "bed_reader" not in record.pathname)
     plan = PLANS[options.design][options.size]
     if options.networks:
         plan = dataclasses.replace(plan, members=options.networks, seeds=options.networks)

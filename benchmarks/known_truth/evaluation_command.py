@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from benchmarks import extra
 from mifm_kipoi.commands.arguments import positive
-from mifm_kipoi.errors import MissingPackageError
 from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
@@ -56,18 +56,10 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    try:
+    with extra.needed():
         from benchmarks.known_truth.evaluation_files import EvaluationFiles
         from benchmarks.known_truth.simulate import simulate
         from benchmarks.known_truth.sizes import SIMULATIONS
-    except ImportError as error:
-        raise MissingPackageError(
-            f"{error.name} is not installed; in the checkout: pip install -e '.[benchmark]'"
-        ) from error
-    logging.getLogger("msprime").setLevel(logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        # It logs every file, as the root logger.
-        handler.addFilter(lambda record: "bed_reader" not in record.pathname)
     out, jobs = Path(options.out), options.jobs or usable_cpus()
     simulation = SIMULATIONS["real"][options.size]
     simulated = simulate(simulation, options.cache or out / "simulations", jobs)
