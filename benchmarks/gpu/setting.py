@@ -31,9 +31,9 @@ MEMBER = MIFMConfig(channels=5, dropout=0.5)
 def paper_config(
     pooling: PoolingName = "max", epochs: int = 1, precision: str = "fp32", seed: int = 1
 ) -> FitConfig:
-    """The steps of the recipe ``paper``: 32 bags of up to 127 windows, and 4 negatives to each."""
+    """The steps of the recipe ``paper``: 32 bags of up to 127 windows, and a negative to each."""
     return FitConfig(
-        ObjectiveConfig(pooling=pooling), seed=seed, epochs=epochs, bags_per_batch=32, negatives_per_bag=4,
+        ObjectiveConfig(pooling=pooling), seed=seed, epochs=epochs, bags_per_batch=32, negatives_per_bag=1,
         evidence="lowest_p", max_shift=8, learning_rate=1e-4, schedule="exponential", monitor="last",
         precision=precision, tensorboard=False,
     )  # fmt: skip

@@ -72,7 +72,7 @@ def test_steps_are_those_of_a_fit() -> None:
     gradients = equality.gradients(network, steps)
     assert gradients["loss"] == steps.loss(made.network(dropout=0.0).train(), 0)
     assert gradients["head.weight"].abs().max() > 0
-    assert made.epoch_windows == len(made.whole.instances[made.whole.instances["bag"] < 8]) + 4 * 8
+    assert made.epoch_windows == len(made.whole.instances[made.whole.instances["bag"] < 8]) + 8
 
 
 def test_differences_are_relative_to_the_largest_gradient() -> None:
