@@ -13,8 +13,8 @@ Rules that hold for all:
 
 - What a column is, :func:`mifm_kipoi.genomics.columns.find_layout` decides. Of alternatives (``beta``, an
   odds or a hazard ratio; p, -log10 p, ln p) each row has the first that it has a value of.
-- Of several tests of a variant (PLINK 2's and REGENIE's column TEST) only the additive one counts. Of several
-  phenotypes one can be chosen; otherwise all rows count, and a warning says so.
+- Which rows count, of several tests of a variant and of several phenotypes, decides
+  :mod:`mifm_kipoi.genetics.row_choice`.
 - A row with an impossible or missing number, place or allele is refused with a reason, never dropped: it
   keeps its place, alleles and p-value as far as these can be read.
 - Rows are ordered by the logarithm of p, then by |z| (:func:`order`). A p-value that is too small for a
@@ -25,30 +25,20 @@ Rules that hold for all:
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
-import logging
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.plausibility import (
-    SAMPLE,
-    SAMPLE_OF_BLOCK,
-    Sample,
-    contradictions,
-    error_is_of_ratio,
-    out_of_range_p_values,
-)
+from mifm_kipoi.genetics.plausibility import Examination
 from mifm_kipoi.genetics.positions import Positions
-from mifm_kipoi.genetics.row_counts import SHOWN, RefusedRows, RowCounts, lines_of, listed
-from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RATIOS, RowNumbers
+from mifm_kipoi.genetics.row_choice import OF_ANOTHER_PHENOTYPE, RowChoice
+from mifm_kipoi.genetics.row_counts import RefusedRows, RowCounts, lines_of
+from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RowNumbers, read_pips
 from mifm_kipoi.genetics.row_variants import VariantReader, texts_of
 from mifm_kipoi.genetics.study_traits import StudyTraits, Traits
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
@@ -63,11 +53,6 @@ from mifm_kipoi.statistics.bayes_factors import (
     sampling_variance,
 )
 from mifm_kipoi.statistics.normal import z_of_log_p
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_log = logging.getLogger(__name__)
 
 ASSOCIATION_COLUMNS = {
     "chrom": "str",
@@ -90,31 +75,6 @@ where ``p_value`` is too small for a number and 0; ``z`` is that of the effect a
 inclusion probability; ``log_bf`` the natural logarithm of Wakefield's approximate Bayes factor; ``block`` the
 LD block or locus; ``signal`` primary, secondary or all. An unknown ``id`` is ``.``, an unknown number NaN."""
 
-ADDITIVE = "ADD"
-"""The test whose rows count, where a table has rows of several tests."""
-
-TESTS_OF_THE_VARIANT = re.compile(
-    "(ADD|DOM|REC|HET|HOM|DOMDEV|GENO|GENO_2DF|HETHOM|HETONLY|TREND|ALLELIC)(-(?!INT_VAR$).*)?", re.IGNORECASE
-)
-"""Tests of the variant's genotype, additive or not, as PLINK and REGENIE name them; others are of covariates,
-or of their interactions with it."""
-
-OF_ANOTHER_TEST = "of another test of the variant"
-"""The reason of rows whose test is not the additive one."""
-
-OF_ANOTHER_PHENOTYPE = "of another phenotype"
-"""The reason of rows that are not of the chosen phenotype."""
-
-FAILED_PIP = -1.0
-"""The PIP that CAUSALdb2 writes where a tool failed."""
-
-PIP_ROUNDING = 1e-3
-"""By so much a PIP may be above 1, to which it is cut."""
-
-MAX_REFUSED_FRACTION = 0.5
-"""More refused rows mean that the columns are not what their names say."""
-
-_ENOUGH_LOW_P_VALUES = 20
 _READ_AHEAD = 8
 """Blocks that are held, at most, until enough rows were examined to begin."""
 
@@ -211,27 +171,6 @@ def order_of(log_p: npt.ArrayLike, z: npt.ArrayLike) -> npt.NDArray[np.intp]:
     """As :func:`order`, of log p and z, both of shape (n,)."""
     size = np.abs(np.asarray(z, dtype=np.float64))
     return np.lexsort((-np.where(np.isnan(size), -np.inf, size), np.asarray(log_p, dtype=np.float64)))
-
-
-def read_pips(values: Values) -> tuple[Values, Flags]:
-    """Posterior inclusion probabilities as tables write them.
-
-    Parameters
-    ----------
-    values : numpy.ndarray of float64, shape (n,)
-        Numbers of a column; :data:`FAILED_PIP` is one that is not known.
-
-    Returns
-    -------
-    pips : numpy.ndarray of float64, shape (n,)
-        NaN where unknown or impossible; at most 1.
-    impossible : numpy.ndarray of bool, shape (n,)
-        Below 0, or above 1 by more than :data:`PIP_ROUNDING`.
-    """
-    with np.errstate(invalid="ignore"):
-        known = np.where(values == FAILED_PIP, np.nan, values)
-        impossible = (known < 0) | (known > 1 + PIP_ROUNDING)
-    return np.where(impossible, np.nan, np.minimum(known, 1)), impossible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -413,9 +352,9 @@ class AssociationTable:
             Whether a missing p-value is no reason to refuse a row, as in credible sets.
         others : bool
             Whether rows of other tests of the variant and of other phenotypes than the chosen one are handed
-            on as well, behind those of their block, all with the reason :data:`OF_ANOTHER_TEST` or
-            :data:`OF_ANOTHER_PHENOTYPE`. With ``max_p_value`` these are also the rows that the p-value of
-            another phenotype, or population, in a column beside the chosen one associates.
+            on as well, behind those of their block, all with a reason of
+            :mod:`mifm_kipoi.genetics.row_choice`. With ``max_p_value`` these are also the rows that the
+            p-value of another phenotype, or population, in a column beside the chosen one associates.
         all_phenotypes : bool
             Whether the caller keeps several phenotypes apart, so that no warning is needed.
 
@@ -427,8 +366,8 @@ class AssociationTable:
         """
         counts = RowCounts() if counts is None else counts
         reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, others)
-        reader.warns_of_phenotypes = not all_phenotypes
-        names = dict.fromkeys((*self.layout.columns.values(), *reader.chosen_by, *reader.beside, *extra))
+        reader.notes_phenotypes = not all_phenotypes
+        names = dict.fromkeys((*self.layout.columns.values(), *reader.columns, *extra))
         if self.studies is not None:
             names |= dict.fromkeys(self.studies.columns)
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
@@ -449,30 +388,24 @@ class _Reader:
         self._may_lack_p_value, self._with_others = may_lack_p_value, others
         self._table, self._layout, self._counts = table, table.layout, counts
         self._columns = table.layout.columns
-        self._wanted = self._find_wanted()
+        self._choice = RowChoice(table.file, self._layout, table.phenotype, table.where, counts)
         self._fields = frozenset(("p_value", "z", "pip") if fields is None else fields)
+        self._examination = Examination(
+            table.path, self._layout, effects_matter="z" in self._fields,
+            allow_implausible=table.allow_implausible, counts=counts,
+        )  # fmt: skip
         self._max_log_p = None if max_p_value is None else math.log(max_p_value) + 1e-12
         self._p_field = next((field for field in P_VALUES if field in self._columns), "")
         self._has_p = bool(self._p_field)
-        self._error_of_ratio = self._layout.error_of_ratio
-        self._sample: Sample | None = None
-        self._judged = 0
-        self._only_additive = False
-        self._phenotypes: dict[str, None] = {}
-        self.warns_of_phenotypes = True
-        ending = f".{table.phenotype}".lower()
-        beside = any(name.lower().endswith(ending) for name in self._columns.values())
-        study = self._layout.format == "gwas-vcf"
+        self.notes_phenotypes = True
         counts.contigs = ContigNames(table.path, self._layout.numbers, lifted=bool(table.lift_over))
-        self._has_phenotypes = "phenotype" in self._columns or beside or study
         lift_over = LiftOver(table.lift_over) if table.lift_over else None
         self._variants = VariantReader(self._layout, counts.contigs, self._find_positions(), lift_over)
-        self._p_above, self._p_below, self._p_known = 0, 0, 0
 
     @property
-    def chosen_by(self) -> tuple[str, ...]:
-        """Columns by whose values rows are chosen."""
-        return tuple(self._wanted)
+    def columns(self) -> tuple[str, ...]:
+        """Columns that are read beside those of the layout: by which rows are chosen, and :attr:`beside`."""
+        return (*self._choice.columns, *self.beside)
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -489,19 +422,21 @@ class _Reader:
                 yield from self._read(batch)
                 continue
             held.append(batch)
-            self._examine(self._of_the_test_so_far(batch))
-            if len(held) < _READ_AHEAD and not self._is_full():
+            self._examination.take(self._choice.so_far(batch))
+            if len(held) < _READ_AHEAD and not self._examination.is_full:
                 continue
             begun = True
             yield from self._begin(held)
             held = []
         if not begun:
             yield from self._begin(held)
-        self._finish()
+        self._examination.judge_anew()
+        self._choice.finish(self.notes_phenotypes)
+        self._examination.finish(only_low_p_values=self._max_log_p is not None)
 
     def _begin(self, held: Sequence[Batch]) -> Iterator[AssociationRows]:
-        self._only_additive = self._find_test(held)
-        self._judge()
+        self._choice.find_test(held)
+        self._examination.judge()
         for batch in held:
             yield from self._read(batch, examine=False)
 
@@ -520,230 +455,15 @@ class _Reader:
         names = (batch.optional_text(column) for batch in table.file.batches((column,)))
         return Positions.of(table.positions, names)
 
-    # Rows of one test and one phenotype
-
-    def _of_the_test_so_far(self, batch: Batch) -> Batch:
-        """The rows of the additive test, or all where there are none; of the chosen phenotype."""
-        counting = self._is_additive(batch)
-        batch = batch.filter(counting) if counting.any() else batch
-        for column, wanted in self._wanted.items():
-            counting = _has_one_of(batch, column, wanted)
-            batch = batch.filter(counting) if counting.any() else batch
-        return batch
-
-    def _is_additive(self, batch: Batch) -> Flags:
-        """Which rows are of the additive test; all where the table has no column of tests."""
-        column = self._columns.get("test", "")
-        if not column:
-            return np.ones(len(batch), dtype=bool)
-        additive = [name for name in _distinct(batch, column) if name.upper() == ADDITIVE]
-        return _has_one_of(batch, column, additive)
-
-    def _find_test(self, held: Sequence[Batch]) -> bool:
-        """Whether only rows of the additive test count: where there is one, or else only one test.
-
-        Raises
-        ------
-        InputError
-            When there are several tests, and none of them is the additive one.
-        """
-        column = self._columns.get("test", "")
-        if not column:
-            return False
-        if any(self._is_additive(batch).any() for batch in held):
-            return True
-        tests: dict[str, None] = {}
-        for batch in self._table.file.batches((column,)):
-            tests |= dict.fromkeys(_distinct(batch, column))
-            if ADDITIVE in map(str.upper, tests):
-                return True
-        if len(tests) > 1:
-            raise InputError(
-                f"{self._table.path} has rows of several tests: {column} is one of {listed(sorted(tests))}, "
-                f"and never {ADDITIVE}, so the rows of the variants themselves cannot be selected; keep the "
-                "rows of one test, or rename the column if it means something else"
-            )
-        return False
-
-    def _chosen(self, batch: Batch) -> tuple[Batch, list[tuple[str, Batch]]]:
-        """The rows of the test and the phenotype, and others of variants by reason; the rest is counted."""
-        others = []
-        if self._only_additive:
-            column = self._columns["test"]
-            counting = self._is_additive(batch)
-            _count(batch, column, ~counting, self._counts.other_tests)
-            if not counting.all():
-                strange = batch.filter(~counting)
-                names = [name for name in _distinct(strange, column) if TESTS_OF_THE_VARIANT.fullmatch(name)]
-                others.append((OF_ANOTHER_TEST, strange.filter(_has_one_of(strange, column, names))))
-                batch = batch.filter(counting)
-        column = self._columns.get("phenotype", "")
-        if column and column not in self._wanted and len(self._phenotypes) <= SHOWN:
-            self._phenotypes |= dict.fromkeys(_distinct(batch, column))
-        if not self._wanted:
-            return batch, others
-        chosen = np.ones(len(batch), dtype=bool)
-        for name, wanted in self._wanted.items():
-            fitting = _has_one_of(batch, name, wanted)
-            _count(batch, name, chosen & ~fitting, self._counts.other_phenotypes)
-            chosen &= fitting
-        return batch.filter(chosen), [*others, (OF_ANOTHER_PHENOTYPE, batch.filter(~chosen))]
-
-    def _find_wanted(self) -> dict[str, tuple[str, ...]]:
-        """The values, by column, of the rows that count.
-
-        Raises
-        ------
-        InputError
-            When the table has no such column.
-        """
-        wanted: dict[str, tuple[str, ...]] = {}
-        if self._table.phenotype and "phenotype" in self._columns:
-            wanted[self._columns["phenotype"]] = (self._table.phenotype,)
-        for name, values in self._table.where.items():
-            column = name if name in self._table.file.columns else self._columns.get(name, "")
-            if not column:
-                raise InputError(
-                    f"{self._table.path} has no column {name}, whose values choose the rows (where); its "
-                    f"columns are {', '.join(self._table.file.columns)}"
-                )
-            wanted[column] = (values,) if isinstance(values, str) else tuple(values)
-        return wanted
-
-    # Plausibility
-
-    def _is_full(self) -> bool:
-        return self._sample is not None and len(self._sample) >= SAMPLE
-
-    def _examine(self, batch: Batch) -> None:
-        """Take some rows into the sample, evenly over the batch."""
-        if self._is_full() or not len(batch):
-            return
-        kept = np.zeros(len(batch), dtype=bool)
-        evenly = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLE_OF_BLOCK))
-        kept[evenly.astype(np.int64)] = True
-        some = batch.filter(kept)
-        numbers = RowNumbers(some, self._columns)
-        sample = Sample(
-            lines_of(some),
-            numbers.written_log_p[0],
-            numbers.of("beta"),
-            numbers.first_of(RATIOS),
-            numbers.first_of(ERRORS),
-            numbers.of("z"),
-            numbers.first_of(FREQUENCIES),
-        )
-        self._sample = sample if self._sample is None else self._sample.plus(sample)
-
-    def _judge(self) -> None:
-        """Find the kind of standard error, and end where the numbers contradict each other."""
-        if self._sample is None:
-            return
-        self._judged = len(self._sample)
-        if any(field in self._columns for field in RATIOS) and any(
-            field in self._columns for field in ERRORS
-        ):
-            of_ratio = error_is_of_ratio(self._sample)
-            if of_ratio is not None and of_ratio != self._error_of_ratio:
-                self._error_of_ratio = of_ratio
-                what = "the ratio itself, not of its logarithm" if of_ratio else "the logarithm of the ratio"
-                self._counts.note(
-                    f"{self._table.path}: {self._name_of(ERRORS)} is taken for the standard error "
-                    f"of {what}: this explains the p-values, the other does not"
-                )
-        names = {
-            "p": self._name_of(P_VALUES), "effect": self._name_of(EFFECTS), "ratio": self._name_of(RATIOS),
-            "error": self._name_of(ERRORS), "z": self._name_of(("z",)),
-            "frequency": self._name_of(FREQUENCIES),
-        }  # fmt: skip
-        # P-values alone need no effects; of logarithms these tell which ones they are.
-        matters = "z" in self._fields or self._p_field != "p_value"
-        for what in contradictions(self._sample, names, self._error_of_ratio):
-            if matters:
-                self._implausible(what)
-            else:
-                self._counts.note(f"{self._table.path}: {what}")
-
-    def _name_of(self, fields: Sequence[str]) -> str:
-        """The column of the first of some fields that the table has."""
-        return next((self._columns[field] for field in fields if field in self._columns), "")
-
-    def _implausible(self, what: str) -> None:
-        """Raise an error, or warn where the user insists."""
-        if self._table.allow_implausible:
-            if what not in self._counts.contradictions:
-                self._counts.contradictions.append(what)
-            self._counts.note(f"{self._table.path}: {what}")
-            return
-        raise InputError(
-            f"{self._table.path}: {what}. Name the columns, or mend the table; if it is right as it is, "
-            "insist with --allow-implausible (allow_implausible: true)"
-        )
-
-    def _finish(self) -> None:
-        """Judge what is known only when all rows were read."""
-        counts = self._counts
-        if self._sample is not None and len(self._sample) > self._judged:
-            self._judge()
-        if self._table.phenotype and not self._has_phenotypes:
-            raise InputError(
-                f"{self._table.path} has no column of phenotypes, of which {self._table.phenotype} could be "
-                "chosen; leave --phenotype out, or name the column (columns: {phenotype: ...})"
-            )
-        if counts.other_phenotypes and not counts.of_the_test:
-            raise InputError(
-                f"{self._table.path} has no rows in which "
-                f"{' and '.join(f'{name} is {_either(values)}' for name, values in self._wanted.items())}: "
-                f"there is {listed(counts.other_phenotypes)}"
-            )
-        if len(self._phenotypes) > 1 and self.warns_of_phenotypes:
-            self._counts.note(
-                f"{self._table.path} has rows of several phenotypes ({self._columns['phenotype']} is one of "
-                f"{listed(self._phenotypes)}), and all are used; choose one with phenotype (--phenotype)"
-            )
-        refused = counts.refused.total()
-        hint = out_of_range_p_values(self._p_field, self._p_above, self._p_below, self._p_known)
-        if hint:
-            self._implausible(
-                f"{self._p_above + self._p_below:,} of {self._p_known:,} values of "
-                f"{self._columns[self._p_field]} {hint}. {counts.in_words()}"
-            )
-        elif refused > MAX_REFUSED_FRACTION * counts.of_the_test:
-            self._implausible(
-                f"{refused:,} of {counts.of_the_test:,} rows cannot be used: {counts.reasons_in_words()}"
-            )
-        elif self._max_log_p is not None:
-            self._judge_low_p_values()
-
-    def _judge_low_p_values(self) -> None:
-        """End where most of the rows with low p-values are refused, which are few of all."""
-        counts = self._counts
-        refused = sum(number for reason, number in counts.refused.items() if "p-value" not in reason)
-        examined = counts.kept + refused
-        if examined >= _ENOUGH_LOW_P_VALUES and refused > MAX_REFUSED_FRACTION * examined:
-            self._implausible(
-                f"{refused:,} of the {examined:,} rows with low p-values cannot be used: "
-                f"{counts.reasons_in_words()}"
-            )
-
-    # Rows
-
     def _read(self, batch: Batch, examine: bool = True) -> Iterator[AssociationRows]:
         """The rows of a batch, then those of other tests and phenotypes where these are wanted."""
         counts = self._counts
         counts.read += len(batch)
-        batch, others = self._chosen(batch)
+        batch, others = self._choice.choose(batch)
         if examine:
-            self._examine(batch)
+            self._examination.take(batch)
         numbers = self._numbers(batch)
-        if self._has_p:
-            written = numbers.of(self._p_field)
-            lowest, highest = {
-                "p_value": (0, 1 + 1e-6), "neg_log_10_p_value": (-1e-6, np.inf)
-            }.get(self._p_field, (-np.inf, 1e-6))  # fmt: skip
-            self._p_above += int((written > highest).sum())
-            self._p_below += int((written < lowest).sum())
-            self._p_known += int((~np.isnan(written)).sum())
+        self._examination.count_p_values(numbers)
         if self._with_others:
             others = [(reason, self._associated(each, self._numbers(each))[0]) for reason, each in others]
         if self.beside:
@@ -785,7 +505,7 @@ class _Reader:
         return batch.filter(low)
 
     def _numbers(self, batch: Batch) -> RowNumbers:
-        return RowNumbers(batch, self._columns, self._error_of_ratio)
+        return RowNumbers(batch, self._columns, self._examination.error_of_ratio)
 
     def _associations(self, batch: Batch, numbers: RowNumbers, counts: RowCounts) -> AssociationRows:
         refused = RefusedRows(batch, self._columns, counts)
@@ -888,37 +608,3 @@ class _Reader:
         variance = np.where(np.isnan(variance), standardised, variance)
         usable = (variance > 0) & np.isfinite(variance)
         return z, np.where(usable, variance, np.nan)
-
-
-def _stripped(batch: Batch, column: str) -> pa.StringArray:
-    import pyarrow.compute as pc
-
-    return pc.utf8_trim_whitespace(batch.text(column))
-
-
-def _count(batch: Batch, column: str, chosen: Flags, counts: collections.Counter[str]) -> None:
-    """Count the texts of a column in the rows that are chosen."""
-    import pyarrow.compute as pc
-
-    if chosen.any():
-        for each in pc.value_counts(_stripped(batch.filter(chosen), column)).to_pylist():
-            counts[each["values"]] += each["counts"]
-
-
-def _has_one_of(batch: Batch, column: str, wanted: Sequence[str]) -> Flags:
-    """Where a column has one of some texts."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    values = pa.array(wanted, pa.string())
-    return np.array(pc.is_in(_stripped(batch, column), value_set=values).to_numpy(zero_copy_only=False))
-
-
-def _either(values: Sequence[str]) -> str:
-    return " or ".join(values)
-
-
-def _distinct(batch: Batch, column: str) -> list[str]:
-    import pyarrow.compute as pc
-
-    return [str(name) for name in pc.unique(_stripped(batch, column)).to_pylist()]

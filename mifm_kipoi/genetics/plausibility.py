@@ -1,15 +1,24 @@
-"""Whether the numbers of a table of a GWAS can be what its columns say: found out before they are used."""
+"""Whether the numbers of a table of a GWAS can be what its columns say: found out before they are used.
+
+:class:`Examination` takes some rows of a table that is read, and judges them before the rows are handed on:
+numbers that contradict each other are an error. What is known only in the end is judged then: p-values out of
+range, and more refused rows than others.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.genetics.row_numbers import FREQUENCY_ROUNDING
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.row_counts import RowCounts, lines_of
+from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RATIOS, RowNumbers
+from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout
+from mifm_kipoi.genomics.tables import Batch
 from mifm_kipoi.statistics.normal import log_p_of_z
 
 Values = npt.NDArray[np.float64]
@@ -37,6 +46,11 @@ ENOUGH_P_OUT_OF_RANGE = 3
 SAMPLE_OF_BLOCK, SAMPLE = 5_000, 20_000
 """Rows that are examined of each block of a table, evenly over it, and in all. Larger tables are judged by
 their first rows; how many rows are refused is counted over all of them."""
+
+MAX_REFUSED_FRACTION = 0.5
+"""More refused rows mean that the columns are not what their names say."""
+
+_ENOUGH_LOW_P_VALUES = 20
 
 _CLEAR_RATIO = 0.05
 """|log(ratio)| from which the standard error of a ratio can be told from that of its logarithm."""
@@ -81,6 +95,168 @@ class Sample:
             of_ratio = np.isnan(self.beta) & error_of_ratio
             z = effect / np.where(of_ratio, self.standard_error / self.ratio, self.standard_error)
         return np.where(np.isfinite(z) & (self.standard_error > 0), z, np.nan)
+
+
+class Examination:
+    """The examination of a table that is read once.
+
+    Parameters
+    ----------
+    path : str
+        The table, for messages.
+    layout : Layout
+        What its columns are.
+    effects_matter : bool
+        Whether effects are used: contradictions are an error then, else a note. Those of a table whose
+        p-values are logarithms always are, since effects show which logarithms these are.
+    allow_implausible : bool
+        Warn, and go on, where the numbers cannot be what the columns say.
+    counts : RowCounts
+        What became of the rows; receives notes and allowed contradictions.
+    """
+
+    def __init__(
+        self, path: str, layout: Layout, *, effects_matter: bool, allow_implausible: bool, counts: RowCounts
+    ) -> None:
+        self._path, self._columns, self._counts = path, layout.columns, counts
+        self._allow_implausible = allow_implausible
+        self._p_field = next((field for field in P_VALUES if field in self._columns), "")
+        self._matters = effects_matter or self._p_field != "p_value"
+        self._sample: Sample | None = None
+        self._judged = 0
+        self._p_above, self._p_below, self._p_known = 0, 0, 0
+        self.error_of_ratio = layout.error_of_ratio
+        """Whether the standard error beside a ratio is its own, as far as it is known."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough rows were taken."""
+        return self._sample is not None and len(self._sample) >= SAMPLE
+
+    def take(self, batch: Batch) -> None:
+        """Take some rows into the sample, evenly over the batch, unless it is full."""
+        if self.is_full or not len(batch):
+            return
+        kept = np.zeros(len(batch), dtype=bool)
+        evenly = np.linspace(0, len(batch) - 1, min(len(batch), SAMPLE_OF_BLOCK))
+        kept[evenly.astype(np.int64)] = True
+        some = batch.filter(kept)
+        numbers = RowNumbers(some, self._columns)
+        sample = Sample(
+            lines_of(some),
+            numbers.written_log_p[0],
+            numbers.of("beta"),
+            numbers.first_of(RATIOS),
+            numbers.first_of(ERRORS),
+            numbers.of("z"),
+            numbers.first_of(FREQUENCIES),
+        )
+        self._sample = sample if self._sample is None else self._sample.plus(sample)
+
+    def judge(self) -> None:
+        """Find the kind of standard error, and end where the numbers contradict each other.
+
+        Raises
+        ------
+        InputError
+            When they do.
+        """
+        if self._sample is None:
+            return
+        self._judged = len(self._sample)
+        if any(field in self._columns for field in RATIOS) and any(
+            field in self._columns for field in ERRORS
+        ):
+            of_ratio = error_is_of_ratio(self._sample)
+            if of_ratio is not None and of_ratio != self.error_of_ratio:
+                self.error_of_ratio = of_ratio
+                what = "the ratio itself, not of its logarithm" if of_ratio else "the logarithm of the ratio"
+                self._counts.note(
+                    f"{self._path}: {self._name_of(ERRORS)} is taken for the standard error "
+                    f"of {what}: this explains the p-values, the other does not"
+                )
+        names = {
+            "p": self._name_of(P_VALUES), "effect": self._name_of(EFFECTS), "ratio": self._name_of(RATIOS),
+            "error": self._name_of(ERRORS), "z": self._name_of(("z",)),
+            "frequency": self._name_of(FREQUENCIES),
+        }  # fmt: skip
+        for what in contradictions(self._sample, names, self.error_of_ratio):
+            if self._matters:
+                self._implausible(what)
+            else:
+                self._counts.note(f"{self._path}: {what}")
+
+    def count_p_values(self, numbers: RowNumbers) -> None:
+        """Count the p-values, or their logarithms, that are out of range."""
+        if not self._p_field:
+            return
+        written = numbers.of(self._p_field)
+        lowest, highest = {
+            "p_value": (0, 1 + 1e-6), "neg_log_10_p_value": (-1e-6, np.inf)
+        }.get(self._p_field, (-np.inf, 1e-6))  # fmt: skip
+        self._p_above += int((written > highest).sum())
+        self._p_below += int((written < lowest).sum())
+        self._p_known += int((~np.isnan(written)).sum())
+
+    def judge_anew(self) -> None:
+        """Judge again if rows were taken since."""
+        if self._sample is not None and len(self._sample) > self._judged:
+            self.judge()
+
+    def finish(self, only_low_p_values: bool) -> None:
+        """Judge what is known only when all rows were read.
+
+        Parameters
+        ----------
+        only_low_p_values : bool
+            Whether rows with high p-values were not read any further.
+
+        Raises
+        ------
+        InputError
+            When too many p-values are out of range, or too many rows were refused.
+        """
+        counts = self._counts
+        refused = counts.refused.total()
+        hint = out_of_range_p_values(self._p_field, self._p_above, self._p_below, self._p_known)
+        if hint:
+            self._implausible(
+                f"{self._p_above + self._p_below:,} of {self._p_known:,} values of "
+                f"{self._columns[self._p_field]} {hint}. {counts.in_words()}"
+            )
+        elif refused > MAX_REFUSED_FRACTION * counts.of_the_test:
+            self._implausible(
+                f"{refused:,} of {counts.of_the_test:,} rows cannot be used: {counts.reasons_in_words()}"
+            )
+        elif only_low_p_values:
+            self._judge_low_p_values()
+
+    def _judge_low_p_values(self) -> None:
+        """End where most of the rows with low p-values are refused, which are few of all."""
+        counts = self._counts
+        refused = sum(number for reason, number in counts.refused.items() if "p-value" not in reason)
+        examined = counts.kept + refused
+        if examined >= _ENOUGH_LOW_P_VALUES and refused > MAX_REFUSED_FRACTION * examined:
+            self._implausible(
+                f"{refused:,} of the {examined:,} rows with low p-values cannot be used: "
+                f"{counts.reasons_in_words()}"
+            )
+
+    def _name_of(self, fields: Sequence[str]) -> str:
+        """The column of the first of some fields that the table has."""
+        return next((self._columns[field] for field in fields if field in self._columns), "")
+
+    def _implausible(self, what: str) -> None:
+        """Raise an error, or warn where the user insists."""
+        if self._allow_implausible:
+            if what not in self._counts.contradictions:
+                self._counts.contradictions.append(what)
+            self._counts.note(f"{self._path}: {what}")
+            return
+        raise InputError(
+            f"{self._path}: {what}. Name the columns, or mend the table; if it is right as it is, "
+            "insist with --allow-implausible (allow_implausible: true)"
+        )
 
 
 def error_is_of_ratio(sample: Sample) -> bool | None:

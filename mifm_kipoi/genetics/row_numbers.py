@@ -23,6 +23,12 @@ that it has a number of."""
 FREQUENCY_ROUNDING = 1e-3
 """By so much a frequency may be above 1, to which it is cut."""
 
+FAILED_PIP = -1.0
+"""The PIP that CAUSALdb2 writes where a tool failed."""
+
+PIP_ROUNDING = 1e-3
+"""By so much a PIP may be above 1, to which it is cut."""
+
 _LN10 = math.log(10)
 _LOGARITHMS = {"neg_log_10_p_value": -_LN10, "log_10_p_value": _LN10, "ln_p_value": 1.0}
 """Fields that hold a logarithm of p, each with the factor that makes it a natural one."""
@@ -205,6 +211,27 @@ class RowNumbers:
         frequency = self.first_of(FREQUENCIES)
         possible = (frequency >= 0) & (frequency <= 1 + FREQUENCY_ROUNDING)
         return np.where(possible, np.minimum(frequency, 1), np.nan)
+
+
+def read_pips(values: Values) -> tuple[Values, Flags]:
+    """Posterior inclusion probabilities as tables write them.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float64, shape (n,)
+        Numbers of a column; :data:`FAILED_PIP` is one that is not known.
+
+    Returns
+    -------
+    pips : numpy.ndarray of float64, shape (n,)
+        NaN where unknown or impossible; at most 1.
+    impossible : numpy.ndarray of bool, shape (n,)
+        Below 0, or above 1 by more than :data:`PIP_ROUNDING`.
+    """
+    with np.errstate(invalid="ignore"):
+        known = np.where(values == FAILED_PIP, np.nan, values)
+        impossible = (known < 0) | (known > 1 + PIP_ROUNDING)
+    return np.where(impossible, np.nan, np.minimum(known, 1)), impossible
 
 
 def _log_of_text(text: str) -> float:

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, order, read_pips
+from mifm_kipoi.genetics.associations import AssociationTable, order
 from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.statistics.bayes_factors import Trait, log_bayes_factor
-
-PLACES = "CHR BP EA NEA"
-
-
-def write(path: Path, header: str, *rows: str) -> Path:
-    text = "".join("\t".join(line.split(" ")) + "\n" for line in (header, *rows))
-    path.write_text(text)
-    return path
-
-
-def read(
-    path: Path, counts: RowCounts | None = None, fields: tuple[str, ...] | None = None,
-    max_p_value: float | None = None, **options: Any,
-) -> AssociationRows:  # fmt: skip
-    """All rows of a small table, which is read as one block."""
-    (rows,) = AssociationTable(str(path), **options).batches(fields, max_p_value, counts)
-    return rows
-
-
-def table(tmp_path: Path, columns: str, *rows: str) -> Path:
-    """A table of SNVs at 1:10, 1:20 ..., with some columns more."""
-    places = [f"1 {10 * number} G A" for number in range(1, len(rows) + 1)]
-    return write(
-        tmp_path / "t.tsv",
-        f"{PLACES} {columns}",
-        *(" ".join(pair) for pair in zip(places, rows, strict=True)),
-    )
-
-
-def of(rows: AssociationRows, *fields: str) -> list[list[Any]]:
-    return [getattr(rows, field).tolist() for field in fields]
+from tests.genetics.gwas_rows import GLM, PLACES, of, read, table, write
 
 
 def test_a_table_is_read_whole(tmp_path: Path) -> None:
@@ -291,83 +260,6 @@ def test_blocks_do_not_matter(tmp_path: Path, size: int) -> None:
     assert (counts.read, counts.kept) == (9, 9)
 
 
-# Rows of one test and one phenotype
-
-GLM = "#CHROM POS ID REF ALT A1 TEST OBS_CT BETA SE T_STAT P"
-
-
-def test_only_the_additive_test_counts(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "t.glm", GLM,
-        "1 900 v0 A G G ADD 5000 0.14 0.02 7 2.6e-12", "1 900 v0 A G G AGE 5000 0.5 0.01 50 1e-300",
-        "1 950 v1 G A G ADD 5000 0.01 0.02 0.5 0.62", "1 950 v1 G A G DOMDEV 5000 0.5 0.01 50 1e-300",
-    )  # fmt: skip
-    counts = RowCounts()
-    rows = read(path, counts)
-    assert of(rows, "pos", "effect_allele", "other_allele", "ref") == [
-        [900, 950], ["G", "G"], ["A", "A"], ["A", "G"],
-    ]  # fmt: skip
-    np.testing.assert_allclose(rows.z, [7, 0.5])
-    assert counts.other_tests == {"AGE": 1, "DOMDEV": 1}
-    assert (counts.read, counts.of_the_test, counts.kept) == (4, 2, 2)
-    assert "2 of other tests (AGE, DOMDEV)" in counts.in_words()
-
-
-def test_the_additive_test_in_lower_case(tmp_path: Path) -> None:
-    row = "1 {} v0 A G G {} 5000 0.5 0.5 1 0.3173"
-    path = write(tmp_path / "t.glm", GLM, row.format(1, "add"), row.format(2, "age"), row.format(3, "Add"))
-    assert read(path).pos.tolist() == [1, 3]
-
-
-@pytest.mark.parametrize(
-    ("test", "counts"),
-    [(name, True) for name in ("DOM", "REC", "HET", "DOMDEV", "GENO_2DF", "HETONLY", "TREND", "dom")]
-    + [("ADD-INT_SNP", True), ("ADD-CONDTL", True), ("ADD-INT_VAR", False)]
-    + [(name, False) for name in ("AGE", "SEX", "PC1", "COV1", "ADDxAGE", "DOMxSEX", "HETERO")],
-)
-def test_other_tests_of_the_variant_can_be_had(tmp_path: Path, test: str, counts: bool) -> None:
-    row = "1 {} v0 A G G {} 5000 0.5 0.1 5 {}"
-    rows = [row.format(1, "ADD", 0.3), row.format(1, test, 1e-9), row.format(2, test, 0.3)]
-    path = AssociationTable(str(write(tmp_path / "t.glm", GLM, *rows)))
-    own, *others = path.batches(max_p_value=1e-5, others=True)
-    assert not len(own)
-    found = [(pos, why) for some in others for pos, why in zip(some.pos, some.reason, strict=True)]
-    assert found == ([(1, "of another test of the variant")] if counts else [])
-    assert sum(map(len, path.batches(max_p_value=1e-5))) == 0
-
-
-REGENIE = "CHROM GENPOS ID ALLELE0 ALLELE1 BETA.Y1 SE.Y1 LOG10P.Y1 BETA.Y2 SE.Y2 LOG10P.Y2"
-PAN_UKB = "chr pos ref alt beta_EUR se_EUR neglog10_pval_EUR beta_AFR se_AFR neglog10_pval_AFR"
-
-
-@pytest.mark.parametrize(
-    ("header", "place", "options"),
-    [
-        (REGENIE, "1 {} rs A G 0.1 0.1 {} 0.1 0.1 {}", {"phenotype": "Y1"}),
-        (
-            PAN_UKB + " neglog10_pval_heterogeneity",
-            "1 {} A G 0.1 0.1 {} 0.1 0.1 {} 30",
-            {"population": "EUR"},
-        ),
-    ],
-    ids=["regenie", "pan-ukb"],
-)
-def test_rows_that_another_phenotype_beside_associates_can_be_had(
-    tmp_path: Path, header: str, place: str, options: dict[str, str]
-) -> None:
-    numbers = [(9, 0.3), (0.3, 9), (0.3, 0.3), (0.3, "NA"), (0.3, "x"), (0.3, "inf"), (9, 9)]
-    rows = [place.format(number, *each) for number, each in enumerate(numbers, 1)]
-    gwas = AssociationTable(str(write(tmp_path / "t.tsv", header, *rows)), **options)
-    counts = RowCounts()
-    own, others = gwas.batches(max_p_value=1e-5, counts=counts, others=True)
-    assert own.pos.tolist() == [1, 7]
-    assert others.pos.tolist() == [2, 5, 6]
-    assert set(others.reason) == {"of another phenotype"}
-    assert (counts.read, counts.kept, counts.above, counts.refused.total()) == (7, 2, 5, 0)
-    (own,) = gwas.batches(max_p_value=1e-5)
-    assert own.pos.tolist() == [1, 7]
-
-
 def test_the_tested_allele_is_ref_or_one_of_alt(tmp_path: Path) -> None:
     row = "1 {} v0 A G,T {} ADD 5000 0.14 0.02 7 2.6e-12"
     alleles = enumerate(("T", "A", "G", "C", "T"), 1)
@@ -390,56 +282,6 @@ def test_chromosomes_that_no_format_explains_are_refused(tmp_path: Path) -> None
     path = write(tmp_path / "t.tsv", f"{PLACES} P", "NC_000001.10 10 G A 0.1", "NC_000001.11 10 G A 0.1")
     with pytest.raises(InputError, match=r"NC_000001\.10, .* GRCh37, and NC_000001\.11, .* GRCh38"):
         read(path)
-
-
-def test_the_additive_test_may_come_late(tmp_path: Path) -> None:
-    covariates = ["1 900 v0 A G G AGE 5000 0.5 0.01 50 1e-300"] * 50
-    path = write(tmp_path / "t.glm", GLM, *covariates, "1 950 v1 G A A ADD 5000 0.01 0.02 0.5 0.62")
-    batches = AssociationTable(str(path)).batches(block_bytes=100)
-    assert [pos for rows in batches for pos in rows.pos.tolist()] == [950]
-
-
-def test_rows_of_one_other_test_all_count(tmp_path: Path) -> None:
-    row = "1 {} v0 A G G {} 5000 0.5 0.5 1 0.3173"
-    path = write(tmp_path / "t.glm", GLM, row.format(1, "DOM"), row.format(2, "DOM"))
-    assert read(path).pos.tolist() == [1, 2]
-    path = write(tmp_path / "t.glm", GLM, row.format(1, "DOM"), row.format(2, "AGE"))
-    with pytest.raises(InputError, match=r"TEST is one of AGE, DOM, and never ADD"):
-        read(path)
-
-
-def test_one_of_several_phenotypes_is_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = table(tmp_path, "P trait", "0.1 BMI", "0.2 height", "0.3 BMI", "0.4 LDL")
-    counts = RowCounts()
-    assert read(path, counts, phenotype="BMI").pos.tolist() == [10, 30]
-    assert counts.other_phenotypes == {"height": 1, "LDL": 1}
-    assert not counts.notes
-    counts = RowCounts()
-    assert len(read(path, counts)) == 4
-    assert "several phenotypes (trait is one of BMI, height, LDL), and all are used" in counts.notes[0]
-    assert counts.notes[0] in caplog.text
-    with pytest.raises(InputError, match=r"no rows in which trait is bmi: there is BMI, height, LDL"):
-        read(path, phenotype="bmi")
-    with pytest.raises(InputError, match="no column of phenotypes"):
-        read(table(tmp_path, "P", "0.1"), phenotype="BMI")
-
-
-def test_rows_of_other_phenotypes_can_be_had(tmp_path: Path) -> None:
-    path = table(tmp_path, "P trait", "1e-9 BMI", "1e-9 LDL", "0.3 LDL", "NA LDL", "0.3 BMI")
-    counts = RowCounts()
-    batches = AssociationTable(str(path), phenotype="BMI").batches(
-        max_p_value=1e-5, counts=counts, others=True
-    )
-    own, others = list(batches)
-    assert own.pos.tolist() == [10]
-    assert others.pos.tolist() == [20, 40]
-    assert set(others.reason) == {"of another phenotype"}
-    assert (counts.kept, counts.above, counts.refused.total(), counts.other_phenotypes) == (
-        1,
-        1,
-        0,
-        {"LDL": 3},
-    )
 
 
 def test_p_values_may_be_missing_where_the_caller_says_so(tmp_path: Path) -> None:
@@ -490,167 +332,11 @@ def test_the_other_allele_comes_from_a_file(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-# Plausibility
-
-WALD = stats.norm.ppf(np.linspace(0.005, 0.995, 600))
-"""z-scores whose p-values are evenly spread."""
-
-
-def of_z(z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return 2 * stats.norm.sf(np.abs(z))
-
-
-def rows_of(*columns: np.ndarray[Any, Any]) -> list[str]:
-    return [" ".join(f"{value:.6g}" for value in row) for row in zip(*columns, strict=True)]
-
-
-def test_numbers_that_agree_are_plausible(tmp_path: Path) -> None:
-    error = np.full(600, 0.1)
-    ratio = np.exp(WALD * error)
-    for columns, rows in (
-        ("beta SE P", rows_of(WALD * error, error, of_z(WALD))),
-        ("OR SE P", rows_of(ratio, error, of_z(WALD))),
-        ("z P", rows_of(WALD, of_z(WALD))),
-        ("beta SE mlogp", rows_of(WALD * error, error, -np.log10(of_z(WALD)))),
-    ):
-        counts = RowCounts()
-        read(table(tmp_path, columns, *rows), counts)
-        assert (counts.kept, counts.notes) == (600, [])
-
-
-@pytest.mark.parametrize(("columns", "make", "message"), [
-    # SE is the standard deviation, ten times too large.
-    ("beta SE P", lambda p: (WALD * 0.1, 0 * p + 1, p), r"P and beta and SE contradict each other: over \d+"),
-    ("z P", lambda p: (3 * WALD, p), r"P and z contradict each other"),
-    # -log10 p, ln p, and p, under each other's names.
-    ("beta SE P", lambda p: (WALD * 0.1, 0 * p + 0.1, -np.log10(p)), r"looks like -log10 p|contradict"),
-    ("beta SE P", lambda p: (WALD * 0.1, 0 * p + 0.1, np.log(p)), r"600 of 600 values of P .* ln p"),
-    ("beta SE mlogp", lambda p: (WALD * 0.1, 0 * p + 0.1, p), r"mlogp and beta and SE contradict"),
-    ("beta SE ln_p_value", lambda p: (WALD * 0.1, 0 * p + 0.1, np.log10(p)), r"ln_p_value and beta and SE"),
-    # The logarithm of the odds ratio under the name of the ratio.
-    ("OR SE P", lambda p: (WALD * 0.1, 0 * p + 0.1, p), r"OR is below 0.* logarithm.* name the column beta"),
-    # Percent.
-    ("EAF P", lambda p: (100 * p, p), r"EAF is above 1.*percent"),
-])  # fmt: skip
-@pytest.mark.parametrize("max_p_value", [None, 1e-5])
-def test_numbers_that_contradict_each_other_are_an_error(
-    tmp_path: Path, columns: str, make: Any, message: str, max_p_value: float | None
-) -> None:
-    path = table(tmp_path, columns, *rows_of(*make(of_z(WALD))))
-    with pytest.raises(InputError, match=rf"t\.tsv: .*{message}"):
-        list(AssociationTable(str(path)).batches(max_p_value=max_p_value))
-    counts = RowCounts()
-    list(AssociationTable(str(path), allow_implausible=True).batches(max_p_value=max_p_value, counts=counts))
-    assert len(counts.contradictions) >= 1
-    assert counts.contradictions[0] in counts.notes[0]
-    assert counts.read == 600
-
-
-def test_few_rows_are_not_compared_with_z(tmp_path: Path) -> None:
-    rows = rows_of(WALD[:99] * 0.1, np.ones(99), of_z(WALD[:99]))
-    assert len(read(table(tmp_path, "beta SE P", *rows))) == 99
-
-
-def test_the_tails_are_not_compared_with_z(tmp_path: Path) -> None:
-    """Firth's and SAIGE's p-values differ from Wald's in the tails."""
-    z = np.linspace(5, 8, 300)
-    assert len(read(table(tmp_path, "beta SE P", *rows_of(z * 0.1, 0 * z + 0.1, of_z(z / 1.5))))) == 300
-
-
-def test_standard_errors_of_the_ratio_itself_are_recognised(tmp_path: Path) -> None:
-    error = np.full(600, 0.2)
-    ratio = np.exp(WALD * error)
-    path = table(tmp_path, "OR SE P", *rows_of(ratio, error * ratio, of_z(WALD)))
-    counts = RowCounts()
-    rows = read(path, counts)
-    np.testing.assert_allclose(rows.z, WALD, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(rows.standard_error, 0.2, rtol=1e-4)
-    assert "SE is taken for the standard error of the ratio itself" in counts.notes[0]
-    # A column of that name is one, however few the rows; but not where p-values say otherwise.
-    few = table(tmp_path, "OR or_se P", *rows_of(ratio, error * ratio, of_z(WALD))[:50])
-    np.testing.assert_allclose(read(few).z, WALD[:50], rtol=1e-4)
-    wrong = table(tmp_path, "OR or_se P", *rows_of(ratio, error, of_z(WALD)))
-    np.testing.assert_allclose(read(wrong, counts := RowCounts()).z, WALD, rtol=1e-4, atol=1e-4)
-    assert "of the logarithm of the ratio" in counts.notes[0]
-
-
-def test_most_rows_refused_are_an_error_with_all_reasons(tmp_path: Path) -> None:
-    rows = ["1 10 G A 0.5", "1 20 I D 0.5", "1 30 I D 0.5", "1 x G A 0.5", "1 50 G A NA"]
-    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows)
-    message = (
-        r"4 of 5 rows cannot be used: allele is not of A, C, G and T \(2, such as line 3: EA is 'I'\), .*"
-        r"position is not a number \(1, such as line 5: BP is 'x'\).*--allow-implausible"
-    )
-    with pytest.raises(InputError, match=message):
-        read(path)
-    counts = RowCounts()
-    assert (read(path, counts, allow_implausible=True).reason == "").sum() == 1
-    assert "4 of 5 rows cannot be used" in counts.notes[0]
-    # Half of them may be refused.
-    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows[:2])
-    assert (read(path).reason == "").sum() == 1
-
-
-def test_most_rows_with_low_p_values_refused_are_an_error(tmp_path: Path) -> None:
-    low = ["1 10 I D 1e-9"] * 11 + ["1 10 G A 1e-9"] * 9
-    rows = [*low, *["1 10 G A 0.5"] * 100, *["1 10 G A NA"] * 50]
-    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows)
-    with pytest.raises(InputError, match=r"11 of the 20 rows with low p-values cannot .*not of A, C"):
-        read(path, max_p_value=1e-5)
-    assert (read(path).reason == "").sum() == 109
-    path = write(tmp_path / "t.tsv", f"{PLACES} P", *rows[1:])
-    assert (read(path, max_p_value=1e-5).reason == "").sum() == 9
-
-
-def test_a_few_rows_with_minus_log10_p_are_named(tmp_path: Path) -> None:
-    path = table(tmp_path, "beta SE p_value", *(f"0.14 0.02 {p}" for p in (8, 9, 10, 11, 12)), "0 0.02 0")
-    with pytest.raises(
-        InputError, match=r"5 of 6 values of p_value are not between 0 and 1.*; it looks like -l"
-    ):
-        read(path, max_p_value=1e-5)
-    logarithms = table(tmp_path, "log10p", "-8", "-9", "-0.1")
-    with pytest.raises(
-        InputError, match=r"3 of 3 values of log10p are below 0.*: name the column ln_p_value or"
-    ):
-        read(logarithms)
-    with pytest.raises(InputError, match=r"3 of 3 values of mlog are above 0.*neg_log_10_p_value"):
-        read(table(tmp_path, "mlog", "8", "9", "0.1"), columns={"ln_p_value": "mlog"})
-
-
-@pytest.mark.parametrize(
-    ("written", "hint"),
-    [
-        ("11.6 9 1.5 0 0.3 0.2 0.7 0.1 0.5 0.9", "3 of 10 values of P .* like -log10 p"),
-        ("-11.6 -9 -1.5 0 0.3 0.2 0.7 0.1 0.5 0.9", "3 of 10 values of P .* like ln p or log10 p"),
-        ("11.6 9 0.3 0.2 0.7 0.1 0.5 0.9", ""),
-        ("11.6 9 -1 0.3 0.2 0.7 0.1 0.5 0.9", ""),
-        ("1.5 2 3" + " 0.3" * 57, ""),
-    ],
-)
-def test_several_p_values_out_of_range_are_an_error(tmp_path: Path, written: str, hint: str) -> None:
-    path = table(tmp_path, "P", *written.split())
-    if hint:
-        with pytest.raises(InputError, match=hint):
-            read(path)
-    else:
-        assert (read(path).reason != "").sum() in (2, 3)
-
-
 def test_a_table_without_rows_has_none(tmp_path: Path) -> None:
     counts = RowCounts()
     batches = AssociationTable(str(table(tmp_path, "P"))).batches(counts=counts)
     assert sum(len(rows) for rows in batches) == 0
     assert counts.to_dict() == {"read": 0, "kept": 0}
-
-
-@pytest.mark.parametrize(("written", "pip", "impossible"), [
-    (0.0, 0.0, False), (1.0, 1.0, False), (1.001, 1.0, False), (1.0011, np.nan, True), (-1.0, np.nan, False),
-    (-0.5, np.nan, True), (np.nan, np.nan, False), (np.inf, np.nan, True),
-])  # fmt: skip
-def test_pips(written: float, pip: float, impossible: bool) -> None:
-    pips, bad = read_pips(np.array([written]))
-    np.testing.assert_array_equal(pips, [pip])
-    assert bad.tolist() == [impossible]
 
 
 CHAIN = """chain 1000 chr1 1000 + 0 100 chr1 2000 + 500 600 1

@@ -11,7 +11,7 @@ from mifm_kipoi.baselines.tables.looked_up import UNORDERED, LookedUp
 from mifm_kipoi.baselines.tables.variant_columns import VariantColumns
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, Values, largest
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.associations import read_pips
+from mifm_kipoi.genetics.row_numbers import read_pips
 from mifm_kipoi.genomics.tables import Batch, TableFile
 from mifm_kipoi.support.files import sha256_of
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable, variant_keys
-from mifm_kipoi.genetics.associations import PIP_ROUNDING
+from mifm_kipoi.genetics.row_numbers import PIP_ROUNDING
 from mifm_kipoi.genomics.columns import column_named, columns_named
 from mifm_kipoi.genomics.contigs import DECIDED, UNDECIDED, contig_keys
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
