@@ -13,8 +13,9 @@ import pandas as pd
 
 from benchmarks.known_truth.arms import Arm
 from benchmarks.known_truth.intervals import Sampled, clipped, difference, over_networks, ratio
-from benchmarks.known_truth.metrics import calibration, calibration_error, credible_set, power_at_fdr
+from benchmarks.known_truth.metrics import calibration, calibration_error, power_at_fdr
 from benchmarks.known_truth.steps import BenchmarkError, write_table
+from mifm_kipoi.finemapping.credible_sets import in_credible_set
 from mifm_kipoi.statistics.bootstrap import Bootstrap, Statistic
 from mifm_kipoi.statistics.estimates import Estimate, Values
 from mifm_kipoi.statistics.ranking import Curve, top_k
@@ -402,11 +403,15 @@ def credible_sets(
 
 
 def _sets(test: Test, pip: Values, ld: Mapping[int, Values] | None) -> pd.DataFrame:
-    """Of each bag with a causal variant: whether its 95 % set holds one, the set's size and purity."""
+    """Of each bag with a causal variant: whether its 95 % set holds one, the set's size and purity.
+
+    A set has 95 % of the PIPs of its bag, whatever they sum to: only bags with a causal variant are judged.
+    """
     sets = []
+    inside = in_credible_set(pip, test.bag)
     for bag, members in test.table.groupby("bag").indices.items():
         if test.causal[members].any():
-            chosen = credible_set(pip[members])
+            chosen = np.flatnonzero(inside[members])
             pure = np.nan if ld is None else float(np.abs(ld[bag][np.ix_(chosen, chosen)]).min())
             sets.append((bag, test.causal[members][chosen].any(), len(chosen), pure))
     return pd.DataFrame(sets, columns=["bag", "covered", "size", "purity"])

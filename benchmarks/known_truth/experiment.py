@@ -254,15 +254,15 @@ class Experiment:
 
 
 def _with_prior(scored: Scored, test: Test, validation: Test, on_validation: Sequence[Values]) -> Scored:
-    """The scores of an arm as priors, slope and offset of each network fitted on validation bags."""
+    """The scores of an arm as priors, the slope of each network fitted on validation bags."""
     pips, priors = [], []
     for logits, own in zip(on_validation, scored.scores, strict=True):
         fitted = fit_prior(logits, _log_bf(validation), validation.bag)
-        priors.append(f"exp({fitted.slope:.2f} f {fitted.offset:+.2f})")
+        priors.append(f"{fitted.fraction:g} softmax({fitted.slope:.2f} f)")
         pips.append(fitted.pips(own, _log_bf(test), test.bag))
     arm = dataclasses.replace(
         scored.arm, name=f"{scored.arm.name}+abf", group="prior", label=f"{scored.arm.label} + ABF",
-        description=f"prior odds {', '.join(priors)}",
+        description=f"prior {', '.join(priors)}",
     )  # fmt: skip
     return Scored(arm, tuple(pips), tuple(pips), scored.validation_auprc, scored.validation_gain)
 

@@ -1,19 +1,21 @@
 """Scores as the prior of fine-mapping: posterior probabilities from logits and Bayes factors.
 
-At most one variant of a bag, the rows of one signal of one study, is causal; the causal variant may also lie
-outside the bag. With the logits f the prior odds of a variant, against a causal variant outside, are
-``exp(a f + c)``, and a variant outside has the mean Bayes factor of the bag, as a variant in the same LD
-would::
+A bag, the rows of one signal of one study, holds the causal variant with the probability phi, its fraction,
+which its variants have in proportion to ``exp(a f)`` of their logits f. Where none of them is causal, the
+statistics have the mean Bayes factor of the bag, as those of a variant in the same LD would::
 
-    PIP_j = exp(a f_j + c) BF_j / (mean BF + sum_k exp(a f_k + c) BF_k)
+    PIP_j = phi p_j BF_j / ((1 - phi) mean BF + phi sum_k p_k BF_k),    p = softmax(a f) in the bag
 
-``a`` and ``c`` maximise the likelihood of the summary statistics of bags, the weighted sum over bags of
-``log((mean BF + sum exp(a f + c) BF) / (1 + sum exp(a f + c)))`` (empirical Bayes): no truth is needed for
-them. Uninformative logits leave the fraction of bags with a causal variant undetermined, and so ``c``;
-pseudo-counts of five bags with a causal variant and five without keep it away from 0 and 1.
+The slope ``a`` is that under which logits explain the summary statistics of bags best (:func:`fit_slope`,
+empirical Bayes): no truth is needed for it, and logits that say nothing have a slope near 0, which gives the
+PIPs of a uniform prior.
 
-Whether logits say anything at all is seen without ``c``: :func:`fit_slope` finds the slope ``a`` under which
-a prior ``softmax(a f)`` explains the summary statistics of bags best, and how much better than a uniform one.
+The fraction is not fitted. To the likelihood a bag without its causal variant is one in which each variant
+may be causal with the same probability, and so is a bag in which a network errs: networks that err make the
+fraction look small, and logits that say nothing leave it free. For the same reason the slope is that of bags
+of which each holds its causal variant: with phi in its likelihood, bags that speak against the logits would
+count as bags without a causal variant, and no longer against a steep slope. Bags without a causal variant,
+then, make the slope less steep, and PIPs nearer to those of a uniform prior.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from mifm_kipoi.finemapping.groups import Groups
 from mifm_kipoi.statistics.estimates import Values
 
-_PSEUDO_BAGS = 5
-"""Pseudo-counts of bags with a causal variant, and of bags without."""
+FRACTION = 0.95
+"""Fraction of bags that hold the causal variant: that of 95 % sets of signals whose causal variant was
+tested. Insertions, deletions and variants that a study lacks make it smaller."""
 
 _SLOPES = 2.0 ** np.arange(-6, 6)
 """Slopes that are tried first, for logits of a standard deviation of 1 within their bags."""
@@ -37,38 +40,53 @@ _SLOPES = 2.0 ** np.arange(-6, 6)
 
 @dataclasses.dataclass(frozen=True)
 class Prior:
-    """How logits become prior odds.
+    """How logits become prior probabilities of the variants of a bag.
 
     Parameters
     ----------
     slope : float
         a, by which logits are multiplied.
-    offset : float
-        c, which is added.
+    fraction : float
+        phi, the probability that a bag holds the causal variant, in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        When ``fraction`` is not in (0, 1].
     """
 
     slope: float
-    offset: float
+    fraction: float = FRACTION
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction <= 1:
+            raise ValueError(f"fraction is {self.fraction}; expected a number in (0, 1]")
 
     def pips(self, logits: Values, log_bf: Values, bag: npt.NDArray[np.int64]) -> Values:
         """Posterior inclusion probabilities.
 
+        Neither a number added to all logits of a bag nor one common to its Bayes factors changes them.
+
         Parameters
         ----------
         logits, log_bf : numpy.ndarray of float64, shape (n,)
-            Of a network, and natural logarithms of Bayes factors.
+            Of a network, and natural logarithms of Bayes factors; finite.
         bag : numpy.ndarray of int64, shape (n,)
             Bag of each variant.
 
         Returns
         -------
         numpy.ndarray of float64, shape (n,)
+            Those of a bag sum to 1 at most: to the posterior probability that it holds the causal variant.
         """
         bags = Groups(bag)
-        joint = self.slope * logits + self.offset + log_bf
-        none = bags.log_sum(log_bf) - np.log(bags.sizes)
-        total = np.logaddexp(bags.log_sum(joint), none)
-        values: Values = np.exp(joint - total[bags.index])
+        joint = self.slope * logits + log_bf
+        within = bags.log_sum(joint)
+        # Evidence of the bag's logits against that of none of its variants, as log odds.
+        gain = _gains(self.slope, logits, log_bf, bags)
+        with np.errstate(divide="ignore"):
+            odds = gain + np.log(self.fraction) - np.log1p(-self.fraction)
+        values: Values = np.exp(joint - within[bags.index]) * expit(odds)[bags.index]
         return values
 
 
@@ -109,36 +127,22 @@ def uniform_pips(log_bf: Values, bag: npt.NDArray[np.int64]) -> Values:
 
 
 def fit_prior(
-    logits: Values, log_bf: Values, bag: npt.NDArray[np.int64], weights: Values | None = None
+    logits: Values,
+    log_bf: Values,
+    bag: npt.NDArray[np.int64],
+    weights: Values | None = None,
+    fraction: float = FRACTION,
 ) -> Prior:
-    """The prior under which the summary statistics of some bags are the most likely.
+    """The prior with the slope under which logits explain the summary statistics of some bags best.
 
     Parameters
     ----------
-    logits, log_bf : numpy.ndarray of float64, shape (n,)
-        Of a network, and natural logarithms of Bayes factors.
-    bag : numpy.ndarray of int64, shape (n,)
-        Bag of each variant.
-    weights : numpy.ndarray of float64, shape (bags,), optional
-        How much each bag counts, by rising number of bag; 1 by default. Less than 1 for each of several
-        studies that see the same signal.
+    logits, log_bf, bag, weights
+        As in :func:`fit_slope`.
+    fraction : float
+        Of bags that hold the causal variant, in (0, 1]; it is not fitted.
     """
-    bags = Groups(bag)
-    none = bags.log_sum(log_bf) - np.log(bags.sizes)
-    weights = _checked(weights, bags)
-
-    def loss(parameters: Values) -> float:
-        odds = parameters[1] * logits + parameters[0]
-        own = bags.log_sum(odds)
-        evidence = np.logaddexp(bags.log_sum(odds + log_bf), none)
-        fraction = float(np.clip(np.average(expit(own), weights=weights), 1e-300, 1 - 1e-16))
-        held = _PSEUDO_BAGS * (np.log(fraction) + np.log1p(-fraction))
-        return -float(weights @ (evidence - np.logaddexp(own, 0.0)) + held)
-
-    start = [-float(np.log(bags.sizes.mean())), 1.0]
-    options = {"xatol": 1e-4, "fatol": 1e-4, "maxiter": 2000}
-    offset, slope = minimize(loss, start, method="Nelder-Mead", options=options).x
-    return Prior(float(slope), float(offset))
+    return Prior(fit_slope(logits, log_bf, bag, weights).slope, fraction)
 
 
 def fit_slope(

@@ -9,10 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import strategies as st
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from benchmarks.known_truth.metrics import calibration, calibration_error
-from mifm_kipoi.finemapping.prior import Prior, Slope, fit_prior, fit_slope, slope_gains, uniform_pips
+from mifm_kipoi.finemapping.prior import (
+    FRACTION,
+    Prior,
+    Slope,
+    fit_prior,
+    fit_slope,
+    slope_gains,
+    uniform_pips,
+)
 from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.ranking import top_k
 
@@ -25,7 +33,7 @@ bags_of = st.lists(
 )
 """Logits and log Bayes factors of variants of bags."""
 
-priors = st.builds(Prior, st.floats(-2, 2), st.floats(-6, 3))
+priors = st.builds(Prior, st.floats(-2, 2), st.sampled_from([0.01, 0.5, 0.95, 1.0]))
 
 SETTINGS = hypothesis.settings(max_examples=60, deadline=None)
 
@@ -36,24 +44,13 @@ def arrays(bags: Sequence[Bag]) -> tuple[Values, Values, Numbers]:
 
 
 def slow_pips(prior: Prior, bag: Bag) -> list[float]:
-    """One product of prior odds and Bayes factor after the other."""
-    odds = [math.exp(prior.slope * logit + prior.offset) for logit, _ in bag]
+    """One product of prior and Bayes factor after the other."""
+    weights = [math.exp(prior.slope * logit) for logit, _ in bag]
     factors = [math.exp(log_bf) for _, log_bf in bag]
-    products = [one * factor for one, factor in zip(odds, factors, strict=True)]
-    total = sum(factors) / len(factors) + sum(products)
+    shares = [prior.fraction * weight / sum(weights) for weight in weights]
+    products = [one * factor for one, factor in zip(shares, factors, strict=True)]
+    total = (1 - prior.fraction) * sum(factors) / len(factors) + sum(products)
     return [product / total for product in products]
-
-
-def slow_log_likelihood(prior: Prior, bags: Sequence[Bag]) -> float:
-    found, shares = 0.0, []
-    for bag in bags:
-        odds = [math.exp(prior.slope * logit + prior.offset) for logit, _ in bag]
-        factors = [math.exp(log_bf) for _, log_bf in bag]
-        with_one = sum(one * factor for one, factor in zip(odds, factors, strict=True))
-        found += math.log((sum(factors) / len(factors) + with_one) / (1 + sum(odds)))
-        shares.append(sum(odds) / (1 + sum(odds)))
-    fraction = sum(shares) / len(shares)
-    return found + 5 * (math.log(fraction) + math.log(1 - fraction))
 
 
 @hypothesis.given(bags=bags_of)
@@ -72,20 +69,46 @@ def test_pips_are_those_of_the_formula(bags: list[Bag], prior: Prior) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-10)
     sums = np.bincount(arrays(bags)[2], found)
     assert (sums <= 1 + 1e-12).all()
+    if prior.fraction == 1:
+        np.testing.assert_allclose(sums, 1, rtol=1e-12)
 
 
 def test_pips_by_hand() -> None:
-    """Odds of 2 and 1 with Bayes factors of 6 and 2, whose mean is 4."""
-    found = Prior(1.0, 0.0).pips(np.log([2, 1]), np.log([6, 2]), np.array([3, 3]))
-    assert found.tolist() == pytest.approx([12 / 18, 2 / 18])
+    """Priors of 1/2 and 1/4 with Bayes factors of 6 and 2, whose mean is 4, and 1/4 for none of them."""
+    found = Prior(1.0, 0.75).pips(np.log([2, 1]), np.log([6, 2]), np.array([3, 3]))
+    assert found.tolist() == pytest.approx([6 / 9, 1 / 9])
     assert uniform_pips(np.log([6.0, 2.0]), np.array([3, 3])).tolist() == pytest.approx([0.75, 0.25])
 
 
 def test_a_bag_of_equal_statistics_has_the_prior() -> None:
     logits = np.array([0.5, -1.0, 2.0])
-    odds = np.exp(0.7 * logits - 1)
-    found = Prior(0.7, -1.0).pips(logits, np.full(3, 11.0), np.zeros(3, dtype=np.int64))
-    assert found.tolist() == pytest.approx((odds / (1 + odds.sum())).tolist())
+    found = Prior(0.7, 0.9).pips(logits, np.full(3, 11.0), np.zeros(3, dtype=np.int64))
+    assert found.tolist() == pytest.approx((0.9 * softmax(0.7 * logits)).tolist())
+
+
+@hypothesis.given(bags=bags_of, fraction=st.floats(0.01, 1))
+@SETTINGS
+def test_without_a_slope_pips_are_uniform_ones_times_the_fraction(bags: list[Bag], fraction: float) -> None:
+    """Whatever the sizes of bags: a single variant has the fraction itself."""
+    logits, log_bf, bag = arrays(bags)
+    found = Prior(0.0, fraction).pips(logits, log_bf, bag)
+    np.testing.assert_allclose(found, fraction * uniform_pips(log_bf, bag), rtol=1e-12)
+
+
+@hypothesis.given(bags=bags_of, prior=priors, seed=st.integers(0, 1000))
+@SETTINGS
+def test_levels_of_bags_do_not_matter(bags: list[Bag], prior: Prior, seed: int) -> None:
+    """Neither of logits nor of Bayes factors."""
+    logits, log_bf, bag = arrays(bags)
+    levels = np.random.default_rng(seed).normal(0, 30, (2, len(bags)))
+    moved = prior.pips(logits + levels[0][bag], log_bf + levels[1][bag], bag)
+    np.testing.assert_allclose(moved, prior.pips(logits, log_bf, bag), rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.1, 1.01, float("nan")])
+def test_a_fraction_is_a_probability_above_zero(fraction: float) -> None:
+    with pytest.raises(ValueError, match=rf"fraction is {fraction}; expected a number in \(0, 1\]"):
+        Prior(1.0, fraction)
 
 
 @pytest.mark.parametrize("scale", [1e3, -1e3])
@@ -96,20 +119,19 @@ def test_huge_bayes_factors_neither_over_nor_underflow(scale: float) -> None:
     winner = [1.0, 0.0] if scale < 0 else [0.0, 1.0]
     uniform = uniform_pips(log_bf, bag)
     np.testing.assert_allclose(uniform, [*softmax([0, 1, -1]), *winner], atol=1e-12)
-    logits = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    found = Prior(0.5, -1.0).pips(logits, log_bf, bag)
+    logits, prior = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), Prior(0.5, 0.8)
+    found = prior.pips(logits, log_bf, bag)
     moved = np.array([0.0, 1.0, -1.0])
-    np.testing.assert_allclose(found[:3], Prior(0.5, -1.0).pips(logits[:3], moved, bag[:3]), rtol=1e-9)
+    np.testing.assert_allclose(found[:3], prior.pips(logits[:3], moved, bag[:3]), rtol=1e-9)
     # In the second bag the other explanation has half of the Bayes factor that is left.
-    odds = np.exp(0.5 * logits[3:] - 1)[int(scale > 0)]
-    np.testing.assert_allclose(found[3:], np.array(winner) * odds / (odds + 0.5), atol=1e-12)
-    fitted = fit_prior(logits, log_bf, bag)
-    assert np.isfinite([fitted.slope, fitted.offset]).all()
+    own = 0.8 * softmax(0.5 * logits[3:])[int(scale > 0)]
+    np.testing.assert_allclose(found[3:], np.array(winner) * own / (own + 0.2 / 2), atol=1e-12)
+    assert np.isfinite(fit_prior(logits, log_bf, bag).slope)
 
 
 def test_huge_logits_are_certain() -> None:
-    found = Prior(1.0, 0.0).pips(np.array([2e3, -2e3, 0.0]), np.zeros(3), np.zeros(3, dtype=np.int64))
-    assert found.tolist() == [1, 0, 0]
+    found = Prior(1.0, 0.9).pips(np.array([2e3, -2e3, 0.0]), np.zeros(3), np.zeros(3, dtype=np.int64))
+    assert found.tolist() == pytest.approx([0.9, 0, 0])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,30 +144,30 @@ class Drawn:
     causal: npt.NDArray[np.bool_]
 
 
-TRUE = Prior(1.2, -2.5)
+TRUE = Prior(1.2, 0.95)
 
 
-def draw(prior: Prior, bags: int, seed: int) -> Drawn:
-    """Bags in which a variant is causal by its prior odds, or none.
+def draw(prior: Prior, bags: int, seed: int, wrong: float = 0.0) -> Drawn:
+    """Bags in which a variant is causal by its prior, or none.
 
     The z of one variant, the causal one or any where it is none of the bag's, has the variance 1 + w of
-    an effect, the others have 1; the Bayes factor is that of the two normal densities.
+    an effect, the others have 1; the Bayes factor is that of the two normal densities. In a fraction
+    ``wrong`` of bags the logits are dealt anew.
     """
     generator = np.random.default_rng(seed)
     sizes = generator.integers(2, 25, bags)
     logits, log_bf, causal = [], [], []
     for size in sizes:
         own = generator.normal(0, 2, size)
-        odds = np.exp(prior.slope * own + prior.offset)
-        chances = np.append(odds, 1) / (1 + odds.sum())
-        chosen = int(generator.choice(size + 1, p=chances))
+        listed = generator.random() < prior.fraction
+        chosen = int(generator.choice(size, p=softmax(prior.slope * own) if listed else None))
         w = 12.0
         deviation = np.ones(size)
-        deviation[chosen if chosen < size else generator.integers(size)] = math.sqrt(1 + w)
+        deviation[chosen] = math.sqrt(1 + w)
         z = generator.normal(0, deviation)
-        logits.append(own)
+        logits.append(generator.permutation(own) if generator.random() < wrong else own)
         log_bf.append(-0.5 * math.log(1 + w) + z**2 / 2 * w / (1 + w))
-        causal.append(np.arange(size) == chosen)
+        causal.append(listed & (np.arange(size) == chosen))
     bag = np.repeat(np.arange(bags), sizes)
     return Drawn(np.concatenate(logits), np.concatenate(log_bf), bag, np.concatenate(causal))
 
@@ -167,44 +189,71 @@ def other() -> Drawn:
     return draw(TRUE, 3000, seed=2)
 
 
-def test_the_prior_is_found_again(fitted: Prior) -> None:
-    assert fitted.slope == pytest.approx(TRUE.slope, abs=0.12)
-    assert fitted.offset == pytest.approx(TRUE.offset, abs=0.2)
+def test_the_slope_is_found_again() -> None:
+    """Of bags that all hold their causal variant."""
+    some = draw(Prior(TRUE.slope, 1.0), 3000, seed=7)
+    found = fit_prior(some.logits, some.log_bf, some.bag, fraction=1.0)
+    assert found == Prior(fit_slope(some.logits, some.log_bf, some.bag).slope, 1.0)
+    assert found.slope == pytest.approx(TRUE.slope, abs=0.12)
 
 
-def test_logits_that_say_nothing_have_a_slope_of_zero(seen: Drawn) -> None:
-    noise = np.random.default_rng(8).normal(0, 2, seen.logits.size)
-    assert fit_prior(noise, seen.log_bf, seen.bag).slope == pytest.approx(0, abs=0.1)
+def test_bags_without_a_causal_variant_make_the_slope_less_steep(fitted: Prior) -> None:
+    some = draw(Prior(TRUE.slope, 0.7), 3000, seed=7)
+    found = fit_prior(some.logits, some.log_bf, some.bag, fraction=0.7)
+    assert 0.3 * TRUE.slope < found.slope < fitted.slope - 0.1
+    assert fitted.slope == pytest.approx(0.9 * TRUE.slope, abs=0.12)
+    assert (found.fraction, fitted.fraction) == (0.7, FRACTION)
 
 
-def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
-    some = draw(TRUE, 60, seed=3)
-    bags = [
-        list(zip(some.logits[rows].tolist(), some.log_bf[rows].tolist(), strict=True))
-        for rows in (some.bag == number for number in range(60))
-    ]
-    found = fit_prior(some.logits, some.log_bf, some.bag)
-    best = slow_log_likelihood(found, bags)
-    for slope, offset in ((0.02, 0), (-0.02, 0), (0, 0.05), (0, -0.05), (0.02, -0.05), (-0.02, 0.05)):
-        assert slow_log_likelihood(Prior(found.slope + slope, found.offset + offset), bags) < best
-    assert slow_log_likelihood(TRUE, bags) < best
+def test_logits_that_say_nothing_leave_uniform_pips(seen: Drawn, other: Drawn) -> None:
+    generator = np.random.default_rng(8)
+    noise, more = (generator.normal(0, 2, one.logits.size) for one in (seen, other))
+    found = fit_prior(noise, seen.log_bf, seen.bag)
+    assert found.slope == pytest.approx(0, abs=0.05)
+    uniform = FRACTION * uniform_pips(other.log_bf, other.bag)
+    pip = found.pips(more, other.log_bf, other.bag)
+    assert np.abs(pip - uniform).mean() < 0.005
+    assert calibration_error(pip[pip > 0.1], other.causal[pip > 0.1]) < 0.02
 
 
-def test_logits_of_another_scale_give_the_same_pips(seen: Drawn, fitted: Prior) -> None:
-    """Half the logits have twice the slope; those a constant higher another offset."""
+def test_logits_of_another_scale_give_the_same_pips(seen: Drawn, fitted: Prior, other: Drawn) -> None:
+    """Half the logits have twice the slope; what is added to all does nothing."""
     found = fit_prior(seen.logits / 2 + 1, seen.log_bf, seen.bag)
-    assert found.slope == pytest.approx(2 * fitted.slope, abs=5e-3)
-    assert found.offset == pytest.approx(fitted.offset - found.slope, abs=1e-2)
+    assert found.slope == pytest.approx(2 * fitted.slope, rel=1e-4)
+    pip = found.pips(other.logits / 2 - 3, other.log_bf, other.bag)
+    np.testing.assert_allclose(pip, fitted.pips(other.logits, other.log_bf, other.bag), atol=1e-4)
 
 
 def test_fitted_pips_are_calibrated_on_other_bags(fitted: Prior, other: Drawn) -> None:
     pip = fitted.pips(other.logits, other.log_bf, other.bag)
-    uniform = uniform_pips(other.log_bf, other.bag)
-    assert calibration_error(pip, other.causal) < 0.005
-    assert calibration_error(uniform, other.causal) > 0.01
-    found = calibration(pip, other.causal, Bootstrap.of_clusters(other.bag))
-    assert found["predicted"].between(found["low"] - 0.02, found["high"] + 0.02).all()
+    high = pip > 0.1
+    assert calibration_error(pip[high], other.causal[high]) < 0.02
+    assert pip.sum() / 3000 == pytest.approx(other.causal.sum() / 3000, abs=0.015)
     assert np.bincount(other.bag, pip).max() <= 1 + 1e-12
+
+
+def test_pips_of_bags_that_all_hold_their_causal_variant_are_calibrated_in_every_bin() -> None:
+    some, others = (draw(Prior(TRUE.slope, 1.0), 3000, seed) for seed in (1, 2))
+    pip = fit_prior(some.logits, some.log_bf, some.bag, fraction=1.0).pips(
+        others.logits, others.log_bf, others.bag
+    )
+    found = calibration(pip, others.causal, Bootstrap.of_clusters(others.bag))
+    assert len(found) == 10
+    assert found["predicted"].between(found["low"] - 0.02, found["high"] + 0.02).all()
+
+
+def test_pips_of_networks_that_err_are_calibrated() -> None:
+    """In three of ten bags logits say nothing: the slope is less steep, and PIPs are not too low.
+
+    A fraction fitted with the slope would be 0.7 or less here, where 0.95 of bags hold a causal variant.
+    """
+    some, others = (draw(TRUE, 3000, seed, wrong=0.3) for seed in (1, 2))
+    found = fit_prior(some.logits, some.log_bf, some.bag)
+    assert 0.4 < found.slope < 0.8
+    pip = found.pips(others.logits, others.log_bf, others.bag)
+    high = pip > 0.1
+    assert calibration_error(pip[high], others.causal[high]) < 0.03
+    assert pip.sum() / 3000 == pytest.approx(others.causal.sum() / 3000, abs=0.02)
 
 
 def test_fitted_pips_find_more_than_either_part(fitted: Prior, other: Drawn) -> None:
@@ -218,7 +267,7 @@ def test_fitted_pips_find_more_than_either_part(fitted: Prior, other: Drawn) -> 
         return float(-np.log(kept).mean())
 
     uniform = uniform_pips(other.log_bf, other.bag)
-    assert top(pip) > max(top(uniform), top(expit(other.logits))) + 0.05
+    assert top(pip) > max(top(uniform), top(other.logits)) + 0.05
     assert surprise(pip) < surprise(uniform) - 0.01
     np.testing.assert_allclose(
         surprise(TRUE.pips(other.logits, other.log_bf, other.bag)), surprise(pip), 0.01
@@ -241,7 +290,7 @@ def test_order_of_rows_and_numbers_of_bags_do_not_matter(bags: list[Bag], prior:
 def test_the_order_of_rows_leaves_the_fit(seen: Drawn, fitted: Prior) -> None:
     order = np.random.default_rng(6).permutation(seen.bag.size)
     found = fit_prior(seen.logits[order], seen.log_bf[order], 7 - seen.bag[order])
-    assert (found.slope, found.offset) == pytest.approx((fitted.slope, fitted.offset), abs=1e-3)
+    assert found.slope == pytest.approx(fitted.slope, rel=1e-6)
 
 
 def test_a_weight_of_two_is_a_bag_that_stands_twice() -> None:
@@ -251,7 +300,7 @@ def test_a_weight_of_two_is_a_bag_that_stands_twice() -> None:
     numbers = np.concatenate([some.bag, some.bag[some.bag < 10] + 100])
     weighted = fit_prior(some.logits, some.log_bf, some.bag, weights)
     repeated = fit_prior(some.logits[twice], some.log_bf[twice], numbers)
-    assert (weighted.slope, weighted.offset) == pytest.approx((repeated.slope, repeated.offset), abs=1e-3)
+    assert weighted.slope == pytest.approx(repeated.slope, rel=1e-6)
     slope = fit_slope(some.logits, some.log_bf, some.bag, weights)
     expected = fit_slope(some.logits[twice], some.log_bf[twice], numbers)
     assert slope.gain == pytest.approx(expected.gain, rel=1e-6)

@@ -414,7 +414,7 @@ SET_PIPS = np.array([0.02, 0.97, 0.5, 0.03, 0.47, 0.6, 0.4, 0.01, 0.4, 0.1])
 
 
 def test_credible_sets_by_hand() -> None:
-    """Bag 4 has two of four rows and its causal one, bag 9 one without it, bag 8 cannot reach the level."""
+    """Bag 4 has two of four rows and its causal one, bag 9 one without it; bag 8, of sum 0.5, needs both."""
     ld = np.eye(4)
     ld[1, 2] = ld[2, 1] = -0.8
     ld[0, 1] = ld[1, 0] = ld[3, 1] = 0.1
