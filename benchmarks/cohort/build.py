@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import shutil
@@ -16,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks import known_truth
 from benchmarks.cohort import files
 from benchmarks.cohort.components import components, independent
 from benchmarks.cohort.credible_sets import Hit, credible_set_rows, is_hit, meta_table
@@ -24,15 +22,12 @@ from benchmarks.cohort.effects import Effects, add, base_effect, draw_effects
 from benchmarks.cohort.gwas import COMPONENT_COLUMNS, SampleGwas
 from benchmarks.cohort.parts import Parts
 from benchmarks.cohort.phenotypes import HEADER, Architecture, covariates, phenotypes
-from benchmarks.cohort.readme import readme
+from benchmarks.cohort.readme import TEMPLATE, readme
 from benchmarks.cohort.sizes import DISCOVERY, REPLICATION, TRAITS, Cohort
 from benchmarks.known_truth import motifs, silencers
+from benchmarks.known_truth.sources import code_of
 from benchmarks.known_truth.states import write_states
 from benchmarks.known_truth.steps import BenchmarkError
-from mifm_kipoi import conventions
-from mifm_kipoi.finemapping import groups, prior
-from mifm_kipoi.sequence import encoding
-from mifm_kipoi.statistics import bayes_factors
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.provenance import differences
 
@@ -48,14 +43,23 @@ STATES, SILENCERS = "states", "silencers/Homo_sapiens.bed"
 TRUTH, HIDDEN, GENETIC_VALUES = "truth/variants.parquet", "truth/hidden.tsv", "truth/genetic_values.tsv.gz"
 CELL_LINES = 8
 
-_SOURCES = (
-    "affinity", "factorial", "files", "genealogies", "gwas", "loci", "metrics", "motifs", "rule", "sequences",
-    "silencers", "sizes", "states", "studies", "summary_statistics", "susie",
+_CODE = (
+    "benchmarks.cohort",
+    *(
+        f"benchmarks.known_truth.{name}" for name in (
+            "affinity", "factorial", "files", "genealogies", "gwas", "loci", "metrics", "motifs", "rule",
+            "sequences", "silencers", "sizes", "states", "streams", "studies", "study_loci",
+            "summary_statistics", "susie",
+        )
+    ),
+    *(
+        f"mifm_kipoi.{name}" for name in (
+            "conventions", "finemapping.groups", "finemapping.prior", "sequence.encoding",
+            "statistics.bayes_factors",
+        )
+    ),
 )  # fmt: skip
-"""Modules of the known-truth benchmark that the files of a cohort depend on."""
-
-_LIBRARY = (bayes_factors, conventions, encoding, groups, prior)
-"""Modules of the package that they depend on."""
+"""Modules that the files of a cohort depend on."""
 
 
 def build(cohort: Cohort, out: Path, jobs: int = 1) -> Path:
@@ -120,13 +124,13 @@ def build(cohort: Cohort, out: Path, jobs: int = 1) -> Path:
 
 
 def _identity(cohort: Cohort) -> dict[str, Any]:
-    code = hashlib.sha256()
-    own = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".jinja"))
-    shared = [Path(known_truth.__file__).with_name(f"{name}.py") for name in _SOURCES]
-    for source in (*own, *shared, *(Path(module.__file__) for module in _LIBRARY)):
-        code.update(source.read_bytes())
     packages = {name: version(name) for name in ("msprime", "numpy", "pysusie", "scipy")}
-    return {"cohort": dataclasses.asdict(cohort), "packages": packages, "code": code.hexdigest()}
+    return {
+        "cohort": dataclasses.asdict(cohort),
+        "packages": packages,
+        "code": code_of(*_CODE),
+        "readme": sha256_of(TEMPLATE),
+    }
 
 
 def _write(cohort: Cohort, parts: Parts, folder: Path, jobs: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.cohort.loci import Locus
 from benchmarks.cohort.sizes import DISCOVERY, TRAITS, Cohort
-from benchmarks.cohort.streams import Stream, seeds
+from benchmarks.known_truth.streams import Stream, seeds
 
 Values = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def draw_effects(cohort: Cohort, locus: Locus, base: float) -> Effects:
     signed change of affinity, with a sign drawn for each locus and trait: motifs of a locus that become
     stronger act in one direction. A driver has the root of :attr:`Cohort.causal_variance`.
     """
-    generator = np.random.default_rng(seeds(cohort, Stream.EFFECTS, locus.number))
+    generator = np.random.default_rng(seeds(cohort.seed, Stream.COHORT_EFFECTS, locus.number))
     sign = generator.choice([-1.0, 1.0], len(TRAITS))
     causal = np.flatnonzero(locus.causal)
     acts = _acts(len(causal), cohort.pleiotropy, generator)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.cohort.sizes import DISCOVERY, Cohort, population_of
-from benchmarks.cohort.streams import Stream, seeds
 from benchmarks.known_truth.factorial import make_locus
 from benchmarks.known_truth.genealogies import MUTATION_RATE, demography
+from benchmarks.known_truth.streams import Stream, seeds
 from mifm_kipoi.conventions import WINDOW
 
 Dosages = npt.NDArray[np.uint8]
@@ -81,7 +81,7 @@ def draw_locus(cohort: Cohort, number: int) -> Locus:
         From 0.
     """
     positions, dosages, twins = draw_sites(cohort, number)
-    generator = np.random.default_rng(seeds(cohort, Stream.SEQUENCE, number))
+    generator = np.random.default_rng(seeds(cohort.seed, Stream.COHORT_SEQUENCE, number))
     rule = cohort.simulation
     driver: dict[str, Dosages] = {}
     if generator.random() < rule.absent_share:
@@ -116,7 +116,7 @@ def draw_sites(cohort: Cohort, number: int) -> tuple[npt.NDArray[np.int64], dict
         Sites that were left out because another one has the same dosages.
     """
     rule = cohort.simulation
-    drawn = seeds(cohort, Stream.SITES, number).generate_state(3)
+    drawn = seeds(cohort.seed, Stream.COHORT_SITES, number).generate_state(3)
     ancestry, mutation = (int(seed) % (2**31 - 1) + 1 for seed in drawn[:2])
     tree_sequence = msprime.sim_ancestry(
         samples=[

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.cohort.sizes import DISCOVERY, TRAITS, Cohort, population_of
-from benchmarks.cohort.streams import Stream, seeds
+from benchmarks.known_truth.streams import Stream, seeds
 
 AGES = (40, 70)
 """Years: ages are uniform between these."""
@@ -49,7 +49,7 @@ def covariates(cohort: Cohort) -> pd.DataFrame:
 
     Centres and batches are names, drawn with equal chances in all samples.
     """
-    generator = np.random.default_rng(seeds(cohort, Stream.PEOPLE))
+    generator = np.random.default_rng(seeds(cohort.seed, Stream.COHORT_PEOPLE))
     parts = []
     for sample, count in cohort.samples.items():
         ids = [f"{sample}_{number}" for number in range(1, count + 1)]
@@ -97,7 +97,7 @@ def phenotypes(
     ValueError
         When causal variants explain more than nine tenths of a trait.
     """
-    generator = np.random.default_rng(seeds(cohort, Stream.TRAITS))
+    generator = np.random.default_rng(seeds(cohort.seed, Stream.COHORT_TRAITS))
     table = people[HEADER].copy()
     heritability = genetic[DISCOVERY].var(axis=1)
     if (most := heritability.max()) > 0.9:

@@ -10,6 +10,9 @@ import jinja2
 
 from benchmarks.cohort.sizes import TRAITS, Cohort
 
+TEMPLATE = Path(__file__).with_name("README.md.jinja")
+"""Of the page."""
+
 _USES = {
     "discovery": "a GWAS of its own",
     "replication": "a second GWAS",
@@ -32,7 +35,7 @@ def readme(cohort: Cohort, counts: Mapping[str, Any], cell_lines: int, silencers
         Odds ratio of silencers.
     """
     template = jinja2.Template(
-        Path(__file__).with_name("README.md.jinja").read_text(),
+        TEMPLATE.read_text(),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

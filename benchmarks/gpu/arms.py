@@ -30,11 +30,10 @@ from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.estimates import Estimate, Values
 from mifm_kipoi.statistics.ranking import among_first
 from training.configuration import read_configuration, to_plain
-from training.data.dataset import DataSet, read_dataset, write_dataset
+from training.data.dataset import DataSet, Split, read_dataset, write_dataset
 from training.fitting.config import CHECKPOINT, FitConfig
 from training.fitting.fit import Fit
 from training.fitting.predictions import instance_logits
-from training.mil.batches import Sampler
 
 THRESHOLD, CHANCE = 0.2, 0.06
 """Top-1 accuracy below which the claim about ``max`` stands, and that of chance on the bags of the claim."""
@@ -180,7 +179,7 @@ def train(
     dataset = read_dataset(packed / arm.data)
     network = arm.recipe.network
     genome = PackedGenome.read(packed / BASES).tensor(network.window + arm.recipe.fit.max_shift)
-    epoch_windows = windows_of_an_epoch(dataset, arm.recipe.fit)
+    epoch_windows = arm.recipe.fit.epoch_windows(dataset.part(Split.TRAIN))
     config = dataclasses.replace(
         arm.recipe.fit, learning_rate=rate, epochs=max(1, math.ceil(options["windows"] / epoch_windows)),
         monitor="last", patience=0, accelerator=device.type, tensorboard=False,
@@ -237,19 +236,6 @@ def _evaluated(
         "sd_of_logits": float(np.std(score)),
         "log": _thinned(history),
     }
-
-
-def windows_of_an_epoch(dataset: DataSet, config: FitConfig) -> int:
-    """Training windows of the first epoch; those of others differ little, by the studies that are drawn."""
-    from training.data.dataset import Split
-
-    evidence = config.read(dataset.part(Split.TRAIN))
-    sampler = Sampler(
-        evidence, config.evidence, seed=config.seed, bags_per_batch=config.bags_per_batch,
-        negatives_per_bag=config.negatives_per_bag, max_windows=config.max_windows,
-        max_bag_size=config.max_bag_size,
-    )  # fmt: skip
-    return len(sampler.epoch(0).whole.rows)
 
 
 def _arm(packed: Path, name: str) -> PackedArm:

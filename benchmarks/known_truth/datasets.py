@@ -25,7 +25,9 @@ from benchmarks.known_truth.simulate import (
     held_out,
 )
 from benchmarks.known_truth.sizes import Simulation
+from benchmarks.known_truth.sources import code_of
 from benchmarks.known_truth.steps import BenchmarkError, once, run_module
+from benchmarks.known_truth.streams import Stream, seeds
 from mifm_kipoi.support.files import sha256_of
 from training.data.dataset import DataSet, Split, read_dataset, write_dataset
 
@@ -37,6 +39,12 @@ REAL_KINDS = (
     "beside+gate", "beside", "absent+gate", "absent",
 )  # fmt: skip
 """The kinds of variants of the design ``real``, as :func:`shown_kind` groups them."""
+
+_CODE = (
+    "training.data", "mifm_kipoi.genetics", "mifm_kipoi.genomics", "mifm_kipoi.sequence",
+    "mifm_kipoi.statistics.bayes_factors", "mifm_kipoi.statistics.normal",
+)  # fmt: skip
+"""Packages and modules that decide what ``python -m training data`` writes, beside its recipe."""
 
 _REAL_COLUMNS = ("trait_causal", "score_optimal", "score_reference", "score_masked")
 
@@ -66,12 +74,21 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
     -------
     Path
         The folder of the data set.
+
+    Raises
+    ------
+    BenchmarkError
+        When the folder holds a data set made of something else, or by other code.
     """
     folder = out / "data" / name
     if name in _CHANGES:
         source = make_dataset("main", simulation, simulated, recipe, out)
         change = _CHANGES[name]
-        made_of = {"source": sha256_of(source / "manifest.json"), "change": name}
+        made_of = {
+            "source": sha256_of(source / "manifest.json"),
+            "change": name,
+            "code": code_of(__name__, "training.data.dataset"),
+        }
         once(folder, made_of, lambda: write_dataset(folder, change(read_dataset(source))))
         return folder
     table = simulated / (REFERENCE_CREDIBLE_SETS if name == "reference_ld" else CREDIBLE_SETS)
@@ -86,7 +103,12 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
         settings.append(f"data.credible_sets.meta={simulated / META}")
     if name == "single":
         settings.append("data.negatives.bags=single")
-    made_of = {"simulation": sha256_of(simulated / MANIFEST), "name": name, "recipe": recipe.read_text()}
+    made_of = {
+        "simulation": sha256_of(simulated / MANIFEST),
+        "name": name,
+        "recipe": recipe.read_text(),
+        "code": code_of(*_CODE),
+    }
     arguments = ["data", "--config", recipe, "--out", folder, "--set", *settings]
     once(folder, made_of, lambda: run_module("training", arguments, folder / "command.log"))
     return folder
@@ -115,7 +137,8 @@ def shuffled(dataset: DataSet, seed: int = 1) -> DataSet:
     Sizes and labels of bags, and the statistics of their rows, stay; which variant has them is random.
     """
     split = dataset.bags["split"].to_numpy()[dataset.instances["bag"].to_numpy()]
-    return _permuted(dataset, np.where(split == Split.TEST.value, -1, split == Split.TRAIN.value), seed)
+    group = np.where(split == Split.TEST.value, -1, split == Split.TRAIN.value)
+    return _permuted(dataset, group, seeds(seed, Stream.SHUFFLED))
 
 
 def dealt(dataset: DataSet, seed: int = 1) -> DataSet:
@@ -129,10 +152,10 @@ def dealt(dataset: DataSet, seed: int = 1) -> DataSet:
     bag = dataset.instances["bag"].to_numpy()
     bags = dataset.bags
     dealt_bags = (bags["label"].to_numpy() == 1) & (bags["split"].to_numpy() != Split.TEST.value)
-    return _permuted(dataset, np.where(dealt_bags[bag], bag, -1), seed)
+    return _permuted(dataset, np.where(dealt_bags[bag], bag, -1), seeds(seed, Stream.DEALT))
 
 
-def _permuted(dataset: DataSet, group: npt.NDArray[np.int64], seed: int) -> DataSet:
+def _permuted(dataset: DataSet, group: npt.NDArray[np.int64], seed: np.random.SeedSequence) -> DataSet:
     """The variants of rows, permuted within groups; those of the group -1 stay."""
     moved = np.flatnonzero(group >= 0)
     keys = np.random.default_rng(seed).random(moved.size)
@@ -146,7 +169,7 @@ def _permuted(dataset: DataSet, group: npt.NDArray[np.int64], seed: int) -> Data
 
 def fewer(dataset: DataSet, parts: int, seed: int = 1) -> DataSet:
     """One of so many parts of the training blocks, with their fraction of the negative training bags."""
-    bags, generator = dataset.bags, np.random.default_rng(seed)
+    bags, generator = dataset.bags, np.random.default_rng(seeds(seed, Stream.FEWER))
     trained = (bags["split"] == Split.TRAIN.value).to_numpy()
     left = ~trained
     for label in (0, 1):
@@ -168,7 +191,7 @@ def merged_negatives(dataset: DataSet, seed: int = 1) -> DataSet:
     left = dataset.of_instances(positive[bag])
     variant = pd.MultiIndex.from_frame(dataset.instances[["chrom", "pos", "ref", "alt"]]).factorize()[0]
     by_bag = dataset.instances.groupby("bag").indices
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(seeds(seed, Stream.MERGED))
     bags, rows, numbers = [], [], []
     for split, own in left.bags.groupby("split", sort=False):
         known = dataset.bags[~positive & (dataset.bags["split"] == split).to_numpy()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import hashlib
 import logging
 import multiprocessing
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ from benchmarks.known_truth.simulate import (
     held_out,
 )
 from benchmarks.known_truth.sizes import Simulation, panel_of
+from benchmarks.known_truth.sources import code_of
 from benchmarks.known_truth.steps import BenchmarkError, once
 from benchmarks.known_truth.studies import Study, draw_studies, trait_name
 from benchmarks.known_truth.susie import susie
@@ -42,7 +42,10 @@ SILENCERS = "silencers/Homo_sapiens.bed"
 Susie = Literal["none", "largest", "all"]
 """Studies whose credible sets get PIPs of SuSiE: none, the largest of each trait, all."""
 
-_SOURCES = ("evaluation_files", "silencers", "states", "summary_statistics", "susie")
+_CODE = tuple(
+    f"benchmarks.known_truth.{name}"
+    for name in ("evaluation_files", "silencers", "states", "streams", "summary_statistics", "susie")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +107,10 @@ class EvaluationFiles:
         if unknown:
             names = ", ".join(study.name for study in known)
             raise BenchmarkError(f"no study {', '.join(unknown)}; the simulation has {names}")
-        code = hashlib.sha256()
-        for name in _SOURCES:
-            code.update(Path(__file__).with_name(f"{name}.py").read_bytes())
         made_of = {
             "simulation": sha256_of(simulated / MANIFEST),
             "files": dataclasses.asdict(self),
-            "code": code.hexdigest(),
+            "code": code_of(*_CODE),
         }
         once(out, made_of, lambda: self._write(simulation, known, simulated, out, workers))
         return out

@@ -16,6 +16,7 @@ from benchmarks.known_truth.loci import Drawn
 from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.rule import FREE, MOTIFS
 from benchmarks.known_truth.sizes import DISCOVERY, Simulation, population_of
+from benchmarks.known_truth.study_loci import StudyLocus
 from mifm_kipoi.sequence.encoding import BASES
 
 CREDIBLE_SET_COLUMNS = (
@@ -50,28 +51,43 @@ class HasGenotypes(Protocol):
 _LETTERS = np.array(list(BASES), dtype=object)
 
 
+def variant_columns(drawn: Drawn | StudyLocus) -> dict[str, object]:
+    """The columns that say which variants a locus of either design has.
+
+    ``chrom, pos`` (1-based), ``id, ref, alt``; ``locus, genealogy, redraw``.
+    """
+    positions = drawn.sites.positions
+    return {
+        "chrom": str(drawn.contig + 1),
+        "pos": drawn.start + positions + 1,
+        "id": [f"v{drawn.number}_{position}" for position in positions],
+        "ref": _LETTERS[drawn.locus.sequence[positions]],
+        "alt": _LETTERS[drawn.locus.alternative],
+        "locus": drawn.number,
+        "genealogy": drawn.genealogy,
+        "redraw": drawn.redraw,
+    }
+
+
+def frequency_columns(drawn: Drawn | StudyLocus, simulation: Simulation) -> dict[str, object]:
+    """``af_SAMPLE`` of ALT, for each sample of a simulation."""
+    return {f"af_{name}": drawn.sites.frequency(name) for name in simulation.diploids}
+
+
 def truth_table(drawn: Drawn, simulation: Simulation) -> pd.DataFrame:
     """One row per variant: what it is, and why.
 
-    ``chrom, pos`` (1-based), ``id, ref, alt``; ``locus, genealogy, redraw``; ``kind`` and ``causal`` by the
-    rule; ``effect`` of one standard deviation; marginal ``z``; ``af_SAMPLE`` of alt.
+    Those of :func:`variant_columns`; ``kind`` and ``causal`` by the rule; ``effect`` of one standard
+    deviation; marginal ``z``; ``af_SAMPLE`` of alt.
     """
-    positions = drawn.sites.positions
     return pd.DataFrame(
         {
-            "chrom": str(drawn.contig + 1),
-            "pos": drawn.start + positions + 1,
-            "id": [f"v{drawn.number}_{position}" for position in positions],
-            "ref": _LETTERS[drawn.locus.sequence[positions]],
-            "alt": _LETTERS[drawn.locus.alternative],
-            "locus": drawn.number,
-            "genealogy": drawn.genealogy,
-            "redraw": drawn.redraw,
+            **variant_columns(drawn),
             "kind": [kind.value for kind in drawn.locus.kinds],
             "causal": drawn.effects != 0,
             "effect": drawn.effects,
             "z": drawn.z,
-            **{f"af_{name}": drawn.sites.frequency(name) for name in simulation.diploids},
+            **frequency_columns(drawn, simulation),
         }
     )
 

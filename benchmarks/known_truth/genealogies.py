@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.known_truth.sizes import DISCOVERY, Simulation, population_of
+from benchmarks.known_truth.streams import Stream, seeds
 
 MUTATION_RATE = 2.35e-8
 """The rate with which the demography was estimated (Gutenkunst et al. 2009, PLoS Genet 5:e1000695)."""
@@ -98,17 +99,17 @@ def simulate(simulation: Simulation, number: int) -> Genealogy:
 
 def simulate_all_sites(simulation: Simulation, number: int) -> Genealogy:
     """The same with sites of any frequency; sites that mutated twice are left out."""
-    seeds = np.random.SeedSequence([simulation.seed, number]).generate_state(2)
+    states = seeds(simulation.seed, Stream.GENEALOGY, number).generate_state(2)
     sizes = simulation.diploids
     tree_sequence = msprime.sim_ancestry(
         samples=[msprime.SampleSet(size, population=population_of(name)) for name, size in sizes.items()],
         demography=demography(),
         sequence_length=simulation.length,
         recombination_rate=simulation.recombination_rate,
-        random_seed=_seed(seeds[0]),
+        random_seed=_seed(states[0]),
     )
     mutated = msprime.sim_mutations(
-        tree_sequence, rate=MUTATION_RATE, model=msprime.BinaryMutationModel(), random_seed=_seed(seeds[1])
+        tree_sequence, rate=MUTATION_RATE, model=msprime.BinaryMutationModel(), random_seed=_seed(states[1])
     )
     once = np.bincount(mutated.mutations_site, minlength=mutated.num_sites) == 1
     haplotypes = mutated.genotype_matrix()[once].astype(np.uint8)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from benchmarks.known_truth.sizes import Simulation
-from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
+from mifm_kipoi.finemapping.prior import uniform_pips
+from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
 
 GENOME_WIDE = 5e-8
 """A signal's lead variant has a p-value below this."""
@@ -130,7 +131,7 @@ def find_signals(z: Values, frequency: Values, ld: Values, simulation: Simulatio
         others = leads[:number] + leads[number + 1 :] if number else []
         given, left = conditional(z, ld, others)
         error = marginal / np.sqrt(left)
-        signal = Signal(lead, np.empty(0, dtype=np.int64), given, error, _posterior(given, error))
+        signal = Signal(lead, np.empty(0, dtype=np.int64), given, error, pips(given, error))
         near = (signal.p_value <= simulation.member_p_value) & (ld[:, lead] ** 2 >= simulation.member_r2)
         signals.append(dataclasses.replace(signal, members=np.flatnonzero(near)))
     return signals
@@ -199,8 +200,20 @@ def conditional(z: Values, ld: Values, leads: list[int], least: float = 1e-3) ->
     return np.where(known, (z - weights @ z[leads]) / np.sqrt(left), 0.0), left
 
 
-def _posterior(z: Values, standard_error: Values) -> Values:
-    log_bf = log_bayes_factor(z, standard_error**2)
-    weights = np.exp(log_bf - log_bf.max())
-    values: Values = weights / weights.sum()
-    return values
+def pips(z: Values, standard_error: Values, prior_variance: float = PRIOR_VARIANCE) -> Values:
+    """Posterior inclusion probabilities under one effect among all variants, each as likely beforehand.
+
+    Parameters
+    ----------
+    z, standard_error : numpy.ndarray of float64, shape (sites,)
+        NaN for variants that a study does not have.
+    prior_variance : float
+        Of effects, in squared units of the standard errors.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (sites,)
+        0 where z is NaN.
+    """
+    log_bf = log_bayes_factor(z, standard_error**2, prior_variance)
+    return uniform_pips(np.where(np.isfinite(z), log_bf, -np.inf), np.zeros(len(z), dtype=np.int64))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from benchmarks.known_truth import genealogies, gwas, sequences
 from benchmarks.known_truth.rule import Kind
 from benchmarks.known_truth.sizes import DISCOVERY, REFERENCE_PANEL, Simulation
+from benchmarks.known_truth.streams import Stream, seeds
 
 _DRIVER_MAF = 0.05
 """Smallest frequency of a variant that makes a signal and is in no file."""
@@ -68,7 +69,7 @@ def draw(simulation: Simulation, all_sites: genealogies.Genealogy, genealogy: in
     """One locus on the sites of a genealogy."""
     number = genealogy * simulation.redraws + redraw
     per_contig = simulation.genealogies // simulation.contigs
-    generator = np.random.default_rng([simulation.seed, 1, number])
+    generator = np.random.default_rng(seeds(simulation.seed, Stream.LOCUS, number))
     absent = generator.random() < simulation.absent_share
     kept = np.ones(len(all_sites.positions), dtype=bool)
     if absent:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.known_truth.sequences import DINUCLEOTIDES
 from benchmarks.known_truth.sizes import Simulation
+from benchmarks.known_truth.streams import Stream, seeds
 from mifm_kipoi.sequence.encoding import NO_BASE, reverse_complement
 
 Codes = npt.NDArray[np.uint8]
@@ -189,7 +190,7 @@ def _drawn(
     widths: tuple[int, int],
     p_value: float,
 ) -> tuple[Motif, ...]:
-    generator = np.random.default_rng([seed, 5])
+    generator = np.random.default_rng(seeds(seed, Stream.MOTIFS))
     names = [*(f"causal_{number + 1}" for number in range(count)), "cofactor", "repressor"]
     motifs: list[Motif] = []
     for name in names:

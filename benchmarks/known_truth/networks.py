@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -18,16 +19,16 @@ from benchmarks.known_truth.arms import Arm, DataName
 from benchmarks.known_truth.datasets import fasta_of
 from benchmarks.known_truth.evaluate import Test
 from benchmarks.known_truth.plans import Plan
+from benchmarks.known_truth.sources import code_of
 from mifm_kipoi.statistics.ranking import Curve
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.version import __version__
 from training.configuration import read_configuration
-from training.data.dataset import DataSet, Split, read_dataset
+from training.data.dataset import Split, read_dataset
 from training.distillation.config import STUDENT
 from training.fitting.config import EPOCHS, FINETUNED, MEMBER, FitConfig
 from training.fitting.config import LOG as FIT_LOG
 from training.fitting.predictions import mean_logits
-from training.mil.batches import Sampler
 from training.recipe import Recipe
 
 HELD_OUT_VCF, VALIDATION_VCF = "held_out.vcf", "validation.vcf"
@@ -37,7 +38,57 @@ KEYS = ["chrom", "pos", "ref", "alt"]
 
 _LOGITS = ("mifm_logit_ref", "mifm_logit_alt")
 
+_CODE = (
+    "training.mil", "training.fitting", "mifm_kipoi.finemapping.groups", "mifm_kipoi.finemapping.prior",
+    "mifm_kipoi.network", "mifm_kipoi.scoring.scorer", "mifm_kipoi.scoring.scores", "mifm_kipoi.sequence",
+)  # fmt: skip
+"""Packages and modules that decide what a network and its scores are, beside data, recipe and settings."""
+
 Values = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How much a network is trained, in numbers of a fit.
+
+    Parameters
+    ----------
+    epoch_windows : int
+        Windows of an epoch, of both alleles where both are read.
+    bags : int
+        Positive bags, each of which comes once in an epoch.
+    bags_per_batch, epochs : int
+        Of the fit.
+    """
+
+    epoch_windows: int
+    bags: int
+    bags_per_batch: int
+    epochs: int
+
+    @property
+    def windows(self) -> int:
+        """Of all epochs."""
+        return self.epochs * self.epoch_windows
+
+    @property
+    def steps(self) -> int:
+        """Of all epochs."""
+        return self.epochs * -(-self.bags // self.bags_per_batch)
+
+    def as_of(self, other: Budget) -> Budget:
+        """The nearest to the windows, and then to the steps, of another.
+
+        Epochs are whole: windows differ by half an epoch at most, which is a fraction ``1 / (2 epochs)`` of
+        them. The bags of a batch, which are whole too, follow from the epochs that are taken, so that their
+        rounding changes the windows of a step rather than the number of steps.
+        """
+        epochs = max(1, round(other.windows / self.epoch_windows))
+        # Of batches that give as many steps, the smallest are the most even.
+        candidates = [
+            dataclasses.replace(self, epochs=epochs, bags_per_batch=each) for each in range(1, self.bags + 1)
+        ]
+        return min(candidates, key=lambda budget: abs(budget.steps - other.steps))
 
 
 class Networks:
@@ -114,6 +165,7 @@ class Networks:
         data = self.out / "data" / arm.data
         return {
             "version": __version__,
+            "code": code_of(*_CODE, *(("training.distillation",) if arm.student else ())),
             "data": sha256_of(data / "manifest.json"),
             "recipe": self.recipe.read_text(),
             **more,
@@ -131,7 +183,12 @@ class Networks:
         steps.once(folder, self._made_of(arm, settings=settings), work)
 
     def _settings(self, arm: Arm) -> list[str]:
-        """Settings over the recipe's, with as many windows, in as many steps, as the main arm has."""
+        """Settings over the recipe's, with as many windows, in as many steps, as the main arm has.
+
+        What remains of a difference is that of :meth:`Budget.as_of`: an arm of n epochs has up to 50 / n %
+        more or fewer windows, so up to 6 % with eight epochs and up to 13 % with four, and one of b bags a
+        batch about as much, 50 / b %, more or fewer steps.
+        """
         usual = read_configuration([self.recipe], Recipe).fit
         pooling = [f"fit.objective.pooling={arm.pooling}"] if arm.pooling else []
         times = [one.removeprefix("fit.epochs=x") for one in arm.settings if one.startswith("fit.epochs=x")]
@@ -141,20 +198,13 @@ class Networks:
         if self.plan.simulation.design == "clear":
             return [*fixed, *self._as_many_windows(arm)]
         own = read_configuration([self.recipe], Recipe, fixed).fit
-        (main, main_bags), (windows, bags) = self._windows("main", usual), self._windows(arm.data, own)
-        alleles = 1 + arm.both_alleles
-        per_step = usual.bags_per_batch * (main / main_bags) / (windows * alleles / bags)
-        epochs = usual.epochs * main / (windows * alleles)
-        return [
-            *fixed,
-            f"fit.bags_per_batch={max(1, round(per_step))}",
-            f"fit.epochs={max(1, round(epochs))}",
-        ]
+        budget = self._budget(arm.data, own).as_of(self._budget("main", usual))
+        return [*fixed, f"fit.bags_per_batch={budget.bags_per_batch}", f"fit.epochs={budget.epochs}"]
 
-    def _windows(self, data: DataName, fit: FitConfig) -> tuple[int, int]:
-        """Windows of reference alleles in an epoch, and positive bags."""
+    def _budget(self, data: DataName, fit: FitConfig) -> Budget:
         train = read_dataset(self.out / "data" / data).part(Split.TRAIN)
-        return windows_of_epoch(train, fit), int((train.bags["label"] == 1).sum())
+        bags = int((train.bags["label"] == 1).sum())
+        return Budget(fit.epoch_windows(train), bags, fit.bags_per_batch, fit.epochs)
 
     def _as_many_windows(self, arm: Arm) -> list[str]:
         """Settings with which an arm of smaller bags sees as many windows as the others, in as many steps."""
@@ -291,13 +341,3 @@ def _with_needed(names: Sequence[str], plan: Plan) -> list[Arm]:
         wanted |= {arm.start} if arm.start else set()
         wanted |= {plan.main} if arm.ensemble or arm.student else set()
     return [arm for arm in plan.known if arm.name in wanted]
-
-
-def windows_of_epoch(train: DataSet, fit: FitConfig) -> int:
-    """Windows of reference alleles that an epoch of a fit has."""
-    evidence = fit.read(train)
-    sampler = Sampler(
-        evidence, fit.evidence, bags_per_batch=fit.bags_per_batch, negatives_per_bag=fit.negatives_per_bag,
-        max_windows=fit.max_windows, max_bag_size=fit.max_bag_size,
-    )  # fmt: skip
-    return len(sampler.epoch(0).whole.rows)

@@ -10,6 +10,7 @@ from scipy import stats
 
 from benchmarks.known_truth.loci import Drawn
 from benchmarks.known_truth.sizes import DISCOVERY, Simulation
+from benchmarks.known_truth.streams import Stream, seeds
 
 PREVALENCE = 0.2
 """Of the binary traits, in the discovery sample's population."""
@@ -50,7 +51,7 @@ class Phenotypes:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Of each sample: ``FID, IID, age, sex`` (1 male, 2 female), ``trait_K`` and ``case_K`` (1 or 0)."""
         simulation = self._simulation
-        generator = np.random.default_rng([simulation.seed, 3])
+        generator = np.random.default_rng(seeds(simulation.seed, Stream.PHENOTYPES))
         fraction = simulation.heritability
         scale = np.sqrt(fraction) / np.maximum(self._values[DISCOVERY].std(axis=1), 1e-12)
         centre = self._values[DISCOVERY].mean(axis=1)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.known_truth.states import alone
+from benchmarks.known_truth.streams import Stream, seeds
 
 COLUMNS = (
     "chr", "start", "end", "silencerID", "size", "strand", "Celtype", "Tissue", "TissueGeneral", "Method",
@@ -44,7 +45,7 @@ def write_silencers(truth: pd.DataFrame, path: Path, seed: int, length: int) -> 
         Of every contig, in base pairs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng([seed, 7])
+    generator = np.random.default_rng(seeds(seed, Stream.SILENCERS))
     odds = FREQUENCY / (1 - FREQUENCY) * np.where(truth["causal"], ODDS_RATIO, 1.0)
     inside = generator.random(len(truth)) < odds / (1 + odds)
     parts = []

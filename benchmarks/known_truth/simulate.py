@@ -21,10 +21,11 @@ from benchmarks.known_truth import files, motifs, sequences, tracks
 from benchmarks.known_truth.loci import draw_contig
 from benchmarks.known_truth.phenotypes import Phenotypes
 from benchmarks.known_truth.sizes import Simulation
+from benchmarks.known_truth.sources import code_of
+from benchmarks.known_truth.streams import Stream, seeds
 from benchmarks.known_truth.studies import draw_studies, meta_table, redraw_studies
 from benchmarks.known_truth.study_files import draw_contigs
 from mifm_kipoi.sequence.encoding import BASES
-from mifm_kipoi.statistics import bayes_factors
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import sha256_of
 from mifm_kipoi.support.progress import Progress
@@ -39,10 +40,18 @@ MANIFEST = "simulation.json"
 """What made the files; written last, so that a folder with it is complete."""
 
 _LETTERS = np.frombuffer(BASES.encode(), dtype=np.uint8)
-_SOURCES = (
-    "affinity", "factorial", "files", "genealogies", "gwas", "loci", "metrics", "motifs", "phenotypes",
-    "rule", "sequences", "simulate", "studies", "study_files", "study_loci", "tracks",
+_CODE = (
+    *(
+        f"benchmarks.known_truth.{name}" for name in (
+            "affinity", "factorial", "files", "genealogies", "gwas", "loci", "metrics", "motifs",
+            "phenotypes", "rule", "sequences", "simulate", "streams", "studies", "study_files", "study_loci",
+            "tracks",
+        )
+    ),
+    "mifm_kipoi.finemapping.groups", "mifm_kipoi.finemapping.prior", "mifm_kipoi.sequence.encoding",
+    "mifm_kipoi.statistics.bayes_factors",
 )  # fmt: skip
+"""Modules that the files depend on, beside the settings."""
 
 
 def simulate(simulation: Simulation, folder: str | os.PathLike[str], workers: int | None = None) -> Path:
@@ -116,11 +125,8 @@ def held_out(simulation: Simulation) -> dict[str, list[str]]:
 
 
 def _identity(simulation: Simulation) -> dict[str, Any]:
-    code = hashlib.sha256()
-    for source in (*(Path(__file__).with_name(f"{name}.py") for name in _SOURCES), bayes_factors.__file__):
-        code.update(Path(source).read_bytes())
     packages = {name: version(name) for name in ("msprime", "numpy", "scipy")}
-    return {"simulation": dataclasses.asdict(simulation), "packages": packages, "code": code.hexdigest()}
+    return {"simulation": dataclasses.asdict(simulation), "packages": packages, "code": code_of(*_CODE)}
 
 
 def _write(simulation: Simulation, folder: Path) -> pd.DataFrame:
@@ -144,7 +150,7 @@ def _write(simulation: Simulation, folder: Path) -> pd.DataFrame:
                 file.write(f">{contig + 1}\n".encode())
             drawn, tables = [], []
             for one in draw_contig(simulation, contig):
-                generator = np.random.default_rng([simulation.seed, 2, one.number])
+                generator = np.random.default_rng(seeds(simulation.seed, Stream.MASKING, one.number))
                 hidden = sequences.mask_centres(one.locus.sequence, one.sites.positions, generator)
                 for file, sequence in ((fasta, one.locus.sequence), (masked, hidden)):
                     file.write(_LETTERS[sequence].tobytes() + b"\n")

@@ -20,6 +20,8 @@ import pyarrow as pa
 from pyarrow import csv
 from scipy import stats
 
+from benchmarks.known_truth.streams import Stream, seeds
+
 CELL_LINES = tuple(f"E{number:03d}" for number in range(1, 130) if number not in (60, 64))
 """The 127 epigenomes of the Roadmap project."""
 
@@ -129,7 +131,7 @@ def write_states(
             f"{cell_lines} cell lines; GenoSTAN has {len(CELL_LINES)}: give 1 to {len(CELL_LINES)}"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng([seed, 6])
+    generator = np.random.default_rng(seeds(seed, Stream.STATES))
     of_contig = dict(iter(truth.groupby("chrom")))
     segments = [
         _segments(of_contig.get(chrom, truth.iloc[:0]), length, generator)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from benchmarks.known_truth.sizes import DISCOVERY, Simulation
+from benchmarks.known_truth.streams import Stream, seeds
 from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE
 
 QUANTITATIVE_PRIOR_VARIANCE = 0.15**2
@@ -93,7 +94,7 @@ def draw_studies(simulation: Simulation) -> list[Study]:
     variants between 0 and the highest.
     """
     design = simulation.studies
-    generator = np.random.default_rng([simulation.seed, 6])
+    generator = np.random.default_rng(seeds(simulation.seed, Stream.STUDIES))
     smallest, largest = np.log(design.sample_sizes)
     samples = list(design.ancestries)
     chances = np.array(list(design.ancestries.values()))

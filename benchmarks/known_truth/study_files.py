@@ -20,11 +20,9 @@ from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.motifs import Codes
 from benchmarks.known_truth.rule import REACH
 from benchmarks.known_truth.sizes import Simulation
+from benchmarks.known_truth.streams import Stream, seeds
 from benchmarks.known_truth.studies import Study, draw_studies
 from benchmarks.known_truth.study_loci import StudyLocus, StudySignal, contig_signals, draw_locus
-from mifm_kipoi.sequence.encoding import BASES
-
-_LETTERS = np.array(list(BASES), dtype=object)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,33 +76,25 @@ def draw_contigs(simulation: Simulation, genotypes: Path, workers: int) -> Itera
 def truth_table(drawn: StudyLocus, simulation: Simulation) -> pd.DataFrame:
     """One row per variant: what it is, and why.
 
-    ``chrom, pos`` (1-based), ``id, ref, alt``; ``locus, genealogy, redraw``; ``kind`` and ``causal`` by the
-    rule; ``change`` of affinity from REF to ALT; ``effect_K`` of one copy of ALT on trait K; ``effect`` the
+    Those of :func:`benchmarks.known_truth.files.variant_columns`; ``kind`` and ``causal`` by the rule;
+    ``change`` of affinity from REF to ALT; ``effect_K`` of one copy of ALT on trait K; ``effect`` the
     one of the largest size; ``trait_causal``, bit K - 1 for trait K; ``score_optimal`` and
     ``score_reference``; ``af_SAMPLE`` of ALT.
     """
-    positions = drawn.sites.positions
     acts = drawn.effects != 0
     largest = np.abs(drawn.effects).argmax(axis=0)
     return pd.DataFrame(
         {
-            "chrom": str(drawn.contig + 1),
-            "pos": drawn.start + positions + 1,
-            "id": [f"v{drawn.number}_{position}" for position in positions],
-            "ref": _LETTERS[drawn.locus.sequence[positions]],
-            "alt": _LETTERS[drawn.locus.alternative],
-            "locus": drawn.number,
-            "genealogy": drawn.genealogy,
-            "redraw": drawn.redraw,
+            **files.variant_columns(drawn),
             "kind": drawn.locus.kinds,
             "causal": drawn.locus.causal,
             "change": drawn.locus.change,
-            "effect": drawn.effects[largest, np.arange(len(positions))],
+            "effect": drawn.effects[largest, np.arange(len(largest))],
             **{f"effect_{trait + 1}": each for trait, each in enumerate(drawn.effects)},
             "trait_causal": (acts * (1 << np.arange(len(acts)))[:, None]).sum(axis=0),
             "score_optimal": drawn.locus.score_optimal,
             "score_reference": drawn.locus.score_reference,
-            **{f"af_{name}": drawn.sites.frequency(name) for name in simulation.diploids},
+            **files.frequency_columns(drawn, simulation),
         }
     )
 
@@ -190,7 +180,8 @@ def _draw_contig(arguments: tuple[Simulation, int, Path]) -> Contig:
     files.write_genotypes(genotypes, loci, truth)
     sequence = np.concatenate([drawn.locus.sequence for drawn in loci])
     pos0 = truth["pos"].to_numpy(np.int64) - 1
-    masked = swap_centres(sequence, pos0, np.random.default_rng([simulation.seed, 2, contig]))
+    generator = np.random.default_rng(seeds(simulation.seed, Stream.MASKING, contig))
+    masked = swap_centres(sequence, pos0, generator)
     visible = Rule.of(simulation).visible(windows_at(masked, pos0), REACH)
     z = np.concatenate([drawn.z for drawn in loci], axis=1).astype(np.float32)
     return Contig(sequence, masked, truth, visible, z, pd.concat(rows, ignore_index=True))

@@ -14,8 +14,8 @@ from benchmarks.known_truth.factorial import EDGE, BindingLocus, make_locus
 from benchmarks.known_truth.loci import contig_first, hide_driver
 from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.sizes import DISCOVERY, Simulation, panel_of
+from benchmarks.known_truth.streams import Stream, seeds
 from benchmarks.known_truth.studies import Study
-from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 
 Values = npt.NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def draw_locus(
     number : int
         Of the locus, from 0.
     """
-    generator = np.random.default_rng([simulation.seed, 1, number])
+    generator = np.random.default_rng(seeds(simulation.seed, Stream.LOCUS, number))
     inside = (genealogy.positions >= EDGE) & (genealogy.positions < simulation.length - EDGE)
     every = genealogy.where(inside)
     absent = generator.random() < simulation.absent_share
@@ -229,7 +229,7 @@ def find_signals(
         others = leads[:order] + leads[order + 1 :] if order else []
         given, left = gwas.conditional(known, ld, others, 1 - COLLINEAR)
         given, error = np.where(has, given, np.nan), marginal / np.sqrt(left)
-        pip = _posterior(given, error, study.prior_variance)
+        pip = gwas.pips(given, error, study.prior_variance)
         chosen = credible_set(pip)
         more = round(simulation.studies.extra_rows * len(chosen))
         rows = np.argsort(-pip, kind="stable")[: min(len(chosen) + more, int(has.sum()))]
@@ -310,11 +310,3 @@ def _draw_z(
         row[np.minimum(frequency, 1 - frequency) < MIN_STUDY_MAF] = np.nan
         row[generator.random(row.size) < study.missing] = np.nan
     return z
-
-
-def _posterior(z: Values, standard_error: Values, prior_variance: float) -> Values:
-    log_bf = log_bayes_factor(z, standard_error**2, prior_variance)
-    log_bf = np.where(np.isfinite(z), log_bf, -np.inf)
-    weights = np.exp(log_bf - log_bf.max())
-    values: Values = weights / weights.sum()
-    return values

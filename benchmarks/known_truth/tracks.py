@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.known_truth.streams import Stream, seeds
+
 ODDS_RATIOS = {"enhancer": 4.0, "promoter": 2.0, "low": 1.0, "repressed": 0.5}
 """Of each track: odds that a causal variant is in it, over those of another variant."""
 
@@ -35,7 +37,7 @@ def write_tracks(truth: pd.DataFrame, folder: Path, seed: int, length: int) -> N
     starts, ends = _around(truth)
     ends = np.minimum(ends, length)
     for number, (name, odds_ratio) in enumerate(ODDS_RATIOS.items()):
-        generator = np.random.default_rng([seed, 4, number])
+        generator = np.random.default_rng(seeds(seed, Stream.TRACK, number))
         odds = SHARE / (1 - SHARE) * np.where(truth["causal"], odds_ratio, 1.0)
         inside = generator.random(len(truth)) < odds / (1 + odds)
         table = pd.DataFrame({"chrom": truth["chrom"], "start": starts, "end": ends, "name": name})

@@ -9,7 +9,7 @@ from typing import Literal
 from mifm_kipoi.errors import MIFMError
 from training.configuration import check_least
 from training.data.dataset import DataSet, DataSetError
-from training.mil.batches import BagSample
+from training.mil.batches import BagSample, Sampler
 from training.mil.evidence import Evidence, EvidenceKind, Rows
 from training.mil.objective import ObjectiveConfig
 
@@ -220,6 +220,34 @@ class FitConfig:
                 "table that has it, or choose another pooling"
             )
         return read
+
+    def sampler(self, evidence: Evidence) -> Sampler:
+        """What draws the batches of a fit.
+
+        Parameters
+        ----------
+        evidence : Evidence
+            Of the training bags, as :meth:`read` gives it.
+        """
+        return Sampler(
+            evidence, self.evidence, seed=self.seed, bags_per_batch=self.bags_per_batch,
+            negatives_per_bag=self.negatives_per_bag, max_windows=self.max_windows,
+            max_bag_size=self.max_bag_size, bag_sample=self.bag_sample, max_shift=self.max_shift,
+            reverse_complement=self.reverse_complement,
+        )  # fmt: skip
+
+    def epoch_windows(self, train: DataSet) -> int:
+        """Windows of the first epoch, of both alleles where both are read.
+
+        Other epochs differ from it by the studies and negative bags that are drawn.
+
+        Parameters
+        ----------
+        train : DataSet
+            The training bags.
+        """
+        rows = len(self.sampler(self.read(train)).epoch(0).whole.rows)
+        return rows * (2 if self.alleles == "both" else 1)
 
     def left_out(self, read: Evidence) -> str:
         """In words, which part of what :meth:`read` gives was left out; empty where nothing was."""

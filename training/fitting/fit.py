@@ -231,12 +231,7 @@ class Fit:
         evidence = config.read(train)
         if left_out := config.left_out(evidence):
             log.warning("of the training bags, %s", left_out)
-        sampler = Sampler(
-            evidence, config.evidence, seed=config.seed, bags_per_batch=config.bags_per_batch,
-            negatives_per_bag=config.negatives_per_bag, max_windows=config.max_windows,
-            max_bag_size=config.max_bag_size, bag_sample=config.bag_sample, max_shift=config.max_shift,
-            reverse_complement=config.reverse_complement,
-        )  # fmt: skip
+        sampler = config.sampler(evidence)
         if not isinstance(self.network, MIFM):
             bias = initial_bias(config.objective.pooling, sampler.mean_group_size)
             torch.nn.init.constant_(network.head.bias, bias)  # type: ignore[arg-type] # it has one

@@ -15,7 +15,7 @@ from benchmarks.gpu import arms, processes
 from benchmarks.gpu.record import Deadline, Figures
 from mifm_kipoi.errors import InputError
 from tests.benchmarks.gpu.conftest import NARROW
-from training.data.dataset import read_dataset
+from training.data.dataset import Split, read_dataset
 
 OPTIONS = {"device": "cpu", "threads": 1, "windows": 150}
 
@@ -32,7 +32,8 @@ def test_the_folder_has_what_was_packed(packed: Path) -> None:
 
 def test_an_arm_has_its_windows(packed: Path, tmp_path: Path) -> None:
     made = arms.train(str(packed), "max_bags", 3e-3, OPTIONS, Deadline.after(300), str(tmp_path))
-    per_epoch = arms.windows_of_an_epoch(read_dataset(packed / "main"), arms.read_arms(packed)[0].recipe.fit)
+    train = read_dataset(packed / "main").part(Split.TRAIN)
+    per_epoch = arms.read_arms(packed)[0].recipe.fit.epoch_windows(train)
     bags = read_dataset(packed / "main").bags
     train = bags[bags["split"] == "train"]
     # All instances of the positive bags, and a negative for each.
@@ -46,8 +47,8 @@ def test_an_arm_has_its_windows(packed: Path, tmp_path: Path) -> None:
 
 
 def test_credible_sets_have_fewer_windows(packed: Path) -> None:
-    dataset = read_dataset(packed / "main")
-    bags, sets = (arms.windows_of_an_epoch(dataset, arm.recipe.fit) for arm in arms.read_arms(packed))
+    train = read_dataset(packed / "main").part(Split.TRAIN)
+    bags, sets = (arm.recipe.fit.epoch_windows(train) for arm in arms.read_arms(packed))
     assert sets < bags
 
 

@@ -442,6 +442,17 @@ def test_changed_data_sets_are_made_of_the_main_one(
     assert len(commands.words) == 1
 
 
+@pytest.mark.parametrize("name", ["main", "shuffled"])
+def test_a_data_set_of_other_code_is_an_error(
+    name: DataName, commands: Commands, simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(name, EIGHT, simulated, RECIPE, tmp_path)
+    monkeypatch.setattr(datasets, "code_of", lambda *names: "".join(names))
+    with pytest.raises(BenchmarkError, match="was made of other settings: code was"):
+        make_dataset(name, EIGHT, simulated, RECIPE, tmp_path)
+    assert len(commands.words) == 1
+
+
 def test_another_simulation_or_recipe_is_an_error(
     commands: Commands, simulated: Path, tmp_path: Path
 ) -> None:

