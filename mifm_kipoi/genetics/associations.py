@@ -36,23 +36,18 @@ import numpy.typing as npt
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.plausibility import Examination
 from mifm_kipoi.genetics.positions import Positions
+from mifm_kipoi.genetics.row_bayes_factors import RowBayesFactors
 from mifm_kipoi.genetics.row_choice import OF_ANOTHER_PHENOTYPE, RowChoice
 from mifm_kipoi.genetics.row_counts import RefusedRows, RowCounts, lines_of
 from mifm_kipoi.genetics.row_numbers import ERRORS, FREQUENCIES, FREQUENCY_ROUNDING, RowNumbers, read_pips
 from mifm_kipoi.genetics.row_variants import VariantReader, texts_of
-from mifm_kipoi.genetics.study_traits import StudyTraits, Traits
+from mifm_kipoi.genetics.study_traits import StudyTraits
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, Layout, find_layout
 from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.gwas_vcf import gwas_table
 from mifm_kipoi.genomics.liftover import LiftOver
 from mifm_kipoi.genomics.tables import Batch, OnProgress, TableFile
-from mifm_kipoi.statistics.bayes_factors import (
-    Trait,
-    log_bayes_factor,
-    prior_variances,
-    sampling_variance,
-)
-from mifm_kipoi.statistics.normal import z_of_log_p
+from mifm_kipoi.statistics.bayes_factors import Trait
 
 ASSOCIATION_COLUMNS = {
     "chrom": "str",
@@ -113,10 +108,13 @@ class AssociationRows:
         Natural logarithm of Wakefield's Bayes factor. The variance is that of the standard error, else of
         beta over z, else :func:`mifm_kipoi.statistics.bayes_factors.sampling_variance`.
     prior_variance : numpy.ndarray of float64
-        The variance of effects that it assumes, in squared units of beta, never NaN
-        (:func:`mifm_kipoi.statistics.bayes_factors.prior_variances`).
+        The variance of effects that it assumes, in squared units of beta, never NaN, and the same in all rows
+        of a study (:func:`mifm_kipoi.statistics.bayes_factors.prior_variances`).
     trait : numpy.ndarray of int8
-        :class:`mifm_kipoi.statistics.bayes_factors.Trait` of the row.
+        :class:`mifm_kipoi.statistics.bayes_factors.Trait` of the study.
+    trait_variance : numpy.ndarray of float64
+        Its variance in squared units of beta, the median over rows of the study; NaN where none of them says
+        it (:class:`mifm_kipoi.genetics.study_traits.TraitVariances`).
     frequency, sample_size, pip : numpy.ndarray of float64
         Frequency of the effect allele (or of the minor allele); NaN where unknown, as all numbers.
     reason : numpy.ndarray of object
@@ -141,6 +139,7 @@ class AssociationRows:
     log_bf: Values
     prior_variance: Values
     trait: npt.NDArray[np.int8]
+    trait_variance: Values
     frequency: Values
     sample_size: Values
     pip: Values
@@ -213,13 +212,17 @@ class AssociationTable:
         Cases over individuals, of a case-control trait.
     prior_variance : float, optional
         The variance of effects that all Bayes factors assume, in squared units of beta, whatever the trait.
+    study_columns : tuple of str
+        Columns of the table that identify the study of a row together: the rows of a study have effects in
+        the same units. Without them it is the column of phenotypes, of which none is chosen; without one all
+        rows are of one study.
     studies : StudyTraits, optional
-        Traits and sample sizes of the studies of the rows.
+        Traits and sample sizes of these studies.
 
     Raises
     ------
     ValueError
-        When trait, fraction or variance cannot be.
+        When trait, fraction or variance cannot be, or there are ``studies`` and no columns that name them.
     """
 
     path: str
@@ -237,6 +240,7 @@ class AssociationTable:
     trait: str = ""
     case_fraction: float | None = None
     prior_variance: float | None = None
+    study_columns: tuple[str, ...] = ()
     studies: StudyTraits | None = None
 
     def __post_init__(self) -> None:
@@ -245,6 +249,8 @@ class AssociationTable:
             raise ValueError(f"case_fraction is {self.case_fraction}; expected more than 0 and less than 1")
         if self.prior_variance is not None and not 0 < self.prior_variance < math.inf:
             raise ValueError(f"prior_variance is {self.prior_variance}; expected a number above 0")
+        if self.studies is not None and not self.study_columns:
+            raise ValueError("studies is given and study_columns is empty; expected the columns of the study")
 
     @functools.cached_property
     def file(self) -> TableFile:
@@ -309,6 +315,13 @@ class AssociationTable:
         return self.has("z") or (self.has_effects and self.has_errors)
 
     @property
+    def has_trait_variances(self) -> bool:
+        """Whether rows can show the units of effects: by standard error, frequency and sample size."""
+        sized = self.has("sample_size") or self.sample_size is not None or self.studies is not None
+        with_p = self.has_effects and (self.has("z") or any(map(self.has, P_VALUES)))
+        return sized and any(map(self.has, FREQUENCIES)) and (self.has_errors or with_p)
+
+    @property
     def has_bayes_factors(self) -> bool:
         """Whether z and its variance follow from the columns, so that there can be Bayes factors."""
         has_p = any(map(self.has, P_VALUES))
@@ -336,7 +349,8 @@ class AssociationTable:
         fields : sequence of str, optional
             The numbers that are used, and for which a row can be refused, of ``p_value``, ``z`` (effect,
             standard error and z) and ``pip``; by default all that the table has. Missing effects, errors, z
-            and PIPs are no reason; a missing p-value is one. Without ``p_value``, nothing follows from it.
+            and PIPs are no reason; a missing p-value is one. Without ``p_value``, nothing follows from it;
+            without ``z`` there are no Bayes factors.
         max_p_value : float, optional
             Rows with known, higher p-values are only counted, and not read any further. A row that has a
             p-value which cannot be read, or one that is not above it, is none of these.
@@ -368,8 +382,6 @@ class AssociationTable:
         reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, others)
         reader.notes_phenotypes = not all_phenotypes
         names = dict.fromkeys((*self.layout.columns.values(), *reader.columns, *extra))
-        if self.studies is not None:
-            names |= dict.fromkeys(self.studies.columns)
         yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
 
 
@@ -394,6 +406,12 @@ class _Reader:
             table.path, self._layout, effects_matter="z" in self._fields,
             allow_implausible=table.allow_implausible, counts=counts,
         )  # fmt: skip
+        phenotypes = () if table.phenotype else (self._columns.get("phenotype", ""),)
+        self._bayes_factors = RowBayesFactors(
+            table.study_columns or tuple(filter(None, phenotypes)), table.studies, Trait.of(table.trait),
+            table.sample_size, table.case_fraction, table.prior_variance,
+            use_p_values="p_value" in self._fields,
+        )  # fmt: skip
         self._max_log_p = None if max_p_value is None else math.log(max_p_value) + 1e-12
         self._p_field = next((field for field in P_VALUES if field in self._columns), "")
         self._has_p = bool(self._p_field)
@@ -404,8 +422,8 @@ class _Reader:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns that are read beside those of the layout: by which rows are chosen, and :attr:`beside`."""
-        return (*self._choice.columns, *self.beside)
+        """Columns beside those of the layout: those that choose rows, those of the study, :attr:`beside`."""
+        return (*self._choice.columns, *self._table.study_columns, *self.beside)
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -437,8 +455,18 @@ class _Reader:
     def _begin(self, held: Sequence[Batch]) -> Iterator[AssociationRows]:
         self._choice.find_test(held)
         self._examination.judge()
+        if "z" in self._fields and self._table.has_trait_variances:
+            self._bayes_factors.learn(self._numbers_that_count())
         for batch in held:
             yield from self._read(batch, examine=False)
+
+    def _numbers_that_count(self) -> Iterator[tuple[Batch, RowNumbers]]:
+        """The rows of the test and the phenotype with their numbers, read apart from the others."""
+        fields = (*EFFECTS, *ERRORS, "z", *P_VALUES, *FREQUENCIES, "sample_size", "test", "phenotype")
+        named = (self._columns[field] for field in fields if field in self._columns)
+        for batch in self._table.file.batches(list(dict.fromkeys((*named, *self.columns)))):
+            chosen = self._choice.counting(batch)
+            yield chosen, self._numbers(chosen)
 
     def _find_positions(self) -> Positions | None:
         """The file of positions, where the table needs one."""
@@ -520,9 +548,8 @@ class _Reader:
         if "pip" in self._fields:
             refused.unless_numbers(numbers, "pip")
             refused.where(impossible_pip, "PIP out of range", "pip")
-        traits = self._traits(batch, numbers)
-        z, variance = self._z_and_variance(numbers, traits)
-        prior_variance = self._prior_variance(numbers, traits, variance)
+        evidence = self._bayes_factors.of(batch, numbers)
+        traits = evidence.traits
         return AssociationRows(
             lines=lines_of(batch),
             chrom=chrom,
@@ -533,13 +560,14 @@ class _Reader:
             id=texts_of(batch, self._columns.get("id", ""), "."),
             beta=numbers.beta,
             standard_error=numbers.error,
-            z=z,
+            z=evidence.z,
             log_p=numbers.log_p,
             neg_log_10_p=numbers.neg_log_10_p,
             p_value=numbers.p_value,
-            log_bf=log_bayes_factor(z, variance, prior_variance),
-            prior_variance=prior_variance,
+            log_bf=evidence.log_bf if "z" in self._fields else np.full(len(batch), np.nan),
+            prior_variance=evidence.prior_variance,
             trait=traits.kind,
+            trait_variance=traits.variance,
             frequency=numbers.frequency,
             sample_size=traits.sample_size,
             pip=pip,
@@ -573,38 +601,3 @@ class _Reader:
             refused.where(bad, "frequency out of range", field)
         size = numbers.of("sample_size")
         refused.where((size < 0) | np.isinf(size), "sample size out of range", "sample_size")
-
-    def _traits(self, batch: Batch, numbers: RowNumbers) -> Traits:
-        """Each row's trait and sample size: as the table says, else as of its study, else of all."""
-        table = self._table
-        of_all = Traits.alike(
-            len(batch), Trait.of(table.trait), table.sample_size or np.nan, table.case_fraction or np.nan
-        )
-        traits = of_all if table.studies is None else table.studies.of(batch).or_else(of_all)
-        size = numbers.of("sample_size")
-        return dataclasses.replace(traits, sample_size=np.where(np.isnan(size), traits.sample_size, size))
-
-    def _prior_variance(self, numbers: RowNumbers, traits: Traits, variance: Values) -> Values:
-        if self._table.prior_variance is not None:
-            return np.full(len(variance), self._table.prior_variance)
-        return prior_variances(
-            traits.kind, variance, traits.sample_size, numbers.frequency, traits.case_fraction
-        )
-
-    def _z_and_variance(self, numbers: RowNumbers, traits: Traits) -> tuple[Values, Values]:
-        z = numbers.z
-        missing = np.isnan(z) & np.isfinite(numbers.log_p) & ("p_value" in self._fields)
-        if missing.any():
-            size = np.full(len(z), np.nan)
-            size[missing] = z_of_log_p(numbers.log_p[missing])
-            z = np.where(missing, np.sign(numbers.beta) * size, z)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            from_z = (numbers.beta / z) ** 2
-            variance = numbers.error**2
-        standardised = sampling_variance(
-            traits.kind, traits.sample_size, numbers.frequency, traits.case_fraction
-        )
-        variance = np.where(np.isnan(variance), from_z, variance)
-        variance = np.where(np.isnan(variance), standardised, variance)
-        usable = (variance > 0) & np.isfinite(variance)
-        return z, np.where(usable, variance, np.nan)

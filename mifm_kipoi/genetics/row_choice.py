@@ -151,6 +151,14 @@ class RowChoice:
             )
         return False
 
+    def counting(self, batch: Batch) -> Batch:
+        """The rows of the test and the phenotype, after :meth:`find_test`; nothing is counted."""
+        if self._only_additive:
+            batch = batch.filter(self._is_additive(batch))
+        for column, wanted in self._wanted.items():
+            batch = batch.filter(_has_one_of(batch, column, wanted))
+        return batch
+
     def choose(self, batch: Batch) -> tuple[Batch, list[tuple[str, Batch]]]:
         """The rows of the test and the phenotype, and others of variants by reason; the rest is counted.
 

@@ -1,9 +1,14 @@
-"""What kind of trait each study of a table has, and of how many individuals: CAUSALdb's ``meta.txt``."""
+"""What is known of each study of a table: its kind of trait, how many individuals, the trait's variance.
+
+CAUSALdb's ``meta.txt`` tells the first two (:class:`StudyTraits`), the rows themselves the third
+(:class:`TraitVariances`).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +19,45 @@ from mifm_kipoi.genomics.tables import Batch, TableFile
 from mifm_kipoi.statistics.bayes_factors import Trait
 
 Values = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 COLUMNS = ("meta_id", "sample_size", "n_case", "n_control")
 """The columns of ``meta.txt`` that are read."""
+
+ENOUGH_ROWS = 1_000
+"""Rows of a study from which the variance of its trait is taken, at most: their median is then known to about
+a twentieth of the standard deviation between rows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RowStudies:
+    """The study of each of some rows.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray of int64, shape (n,)
+        Which of the names it is.
+    names : list of str
+        Each once.
+    """
+
+    codes: Integers
+    names: list[str]
+
+    @classmethod
+    def of(cls, batch: Batch, columns: Sequence[str]) -> RowStudies:
+        """By columns that identify a study together, joined by colons; without any, all rows are of one."""
+        if not columns:
+            return cls(np.zeros(len(batch), dtype=np.int64), [""])
+        parts = [batch.optional_text(name).to_pandas().astype("str").fillna("") for name in columns]
+        codes, names = pd.factorize(functools.reduce(lambda joined, part: joined + ":" + part, parts))
+        return cls(codes.astype(np.int64), [str(name) for name in names])
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Integers) -> RowStudies:
+        return RowStudies(self.codes[rows], self.names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +72,15 @@ class Traits:
         Individuals, cases and controls together; NaN where unknown.
     case_fraction : numpy.ndarray of float64
         Cases over individuals; NaN where unknown, and of other traits.
+    variance : numpy.ndarray of float64
+        Of the trait, in squared units of effects; NaN where unknown
+        (:func:`mifm_kipoi.statistics.bayes_factors.trait_variances`).
     """
 
     kind: npt.NDArray[np.int8]
     sample_size: Values
     case_fraction: Values
+    variance: Values
 
     @classmethod
     def alike(cls, number: int, kind: Trait, sample_size: float, case_fraction: float) -> Traits:
@@ -44,6 +89,7 @@ class Traits:
             np.full(number, kind, dtype=np.int8),
             np.full(number, sample_size),
             np.full(number, case_fraction),
+            np.full(number, np.nan),
         )
 
     def or_else(self, other: Traits) -> Traits:
@@ -54,6 +100,7 @@ class Traits:
             np.where(unknown, other.kind, self.kind),
             np.where(no_size, other.sample_size, self.sample_size),
             np.where(no_fraction, other.case_fraction, self.case_fraction),
+            np.where(np.isnan(self.variance), other.variance, self.variance),
         )
 
 
@@ -67,12 +114,10 @@ class StudyTraits:
     ----------
     path : str
         CAUSALdb's ``meta.txt``, or any table with the columns of :data:`COLUMNS`; a study each row.
-    columns : tuple of str
-        The columns of the rows of associations that identify their study, joined by colons.
     """
 
-    def __init__(self, path: str, columns: tuple[str, ...] = ("meta_id",)) -> None:
-        self.path, self.columns = path, columns
+    def __init__(self, path: str) -> None:
+        self.path = path
         self.unknown: set[str] = set()
         self.rows_of_unknown = 0
 
@@ -104,27 +149,78 @@ class StudyTraits:
                 studies[name] = found
         return studies
 
-    def of(self, batch: Batch) -> Traits:
-        """The traits of rows of associations; studies that are not known are counted.
+    def of(self, studies: RowStudies) -> Traits:
+        """The traits of rows, by their studies."""
+        nothing = (int(Trait.UNKNOWN), np.nan, np.nan)
+        known = [self.studies.get(name, nothing) for name in studies.names]
+        kind, size, fraction = np.array(known).reshape(-1, 3)[studies.codes].T
+        return Traits(kind.astype(np.int8), size, fraction, np.full(len(kind), np.nan))
+
+    def count_unknown(self, studies: RowStudies) -> None:
+        """Count the rows whose study is not known, and these studies."""
+        absent = {number: name for number, name in enumerate(studies.names) if name not in self.studies}
+        self.unknown.update(absent.values())
+        self.rows_of_unknown += int(np.isin(studies.codes, list(absent)).sum())
+
+
+class TraitVariances:
+    """The variance of the trait of each study, in squared units of its effects: the median over its rows.
+
+    Parameters
+    ----------
+    enough : int
+        Rows of a study that are used, the first ones.
+    """
+
+    def __init__(self, enough: int = ENOUGH_ROWS) -> None:
+        self._enough = enough
+        self._number: dict[str, int] = {}
+        self._used: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._parts: list[pd.DataFrame] = []
+
+    def add(self, studies: RowStudies, variance: Values) -> None:
+        """Note rows.
 
         Parameters
         ----------
-        batch : Batch
-            Rows with the columns that identify their study.
+        studies : RowStudies, of n rows
+            Their studies.
+        variance : numpy.ndarray of float64, shape (n,)
+            What each row says of the variance, NaN where nothing.
         """
-        joined: pd.Series[str] | None = None
-        for name in self.columns:
-            part: pd.Series[str] = batch.optional_text(name).to_pandas().astype("str").fillna("")
-            joined = part if joined is None else joined + ":" + part
-        assert joined is not None
-        codes, unique = pd.factorize(joined)
-        absent = [name for name in unique if name not in self.studies]
-        if absent:
-            self.unknown.update(absent)
-            self.rows_of_unknown += int(np.isin(codes, np.flatnonzero(unique.isin(absent))).sum())
-        nothing = (int(Trait.UNKNOWN), np.nan, np.nan)
-        facts = np.array([self.studies.get(name, nothing) for name in unique]).reshape(-1, 3)[codes]
-        return Traits(facts[:, 0].astype(np.int8), facts[:, 1], facts[:, 2])
+        numbers = self._numbers(studies, new=True)
+        rows = pd.DataFrame({"study": numbers, "variance": variance}).dropna()
+        before = np.zeros(len(self._number), dtype=np.int64)
+        before[: len(self._used)] = self._used
+        rows = rows[rows.groupby("study").cumcount() + before[rows["study"]] < self._enough]
+        self._used = before + np.bincount(rows["study"], minlength=len(before))
+        self._parts.append(rows)
+
+    def has_enough(self) -> bool:
+        """Whether no further row of the studies so far would be used."""
+        return len(self._used) > 0 and bool((self._used >= self._enough).all())
+
+    @functools.cached_property
+    def _medians(self) -> Values:
+        """By number of the study, NaN of those without a row and of one that is not known."""
+        medians = np.full(len(self._number) + 1, np.nan)
+        if self._parts:
+            known = pd.concat(self._parts).groupby("study")["variance"].median()
+            medians[known.index] = known
+        return medians
+
+    def of(self, studies: RowStudies) -> Values:
+        """The variances of the rows' studies, NaN where unknown; no rows can be added from then on."""
+        return self._medians[self._numbers(studies, new=False)]
+
+    def _numbers(self, studies: RowStudies, new: bool) -> Integers:
+        """Numbers of the rows' studies; -1 of those that are not known, unless they are made known."""
+        numbers = [
+            self._number.setdefault(name, len(self._number)) if new else self._number.get(name, -1)
+            for name in studies.names
+        ]
+        codes: Integers = np.array(numbers, dtype=np.int64)[studies.codes]
+        return codes
 
 
 def _trait(size: float, cases: float, controls: float) -> tuple[int, float, float]:

@@ -72,14 +72,42 @@ def log_bayes_factor(
     return np.asarray(0.5 * np.log1p(-shrinkage) + 0.5 * z**2 * shrinkage)
 
 
+def trait_variances(variance: npt.ArrayLike, sample_size: npt.ArrayLike, frequency: npt.ArrayLike) -> Values:
+    """The variance of a trait in squared units of its effects, as each variant of a study gives it.
+
+    ``V 2 n f (1 - f)``, from ``V = sd_y^2 / (2 n f (1 - f))`` of a linear model; about
+    ``1 / (phi (1 - phi))`` of log odds ratios, with the fraction phi of cases. The median over the variants
+    of a study is that of the study: rounded frequencies and imputation make single ones too high or too low.
+
+    Parameters
+    ----------
+    variance : array_like of float, shape (n,)
+        V, squared standard errors; of effects that are not conditional on others.
+    sample_size, frequency : array_like of float, shape (n,)
+        Individuals, cases and controls together; the frequency of either allele.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        Above 0; NaN where unknown, as where frequencies are 0 or 1.
+    """
+    of_trait = np.asarray(variance, np.float64) * _information(sample_size, frequency)
+    return np.where((of_trait > 0) & np.isfinite(of_trait), of_trait, np.nan)
+
+
 def sampling_variance(
-    trait: npt.ArrayLike, sample_size: npt.ArrayLike, frequency: npt.ArrayLike, case_fraction: npt.ArrayLike
+    trait: npt.ArrayLike,
+    sample_size: npt.ArrayLike,
+    frequency: npt.ArrayLike,
+    case_fraction: npt.ArrayLike,
+    trait_variance: npt.ArrayLike = np.nan,
 ) -> Values:
     """Squared standard errors that sample size and frequency give, where none is known.
 
-    ``1 / (2 n f (1 - f))`` of a trait of variance 1, and of one of unknown kind; ``1 / (2 n phi (1 - phi) f
-    (1 - f))`` of the log odds ratio, with the fraction phi of cases (Giambartolomei et al. 2014, as coloc's
-    Var.data and Var.data.cc).
+    ``sd_y^2 / (2 n f (1 - f))``, with the variance of the trait in the units of the study's effects. Where it
+    is not known it is 1, also of traits of unknown kind, and that of log odds ratios of case-control traits,
+    ``1 / (phi (1 - phi))`` with the fraction phi of cases (Giambartolomei et al. 2014, as coloc's Var.data
+    and Var.data.cc).
 
     Parameters
     ----------
@@ -87,54 +115,50 @@ def sampling_variance(
         Values of :class:`Trait`.
     sample_size, frequency, case_fraction : array_like of float, shape (n,)
         Individuals, cases and controls together; the frequency of either allele; cases over individuals.
+    trait_variance : array_like of float, shape (n,)
+        Of the study of each row (:func:`trait_variances`); NaN where unknown.
 
     Returns
     -------
     numpy.ndarray of float64, shape (n,)
-        NaN where unknown, as of case-control studies without a fraction of cases; not above 0 and finite
-        where frequencies are 0 or 1.
+        NaN where unknown, as of case-control studies of which neither the variance nor the fraction of cases
+        is known; not above 0 and finite where frequencies are 0 or 1.
     """
-    fraction = np.asarray(case_fraction, dtype=np.float64)
+    known = np.asarray(trait_variance, dtype=np.float64)
     binary = np.asarray(trait) == Trait.CASE_CONTROL
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1 / (_information(sample_size, frequency) * np.where(binary, _spread(fraction), 1)))
+        assumed = np.where(binary, 1 / _spread(np.asarray(case_fraction, dtype=np.float64)), 1)
+        return np.asarray(np.where(np.isnan(known), assumed, known) / _information(sample_size, frequency))
 
 
 def prior_variances(
-    trait: npt.ArrayLike,
-    variance: npt.ArrayLike,
-    sample_size: npt.ArrayLike,
-    frequency: npt.ArrayLike,
-    case_fraction: npt.ArrayLike,
+    trait: npt.ArrayLike, trait_variance: npt.ArrayLike, case_fraction: npt.ArrayLike
 ) -> Values:
-    """W of each row, in squared units of its beta.
+    """W of each row, in squared units of its beta: one number for all rows of a study.
 
     Parameters
     ----------
     trait : array_like of int, shape (n,)
         Values of :class:`Trait`.
 
-        - Quantitative: ``0.15^2 sd_y^2``, the variance of the trait from ``V = sd_y^2 / (2 n f (1 - f))``; 1
-          where n or f is not known. So ``W / (V + W)`` is that of n and f alone, as in coloc.
+        - Quantitative: ``0.15^2 sd_y^2`` (Giambartolomei et al. 2014, coloc), with the variance of the trait
+          in the units of the study, or 1 where that is not known.
         - Case-control: 0.04, of log odds ratios. A linear model of cases and controls has effects in other
-          units: there V is ``phi (1 - phi) / (2 n f (1 - f))``, which is at least 16 times less than that of
-          log odds ratios, and W is ``0.04 (phi (1 - phi))^2``.
+          units: there the variance of the trait is ``phi (1 - phi)``, at most 1/4, where that of log odds
+          ratios is its inverse, and W is ``0.04 (phi (1 - phi))^2``.
         - Unknown: :data:`PRIOR_VARIANCE`.
-    variance : array_like of float, shape (n,)
-        V, squared standard errors; of effects that are not conditional on others.
-    sample_size, frequency, case_fraction : array_like of float, shape (n,)
-        As of :func:`sampling_variance`; NaN where unknown.
+    trait_variance : array_like of float, shape (n,)
+        Of the study of each row (:func:`trait_variances`); NaN where unknown.
+    case_fraction : array_like of float, shape (n,)
+        Cases over individuals; NaN where unknown.
 
     Returns
     -------
     numpy.ndarray of float64, shape (n,)
         Above 0, never NaN.
     """
-    trait, variance = np.asarray(trait), np.asarray(variance, dtype=np.float64)
+    trait, of_trait = np.asarray(trait), np.asarray(trait_variance, dtype=np.float64)
     spread = _spread(np.asarray(case_fraction, dtype=np.float64))
-    # Of the trait in the units of beta: phi (1 - phi) of 0 and 1, its inverse on the scale of log odds.
-    of_trait = variance * _information(sample_size, frequency)
-    of_trait = np.where((of_trait > 0) & np.isfinite(of_trait), of_trait, np.nan)
     quantitative = QUANTITATIVE_PRIOR_VARIANCE * np.where(np.isnan(of_trait), 1, of_trait)
     with np.errstate(invalid="ignore"):
         linear = (of_trait < 1) & (spread > 0)

@@ -119,9 +119,10 @@ def test_the_trait_decides_which_effects_bayes_factors_expect(tmp_path: Path) ->
     path = table(tmp_path, "beta SE MAF N", "0.6 0.1 0.2 1000", "0.6 0.1 NA 1000")
     z, variance = np.full(2, 6.0), np.full(2, 0.01)
     np.testing.assert_allclose(read(path).log_bf, log_bayes_factor(z, variance))
-    # sd_y^2 = V 2 n f (1 - f) = 3.2; without a frequency 1.
+    # sd_y^2 = V 2 n f (1 - f) = 3.2, of the row without a frequency too.
     quantitative = read(path, trait="quantitative")
-    np.testing.assert_allclose(quantitative.prior_variance, [0.0225 * 3.2, 0.0225])
+    np.testing.assert_allclose(quantitative.trait_variance, 3.2)
+    np.testing.assert_allclose(quantitative.prior_variance, 0.0225 * 3.2)
     expected = log_bayes_factor(z, variance, quantitative.prior_variance)
     np.testing.assert_allclose(quantitative.log_bf, expected)
     assert quantitative.trait.tolist() == [Trait.QUANTITATIVE] * 2

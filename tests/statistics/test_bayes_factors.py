@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mifm_kipoi.statistics.bayes_factors import Trait, log_bayes_factor, prior_variances, sampling_variance
+from mifm_kipoi.statistics.bayes_factors import (
+    Trait,
+    log_bayes_factor,
+    prior_variances,
+    sampling_variance,
+    trait_variances,
+)
 
 NAN = math.nan
 QUANTITATIVE, CASE_CONTROL, UNKNOWN = Trait.QUANTITATIVE, Trait.CASE_CONTROL, Trait.UNKNOWN
@@ -35,7 +41,7 @@ def test_p_value_frequency_and_size_give_the_bayes_factor_of_coloc(
     trait, fraction = (QUANTITATIVE, NAN) if s is None else (CASE_CONTROL, s)
     variance = sampling_variance([trait], [n], [f], [fraction])
     # The sampling variance is on the scale of log odds, or the trait has a variance of 1.
-    prior = prior_variances([trait], variance, [n], [f], [fraction])
+    prior = prior_variances([trait], trait_variances(variance, [n], [f]), [fraction])
     z = np.array([stats.norm.isf(p_value / 2)])
     assert log_bayes_factor(z, variance, prior)[0] == pytest.approx(
         coloc(p_value, f, n, s), rel=1e-9, abs=1e-9
@@ -58,7 +64,7 @@ def test_numbers_of_coloc_by_hand() -> None:
 @given(st.floats(0.01, 100), st.floats(0.01, 0.99), st.floats(100, 1e6), st.floats(-8, 8))
 def test_units_of_a_quantitative_trait_do_not_matter(unit: float, f: float, n: float, z: float) -> None:
     variance = unit**2 / (2 * n * f * (1 - f))
-    prior = prior_variances([QUANTITATIVE], [variance], [n], [f], [NAN])
+    prior = prior_variances([QUANTITATIVE], trait_variances([variance], [n], [f]), [NAN])
     assert prior[0] == pytest.approx((0.15 * unit) ** 2)
     own = log_bayes_factor(np.array([z]), np.array([variance]), prior)
     direct = 0.0225 / (0.0225 + 1 / (2 * n * f * (1 - f)))
@@ -80,15 +86,18 @@ def test_prior_variances_of_each_kind() -> None:
         (UNKNOWN, 4 / information, n, f, NAN, 0.04),
         (UNKNOWN, NAN, NAN, NAN, NAN, 0.04),
     ]
-    *given_columns, expected = zip(*rows, strict=True)
-    np.testing.assert_allclose(prior_variances(*given_columns), expected)
+    trait, variance, size, frequency, fraction, expected = map(np.array, zip(*rows, strict=True))
+    of_trait = trait_variances(variance, size, frequency)
+    np.testing.assert_allclose(prior_variances(trait, of_trait, fraction), expected)
 
 
 def test_a_linear_model_of_cases_has_the_bayes_factor_of_the_logistic_one() -> None:
     n, f, phi, z = 50_000.0, 0.2, 0.05, np.array([6.0, 6.0])
     information, spread = 2 * n * f * (1 - f), phi * (1 - phi)
     variance = np.array([1 / (spread * information), spread / information])
-    prior = prior_variances([CASE_CONTROL] * 2, variance, [n] * 2, [f] * 2, [phi] * 2)
+    of_trait = trait_variances(variance, [n] * 2, [f] * 2)
+    np.testing.assert_allclose(of_trait, [1 / spread, spread])
+    prior = prior_variances([CASE_CONTROL] * 2, of_trait, [phi] * 2)
     logistic, linear = log_bayes_factor(z, variance, prior)
     assert linear == pytest.approx(logistic)
 
@@ -96,6 +105,19 @@ def test_a_linear_model_of_cases_has_the_bayes_factor_of_the_logistic_one() -> N
 def test_variances_that_are_not_known() -> None:
     found = sampling_variance([CASE_CONTROL, UNKNOWN, UNKNOWN], [100, 100, NAN], [0.5, 0.5, 0.5], [NAN] * 3)
     np.testing.assert_allclose(found, [NAN, 1 / 50, NAN])
+    found = trait_variances(
+        [0.01, NAN, np.inf, 0.01, 0.01, 0], [100, 100, 100, 0, 100, 100], [0.5] * 4 + [1, 0.5]
+    )
+    np.testing.assert_allclose(found, [0.5, NAN, NAN, NAN, NAN, NAN])
+
+
+@pytest.mark.parametrize("trait", list(Trait))
+def test_a_missing_standard_error_is_in_the_units_of_the_study(trait: Trait) -> None:
+    variance = np.array([0.04, 0.4])
+    of_trait = trait_variances(variance, [1000] * 2, [0.2, 0.5])
+    # Without and with the fraction of cases, which the study's own variance makes unnecessary.
+    found = sampling_variance([trait] * 2, [1000] * 2, [0.2, 0.5], [NAN, 0.1], of_trait)
+    np.testing.assert_allclose(found, variance)
 
 
 def test_kinds_by_name() -> None:

@@ -82,7 +82,8 @@ class CredibleSetsConfig:
         - ``secondary_p_value``, ``secondary_beta``, ``secondary_standard_error``: statistics of secondary
           signals conditional on the primary one; used in rows where ``primary`` is 0 and all three are known;
         - ``maf`` (or the frequency of either allele) and ``sample_size``: stand in for a missing standard
-          error, whose square is ``1 / (2 n maf (1 - maf))`` for a standardised trait.
+          error, whose square is ``1 / (2 n maf (1 - maf))`` for a standardised trait, and in the units of
+          the study's effects where other rows show these.
     variant : str
         Pattern of the text in the column ``variant``, with fields in braces.
     where : mapping of str to str or tuple of str
@@ -176,7 +177,8 @@ class CredibleSetsConfig:
             trait=self.trait,
             case_fraction=self.case_fraction,
             prior_variance=self.prior_variance,
-            studies=StudyTraits(self.meta, self.named()["study"]) if self.meta else None,
+            study_columns=self.named().get("study", ()),
+            studies=StudyTraits(self.meta) if self.meta else None,
         )
 
 
@@ -237,10 +239,10 @@ def read_credible_sets(
         sets = some.associations()
         effects.add(rows.trait[some.good], rows.prior_variance[some.good])
         if config.prior_variance is None:
-            used = np.flatnonzero(some.good)[sets["log_bf"].notna().to_numpy()]
-            study = sets["study"].to_numpy(object)[sets["log_bf"].notna().to_numpy()]
-            known = np.isfinite(rows.frequency * rows.sample_size)[used]
-            effects.add_units(study, rows.trait[used], rows.prior_variance[used], known)
+            known = sets["log_bf"].notna().to_numpy()
+            study = np.full(len(rows), "", dtype=object)
+            study[np.flatnonzero(some.good)[known]] = sets["study"].to_numpy(object)[known]
+            effects.add_units(study, rows)
         without_log_bf += int(sets["log_bf"].isna().sum())
         without_pip += int(sets["pip"].isna().sum())
         too_small += int((sets["p_value"] == 0).sum())

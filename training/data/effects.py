@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.genetics.associations import AssociationRows
 from mifm_kipoi.genetics.study_traits import StudyTraits
-from mifm_kipoi.statistics.bayes_factors import (
-    CASE_CONTROL_PRIOR_VARIANCE,
-    QUANTITATIVE_PRIOR_VARIANCE,
-    Trait,
-)
+from mifm_kipoi.statistics.bayes_factors import Trait
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +20,6 @@ _NAMES = {
     Trait.CASE_CONTROL: "case-control",
     Trait.UNKNOWN: "not known",
 }
-
-_MATTERS = 1.1
-"""Prior variances of one study that differ by less than this factor are taken for the same."""
 
 
 class EffectCounts:
@@ -45,7 +39,7 @@ class EffectCounts:
         self.rows: Counter[Trait] = Counter()
         self._range = dict.fromkeys(Trait, (np.inf, -np.inf))
         self.unknown_studies = self.rows_of_unknown = 0
-        self._in_units: set[str] = set()
+        self._by_their_study: Counter[str] = Counter()
         self._assumed: Counter[str] = Counter()
 
     def add(self, trait: npt.NDArray[np.int8], prior_variance: npt.NDArray[np.float64]) -> None:
@@ -63,52 +57,38 @@ class EffectCounts:
                 self.rows[kind] += len(chosen)
                 self._range[kind] = (min(low, float(chosen.min())), max(high, float(chosen.max())))
 
-    def add_units(
-        self,
-        study: npt.NDArray[np.object_],
-        trait: npt.NDArray[np.int8],
-        prior_variance: npt.NDArray[np.float64],
-        known: npt.NDArray[np.bool_],
-    ) -> None:
-        """Note in which studies the units of effects are known of some rows, and assumed of others.
-
-        The prior variance of a row without sample size or frequency is that of a trait of variance 1, or of
-        log odds ratios. Beside rows in other units it is wrong by a factor, and the Bayes factors of the two
-        cannot be compared.
+    def add_units(self, study: npt.NDArray[np.object_], rows: AssociationRows) -> None:
+        """Note how it is known in which units the effects of a study are, which has one prior variance.
 
         Parameters
         ----------
         study : numpy.ndarray of str objects, shape (n,)
-            The study of each row that has a Bayes factor.
-        trait, prior_variance : numpy.ndarray, shape (n,)
-            As :meth:`add`.
-        known : numpy.ndarray of bool, shape (n,)
-            Whether sample size and frequency are known.
+            The study of each row; empty where the row is not used, or has no Bayes factor.
+        rows : AssociationRows, of n rows
+            The rows. Those without an effect and its error are in units of the trait in any case.
         """
-        assumed = np.where(
-            trait == Trait.QUANTITATIVE, QUANTITATIVE_PRIOR_VARIANCE, CASE_CONTROL_PRIOR_VARIANCE
-        )
-        differs = np.abs(np.log(prior_variance / assumed)) > np.log(_MATTERS)
-        self._in_units.update(study[known & differs].tolist())
-        self._assumed.update(study[~known & (trait != Trait.UNKNOWN)].tolist())
+        in_units = (study != "") & (np.isfinite(rows.standard_error) | np.isfinite(rows.beta))
+        shown = np.isfinite(rows.trait_variance)
+        complete = np.isfinite(rows.frequency * rows.sample_size)
+        expected = in_units & (rows.trait != Trait.UNKNOWN)
+        self._by_their_study.update(study[expected & shown & ~complete].tolist())
+        self._assumed.update(study[expected & ~shown & (rows.trait == Trait.QUANTITATIVE)].tolist())
 
     def warn(self) -> None:
-        """Log a warning of studies whose rows have Bayes factors in different units."""
-        mixed = sorted(self._mixed)
-        if mixed:
-            log.warning(
-                "%d studies (%s) have rows without frequency or sample size beside others whose standard "
-                "errors show effects in units of their own: the Bayes factors of the %d such rows are too "
-                "high or too low against the others of their study. Complete the column of frequencies, or "
-                "set prior_variance for all rows (the variance of effects in units of beta)",
-                len(mixed),
-                ", ".join(mixed[:3]) + (" ..." if len(mixed) > 3 else ""),
-                sum(self._assumed[name] for name in mixed),
+        """Say on the console which prior variances rest on other rows of the study, or on an assumption."""
+        if self._by_their_study:
+            log.info(
+                "%s lack a frequency or a sample size: the units of their effects are those that the other "
+                "rows of the study show",
+                _rows_of_studies(self._by_their_study),
             )
-
-    @property
-    def _mixed(self) -> set[str]:
-        return self._in_units & self._assumed.keys()
+        if self._assumed:
+            log.warning(
+                "%s have effects on a quantitative trait in units that no row of the study shows, with a "
+                "standard error, a frequency and a sample size: their Bayes factors expect those of a trait "
+                "of variance 1. Where it has another, set prior_variance, (0.15 standard deviations)^2",
+                _rows_of_studies(self._assumed),
+            )
 
     def add_unknown(self, studies: StudyTraits) -> None:
         """Count the studies that a table of studies was asked for and lacks."""
@@ -130,6 +110,15 @@ class EffectCounts:
             ],
             "studies_not_in_meta": self.unknown_studies,
             "rows_of_studies_not_in_meta": self.rows_of_unknown,
-            "studies_of_mixed_units": len(self._mixed),
-            "rows_of_assumed_units_in_these": sum(self._assumed[name] for name in self._mixed),
+            "studies_with_incomplete_rows": len(self._by_their_study),
+            "incomplete_rows": self._by_their_study.total(),
+            "studies_of_assumed_units": len(self._assumed),
+            "rows_of_assumed_units": self._assumed.total(),
         }
+
+
+def _rows_of_studies(rows: Counter[str]) -> str:
+    """Numbers of rows by their study, in words."""
+    names = sorted(rows)
+    some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{rows.total():,} rows of {len(names):,} studies ({some})"

@@ -178,12 +178,16 @@ def _lacking(numbers: Mapping[str, int]) -> str:
 def _studies_not_known(effects: Mapping[str, Any]) -> list[str]:
     number, rows = effects["studies_not_in_meta"], effects["rows_of_studies_not_in_meta"]
     parts = [f"{number:,} studies, of {rows:,} rows, are not in `meta`."] if number else []
-    if mixed := effects["studies_of_mixed_units"]:
+    if rows := effects["incomplete_rows"]:
         parts.append(
-            f"**{mixed:,} studies mix units**: {effects['rows_of_assumed_units_in_these']:,} of their rows "
-            "lack frequency or sample size, and have the prior of a trait of variance 1, or of log odds "
-            "ratios, beside rows in other units. Their Bayes factors cannot be compared within the study: "
-            "complete the frequencies, or set `prior_variance`."
+            f"{rows:,} rows of {effects['studies_with_incomplete_rows']:,} studies lack a frequency or a "
+            "sample size. A study has one prior variance: theirs follows from its other rows."
+        )
+    if rows := effects["rows_of_assumed_units"]:
+        parts.append(
+            f"**{rows:,} rows of {effects['studies_of_assumed_units']:,} studies** have effects on a "
+            "quantitative trait in units that no row shows, with a standard error, a frequency and a sample "
+            "size: a variance of 1 is assumed. Where the trait has another, set `prior_variance`."
         )
     return parts
 

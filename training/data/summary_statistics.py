@@ -252,9 +252,7 @@ def read_summary_statistics(
         effects.add(rows.trait[usable], rows.prior_variance[usable])
         if config.prior_variance is None:
             used = usable & ~np.isnan(rows.log_bf)
-            study = np.full(int(used.sum()), config.path, dtype=object)
-            known = np.isfinite(rows.frequency * rows.sample_size)[used]
-            effects.add_units(study, rows.trait[used], rows.prior_variance[used], known)
+            effects.add_units(np.where(used, config.path, "").astype(object), rows)
         parts.append(_frame(rows)[usable])
     if not parts:
         raise InputError(f"{config.path} has a header and no rows; expected a variant per row")

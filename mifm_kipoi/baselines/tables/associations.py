@@ -231,10 +231,11 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
 
     Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
     file. z is beta (or the logarithm of a ratio) over its standard error, else the column z; the variance is
-    the squared standard error, else that of beta over z, else ``1 / (2 n f (1 - f))`` of a standardised
-    trait, with the frequency of either allele. The options ``trait`` (quantitative or case_control),
-    ``case_fraction`` and ``prior_variance`` say which effects are expected
-    (:func:`mifm_kipoi.statistics.bayes_factors.prior_variances`). In secondary signals of CAUSALdb2
+    the squared standard error, else that of beta over z, else ``sd_y^2 / (2 n f (1 - f))`` with the
+    frequency of either allele and the variance of the trait, 1 unless other rows of the study show it.
+    Columns of :data:`STUDY` say which study a row is of, and each has one prior variance: the options
+    ``trait`` (quantitative or case_control), ``case_fraction`` and ``prior_variance`` say which effects are
+    expected (:func:`mifm_kipoi.statistics.bayes_factors.prior_variances`). In secondary signals of CAUSALdb2
     (``primary`` 0) z and variance are of the effects given the primary signal, where these are known.
 
     With a column of :data:`BLOCK` there are posteriors too: of one causal variant in a block, which is made
@@ -251,7 +252,8 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
         When the table cannot be read, lacks columns, or most of its rows are impossible.
     """
     source = _Source(argument, compute, effects=True)
-    table = source.table
+    study = tuple(columns_named(source.table.file.columns, STUDY))
+    source.table = table = dataclasses.replace(source.table, study_columns=study)
     sized = table.has("sample_size") or table.sample_size is not None
     by_frequency = sized and (table.has("effect_allele_frequency") or table.has("maf"))
     has_variance = table.has_errors or by_frequency or (table.has("z") and table.has_effects)
@@ -263,7 +265,7 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
             f"({argument}:n=10000) or add a column n"
         )
     block = columns_named(table.file.columns, BLOCK)[:1]
-    dividing = [name for names in (STUDY, SIGNAL) for name in columns_named(table.file.columns, names)]
+    dividing = [*study, *columns_named(table.file.columns, SIGNAL)]
     blocks = (*block, *dividing) if block else ()
     secondary = _SECONDARY if set(_SECONDARY) <= set(table.file.columns) else ()
     known: dict[str, int] = {}

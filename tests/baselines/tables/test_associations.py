@@ -190,9 +190,29 @@ def test_z_and_its_variance(tmp_path: Path, statistics: dict[str, float], z: flo
 
 
 def test_only_rows_without_a_standard_error_need_the_frequency(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "t.tsv", places(2).assign(z=5.0, se=[0.1, np.nan], maf=0.2, n=1000))
+    table = places(2).assign(z=5.0, se=[0.1, np.nan], maf=[np.nan, 0.2], n=1000)
     expected = log_bayes_factor(np.array([5, 5]), np.array([0.01, 1 / (2 * 1000 * 0.2 * 0.8)]))
+    path = write_rows(tmp_path / "t.tsv", table)
     np.testing.assert_allclose(looked_up(f"abf:{path}", asked(2))[1]["log_abf"], expected)
+    # Where other rows of the study show the units of effects, the missing standard error is in these.
+    path = write_rows(tmp_path / "t.tsv", table.assign(maf=[0.5, 0.2]))
+    expected = log_bayes_factor(np.array([5, 5]), np.array([0.01, 0.01 * 0.25 / 0.16]))
+    np.testing.assert_allclose(looked_up(f"abf:{path}", asked(2))[1]["log_abf"], expected)
+
+
+@pytest.mark.parametrize("name", ["trait", "meta_id"])
+def test_a_study_has_one_prior_variance(tmp_path: Path, name: str) -> None:
+    """Rows without a frequency have that of their study, whose effects are in units of their own."""
+    table = places(4).assign(
+        beta=[0.6, 0.6, 60, 60], se=[0.1, 0.1, 10, 10], maf=[0.2, np.nan, 0.2, np.nan], n=1000, block="b"
+    )
+    table[name] = ["one", "one", "two", "two"]
+    path = write_rows(tmp_path / "t.tsv", table)
+    _, columns = looked_up(f"abf:{path}:trait=quantitative", asked(4))
+    # The traits' variances are 2 n f (1 - f) V = 3.2 and 32,000.
+    expected = log_bayes_factor(np.array([6.0]), np.array([0.01]), 0.0225 * 3.2)[0]
+    np.testing.assert_allclose(columns["log_abf"], expected)
+    np.testing.assert_allclose(columns["abf_pip"], 0.5)
 
 
 @pytest.mark.parametrize("name", ["block", "block_id", "locus", "region", "LD_block"])

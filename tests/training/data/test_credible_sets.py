@@ -1,6 +1,7 @@
 """Tables of credible sets, against rows written and counted by hand."""
 
 import gzip
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def test_the_traits_of_studies_decide_which_effects_are_expected(tmp_path: Path)
     assert found["log_bf"].tolist() == pytest.approx(
         [
             expected(3, 0.01, 0.0225 * 16), expected(3, 0.01, 0.04), expected(3, 0.01, 0.04),
-            expected(2, 0.04, 0.0225 * 16), expected(3, 1 / (2 * 8000 * 0.16 * 0.1875), 0.04),
+            # Its V follows from the units of GD2, where the same variant has a standard error of 0.1.
+            expected(2, 0.04, 0.0225 * 16), expected(3, 0.01, 0.04),
         ],
         rel=1e-5,
     )  # fmt: skip
@@ -119,8 +121,10 @@ def test_the_traits_of_studies_decide_which_effects_are_expected(tmp_path: Path)
         ],
         "studies_not_in_meta": 1,
         "rows_of_studies_not_in_meta": 1,
-        "studies_of_mixed_units": 0,
-        "rows_of_assumed_units_in_these": 0,
+        "studies_with_incomplete_rows": 0,
+        "incomplete_rows": 0,
+        "studies_of_assumed_units": 0,
+        "rows_of_assumed_units": 0,
     }
     # What meta does not tell, the user can.
     named = CredibleSetsConfig(
@@ -130,6 +134,44 @@ def test_the_traits_of_studies_decide_which_effects_are_expected(tmp_path: Path)
     assert found["log_bf"][2] == pytest.approx(expected(3, 0.01, 0.0225 * 0.01 * 2 * 100 * 0.16), rel=1e-5)
     same = pd.concat(read_credible_sets(CredibleSetsConfig(str(path), prior_variance=0.04)))
     pd.testing.assert_frame_equal(same, pd.concat(read_credible_sets(CredibleSetsConfig(str(path)))))
+
+
+def test_rows_without_a_frequency_have_the_prior_variance_of_their_study(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [
+        causaldb2_row(
+            meta_id=study, bp=str(place), maf=maf, se=f"{unit * error:.6g}",
+            beta=f"{unit * 6 * error:.6g}", zscore="", p="1.97e-9",
+        )
+        for study, unit in (("GD1", 0.1), ("GD2", 30), ("GD3", 7))
+        for place, (maf, error) in enumerate((("0.2", 0.1), ("", 0.1), ("0.5", 0.08), ("0.3", 0.0873)), 1)
+        if study != "GD3" or not maf
+    ]  # fmt: skip
+    path = tmp_path / "sets.csv"
+    path.write_text("\n".join([CAUSALDB2, *rows, ""]))
+    effects = EffectCounts()
+    config = CredibleSetsConfig(str(path), trait="quantitative", sample_size=312.5)
+    found = pd.concat(read_credible_sets(config, effects=effects))
+    # In units of standard deviations of the traits, which are 0.1 and 30: V 2 n f (1 - f) = 1.
+    shrinkage = 0.0225 / (0.0225 + np.array([0.1, 0.1, 0.08, 0.0873]) ** 2)
+    expected = 0.5 * np.log1p(-shrinkage) + 18 * shrinkage
+    np.testing.assert_allclose(found["log_bf"][:4], expected, rtol=1e-4)
+    np.testing.assert_allclose(found["log_bf"][4:8], expected, rtol=1e-4)
+    # Of GD3 no row shows the units.
+    assumed = 0.0225 / (0.0225 + 0.7**2)
+    np.testing.assert_allclose(found["log_bf"][8], 0.5 * np.log1p(-assumed) + 18 * assumed, rtol=1e-5)
+    said = effects.to_dict()
+    assert (said["studies_with_incomplete_rows"], said["incomplete_rows"]) == (2, 2)
+    assert (said["studies_of_assumed_units"], said["rows_of_assumed_units"]) == (1, 1)
+    with caplog.at_level(logging.INFO):
+        effects.warn()
+    known, assumed_units = caplog.records
+    assert "2 rows of 2 studies (GD1, GD2) lack" in known.message
+    assert (assumed_units.levelname, "1 rows of 1 studies (GD3)" in assumed_units.message) == (
+        "WARNING",
+        True,
+    )
 
 
 @pytest.mark.parametrize(("options", "message"), [
