@@ -1,4 +1,4 @@
-"""``python -m benchmarks real blood-traits | kircher | published-network``."""
+"""``python -m benchmarks real blood-traits | kircher | published-network | placed``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,28 @@ def add(commands: Any) -> None:
     network.add_argument("--seed", type=int, default=1, help="of the positions (default: 1)")
     network.add_argument("--out", required=True, help="folder of the outputs")
     network.set_defaults(run=_published_network)
+    placed = subcommands.add_parser(
+        "placed",
+        help="credible sets on simulated sequence, to rehearse training without a genome",
+        description="Place a table of credible sets on random sequence: DIR gets a FASTA in which an allele "
+        "of each variant stands at its position, the table with positions moved together, common variants "
+        "and a recipe, ready for 'python -m training run --config default DIR/recipe.yaml'. Nothing can be "
+        "learnt from random sequence, which the verdict has to say.",
+    )
+    placed.add_argument(
+        "--table", help="credible sets in CAUSALdb2's columns, or in those that --config names"
+    )
+    placed.add_argument(
+        "--config", nargs="+", default=[], metavar="FILE",
+        help="recipes for training, of which data.credible_sets is used",
+    )  # fmt: skip
+    placed.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+        help="entries that override those of the recipes, such as data.credible_sets.trait=quantitative",
+    )  # fmt: skip
+    placed.add_argument("--seed", type=int, default=1, help="of bases and common variants (default: 1)")
+    placed.add_argument("--out", required=True, metavar="DIR", help="folder of the outputs")
+    placed.set_defaults(run=_placed)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -180,3 +202,17 @@ def _published_network(options: argparse.Namespace) -> None:
     seeds = range(options.untrained)
     measured = published_network.compare(Path(options.weights).name, network, windows, seeds)
     print(network_report.write(folder, facts, *measured))
+
+
+def _placed(options: argparse.Namespace) -> None:
+    from benchmarks.real.placed import Placement
+    from training.configuration import read_configuration
+    from training.recipe import Recipe
+
+    # JSON's texts are YAML's.
+    table = [f"data.credible_sets.path={json.dumps(options.table)}"] if options.table else []
+    recipe = read_configuration(options.config, Recipe, [*options.set, *table])
+    if recipe.data.credible_sets is None:
+        raise OptionError("no credible sets are named: give --table, or a recipe with data.credible_sets")
+    placed = Placement(recipe.data.credible_sets, Path(options.out), options.seed).run()
+    print(placed.in_words(Path(options.out)))
