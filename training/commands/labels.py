@@ -67,7 +67,15 @@ def _labels(options: argparse.Namespace) -> None:
         )
     with written_whole(options.out) as path:
         labels.table.to_csv(path, sep="\t", index=False)
+    reached = labels.table["locus"].nunique()
     logging.info(
-        "%s: %d of %d variants of PIP above %g, with %d of PIP below %g beside them", options.out, groups,
-        labels.positives, options.positive, len(labels.table) - groups, options.negative,
+        "%s: %d of %d variants of PIP above %g, at %d %s, with %d of PIP below %g beside them",
+        options.out, groups, labels.positives, options.positive, reached,
+        "locus" if reached == 1 else "loci", len(labels.table) - groups, options.negative,
     )  # fmt: skip
+    if 2 * groups < labels.positives:
+        logging.warning(
+            "%d variants of PIP above %g have no variant of PIP below %g in their bag. A table that lists "
+            "higher PIPs alone has none: --negative takes a higher bound",
+            labels.positives - groups, options.positive, options.negative,
+        )  # fmt: skip

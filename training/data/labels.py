@@ -16,11 +16,12 @@ import pandas as pd
 
 from mifm_kipoi.errors import OptionError
 from training.data.dataset import DataSet
+from training.data.loci import loci
 
-COLUMNS = ("chrom", "pos", "ref", "alt", "label", "match_group", "block", "pip", "lead_proximity")
+COLUMNS = ("chrom", "pos", "ref", "alt", "label", "match_group", "locus", "pip", "lead_proximity")
 """Of the table of labels: the variant (``pos`` 1-based), 1 or 0, the positive variant that it belongs to, its
-LD block, its highest PIP, and minus the distance in bp to the variant of lowest p of its bag, NaN where the
-bag has neither p nor z."""
+locus (:func:`training.data.loci.loci`, as ``chrom:first-last``, positions), its highest PIP, and minus the
+distance in bp to the variant of lowest p of its bag, NaN where the bag has neither p nor z."""
 
 _POSITION = ["chrom", "pos"]
 _VARIANT = [*_POSITION, "ref", "alt"]
@@ -70,7 +71,9 @@ def matched_labels(
         )
     if matched < 1:
         raise OptionError(f"matched is {matched}; expected 1 or more negative variants for each positive one")
-    rows = dataset.instances.join(dataset.bags["block"], on="bag")
+    positive_bags = (dataset.bags["label"] == 1).to_numpy()
+    dataset = dataset.of_instances(positive_bags[dataset.instances["bag"].to_numpy()])
+    rows = dataset.instances.assign(locus=_named_loci(dataset))
     lead = rows.groupby("bag")["pos"].transform("first")
     known = rows["p_value"].notna() | rows["z"].notna()
     # Without p and z the first variant of a bag is merely the leftmost.
@@ -97,3 +100,14 @@ def matched_labels(
             groups.append(group.assign(label=label.astype(int), match_group=len(groups)))
     table = pd.concat(groups) if groups else rows.iloc[:0].assign(label=0, match_group=0)
     return Labels(table[list(COLUMNS)].reset_index(drop=True), len(wanted))
+
+
+def _named_loci(dataset: DataSet) -> pd.Series[str]:
+    """The locus of each instance, by its first and last position."""
+    number = loci(dataset)[dataset.instances["bag"].to_numpy()]
+    by_locus = dataset.instances.groupby(number)
+    first, last = by_locus["pos"].transform("min"), by_locus["pos"].transform("max")
+    named: pd.Series[str] = (
+        dataset.instances["chrom"].astype(str) + ":" + first.astype(str) + "-" + last.astype(str)
+    )
+    return named

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mifm_kipoi.statistics.estimates import MIN_CLUSTERS
 from mifm_kipoi.support.files import written_whole
 
 REPORT = "report.md"
@@ -103,7 +104,7 @@ def render(manifest: Mapping[str, Any]) -> str:
                 for signal in sorted({**before, **after})
             ),
         ),
-        "Left out:",
+        "What the filters left out, of the instances before them:",
         _table(
             ("count of", "number"),
             ((name, value) for name, value in _flat(filters) if "positive_bags" not in name),
@@ -121,6 +122,8 @@ def render(manifest: Mapping[str, Any]) -> str:
         ]
     parts += [
         "## Contents of the data set",
+        f"{_held_out(manifest['configuration']['data']['splits'])} What was learnt can be judged by the "
+        f"positive bags of a held-out split if they are at {MIN_CLUSTERS} loci or more.",
         _table(
             ("split", "label", "bags", "instances"),
             (
@@ -136,6 +139,12 @@ def render(manifest: Mapping[str, Any]) -> str:
         _table(("file", "sha256"), ((entry["path"], entry["sha256"]) for entry in manifest["inputs"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _held_out(splits: Mapping[str, Sequence[str]]) -> str:
+    """Which regions are held out, in words."""
+    named = [f"{', '.join(regions)} for {split}" for split, regions in splits.items() if regions]
+    return f"Held out are {' and '.join(named)}." if named else "Nothing is held out."
 
 
 def _matching(matching: Mapping[str, Any]) -> list[str]:

@@ -142,6 +142,7 @@ def test_a_small_data_set_is_what_was_worked_out_by_hand(small, tmp_path):
     assert "- p-value out of range: line 11: p is '1.7'" in text
     assert "| primary | 4 | 2 | 2 |" in text
     assert "Contigs that the FASTA lacks: 3" in text
+    assert "Held out are 11 for validation." in text
 
 
 def test_windows_over_the_border_of_a_split_count_before_the_size(small):

@@ -30,7 +30,8 @@ def test_the_nearest_negatives_of_a_bag_by_hand() -> None:
     assert found["pos"].tolist() == [200, 100, 300, 500, 900]
     assert found["label"].tolist() == [1, 0, 0, 1, 0]
     assert found["match_group"].tolist() == [0, 0, 0, 1, 1]
-    assert found["block"].tolist() == ["block0"] * 5
+    # Both bags have 500, so that their windows overlap.
+    assert found["locus"].tolist() == ["9:100-5100"] * 5
     # The first variant of a bag is its lead.
     assert found["lead_proximity"].tolist() == [-100, 0, -200, -400, -800]
     assert labels.positives == 3
@@ -93,12 +94,17 @@ def test_without_p_and_z_the_distance_to_the_lead_is_unknown() -> None:
     assert table["lead_proximity"].notna().all()
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     write_dataset(tmp_path / "data", dataset())
     command = ["labels", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "labels.tsv")]
     assert main(command) == 0
     # The first positive variant takes all of the bag's negatives, up to nine.
     assert pd.read_csv(tmp_path / "labels.tsv", sep="\t")["pos"].tolist() == [200, 100, 300, 900]
+    assert "1 of 3 variants of PIP above 0.9, at 1 locus, with 3 of PIP below 0.01" in caplog.text
+    assert "2 variants of PIP above 0.9 have no variant of PIP below 0.01 in their bag" in caplog.text
     assert main([*command, "--positive", "0.98", "--negative", "0.01"]) == 1
     assert "1 variants have a PIP above 0.98" in capsys.readouterr().err
     assert main([*command, "--matched", "0"]) == 2
