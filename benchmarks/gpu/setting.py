@@ -24,8 +24,8 @@ from training.mil.evidence import Evidence
 from training.mil.genome_tensor import GenomeTensor
 from training.mil.objective import Objective, ObjectiveConfig, PoolingName
 
-MEMBER = MIFMConfig(channels=5, dropout=0.5)
-"""A teacher of the paper."""
+MEMBER = MIFMConfig(channels=5, dropout=0.5, dropout_kind="channels", dropout_place="dilated")
+"""A member of the recipe ``paper``."""
 
 
 def paper_config(

@@ -152,5 +152,12 @@ def test_the_threshold_is_as_far_from_chance() -> None:
     results = {
         f"max_bags, lr {rate:g}": {"top_1": {"value": 0.5}, "complete": True} for rate in arms.LEARNING_RATES
     }
-    assert arms.verdict(results, chance=0.53).startswith("The claim stands")
+    said = arms.verdict(results, chance=0.53)
+    assert said.startswith("The claim stands")
+    # Both sides of the scaled rule, and what its letter comes to.
+    assert "0.60 (the rule's 0.2, where chance is 0.53 and not 0.06)" in said
+    assert said.endswith("it would fall: max_bags, lr 0.003, max_bags, lr 0.0003 reached that.")
+    assert "letter" not in arms.verdict(results, chance=0.06)
+    # 0.149 of the way from chance to 1.
+    assert arms.threshold(0.16) == pytest.approx(0.16 + 0.84 * 0.14 / 0.94)
     assert arms.verdict(results, chance=0.06).startswith("The claim falls")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 from benchmarks.__main__ import main
 from benchmarks.gpu import equality, setting, sizes, speed
 from benchmarks.gpu.record import Deadline
+from training.configuration import read_configuration
+from training.recipe import Recipe
 
 
 def test_equality_and_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,6 +64,14 @@ def test_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["gpu", "--out", str(tmp_path), "--minutes", "0"])
     assert "--minutes is 0; expected more than 0" in capsys.readouterr().err
+
+
+def test_networks_and_fits_are_those_of_the_recipe_paper() -> None:
+    recipe = read_configuration("paper", Recipe)
+    assert recipe.network == setting.MEMBER
+    fit = setting.paper_config(epochs=recipe.fit.epochs, seed=recipe.fit.seed)
+    assert fit == dataclasses.replace(recipe.fit, tensorboard=False)
+    assert setting.Setting(sizes.TINY).network().config == recipe.network
 
 
 def test_steps_are_those_of_a_fit() -> None:
