@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from benchmarks import extra
-from mifm_kipoi.commands.arguments import positive
-from mifm_kipoi.support.cpus import usable_cpus
+from benchmarks import arguments, extra
 
 _TEXT = """\
 Simulate people of three populations with genotypes, phenotypes, covariates and GWAS of their own, in the
@@ -40,8 +37,8 @@ def add(commands: Any) -> None:
     )
     # Not from the sizes themselves, which need packages of the extra.
     command.add_argument("--size", choices=["tiny", "small", "full"], default="small", help="default: small")
-    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs, new or empty")
-    command.add_argument("--jobs", type=positive, metavar="N", help="processes (default: one for each core)")
+    arguments.add_out(command, "folder for all outputs, new or empty")
+    arguments.add_jobs(command)
     command.set_defaults(run=_run)
 
 
@@ -49,4 +46,4 @@ def _run(options: argparse.Namespace) -> None:
     with extra.needed():
         from benchmarks.cohort.build import build
         from benchmarks.cohort.sizes import SIZES
-    build(SIZES[options.size], Path(options.out), options.jobs or usable_cpus())
+    build(SIZES[options.size], options.out, options.jobs)

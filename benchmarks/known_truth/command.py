@@ -6,10 +6,9 @@ import argparse
 import dataclasses
 import logging
 import signal
-from pathlib import Path
 from typing import Any
 
-from benchmarks import extra
+from benchmarks import arguments, extra
 from benchmarks.known_truth.plans import DESIGNS, PLANS
 from mifm_kipoi.commands.arguments import positive
 from mifm_kipoi.support.cpus import usable_cpus
@@ -58,7 +57,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--size", choices=list(PLANS["real"]), default="smoke", help="see below (default: smoke)"
     )
-    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
+    arguments.add_out(command)
     known = "; ".join(f"{design}: {', '.join(arm.name for arm in arms)}" for design, arms in DESIGNS.items())
     command.add_argument(
         "--arms", nargs="+", choices=sorted({arm.name for arms in DESIGNS.values() for arm in arms}),
@@ -68,9 +67,7 @@ def add(commands: Any) -> None:
         "--networks", type=positive, metavar="N",
         help="networks of each arm, which differ in their seed (default: as many as the size has)",
     )  # fmt: skip
-    command.add_argument(
-        "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
-    )
+    arguments.add_cache(command)
     command.add_argument(
         "--jobs", type=positive, metavar="N",
         help="networks that are fitted side by side (default: one for each core; 1 where there is a GPU)",
@@ -89,13 +86,14 @@ def _run(options: argparse.Namespace) -> None:
     plan = PLANS[options.design][options.size]
     if options.networks:
         plan = dataclasses.replace(plan, members=options.networks, seeds=options.networks)
-    out = Path(options.out)
     jobs = options.jobs or (1 if torch.cuda.is_available() else usable_cpus())
-    cache = Path(options.cache) if options.cache else out / "simulations"
     # Whoever ends this process ends the networks that it trains too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        Experiment(plan, options.arms or plan.arms, out, cache, jobs, options.threads).run()
+        experiment = Experiment(
+            plan, options.arms or plan.arms, options.out, arguments.cache(options), jobs, options.threads
+        )
+        experiment.run()
     finally:
         signal.signal(signal.SIGTERM, before)
-    logging.info("the report is %s", out / "report.html")
+    logging.info("the report is %s", options.out / "report.html")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 from typing import Any
 
-from benchmarks import extra
+from benchmarks import arguments, extra
 from mifm_kipoi.commands.arguments import positive
-from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
 Write what evaluations need of a simulation of the design 'real' of known-truth, in the formats of real data:
@@ -32,10 +30,8 @@ def add(commands: Any) -> None:
         default="smoke",
         help="of the simulation (default: smoke)",
     )
-    command.add_argument("--out", required=True, metavar="DIR", help="folder for all outputs")
-    command.add_argument(
-        "--cache", metavar="DIR", help="folder of simulations (default: simulations in --out)"
-    )
+    arguments.add_out(command)
+    arguments.add_cache(command)
     command.add_argument(
         "--studies", nargs="+", default=(), metavar="META_ID",
         help="those whose summary statistics are written (default: all)",
@@ -51,7 +47,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="files of states (default: 8; 127 at most)",
     )
-    command.add_argument("--jobs", type=positive, metavar="N", help="processes (default: one for each core)")
+    arguments.add_jobs(command)
     command.set_defaults(run=_run)
 
 
@@ -60,8 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         from benchmarks.known_truth.evaluation_files import EvaluationFiles
         from benchmarks.known_truth.simulate import simulate
         from benchmarks.known_truth.sizes import SIMULATIONS
-    out, jobs = Path(options.out), options.jobs or usable_cpus()
     simulation = SIMULATIONS["real"][options.size]
-    simulated = simulate(simulation, options.cache or out / "simulations", jobs)
+    simulated = simulate(simulation, arguments.cache(options), options.jobs)
     files = EvaluationFiles(tuple(options.studies), options.susie, options.cell_lines)
-    logging.info("the files are in %s", files.write(simulation, simulated, out, jobs))
+    logging.info("the files are in %s", files.write(simulation, simulated, options.out, options.jobs))
