@@ -8,7 +8,7 @@ from typing import Literal
 Group = Literal["pooling", "setting", "curve", "combination", "control", "baseline", "prior"]
 DataName = Literal[
     "main", "single", "united", "every_member", "shuffled", "dealt", "masked", "reference_ld",
-    "half", "quarter",
+    "half", "quarter", "labelled",
 ]  # fmt: skip
 
 
@@ -35,7 +35,8 @@ class Arm:
         - ``dealt``: the variants of each positive bag are permuted, so that each has the evidence of another;
         - ``masked``: a genome in which the centre of the window says nothing;
         - ``reference_ld``: signals by the LD of a reference panel;
-        - ``half``, ``quarter``: so many of the training bags.
+        - ``half``, ``quarter``: so many of the training bags;
+        - ``labelled``: of the design ``real``, the evidence of each study is the truth for its trait.
     settings : tuple of str
         Over the recipe's, as of ``--set``.
     start : str
@@ -217,13 +218,6 @@ _REAL_SETTINGS = (
         "rate_0.01", "setting", "learning rate 0.01", "three times the recipe's",
         settings=("fit.learning_rate=0.01",),
     ),
-    *(
-        Arm(
-            f"monitor_{monitor}", "setting", f"epoch by {monitor}", f"fit.monitor={monitor}",
-            settings=(f"fit.monitor={monitor}",),
-        )
-        for monitor in ("likelihood", "top_pip", "last")
-    ),
 )  # fmt: skip
 
 _REAL_CURVES = (
@@ -253,6 +247,12 @@ _REAL_CONTROLS = (
     Arm(
         "masked_centre", "control", "masked centre", "per study, the centre 14 bp of another variant",
         data="masked",
+    ),
+    Arm(
+        "true_labels", "control", "true labels",
+        "per study, the evidence of each study is which variants are causal for its trait: what these "
+        "windows can teach this network where the evidence is no limit",
+        data="labelled",
     ),
 )  # fmt: skip
 

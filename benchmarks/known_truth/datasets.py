@@ -30,6 +30,7 @@ from benchmarks.known_truth.steps import BenchmarkError, once, run_module
 from benchmarks.known_truth.streams import Stream, seeds
 from mifm_kipoi.support.files import sha256_of
 from training.data.dataset import DataSet, Split, read_dataset, write_dataset
+from training.data.evidence import posteriors, study_weights
 
 OTHER_TRAIT = "other_trait"
 """The kind of a variant that is causal, but not for the trait of the study."""
@@ -45,6 +46,9 @@ _CODE = (
     "mifm_kipoi.statistics.bayes_factors", "mifm_kipoi.statistics.normal",
 )  # fmt: skip
 """Packages and modules that decide what ``python -m training data`` writes, beside its recipe."""
+
+_CERTAIN = np.log(1e6)
+"""Logarithm of the Bayes factor that the truth stands for."""
 
 _REAL_COLUMNS = ("trait_causal", "score_optimal", "score_reference", "score_masked")
 
@@ -81,13 +85,12 @@ def make_dataset(name: DataName, simulation: Simulation, simulated: Path, recipe
         When the folder holds a data set made of something else, or by other code.
     """
     folder = out / "data" / name
-    if name in _CHANGES:
+    if (change := _changes(simulated).get(name)) is not None:
         source = make_dataset("main", simulation, simulated, recipe, out)
-        change = _CHANGES[name]
         made_of = {
             "source": sha256_of(source / "manifest.json"),
             "change": name,
-            "code": code_of(__name__, "training.data.dataset"),
+            "code": code_of(__name__, "training.data.dataset", "training.data.evidence"),
         }
         once(folder, made_of, lambda: write_dataset(folder, change(read_dataset(source))))
         return folder
@@ -215,15 +218,94 @@ def merged_negatives(dataset: DataSet, seed: int = 1) -> DataSet:
     )
 
 
-_CHANGES: Mapping[DataName, Callable[[DataSet], DataSet]] = {
-    "every_member": every_member,
-    "shuffled": shuffled,
-    "dealt": dealt,
-    "half": functools.partial(fewer, parts=2),
-    "quarter": functools.partial(fewer, parts=4),
-    "united": merged_negatives,
-}
-"""Data sets that are made of ``main``."""
+def labelled(dataset: DataSet, simulated: Path) -> DataSet:
+    """The evidence of training and validation bags is the truth: which variants are causal.
+
+    Of each study the variants that are causal for its trait have Bayes factors of 1e6 and PIPs that are
+    equal and sum to 1; the others have Bayes factors of 1 and PIPs of 0. Instances have the highest of both
+    over studies. Studies without a causal variant among their rows are left out, and so are variants and
+    positive bags that no other study has. Weights of studies follow from their new posteriors; p-values and
+    z stay, and so do negative bags and those of the test split.
+
+    Parameters
+    ----------
+    dataset : DataSet
+        As the training commands made it.
+    simulated : Path
+        Folder of its simulation.
+    """
+    bag_of_study = dataset.studies["bag"].to_numpy()
+    in_test = (dataset.bags["split"] == Split.TEST.value).to_numpy()
+    study, instance = (dataset.evidence[name].to_numpy() for name in ("study", "instance"))
+    causal = _causal_rows(dataset, simulated)
+    counts = np.bincount(study, weights=causal, minlength=len(dataset.studies))
+    stays = ((counts > 0) | in_test[bag_of_study])[study]
+    kept = (dataset.bags["label"] == 0).to_numpy()[dataset.instances["bag"].to_numpy()]
+    kept[instance[stays]] = True
+    # Where another study has the variant, rows of a study that is to be left out are there still.
+    left = _of_studies(dataset.of_instances(kept), stays[kept[instance]])
+    return _with_labels(left, causal[stays], counts[study[stays]])
+
+
+def _causal_rows(dataset: DataSet, simulated: Path) -> npt.NDArray[np.bool_]:
+    """Whether the variant of each row of the evidence is causal for the trait of the study."""
+    traits = _described(dataset.studies, simulated)["trait"].to_numpy()
+    variants = dataset.instances[["chrom", "pos", "ref", "alt"]].iloc[dataset.evidence["instance"]]
+    rows = variants.reset_index(drop=True).assign(trait=traits[dataset.evidence["study"]])
+    causal: npt.NDArray[np.bool_] = _with_truth(rows, simulated / TRUTH)["causal"].to_numpy(bool)
+    return causal
+
+
+def _of_studies(dataset: DataSet, kept: npt.NDArray[np.bool_]) -> DataSet:
+    """The data set with the studies of some rows of the evidence; each positive bag keeps one at least."""
+    evidence = dataset.evidence[kept].reset_index(drop=True)
+    numbers, study = np.unique(evidence["study"], return_inverse=True)
+    studies = dataset.studies.iloc[numbers].reset_index(drop=True)
+    of_bags = np.bincount(studies["bag"], minlength=len(dataset.bags))
+    return dataclasses.replace(
+        dataset,
+        bags=dataset.bags.assign(studies=of_bags),
+        studies=studies,
+        evidence=evidence.assign(study=study),
+    )
+
+
+def _with_labels(dataset: DataSet, causal: npt.NDArray[np.bool_], counts: npt.NDArray[np.float64]) -> DataSet:
+    """Evidence that says which of its rows are causal, and how many of their study; not of test bags."""
+    evidence, studies, instances = dataset.evidence, dataset.studies, dataset.instances
+    in_test = (dataset.bags["split"] == Split.TEST.value).to_numpy()[studies["bag"].to_numpy()]
+    study, instance = (evidence[name].to_numpy() for name in ("study", "instance"))
+    given = in_test[study]
+    log_bf = np.where(given, evidence["log_bf"], np.where(causal, _CERTAIN, 0)).astype(np.float32)
+    with np.errstate(divide="ignore"):
+        pip = np.where(given, evidence["pip"], np.where(causal, 1 / counts, 0)).astype(np.float32)
+    weight = study_weights(study, instance, posteriors(study, log_bf, pip))
+    changed = {}
+    for name, values in (("log_bf", log_bf), ("pip", pip)):
+        highest = instances[name].to_numpy(copy=True)
+        own = instance[~given]
+        highest[own] = -np.inf
+        np.maximum.at(highest, own, values[~given])
+        changed[name] = highest
+    return dataclasses.replace(
+        dataset,
+        instances=instances.assign(**changed),
+        studies=studies.assign(weight=np.where(in_test, studies["weight"], weight).astype(np.float32)),
+        evidence=evidence.assign(log_bf=log_bf, pip=pip),
+    )
+
+
+def _changes(simulated: Path) -> Mapping[DataName, Callable[[DataSet], DataSet]]:
+    """Data sets that are made of ``main``, and how."""
+    return {
+        "every_member": every_member,
+        "shuffled": shuffled,
+        "dealt": dealt,
+        "half": functools.partial(fewer, parts=2),
+        "quarter": functools.partial(fewer, parts=4),
+        "united": merged_negatives,
+        "labelled": functools.partial(labelled, simulated=simulated),
+    }
 
 
 def held_out_variants(dataset: Path, simulated: Path, smallest: int = 2) -> pd.DataFrame:
@@ -254,12 +336,7 @@ def held_out_variants(dataset: Path, simulated: Path, smallest: int = 2) -> pd.D
     read = read_dataset(dataset)
     bags = read.bags[(read.bags["label"] == 1) & (read.bags["split"] != Split.TRAIN.value)]
     studies = read.studies.reset_index(names="row").merge(bags[["bag", "split", "signal", "block"]], on="bag")
-    known = _meta(simulated)
-    unknown = {"trait": studies["study"], "sample_size": 0, "population": "EUR"}
-    for name, value in unknown.items():
-        studies[name] = studies["study"].map(known[name]) if len(known) else value
-    if missing := int(studies["trait"].isna().sum()):
-        raise BenchmarkError(f"{missing} studies of {dataset} are not in {simulated / META}")
+    studies = _described(studies, simulated)
     studies["studies"] = studies.groupby(["bag", "trait"])["row"].transform("size")
     ordered = studies.sort_values(["bag", "trait", "sample_size", "row"], ascending=[True, True, False, True])
     chosen = ordered.drop_duplicates(["bag", "trait"])
@@ -296,6 +373,18 @@ def shown_kind(kind: str) -> str:
     """
     place, *gates = kind.split("+")
     return f"{place}+gate" if gates == ["cofactor"] else place
+
+
+def _described(studies: pd.DataFrame, simulated: Path) -> pd.DataFrame:
+    """Studies of a data set with their trait, size and population."""
+    known = _meta(simulated)
+    unknown = {"trait": studies["study"], "sample_size": 0, "population": "EUR"}
+    described = studies.assign(
+        **{name: studies["study"].map(known[name]) if len(known) else unknown[name] for name in unknown}
+    )
+    if missing := int(described["trait"].isna().sum()):
+        raise BenchmarkError(f"{missing} studies of the data set are not in {simulated / META}")
+    return described
 
 
 def _meta(simulated: Path) -> pd.DataFrame:

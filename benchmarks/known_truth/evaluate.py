@@ -34,6 +34,9 @@ _NOT_LOW = 0.1
 _TWIN = 1 - 1e-6
 """Smallest correlation, by size, of variants with the same genotypes."""
 
+MONITORS = {"loss": -1, "likelihood": 1, "last": 1}
+"""What may choose an epoch, as ``fit.monitor`` has it, and whether more of it is better."""
+
 ABF = "abf"
 _COMPARED = ("lowest_p", ABF, "random")
 
@@ -267,6 +270,34 @@ def _by_range(
             found = over_networks([test.top(score, 1, bags) for score in one.scores], clusters)
             rows.append({"arm": one.arm.name, **given, **vars(clipped(found))})
     return pd.DataFrame(rows, columns=["arm", f"{of}_low", f"{of}_high", "bags", "value", "low", "high"])
+
+
+def monitors(curves: pd.DataFrame) -> pd.DataFrame:
+    """The epoch of each network that each monitor would choose, and what the network is worth then.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        One row per network and epoch: ``arm, seed, epoch, validation_loss, validation_likelihood,
+        validation_top_1, validation_auprc``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``arm, seed, monitor, epoch, top_1, auprc``, the last two of the validation variants. Of epochs that
+        are equal to a monitor it is the first, as in a fit; a monitor that is not a number in all epochs of a
+        network chooses none.
+    """
+    columns = ["arm", "seed", "monitor", "epoch", "top_1", "auprc"]
+    rows = []
+    for (arm, seed), log in curves.groupby(["arm", "seed"], sort=False):
+        for monitor, sign in MONITORS.items():
+            watched = sign * log["epoch" if monitor == "last" else f"validation_{monitor}"]
+            if watched.notna().all():
+                chosen = log.loc[watched.idxmax()]
+                values = chosen[["epoch", "validation_top_1", "validation_auprc"]]
+                rows.append((arm, seed, monitor, *values))
+    return pd.DataFrame(rows, columns=columns).astype({"epoch": np.int64})
 
 
 def _curves(test: Test, scored: Sequence[Scored]) -> pd.DataFrame:

@@ -27,7 +27,14 @@ from benchmarks.known_truth.arms import (
 )
 from benchmarks.known_truth.attribution import effects_by_motif
 from benchmarks.known_truth.datasets import REAL_KINDS, held_out_variants, make_dataset, write_held_out_vcf
-from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, evidence_ceiling, write_results
+from benchmarks.known_truth.evaluate import (
+    Scored,
+    Test,
+    credible_sets,
+    evidence_ceiling,
+    monitors,
+    write_results,
+)
 from benchmarks.known_truth.networks import HELD_OUT_VCF, VALIDATION_VCF, Networks
 from benchmarks.known_truth.plans import Plan
 from benchmarks.known_truth.report import write_report
@@ -117,7 +124,9 @@ class Experiment:
         steps.write_table(results / "arms.tsv", self._described(scored))
         ld = self._ld(test)
         steps.write_table(results / "credible_sets.tsv", credible_sets(test, scored, ld))
-        steps.write_table(results / "learning_curves.tsv", self.networks.curves(validation))
+        curves = self.networks.curves(validation)
+        steps.write_table(results / "learning_curves.tsv", curves)
+        steps.write_table(results / "monitors.tsv", monitors(curves))
         steps.write_table(results / "attribution.tsv", self._attribution(test, scored))
         with written_whole(results / "settings.json") as path:
             settings = self._settings(test, validation)

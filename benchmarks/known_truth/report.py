@@ -92,6 +92,7 @@ def _values(results: Results) -> dict[str, Any]:
         "ceiling": held.get("highest top-1 of the evidence"),
         "credible_sets": _credible_sets(results),
         "spreads": _spreads(results),
+        "monitors": _monitors(results),
         "descriptions": _descriptions(results),
         "settings": page.settings_table(results.settings) if results.settings else None,
         **_attribution(results),
@@ -291,6 +292,23 @@ def _spreads(results: Results) -> list[str]:
         if arm in spread.index
         for low, high in (spread.loc[arm],)
     ]
+
+
+def _monitors(results: Results) -> Table | None:
+    """What the epoch of each monitor is worth, over the networks of poolings."""
+    table = results.tables.get("monitors")
+    if table is None:
+        return None
+    own = table[table["arm"].isin(results.in_groups("pooling"))]
+    means = own.groupby("monitor", sort=False)[["epoch", "top_1", "auprc"]].agg(["mean", "size"])
+    rows = tuple(
+        (
+            str(monitor), page.count(row["top_1", "size"]), f"{row['epoch', 'mean']:.1f}",
+            page.percent(row["top_1", "mean"]), page.decimal(row["auprc", "mean"]),
+        )
+        for monitor, row in means.iterrows()
+    )  # fmt: skip
+    return Table(("monitor", "networks", "mean epoch", "mean top-1, %", "mean AUPRC"), rows) if rows else None
 
 
 def _descriptions(results: Results) -> Table:

@@ -29,6 +29,7 @@ COLUMNS = {
         "arm", "seed", "epoch", "windows", "train_loss", "validation_loss", "validation_likelihood",
         "validation_top_1", "validation_auprc",
     ),
+    "monitors": ("arm", "seed", "monitor", "epoch", "top_1", "auprc"),
     "kinds": ("arm", "kind", "count", "first_share", "median_logit", "q25", "q75"),
     "attribution": ("arm", "motif", "offset", "base", "informative", "effect", "background"),
     "differences": ("arm", "against", "metric", "value", "low", "high"),
@@ -37,7 +38,7 @@ COLUMNS = {
 }  # fmt: skip
 """Tables of results, each a file of this name with the suffix .tsv, and their columns."""
 
-_TEXT = ("arm", "against", "group", "label", "description", "metric", "kind", "motif", "base")
+_TEXT = ("arm", "against", "group", "label", "description", "metric", "kind", "motif", "base", "monitor")
 
 
 def read(results: Path) -> dict[str, pd.DataFrame]:

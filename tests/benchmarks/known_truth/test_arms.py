@@ -52,6 +52,11 @@ def test_the_small_size_of_the_hard_design_trains_each_arm_three_times() -> None
     assert [len(plan.seeds_of(by_name[name])) for name in plan.arms] == [3] * len(plan.arms)
 
 
+def test_what_knows_the_truth_is_trained_on_request_and_at_the_full_size() -> None:
+    assert [name for name, plan in PLANS["real"].items() if "true_labels" in plan.arms] == ["full"]
+    assert "true_labels" not in {arm.name for arm in known.CLEAR}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

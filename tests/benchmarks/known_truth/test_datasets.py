@@ -3,8 +3,9 @@
 import collections
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from benchmarks.known_truth.datasets import (
     every_member,
     fewer,
     held_out_variants,
+    labelled,
     make_dataset,
     merged_negatives,
     shown_kind,
@@ -259,11 +261,16 @@ def test_held_out_variants_are_those_of_positive_bags(
     assert {"locus", "redraw", "signal", "block"} <= {*found.columns}
 
 
-def with_studies(dataset: DataSet) -> DataSet:
-    """The test bag of four variants as four studies see it: two of trait_1, and one each of two others."""
-    (bag,) = dataset.bags.index[(dataset.bags["size"] == 4) & (dataset.bags["label"] == 1)]
+FOUR_STUDIES = MappingProxyType(
+    {"small": slice(3), "large": slice(1, None), "single": slice(1), "other": slice(2, None)}
+)
+
+
+def with_studies(dataset: DataSet, size: int = 4, seen: Mapping[str, slice] = FOUR_STUDIES) -> DataSet:
+    """The positive bag of a size, a test bag of four variants, with the variants that each study sees."""
+    (bag,) = dataset.bags.index[(dataset.bags["size"] == size) & (dataset.bags["label"] == 1)]
     rows = np.flatnonzero(dataset.instances["bag"] == bag)
-    own = {"small": rows[:3], "large": rows[1:], "single": rows[:1], "other": rows[2:]}
+    own = {name: rows[those] for name, those in seen.items()}
     studies, parts = [], []
     for row in dataset.studies.itertuples(index=False):
         mine = dataset.evidence[dataset.evidence["study"] == dataset.studies["bag"].tolist().index(row.bag)]
@@ -277,7 +284,7 @@ def with_studies(dataset: DataSet) -> DataSet:
             parts.append(some.assign(log_bf=np.float32(number)))
     return dataclasses.replace(
         dataset,
-        bags=dataset.bags.assign(studies=dataset.bags["studies"].where(dataset.bags.index != bag, 4)),
+        bags=dataset.bags.assign(studies=dataset.bags["studies"].where(dataset.bags.index != bag, len(own))),
         studies=pd.DataFrame(studies).astype(dataset.studies.dtypes.to_dict()),
         evidence=pd.concat(parts, ignore_index=True).astype(dataset.evidence.dtypes.to_dict()),
     )
@@ -310,6 +317,80 @@ def test_the_largest_study_of_a_trait_stands_for_all(
     assert (own["causal"] == (known & (own["trait"] == "trait_3"))).all()
     expected = np.where(own["causal"], "causal", np.where(known, "other_trait", "free+gate"))
     assert own["kind"].tolist() == expected.tolist()
+
+
+LABELLED = {"a": slice(1, None), "b": slice(2, 5), "c": slice(3)}
+"""Of a training bag of six variants: two are causal for the trait of a, one of them for that of b."""
+
+
+@pytest.fixture
+def of_traits(dataset: DataSet, simulated: Path) -> DataSet:
+    """Bags with studies of three traits; the last one, of validation, is causal for none of its studies'."""
+    traits = {"a": 1, "b": 2, "c": 3, "united": 1}
+    lines = [f"{name}\ttrait_{trait}\t10\tEUR" for name, trait in traits.items()]
+    (simulated / META).write_text("\n".join(["meta_id\ttrait\tsample_size\tpopu", *lines]) + "\n")
+    truth = pd.read_parquet(simulated / TRUTH)
+    causal_for = np.select([truth["pos"] == 1020, truth["pos"] == 3000], [0b011, 0b010], 0b001)
+    scores = dict.fromkeys(("score_optimal", "score_reference", "score_masked"), 0.5)
+    truth = truth.assign(trait_causal=np.where(truth["causal"], causal_for, 0), **scores)
+    truth.to_parquet(simulated / TRUTH)
+    return with_studies(dataset, 6, LABELLED)
+
+
+def test_labels_are_those_of_the_trait_of_each_study(of_traits: DataSet, simulated: Path) -> None:
+    found = labelled(of_traits, simulated)
+    check_types(found)
+    bag = found.evidence["study"].map(found.studies["bag"])
+    rows = found.evidence[bag == 0].assign(
+        study=lambda own: own["study"].map(found.studies["study"]),
+        pos=lambda own: own["instance"].map(found.instances["pos"]),
+    )
+    pips = rows.pivot(index="pos", columns="study", values="pip")
+    assert pips.columns.tolist() == ["a", "b"]
+    assert pips["a"].to_dict() == {1010: 0, 1020: 0.5, 1030: 0, 1040: 0, 1050: 0.5}
+    assert pips["b"].dropna().to_dict() == {1020: 1, 1030: 0, 1040: 0}
+    np.testing.assert_allclose(rows["log_bf"], np.where(rows["pip"] > 0, np.log(1e6), 0), rtol=1e-6)
+    # Their posteriors overlap by the root of one half.
+    own = found.studies[found.studies["bag"] == 0]
+    np.testing.assert_allclose(own["weight"], 1 / (1 + np.sqrt(0.5)), rtol=1e-4)
+    assert (found.bags["studies"][0], own["size"].tolist()) == (2, [5, 3])
+    of_bag = found.instances[found.instances["bag"] == 0].set_index("pos")["pip"]
+    assert of_bag.to_dict() == {1010: 0, 1020: 1, 1030: 0, 1040: 0, 1050: 0.5}
+
+
+def test_what_has_no_causal_variant_is_left_out_but_not_of_the_test(
+    of_traits: DataSet, simulated: Path
+) -> None:
+    found = labelled(of_traits, simulated)
+    assert found.bags["size"].tolist() == [5, 1, 4, 5, 1, 3, 2, 2]
+    assert found.bags["label"].tolist() == [1, 0, 1, 1, 0, 1, 0, 1]
+    # Statistics of the GWAS stay.
+    keys = ["chrom", "pos", "ref", "alt", "bag"]
+    columns = ["chrom", "pos", "ref", "alt", "log_p", "z", "study"]
+    before, after = (
+        one.evidence.assign(
+            bag=lambda rows, one=one: rows["study"].map(one.studies["bag"]),
+            study=lambda rows, one=one: rows["study"].map(one.studies["study"]),
+            **{name: one.instances[name].to_numpy()[one.evidence["instance"]] for name in keys[:4]},
+        )
+        for one in (of_traits, found)
+    )
+    stays = (before["study"] != "c") & (before["bag"] < 8)
+    pd.testing.assert_frame_equal(before[stays][columns].reset_index(drop=True), after[columns])
+    for kept in (
+        (found.bags["label"] == 0).to_numpy(),
+        (found.bags["split"] == "test").to_numpy(),
+    ):
+        numbers = np.flatnonzero(kept)
+        own, usual = (one.instances[one.instances["bag"].isin(numbers)] for one in (found, of_traits))
+        pd.testing.assert_frame_equal(own.reset_index(drop=True), usual.reset_index(drop=True))
+        mine, theirs = (part[part["bag"].isin(numbers)] for part in (after, before))
+        names = ["log_bf", "pip", "z"]
+        pd.testing.assert_frame_equal(
+            mine[names].reset_index(drop=True), theirs[names].reset_index(drop=True)
+        )
+    tested = found.studies["bag"].isin(np.flatnonzero(found.bags["split"] == "test"))
+    assert found.studies["weight"][tested].tolist() == [1, 1]
 
 
 def test_a_weaker_study_does_not_stand_for_one_that_resolved_the_signal(
@@ -440,6 +521,16 @@ def test_changed_data_sets_are_made_of_the_main_one(
     make_dataset(name, EIGHT, simulated, RECIPE, tmp_path)
     assert (folder / "manifest.json").stat().st_mtime_ns == changed
     assert len(commands.words) == 1
+
+
+def test_labels_are_of_the_simulation(commands: Commands, simulated: Path, tmp_path: Path) -> None:
+    """Of one study and no traits, too."""
+    folder = make_dataset("labelled", EIGHT, simulated, RECIPE, tmp_path)
+    found = read_dataset(folder)
+    assert found.checksums() == labelled(build(), simulated).checksums()
+    known = found.evidence["instance"].map(found.instances["pos"]) % 30 == 0
+    splits = found.evidence["instance"].map(found.instances["bag"]).map(found.bags["split"])
+    assert ((found.evidence["log_bf"] > 13) == known)[splits != "test"].all()
 
 
 @pytest.mark.parametrize("name", ["main", "shuffled"])

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.known_truth import evaluate
 from benchmarks.known_truth import results as tables
 from benchmarks.known_truth.arms import ABF, CLEAR_POOLINGS, LOWEST_P, ORACLE, RANDOM, Arm
-from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, write_results
+from benchmarks.known_truth.evaluate import Scored, Test, credible_sets, monitors, write_results
 from benchmarks.known_truth.intervals import over_networks, ratio
 from benchmarks.known_truth.metrics import power_at_fdr
 from benchmarks.known_truth.rule import Kind
@@ -24,6 +24,26 @@ Values = npt.NDArray[np.float64]
 MAX, NOISY_OR = CLEAR_POOLINGS[:2]
 KINDS = [kind.value for kind in Kind]
 PRIOR = Arm("max+abf", "prior", "max + ABF", "of a test")
+
+
+def test_each_monitor_chooses_an_epoch_of_each_network() -> None:
+    """Of equal epochs the first; the second network has no likelihood."""
+    curves = pd.DataFrame(
+        {
+            "arm": "max", "seed": [1] * 4 + [2] * 2, "epoch": [0, 1, 2, 3, 0, 1],
+            "validation_loss": [0.5, 0.3, 0.3, 0.4, 0.2, 0.3],
+            "validation_likelihood": [0.1, 0.0, 0.2, 0.2, 0.1, np.nan],
+            "validation_top_1": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+            "validation_auprc": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06],
+        }
+    )  # fmt: skip
+    assert list(monitors(curves).itertuples(index=False, name=None)) == [
+        ("max", 1, "loss", 1, 0.2, 0.02),
+        ("max", 1, "likelihood", 2, 0.3, 0.03),
+        ("max", 1, "last", 3, 0.4, 0.04),
+        ("max", 2, "loss", 0, 0.5, 0.05),
+        ("max", 2, "last", 1, 0.6, 0.06),
+    ]
 
 
 def bags_table(bags: int = 45, seed: int = 1) -> pd.DataFrame:
@@ -187,7 +207,7 @@ def test_the_report_reads_the_tables(results: Path, test: Test, scored: list[Sco
     write_table(results / "arms.tsv", arms)
     write_table(results / "credible_sets.tsv", credible_sets(test, scored))
     found = tables.read(results)
-    assert {*tables.COLUMNS} - {*found} == {"learning_curves", "attribution"}
+    assert {*tables.COLUMNS} - {*found} == {"learning_curves", "monitors", "attribution"}
     for name, table in found.items():
         assert tuple(table.columns) == tables.COLUMNS[name]
     names = [one.arm.name for one in scored]

@@ -59,6 +59,12 @@ OTHERS = {
         ("noisy_or", 1, epoch, 500 * epoch, 0.5, 0.6, 0.1 * epoch, 0.3 * epoch, 0.2 * epoch)
         for epoch in (1, 2, 3)
     ],
+    "monitors": [
+        ("noisy_or", 1, "loss", 2, 0.8, 0.5),
+        ("max", 1, "loss", 3, 0.4, 0.2),
+        ("noisy_or", 1, "last", 3, 0.9, 0.6),
+        ("shuffled_labels", 1, "loss", 1, 0.05, 0.04),
+    ],
     "kinds": [
         ("noisy_or", kind, 9, fraction, -number, -number - 1, 1 - number)
         for number, (kind, fraction) in enumerate(zip(KINDS, (0.9681, 0.004, 0.0279, 0, 0, 0), strict=True))
@@ -184,6 +190,8 @@ def test_the_sentences_below_figures_have_the_numbers(results: Path, tmp_path: P
     assert "| 0.975 (0.961 to 0.985) | +26.8 (+25.0 to +29.0) | 2 |" in text
     assert "(95 % interval 97.0 to 99.0)**, +26.5 (+24.0 to +28.0) points" in text
     assert "After the last epoch, lowest to highest network: Noisy &lt;or> 90.0-90.0 %." in text
+    # Controls do not count.
+    assert "| loss | 2 | 2.5 | 60.0 | 0.350 |\n| last | 1 | 3.0 | 90.0 | 0.600 |" in text
     assert "| **simulation** |  |\n| loci | 1,440 |\n| r2 | 0.1, 0.2 |" in text
 
 
