@@ -293,7 +293,6 @@ class Placement:
             )
         variants, blocks, studies = [], [], []
         for rows in self._batches():
-            good = rows.reason == ""
             table = pd.DataFrame(
                 {
                     "chrom": rows.chrom, "pos": rows.pos, "other_allele": rows.other_allele,
@@ -301,7 +300,7 @@ class Placement:
                     "study": _joined(rows.batch, named["study"]) if "study" in named else "",
                     "size": _implied_size(rows),
                 }
-            )[good]  # fmt: skip
+            )[rows.reason == ""].dropna(subset=["block", "study"])  # fmt: skip
             swapped = table["effect_allele"] < table["other_allele"]
             table["first"] = table["effect_allele"].where(swapped, table["other_allele"])
             table["second"] = table["other_allele"].where(swapped, table["effect_allele"])
@@ -417,8 +416,8 @@ class Placement:
 
 
 def _joined(batch: Batch, names: tuple[str, ...]) -> pd.Series[str]:
-    """The text of columns, joined by colons as in a data set."""
-    parts = [batch.text(name).to_pandas().astype("str") for name in names]
+    """The text of columns, joined by colons as in a data set; missing where one of them is."""
+    parts = [batch.optional_text(name).to_pandas().astype("str") for name in names]
     return functools.reduce(lambda left, right: left + ":" + right, parts)
 
 

@@ -352,12 +352,14 @@ class AssociationTable:
             and PIPs are no reason; a missing p-value is one. Without ``p_value``, nothing follows from it;
             without ``z`` there are no Bayes factors.
         max_p_value : float, optional
-            Rows with known, higher p-values are only counted, and not read any further. A row that has a
-            p-value which cannot be read, or one that is not above it, is none of these.
+            Rows with known, higher p-values are only counted, and not read any further, but for those that
+            show the units of effects. A row that has a p-value which cannot be read, or one that is not above
+            it, is none of these.
         counts : RowCounts, optional
             Receives what became of the rows.
         on_progress : callable, optional
-            See :meth:`mifm_kipoi.genomics.tables.TableFile.batches`.
+            See :meth:`mifm_kipoi.genomics.tables.TableFile.batches`. A table of several studies that is read
+            for the units of their effects first has twice as many rows, and bytes, for it.
         block_bytes : int, optional
             Size of a block in bytes of text; by default that of the reader.
         extra : sequence of str
@@ -379,10 +381,29 @@ class AssociationTable:
             are refused; the message has the counts by reason.
         """
         counts = RowCounts() if counts is None else counts
-        reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, others)
+        reader = _Reader(self, fields, max_p_value, counts, may_lack_p_value, others, on_progress)
         reader.notes_phenotypes = not all_phenotypes
         names = dict.fromkeys((*self.layout.columns.values(), *reader.columns, *extra))
-        yield from reader.rows(self.file.batches(list(names), block_bytes, on_progress))
+        yield from reader.rows(self.file.batches(list(names), block_bytes, reader.progress.of_pass(-1)))
+
+
+class _Progress:
+    """Progress of a table that is read several times: all rows, and the fraction of all passes."""
+
+    def __init__(self, on_progress: OnProgress | None, passes: int) -> None:
+        self._on_progress, self._read = on_progress, [(0, 0.0)] * passes
+
+    def of_pass(self, number: int) -> OnProgress | None:
+        """What one of the passes calls."""
+        if (on_progress := self._on_progress) is None:
+            return None
+
+        def update(rows: int, fraction: float) -> None:
+            self._read[number] = (rows, fraction)
+            all_rows, fractions = zip(*self._read, strict=True)
+            on_progress(sum(all_rows), sum(fractions) / len(fractions))
+
+        return update
 
 
 class _Reader:
@@ -396,6 +417,7 @@ class _Reader:
         counts: RowCounts,
         may_lack_p_value: bool,
         others: bool,
+        on_progress: OnProgress | None,
     ) -> None:
         self._may_lack_p_value, self._with_others = may_lack_p_value, others
         self._table, self._layout, self._counts = table, table.layout, counts
@@ -412,6 +434,9 @@ class _Reader:
             table.sample_size, table.case_fraction, table.prior_variance,
             use_p_values="p_value" in self._fields,
         )  # fmt: skip
+        self._learns = "z" in self._fields and table.has_trait_variances
+        self._learns_of_all = self._learns and self._bayes_factors.of_several_studies
+        self.progress = _Progress(on_progress, 1 + self._learns_of_all)
         self._max_log_p = None if max_p_value is None else math.log(max_p_value) + 1e-12
         self._p_field = next((field for field in P_VALUES if field in self._columns), "")
         self._has_p = bool(self._p_field)
@@ -455,7 +480,7 @@ class _Reader:
     def _begin(self, held: Sequence[Batch]) -> Iterator[AssociationRows]:
         self._choice.find_test(held)
         self._examination.judge()
-        if "z" in self._fields and self._table.has_trait_variances:
+        if self._learns:
             self._bayes_factors.learn(self._numbers_that_count())
         for batch in held:
             yield from self._read(batch, examine=False)
@@ -464,7 +489,10 @@ class _Reader:
         """The rows of the test and the phenotype with their numbers, read apart from the others."""
         fields = (*EFFECTS, *ERRORS, "z", *P_VALUES, *FREQUENCIES, "sample_size", "test", "phenotype")
         named = (self._columns[field] for field in fields if field in self._columns)
-        for batch in self._table.file.batches(list(dict.fromkeys((*named, *self.columns)))):
+        names = list(dict.fromkeys((*named, *self.columns)))
+        # Of one study only some rows are read, so that this is no pass of its own.
+        on_progress = self.progress.of_pass(0) if self._learns_of_all else None
+        for batch in self._table.file.batches(names, on_progress=on_progress):
             chosen = self._choice.counting(batch)
             yield chosen, self._numbers(chosen)
 
@@ -548,7 +576,7 @@ class _Reader:
         if "pip" in self._fields:
             refused.unless_numbers(numbers, "pip")
             refused.where(impossible_pip, "PIP out of range", "pip")
-        evidence = self._bayes_factors.of(batch, numbers)
+        evidence = self._bayes_factors.of(batch, numbers, counted=counts is self._counts)
         traits = evidence.traits
         return AssociationRows(
             lines=lines_of(batch),

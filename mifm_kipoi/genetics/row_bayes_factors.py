@@ -112,10 +112,23 @@ class RowBayesFactors:
             if not self._columns and self._variances.has_enough():
                 break
 
-    def of(self, batch: Batch, numbers: RowNumbers) -> RowEvidence:
-        """What rows say for an effect; those of studies that are not known are counted."""
+    @property
+    def of_several_studies(self) -> bool:
+        """Whether rows are of the studies that columns name, of all of which some are needed."""
+        return bool(self._columns)
+
+    def of(self, batch: Batch, numbers: RowNumbers, *, counted: bool = True) -> RowEvidence:
+        """What rows say for an effect.
+
+        Parameters
+        ----------
+        batch, numbers : Batch, RowNumbers
+            The rows.
+        counted : bool
+            Whether those of studies that are not known are counted.
+        """
         studies = RowStudies.of(batch, self._columns)
-        if self._studies is not None:
+        if self._studies is not None and counted:
             self._studies.count_unknown(studies)
         traits, z = self._traits(studies, numbers), self._z(numbers)
         traits = dataclasses.replace(traits, variance=self._variances.of(studies))

@@ -176,7 +176,7 @@ class TraitVariances:
         self._enough = enough
         self._number: dict[str, int] = {}
         self._used: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        self._parts: list[pd.DataFrame] = []
+        self._parts: list[tuple[npt.NDArray[np.int32], Values]] = []
 
     def add(self, studies: RowStudies, variance: Values) -> None:
         """Note rows.
@@ -189,12 +189,14 @@ class TraitVariances:
             What each row says of the variance, NaN where nothing.
         """
         numbers = self._numbers(studies, new=True)
-        rows = pd.DataFrame({"study": numbers, "variance": variance}).dropna()
+        known = ~np.isnan(variance)
+        numbers, variance = numbers[known], variance[known]
         before = np.zeros(len(self._number), dtype=np.int64)
         before[: len(self._used)] = self._used
-        rows = rows[rows.groupby("study").cumcount() + before[rows["study"]] < self._enough]
-        self._used = before + np.bincount(rows["study"], minlength=len(before))
-        self._parts.append(rows)
+        earlier = pd.Series(numbers).groupby(numbers).cumcount().to_numpy() + before[numbers]
+        numbers, variance = numbers[earlier < self._enough], variance[earlier < self._enough]
+        self._used = before + np.bincount(numbers, minlength=len(before))
+        self._parts.append((numbers.astype(np.int32), variance))
 
     def has_enough(self) -> bool:
         """Whether no further row of the studies so far would be used."""
@@ -205,7 +207,10 @@ class TraitVariances:
         """By number of the study, NaN of those without a row and of one that is not known."""
         medians = np.full(len(self._number) + 1, np.nan)
         if self._parts:
-            known = pd.concat(self._parts).groupby("study")["variance"].median()
+            numbers, variances = map(np.concatenate, zip(*self._parts, strict=True))
+            # The rows are not needed any more: of 13,709 studies they take 160 MB.
+            self._parts.clear()
+            known = pd.Series(variances).groupby(numbers).median()
             medians[known.index] = known
         return medians
 

@@ -94,7 +94,7 @@ class TableCheck:
         return _page(self.table, _understood(self._table))
 
     def run(self, on_progress: OnProgress | None = None) -> TableSummary:
-        """Read the table once, in constant memory.
+        """Read the table, in constant memory.
 
         Parameters
         ----------

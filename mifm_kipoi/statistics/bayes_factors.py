@@ -145,7 +145,8 @@ def prior_variances(
           in the units of the study, or 1 where that is not known.
         - Case-control: 0.04, of log odds ratios. A linear model of cases and controls has effects in other
           units: there the variance of the trait is ``phi (1 - phi)``, at most 1/4, where that of log odds
-          ratios is its inverse, and W is ``0.04 (phi (1 - phi))^2``.
+          ratios is its inverse, and W is ``0.04 (phi (1 - phi))^2``. Where phi is not known, the variance of
+          the trait says it.
         - Unknown: :data:`PRIOR_VARIANCE`.
     trait_variance : array_like of float, shape (n,)
         Of the study of each row (:func:`trait_variances`); NaN where unknown.
@@ -161,7 +162,8 @@ def prior_variances(
     spread = _spread(np.asarray(case_fraction, dtype=np.float64))
     quantitative = QUANTITATIVE_PRIOR_VARIANCE * np.where(np.isnan(of_trait), 1, of_trait)
     with np.errstate(invalid="ignore"):
-        linear = (of_trait < 1) & (spread > 0)
+        linear = of_trait < 1
+    spread = np.where(spread > 0, spread, np.fmin(of_trait, 0.25))
     case_control = CASE_CONTROL_PRIOR_VARIANCE * np.where(linear, spread, 1) ** 2
     return np.select(
         [trait == Trait.QUANTITATIVE, trait == Trait.CASE_CONTROL],

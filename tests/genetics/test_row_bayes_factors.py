@@ -56,6 +56,32 @@ def test_cases_and_controls_by_a_linear_model(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.log_bf, expected, rtol=1e-6)
 
 
+def test_a_linear_model_says_the_fraction_of_cases(tmp_path: Path) -> None:
+    """Where it is not known, W follows from the variance of being a case, which is that of the trait."""
+    phi = 0.02
+    linear = (phi * (1 - phi)) ** 0.5
+    path = table(tmp_path, "beta SE MAF", row(linear, 0.3), row(linear, 0.3, "beta SE"))
+    known, unknown = (
+        read(path, trait="case_control", case_fraction=each, sample_size=N) for each in (phi, None)
+    )
+    np.testing.assert_allclose(unknown.log_bf, known.log_bf, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("columns", "passes"), [((), 1), (("source",), 2)])
+def test_progress_is_of_all_that_is_read(tmp_path: Path, columns: tuple[str, ...], passes: int) -> None:
+    """A table of several studies is read whole for their units first; one study needs some rows of it."""
+    rows = [f"{row(1, 0.3)} {study}" for study in "ab" for _ in range(200)]
+    gwas = AssociationTable(str(table(tmp_path, "beta SE MAF source", *rows)), trait="quantitative",
+                            sample_size=N, study_columns=columns)  # fmt: skip
+    seen: list[tuple[int, float]] = []
+    for _ in gwas.batches(on_progress=lambda *update: seen.append(update), block_bytes=2_000):
+        pass
+    assert seen[-1] == (400 * passes, 1)
+    counts, fractions = map(list, zip(*seen, strict=True))
+    assert counts == sorted(counts)
+    assert fractions == sorted(fractions)
+
+
 def test_each_study_has_units_of_its_own(tmp_path: Path) -> None:
     rows = [
         f"{row(unit, 0.3, shown)} {study}"

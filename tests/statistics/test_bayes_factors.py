@@ -81,7 +81,7 @@ def test_prior_variances_of_each_kind() -> None:
         (QUANTITATIVE, NAN, n, f, NAN, 0.0225),
         (CASE_CONTROL, 1 / (0.09 * information), n, f, phi, 0.04),
         (CASE_CONTROL, 0.09 / information, n, f, phi, 0.04 * 0.09**2),  # of a linear model
-        (CASE_CONTROL, 0.09 / information, n, f, NAN, 0.04),
+        (CASE_CONTROL, 0.09 / information, n, f, NAN, 0.04 * 0.09**2),
         (CASE_CONTROL, 0.01, NAN, f, phi, 0.04),
         (UNKNOWN, 4 / information, n, f, NAN, 0.04),
         (UNKNOWN, NAN, NAN, NAN, NAN, 0.04),
@@ -100,6 +100,12 @@ def test_a_linear_model_of_cases_has_the_bayes_factor_of_the_logistic_one() -> N
     prior = prior_variances([CASE_CONTROL] * 2, of_trait, [phi] * 2)
     logistic, linear = log_bayes_factor(z, variance, prior)
     assert linear == pytest.approx(logistic)
+
+
+def test_the_fraction_of_cases_of_a_linear_model_follows_from_its_variance() -> None:
+    """At most 1/4; a fraction that is given counts first, and log odds ratios need none."""
+    found = prior_variances([CASE_CONTROL] * 5, [0.1, 0.5, 0.1, 16, NAN], [NAN, NAN, 0.05, NAN, NAN])
+    np.testing.assert_allclose(found, 0.04 * np.array([0.1, 0.25, 0.0475, 1, 1]) ** 2)
 
 
 def test_variances_that_are_not_known() -> None:

@@ -32,7 +32,7 @@ class EffectCounts:
     unknown_studies : int
         Studies that the table of studies (``meta``) lacks.
     rows_of_unknown : int
-        Their rows, refused ones too.
+        Their rows, refused ones too, but none that are left out by their values or their test.
     """
 
     def __init__(self) -> None:

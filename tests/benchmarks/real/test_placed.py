@@ -209,13 +209,17 @@ class TestCausalDB2:
         rows += [
             rows[0].replace("1,5000000,", "1,,"),
             rows[1].replace("5000100", "5000150").replace(",C,G,", ",I,D,"),
+            # Of no block, and of no study: neither is one of its own.
+            rows[0].replace(",S1,1,", ",S1,NA,"),
+            rows[40].replace(",S1,3,", ",S1,NA,"),
+            rows[0].replace(",S1,1,", ",NA,1,"),
         ]
         table.write_text("\n".join([COLUMNS, *rows]) + "\n")
         placed = Placement(CredibleSetsConfig(str(table)), tmp_path / "placed").run()
-        assert (placed.rows, placed.variants) == (202, 100)
+        assert (placed.rows, placed.variants, placed.blocks, placed.studies) == (205, 100, 10, 2)
         after = pd.read_csv(tmp_path / "placed" / "credible_sets.tsv.gz", sep="\t", dtype=str)
-        assert pd.isna(after["bp"].iloc[-2])
-        assert after["bp"].iloc[-1] == "50151"
+        assert pd.isna(after["bp"].iloc[-5])
+        assert after["bp"].iloc[-4:].tolist() == ["50151", "50001", "151803", "50001"]
 
 
 class TestOtherTables:

@@ -1,5 +1,6 @@
 """Tables of credible sets, against rows written and counted by hand."""
 
+import dataclasses
 import gzip
 import logging
 import math
@@ -126,6 +127,10 @@ def test_the_traits_of_studies_decide_which_effects_are_expected(tmp_path: Path)
         "studies_of_assumed_units": 0,
         "rows_of_assumed_units": 0,
     }
+    # Rows that are not chosen do not count.
+    chosen = EffectCounts()
+    list(read_credible_sets(dataclasses.replace(config, where={"meta_id": ("GD1", "GD2")}), effects=chosen))
+    assert (chosen.unknown_studies, chosen.rows_of_unknown) == (0, 0)
     # What meta does not tell, the user can.
     named = CredibleSetsConfig(
         str(path), meta=str(tmp_path / "meta.txt"), trait="quantitative", sample_size=100
