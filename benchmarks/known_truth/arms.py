@@ -207,6 +207,10 @@ _REAL_SETTINGS = (
         settings=("fit.reverse_complement=false",),
     ),
     Arm(
+        "shifts_8", "setting", "shifts of up to 8 bp", "windows are shifted at random, as the paper's",
+        settings=("fit.max_shift=8",),
+    ),
+    Arm(
         "weight_decay_0.01", "setting", "weight decay 0.01", "of AdamW",
         settings=("fit.weight_decay=0.01",),
     ),
