@@ -32,7 +32,7 @@ designs:
 sizes:
   smoke   under 3 minutes on two cores: a narrow network, few loci, one arm and controls
   small   real: at most 45 minutes on two cores, 4,000 genealogies, windows of 128 bp, some 0.4 million of
-          them a network, the seven arms that decide;
+          them a network, the six arms that decide;
           clear: under 2 hours, windows of 512 bp, the network of the paper, all arms but two
   full    for a GPU
 

@@ -62,8 +62,7 @@ _RARE = ("generalised_mean", "additive_attention")
 """Near others, and left to --arms where there is little time."""
 
 _DECISIVE = (
-    "per_study", "per_study_single", "lowest_p_row", "max_bags_matched", "max_sets", "noisy_or_sets",
-    "dealt_anew",
+    "per_study", "per_study_single", "lowest_p_row", "max_sets", "noisy_or_sets", "dealt_anew",
 )  # fmt: skip
 """What the choice of a recipe rests on."""
 
