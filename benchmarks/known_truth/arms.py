@@ -181,6 +181,11 @@ REAL_POOLINGS = (
         settings=(_UNITED,),
     ),
     Arm(
+        "lowest_p_row_single", "pooling", "row of lowest p, single negatives",
+        "as the row of lowest p; negative bags of one variant", data="single",
+        settings=(_UNITED, _EIGHT_NEGATIVES),
+    ),
+    Arm(
         "susie_em", "pooling", "SuSiE-EM, per study", "one causal variant for each study, PIPs of the table",
         "susie_em",
     ),
