@@ -232,12 +232,15 @@ _REAL_SETTINGS = (
 _REAL_CURVES = (
     Arm("quarter_of_bags", "curve", "a quarter of the bags", "as many windows", data="quarter"),
     Arm("half_of_bags", "curve", "half of the bags", "as many windows", data="half"),
-    Arm(
-        "windows_x4",
-        "curve",
-        "four times the windows",
-        "four times the epochs of the recipe",
-        settings=("fit.epochs=x4",),
+    *(
+        Arm(
+            f"windows_x{times}",
+            "curve",
+            f"{times} times the windows",
+            f"{times} times the epochs of the recipe",
+            settings=(f"fit.epochs=x{times}",),
+        )
+        for times in (2, 4)
     ),
 )
 
