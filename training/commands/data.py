@@ -26,7 +26,7 @@ as a study has: negatives: {bags: matched}). A recipe such as
     credible_sets: {path: credible_set.txt.gz}         # CAUSALdb2, whose columns are known
     negatives: {vcf: [1000G.chr1.vcf.gz], frequency: AF}
     splits: {validation: ["11", "12"], test: ["9", "10"]}
-    min_bag_size: 10
+    min_bag_size: 1
 
 For any other table, name its columns. Here an identifier holds the alleles, the minor allele
 frequency and the sample size stand in for standard errors (Bayes factors need one or the other),

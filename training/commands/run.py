@@ -29,7 +29,7 @@ examples:
 
 How long it takes: smoke some minutes on two cores. On the whole of CAUSALdb2, at 1,420 windows a second on
 two cores, a member of paper takes 12 hours (the authors: 34 on an A40), its student 3; a member of default
-5 to 8, its student 9.
+3 to 4, its student 9.
 
 Read mifm/data/report.md first: it says what became of every row. The last lines, and summary.json, say what
 was learnt of held-out bags beside chance: the gain in likelihood of studies, the PIP of the student's first

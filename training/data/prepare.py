@@ -88,7 +88,7 @@ class DataConfig:
     summary_statistics: SummaryStatisticsConfig | None = None
     negatives: NegativesConfig | None = None
     splits: SplitsConfig = dataclasses.field(default_factory=SplitsConfig)
-    min_bag_size: int = 10
+    min_bag_size: int = 1
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
 
     def __post_init__(self) -> None:

@@ -117,8 +117,8 @@ class FitConfig:
     max_shift : int
         Largest shift of a training window to either side, in bp.
     reverse_complement : bool
-        Whether half of the training windows are replaced by their reverse complement. The published score
-        knows one strand only.
+        Whether half of the training windows are replaced by their reverse complement, so that the network
+        learns motifs on either strand. The published score knows one strand only.
     learning_rate, weight_decay : float
         Settings of AdamW; without decay it is Adam.
     schedule : str
@@ -158,7 +158,7 @@ class FitConfig:
 
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     seed: int = 1
-    epochs: int = 20
+    epochs: int = 10
     bags_per_batch: int = 4
     negatives_per_bag: int = 8
     evidence: EvidenceKind = "per_study"
@@ -169,7 +169,7 @@ class FitConfig:
     rows: Rows = "all"
     alleles: AlleleKind = "reference"
     max_shift: int = 8
-    reverse_complement: bool = False
+    reverse_complement: bool = True
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
     schedule: Schedule = "cosine"
@@ -332,6 +332,7 @@ class FinetuneConfig:
             bags_per_batch=32,
             negatives_per_bag=4,
             max_shift=0,
+            reverse_complement=False,
             learning_rate=1e-4,
             schedule="constant",
             monitor="last",
