@@ -34,8 +34,8 @@ def paper_config(
     """The steps of the recipe ``paper``: 32 bags of up to 127 windows, and a negative to each."""
     return FitConfig(
         ObjectiveConfig(pooling=pooling), seed=seed, epochs=epochs, bags_per_batch=32, negatives_per_bag=1,
-        evidence="lowest_p", max_shift=8, learning_rate=1e-4, schedule="exponential", monitor="last",
-        precision=precision, tensorboard=False,
+        evidence="lowest_p", max_shift=8, reverse_complement=False, learning_rate=1e-4,
+        schedule="exponential", monitor="last", precision=precision, tensorboard=False,
     )  # fmt: skip
 
 

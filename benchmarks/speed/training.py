@@ -133,7 +133,7 @@ class Setting:
         # Without validation: its windows would be more than those of the others.
         self.config = FitConfig(
             ObjectiveConfig(pooling="max"), evidence="lowest_p", monitor="last", epochs=1, bags_per_batch=32,
-            negatives_per_bag=4,
+            negatives_per_bag=4, max_shift=8, reverse_complement=False,
         )  # fmt: skip
         self.epoch = epoch_of(self.dataset, self.config)
         self.folder = folder

@@ -168,7 +168,7 @@ class FitConfig:
     credible_set: float | None = None
     rows: Rows = "all"
     alleles: AlleleKind = "reference"
-    max_shift: int = 8
+    max_shift: int = 0
     reverse_complement: bool = True
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
@@ -331,7 +331,6 @@ class FinetuneConfig:
             epochs=5,
             bags_per_batch=32,
             negatives_per_bag=4,
-            max_shift=0,
             reverse_complement=False,
             learning_rate=1e-4,
             schedule="constant",
