@@ -283,7 +283,8 @@ def test_the_extract_of_causaldb2(reference_data: Path, tmp_path: Path) -> None:
     table = reference_data / "data" / "finemapping" / "causaldb2_AD.csv.gz"
     placed = Placement(CredibleSetsConfig(str(table)), tmp_path / "placed").run()
     assert (placed.rows, placed.variants, placed.without_reference) == (10_393, 6_595, 0)
-    recipe = read_configuration(["default", tmp_path / "placed" / "recipe.yaml"], Recipe)
+    paths = ["default", tmp_path / "placed" / "recipe.yaml"]
+    recipe = read_configuration(paths, Recipe, ["data.min_bag_size=10"])
     report = prepare(recipe.fasta, recipe.data).manifest["report"]
     assert report["source"]["kept"] == 10_393
     assert report["variants"]["orientation"] == {"ok": 6_595}
