@@ -347,7 +347,9 @@ def test_the_real_causaldb2_extract(reference_data, tmp_path):
     source = reference_data / "data" / "finemapping" / "causaldb2_AD.csv.gz"
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
-        yaml.safe_dump({"data": {"credible_sets": {"path": str(source), "lead_p_value": None}}})
+        yaml.safe_dump(
+            {"data": {"credible_sets": {"path": str(source), "lead_p_value": None}, "min_bag_size": 10}}
+        )
     )
     made = prepare_recipe(read_configuration(recipe, Recipe))
     report = made.manifest["report"]
@@ -405,6 +407,7 @@ def test_real_blood_traits_on_the_mini_genome(reference_data, tmp_path):
                 "lead_p_value": None,
             },
             "splits": {"validation": [], "test": ["20"]},
+            "min_bag_size": 10,
         },
     }
     path = tmp_path / "recipe.yaml"

@@ -26,7 +26,7 @@ from training.recipe import Recipe
 QUICK = FinetuneConfig(
     fit=FitConfig(
         objective=ObjectiveConfig(pooling="noisy_or"), epochs=6, bags_per_batch=8, negatives_per_bag=2,
-        max_shift=0, learning_rate=0.01, schedule="constant", monitor="last", accelerator="cpu",
+        reverse_complement=False, learning_rate=0.01, schedule="constant", monitor="last", accelerator="cpu",
     )
 )  # fmt: skip
 
