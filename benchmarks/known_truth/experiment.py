@@ -42,7 +42,7 @@ from benchmarks.known_truth.rule import Kind, classify_windows
 from benchmarks.known_truth.simulate import FASTA, GENOTYPES, MANIFEST, VARIANTS, simulate
 from benchmarks.known_truth.sizes import DISCOVERY
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
-from mifm_kipoi.finemapping.prior import fit_prior, fit_slope, uniform_pips
+from mifm_kipoi.finemapping.prior import Prior, fit_prior, fit_slope, uniform_pips
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.sequence.windows import cut_windows
@@ -292,9 +292,10 @@ def _on_validation(validation: Test, networks: Sequence[Values]) -> tuple[float,
     evidence = _log_bf(validation)
     areas, gains = [], []
     for logits in networks:
-        pip = fit_prior(logits, evidence, validation.bag).pips(logits, evidence, validation.bag)
+        fitted = fit_slope(logits, evidence, validation.bag)
+        pip = Prior(fitted.slope).pips(logits, evidence, validation.bag)
         areas.append(float(Curve(pip, validation.causal).average_precision()))
-        gains.append(fit_slope(logits, evidence, validation.bag).gain)
+        gains.append(fitted.gain)
     return float(np.mean(areas)), float(np.mean(gains))
 
 
