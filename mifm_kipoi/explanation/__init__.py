@@ -1,0 +1,1 @@
+"""What a geneticist opens first: variants ranked by locus, with what speaks for each."""
