@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded("mifm", options.debug, lambda: options.run(options))
 
 
-_BACKGROUND = "compare-background"
-"""How ``mifm compare background`` is named to argparse, which would take its second word for a file."""
+_OF_TWO_WORDS = {("compare", "background"): compare.add_background}
+"""Commands whose second word argparse would take for a file: to it, they are one word, with a hyphen."""
 
 
 def _commands_of_one_word(words: Sequence[str]) -> list[str]:
     command = next((number for number, word in enumerate(words) if not word.startswith("-")), 0)
-    if list(words[command : command + 2]) == ["compare", "background"]:
-        return [*words[:command], _BACKGROUND, *words[command + 2 :]]
+    if tuple(words[command : command + 2]) in _OF_TWO_WORDS:
+        return [*words[:command], "-".join(words[command : command + 2]), *words[command + 2 :]]
     return list(words)
 
 
@@ -63,7 +63,8 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, add_arguments, meaning in _COMMANDS:
         add_arguments(commands.add_parser(name, help=meaning))
-    compare.add_background(commands.add_parser(_BACKGROUND))
+    for both, add_arguments in _OF_TWO_WORDS.items():
+        add_arguments(commands.add_parser("-".join(both)))
     return parser
 
 
