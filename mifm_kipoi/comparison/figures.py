@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mifm_kipoi.comparison.records import Comparison, Numbers
-from mifm_kipoi.comparison.scale import Scale
 from mifm_kipoi.reports.drawing import SLATE, WIDTH, short_count, styled, wrapped
 from mifm_kipoi.reports.page import signed
+from mifm_kipoi.reports.scale import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

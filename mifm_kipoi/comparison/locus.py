@@ -1,4 +1,4 @@
-"""The locus that a figure shows: read from text, or chosen."""
+"""The locus that a figure shows: chosen, and the rows in it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 from mifm_kipoi.comparison.records import Comparison
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.loci import Locus, locus_name
 
 FLANK = 100_000
 """Base pairs on either side of a variant that a locus is chosen around."""
@@ -18,53 +19,9 @@ FLANK = 100_000
 ASSOCIATION = "neg_log10_p"
 """The column of a model that is -log10 of a p-value."""
 
-_LOCUS = re.compile(r"(\S+):([0-9][0-9,]{0,14})-([0-9][0-9,]{0,14})")
-
 _BLOCK = re.compile(r"(.+):(-?[0-9]+)-(-?[0-9]+)")
 
 _CONTIGS_SHOWN = 10
-
-Locus = tuple[str, int, int]
-"""Contig, first and last base, 1-based, both inside."""
-
-
-def parse_locus(text: str) -> Locus:
-    """Read ``chrom:start-end``, 1-based with both ends inside; commas between digits are ignored.
-
-    Parameters
-    ----------
-    text : str
-        From an option.
-
-    Raises
-    ------
-    OptionError
-        When the text is not a locus, or the locus is empty.
-    """
-    match = _LOCUS.fullmatch(text.strip())
-    if not match:
-        raise OptionError(
-            f"{text!r} is not a locus; expected chrom:start-end, 1-based with both ends inside, such as "
-            "20:1,200,000-1,300,000"
-        )
-    start, end = (int(number.replace(",", "")) for number in match.groups()[1:])
-    if not 1 <= start <= end:
-        raise OptionError(
-            f"the locus {text!r} is empty; expected a start of at least 1, and an end not below it"
-        )
-    return match[1], start, end
-
-
-def locus_name(locus: Locus) -> str:
-    """The locus as text, with commas between digits.
-
-    Parameters
-    ----------
-    locus : Locus
-        1-based, both ends inside.
-    """
-    chrom, start, end = locus
-    return f"{chrom}:{start:,}-{end:,}"
 
 
 def in_locus(comparison: Comparison, locus: Locus) -> npt.NDArray[np.bool_]:

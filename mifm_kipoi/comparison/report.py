@@ -15,10 +15,11 @@ from mifm_kipoi.baselines.protocol import LookupStatus
 from mifm_kipoi.comparison.agreement import MIN_IN_BLOCK, MIN_RANKED_IN_BLOCK, ONE_PERCENT
 from mifm_kipoi.comparison.coverage import scored_by_all
 from mifm_kipoi.comparison.figures import MOST_MODELS, correlation_matrix, rank_densities, scatter_matrix
-from mifm_kipoi.comparison.locus import Locus, default_locus, in_locus, locus_name, parse_locus
+from mifm_kipoi.comparison.locus import default_locus, in_locus
 from mifm_kipoi.comparison.locus_figure import has_association, has_pip, locus_view
 from mifm_kipoi.comparison.records import Comparison, Model, Results
 from mifm_kipoi.comparison.results import measure, write_tables
+from mifm_kipoi.genomics.loci import Locus, locus_name, parse_locus
 from mifm_kipoi.genomics.variants import MISSING
 from mifm_kipoi.reports import page, prose
 from mifm_kipoi.reports.drawing import png, shortened

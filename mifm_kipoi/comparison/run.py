@@ -22,13 +22,13 @@ from mifm_kipoi.baselines.specs import (
 from mifm_kipoi.comparison.backgrounds import SUFFIX
 from mifm_kipoi.comparison.blocks import BLOCK_BP, equal_blocks, in_blocks, read_blocks
 from mifm_kipoi.comparison.joined import write_joined
-from mifm_kipoi.comparison.locus import parse_locus
 from mifm_kipoi.comparison.records import Comparison, Model
 from mifm_kipoi.comparison.report import write_report
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.variant_lists import open_variants
 from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.genomics.loci import parse_locus
 from mifm_kipoi.scoring.run import check_output
 from mifm_kipoi.support.files import locked, made_folder, require_file, written_whole
 from mifm_kipoi.support.packages import needed

@@ -22,10 +22,10 @@ from mifm_kipoi.comparison.locus_figure import locus_view
 from mifm_kipoi.comparison.records import Comparison
 from mifm_kipoi.comparison.report import duration, memory, report, write_report
 from mifm_kipoi.comparison.results import measure
-from mifm_kipoi.comparison.scale import Scale
 from mifm_kipoi.errors import MissingPackageError, OptionError, OutputError
 from mifm_kipoi.reports import drawing
 from mifm_kipoi.reports.page import Table, signed
+from mifm_kipoi.reports.scale import Scale
 from tests.comparison.builders import comparison, declaration, realistic
 
 NAN = float("nan")

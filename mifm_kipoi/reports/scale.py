@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 
-from mifm_kipoi.comparison.records import Numbers
+Numbers = npt.NDArray[np.float64]
 
 _SKEWED = 10
 """How many times farther the upper tail reaches than the lower one where a logarithmic scale is used."""

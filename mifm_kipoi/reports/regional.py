@@ -1,0 +1,334 @@
+"""The figure of a region: scores of variants over the position, tracks beneath, the same variants marked."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.genomics.loci import Locus
+from mifm_kipoi.genomics.variants import MISSING
+from mifm_kipoi.reports.drawing import (
+    ACCENT,
+    COLOURS,
+    MARKERS,
+    SLATE,
+    WIDTH,
+    plain,
+    short_count,
+    shortened,
+    styled,
+    wrapped,
+)
+from mifm_kipoi.reports.scale import Scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIGNIFICANT = -math.log10(5e-8)
+"""Genome-wide, as -log10 p."""
+
+VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
+"""Columns of a table of variants that the figure names them by."""
+
+_LONGEST_NAME = 24
+_LONGEST_ALLELE = 8
+
+_SERIES = tuple(zip(COLOURS, MARKERS, strict=True))
+
+_PANEL, _HEAD, _LINE = 1.05, 0.75, 0.16
+"""Inches of a panel, of what is above and below all, and of a line of the key."""
+
+_PARTS = 6
+"""The points of a series are drawn in as many parts."""
+
+_ROOM = 0.06
+"""Fraction of an axis that is left free at either end."""
+
+_LETTER_WIDTH = 0.018
+"""Of the panel's width, the fraction that a letter takes."""
+
+_BINS = 500
+"""Bins of a track; what has no more than twice as many positions is drawn as it is."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """One panel: scores of variants that share an axis.
+
+    Parameters
+    ----------
+    title : str
+        Title, with the unit of the axis.
+    series : tuple of (str, str)
+        Names for the key, and columns of the table.
+    from_zero : bool
+        Whether the axis is linear and begins at 0; by default it is as the scores need it.
+    line : float, optional
+        Where a dashed line goes.
+    """
+
+    title: str
+    series: tuple[tuple[str, str], ...]
+    from_zero: bool = False
+    line: float | None = None
+
+    def scale(self, rows: pd.DataFrame) -> Scale:
+        """The axis for the scores of some variants."""
+        values = rows[[column for _, column in self.series]].to_numpy(dtype=np.float64).ravel()
+        return Scale.from_zero(values) if self.from_zero else Scale.of(values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A number at every position of a region.
+
+    Parameters
+    ----------
+    title : str
+        Title, with the unit of the axis.
+    start : int
+        Of the first position, 0-based.
+    values : numpy.ndarray of floating point, shape (n,)
+        Of consecutive positions; NaN where there is none.
+    """
+
+    title: str
+    start: int
+    values: npt.NDArray[np.floating]
+
+    def at(self, pos: npt.NDArray[np.int64]) -> Numbers:
+        """The values at 1-based positions, shape (n,) each; NaN outside."""
+        index = pos - 1 - self.start
+        inside = (index >= 0) & (index < len(self.values))
+        found = np.full(len(pos), np.nan)
+        found[inside] = self.values[index[inside]]
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A variant that stands out.
+
+    Parameters
+    ----------
+    row : int
+        Of the table, from 0.
+    reasons : tuple of str
+        Why, in words.
+    """
+
+    row: int
+    reasons: tuple[str, ...]
+
+
+def regional_view(
+    table: pd.DataFrame,
+    locus: Locus,
+    panels: Sequence[Panel],
+    marks: Sequence[Mark] = (),
+    tracks: Sequence[Track] = (),
+) -> Figure:
+    """The figure of a region.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row for each variant of the region, one or more: :data:`VARIANT_COLUMNS`, ``pos`` 1-based, and the
+        columns of the panels, NaN where a variant has no score.
+    locus : Locus
+        The region, 1-based with both ends inside.
+    panels : sequence of Panel
+        From the top.
+    marks : sequence of Mark
+        By position; each gets a letter, and a line above the panels that says why.
+    tracks : sequence of Track
+        Beneath the panels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Axes: the key of the marks, the panels, the tracks.
+    """
+    from matplotlib.figure import Figure
+
+    marked = table.iloc[[mark.row for mark in marks]]
+    chrom, start, end = locus
+    # POS 0 lies before a contig's first base.
+    start = min(start, int(table["pos"].min()))
+    # A locus of one base has a width, too.
+    room = 0.5 + 0.01 * (end - start)
+    left, right = (start - room) / 1e6, (end + room) / 1e6
+    letters = _letter_positions((marked["pos"].to_numpy() / 1e6 - left) / (right - left))
+    key, count = _LINE * len(marks), len(panels) + len(tracks)
+    with styled():
+        figure = Figure(figsize=(WIDTH, _PANEL * count + _HEAD + key), layout="constrained")
+        head, *grid = figure.subplots(count + 1, 1, height_ratios=[max(key, 0.05), *[_PANEL] * count])
+        _draw_key(head, marked, marks)
+        for axes, panel in zip(grid, panels, strict=False):
+            _draw_panel(axes, panel, table, marked)
+            _draw_letters(axes, letters, _absent(panel, marked))
+        for axes, track in zip(grid[len(panels) :], tracks, strict=True):
+            values = _draw_track(axes, track, marked)
+            _draw_letters(axes, letters, np.isnan(values).tolist())
+        for axes in grid:
+            axes.set_xlim(left, right)
+            axes.tick_params(axis="x", labelbottom=axes is grid[-1])
+            _tick_positions(axes, left, right)
+        grid[-1].set_xlabel(f"position on {chrom}, Mb")
+    return figure
+
+
+def _draw_letters(axes: Axes, letters: Sequence[float], absent: Iterable[bool]) -> None:
+    """The letters of the marked variants above a panel, grey where it has no score of theirs."""
+    for x, letter, without in zip(letters, string.ascii_uppercase, absent, strict=False):
+        axes.text(
+            x, 1.0, letter, transform=axes.transAxes, ha="center", va="bottom", fontsize=7.5,
+            fontweight="bold", color="0.7" if without else ACCENT,
+        )  # fmt: skip
+
+
+def _tick_positions(axes: Axes, left: float, right: float) -> None:
+    """Ticks at whole bases, with as many decimals as distinguish them."""
+    from matplotlib.ticker import MaxNLocator
+
+    step = max(float(np.diff(MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(left, right))[0]), 1e-6)
+    decimals = max(0, math.ceil(-math.log10(step) - 1e-6))
+    ticks = step * np.arange(math.ceil(left / step), math.floor(right / step) + 1)
+    axes.set_xticks(ticks, [f"{tick:.{decimals}f}" for tick in ticks])
+
+
+def _draw_key(axes: Axes, marked: pd.DataFrame, marks: Sequence[Mark]) -> None:
+    """A line for each marked variant: letter, name, position, alleles, why."""
+    axes.set_axis_off()
+    for number, (mark, letter) in enumerate(zip(marks, string.ascii_uppercase, strict=False)):
+        chrom, pos, name, ref, alt = marked.iloc[number][list(VARIANT_COLUMNS)]
+        alleles = f"{shortened(ref, _LONGEST_ALLELE)}>{shortened(alt, _LONGEST_ALLELE)}"
+        text = f"{chrom}:{pos:,} {alleles}  ({', '.join(mark.reasons)})"
+        if name != MISSING:
+            text = f"{shortened(name, _LONGEST_NAME)}  {text}"
+        height = 1 - (number + 0.5) / len(marks)
+        axes.text(
+            0, height, letter, transform=axes.transAxes, va="center", fontsize=8, fontweight="bold",
+            color=ACCENT,
+        )  # fmt: skip
+        axes.text(0.03, height, text, transform=axes.transAxes, va="center", fontsize=8)
+
+
+def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFrame) -> None:
+    scale = panel.scale(rows)
+    size = float(np.clip(9000 / len(rows), 3, 18))
+    for pos in marked["pos"]:
+        axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
+    if panel.line is not None and panel.line < scale.high:
+        axes.axhline(panel.line, color="0.5", linewidth=0.7, linestyle="--", zorder=1)
+    series = list(zip(panel.series, itertools.cycle(_SERIES), strict=False))
+    # In turns, so that the last series does not hide the others.
+    for part, ((label, column), (colour, marker)) in itertools.product(range(_PARTS), series):
+        present = rows[rows[column].notna()]
+        name = f"{wrapped(plain(label), 16)}\n" if len(series) > 1 else ""
+        shown = present.iloc[part::_PARTS]
+        axes.scatter(
+            shown["pos"] / 1e6, scale.limited(shown[column].to_numpy()), s=size, c=colour, marker=marker,
+            linewidths=0, alpha=0.55, zorder=2,
+            label=None if part else f"{name}n {short_count(len(present))}",
+        )  # fmt: skip
+    for (_, column), (colour, marker) in series:
+        ringed = marked[marked[column].notna()]
+        axes.scatter(
+            ringed["pos"] / 1e6, scale.limited(ringed[column].to_numpy()), s=size + 14, c=colour,
+            marker=marker, edgecolors=ACCENT, linewidths=1.1, zorder=3, clip_on=False,
+        )  # fmt: skip
+    _set_scale(axes, scale, panel.title)
+    _add_legend(axes)
+
+
+def _draw_track(axes: Axes, track: Track, marked: pd.DataFrame) -> Numbers:
+    """A track, of many positions as the range and the mean of bins; gives its values at the marks."""
+    values = np.asarray(track.values, dtype=np.float64)
+    scale = Scale.from_zero(values)
+    for pos in marked["pos"]:
+        axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
+    count = f"n {short_count(int(np.isfinite(values).sum()))}"
+    if len(values) <= 2 * _BINS:
+        positions = (track.start + 1 + np.arange(len(values))) / 1e6
+        axes.plot(positions, values, color=COLOURS[0], linewidth=0.8, label=count)
+    else:
+        edges = np.linspace(0, len(values), _BINS + 1).astype(np.int64)
+        low, mean, high = _binned(values, edges)
+        positions = (track.start + 0.5 + (edges[:-1] + edges[1:]) / 2) / 1e6
+        axes.fill_between(
+            positions, low, high, color=SLATE, alpha=0.55, linewidth=0,
+            label=f"lowest to highest\nof {len(values) / _BINS:,.0f} bp",
+        )  # fmt: skip
+        axes.plot(positions, mean, color=COLOURS[0], linewidth=0.8, label=f"mean; {count}")
+    at_marks = track.at(marked["pos"].to_numpy(np.int64))
+    axes.scatter(
+        marked["pos"] / 1e6, at_marks, s=22, c=COLOURS[0], edgecolors=ACCENT, linewidths=1.1, zorder=3,
+        clip_on=False,
+    )  # fmt: skip
+    _set_scale(axes, scale, track.title)
+    _add_legend(axes)
+    return at_marks
+
+
+def _binned(values: Numbers, edges: npt.NDArray[np.int64]) -> tuple[Numbers, Numbers, Numbers]:
+    """The lowest, mean and highest value of each bin; NaN where it has none."""
+    there = np.isfinite(values)
+    starts = edges[:-1]
+    low = np.minimum.reduceat(np.where(there, values, np.inf), starts)
+    high = np.maximum.reduceat(np.where(there, values, -np.inf), starts)
+    count = np.add.reduceat(there.astype(np.float64), starts)
+    with np.errstate(invalid="ignore"):
+        mean = np.add.reduceat(np.where(there, values, 0), starts) / count
+    return np.where(count > 0, low, np.nan), mean, np.where(count > 0, high, np.nan)
+
+
+def _set_scale(axes: Axes, scale: Scale, title: str) -> None:
+    """The axis of a panel, with its ticks and its title."""
+    if scale.logarithmic:
+        axes.set_yscale("log")
+        axes.set_yticks(scale.ticks(3), [scale.tick(value) for value in scale.ticks(3)])
+        axes.minorticks_off()
+        margin = (scale.high / scale.low) ** _ROOM
+        axes.set_ylim(scale.low / margin, scale.high * margin)
+    else:
+        room = _ROOM * (scale.high - scale.low)
+        axes.set_ylim(scale.low - room, scale.high + room)
+        axes.set_yticks(scale.ticks(3))
+    axes.set_ylabel(wrapped(title, 14) + ("\n(log)" if scale.logarithmic else ""))
+
+
+def _add_legend(axes: Axes) -> None:
+    """The key of a panel, to its right."""
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False, fontsize=7, handletextpad=0.2,
+        labelspacing=0.35, borderaxespad=0.2, markerscale=1.6, alignment="left",
+    )  # fmt: skip
+
+
+def _absent(panel: Panel, marked: pd.DataFrame) -> Iterator[bool]:
+    """Whether each marked variant has no score of the panel."""
+    yield from marked[[column for _, column in panel.series]].isna().all(axis=1)
+
+
+def _letter_positions(positions: Numbers) -> list[float]:
+    """Fractions of the width at which letters stand, moved apart where they would overlap."""
+    moved = [float(position) for position in positions]
+    for index in range(1, len(moved)):
+        moved[index] = max(moved[index], moved[index - 1] + _LETTER_WIDTH)
+    most = 1.0
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], most)
+        most = moved[index] - _LETTER_WIDTH
+    return moved

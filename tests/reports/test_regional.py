@@ -1,0 +1,67 @@
+"""The figure of a region: panels, tracks beneath them, and the same variants marked in all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from mifm_kipoi.reports.drawing import ACCENT
+from mifm_kipoi.reports.regional import Mark, Panel, Track, regional_view
+
+NAN = float("nan")
+
+
+def _variants(pos: list[int], **scores: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"chrom": "20", "pos": pos, "id": ".", "ref": "A", "alt": "G", **scores},
+    )
+
+
+def test_a_track_has_the_values_of_its_positions_and_none_outside() -> None:
+    track = Track("t", 10, np.array([1.0, NAN, 3.0], dtype=np.float32))
+    np.testing.assert_array_equal(track.at(np.array([10, 11, 12, 13, 14])), [NAN, 1, NAN, 3, NAN])
+
+
+def test_a_short_track_is_drawn_position_by_position_beneath_the_panels() -> None:
+    table = _variants([3, 5], score=[0.2, 0.4])
+    figure = regional_view(
+        table, ("20", 1, 6), [Panel("MIFM", (("", "score"),))], [Mark(1, ("first",))],
+        [Track("every position", 0, np.array([0.1, 0.2, 0.3, 0.4, NAN, 0.6]))],
+    )  # fmt: skip
+    _, panel, track = figure.axes
+    assert [axes.get_ylabel() for axes in (panel, track)] == ["MIFM", "every position"]
+    line = next(line for line in track.get_lines() if len(np.asarray(line.get_xdata())) == 6)
+    np.testing.assert_allclose(np.asarray(line.get_xdata()) * 1e6, [1, 2, 3, 4, 5, 6])
+    assert panel.get_xlim() == track.get_xlim()
+    # The track has no value at the marked variant, which lies at position 5.
+    assert [text.get_color() for text in panel.texts] == [ACCENT]
+    assert [text.get_color() for text in track.texts] == ["0.7"]
+    FigureCanvasAgg(figure).draw()
+
+
+def test_a_long_track_shows_the_range_and_the_mean_of_its_bins() -> None:
+    values = np.zeros(100_000)
+    values[50_000] = 1.0
+    values[:200] = NAN
+    table = _variants([50_001], score=[0.2])
+    track = Track("every position", 0, values)
+    _, _, axes = regional_view(table, ("20", 1, 100_000), [Panel("MIFM", (("", "score"),))], (), [track]).axes
+    (band,) = (part for part in axes.collections if part.get_label().startswith("lowest to highest"))
+    (line,) = axes.get_lines()
+    positions, means = (np.asarray(data) for data in (line.get_xdata(), line.get_ydata()))
+    assert len(means) == 500
+    # 200 positions a bin: the first has no value, and the one of position 50,001 begins there.
+    assert np.isnan(means[0])
+    assert means[250] == pytest.approx(1 / 200)
+    assert positions[250] * 1e6 == pytest.approx(50_100.5)
+    highest = max(point[1] for path in band.get_paths() for point in path.vertices)
+    assert highest == 1.0
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["lowest to highest\nof 200 bp", "mean; n 99.8k"]
+
+
+def test_tracks_alone_make_a_figure() -> None:
+    figure = regional_view(_variants([3]), ("20", 1, 6), [], [], [Track("t", 0, np.full(6, 0.5))])
+    assert len(figure.axes) == 2
