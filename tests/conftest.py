@@ -22,7 +22,8 @@ os.environ.pop("XDG_CACHE_HOME", None)
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).parent.parent
-EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"
+EXAMPLE = ROOT / "tests" / "kipoi" / "example"
+PACKAGED_EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,8 +43,14 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def example() -> Path:
-    """Folder of the packaged example: genome.fa, variants.vcf, intervals.bed."""
+    """Folder of the tests' example, with every status: genome.fa, variants.vcf, intervals.bed."""
     return EXAMPLE
+
+
+@pytest.fixture(scope="session")
+def packaged_example() -> Path:
+    """Folder of the packaged example, a real locus: genome.fa.gz, variants.vcf, intervals.bed."""
+    return PACKAGED_EXAMPLE
 
 
 @pytest.fixture(scope="session")

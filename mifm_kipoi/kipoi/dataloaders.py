@@ -134,7 +134,7 @@ def _described(cls: type[_StreamingDataloader], folder: str) -> None:
     for name, file in {
         "vcf_file": "variants.vcf",
         "intervals_file": "intervals.bed",
-        "fasta_file": "genome.fa",
+        "fasta_file": "genome.fa.gz",
     }.items():
         if name in description.args:
             description.args[name].example = str(_EXAMPLE / file)

@@ -23,6 +23,11 @@ _SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
 _LONGEST_ALLELE = 12
 
 
+_LOCUS = (
+    "The example: common variants of 1000 Genomes in 20:1,890,001-1,950,000 (GRCh37), at SIRPA; see "
+    "mifm_kipoi/kipoi/example/README.md"
+)
+
 _FILES = ("ranked.tsv", "ranked.png", "inputs.json")
 """What a run writes: the table, the plot, and what identifies its input files."""
 
@@ -56,7 +61,7 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     """
     own = vcf is not None
     variants = Path(vcf) if vcf else _EXAMPLE / "variants.vcf"
-    genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa"
+    genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa.gz"
     scores, picture, inputs = (output / name for name in _FILES)
     check_outputs([scores, picture, inputs], [variants, genome])
     for path in (variants, genome):
@@ -79,7 +84,7 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
         "",
         f"{len(ranked)} rows ({counts})",
         f"written: {scores}, {picture}, {inputs}",
-        *([] if own else ["The example's sequence is random, so its scores mean nothing."]),
+        *([] if own else [_LOCUS]),
         "",
         "Your own files:",
         "  make demo VCF=YOUR.vcf.gz FASTA=YOUR.fa OUT=FOLDER",

@@ -36,7 +36,7 @@ class KilledError(Exception):
 
 @pytest.fixture
 def make(example: Path, tmp_path: Path) -> Any:
-    """Makes runs on the packaged example."""
+    """Makes runs on the example."""
 
     def made(text: str = "mifm", variants: Path | None = None, **changed: Any) -> BaselineRun:
         (spec,) = parse_specs([text])

@@ -13,7 +13,7 @@ VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 
 
 def arguments(example: Path, vcf: Path | None = None, **more: Any) -> str:
-    """The dataloader's arguments: the packaged genome, with its variants or others."""
+    """The dataloader's arguments: the example's genome, with its variants or others."""
     files = {"vcf_file": str(vcf or example / "variants.vcf"), "fasta_file": str(example / "genome.fa")}
     return json.dumps(files | more)
 

@@ -66,11 +66,11 @@ def test_kipoi_test_from_the_root(run: Run, root: Path) -> None:
     [("MIFM", name, 0.001) for name in SCORES] + [("MIFM", "mifm_alt", 0.5), ("MIFM/sequence", "", 0.001)],
 )
 def test_kipoi_test_notices_other_numbers(
-    run: Run, example: Path, tmp_path: Path, model: str, output: str, difference: float
+    run: Run, packaged_example: Path, tmp_path: Path, model: str, output: str, difference: float
 ) -> None:
     """One number of one output; Kipoi's own comparison looks at no output in full."""
     other = tmp_path / "other.h5"
-    other.write_bytes((example / f"{model.replace('/', '-')}.h5").read_bytes())
+    other.write_bytes((packaged_example / f"{model.replace('/', '-')}.h5").read_bytes())
     with h5py.File(other, "r+") as file:
         scores = file["preds"][output] if output else file["preds"]
         row = np.flatnonzero(~np.isnan(scores[()].ravel()))[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Run
+from tests.conftest import PACKAGED_EXAMPLE, ROOT, Run
 from tests.kipoi.predictions import arguments, predictions
 
 pytestmark = pytest.mark.slow
@@ -57,13 +57,17 @@ def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
         *(str(path.relative_to(ROOT)) for path in (ROOT / "mifm_kipoi").rglob("*.jinja")),
         "training/configs/embedded.yaml",
     } <= names
-    assert {
-        f"mifm_kipoi/kipoi/example/{name}" for name in ("genome.fa", "genome.fa.fai", "variants.vcf")
-    } <= names
+    assert {name for name in names if name.startswith("mifm_kipoi/kipoi/example/")} == {
+        f"mifm_kipoi/kipoi/example/{path.name}"
+        for path in PACKAGED_EXAMPLE.iterdir()
+        if path.name != "make_example.py"
+    }
     assert {name.split("/")[0].split("-")[0] for name in names} == {"mifm_kipoi", "training"}
 
 
-def test_kipoi_commands_from_the_wheel(installed: Path, run: Run, example: Path, tmp_path: Path) -> None:
+def test_kipoi_commands_from_the_wheel(
+    installed: Path, run: Run, example: Path, packaged_example: Path, tmp_path: Path
+) -> None:
     where = {"PYTHONPATH": str(installed)}
     printed = run("timeit", "-n", "1", "-r", "1", "import mifm_kipoi; print(mifm_kipoi.__file__)", **where)
     assert str(installed) in printed.stdout
@@ -81,7 +85,8 @@ def test_kipoi_commands_from_the_wheel(installed: Path, run: Run, example: Path,
     for command in (["ls", "all"], ["info", "MIFM"]):
         assert "MIFM" in run("kipoi", *command, "--source=mifm", **where).stdout
     run("kipoi", "get-example", "MIFM", "--source=mifm", "-o", tmp_path / "example", **where)
-    assert (tmp_path / "example" / "variants.vcf").read_bytes() == (example / "variants.vcf").read_bytes()
+    for name in ("genome.fa.gz", "variants.vcf"):
+        assert (tmp_path / "example" / name).read_bytes() == (packaged_example / name).read_bytes()
     preproc = ("preproc", "MIFM", "--source=mifm", "--dataloader_args", arguments(example), "-o")
     run("kipoi", *preproc, tmp_path / "windows.h5", **where)
     assert (tmp_path / "windows.h5").stat().st_size > 0

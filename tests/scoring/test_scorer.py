@@ -28,7 +28,7 @@ from tests.builders import TINY, random_network, write_fasta, write_vcf
 
 @pytest.fixture(scope="module")
 def files(example: Path) -> tuple[Path, Path]:
-    """The packaged example, with every status."""
+    """The example, with every status."""
     return example / "variants.vcf", example / "genome.fa"
 
 

@@ -236,7 +236,7 @@ class TestStatus:
             "position_unknown",
         ]
 
-    def test_the_packaged_example_shows_every_status(self, example: Path) -> None:
+    def test_the_example_shows_every_status(self, example: Path) -> None:
         variants = list(read_variants(example / "variants.vcf"))
         found = cut_windows(variants, Genome(example / "genome.fa"))
         # A record of VCF has a position; a row of a list may have none.

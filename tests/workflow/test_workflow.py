@@ -77,7 +77,7 @@ MakeFolder = Callable[..., Folder]
 
 @pytest.fixture
 def folder(tmp_path: Path, example: Path) -> MakeFolder:
-    """Make a folder for Snakemake; the packaged example, unless the configuration says otherwise."""
+    """Make a folder for Snakemake; the example, unless the configuration says otherwise."""
 
     def make(**config: Any) -> Folder:
         given: Config = {
@@ -98,7 +98,7 @@ def folder(tmp_path: Path, example: Path) -> MakeFolder:
 
 @pytest.fixture
 def whole(example: Path) -> pd.DataFrame:
-    """The packaged example, scored without shards."""
+    """The example, scored without shards."""
     return score_variants(example / "variants.vcf", example / "genome.fa", device="cpu")
 
 

@@ -38,7 +38,7 @@ def dataloader_arguments(fasta: Path, **more: float) -> list[str]:
 
 @pytest.fixture
 def score(run: Run, example: Path) -> Score:
-    """Run score_variants on the packaged genome."""
+    """Run score_variants on the genome of the example."""
 
     def score_variants(vcf: Path, *options: str | Path, check: bool = True, **more: float) -> object:
         genome = dataloader_arguments(example / "genome.fa", **more)
