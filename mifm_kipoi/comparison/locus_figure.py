@@ -50,7 +50,7 @@ def panels_of(comparison: Comparison) -> list[Panel]:
         pips.sort(key=lambda pip: pip[1] not in primary)
     mifm = [(model.label, model.column(_MIFM)) for model in models if _has(model, _MIFM)]
     shared = [
-        Panel("\N{MINUS SIGN}log10 p", tuple(associations), from_zero=True, line=SIGNIFICANT),
+        Panel("\N{MINUS SIGN}log10 p", tuple(associations), from_zero=True, lines=((SIGNIFICANT, ""),)),
         Panel("PIP", tuple(pips[:_MOST_PIPS]), from_zero=True),
         Panel("MIFM", tuple(mifm)),
     ]

@@ -74,14 +74,14 @@ class Panel:
         Names for the key, and columns of the table.
     from_zero : bool
         Whether the axis is linear and begins at 0; by default it is as the scores need it.
-    line : float, optional
-        Where a dashed line goes.
+    lines : tuple of (float, str)
+        Where dashed lines go, and what stands at them, if anything.
     """
 
     title: str
     series: tuple[tuple[str, str], ...]
     from_zero: bool = False
-    line: float | None = None
+    lines: tuple[tuple[float, str], ...] = ()
 
     def scale(self, rows: pd.DataFrame) -> Scale:
         """The axis for the scores of some variants."""
@@ -101,11 +101,14 @@ class Track:
         Of the first position, 0-based.
     values : numpy.ndarray of floating point, shape (n,)
         Of consecutive positions; NaN where there is none.
+    lines : tuple of (float, str)
+        As of a :class:`Panel`.
     """
 
     title: str
     start: int
     values: npt.NDArray[np.floating]
+    lines: tuple[tuple[float, str], ...] = ()
 
     def at(self, pos: npt.NDArray[np.int64]) -> Numbers:
         """The values at 1-based positions, shape (n,) each; NaN outside."""
@@ -230,8 +233,7 @@ def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFra
     size = float(np.clip(9000 / len(rows), 3, 18))
     for pos in marked["pos"]:
         axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
-    if panel.line is not None and panel.line < scale.high:
-        axes.axhline(panel.line, color="0.5", linewidth=0.7, linestyle="--", zorder=1)
+    _draw_lines(axes, panel.lines, scale)
     series = list(zip(panel.series, itertools.cycle(_SERIES), strict=False))
     # In turns, so that the last series does not hide the others.
     for part, ((label, column), (colour, marker)) in itertools.product(range(_PARTS), series):
@@ -272,6 +274,7 @@ def _draw_track(axes: Axes, track: Track, marked: pd.DataFrame) -> Numbers:
             label=f"lowest to highest\nof {len(values) / _BINS:,.0f} bp",
         )  # fmt: skip
         axes.plot(positions, mean, color=COLOURS[0], linewidth=0.8, label=f"mean; {count}")
+    _draw_lines(axes, track.lines, scale)
     at_marks = track.at(marked["pos"].to_numpy(np.int64))
     axes.scatter(
         marked["pos"] / 1e6, at_marks, s=22, c=COLOURS[0], edgecolors=ACCENT, linewidths=1.1, zorder=3,
@@ -280,6 +283,17 @@ def _draw_track(axes: Axes, track: Track, marked: pd.DataFrame) -> Numbers:
     _set_scale(axes, scale, track.title)
     _add_legend(axes)
     return at_marks
+
+
+def _draw_lines(axes: Axes, lines: Iterable[tuple[float, str]], scale: Scale) -> None:
+    """Dashed lines inside the axis, each with its text at the right end."""
+    for value, text in lines:
+        if scale.low < value < scale.high:
+            axes.axhline(value, color="0.5", linewidth=0.7, linestyle="--", zorder=1)
+            axes.annotate(
+                text, (1, value), (-2, 1), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
+                ha="right", va="bottom", fontsize=6.5, color="0.35", zorder=4,
+            )  # fmt: skip
 
 
 def _binned(values: Numbers, edges: npt.NDArray[np.int64]) -> tuple[Numbers, Numbers, Numbers]:

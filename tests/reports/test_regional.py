@@ -65,3 +65,16 @@ def test_a_long_track_shows_the_range_and_the_mean_of_its_bins() -> None:
 def test_tracks_alone_make_a_figure() -> None:
     figure = regional_view(_variants([3]), ("20", 1, 6), [], [], [Track("t", 0, np.full(6, 0.5))])
     assert len(figure.axes) == 2
+
+
+def test_dashed_lines_inside_the_axis_have_their_text() -> None:
+    lines = ((0.25, "half"), (0.5, "all"), (0.7, "too high"))
+    figure = regional_view(
+        _variants([3, 5], score=[0.1, 0.6]), ("20", 1, 6),
+        [Panel("MIFM", (("", "score"),), from_zero=True, lines=lines)], (),
+        [Track("t", 0, np.full(6, 0.3), lines)],
+    )  # fmt: skip
+    _, panel, track = figure.axes
+    assert [text.get_text() for text in panel.texts] == ["half", "all"]
+    assert [text.get_text() for text in track.texts] == ["half"]
+    assert [float(np.asarray(line.get_ydata())[0]) for line in panel.get_lines()] == [0.25, 0.5]
