@@ -165,23 +165,8 @@ class Predictor:
         return both.numpy()
 
     def finite(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits as the network computes them, as float32 on the CPU.
-
-        Raises
-        ------
-        WeightsError
-            When some are not finite: of weights that are too large, or in a short format of activations.
-        """
-        found = logits.float().cpu()
-        if not torch.isfinite(found).all():
-            count = int((~torch.isfinite(found)).sum())
-            weights = f"the weights {self._path}" if self._path else "the weights of the network"
-            raise WeightsError(
-                f"{weights} give numbers that are not finite for {count} of {len(found)} windows: they are "
-                f"too large to compute with (the format of activations is {self._precision}), or the windows "
-                "hold numbers that are not bases. Check where the weights come from"
-            )
-        return found
+        """Logits as the network computes them, as float32 on the CPU; see :func:`finite`."""
+        return finite(logits, self._path, self._precision)
 
     def one_hot(self, windows: torch.Tensor, index: int | None = None) -> torch.Tensor:
         """Windows on the network's device: codes or one-hot -> (n, window, channels)."""
@@ -202,6 +187,35 @@ class Predictor:
 def logits(model: MIFM, windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.float32]:
     """Logits of windows under a model; see :meth:`Predictor.logits`."""
     return Predictor(model).logits(windows)
+
+
+def finite(logits: torch.Tensor, path: str | os.PathLike[str] = "", precision: str = FULL) -> torch.Tensor:
+    """Logits as a network computes them, as float32 on the CPU.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        On any device.
+    path : path-like, optional
+        The file of the weights, which the error names.
+    precision : str
+        The format of activations, which it names as well.
+
+    Raises
+    ------
+    WeightsError
+        When some are not finite: of weights that are too large, or in a short format of activations.
+    """
+    found = logits.float().cpu()
+    if not torch.isfinite(found).all():
+        count = int((~torch.isfinite(found)).sum())
+        weights = f"the weights {path}" if path else "the weights of the network"
+        raise WeightsError(
+            f"{weights} give numbers that are not finite for {count} of {len(found)} windows: they are "
+            f"too large to compute with (the format of activations is {precision}), or the windows "
+            "hold numbers that are not bases. Check where the weights come from"
+        )
+    return found
 
 
 def find_device(name: str = "auto") -> torch.device:

@@ -3,84 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from mifm_kipoi.network.layers import (
+    DilatedWeights,
+    Stage,
+    activate,
+    convolve,
+    dilated_weights,
+    read_out_of,
+    stages_of,
+)
 from mifm_kipoi.network.model import MIFM
-
-_GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
-_GELU_CUBIC = 0.044715 * _GELU_LINEAR
-
-_Affine = tuple[torch.Tensor, torch.Tensor]
-"""Scale and shift per channel: batch norm in evaluation mode."""
-
-
-def _affine(norm: nn.Module) -> _Affine:
-    assert isinstance(norm, nn.BatchNorm1d)
-    assert norm.running_var is not None
-    assert norm.running_mean is not None
-    scale = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-    return scale, norm.bias.detach() - norm.running_mean * scale
-
-
-def _bias(conv: nn.Module) -> torch.Tensor | None:
-    assert isinstance(conv, nn.Conv1d)
-    return None if conv.bias is None else conv.bias.detach().clone()
-
-
-def _kernel(conv: nn.Module) -> torch.Tensor:
-    """Shape (out, in, 1, kernel), in the memory format in which convolutions are fastest."""
-    assert isinstance(conv, nn.Conv1d)
-    return conv.weight.detach().unsqueeze(2).clone(memory_format=torch.channels_last)
-
-
-def _convolve(
-    x: torch.Tensor, kernel: torch.Tensor, bias: torch.Tensor | None = None, stride: int = 1
-) -> torch.Tensor:
-    """Without padding: (n, length, in) -> (n, length', out)."""
-    convolved = F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, stride=(1, stride))
-    return convolved.squeeze(2).transpose(1, 2)
-
-
-def _activate(x: torch.Tensor, affine: _Affine) -> torch.Tensor:
-    """``GELU(BatchNorm(x))`` of the last dimension.
-
-    ``0.5 * (1 + tanh(u))`` is ``sigmoid(2 * u)``, which PyTorch computes in less time.
-    """
-    scale, shift = affine
-    x = torch.addcmul(shift, x, scale)
-    gate = (x * x).mul_(_GELU_CUBIC).add_(_GELU_LINEAR).mul_(x).sigmoid_()
-    return x.mul_(gate)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Stage:
-    """A convolution, its pointwise residual, pooling, and the activation of the next convolution."""
-
-    kernel: torch.Tensor
-    bias: torch.Tensor | None
-    residual_affine: _Affine
-    residual_weight: torch.Tensor
-    next_affine: _Affine | None
-
-    @property
-    def reach(self) -> int:
-        """Positions that an output reads on either side of its own."""
-        return int(self.kernel.shape[-1]) // 2
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, length + 2 * reach, in) -> (n, length // 2, out); the length is even."""
-        x = _convolve(x, self.kernel, self.bias)
-        branch = _activate(x, self.residual_affine)
-        flat = x.reshape(-1, x.shape[-1]).addmm_(branch.reshape(-1, x.shape[-1]), self.residual_weight)
-        x = flat.view(x.shape)
-        x = torch.maximum(x[:, 0::2], x[:, 1::2])
-        return x if self.next_affine is None else _activate(x, self.next_affine)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,18 +31,18 @@ class _Dilated:
     """Rows of the input that the kernel reads, for one output after the other; one past the last row
     stands for a bin outside the window."""
     reads_outside: bool
-    affine: _Affine
-    kernel: torch.Tensor
-    mix_affine: _Affine
-    mix_kernel: torch.Tensor
+    weights: DilatedWeights
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """(n, rows, width) -> (n, len(bins), width)."""
-        active = _activate(x, self.affine)
+        weights = self.weights
+        active = activate(x, weights.affine)
         if self.reads_outside:
             active = F.pad(active, (0, 0, 0, 1))
-        branch = _convolve(active.index_select(1, self.taps), self.kernel, stride=self.kernel.shape[-1])
-        return x.index_select(1, self.bins) + _convolve(_activate(branch, self.mix_affine), self.mix_kernel)
+        branch = convolve(active.index_select(1, self.taps), weights.kernel, stride=weights.kernel.shape[-1])
+        return x.index_select(1, self.bins) + convolve(
+            activate(branch, weights.mix_affine), weights.mix_kernel
+        )
 
 
 class PartialNetwork:
@@ -127,7 +65,7 @@ class PartialNetwork:
         self.config = config = model.config
         self.dtype = dtype or model.head.weight.dtype
         blocks, bins = _dilated(model)
-        self._stages = [_in_dtype(stage, self.dtype) for stage in _stages(model)]
+        self._stages = [_in_dtype(stage, self.dtype) for stage in stages_of(model)]
         self._dilated = [_in_dtype(block, self.dtype) for block in blocks]
         # What each stage reads of its input: [start, end), and the zeros past the window's ends.
         self._spans = [(min(bins), max(bins) + 1)]
@@ -137,12 +75,7 @@ class PartialNetwork:
             start, end = 2 * self._spans[0][0] - stage.reach, 2 * self._spans[0][1] + stage.reach
             self._padding.insert(0, (max(-start, 0), max(end - length, 0)))
             self._spans.insert(0, (max(start, 0), min(end, length)))
-        self._last_affine = _affine(model.features[0])
-        # Nothing lies between the features and the head: together they are one linear map.
-        head = _kernel(model.head)[:, :, 0, 0].double()
-        features = _kernel(_part(model.features, 2))[:, :, 0, 0].double()
-        self._last_weight = (head @ features).to(model.head.weight.dtype)
-        self._last_bias = _bias(model.head)
+        self._read_out = read_out_of(model)
 
     @property
     def receptive_field(self) -> tuple[int, int]:
@@ -281,17 +214,20 @@ class PartialNetwork:
         """Logits: (n, bins, width) -> (n,)."""
         for block in self._dilated:
             bins = block(bins)
-        last = bins[:, 0].to(self._last_weight.dtype)
-        return F.linear(_activate(last, self._last_affine), self._last_weight, self._last_bias)[:, 0]
+        last = bins[:, 0].to(self._read_out.weight.dtype)
+        active = activate(last, self._read_out.affine)
+        return F.linear(active, self._read_out.weight, self._read_out.bias)[:, 0]
 
 
-_Block = TypeVar("_Block", _Stage, _Dilated)
+_Block = TypeVar("_Block", Stage, DilatedWeights, _Dilated)
 
 
 def _in_dtype(block: _Block, dtype: torch.dtype) -> _Block:
     """A block with its weights in another floating-point format."""
 
     def cast(value: Any) -> Any:
+        if isinstance(value, DilatedWeights):
+            return _in_dtype(value, dtype)
         if isinstance(value, tuple):
             return tuple(cast(item) for item in value)
         is_weight = isinstance(value, torch.Tensor) and value.is_floating_point()
@@ -316,31 +252,6 @@ def _take(x: torch.Tensor, low: int, high: int, rows: torch.Tensor | None) -> to
     return part.clone(memory_format=torch.contiguous_format) if rows is None else part
 
 
-def _part(module: nn.Module | torch.Tensor, *path: int) -> nn.Module:
-    """A module inside nested sequences."""
-    assert isinstance(module, nn.Module)
-    for index in path:
-        assert isinstance(module, nn.Sequential)
-        module = module[index]
-    return module
-
-
-def _stages(model: MIFM) -> list[_Stage]:
-    convolutions = [_part(model.stem, 0), *(_part(block, 0, 2) for block in model.tower)]
-    branches = [_part(block, 1).branch for block in (model.stem, *model.tower)]
-    affines = [_affine(_part(block, 0, 0)) for block in model.tower]
-    return [
-        _Stage(
-            kernel=_kernel(convolution),
-            bias=_bias(convolution),
-            residual_affine=_affine(_part(branch, 0)),
-            residual_weight=_kernel(_part(branch, 2))[:, :, 0, 0].T.contiguous(),
-            next_affine=affine,
-        )
-        for convolution, branch, affine in zip(convolutions, branches, [*affines, None], strict=True)
-    ]
-
-
 def _dilated(model: MIFM) -> tuple[list[_Dilated], list[int]]:
     """The dilated blocks, and the bins that the first of them reads."""
     config = model.config
@@ -357,7 +268,7 @@ def _dilated(model: MIFM) -> tuple[list[_Dilated], list[int]]:
     # The first block is given the tower's bins, which have no gaps.
     have = list(range(needed[0][0], needed[0][-1] + 1))
     blocks = []
-    for block, shift, outputs in zip(model.dilated, shifts, needed[1:], strict=True):
+    for weights, shift, outputs in zip(dilated_weights(model), shifts, needed[1:], strict=True):
         row = {centre: position for position, centre in enumerate(have)}
         taps = [row.get(centre + step, len(have)) for centre in outputs for step in shift]
         blocks.append(
@@ -365,10 +276,7 @@ def _dilated(model: MIFM) -> tuple[list[_Dilated], list[int]]:
                 bins=torch.tensor([row[centre] for centre in outputs], device=device),
                 taps=torch.tensor(taps, device=device),
                 reads_outside=len(have) in taps,
-                affine=_affine(_part(block.branch, 0, 0)),
-                kernel=_kernel(_part(block.branch, 0, 2)),
-                mix_affine=_affine(_part(block.branch, 1, 0)),
-                mix_kernel=_kernel(_part(block.branch, 1, 2)),
+                weights=weights,
             )
         )
         have = outputs

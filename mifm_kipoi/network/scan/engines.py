@@ -1,0 +1,275 @@
+"""The scan of a network: any number of windows, any engine, many threads."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import importlib.metadata
+import os
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mifm_kipoi.errors import OptionError
+from mifm_kipoi.network.inference import exactly, finite
+from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.scan.program import TOKEN, ScanPrograms, programs_of
+from mifm_kipoi.network.scan.pytorch import PyTorchEngine
+from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.contig_blocks import BLOCK, ContigBlock
+from mifm_kipoi.support.threads import ordered_map
+
+ENGINES = ("auto", "pytorch")
+"""``auto`` is PyTorch."""
+
+_PACKAGES = {"pytorch": "torch"}
+
+_SUBSTITUTIONS = 1024
+"""Substitutions whose activations are held at a time."""
+
+
+def engine_of(config: MIFMConfig, device: torch.device | str = "cpu", engine: str = "auto") -> str:  # noqa: ARG001
+    """The engine that a scan takes, found without importing it.
+
+    Parameters
+    ----------
+    config : MIFMConfig
+        Of the network; all can be scanned.
+    device : torch.device or str
+        Where it computes.
+    engine : str
+        One of :data:`ENGINES`.
+
+    Raises
+    ------
+    OptionError
+        When there is no such engine.
+    """
+    if engine not in ENGINES:
+        raise OptionError(f"no engine {engine!r} of the scan; expected one of {', '.join(ENGINES)}")
+    return "pytorch"
+
+
+def identity_of(engine: str) -> dict[str, str]:
+    """What :attr:`Scan.identity` says of an engine, without a network."""
+    return {"engine": engine, "version": importlib.metadata.version(_PACKAGES[engine])}
+
+
+class Workspace(Protocol):
+    """The buffers of one thread."""
+
+    def logits(self, codes: npt.NDArray[np.uint8], windows: int) -> npt.NDArray[np.floating]:
+        """Logits of the windows of a sequence."""
+
+    def substituted(
+        self, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.floating]:
+        """Logits of windows of the last sequence with another base."""
+
+
+class Scan:
+    """A network made ready for the consecutive windows of a sequence.
+
+    The logits are those of ``model.eval()`` but for the rounding of float32: up to 1e-5. Nearly all
+    activations of a window are those of its neighbours, so they are computed once a position. A network with
+    the variant token has another base in each window; its windows cost as much as substitutions. Threads may
+    use one scan at the same time.
+
+    Parameters
+    ----------
+    model : MIFM
+        In evaluation mode, on any device; its values are taken as they are now.
+    engine : str
+        One of :data:`ENGINES`.
+    path : path-like, optional
+        The file of the weights, which errors name.
+
+    Raises
+    ------
+    OptionError
+        When there is no such engine.
+    """
+
+    def __init__(self, model: MIFM, engine: str = "auto", path: str | os.PathLike[str] = "") -> None:
+        self._name = engine_of(model.config, model.head.weight.device, engine)
+        self._window, self._index = model.config.window, model.config.variant_index
+        self._token = model.config.channels > encoding.NO_BASE
+        self._path = path
+        device = model.head.weight.device
+        self._programs: ScanPrograms = programs_of(model, BLOCK, _SUBSTITUTIONS)
+        self._engine = PyTorchEngine(self._programs, device)
+        self._idle: collections.deque[Workspace] = collections.deque()
+
+    @property
+    def window(self) -> int:
+        """Length of the network's windows in base pairs."""
+        return self._window
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What computes the numbers, as plain JSON types: another engine rounds in another way."""
+        return identity_of(self._name)
+
+    def logits(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Logits of all windows of a sequence.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray of uint8, shape (n + window - 1,)
+            Coded bases (:func:`mifm_kipoi.sequence.encoding.codes`); window i is ``codes[i : i + window]``.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            When the sequence is shorter than a window.
+        WeightsError
+            When the network computes a logit that is not finite.
+        """
+        none = np.empty(0, dtype=np.int64)
+        return self.substituted(codes, none, none.astype(np.uint8))[0]
+
+    def substituted(
+        self, codes: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], bases: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits of all windows, and of windows with another base at the variant's index.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray of uint8, shape (n + window - 1,)
+            As for :meth:`logits`.
+        rows : numpy.ndarray of int64, shape (m,)
+            The window of each substitution, ascending; a window can have several.
+        bases : numpy.ndarray of uint8, shape (m,)
+            Code of the base that is there instead.
+
+        Returns
+        -------
+        ref_logit : numpy.ndarray of float32, shape (n,)
+            As from :meth:`logits`.
+        alt_logit : numpy.ndarray of float32, shape (m,)
+
+        Raises
+        ------
+        ValueError
+            When the sequence is shorter than a window, or the rows are not windows in ascending order.
+        WeightsError
+            When the network computes a logit that is not finite.
+        """
+        ref, alt = self.exact(codes, rows, bases)
+        return _float32(ref, self._path), _float32(alt, self._path)
+
+    def exact(
+        self, codes: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], bases: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+        """As :meth:`substituted`, in the floating-point format of the model and whatever the numbers are."""
+        windows = len(codes) - self._window + 1
+        if codes.ndim != 1 or codes.dtype != np.uint8 or windows < 1:
+            raise ValueError(
+                f"codes are {codes.dtype} of shape {codes.shape}; expected uint8 of one dimension, at least "
+                f"a window of {self._window}"
+            )
+        if rows.shape != bases.shape or (
+            rows.size and (rows[0] < 0 or rows[-1] >= windows or (np.diff(rows) < 0).any())
+        ):
+            raise ValueError(
+                f"rows of {len(rows)} substitutions for {len(bases)} bases: expected windows of 0 to "
+                f"{windows - 1}, ascending"
+            )
+        ref = np.empty(windows, dtype=self._programs.weights.dtype)
+        alt = np.empty(len(rows), dtype=self._programs.weights.dtype)
+        cuts = np.searchsorted(rows, np.arange(0, windows + BLOCK, BLOCK))
+        with self._workspace() as workspace:
+            for number, start in enumerate(range(0, windows, BLOCK)):
+                count = min(BLOCK, windows - start)
+                here = slice(start, start + count)
+                ref[here] = workspace.logits(self._read(codes, start, count), count)
+                if self._token:
+                    each = np.arange(count)
+                    ref[here] = self._substitute(workspace, each, np.full(count, TOKEN, dtype=np.uint8))
+                    continue
+                there = slice(cuts[number], cuts[number + 1])
+                alt[there] = self._substitute(workspace, rows[there] - start, bases[there])
+        if self._token:
+            # The token stands where the base would.
+            alt = ref[rows]
+        return ref, alt
+
+    def logits_of(
+        self, blocks: Iterable[ContigBlock], threads: int = 1
+    ) -> Iterator[tuple[ContigBlock, npt.NDArray[np.float32]]]:
+        """Logits of the positions of blocks, in their order, a block a thread.
+
+        Parameters
+        ----------
+        blocks : iterable of ContigBlock
+            Read as they are needed: a few are held at a time.
+        threads : int
+            How many compute side by side.
+
+        Yields
+        ------
+        (ContigBlock, numpy.ndarray of float32, shape (len(block),))
+            With the logits of all positions, scorable or not.
+        """
+
+        def scanned(block: ContigBlock) -> tuple[ContigBlock, npt.NDArray[np.float32]]:
+            return block, self.logits(block.windows_of(self._window))
+
+        with _one_thread_each(threads):
+            yield from ordered_map(scanned, blocks, threads)
+
+    def _read(self, codes: npt.NDArray[np.uint8], start: int, count: int) -> npt.NDArray[np.uint8]:
+        """The bases that the program reads for ``count`` windows from ``start`` on, none past the ends."""
+        program = self._programs.reference
+        low, high = start + program.start, start + program.end + count - 1
+        part = codes[max(low, 0) : max(high, 0)]
+        before, behind = max(-low, 0), max(high - max(low, 0) - len(part), 0)
+        if not before and not behind:
+            return part
+        return np.pad(part, (before, behind), constant_values=encoding.NO_BASE)
+
+    def _substitute(
+        self, workspace: Workspace, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.floating]:
+        parts = [
+            workspace.substituted(
+                rows[start : start + _SUBSTITUTIONS], symbols[start : start + _SUBSTITUTIONS]
+            )
+            for start in range(0, len(rows), _SUBSTITUTIONS)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    @contextlib.contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """Buffers that no other thread has now."""
+        try:
+            workspace = self._idle.pop()
+        except IndexError:
+            workspace = self._engine.workspace()
+        with exactly():
+            yield workspace
+        self._idle.append(workspace)
+
+
+def _float32(logits: npt.NDArray[np.floating], path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+    numbers: npt.NDArray[np.float32] = finite(torch.from_numpy(logits), path).numpy()
+    return numbers
+
+
+@contextlib.contextmanager
+def _one_thread_each(threads: int) -> Iterator[None]:
+    """PyTorch's own threads, off while several of ours compute: together they are slower than one."""
+    before = torch.get_num_threads()
+    if threads > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
