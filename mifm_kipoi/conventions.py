@@ -27,6 +27,12 @@ CHUNK = 8192
 CHUNK_BYTES = 1 << 24
 """Text of the records that are read together: their lines where they are kept, else their alleles."""
 
+METHODS = ("auto", "windows", "scan")
+"""How logits of variants are computed: a window for each variant, a scan of the sequence between them, or the
+cheaper of both. The numbers are the same but for rounding."""
+
+AUTO, WINDOWS, SCAN = METHODS
+
 LARGEST_POS = 2**31 - 1
 """The largest position that BAM and BCF can hold, and that any file may have."""
 

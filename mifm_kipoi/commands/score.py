@@ -16,7 +16,7 @@ from mifm_kipoi.commands.arguments import (
     say,
     shard,
 )
-from mifm_kipoi.conventions import FULL, PRECISIONS, Status
+from mifm_kipoi.conventions import AUTO, FULL, METHODS, PRECISIONS, Status
 from mifm_kipoi.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--batch-size", type=positive, metavar="N", help="windows per batch (default: 256)")
     group.add_argument(
+        "--method", choices=METHODS, default=AUTO,
+        help="compute a window for each variant, or scan the sequence between them, which is faster where "
+        "they are dense; auto takes the faster way for each block of 4,096 bp (default: auto)",
+    )  # fmt: skip
+    group.add_argument(
         "--workers", type=not_negative, default=0, metavar="N",
         help="processes that score side by side (default: 0, none)",
     )  # fmt: skip
@@ -100,6 +105,7 @@ def _score(options: argparse.Namespace) -> None:
             max_n_fraction=options.max_n_fraction,
             max_mismatch_fraction=options.max_mismatch_fraction,
             precision=options.precision,
+            method=options.method,
         ),
         regions=options.regions and Path(options.regions),
         positions=options.positions and Path(options.positions),

@@ -189,6 +189,8 @@ class VariantList:
         self.path = Path(path)
         self.header = list(_HEADER) if lines else []
         self.fraction_read = 0.0
+        self.text_bytes = 0
+        """Not counted: the rows of a list are short."""
         self._genome, self._keep_lines = genome, lines
         self._table, self._layout = _understood(self.path, named=positions is not None)
         self._positions = self._read_positions(positions)

@@ -181,6 +181,8 @@ class VariantFile:
         self.path = Path(path)
         self._keep_lines = lines
         self._last = "before the first record"
+        self.text_bytes = 0
+        """Bytes of the lines of records that were read, as VCF."""
         self._open = contextlib.ExitStack()
         try:
             with self._explained():
@@ -217,6 +219,7 @@ class VariantFile:
     def __iter__(self) -> Iterator[Record]:
         with self._explained():
             for numbered in self._lines:
+                self.text_bytes += len(numbered[1])
                 chrom, pos, name, bases, alts, line = self._parse(numbered)
                 ref = _upper(bases) or MISSING
                 yield Record(

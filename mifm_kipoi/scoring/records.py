@@ -14,6 +14,7 @@ from mifm_kipoi.conventions import CHUNK, CHUNK_BYTES
 from mifm_kipoi.genetics.variant_lists import VariantList
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import Record, Variant, VariantFile, in_regions
+from mifm_kipoi.scoring.scanning import block_of
 from mifm_kipoi.support.text import as_unicode
 
 if TYPE_CHECKING:
@@ -68,10 +69,14 @@ class Chunk:
         Records of the file up to the chunk's end, those outside the regions included.
     records : list of Record
         Those inside the regions, in the order of the file.
+    runs : tuple of int, optional
+        How many of :attr:`variants` belong to each run (:mod:`mifm_kipoi.scoring.scanning`), where the chunk
+        ends with a run.
     """
 
     read: int
     records: list[Record]
+    runs: tuple[int, ...] | None = None
 
     @property
     def variants(self) -> list[Variant]:
@@ -86,10 +91,11 @@ def read_chunks(
     end: int | None = None,
     chunk_size: int = CHUNK,
     chunk_bytes: int = CHUNK_BYTES,
+    whole_runs: bool = False,
 ) -> Iterator[Chunk]:
     """Read a file in chunks of some thousand variants each.
 
-    Where a chunk ends depends on the file and the sizes alone, so that a run that goes on has the same.
+    Where a chunk ends depends on the file and the sizes alone, so that one who goes on has the same.
 
     Parameters
     ----------
@@ -104,6 +110,10 @@ def read_chunks(
         Variants after which a chunk ends.
     chunk_bytes : int
         Letters of the alleles, and bytes of the records' text where it is kept, after which a chunk ends.
+    whole_runs : bool
+        Let no chunk end within a run (:mod:`mifm_kipoi.scoring.scanning`): consecutive records of the file
+        in one block of the genome, but no more of them than fill a chunk. The runs are the same wherever
+        reading begins, if a run begins there.
 
     Yields
     ------
@@ -111,19 +121,58 @@ def read_chunks(
         At least one; the last holds what is left, which may be nothing.
     """
     records: list[Record] = []
-    number, variants, size, kept = start, 0, 0, False
+    runs: list[int] = []
+    number, kept, block = start, False, None
+    variants = size = before = size_before = 0
     file.skip(start)
     length = None if end is None else end - start
     for number, record in enumerate(itertools.islice(file, length), start=start + 1):
+        if whole_runs and block != (block := block_of(record.variants[0])):
+            if variants > before:
+                runs.append(variants - before)
+                before, size_before = variants, size
+            if variants >= chunk_size or size >= chunk_bytes:
+                yield Chunk(number - 1, records, tuple(runs))
+                records, runs = [], []
+                variants = size = before = size_before = 0
         if regions is None or in_regions(record, regions):
             kept = True
             records.append(record)
             variants += len(record.variants)
             size += len(record.line) or record.allele_bases
-            if variants >= chunk_size or size >= chunk_bytes:
-                yield Chunk(number, records)
-                records, variants, size = [], 0, 0
-    yield Chunk(number, records)
+            if variants - before >= chunk_size or size - size_before >= chunk_bytes:
+                yield Chunk(number, records, (*runs, variants - before) if whole_runs else None)
+                records, runs = [], []
+                variants = size = before = size_before = 0
+    if variants > before:
+        runs.append(variants - before)
+    yield Chunk(number, records, tuple(runs) if whole_runs else None)
     # A part of a file may have none.
     if regions is not None and number and not kept and start == 0 and end is None:
         regions.warn_no_match(file.path)
+
+
+def next_run(file: VariantFile | VariantList, record: int) -> int:
+    """The first record, at or behind one, with which a run begins, as :func:`read_chunks` makes runs.
+
+    Parameters
+    ----------
+    file : VariantFile or VariantList
+        Open, at its beginning.
+    record : int
+        Counted from 0.
+
+    Returns
+    -------
+    int
+        The number of records where none follows.
+    """
+    if not record:
+        return 0
+    file.skip(record - 1)
+    blocks = (block_of(each.variants[0]) for each in file)
+    last, number = next(blocks, None), record - 1
+    for number, block in enumerate(blocks, start=record):
+        if block != last:
+            return number
+    return number + 1

@@ -21,8 +21,9 @@ from mifm_kipoi.genomics.variants import STANDARD_INPUT, VariantFile
 from mifm_kipoi.network.weights import Weights, load_weights
 from mifm_kipoi.scoring.formats import OutputFormat, find_format
 from mifm_kipoi.scoring.journal import Journal
-from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
-from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
+from mifm_kipoi.scoring.records import Chunk, ScoredVariants, next_run, read_chunks
+from mifm_kipoi.scoring.scanning import ScanRule
+from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, find_rule
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.cpus import usable_cpus
@@ -31,7 +32,8 @@ from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
 IDENTITY = (
-    "mifm_kipoi", "weights", "options", "variants", "positions", "fasta", "regions", "drop_samples", "shard",
+    "mifm_kipoi", "weights", "options", "scan", "variants", "positions", "fasta", "regions", "drop_samples",
+    "shard",
 )  # fmt: skip
 """Entries of a manifest that must be the same for the output to be the same."""
 
@@ -130,8 +132,11 @@ class ScoringRun:
         genome = Genome(self.fasta)
         with self._opened(genome, lines=find_format(self.output).needs_lines) as file:
             weights = [load_weights(name) for name in self.options.weights]
-            identity = self._identity(weights)
-            start, end = self._range(genome)
+            regions = Regions(self.regions, genome) if self.regions else None
+            open_file = functools.partial(self._opened, genome) if self._again else None
+            rule = find_rule(self.options, weights, self.device, open_file, regions)
+            identity = self._identity(weights, rule)
+            start, end = self._range(genome, whole_runs=rule is not None)
             journal = Journal(self.output, identity, start, again=self._again)
             form = find_format(self.output)(
                 self.options.columns, provenance(identity), drop_samples=self.drop_samples
@@ -142,7 +147,13 @@ class ScoringRun:
                     return ScoringResult(self.output, finished)
                 journal.begin(form.start(file.header), self.resume)
                 with journal.kept_on_error():
-                    unknown = self._score(file, genome, weights, form, journal, end, on_progress)
+                    make_scorer = functools.partial(
+                        Scorer, genome, self.options, self.device, self.batch_size, weights, rule
+                    )
+                    chunks = read_chunks(
+                        file, regions, journal.records, end, self.chunk_size, whole_runs=rule is not None
+                    )
+                    unknown = self._score(chunks, make_scorer, file, genome, form, journal, end, on_progress)
                     return ScoringResult(
                         self.output, self._finish(form, journal, folder, start, file), unknown
                     )
@@ -155,13 +166,13 @@ class ScoringRun:
         """Threads of each process."""
         return self.threads or (1 if self.workers else usable_cpus())
 
-    def _identity(self, weights: Sequence[Weights]) -> dict[str, Any]:
+    def _identity(self, weights: Sequence[Weights], rule: ScanRule | None) -> dict[str, Any]:
         """What must be the same for the scores to be the same."""
         from mifm_kipoi.network.inference import find_device
 
         options = dataclasses.asdict(self.options)
-        # These two decide no number.
-        del options["weights"], options["max_mismatch_fraction"]
+        # Weights stand beside them, what became of the method too, and a limit decides no number.
+        del options["weights"], options["method"], options["max_mismatch_fraction"]
         named = [
             {"name": label, **each.identity} for label, each in zip(self.options.labels, weights, strict=True)
         ]
@@ -170,6 +181,7 @@ class ScoringRun:
             "mifm_kipoi": __version__,
             "weights": named,
             "options": options,
+            "scan": rule and rule.to_dict(),
             "variants": described(path) if path.is_file() else {"name": path.name, "sha256": None},
             "positions": self.positions and described(self.positions),
             "fasta": described(self.fasta),
@@ -190,32 +202,35 @@ class ScoringRun:
         complete = manifest.get("output") == described(self.output)
         return manifest if complete and (not index or self.output.with_name(index).exists()) else None
 
-    def _range(self, genome: Genome) -> tuple[int, int | None]:
+    def _range(self, genome: Genome, whole_runs: bool) -> tuple[int, int | None]:
         """First record and the one behind the last."""
         if self.shard is None:
             return 0, None
         with self._opened(genome) as file:
             count = file.skip()
         part, parts = self.shard
-        return count * (part - 1) // parts, count * part // parts
+        ends = [count * (part - 1) // parts, count * part // parts]
+        for row, record in enumerate(ends):
+            if whole_runs and record < count:
+                with self._opened(genome) as file:
+                    ends[row] = next_run(file, record)
+        return ends[0], ends[1]
 
     def _score(
         self,
+        chunks: Iterator[Chunk],
+        make_scorer: Callable[[], Scorer],
         file: VariantFile | VariantList,
         genome: Genome,
-        weights: Sequence[Weights],
         form: OutputFormat,
         journal: Journal,
         end: int | None,
         on_progress: Callable[[int, float], None] | None,
     ) -> tuple[str, ...]:
         """Score what is not scored yet; the first contigs that the FASTA does not have."""
-        regions = Regions(self.regions, genome) if self.regions else None
         check = ReferenceCheck(genome, self.options.max_mismatch_fraction, journal.statuses)
-        make_scorer = functools.partial(Scorer, genome, self.options, self.device, self.batch_size, weights)
         rows, first = 0, journal.records
         unknown: dict[str, None] = {}
-        chunks = read_chunks(file, regions, journal.records, end, self.chunk_size)
         for chunk, scored in score_chunks(chunks, make_scorer, self.workers, self._threads):
             check.add(scored.variants, scored.status)
             content = form.encode(chunk, scored)

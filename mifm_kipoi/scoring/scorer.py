@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import functools
+import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,28 +15,36 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.conventions import (
+    AUTO,
     CHUNK,
     FULL,
     MAX_MISMATCH_FRACTION,
     MAX_N_FRACTION,
+    METHODS,
     PRECISIONS,
+    SCAN,
     VARIANT_INDEX,
     WINDOW,
+    WINDOWS,
     Status,
 )
 from mifm_kipoi.errors import OptionError
-from mifm_kipoi.genetics.variant_lists import open_variants
+from mifm_kipoi.genetics.variant_lists import VariantList, open_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
-from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.genomics.variants import Variant, VariantFile
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
+from mifm_kipoi.scoring.scanning import COSTS, ScanRule, pays, runs_of
 from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES, variant_scores
 from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.contig_blocks import ContigBlock, cut_block
 from mifm_kipoi.sequence.windows import ReferenceCheck, VariantWindows, cut_windows
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mifm_kipoi.network.scan import Scan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +63,9 @@ class ScoringOptions:
         See :func:`mifm_kipoi.cut_windows` and :func:`mifm_kipoi.stream_windows`.
     precision : str
         ``fp32``, or on a GPU ``bf16`` or ``fp16``; see :class:`mifm_kipoi.Predictor`.
+    method : str
+        One of :data:`mifm_kipoi.conventions.METHODS`: how logits are computed, which are the same but
+        for rounding. ``auto`` takes the faster way.
 
     Raises
     ------
@@ -65,6 +79,7 @@ class ScoringOptions:
     max_n_fraction: float = MAX_N_FRACTION
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
     precision: str = FULL
+    method: str = AUTO
 
     def __post_init__(self) -> None:
         if not self.weights:
@@ -75,6 +90,8 @@ class ScoringOptions:
             raise OptionError(f"shift is {self.shift}; expected 0 to {VARIANT_INDEX} bases")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
+        if self.method not in METHODS:
+            raise OptionError(f"method is {self.method!r}; expected one of {', '.join(METHODS)}")
         for name in ("max_n_fraction", "max_mismatch_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; expected a fraction from 0 to 1")
@@ -115,6 +132,8 @@ class Scorer:
         Pairs of windows that the network reads together.
     weights : sequence of Weights, optional
         Those of the options, where they have been read already.
+    rule : ScanRule, optional
+        Which runs of variants are scanned (:func:`find_rule`); none by default.
     """
 
     def __init__(
@@ -124,10 +143,11 @@ class Scorer:
         device: str = "auto",
         batch_size: int | None = None,
         weights: Sequence[Weights] | None = None,
+        rule: ScanRule | None = None,
     ) -> None:
         from mifm_kipoi.network.inference import Predictor, find_device
 
-        self._genome = genome
+        self._genome, self._rule = genome, rule
         self._options = options
         torch_device = find_device(device)
         if options.precision != FULL and torch_device.type != "cuda":
@@ -140,36 +160,196 @@ class Scorer:
                     f"the network of {each.path} reads windows of {window} bp; expected at most {WINDOW}, "
                     f"and at least {2 * (options.shift + 1)} for shift {options.shift}"
                 )
+        self._weights = weights
         self._predictors = [
             Predictor(each.model().to(torch_device), batch_size, options.precision, each.path)
             for each in weights
         ]
+        self._scans: list[Scan] = []
 
-    def __call__(self, variants: Sequence[Variant]) -> ScoredVariants:
-        """Scores of variants; each has its row."""
+    def __call__(self, variants: Sequence[Variant], runs: Sequence[int] | None = None) -> ScoredVariants:
+        """Scores of variants; each has its row.
+
+        Parameters
+        ----------
+        variants : sequence of Variant, length n
+            In any order.
+        runs : sequence of int, optional
+            How many of them belong to each run (:mod:`mifm_kipoi.scoring.scanning`).
+        """
         options = self._options
         margin = options.shift + options.reverse_complement
         windows = cut_windows(variants, self._genome, options.max_n_fraction, margin)
-        rows = [row for row, reason in enumerate(windows.status) if reason is Status.OK]
+        rows = np.flatnonzero([reason is Status.OK for reason in windows.status])
+        spans = self._spans(windows, rows, runs_of(variants) if runs is None else runs) if self._rule else []
         columns = {}
-        for name, values in zip(options.columns, self._numbers(windows, rows), strict=True):
+        for name, values in zip(options.columns, self._numbers(windows, rows, spans), strict=True):
             columns[name] = np.full(len(variants), np.nan, dtype=np.float32)
-            columns[name][rows] = values
+            columns[name][rows] = values[rows]
         return ScoredVariants(variants, windows.status, columns)
 
-    def _numbers(self, windows: VariantWindows, rows: list[int]) -> Iterator[npt.NDArray[np.float32]]:
-        """The columns of numbers of the rows that have windows."""
-        codes = windows.ref[rows], windows.alt[rows]
-        for predictor in self._predictors:
+    def _spans(self, windows: VariantWindows, rows: npt.NDArray[np.intp], runs: Sequence[int]) -> list[_Span]:
+        """The runs that are scanned."""
+        assert self._rule is not None
+        variants = windows.variants
+        spans = []
+        for of_run in np.split(rows, np.searchsorted(rows, np.cumsum(runs[:-1]))):
+            if not of_run.size:
+                continue
+            starts = np.array([variants[row].start for row in of_run], dtype=np.int64)
+            snv = np.array([len(variants[row].ref) == 1 == len(variants[row].alt) for row in of_run])
+            if self._rule.scans(starts, int(snv.sum())):
+                first, contig = int(starts.min()), self._genome.find_contig(variants[of_run[0]].chrom)
+                assert contig is not None, "variants with windows are on contigs of the FASTA"
+                block = cut_block(self._genome, contig, first, int(starts.max()) + 1)
+                order = np.argsort(starts, kind="stable")
+                spans.append(_Span(block, of_run[order], (starts - first)[order], snv[order]))
+        return spans
+
+    def _numbers(
+        self, windows: VariantWindows, rows: npt.NDArray[np.intp], spans: Sequence[_Span]
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """The columns of numbers, each of all rows; what they are of rows without windows is left open."""
+        whole = np.setdiff1d(rows, np.concatenate([span.rows for span in spans])) if spans else rows
+        codes = windows.ref[whole], windows.alt[whole]
+        for number, predictor in enumerate(self._predictors):
+            logits = np.full((2, len(windows)), np.nan, dtype=np.float32)
             views = list(_views(self._options, *codes, predictor.window))
-            each = [variant_scores(*(logits := predictor.variant_logits(*view))) for view in views[:1]]
-            yield from each[0].values()
+            logits[:, whole] = predictor.variant_logits(*views[0])
+            if spans:
+                self._scan(number, windows, spans, logits)
+            scores = variant_scores(*logits)
+            yield from scores.values()
             yield from logits
             if self._options.averages:
+                each = [{name: values[whole] for name, values in scores.items()}]
                 each += [variant_scores(*predictor.variant_logits(*view)) for view in views[1:]]
                 for name in SCORES:
-                    mean: npt.NDArray[np.float32] = np.mean([scores[name] for scores in each], axis=0)
+                    mean = np.full(len(windows), np.nan, dtype=np.float32)
+                    mean[whole] = np.mean([of_view[name] for of_view in each], axis=0)
                     yield mean
+
+    def _scan(
+        self,
+        number: int,
+        windows: VariantWindows,
+        spans: Sequence[_Span],
+        logits: npt.NDArray[np.float32],
+    ) -> None:
+        """Fill in the logits of the rows of spans: of references and SNVs by a scan, of others by windows."""
+        from mifm_kipoi.network.scan import Scan
+
+        if not self._scans:
+            # Loading it takes as long as thousands of windows, and many inputs never need it.
+            self._scans = [Scan(each.model()) for each in self._weights]
+        scan, predictor = self._scans[number], self._predictors[number]
+
+        def logits_of(span: _Span) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+            bases = windows.alt[span.rows[span.snv], VARIANT_INDEX]
+            return scan.substituted(span.block.windows_of(scan.window), span.offsets[span.snv], bases)
+
+        for span, (ref, alt) in zip(spans, _side_by_side(logits_of, spans), strict=True):
+            logits[0, span.rows] = ref[span.offsets]
+            logits[1, span.rows[span.snv]] = alt
+        others = np.concatenate([span.rows[~span.snv] for span in spans])
+        margin = (WINDOW - predictor.window) // 2
+        logits[1, others] = predictor.logits(windows.alt[others, margin : margin + predictor.window])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Span:
+    """A run of variants that is scanned.
+
+    Parameters
+    ----------
+    block : ContigBlock
+        From the first of their positions to the last.
+    rows : numpy.ndarray of int, shape (n,)
+        Of the chunk, in the order of their positions.
+    offsets : numpy.ndarray of int64, shape (n,)
+        Their positions in the block.
+    snv : numpy.ndarray of bool, shape (n,)
+        Whether one base is substituted.
+    """
+
+    block: ContigBlock
+    rows: npt.NDArray[np.intp]
+    offsets: npt.NDArray[np.int64]
+    snv: npt.NDArray[np.bool_]
+
+
+def find_rule(
+    options: ScoringOptions,
+    weights: Sequence[Weights],
+    device: str,
+    open_file: Callable[[], VariantFile | VariantList] | None,
+    regions: Regions | None = None,
+) -> ScanRule | None:
+    """Which runs of an input are scanned: the same for all its parts.
+
+    Parameters
+    ----------
+    options : ScoringOptions
+        What decides the numbers.
+    weights : sequence of Weights
+        Those of the options.
+    device : str
+        A PyTorch device; ``auto`` takes a GPU where there is one.
+    open_file : callable or None
+        Opens the input at its beginning; None where it can be read only once.
+    regions : Regions, optional
+        Only variants that overlap them are scored.
+
+    Returns
+    -------
+    ScanRule or None
+        None where each variant gets windows of its own.
+
+    Raises
+    ------
+    OptionError
+        When the method is ``scan``, and another option rules it out.
+    """
+    if options.method == WINDOWS:
+        return None
+    if reason := _why_no_scan(options, weights, device):
+        if options.method == SCAN:
+            raise OptionError(f"method is {SCAN}, and {reason}; expected {AUTO} or {WINDOWS}")
+        return None
+    engine = "numba" if importlib.util.find_spec("numba") else "torch"
+    rule = ScanRule(COSTS[engine], options.method == SCAN, {"engine": engine})
+    if rule.always:
+        return rule
+    return rule if open_file is not None and pays(open_file, regions, rule.costs) else None
+
+
+def _why_no_scan(options: ScoringOptions, weights: Sequence[Weights], device: str) -> str:
+    """Why variants cannot be scanned; empty where they can."""
+    from mifm_kipoi.network.inference import find_device
+
+    if options.averages:
+        return "scores are averaged over strands or shifts"
+    if (kind := find_device(device).type) != "cpu":
+        return f"the device is {kind}"
+    for each in weights:
+        if each.config.channels > encoding.NO_BASE:
+            return f"the network of {each.path} reads the variant token"
+    return ""
+
+
+def _side_by_side(call: Callable[[_Span], _Logits], spans: Sequence[_Span]) -> Iterator[_Logits]:
+    """Results in the order of the spans, one span a thread, on as many threads as PyTorch has."""
+    import torch
+
+    threads = min(torch.get_num_threads(), len(spans))
+    if threads == 1:
+        yield from map(call, spans)
+        return
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(call, spans)
+
+
+_Logits = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
 _View = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], int]
@@ -240,11 +420,16 @@ def iter_scores(
     """
     options = options or ScoringOptions()
     genome = Genome(fasta)
-    scorer = Scorer(genome, options, device, batch_size)
-    check = ReferenceCheck(genome, options.max_mismatch_fraction)
-    with open_variants(variants, genome, positions=positions) as file:
-        for chunk in read_chunks(file, Regions(regions, genome) if regions else None, chunk_size=chunk_size):
-            scored = scorer(chunk.variants)
+    weights = [load_weights(name) for name in options.weights]
+    kept = Regions(regions, genome) if regions else None
+    open_file = functools.partial(open_variants, variants, genome, positions=positions)
+    with open_file() as file:
+        again = open_file if Path(variants).is_file() else None
+        rule = find_rule(options, weights, device, again, kept)
+        scorer = Scorer(genome, options, device, batch_size, weights, rule)
+        check = ReferenceCheck(genome, options.max_mismatch_fraction)
+        for chunk in read_chunks(file, kept, chunk_size=chunk_size, whole_runs=rule is not None):
+            scored = scorer(chunk.variants, chunk.runs)
             check.add(scored.variants, scored.status)
             yield scored
 

@@ -43,7 +43,7 @@ def score_chunks(
             set_threads(threads)
         scorer = make_scorer()
         for chunk in chunks:
-            yield chunk, scorer(chunk.variants)
+            yield chunk, scorer(chunk.variants, chunk.runs)
         return
     context = multiprocessing.get_context("spawn")
     with (
@@ -57,7 +57,7 @@ def score_chunks(
         )
         try:
             for chunk in chunks:
-                waiting.append((chunk, pool.submit(_work, chunk.variants)))
+                waiting.append((chunk, pool.submit(_work, chunk.variants, chunk.runs)))
                 # One run more than there are workers, so that none waits for this process.
                 if len(waiting) > workers + 1:
                     first, scored = waiting.popleft()
@@ -148,6 +148,6 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(variants: list[Variant]) -> ScoredVariants:
+def _work(variants: list[Variant], runs: tuple[int, ...] | None) -> ScoredVariants:
     assert _worker is not None
-    return _worker(variants)
+    return _worker(variants, runs)
