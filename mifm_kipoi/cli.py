@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from mifm_kipoi.commands import check_table, compare, evaluate, kipoi, mutagenesis, score, weights
+from mifm_kipoi.commands import check_table, compare, evaluate, genome, kipoi, mutagenesis, score, weights
 from mifm_kipoi.commands.arguments import CommandParser
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
@@ -15,7 +15,8 @@ from mifm_kipoi.version import __version__
 _COMMANDS = (
     ("check-table", check_table.add_check_table, "what a table of a GWAS is understood as, on one page"),
     ("score", score.add_score, "score the variants of a file, of any size"),
-    ("merge", score.add_merge, "join the outputs of 'mifm score --shard'"),
+    ("genome", genome.add_genome, "score every position of a genome, for browsers and for look-up"),
+    ("merge", score.add_merge, "join the outputs of 'mifm score --shard' or 'mifm genome --shard'"),
     (
         "mutagenesis",
         mutagenesis.add_mutagenesis,

@@ -227,12 +227,16 @@ def add_positions(group: argparse._ActionsContainer) -> None:
 
 def add_limits(group: argparse._ActionsContainer) -> None:
     """``--max-n-fraction`` and ``--max-mismatch-fraction``."""
-    option = group.add_argument(
+    add_former_spelling(group, "--max-unknown-share", add_max_n_fraction(group))
+    add_max_mismatch_fraction(group)
+
+
+def add_max_n_fraction(group: argparse._ActionsContainer) -> argparse.Action:
+    """``--max-n-fraction``."""
+    return group.add_argument(
         "--max-n-fraction", type=fraction, default=MAX_N_FRACTION, metavar="FRACTION",
         help="largest fraction of N in a window that is scored (default: %(default)s)",
     )  # fmt: skip
-    add_former_spelling(group, "--max-unknown-share", option)
-    add_max_mismatch_fraction(group)
 
 
 def add_max_mismatch_fraction(

@@ -16,6 +16,7 @@ from mifm_kipoi.commands.arguments import (
     say,
     shard,
 )
+from mifm_kipoi.commands.genome import summary as scan_summary
 from mifm_kipoi.conventions import AUTO, FULL, METHODS, PRECISIONS, Status
 from mifm_kipoi.support.progress import Progress
 
@@ -85,7 +86,10 @@ def add_merge(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Join the outputs of all parts of one run, in any order; their manifests must lie beside them."
     )
-    parser.add_argument("parts", nargs="+", metavar="PART", help="outputs of 'mifm score --shard I/N'")
+    parser.add_argument(
+        "parts", nargs="+", metavar="PART",
+        help="outputs of 'mifm score --shard I/N', or of 'mifm genome --shard I/N'",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="file of the same format")
     parser.set_defaults(run=_merge)
 
@@ -124,9 +128,15 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _merge(options: argparse.Namespace) -> None:
+    from mifm_kipoi.genome_scan.merge import is_of_scan
+    from mifm_kipoi.genome_scan.merge import merge as merge_scan
     from mifm_kipoi.scoring.merge import merge
 
-    result = merge([Path(part) for part in options.parts], Path(options.output))
+    parts, output = [Path(part) for part in options.parts], Path(options.output)
+    if any(map(is_of_scan, parts)):
+        say(*scan_summary(merge_scan(parts, output)))
+        return
+    result = merge(parts, output)
     say(*_summary(result))
     result.check_any_scored()
 

@@ -18,6 +18,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import IntervalFileError
 from mifm_kipoi.genomics.contigs import build_of, contig_key
@@ -221,6 +224,14 @@ class Regions:
         starts, ends = self._merged.get(_key(chrom), ((), ()))
         index = bisect.bisect_right(starts, start) - 1
         return index >= 0 and end <= ends[index]
+
+    def mask(self, chrom: str, start: int, end: int) -> npt.NDArray[np.bool_]:
+        """Which positions of ``[start, end)`` of a contig, 0-based, lie in a region, shape (end - start,)."""
+        starts, ends = self._merged.get(_key(chrom), ((), ()))
+        mask = np.zeros(end - start, dtype=np.bool_)
+        for region in range(bisect.bisect_right(ends, start), bisect.bisect_left(starts, end)):
+            mask[max(starts[region] - start, 0) : max(ends[region] - start, 0)] = True
+        return mask
 
     def warn_no_match(self, variants: str | os.PathLike[str]) -> None:
         """Say that no record of a variant file overlaps a region."""

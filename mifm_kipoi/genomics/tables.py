@@ -52,7 +52,7 @@ import numpy.typing as npt
 
 from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.variants import BGZF_END
+from mifm_kipoi.support.bgzf import BGZF_END
 from mifm_kipoi.support.files import require_file
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import MIFMError, VariantFileError
 from mifm_kipoi.genomics import bcf
 from mifm_kipoi.genomics.intervals import Regions
+from mifm_kipoi.support.bgzf import BGZF_END
 
 MISSING = "."
 
@@ -39,8 +40,6 @@ _LONGEST_SHOWN = 200
 _log = logging.getLogger(__name__)
 
 _BGZF_HEAD = 18
-BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block that ends a bgzip file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

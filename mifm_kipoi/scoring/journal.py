@@ -11,7 +11,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +263,7 @@ class Journal:
             temporary.write_text(json.dumps(noted) + "\n")
             named(temporary, self.note)
 
-    def append(self, content: bytes, records: int, statuses: Iterable[str] = ()) -> None:
+    def append(self, content: bytes, records: int, statuses: Iterable[str] | Mapping[str, int] = ()) -> None:
         """Add the rows of a chunk, and note that they are complete.
 
         Parameters
@@ -272,8 +272,8 @@ class Journal:
             What is added to the file.
         records : int
             The record behind the chunk's last.
-        statuses : iterable of str
-            Of the rows.
+        statuses : iterable of str, or mapping of str to int
+            Of the rows, or how many have each.
 
         Raises
         ------

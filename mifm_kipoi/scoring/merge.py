@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,70 @@ def merge(parts: Sequence[Path], output: Path) -> ScoringResult:
         When the parts or the output have different formats.
     """
     form = find_format(output)
-    check_output(output, parts)
     for part in parts:
         if find_format(part) is not form:
             raise OptionError(f"{part} has another format than {output}; expected the same ending")
+
+    def join(first: dict[str, Any], ordered: Sequence[Path], folder: Path) -> Joined:
+        written = form(first["columns"], provenance_of(first))
+        finished, index = written.merge(ordered, folder)
+        return Joined(finished, index, {"not_indexed": written.not_indexed} if written.not_indexed else {})
+
+    return ScoringResult(output, merge_parts(parts, output, join, IDENTITY))
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """A file of all parts.
+
+    Parameters
+    ----------
+    finished : Path
+        The file, under a temporary name.
+    index : Path or None
+        Its index, in the same way.
+    entries : dict of plain JSON types
+        What is added to the manifest.
+    """
+
+    finished: Path
+    index: Path | None
+    entries: dict[str, Any]
+
+
+def merge_parts(
+    parts: Sequence[Path],
+    output: Path,
+    join: Callable[[dict[str, Any], Sequence[Path], Path], Joined],
+    identity: Sequence[str],
+) -> dict[str, Any]:
+    """Join the parts of one run of any command that has shards.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        All parts, in any order.
+    output : Path
+        The file of all rows.
+    join : callable
+        Receives the manifest of the first part, the parts in their order and a private folder.
+    identity : sequence of str
+        Entries of a manifest that must be the same for all parts, but for ``shard``.
+
+    Returns
+    -------
+    dict of plain JSON types
+        The manifest of the whole.
+
+    Raises
+    ------
+    InputError
+        As :func:`merge`.
+    """
+    check_output(output, parts)
     manifests = {part: _checked_manifest(part) for part in set(parts)}
     ordered = sorted(parts, key=lambda part: tuple(manifests[part]["shard"]))
-    _check_whole(ordered, manifests)
-    first = manifests[ordered[0]]
-    written = form(first["columns"], provenance_of(first))
+    _check_whole(ordered, manifests, identity)
     journal = Journal(output, {}, 0)
     with journal.locked() as folder:
         if journal.note.exists():
@@ -57,12 +113,10 @@ def merge(parts: Sequence[Path], output: Path) -> ScoringResult:
                 f"{journal.note.name} first"
             )
         with writing(output):
-            finished, index = written.merge(ordered, folder)
-        manifest = _joined_manifest([manifests[part] for part in ordered])
-        if written.not_indexed:
-            manifest["not_indexed"] = written.not_indexed
-        publish(finished, index, output, manifest)
-    return ScoringResult(output, manifest)
+            joined = join(manifests[ordered[0]], ordered, folder)
+        manifest = _joined_manifest([manifests[part] for part in ordered]) | joined.entries
+        publish(joined.finished, joined.index, output, manifest)
+    return manifest
 
 
 def _checked_manifest(part: Path) -> dict[str, Any]:
@@ -72,21 +126,23 @@ def _checked_manifest(part: Path) -> dict[str, Any]:
         shard, sha256 = manifest["shard"], manifest["output"]["sha256"]
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{part} has no manifest {part.name}.json that can be read; it is written by 'mifm score'"
+            f"{part} has no manifest {part.name}.json that can be read; it is written with every output"
         ) from error
     if not shard:
         raise InputError(f"{part} is not a part of a run, but the whole of one; there is nothing to join")
     if sha256_of(part) != sha256:
-        raise InputError(f"{part} is not as its manifest says (another sha256); score this part again")
+        raise InputError(f"{part} is not as its manifest says (another sha256); make this part again")
     return manifest
 
 
-def _check_whole(ordered: Sequence[Path], manifests: dict[Path, dict[str, Any]]) -> None:
+def _check_whole(
+    ordered: Sequence[Path], manifests: dict[Path, dict[str, Any]], identity: Sequence[str]
+) -> None:
     """Every part of one run, once."""
     first = manifests[ordered[0]]
     for part in ordered[1:]:
         of_first, of_part = (
-            {key: manifest.get(key) for key in IDENTITY if key != "shard"}
+            {key: manifest.get(key) for key in identity if key != "shard"}
             for manifest in (first, manifests[part])
         )
         if changed := differences(of_first, of_part):

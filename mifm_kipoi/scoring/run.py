@@ -315,7 +315,7 @@ class ScoringResult:
     @property
     def written(self) -> tuple[Path, ...]:
         """All files: the scores, their index, the manifest."""
-        return (self.output, *([self.index] if self.index else []), _manifest_path(self.output))
+        return (self.output, *([self.index] if self.index else []), manifest_path(self.output))
 
     def check_any_scored(self, fasta: Path | None = None) -> None:
         """See that there is a score, if there are rows; the files stay as they are.
@@ -377,7 +377,7 @@ def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str
         # Older files go first, so that none stands beside the manifest of another.
         for older in (output, *_index_paths(output)):
             older.unlink(missing_ok=True)
-        with written_whole(_manifest_path(output)) as temporary:
+        with written_whole(manifest_path(output)) as temporary:
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         if index:
             named(index, Path(f"{output}{index.suffix}"))
@@ -399,7 +399,7 @@ def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
     OptionError
         When it would, or cannot be a file.
     """
-    journal, manifest = Journal(output, {}, 0), _manifest_path(output)
+    journal, manifest = Journal(output, {}, 0), manifest_path(output)
     names = (output, *_index_paths(output), manifest, journal.partial, journal.note)
     for path in names:
         if os.path.lexists(path) and not path.is_file():
@@ -428,13 +428,14 @@ def _index_paths(output: Path) -> tuple[Path, ...]:
 def read_manifest(output: Path) -> dict[str, Any]:
     """The manifest of an output; empty where there is none that can be read."""
     try:
-        manifest = json.loads(_manifest_path(output).read_text())
+        manifest = json.loads(manifest_path(output).read_text())
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 
 
-def _manifest_path(output: Path) -> Path:
+def manifest_path(output: Path) -> Path:
+    """Where the manifest of an output is."""
     return Path(f"{output}.json")
 
 

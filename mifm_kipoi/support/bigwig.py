@@ -1,54 +1,433 @@
-"""Write a bigWig file in a process of its own: libBigWig damages the memory of its process on a full disk."""
+"""Write bigWig files in pieces: each is compressed by itself and appended, so that a file can grow.
+
+libBigWig (pyBigWig), which reads these files, is not what writes them: it keeps the levels of zoom in memory
+(a third of a kilobyte for every hundred values), works on one thread, cannot append to a file, and damages
+the memory of its process on a full disk.
+
+The format is that of Kent et al., Bioinformatics 26 (2010), 2204-2207, and its supplement. Here, the sections
+of a chunk, those of its values and those of all its levels of zoom, stand together, behind a list of them
+that readers pass over, since they go where the indices at the end of the file point. So chunks can be copied
+from file to file, and the indices be made from the lists alone.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
+import io
 import os
-import sys
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.support.read_back import in_child, lost
+from mifm_kipoi.errors import InputError
 
-_VALUES = 1 << 16
-"""Values that are written or read together."""
+_MAGIC, _TREE_MAGIC, _INDEX_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
 
-_END = (0x888FFC26).to_bytes(4, sys.byteorder)
-"""What libBigWig writes last, behind the levels of zoom."""
+_VERSION = 4
 
-Run = tuple[str, int, int]
-"""Contig, start and end of consecutive positions that have values, 0-based half-open."""
+ZOOMS = (64, 512, 4096, 32768, 262144)
+"""Positions of a record in each level of zoom. Smaller ones would take more room than the values."""
+
+_SECTION_VALUES = 4096
+"""Values of a section: a reader decompresses all of it to have one."""
+
+_SECTION_RECORDS = 512
+"""Records of a level of zoom in a section."""
+
+_LEVEL = 1
+"""Of zlib: the last bits of the values cannot be compressed, whatever time it is given."""
+
+_FANOUT = 256
+"""Entries of a node of the indices."""
+
+_CHUNK = 1 << 20
+"""Positions that :class:`BigWig` writes together; they begin at multiples of it."""
+
+_HEADER = struct.Struct("<IHHQQQHHQQIQ")
+_ZOOM_HEADER = struct.Struct("<IIQQ")
+_SUMMARY = struct.Struct("<Qdddd")
+_VALUES_HEADER = struct.Struct("<IIIIIBBH")
+_FIXED_STEP = 3
+
+_TREE = _HEADER.size + len(ZOOMS) * _ZOOM_HEADER.size + _SUMMARY.size
+"""Where the contigs are."""
+
+_RECORD = np.dtype(
+    [
+        ("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("count", "<u4"),
+        ("least", "<f4"), ("largest", "<f4"), ("total", "<f4"), ("squares", "<f4"),
+    ]
+)  # fmt: skip
+"""A record of a level of zoom, as it stands in the file."""
+
+_SUMS = np.dtype(
+    [
+        ("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("count", "<u4"),
+        ("least", "<f4"), ("largest", "<f4"), ("total", "<f8"), ("squares", "<f8"),
+    ]
+)  # fmt: skip
+"""The same while it is computed."""
+
+_ENTRY = np.dtype([("level", "<u4"), ("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("size", "<u4")])
+"""A section in the list of a chunk; level 0 is that of the values."""
+
+_BLOCK = np.dtype([("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("offset", "<u8"), ("size", "<u8")])
+"""A section, and where in the file it is."""
+
+_CHUNK_HEAD = struct.Struct("<4sIQQdddd")
+_CHUNK_MARK = b"mifm"
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """The compressed values of consecutive positions, and what their levels of zoom are made of.
+
+    Parameters
+    ----------
+    contig : int
+        Number of the contig.
+    sections : list of (int, int, bytes)
+        Start, end and compressed content.
+    records : numpy.ndarray of structures
+        Sums over the positions of each record of the first level of zoom.
+    """
+
+    contig: int
+    sections: list[tuple[int, int, bytes]]
+    records: npt.NDArray[np.void]
+
+
+def encode_piece(contig: int, start: int, values: npt.NDArray[np.float32]) -> Piece:
+    """Compress the values of consecutive positions; threads can do this side by side.
+
+    Parameters
+    ----------
+    contig : int
+        Number of the contig, in the order of the file.
+    start : int
+        Position of the first value, 0-based.
+    values : numpy.ndarray of float32, shape (n,)
+        NaN where there is none.
+    """
+    has_value = np.concatenate([[False], ~np.isnan(values), [False]])
+    edges = np.flatnonzero(has_value[1:] != has_value[:-1])
+    sections = []
+    for low, high in edges.reshape(-1, 2).tolist():
+        for begin in range(low, high, _SECTION_VALUES):
+            end = min(begin + _SECTION_VALUES, high)
+            head = _VALUES_HEADER.pack(contig, start + begin, start + end, 1, 1, _FIXED_STEP, 0, end - begin)
+            content = head + values[begin:end].astype("<f4").tobytes()
+            sections.append((start + begin, start + end, zlib.compress(content, _LEVEL)))
+    return Piece(contig, sections, _first_records(contig, start, values))
+
+
+def _first_records(contig: int, start: int, values: npt.NDArray[np.float32]) -> npt.NDArray[np.void]:
+    """The first level of zoom, whose records begin at multiples of its positions, but for the first."""
+    width = ZOOMS[0]
+    before = start % width
+    rows = -(-(before + len(values)) // width)
+    flat = np.full(rows * width, np.nan, dtype=np.float64)
+    flat[before : before + len(values)] = values
+    padded = flat.reshape(rows, width)
+    has_value = ~np.isnan(padded)
+    count = np.count_nonzero(has_value, axis=1)
+    known = np.where(has_value, padded, 0)
+    records = np.zeros(rows, dtype=_SUMS)
+    first = start - before + width * np.arange(rows)
+    records["contig"] = contig
+    records["start"] = np.maximum(first, start)
+    records["end"] = np.minimum(first + width, start + len(values))
+    records["count"] = count
+    records["least"] = np.where(has_value, padded, np.inf).min(axis=1, initial=np.inf)
+    records["largest"] = np.where(has_value, padded, -np.inf).max(axis=1, initial=-np.inf)
+    records["total"] = known.sum(axis=1)
+    records["squares"] = np.square(known).sum(axis=1)
+    known_records: npt.NDArray[np.void] = records[count > 0]
+    return known_records
+
+
+def _coarser(records: npt.NDArray[np.void], width: int) -> npt.NDArray[np.void]:
+    """The records of one contig, joined into those of the next level."""
+    bins = records["start"] // width
+    first = np.flatnonzero(np.concatenate([[True], bins[1:] != bins[:-1]]))
+    joined = records[first]
+    joined["end"] = records["end"][np.concatenate([first[1:], [len(records)]]) - 1]
+    for name, join in (
+        ("count", np.add), ("least", np.minimum), ("largest", np.maximum),
+        ("total", np.add), ("squares", np.add),
+    ):  # fmt: skip
+        joined[name] = join.reduceat(records[name], first)
+    return joined
+
+
+def chunk_of(pieces: Sequence[Piece]) -> bytes:
+    """What pieces add to a file, with their levels of zoom.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        Of one contig, in their order.
+
+    Returns
+    -------
+    bytes
+        Empty where they have no value.
+    """
+    entries = [
+        (0, piece.contig, start, end, content) for piece in pieces for start, end, content in piece.sections
+    ]
+    if not entries:
+        return b""
+    records = np.concatenate([piece.records for piece in pieces])
+    sums = [float(records[name].sum()) for name in ("total", "squares")]
+    summary = (
+        int(records["count"].sum()),
+        float(records["least"].min()),
+        float(records["largest"].max()),
+        *sums,
+    )
+    for level, width in enumerate(ZOOMS, start=1):
+        if level > 1:
+            records = _coarser(records, width)
+        for begin in range(0, len(records), _SECTION_RECORDS):
+            some = records[begin : begin + _SECTION_RECORDS].astype(_RECORD)
+            contig, start, end = int(some["contig"][0]), int(some["start"][0]), int(some["end"][-1])
+            entries.append((level, contig, start, end, zlib.compress(some.tobytes(), _LEVEL)))
+    listed = np.array([(*entry[:4], len(entry[4])) for entry in entries], dtype=_ENTRY)
+    body = b"".join(entry[4] for entry in entries)
+    return _CHUNK_HEAD.pack(_CHUNK_MARK, len(entries), len(body), *summary) + listed.tobytes() + body
+
+
+def begin_file(contigs: Sequence[tuple[str, int]]) -> bytes:
+    """What a file begins with, before its chunks; it is no bigWig file before :func:`finish_file`.
+
+    Parameters
+    ----------
+    contigs : sequence of (str, int)
+        Names and lengths, in their order.
+    """
+    tree = _contig_tree(contigs, _TREE)
+    return _unfinished(_TREE + len(tree)) + tree + bytes(8)
+
+
+def _unfinished(values: int) -> bytes:
+    """What stands before the contigs until the file is finished: where behind them the values are."""
+    return _HEADER.pack(0, 0, 0, 0, values, 0, 0, 0, 0, 0, 0, 0).ljust(_TREE, b"\0")
+
+
+def _chunk_offsets(file: IO[bytes], begin: int, end: int) -> Iterator[int]:
+    """Where each chunk begins, and where the last one ends.
+
+    Parameters
+    ----------
+    file : binary file
+        One that grows, or a finished one of this module.
+    begin, end : int
+        Where the chunks begin and end.
+
+    Raises
+    ------
+    InputError
+        When what lies there are not chunks.
+    """
+    offset = begin
+    yield offset
+    while offset < end:
+        file.seek(offset)
+        head = file.read(_CHUNK_HEAD.size)
+        mark, count, size = _CHUNK_HEAD.unpack(head)[:3] if len(head) == _CHUNK_HEAD.size else (b"", 0, 0)
+        if mark != _CHUNK_MARK:
+            raise InputError(f"{file.name} is damaged: there is no list of sections at byte {offset}")
+        offset += _CHUNK_HEAD.size + count * _ENTRY.itemsize + size
+        yield offset
+    if offset != end:
+        raise InputError(f"{file.name} is damaged: its values reach behind byte {end}")
+
+
+def _chunk_range(file: IO[bytes]) -> tuple[int, int]:
+    """Where the chunks of a finished file begin and end.
+
+    Raises
+    ------
+    InputError
+        When it is no bigWig file.
+    """
+    file.seek(0)
+    head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size or (fields := _HEADER.unpack(head))[0] != _MAGIC:
+        raise InputError(f"{file.name} is not a bigWig file of this program")
+    return fields[4] + 8, fields[5]
+
+
+def finish_file(path: Path) -> None:
+    """Make a bigWig file of one that has grown: add the indices, and fill in the header.
+
+    Parameters
+    ----------
+    path : Path
+        What :func:`begin_file` gave, and any chunks behind it.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written.
+    InputError
+        When it holds anything else.
+    """
+    with path.open("r+b") as file:
+        begin = _HEADER.unpack(file.read(_HEADER.size))[4] + 8
+        end = file.seek(0, os.SEEK_END)
+        levels, summary = _sections(file, begin, end)
+        file.seek(end)
+        index_at = []
+        for blocks in levels:
+            index_at.append(file.tell())
+            file.write(_index(blocks, file.tell()))
+        file.write(struct.pack("<I", _MAGIC))
+        file.seek(begin - 8)
+        file.write(struct.pack("<Q", len(levels[0])))
+        header = io.BytesIO()
+        largest = max(_VALUES_HEADER.size + 4 * _SECTION_VALUES, _RECORD.itemsize * _SECTION_RECORDS)
+        header.write(
+            _HEADER.pack(
+                _MAGIC, _VERSION, len(ZOOMS), _TREE, begin - 8, index_at[0], 0, 0, 0,
+                _TREE - _SUMMARY.size, largest, 0,
+            )
+        )  # fmt: skip
+        for width, blocks, at in zip(ZOOMS, levels[1:], index_at[1:], strict=True):
+            first = int(blocks["offset"][0]) if len(blocks) else begin
+            header.write(_ZOOM_HEADER.pack(width, 0, first, at))
+        header.write(_SUMMARY.pack(*summary))
+        file.seek(0)
+        file.write(header.getvalue())
+
+
+def _sections(
+    file: IO[bytes], begin: int, end: int
+) -> tuple[list[npt.NDArray[np.void]], tuple[int, float, float, float, float]]:
+    """The sections of each level, the values first, and the summary of all values."""
+    levels: list[list[npt.NDArray[np.void]]] = [[] for _ in range(1 + len(ZOOMS))]
+    count, least, largest, total, squares = 0, np.inf, -np.inf, 0.0, 0.0
+    for offset in _chunk_offsets(file, begin, end):
+        if offset == end:
+            break
+        file.seek(offset)
+        fields = _CHUNK_HEAD.unpack(file.read(_CHUNK_HEAD.size))
+        count += fields[3]
+        least, largest = min(least, fields[4]), max(largest, fields[5])
+        total, squares = total + fields[6], squares + fields[7]
+        listed = np.frombuffer(file.read(fields[1] * _ENTRY.itemsize), dtype=_ENTRY)
+        blocks = np.empty(len(listed), dtype=_BLOCK)
+        for name in ("contig", "start", "end", "size"):
+            blocks[name] = listed[name]
+        sizes = np.cumsum(blocks["size"])
+        blocks["offset"] = file.tell() + sizes - blocks["size"]
+        for level, of_level in enumerate(levels):
+            of_level.append(blocks[listed["level"] == level])
+    summary = (count, float(least), float(largest), total, squares) if count else (0, 0.0, 0.0, 0.0, 0.0)
+    return [np.concatenate([np.empty(0, dtype=_BLOCK), *of_level]) for of_level in levels], summary
+
+
+def _index(blocks: npt.NDArray[np.void], at: int) -> bytes:
+    """The R tree over sections that are sorted, to stand at a byte of the file."""
+    bounds = np.stack([blocks[name].astype("<u4") for name in ("contig", "start", "contig", "end")], axis=1)
+    # From the leaves to the root: the bounds of what each node has below it.
+    levels = [bounds]
+    while len(levels[-1]) > _FANOUT or len(levels) == 1:
+        below = levels[-1]
+        first = np.arange(0, max(len(below), 1), _FANOUT)
+        last = np.minimum(first + _FANOUT, len(below)) - 1
+        if not len(below):
+            levels.append(np.zeros((1, 4), dtype="<u4"))
+            break
+        # Sections do not overlap, so that the last one ends last.
+        levels.append(np.concatenate([below[first, :2], below[last, 2:]], axis=1))
+    whole = levels[-1]
+    root = np.concatenate([whole[0, :2], whole[-1, 2:]])
+    head = struct.pack("<IIQ4IQII", _INDEX_MAGIC, _FANOUT, len(blocks), *root.tolist(), at, 1, 0)
+    nodes = io.BytesIO()
+    nodes.write(head)
+    # From the root down, the nodes of a level one after the other.
+    offset = at + len(head)
+    for number in range(len(levels) - 1, -1, -1):
+        entries = levels[number]
+        item = 32 if number == 0 else 24
+        groups = max(-(-len(entries) // _FANOUT), 1)
+        offset += 4 * groups + item * len(entries)
+        below_item = 32 if number == 1 else 24
+        for group in range(groups):
+            some = slice(group * _FANOUT, min((group + 1) * _FANOUT, len(entries)))
+            rows = entries[some]
+            if number == 0:
+                table = np.empty(len(rows), dtype=[("bounds", "<u4", 4), ("offset", "<u8"), ("size", "<u8")])
+                table["offset"], table["size"] = blocks["offset"][some], blocks["size"][some]
+            else:
+                table = np.empty(len(rows), dtype=[("bounds", "<u4", 4), ("offset", "<u8")])
+                # Each node below but the last of its level is full.
+                table["offset"] = offset + np.arange(some.start, some.stop) * (4 + below_item * _FANOUT)
+            table["bounds"] = rows
+            nodes.write(struct.pack("<BBH", number == 0, 0, len(rows)) + table.tobytes())
+    return nodes.getvalue()
+
+
+def _contig_tree(contigs: Sequence[tuple[str, int]], at: int) -> bytes:
+    """The B+ tree from the names of contigs to their numbers and lengths, to stand at a byte of the file."""
+    names = [name.encode() for name, _ in contigs]
+    width = max(map(len, names), default=1)
+    order = sorted(range(len(names)), key=lambda number: names[number])
+    block = min(max(len(names), 1), _FANOUT)
+    head = struct.pack("<IIIIQQ", _TREE_MAGIC, block, width, 8, len(names), 0)
+    keys = [names[number].ljust(width, b"\0") for number in order]
+    leaves = [
+        key + struct.pack("<II", number, contigs[number][1]) for key, number in zip(keys, order, strict=True)
+    ]
+    levels = [list(range(len(leaves)))]
+    while len(levels[-1]) > block:
+        levels.append(levels[-1][::block])
+    tree = head
+    item = width + 8
+    offset = at + len(head)
+    for number in range(len(levels) - 1, -1, -1):
+        entries = levels[number]
+        groups = max(-(-len(entries) // block), 1)
+        offset += 4 * groups + item * len(entries)
+        for group in range(groups):
+            some = entries[group * block : (group + 1) * block]
+            tree += struct.pack("<BBH", number == 0, 0, len(some))
+            for place, entry in enumerate(some, start=group * block):
+                below = struct.pack("<Q", offset + place * (4 + item * block))
+                tree += leaves[entry] if number == 0 else keys[entry] + below
+    return tree
 
 
 class BigWig:
     """A bigWig file with a value for each of some positions.
 
-    The values are collected in a plain file, of which the bigWig file is made in the end.
-
     Parameters
     ----------
     path : Path
-        The file; beside it, with ``.values`` added, lie the values until it is complete.
+        The file.
     contigs : sequence of (str, int)
         Names and lengths, in their order.
 
     Raises
     ------
     OSError
-        When the values cannot be written.
+        When it cannot be written.
     """
 
     def __init__(self, path: Path, contigs: Sequence[tuple[str, int]]) -> None:
         self._path = path
-        self._contigs = list(contigs)
-        self._values = Path(f"{path}.values")
-        self._file: IO[bytes] = self._values.open("xb")
-        self._runs: list[Run] = []
-        self._digest = hashlib.sha256()
+        self._numbers = {name: number for number, (name, _) in enumerate(contigs)}
+        self._file: IO[bytes] = path.open("xb")
+        self._file.write(begin_file(contigs))
+        self._at = (0, 0)
+        self._values = np.full(_CHUNK, np.nan, dtype=np.float32)
 
     def add(self, contig: str, start: int, values: npt.NDArray[np.float32]) -> None:
         """Add the values of consecutive positions, which lie behind those added before.
@@ -67,67 +446,71 @@ class BigWig:
         OSError
             When they cannot be written.
         """
-        has_value = np.concatenate([[False], ~np.isnan(values), [False]])
-        edges = np.flatnonzero(has_value[1:] != has_value[:-1])
-        for low, high in edges.reshape(-1, 2).tolist():
-            content = values[low:high].astype("<f4").tobytes()
-            self._file.write(content)
-            self._digest.update(content)
-            first = start + low
-            if self._runs and self._runs[-1][::2] == (contig, first):
-                first = self._runs.pop()[1]
-            self._runs.append((contig, first, start + high))
+        number = self._numbers[contig]
+        for low in range(start // _CHUNK * _CHUNK, start + len(values), _CHUNK):
+            if (number, low) != self._at:
+                self._write()
+                self._at = (number, low)
+            first, last = max(low, start), min(low + _CHUNK, start + len(values))
+            self._values[first - low : last - low] = values[first - start : last - start]
+
+    def _write(self) -> None:
+        contig, start = self._at
+        known = np.flatnonzero(~np.isnan(self._values))
+        if len(known):
+            first, last = int(known[0]), int(known[-1]) + 1
+            self._file.write(chunk_of([encode_piece(contig, start + first, self._values[first:last])]))
+            self._values.fill(np.nan)
 
     def finish(self) -> None:
-        """Make the file of the values, and read it back.
+        """Make the file of the values.
 
         Raises
         ------
         OSError
-            When the values cannot be written.
-        OutputError
-            When the file cannot be written, or does not hold the values.
+            When they cannot be written.
         """
+        self._write()
         self._file.close()
-        in_child(_write, self._path, self._values, self._contigs, self._runs)
-        self._values.unlink()
-        with self._path.open("rb") as file:
-            file.seek(-len(_END), os.SEEK_END)
-            if file.read() != _END:
-                raise lost(self._path, "its end is missing")
-        # In another process, as the memory of the first may be damaged.
-        if self._runs and in_child(_checksum, self._path, self._runs) != self._digest.hexdigest():
-            raise lost(self._path, "values are missing")
+        finish_file(self._path)
 
     def close(self) -> None:
         """Leave the file as it is."""
         self._file.close()
 
 
-def _chunks(runs: Sequence[Run]) -> Iterator[Run]:
-    for contig, start, end in runs:
-        for begin in range(start, end, _VALUES):
-            yield contig, begin, min(begin + _VALUES, end)
+def join_files(parts: Sequence[Path], path: Path) -> None:
+    """Write the values of finished files, one after the other, into a file for :func:`finish_file`.
 
+    Parameters
+    ----------
+    parts : sequence of Path
+        Finished files of this module, of the same contigs; those of each lie behind those of the one before.
+    path : Path
+        Does not exist.
 
-def _write(path: Path, values: Path, contigs: list[tuple[str, int]], runs: list[Run]) -> None:
-    import pyBigWig
-
-    file: Any = pyBigWig.open(str(path), "w")
-    file.addHeader(contigs)
-    with values.open("rb") as content:
-        for contig, start, end in _chunks(runs):
-            numbers = np.frombuffer(content.read(4 * (end - start)), "<f4").astype(float).tolist()
-            # One by one, so that the values need no common step.
-            file.addEntries(contig, start, values=numbers, span=1, step=1)
-    file.close()
-
-
-def _checksum(path: Path, runs: list[Run]) -> str:
-    import pyBigWig
-
-    digest = hashlib.sha256()
-    with pyBigWig.open(str(path)) as file:
-        for contig, start, end in _chunks(runs):
-            digest.update(np.asarray(file.values(contig, start, end)).astype("<f4").tobytes())
-    return digest.hexdigest()
+    Raises
+    ------
+    InputError
+        When a part is not of this module, or damaged.
+    OSError
+        When the file cannot be written.
+    """
+    with path.open("xb") as target:
+        for number, part in enumerate(parts):
+            with part.open("rb") as file:
+                begin, end = _chunk_range(file)
+                for _ in _chunk_offsets(file, begin, end):
+                    # Looks at every list, so that a file of another program is an error.
+                    pass
+                if number == 0:
+                    file.seek(_TREE)
+                    target.write(_unfinished(begin - 8) + file.read(begin - 8 - _TREE) + bytes(8))
+                file.seek(begin)
+                left = end - begin
+                while left:
+                    content = file.read(min(left, 1 << 24))
+                    if not content:
+                        raise InputError(f"{part} is damaged: it ends before byte {end}")
+                    target.write(content)
+                    left -= len(content)

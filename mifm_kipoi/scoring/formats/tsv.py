@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import itertools
 import math
 import os
@@ -12,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from Bio import bgzf
-
 from mifm_kipoi.conventions import CHUNK
 from mifm_kipoi.errors import OutputError
 from mifm_kipoi.genomics.htslib import is_sorted, quiet
-from mifm_kipoi.genomics.variants import BGZF_END
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
+from mifm_kipoi.support.bgzf import BGZF_END, bgzf_blocks
 
 VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 
@@ -142,14 +139,7 @@ class Bgzipped(OutputFormat):
 
     def _packed(self, content: bytes) -> bytes:
         """Whole blocks, so that the file is complete after each run of records but for its end."""
-        if not content:
-            # An empty block is the end of a file.
-            return b""
-        file = io.BytesIO()
-        writer = bgzf.BgzfWriter(fileobj=file)  # type: ignore[no-untyped-call]  # Biopython has few types
-        writer.write(content)  # type: ignore[no-untyped-call]
-        writer.flush()  # type: ignore[no-untyped-call]
-        return file.getvalue()
+        return bgzf_blocks(content)
 
     def _opened(self, part: Path) -> contextlib.AbstractContextManager[Iterable[bytes]]:
         return gzip.open(part)
