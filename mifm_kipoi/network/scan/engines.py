@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import importlib.metadata
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -15,29 +16,28 @@ import torch
 
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.network.inference import exactly, finite
-from mifm_kipoi.network.model import MIFM, MIFMConfig
-from mifm_kipoi.network.scan.program import TOKEN, ScanPrograms, programs_of
+from mifm_kipoi.network.model import MIFM
+from mifm_kipoi.network.scan.program import TOKEN, programs_of
 from mifm_kipoi.network.scan.pytorch import PyTorchEngine
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.contig_blocks import BLOCK, ContigBlock
+from mifm_kipoi.support.packages import missing_package
 from mifm_kipoi.support.threads import ordered_map
 
-ENGINES = ("auto", "pytorch")
-"""``auto`` is PyTorch."""
+ENGINES = ("auto", "numba", "pytorch")
+"""``auto`` is numba on CPUs where it is installed, PyTorch elsewhere."""
 
-_PACKAGES = {"pytorch": "torch"}
+_PACKAGES = {"numba": "numba", "pytorch": "torch"}
 
 _SUBSTITUTIONS = 1024
-"""Substitutions whose activations are held at a time."""
+"""Substitutions that are computed in one call."""
 
 
-def engine_of(config: MIFMConfig, device: torch.device | str = "cpu", engine: str = "auto") -> str:  # noqa: ARG001
+def engine_of(device: torch.device | str = "cpu", engine: str = "auto") -> str:
     """The engine that a scan takes, found without importing it.
 
     Parameters
     ----------
-    config : MIFMConfig
-        Of the network; all can be scanned.
     device : torch.device or str
         Where it computes.
     engine : str
@@ -46,11 +46,20 @@ def engine_of(config: MIFMConfig, device: torch.device | str = "cpu", engine: st
     Raises
     ------
     OptionError
-        When there is no such engine.
+        When there is no such engine, or not for the device.
+    MissingPackageError
+        When it is not installed.
     """
     if engine not in ENGINES:
         raise OptionError(f"no engine {engine!r} of the scan; expected one of {', '.join(ENGINES)}")
-    return "pytorch"
+    on_cpu, installed = torch.device(device).type == "cpu", importlib.util.find_spec("numba") is not None
+    if engine == "auto":
+        return "numba" if on_cpu and installed else "pytorch"
+    if engine == "numba" and not on_cpu:
+        raise OptionError(f"the engine numba computes on CPUs; the network is on {device}: take pytorch")
+    if engine == "numba" and not installed:
+        raise missing_package("numba", "scan")
+    return engine
 
 
 def identity_of(engine: str) -> dict[str, str]:
@@ -68,6 +77,13 @@ class Workspace(Protocol):
         self, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.floating]:
         """Logits of windows of the last sequence with another base."""
+
+
+class Engine(Protocol):
+    """What carries out the programs of a scan."""
+
+    def workspace(self) -> Workspace:
+        """Buffers for one thread."""
 
 
 class Scan:
@@ -90,17 +106,27 @@ class Scan:
     Raises
     ------
     OptionError
-        When there is no such engine.
+        When there is no such engine, or not for the model's device.
+    MissingPackageError
+        When it is not installed.
     """
 
     def __init__(self, model: MIFM, engine: str = "auto", path: str | os.PathLike[str] = "") -> None:
-        self._name = engine_of(model.config, model.head.weight.device, engine)
+        self._name = engine_of(model.head.weight.device, engine)
         self._window, self._index = model.config.window, model.config.variant_index
         self._token = model.config.channels > encoding.NO_BASE
         self._path = path
         device = model.head.weight.device
-        self._programs: ScanPrograms = programs_of(model, BLOCK, _SUBSTITUTIONS)
-        self._engine = PyTorchEngine(self._programs, device)
+        self._engine: Engine
+        if self._name == "numba":
+            # numba is optional, and takes a while to import.
+            from mifm_kipoi.network.scan.compiled import SUBSTITUTIONS, CompiledEngine
+
+            self._programs = programs_of(model, BLOCK, SUBSTITUTIONS)
+            self._engine = CompiledEngine(self._programs)
+        else:
+            self._programs = programs_of(model, BLOCK, _SUBSTITUTIONS)
+            self._engine = PyTorchEngine(self._programs, device)
         self._idle: collections.deque[Workspace] = collections.deque()
 
     @property

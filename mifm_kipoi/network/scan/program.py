@@ -4,8 +4,11 @@ The convolutions of a window read the same numbers as those of the window one po
 all activations are computed once a position (the algorithme a trous: a level that has an index every
 ``2 ** k`` positions of a window is computed at every position of the sequence, and read at that step).
 A few indices of each window are not shared, because padding reaches them: there a convolution reads zeros
-where the sequence goes on. They are computed for each window, as the shared value plus differences times
-taps of the kernel. So are those that a substituted base reaches.
+where the sequence goes on. They are computed for each window: the sum over those taps of the kernel that
+read what is shared, to which the other taps are added. Sums begin with the last tap, so that those without
+the first taps come by the way. Nothing outside a window enters into its numbers, not even by rounding.
+
+The indices that a substituted base reaches are computed again: the value before plus differences times taps.
 
 An array has a row for each channel, all rows at one stride in one buffer, and its positions lie side by side.
 A place is the index in the buffer of that value of the first channel that belongs to window 0; what belongs
@@ -26,7 +29,7 @@ from mifm_kipoi.network.layers import Affine, dilated_weights, read_out_of, stag
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 
 NOWHERE = -1
-"""The place of what is not there: no first term, or zeros."""
+"""The place of a first term that is not there."""
 
 TOKEN = 5
 """The symbol of the variant token in arrays of symbols, which are codes of bases but for it."""
@@ -48,7 +51,7 @@ class Kind(enum.IntEnum):
     MAXIMUM = 2
     """``out = maximum(first, second)``"""
     SUBTRACT = 3
-    """``out = first - second``; zeros for ``first`` when it is nowhere."""
+    """``out = first - second``"""
     GATHER = 4
     """``out`` = what lies at the place ``first`` of the other program's buffer, for each window asked for."""
 
@@ -273,14 +276,24 @@ class _Changes:
         ]
 
     def anew(self, layer: _Layer, output: int) -> bool:
-        """Whether an output is summed up from its inputs, and not from what is given and differences.
+        """Whether an output is summed up from all of its inputs, and not from a sum that is there.
 
-        It is where that takes no more products, and where nothing is given: a convolution that all
-        windows differ in is not computed for them together.
+        Such a sum is the convolution before a substitution, or that of the last taps. It is of no use where
+        all taps read something else, and not there where a convolution is shared by no windows.
         """
-        inside = sum(layer.holds(index) for _, index in layer.taps(output))
-        nothing_shared = self.padding and len(self.outputs[layer.level]) == len(layer.outputs)
-        return nothing_shared or len(self.taps(layer, output)) >= inside
+        changed = [tap for tap, _ in self.taps(layer, output)]
+        if not self.padding:
+            return len(changed) >= sum(layer.holds(index) for _, index in layer.taps(output))
+        is_shared = len(self.outputs[layer.level]) < len(layer.outputs)
+        return not is_shared or changed != list(range(len(changed))) or len(changed) == layer.kernel
+
+    def partial_sums(self, layer: _Layer) -> dict[int, list[int]]:
+        """How many of the first taps are left out of a shared sum, and the outputs that begin with it."""
+        sums: dict[int, list[int]] = {}
+        for output in self.outputs[layer.level]:
+            if not self.anew(layer, output):
+                sums.setdefault(len(self.taps(layer, output)), []).append(output)
+        return dict(sorted(sums.items(), reverse=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -357,6 +370,11 @@ class _Weights:
     def packed(self) -> npt.NDArray[np.floating]:
         packed: npt.NDArray[np.floating] = torch.cat(self._parts).numpy()
         return packed
+
+
+def _without(taps: int) -> str:
+    """The name of shared sums without the first taps."""
+    return f"without {taps}"
 
 
 class _Emitter:
@@ -446,9 +464,8 @@ class _Emitter:
         def difference(layer: _Layer, index: int) -> int:
             key = layer.level, index
             if key not in differences:
-                first = places["active", *key] if layer.holds(index) else NOWHERE
                 differences[key] = self.emit(
-                    Kind.SUBTRACT, layer.inputs, first=first, second=given("active", *key)
+                    Kind.SUBTRACT, layer.inputs, first=places["active", *key], second=given("active", *key)
                 )
             return differences[key]
 
@@ -462,19 +479,29 @@ class _Emitter:
                         for tap, index in layer.taps(output)
                         if layer.holds(index)
                     ]
+                elif changes.padding:
+                    first = given(_without(len(changes.taps(layer, output))), level, output)
+                    taps = [
+                        (places["active", level, index], kernels[tap])
+                        for tap, index in changes.taps(layer, output)
+                        if layer.holds(index)
+                    ]
                 else:
                     first = given("convolved", level, output)
                     taps = [
                         (difference(layer, index), kernels[tap]) for tap, index in changes.taps(layer, output)
                     ]
-                convolved = places["convolved", level, output] = self.emit(
-                    Kind.MULTIPLY,
-                    layer.channels,
-                    first=first,
-                    taps=tuple(taps),
-                    inputs=layer.inputs,
-                    constants=self.weights.biases[level],
-                )
+                convolved = first
+                if taps or first == NOWHERE:
+                    convolved = self.emit(
+                        Kind.MULTIPLY,
+                        layer.channels,
+                        first=first,
+                        taps=tuple(taps),
+                        inputs=layer.inputs,
+                        constants=self.weights.biases[level],
+                    )
+                places["convolved", level, output] = convolved
                 if layer.pooled:
                     places["mixed", level, output] = self.mixed(layer, convolved, convolved)
                 else:
@@ -534,6 +561,8 @@ class _Reference:
             starts = [output * step for output in changed if output not in anew]
             convolved = _Span.around(mixed, *starts)
             self._spans["convolved", level] = convolved
+            for left_out in self._changes.partial_sums(layer):
+                self._spans[_without(left_out), level] = convolved
             reach = layer.kernel // 2 * layer.dilation * step
             unchanged = {
                 index
@@ -560,20 +589,26 @@ class _Reference:
             convolved = self._spans["convolved", level]
             if convolved is None:
                 continue
-            offsets = [(tap - layer.kernel // 2) * layer.dilation * step for tap in range(layer.kernel)]
-            source = self._arrays["active", level]
-            emitter.emit(
-                Kind.MULTIPLY,
-                channels,
-                self._array("convolved", level, channels).at(convolved.first),
-                taps=tuple(
-                    (source.at(convolved.first + offset), kernel)
-                    for offset, kernel in zip(offsets, weights.kernels[level], strict=True)
-                ),
-                inputs=layer.inputs,
-                extent=convolved.last - convolved.first,
-                constants=weights.biases[level],
-            )
+            source, first, done = self._arrays["active", level], NOWHERE, layer.kernel
+            for left_out in (*self._changes.partial_sums(layer), 0):
+                kind = _without(left_out) if left_out else "convolved"
+                taps = [
+                    (tap, (tap - layer.kernel // 2) * layer.dilation * step) for tap in range(left_out, done)
+                ]
+                first = emitter.emit(
+                    Kind.MULTIPLY,
+                    channels,
+                    self._array(kind, level, channels).at(convolved.first),
+                    first=first,
+                    taps=tuple(
+                        (source.at(convolved.first + offset), weights.kernels[level][tap])
+                        for tap, offset in reversed(taps)
+                    ),
+                    inputs=layer.inputs,
+                    extent=convolved.last - convolved.first,
+                    constants=weights.biases[level],
+                )
+                done = left_out
             mixed = self._spans["mixed" if layer.pooled else "active", level + (not layer.pooled)]
             if mixed is None:
                 continue

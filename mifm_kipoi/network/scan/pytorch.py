@@ -98,11 +98,9 @@ class PyTorchWorkspace:
                     array(each.first, channels, positions), array(each.second, channels, positions), out=out
                 )
             elif each.kind == Kind.SUBTRACT:
-                second = array(each.second, channels, positions)
-                if each.first == NOWHERE:
-                    torch.neg(second, out=out)
-                else:
-                    torch.sub(array(each.first, channels, positions), second, out=out)
+                torch.sub(
+                    array(each.first, channels, positions), array(each.second, channels, positions), out=out
+                )
             elif each.kind == Kind.GATHER:
                 assert rows is not None
                 reference = self._programs.reference

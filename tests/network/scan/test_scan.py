@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import threading
 
 import numpy as np
@@ -11,10 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mifm_kipoi.errors import OptionError, WeightsError
+from mifm_kipoi.errors import MissingPackageError, OptionError, WeightsError
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.partial import PartialNetwork
-from mifm_kipoi.network.scan import ENGINES, Scan
+from mifm_kipoi.network.scan import Scan
+from mifm_kipoi.network.scan.engines import engine_of, identity_of
 from mifm_kipoi.network.scan.program import programs_of
 from mifm_kipoi.sequence.contig_blocks import BLOCK, ContigBlock
 from mifm_kipoi.sequence.encoding import NO_BASE
@@ -37,6 +40,9 @@ SMALL = [
     ),
 ]
 BASES = NO_BASE + 1
+WITHOUT_NUMBA = importlib.util.find_spec("numba") is None
+NUMBA = pytest.param("numba", marks=pytest.mark.skipif(WITHOUT_NUMBA, reason="numba is not installed"))
+ENGINES = [NUMBA, "pytorch"]
 
 
 def sequence(config: MIFMConfig, windows: int, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -96,7 +102,6 @@ def test_the_published_sizes_in_single_precision(engine: str) -> None:
 @given(data=st.data())
 def test_drawn_sequences_and_substitutions(engine: str, data: st.DataObject) -> None:
     """Runs of N, single windows, windows with several substitutions and with none."""
-    model = MODELS[engine]
     runs = data.draw(
         st.lists(st.tuples(st.integers(0, NO_BASE), st.integers(1, 90)), min_size=1, max_size=30)
     )
@@ -107,24 +112,28 @@ def test_drawn_sequences_and_substitutions(engine: str, data: st.DataObject) -> 
     bases = np.array(
         data.draw(st.lists(st.integers(0, NO_BASE), min_size=len(rows), max_size=len(rows))), dtype=np.uint8
     )
-    found, alt = SCANS[engine].exact(codes, rows, bases)
-    np.testing.assert_allclose(found, expected(model, codes, np.arange(windows)), atol=1e-10, rtol=0)
-    np.testing.assert_allclose(alt, expected(model, codes, rows, bases), atol=1e-10, rtol=0)
+    found, alt = scan_of_model(engine).exact(codes, rows, bases)
+    np.testing.assert_allclose(found, expected(MODEL, codes, np.arange(windows)), atol=1e-10, rtol=0)
+    np.testing.assert_allclose(alt, expected(MODEL, codes, rows, bases), atol=1e-10, rtol=0)
 
 
-MODELS = {engine: network_of(TINY).double() for engine in ENGINES}
-SCANS = {engine: Scan(model, engine) for engine, model in MODELS.items()}
+MODEL = network_of(TINY).double()
+
+
+@functools.cache
+def scan_of_model(engine: str) -> Scan:
+    return Scan(MODEL, engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_more_windows_than_the_buffers_hold(engine: str) -> None:
-    model, windows = MODELS[engine], 2 * BLOCK + 100
+    windows = 2 * BLOCK + 100
     codes = sequence(TINY, windows)
     rows = np.array([0, 5, BLOCK - 1, BLOCK, BLOCK, windows - 1])
     bases = np.array([0, 1, 2, 3, 0, 1], dtype=np.uint8)
-    found, alt = SCANS[engine].exact(codes, rows, bases)
-    np.testing.assert_allclose(found, expected(model, codes, np.arange(windows)), atol=1e-10, rtol=0)
-    np.testing.assert_allclose(alt, expected(model, codes, rows, bases), atol=1e-10, rtol=0)
+    found, alt = scan_of_model(engine).exact(codes, rows, bases)
+    np.testing.assert_allclose(found, expected(MODEL, codes, np.arange(windows)), atol=1e-10, rtol=0)
+    np.testing.assert_allclose(alt, expected(MODEL, codes, rows, bases), atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -180,12 +189,45 @@ def test_threads_share_a_scan(engine: str) -> None:
                 np.testing.assert_allclose(found, wanted, atol=2e-5, rtol=0)
 
 
+@pytest.mark.skipif(WITHOUT_NUMBA, reason="numba is not installed")
+@pytest.mark.parametrize("config", [MIFMConfig(), TINY], ids=["published", "tiny"])
+def test_compiled_numbers_do_not_depend_on_what_else_is_computed(config: MIFMConfig) -> None:
+    """To the last bit: parts of a sequence, and substitutions in any company."""
+    scan, windows = Scan(network_of(config), "numba"), 900
+    codes = sequence(config, windows)
+    rows = np.repeat(np.arange(windows), 3)
+    bases = np.tile(np.arange(3, dtype=np.uint8), windows)
+    ref, alt = scan.substituted(codes, rows, bases)
+    for start, count in ((0, 1), (1, 2), (17, 31), (5, 513), (899, 1)):
+        part = codes[start : start + count + config.window - 1]
+        assert (scan.logits(part) == ref[start : start + count]).all(), (start, count)
+    for step in (2, 7, 100):
+        assert (scan.substituted(codes, rows[::step], bases[::step])[1] == alt[::step]).all(), step
+    middle = codes[300:][: 100 + config.window - 1]
+    here = (rows >= 300) & (rows < 400)
+    assert (scan.substituted(middle, rows[here] - 300, bases[here])[1] == alt[here]).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_rounding_is_no_larger_than_that_of_the_network_itself(engine: str) -> None:
+    """Against double precision, on the published sizes."""
+    model, windows = network_of(MIFMConfig()), 500
+    codes, rows = sequence(model.config, windows), np.arange(windows)
+    bases = np.zeros(windows, dtype=np.uint8)
+    found = Scan(model, engine).substituted(codes, rows, bases)
+    plain = expected(model, codes, rows), expected(model, codes, rows, bases)
+    model = model.double()
+    exact = expected(model, codes, rows), expected(model, codes, rows, bases)
+    for ours, theirs, true in zip(found, plain, exact, strict=True):
+        assert np.abs(ours - true).max() < 2 * np.abs(theirs - true).max()
+
+
 def test_it_needs_the_bases_that_the_network_reads_and_the_padding_left_of_them() -> None:
     model = MIFM()
     program = programs_of(model, 1, 1).reference
     assert (program.start, program.end) == (-3, PartialNetwork(model).receptive_field[1])
-    # 21,917 for what windows share and 8,625 for what their left padding reaches.
-    assert (program.multiply_adds, program.activations) == (30_542, 709)
+    # 21,917 for what windows share and 8,241 for what their left padding reaches.
+    assert (program.multiply_adds, program.activations) == (30_158, 709)
 
 
 def test_later_changes_of_the_model_do_not_matter() -> None:
@@ -196,6 +238,23 @@ def test_later_changes_of_the_model_do_not_matter() -> None:
         for tensor in model.state_dict().values():
             tensor.zero_()
     assert (scan.logits(codes) == before).all()
+
+
+def test_the_engine_is_chosen_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_of("cuda") == "pytorch"
+    with pytest.raises(OptionError, match="numba computes on CPUs; the network is on cuda"):
+        engine_of("cuda", "numba")
+    assert Scan(network_of(TINY), "pytorch").identity == identity_of("pytorch")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "numba" or None)
+    assert engine_of() == "pytorch"
+    assert Scan(network_of(TINY)).identity == {"engine": "pytorch", "version": torch.__version__}
+    with pytest.raises(MissingPackageError, match=r"numba is not installed.*mifm-kipoi\[scan\]"):
+        Scan(network_of(TINY), "numba")
+
+
+@pytest.mark.skipif(WITHOUT_NUMBA, reason="numba is not installed")
+def test_numba_is_taken_where_it_is_installed() -> None:
+    assert engine_of() == Scan(network_of(TINY)).identity["engine"] == "numba"
 
 
 def test_an_engine_that_there_is_not() -> None:
