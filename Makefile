@@ -34,9 +34,9 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	@# The extra 'tracks', where it needs no compiler; elsewhere its tests are skipped.
+	@# An oracle of the tests, where it needs no compiler; elsewhere these are skipped.
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --only-binary :all: pyBigWig 2>/dev/null || \
-		echo "No wheel of pyBigWig for this Python: 'mifm mutagenesis --bigwig' needs pip install pyBigWig"
+		echo "No wheel of pyBigWig for this Python: the tests that read bigWig files with it are skipped"
 	@touch $@
 
 $(VENV)/veff-installed: $(VENV)/installed

@@ -53,7 +53,6 @@ def check(folder: Path, mask: int, names: set[str]) -> None:
 def test_of_commands(
     tmp_path: Path, inputs: tuple[Path, Path], mask: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("pyBigWig")
     vcf, fasta = inputs
     table = pd.DataFrame(
         {"chrom": "1", "pos": [900], "id": "a", "ref": "A", "alt": "C", "mifm_ref": 0.1, "mifm_alt": 0.2,

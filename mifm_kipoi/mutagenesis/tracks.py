@@ -14,7 +14,6 @@ from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, mean_effect, stro
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.support.bigwig import BigWig
 from mifm_kipoi.support.files import writing, written_whole
-from mifm_kipoi.support.packages import needed
 
 TRACKS = {
     Centre.VARIANT: ("importance", "strongest"),
@@ -46,13 +45,10 @@ def written_tracks(prefix: str | os.PathLike[str], genome: Genome, centre: Centr
 
     Raises
     ------
-    MissingPackageError
-        When pyBigWig is not installed.
     OutputError
         When a file cannot be written, or, from :meth:`Tracks.add`, regions are not sorted, or overlap
         although each has its own window.
     """
-    needed("pyBigWig", "tracks")
     contigs = list(genome.contigs.items())
     with contextlib.ExitStack() as stack:
         files = {}

@@ -1,8 +1,8 @@
-"""Write bigWig files in pieces: each is compressed by itself and appended, so that a file can grow.
+"""bigWig files: written in pieces, each compressed by itself and appended, so that a file can grow; and read.
 
-libBigWig (pyBigWig), which reads these files, is not what writes them: it keeps the levels of zoom in memory
-(a third of a kilobyte for every hundred values), works on one thread, cannot append to a file, and damages
-the memory of its process on a full disk.
+libBigWig (pyBigWig) writes them, too, but keeps the levels of zoom in memory (a third of a kilobyte for every
+hundred values), works on one thread, cannot append to a file, and damages the memory of its process on a full
+disk. It is an oracle of the tests.
 
 The format is that of Kent et al., Bioinformatics 26 (2010), 2204-2207, and its supplement. Here, the sections
 of a chunk, those of its values and those of all its levels of zoom, stand together, behind a list of them
@@ -16,6 +16,7 @@ import dataclasses
 import io
 import os
 import struct
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,6 +79,12 @@ _ENTRY = np.dtype([("level", "<u4"), ("contig", "<u4"), ("start", "<u4"), ("end"
 
 _BLOCK = np.dtype([("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("offset", "<u8"), ("size", "<u8")])
 """A section, and where in the file it is."""
+
+_NODE = struct.Struct("<BBH")
+_TREE_HEADER = struct.Struct("<IIIIQQ")
+_INDEX_HEADER = struct.Struct("<IIQ4IQII")
+_LEAF = np.dtype([("bounds", "<u4", 4), ("offset", "<u8"), ("size", "<u8")])
+_BRANCH = np.dtype([("bounds", "<u4", 4), ("offset", "<u8")])
 
 _CHUNK_HEAD = struct.Struct("<4sIQQdddd")
 _CHUNK_MARK = b"mifm"
@@ -349,7 +356,7 @@ def _index(blocks: npt.NDArray[np.void], at: int) -> bytes:
         levels.append(np.concatenate([below[first, :2], below[last, 2:]], axis=1))
     whole = levels[-1]
     root = np.concatenate([whole[0, :2], whole[-1, 2:]])
-    head = struct.pack("<IIQ4IQII", _INDEX_MAGIC, _FANOUT, len(blocks), *root.tolist(), at, 1, 0)
+    head = _INDEX_HEADER.pack(_INDEX_MAGIC, _FANOUT, len(blocks), *root.tolist(), at, 1, 0)
     nodes = io.BytesIO()
     nodes.write(head)
     # From the root down, the nodes of a level one after the other.
@@ -363,15 +370,14 @@ def _index(blocks: npt.NDArray[np.void], at: int) -> bytes:
         for group in range(groups):
             some = slice(group * _FANOUT, min((group + 1) * _FANOUT, len(entries)))
             rows = entries[some]
+            table = np.empty(len(rows), dtype=_BRANCH if number else _LEAF)
             if number == 0:
-                table = np.empty(len(rows), dtype=[("bounds", "<u4", 4), ("offset", "<u8"), ("size", "<u8")])
                 table["offset"], table["size"] = blocks["offset"][some], blocks["size"][some]
             else:
-                table = np.empty(len(rows), dtype=[("bounds", "<u4", 4), ("offset", "<u8")])
                 # Each node below but the last of its level is full.
                 table["offset"] = offset + np.arange(some.start, some.stop) * (4 + below_item * _FANOUT)
             table["bounds"] = rows
-            nodes.write(struct.pack("<BBH", number == 0, 0, len(rows)) + table.tobytes())
+            nodes.write(_NODE.pack(number == 0, 0, len(rows)) + table.tobytes())
     return nodes.getvalue()
 
 
@@ -381,7 +387,7 @@ def _contig_tree(contigs: Sequence[tuple[str, int]], at: int) -> bytes:
     width = max(map(len, names), default=1)
     order = sorted(range(len(names)), key=lambda number: names[number])
     block = min(max(len(names), 1), _FANOUT)
-    head = struct.pack("<IIIIQQ", _TREE_MAGIC, block, width, 8, len(names), 0)
+    head = _TREE_HEADER.pack(_TREE_MAGIC, block, width, 8, len(names), 0)
     keys = [names[number].ljust(width, b"\0") for number in order]
     leaves = [
         key + struct.pack("<II", number, contigs[number][1]) for key, number in zip(keys, order, strict=True)
@@ -398,7 +404,7 @@ def _contig_tree(contigs: Sequence[tuple[str, int]], at: int) -> bytes:
         offset += 4 * groups + item * len(entries)
         for group in range(groups):
             some = entries[group * block : (group + 1) * block]
-            tree += struct.pack("<BBH", number == 0, 0, len(some))
+            tree += _NODE.pack(number == 0, 0, len(some))
             for place, entry in enumerate(some, start=group * block):
                 below = struct.pack("<Q", offset + place * (4 + item * block))
                 tree += leaves[entry] if number == 0 else keys[entry] + below
@@ -514,3 +520,111 @@ def join_files(parts: Sequence[Path], path: Path) -> None:
                         raise InputError(f"{part} is damaged: it ends before byte {end}")
                     target.write(content)
                     left -= len(content)
+
+
+class BigWigReader:
+    """The values of a bigWig file of this module.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or is not such a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            weakref.finalize(self, os.close, self._file)
+            fields = _HEADER.unpack(self._at(0, _HEADER.size))
+            if fields[0] != _MAGIC:
+                raise ValueError("it does not begin as one")
+            self._root = fields[5] + _INDEX_HEADER.size
+            self.contigs: dict[str, int] = {}
+            """Lengths of the contigs."""
+            self._numbers: dict[str, int] = {}
+            _, _, width, _, _, _ = _TREE_HEADER.unpack(self._at(fields[3], _TREE_HEADER.size))
+            self._read_contigs(fields[3] + _TREE_HEADER.size, width)
+        except (OSError, ValueError, struct.error) as error:
+            raise InputError(f"cannot read {path} as a bigWig file: {error}") from error
+        self._nodes: dict[int, npt.NDArray[np.void]] = {}
+
+    def _at(self, offset: int, size: int) -> bytes:
+        content = os.pread(self._file, size, offset)
+        if len(content) < size:
+            raise ValueError("it is cut")
+        return content
+
+    def _read_contigs(self, offset: int, width: int) -> None:
+        is_leaf, _, count = _NODE.unpack(self._at(offset, _NODE.size))
+        for entry in range(count):
+            item = self._at(offset + _NODE.size + entry * (width + 8), width + 8)
+            if is_leaf:
+                name = item[:width].rstrip(b"\0").decode()
+                self._numbers[name], self.contigs[name] = struct.unpack("<II", item[width:])
+            else:
+                self._read_contigs(struct.unpack("<Q", item[width:])[0], width)
+
+    def values(self, contig: str, start: int, end: int) -> npt.NDArray[np.float32]:
+        """Values of consecutive positions; threads can ask for some at the same time.
+
+        Parameters
+        ----------
+        contig : str
+            One that the file may lack.
+        start, end : int
+            0-based half-open; may reach past the contig.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (end - start,)
+            NaN where there is none.
+
+        Raises
+        ------
+        InputError
+            When the file is damaged.
+        """
+        values = np.full(end - start, np.nan, dtype=np.float32)
+        if contig not in self._numbers:
+            return values
+        number = self._numbers[contig]
+        try:
+            for section in self._found(self._root, number, start, end):
+                content = zlib.decompress(self._at(int(section["offset"]), int(section["size"])))
+                _, first, last, step, span, kind, _, count = _VALUES_HEADER.unpack_from(content)
+                if (step, span, kind, count) != (1, 1, _FIXED_STEP, last - first):
+                    raise ValueError("its values do not stand one by one")
+                here = np.frombuffer(content, "<f4", count, _VALUES_HEADER.size)
+                low, high = max(first, start), min(last, end)
+                values[low - start : high - start] = here[low - first : high - first]
+        except (OSError, ValueError, struct.error, zlib.error) as error:
+            raise InputError(f"cannot read {contig}:{start + 1}-{end} of {self._path}: {error}") from error
+        return values
+
+    def _found(self, offset: int, contig: int, start: int, end: int) -> Iterator[npt.NDArray[np.void]]:
+        """The sections below a node of the index that share a position with a region."""
+        entries = self._node(offset)
+        bounds = entries["bounds"].astype(np.int64)
+        begins_before = (bounds[:, 0] < contig) | ((bounds[:, 0] == contig) & (bounds[:, 1] < end))
+        ends_behind = (bounds[:, 2] > contig) | ((bounds[:, 2] == contig) & (bounds[:, 3] > start))
+        for entry in entries[begins_before & ends_behind]:
+            if "size" in (entries.dtype.names or ()):
+                yield entry
+            else:
+                yield from self._found(int(entry["offset"]), contig, start, end)
+
+    def _node(self, offset: int) -> npt.NDArray[np.void]:
+        if offset not in self._nodes:
+            is_leaf, _, count = _NODE.unpack(self._at(offset, _NODE.size))
+            kind = _LEAF if is_leaf else _BRANCH
+            content = self._at(offset + _NODE.size, count * kind.itemsize)
+            if len(self._nodes) > _FANOUT:
+                self._nodes.clear()
+            self._nodes[offset] = np.frombuffer(content, dtype=kind)
+        return self._nodes[offset]

@@ -675,7 +675,6 @@ class TestTracks:
 @pytest.mark.parametrize(
     ("module", "option", "name", "message"),
     [
-        ("pyBigWig", "bigwig", "out", r"pip install 'mifm-kipoi\[tracks\]'"),
         ("matplotlib", "plot", "out.png", r"pip install 'mifm-kipoi\[plot\]'"),
     ],
 )

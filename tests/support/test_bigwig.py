@@ -10,7 +10,7 @@ import pytest
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.support import bigwig
-from mifm_kipoi.support.bigwig import BigWig, join_files
+from mifm_kipoi.support.bigwig import BigWig, BigWigReader, join_files
 
 pyBigWig = pytest.importorskip("pyBigWig", reason="pyBigWig is not installed")  # noqa: N816 - its name
 
@@ -50,6 +50,45 @@ def test_every_value_is_read_back(written: tuple[Path, dict[tuple[str, int], npt
             np.testing.assert_array_equal(read, numbers)
             assert np.isnan(file.values(contig, start - 1, start))
         assert np.isnan(file.values("contig1", 0, 3001)).all()
+
+
+def test_the_reader_reads_the_same(written: tuple[Path, dict[tuple[str, int], npt.NDArray]]) -> None:
+    path, of_runs = written
+    file = BigWigReader(path)
+    assert file.contigs == dict(LENGTHS)
+    assert np.isnan(file.values("another", 0, 10)).all()
+    assert np.isnan(file.values("contig1", -5, 4000)).all()
+    generator = np.random.default_rng(3)
+    for (contig, start), numbers in of_runs.items():
+        expected = np.full(dict(LENGTHS)[contig] + 100, np.nan, dtype=np.float32)
+        expected[start : start + len(numbers)] = numbers
+        np.testing.assert_array_equal(file.values(contig, 0, len(expected)), expected)
+        for low in generator.integers(0, len(expected) - 50, 20).tolist():
+            np.testing.assert_array_equal(file.values(contig, low, low + 50), expected[low : low + 50])
+
+
+@pytest.mark.parametrize("at", ["header", "contigs", "index", "values"])
+def test_damaged_files_are_named(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "x.bw"
+    file = BigWig(path, [("1", 10_000)])
+    file.add("1", 0, values(10_000, 5))
+    file.finish()
+    content = bytearray(path.read_bytes())
+    index = int.from_bytes(content[24:32], "little")
+    if at == "header":
+        content[0] = 0
+    elif at == "contigs":
+        del content[230:]
+    elif at == "index":
+        del content[index + 60 :]
+    else:
+        content[index - 500 : index - 400] = bytes(100)
+        # All sections of values lie before those of the levels of zoom.
+        first = content.index(b"\x78\x01")
+        content[first + 500 : first + 600] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot read (1:1-10 of )?.*x\.bw"):
+        BigWigReader(path).values("1", 0, 10)
 
 
 def test_the_summary_is_that_of_all_values(written: tuple[Path, dict[tuple[str, int], npt.NDArray]]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.builders import write_fasta, write_vcf
 from tests.support.full_disk import WRITERS
 
-_NEEDED = {"tracks": "pyBigWig", "figures": "matplotlib", "mutation_map": "kipoi_veff"}
+_NEEDED = {"figures": "matplotlib", "mutation_map": "kipoi_veff"}
 
 
 @pytest.fixture(scope="module")
