@@ -12,7 +12,13 @@ from mifm_kipoi.sequence.contig_blocks import contig_blocks
 
 
 def region_logits(
-    genome: Genome, contig: str, start: int, end: int, scan: Scan, max_n_fraction: float = MAX_N_FRACTION
+    genome: Genome,
+    contig: str,
+    start: int,
+    end: int,
+    scan: Scan,
+    max_n_fraction: float = MAX_N_FRACTION,
+    threads: int = 1,
 ) -> npt.NDArray[np.float32]:
     """Logits of the reference windows of consecutive positions.
 
@@ -28,6 +34,8 @@ def region_logits(
         Of the network.
     max_n_fraction : float
         See :func:`mifm_kipoi.cut_windows`.
+    threads : int
+        How many blocks of positions are computed side by side.
 
     Returns
     -------
@@ -35,11 +43,9 @@ def region_logits(
         NaN where a position has no reference window.
     """
     logits = np.full(end - start, np.nan, dtype=np.float32)
-    for block in contig_blocks(genome, contig, max(start, 0), max(end, 0), max_n_fraction):
-        if not block.scorable.any():
-            continue
+    blocks = contig_blocks(genome, contig, max(start, 0), max(end, 0), max_n_fraction)
+    for block, values in scan.logits_of((block for block in blocks if block.scorable.any()), threads):
         low, high = max(start, block.start), min(end, block.end)
         part = slice(low - block.start, high - block.start)
-        values = np.where(block.scorable, scan.logits(block.windows_of(scan.window)), np.nan)
-        logits[low - start : high - start] = values[part]
+        logits[low - start : high - start] = np.where(block.scorable, values, np.nan)[part]
     return logits

@@ -7,10 +7,11 @@ of a region? Then each position gets a window of its own, with itself at the cen
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,14 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.network.inference import Predictor, exactly
+from mifm_kipoi.network.scan import Scan
+from mifm_kipoi.network.scan.engines import _one_thread_each as one_thread_each
+from mifm_kipoi.scoring.scanning import START, Costs
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence import encoding
+from mifm_kipoi.sequence.contig_blocks import ContigBlock, cut_block
 from mifm_kipoi.sequence.windows import cut_interval_windows
+from mifm_kipoi.support.threads import ordered_map
 
 SCORES = ("mifm_logit_ref", "mifm_logit_alt", "mifm_logit_delta", "mifm_ref", "mifm_alt", "mifm_delta")
 """Names of the scores of a substitution, in the order of every output."""
@@ -216,6 +222,51 @@ def _substitute(
     return ref, alt
 
 
+class ScanWhenDue:
+    """The scan of a network, loaded once it has cost as much to do without it.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the scan.
+    costs : Costs
+        Of its engine.
+    threads : int
+        Parts of a region that are computed side by side.
+    """
+
+    def __init__(self, make: Callable[[], Scan], costs: Costs, threads: int = 1) -> None:
+        self.threads = threads
+        self._make, self._costs = make, costs
+        self._scan: Scan | None = None
+        self._lost = 0.0
+
+    def of(self, positions: int, coming: int) -> Scan | None:
+        """The scan, where it is the cheaper way for all SNVs of consecutive positions.
+
+        Parameters
+        ----------
+        positions : int
+            How many are computed now.
+        coming : int
+            How many are to be, these included, as far as is known.
+        """
+        saved = self._saved(positions)
+        if saved <= 0:
+            return None
+        if self._scan is None:
+            if self._lost + max(saved, self._saved(coming)) < START:
+                self._lost += saved
+                return None
+            self._scan = self._make()
+        return self._scan
+
+    def _saved(self, positions: int) -> float:
+        """Microseconds."""
+        snvs = SUBSTITUTIONS * positions
+        return self._costs.of_windows(positions, snvs) - self._costs.of_scan(positions, snvs)
+
+
 def mutate(
     targets: Iterable[Target],
     genome: Genome,
@@ -223,6 +274,7 @@ def mutate(
     centre: Centre,
     max_n_fraction: float = MAX_N_FRACTION,
     batches: Batches = BATCHES,
+    scan: ScanWhenDue | None = None,
 ) -> Iterator[Effects]:
     """Substitute every base of targets by every other, in their order and in constant memory.
 
@@ -240,6 +292,8 @@ def mutate(
         See :func:`mifm_kipoi.cut_windows`.
     batches : Batches
         How much is computed together.
+    scan : ScanWhenDue, optional
+        For ``Centre.POSITION``; each position has a window of its own without.
 
     Yields
     ------
@@ -252,13 +306,73 @@ def mutate(
         while batch := list(itertools.islice(rest, batches.windows)):
             yield from _around_variants(batch, genome, predictor, max_n_fraction, batches)
         return
+    with contextlib.ExitStack() as stack:
+        threads = 1 if scan is None else scan.threads
+        parts = _parts(targets, genome, predictor, max_n_fraction, batches, scan, stack)
+        yield from ordered_map(_effects, parts, threads)
+
+
+@dataclasses.dataclass(frozen=True)
+class _ScannedPart:
+    """Consecutive positions of a target that are to be scanned."""
+
+    target: Target
+    block: ContigBlock
+    bases: npt.NDArray[np.uint8]
+    scan: Scan
+
+    def effects(self) -> Effects:
+        """What the scan gives."""
+        block, length = self.block, len(self.block)
+        scored = np.flatnonzero(block.scorable)
+        rows = np.repeat(scored, SUBSTITUTIONS)
+        others = ((block.bases[scored][:, None] + np.arange(1, SUBSTITUTIONS + 1)) % encoding.NO_BASE).ravel()
+        ref_logit = np.full(length, np.nan, dtype=np.float32)
+        alt_logit = np.full((length, encoding.NO_BASE), np.nan, dtype=np.float32)
+        codes = block.windows_of(self.scan.window)
+        logits, alt_logit[rows, others] = self.scan.substituted(codes, rows, others.astype(np.uint8))
+        ref_logit[scored] = logits[scored]
+        without = {True: Status.NON_ACGT_ALLELE, False: Status.TOO_MANY_N}
+        unknown = (block.bases == encoding.NO_BASE).tolist()
+        status = [
+            Status.OK if scorable else without[base]
+            for scorable, base in zip(block.scorable.tolist(), unknown, strict=True)
+        ]
+        return Effects(self.target, block.start, self.bases, status, ref_logit, alt_logit)
+
+
+def _effects(part: Effects | _ScannedPart) -> Effects:
+    return part.effects() if isinstance(part, _ScannedPart) else part
+
+
+def _parts(
+    targets: Iterable[Target],
+    genome: Genome,
+    predictor: Predictor,
+    max_n_fraction: float,
+    batches: Batches,
+    scan: ScanWhenDue | None,
+    stack: contextlib.ExitStack,
+) -> Iterator[Effects | _ScannedPart]:
+    """The parts of targets, those of windows computed; the stack keeps what scans need until the end."""
+    scanning = False
     for target in targets:
         if target.status is not Status.OK:
             yield _nothing(target)
             continue
         for start in range(target.start, target.end, batches.positions):
             end = min(start + batches.positions, target.end)
-            yield _around_positions(target, start, end, genome, predictor, max_n_fraction)
+            due = None if scan is None else scan.of(end - start, target.end - start)
+            if scan is None or due is None:
+                yield _around_positions(target, start, end, genome, predictor, max_n_fraction)
+                continue
+            if not scanning:
+                stack.enter_context(one_thread_each(scan.threads))
+                scanning = True
+            contig = genome.find_contig(target.chrom)
+            assert contig is not None, "a target that is ok lies on a contig of the FASTA"
+            block = cut_block(genome, contig, start, end, max_n_fraction)
+            yield _ScannedPart(target, block, genome.fetch(contig, start, end), due)
 
 
 def _nothing(target: Target) -> Effects:

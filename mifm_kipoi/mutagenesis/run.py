@@ -19,10 +19,14 @@ from mifm_kipoi.genomics.intervals import on_known_contigs, read_intervals
 from mifm_kipoi.mutagenesis import files as mutagenesis_files
 from mifm_kipoi.mutagenesis import plot as mutagenesis_plot
 from mifm_kipoi.mutagenesis import tracks
-from mifm_kipoi.mutagenesis.mutate import BATCHES, Batches, Effects, mutate
+from mifm_kipoi.mutagenesis.mutate import BATCHES, Batches, Effects, ScanWhenDue, mutate
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, record_of, variant_targets
 from mifm_kipoi.network.inference import Predictor, find_device
-from mifm_kipoi.network.weights import find_weights, load_weights
+from mifm_kipoi.network.scan import Scan
+from mifm_kipoi.network.scan.engines import engine_of
+from mifm_kipoi.network.weights import Weights, find_weights, load_weights
+from mifm_kipoi.scoring.scanning import COSTS
+from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs
 
@@ -114,8 +118,8 @@ class MutagenesisRun:
         """
         inputs = [self.fasta, self.bed, self.vcf, self.positions, find_weights(self.weights)]
         check_outputs(self._outputs(), inputs)
-        device = find_device(self.device)
-        torch.set_num_threads(self.threads or usable_cpus())
+        device, threads = find_device(self.device), self.threads or usable_cpus()
+        torch.set_num_threads(threads)
         genome = Genome(self.fasta)
         weights = load_weights(self.weights)
         if weights.config.window != WINDOW:
@@ -141,6 +145,7 @@ class MutagenesisRun:
                 self.centre,
                 self.max_n_fraction,
                 self.batches,
+                _scan_of(weights, threads) if device.type == "cpu" else None,
             )
             if on_progress:
                 stream = self._followed(stream, self._amount(genome), on_progress)
@@ -198,6 +203,14 @@ class MutagenesisRun:
         assert self.vcf is not None, "checked when the run was made"
         variants = iter_variants(self.vcf, genome, positions=self.positions)
         return sum(1 for _ in itertools.groupby(variants, record_of))
+
+
+def _scan_of(weights: Weights, threads: int) -> ScanWhenDue | None:
+    """The scan of a network; None of one that reads the variant token, for which it is not faster."""
+    if weights.config.channels > encoding.NO_BASE:
+        return None
+    costs = COSTS[engine_of()]
+    return ScanWhenDue(lambda: Scan(weights.model(), path=weights.path), costs, threads)
 
 
 @dataclasses.dataclass(frozen=True)

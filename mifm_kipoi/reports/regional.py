@@ -76,17 +76,21 @@ class Panel:
         Whether the axis is linear and begins at 0; by default it is as the scores need it.
     lines : tuple of (float, str)
         Where dashed lines go, and what stands at them, if anything.
+    high : float
+        The axis ends there at least, so that panels and tracks can have the same one.
     """
 
     title: str
     series: tuple[tuple[str, str], ...]
     from_zero: bool = False
     lines: tuple[tuple[float, str], ...] = ()
+    high: float = -math.inf
 
     def scale(self, rows: pd.DataFrame) -> Scale:
         """The axis for the scores of some variants."""
         values = rows[[column for _, column in self.series]].to_numpy(dtype=np.float64).ravel()
-        return Scale.from_zero(values) if self.from_zero else Scale.of(values)
+        scale = Scale.from_zero(values) if self.from_zero else Scale.of(values)
+        return dataclasses.replace(scale, high=max(scale.high, self.high))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +107,20 @@ class Track:
         Of consecutive positions; NaN where there is none.
     lines : tuple of (float, str)
         As of a :class:`Panel`.
+    high : float
+        As of a :class:`Panel`.
     """
 
     title: str
     start: int
     values: npt.NDArray[np.floating]
     lines: tuple[tuple[float, str], ...] = ()
+    high: float = -math.inf
+
+    def scale(self) -> Scale:
+        """The axis for the values."""
+        scale = Scale.from_zero(np.asarray(self.values, dtype=np.float64))
+        return dataclasses.replace(scale, high=max(scale.high, self.high))
 
     def at(self, pos: npt.NDArray[np.int64]) -> Numbers:
         """The values at 1-based positions, shape (n,) each; NaN outside."""
@@ -258,7 +270,7 @@ def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFra
 def _draw_track(axes: Axes, track: Track, marked: pd.DataFrame) -> Numbers:
     """A track, of many positions as the range and the mean of bins; gives its values at the marks."""
     values = np.asarray(track.values, dtype=np.float64)
-    scale = Scale.from_zero(values)
+    scale = track.scale()
     for pos in marked["pos"]:
         axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
     count = f"n {short_count(int(np.isfinite(values).sum()))}"
@@ -292,7 +304,8 @@ def _draw_lines(axes: Axes, lines: Iterable[tuple[float, str]], scale: Scale) ->
             axes.axhline(value, color="0.5", linewidth=0.7, linestyle="--", zorder=1)
             axes.annotate(
                 text, (1, value), (-2, 1), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
-                ha="right", va="bottom", fontsize=6.5, color="0.35", zorder=4,
+                ha="right", va="bottom", fontsize=6.5, color="0.25", zorder=4,
+                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4} if text else None,
             )  # fmt: skip
 
 

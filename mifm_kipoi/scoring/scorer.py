@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import collections
 import dataclasses
 import functools
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -40,6 +39,7 @@ from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES, variant_scores
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.contig_blocks import ContigBlock, cut_block
 from mifm_kipoi.sequence.windows import ReferenceCheck, VariantWindows, cut_windows
+from mifm_kipoi.support.threads import ordered_map
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -237,20 +237,25 @@ class Scorer:
         logits: npt.NDArray[np.float32],
     ) -> None:
         """Fill in the logits of the rows of spans: of references and SNVs by a scan, of others by windows."""
+        import torch
+
         from mifm_kipoi.network.scan import Scan
+        from mifm_kipoi.network.scan.engines import _one_thread_each
 
         if not self._scans:
             # Loading it takes as long as thousands of windows, and many inputs never need it.
-            self._scans = [Scan(each.model()) for each in self._weights]
+            self._scans = [Scan(each.model(), path=each.path) for each in self._weights]
         scan, predictor = self._scans[number], self._predictors[number]
 
-        def logits_of(span: _Span) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        def fill_in(span: _Span) -> None:
             bases = windows.alt[span.rows[span.snv], VARIANT_INDEX]
-            return scan.substituted(span.block.windows_of(scan.window), span.offsets[span.snv], bases)
-
-        for span, (ref, alt) in zip(spans, _side_by_side(logits_of, spans), strict=True):
+            ref, alt = scan.substituted(span.block.windows_of(scan.window), span.offsets[span.snv], bases)
             logits[0, span.rows] = ref[span.offsets]
             logits[1, span.rows[span.snv]] = alt
+
+        threads = min(torch.get_num_threads(), len(spans))
+        with _one_thread_each(threads):
+            collections.deque(ordered_map(fill_in, spans, threads), maxlen=0)
         others = np.concatenate([span.rows[~span.snv] for span in spans])
         margin = (WINDOW - predictor.window) // 2
         logits[1, others] = predictor.logits(windows.alt[others, margin : margin + predictor.window])
@@ -310,14 +315,16 @@ def find_rule(
     OptionError
         When the method is ``scan``, and another option rules it out.
     """
+    from mifm_kipoi.network.scan.engines import engine_of, identity_of
+
     if options.method == WINDOWS:
         return None
     if reason := _why_no_scan(options, weights, device):
         if options.method == SCAN:
             raise OptionError(f"method is {SCAN}, and {reason}; expected {AUTO} or {WINDOWS}")
         return None
-    engine = "numba" if importlib.util.find_spec("numba") else "torch"
-    rule = ScanRule(COSTS[engine], options.method == SCAN, {"engine": engine})
+    engine = engine_of()
+    rule = ScanRule(COSTS[engine], options.method == SCAN, identity_of(engine))
     if rule.always:
         return rule
     return rule if open_file is not None and pays(open_file, regions, rule.costs) else None
@@ -335,21 +342,6 @@ def _why_no_scan(options: ScoringOptions, weights: Sequence[Weights], device: st
         if each.config.channels > encoding.NO_BASE:
             return f"the network of {each.path} reads the variant token"
     return ""
-
-
-def _side_by_side(call: Callable[[_Span], _Logits], spans: Sequence[_Span]) -> Iterator[_Logits]:
-    """Results in the order of the spans, one span a thread, on as many threads as PyTorch has."""
-    import torch
-
-    threads = min(torch.get_num_threads(), len(spans))
-    if threads == 1:
-        yield from map(call, spans)
-        return
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(call, spans)
-
-
-_Logits = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
 _View = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], int]

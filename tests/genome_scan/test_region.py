@@ -50,7 +50,7 @@ def test_each_position_has_the_logit_of_its_window(genome: Genome, start: int, e
 
 def test_outside_the_contig_and_in_n_there_is_nothing(genome: Genome) -> None:
     scan = Scan(random_network())
-    values = region_logits(genome, "20", -10, LENGTH + 10, scan)
+    values = region_logits(genome, "20", -10, LENGTH + 10, scan, threads=2)
     assert len(values) == LENGTH + 20
     assert np.isnan(values[:10]).all()
     assert np.isnan(values[-10:]).all()

@@ -36,6 +36,7 @@ from mifm_kipoi.mutagenesis.files import write, written
 from mifm_kipoi.mutagenesis.mutate import (
     Batches,
     Effects,
+    ScanWhenDue,
     Score,
     mean_effect,
     mutate,
@@ -46,7 +47,9 @@ from mifm_kipoi.mutagenesis.run import MutagenesisResult, MutagenesisRun
 from mifm_kipoi.mutagenesis.targets import Centre, Target, interval_targets, variant_targets
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.network.weights import load_weights, save_weights, weights_folder
+from mifm_kipoi.scoring.scanning import COSTS, Costs
 from mifm_kipoi.scoring.scores import probability, variant_scores
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_windows
@@ -845,3 +848,70 @@ def test_an_input_is_never_an_output(
     with pytest.raises(OptionError, match=r"own\.h5 would replace the input .*own\.safetensors"):
         run.run()
     assert given.read_bytes() == bed.read_bytes()
+
+
+class TestScan:
+    """All SNVs of a region by a scan of its sequence, where that is the cheaper way."""
+
+    ALWAYS = Costs(window=1e9, pair=0, position=1, substitution=1)
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_effects_are_those_of_windows(self, genome: Genome, network: MIFM, threads: int) -> None:
+        places = [("1", 0, 300), ("nowhere", 1, 9), ("chr2", 280, 400), ("far", 880, 1000), ("1", 1490, 1500)]
+        intervals = [Interval(*place, "name") for place in places]
+        found, expected = (
+            list(
+                mutate(
+                    interval_targets(intervals, genome, Centre.POSITION),
+                    genome,
+                    Predictor(network),
+                    Centre.POSITION,
+                    batches=Batches(positions=90),
+                    scan=scan,
+                )
+            )
+            for scan in (ScanWhenDue(lambda: Scan(network), self.ALWAYS, threads), None)
+        )
+        assert {Status.OK, Status.TOO_MANY_N, Status.NON_ACGT_ALLELE} == {
+            status for effects in expected for status in effects.status
+        }
+        for one, other in zip(found, expected, strict=True):
+            assert (one.target, one.start, one.status) == (other.target, other.start, other.status)
+            assert one.ref.tobytes() == other.ref.tobytes()
+            np.testing.assert_allclose(one.ref_logit, other.ref_logit, atol=TOLERANCE, rtol=0)
+            np.testing.assert_allclose(one.alt_logit, other.alt_logit, atol=TOLERANCE, rtol=0)
+
+    def test_it_is_loaded_when_that_pays(self, network: MIFM) -> None:
+        """Once as much was lost without it as loading costs, or one region alone will save that much."""
+        made: list[int] = []
+
+        def make() -> Scan:
+            made.append(1)
+            return Scan(network)
+
+        # A position costs 1000 by windows, 512 positions and itself by a scan.
+        costs = Costs(window=1000, pair=0, position=10, substitution=0)
+        scan = ScanWhenDue(make, costs)
+        assert scan.of(5, 5) is None
+        saved = 1000 * 100 - 10 * 612
+        for _ in range(int(2e6 // saved)):
+            assert scan.of(100, 100) is None
+        assert not made
+        assert scan.of(100, 100) is not None
+        assert scan.of(100, 100) is not None
+        assert scan.of(5, 5) is None
+        assert len(made) == 1
+        assert ScanWhenDue(make, costs).of(100, 100_000) is not None
+
+    def test_files_are_the_same(self, tmp_path: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        bed = tmp_path / "long.bed"
+        bed.write_text("1\t300\t600\n")
+        tables = []
+        for name in ("windows", "scan"):
+            run_bed(fasta, bed, tmp_path / f"{name}.parquet", "position")
+            tables.append(pd.read_parquet(tmp_path / f"{name}.parquet"))
+            for engine in COSTS:
+                monkeypatch.setitem(COSTS, engine, self.ALWAYS)
+        assert len(tables[0]) == 900
+        pd.testing.assert_frame_equal(*tables, atol=TOLERANCE, rtol=0)
+        assert not tables[0].equals(tables[1])

@@ -78,3 +78,14 @@ def test_dashed_lines_inside_the_axis_have_their_text() -> None:
     assert [text.get_text() for text in panel.texts] == ["half", "all"]
     assert [text.get_text() for text in track.texts] == ["half"]
     assert [float(np.asarray(line.get_ydata())[0]) for line in panel.get_lines()] == [0.25, 0.5]
+
+
+def test_a_panel_and_a_track_can_end_at_the_same_number() -> None:
+    figure = regional_view(
+        _variants([3, 5], score=[0.1, 0.6]), ("20", 1, 6),
+        [Panel("MIFM", (("", "score"),), from_zero=True, high=0.9)], (),
+        [Track("t", 0, np.full(6, 0.9), high=0.5)],
+    )  # fmt: skip
+    _, panel, track = figure.axes
+    assert panel.get_ylim() == track.get_ylim()
+    assert panel.get_ylim()[1] == pytest.approx(0.9 + 0.06 * 0.9)

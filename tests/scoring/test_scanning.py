@@ -20,7 +20,7 @@ from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile
 from mifm_kipoi.network.scan import Scan
-from mifm_kipoi.network.weights import save_weights
+from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring import scanning
 from mifm_kipoi.scoring.merge import merge
 from mifm_kipoi.scoring.records import next_run, read_chunks
@@ -330,8 +330,6 @@ class TestRuns:
 
 class TestWithoutScan:
     def rule(self, path: Path, others: ScoringOptions, device: str = "cpu") -> ScanRule | None:
-        from mifm_kipoi.network.weights import load_weights
-
         weights = [load_weights(name) for name in others.weights]
         return find_rule(others, weights, device, lambda: VariantFile(path))
 
@@ -348,8 +346,9 @@ class TestWithoutScan:
             self.rule(vcf, options(tiny, "scan", reverse_complement=True))
 
     def test_what_can_be_read_only_once(self, tiny: str) -> None:
-        assert find_rule(options(tiny, "auto"), [], "cpu", None) is None
-        forced = find_rule(options(tiny, "scan"), [], "cpu", None)
+        weights = [load_weights(tiny)]
+        assert find_rule(options(tiny, "auto"), weights, "cpu", None) is None
+        forced = find_rule(options(tiny, "scan"), weights, "cpu", None)
         assert forced is not None
         assert forced.always
 
