@@ -23,7 +23,7 @@ from mifm_kipoi.genomics.intervals import Interval
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.network.inference import Predictor, exactly
 from mifm_kipoi.network.scan import Scan
-from mifm_kipoi.network.scan.engines import _one_thread_each as one_thread_each
+from mifm_kipoi.network.scan.engines import one_thread_each
 from mifm_kipoi.scoring.scanning import START, Costs
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.sequence import encoding

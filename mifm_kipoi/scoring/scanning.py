@@ -69,7 +69,7 @@ class Costs:
 
 
 COSTS = {
-    "numba": Costs(window=130, pair=25, position=1.6, substitution=18),
+    "numba": Costs(window=130, pair=25, position=1.2, substitution=6),
     "pytorch": Costs(window=130, pair=25, position=5.3, substitution=18),
 }
 """By the engine of the scan, as ``python -m benchmarks.speed.dense`` measured them."""

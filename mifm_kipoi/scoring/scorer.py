@@ -240,7 +240,7 @@ class Scorer:
         import torch
 
         from mifm_kipoi.network.scan import Scan
-        from mifm_kipoi.network.scan.engines import _one_thread_each
+        from mifm_kipoi.network.scan.engines import one_thread_each
 
         if not self._scans:
             # Loading it takes as long as thousands of windows, and many inputs never need it.
@@ -254,7 +254,7 @@ class Scorer:
             logits[1, span.rows[span.snv]] = alt
 
         threads = min(torch.get_num_threads(), len(spans))
-        with _one_thread_each(threads):
+        with one_thread_each(threads):
             collections.deque(ordered_map(fill_in, spans, threads), maxlen=0)
         others = np.concatenate([span.rows[~span.snv] for span in spans])
         margin = (WINDOW - predictor.window) // 2

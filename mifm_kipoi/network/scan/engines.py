@@ -248,7 +248,7 @@ class Scan:
         def scanned(block: ContigBlock) -> tuple[ContigBlock, npt.NDArray[np.float32]]:
             return block, self.logits(block.windows_of(self._window))
 
-        with _one_thread_each(threads):
+        with one_thread_each(threads):
             yield from ordered_map(scanned, blocks, threads)
 
     def _read(self, codes: npt.NDArray[np.uint8], start: int, count: int) -> npt.NDArray[np.uint8]:
@@ -290,7 +290,7 @@ def _float32(logits: npt.NDArray[np.floating], path: str | os.PathLike[str]) -> 
 
 
 @contextlib.contextmanager
-def _one_thread_each(threads: int) -> Iterator[None]:
+def one_thread_each(threads: int) -> Iterator[None]:
     """PyTorch's own threads, off while several of ours compute: together they are slower than one."""
     before = torch.get_num_threads()
     if threads > 1:
