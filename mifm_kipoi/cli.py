@@ -6,7 +6,17 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from mifm_kipoi.commands import check_table, compare, evaluate, genome, kipoi, mutagenesis, score, weights
+from mifm_kipoi.commands import (
+    check_table,
+    compare,
+    evaluate,
+    genome,
+    genome_background,
+    kipoi,
+    mutagenesis,
+    score,
+    weights,
+)
 from mifm_kipoi.commands.arguments import CommandParser
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
@@ -42,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return guarded("mifm", options.debug, lambda: options.run(options))
 
 
-_OF_TWO_WORDS = {("compare", "background"): compare.add_background}
+_OF_TWO_WORDS = {
+    ("compare", "background"): compare.add_background,
+    ("genome", "background"): genome_background.add_background,
+}
 """Commands whose second word argparse would take for a file: to it, they are one word, with a hyphen."""
 
 

@@ -10,10 +10,11 @@ from mifm_kipoi.baselines.protocol import ComputeOptions, Declaration, Evidence,
 from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.network.background import Background
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
 from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
-from mifm_kipoi.scoring.scores import SCORES
+from mifm_kipoi.scoring.scores import PERCENTILES, SCORES
 from mifm_kipoi.sequence.windows import variant_index
 
 CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
@@ -83,6 +84,8 @@ class MIFMBaseline:
         fraction = self._options.max_n_fraction
         limit = {} if fraction == MAX_N_FRACTION else {"max_n_fraction": fraction}
         shipped = self._weights.name in (EMBEDDED, PUBLISHED)
+        background = self._weights.background
+        against = {"background": background.identity} if background else {}
         return Declaration(
             name=f"MIFM ({self._options.labels[0]})",
             scores=(
@@ -103,6 +106,7 @@ class MIFMBaseline:
                     evidence=Evidence.SEQUENCE,
                 ),
                 Score("mifm_abs_delta", "|mifm_alt - mifm_ref|, an extension", evidence=Evidence.SEQUENCE),
+                *(_among_positions(background) if background else ()),
             ),
             alleles="reference and alternative window; the left flank is kept",
             formula="sigmoid of the logit of each window",
@@ -110,7 +114,7 @@ class MIFMBaseline:
             window=window,
             variant_index=variant_index(window),
             tracks=1,
-            provenance={**self._weights.identity, **limit},
+            provenance={**self._weights.identity, **limit, **against},
             held_out=HELD_OUT if shipped else (),
             leakage=_KNOWN if shipped else _UNKNOWN,
         )
@@ -121,10 +125,20 @@ class MIFMBaseline:
             device, batch_size = self._compute.device, self._compute.batch_size
             self._scorer = genome, Scorer(genome, self._options, device, batch_size, [self._weights])
         scored = self._scorer[1](variants)
-        columns = {name: scored.columns[name].astype(np.float64) for name in SCORES}
-        return ScoredVariants(
-            variants, scored.status, {**columns, "mifm_abs_delta": np.abs(columns["mifm_delta"])}
-        )
+        names = (*SCORES, *(PERCENTILES if self._weights.background else ()))
+        columns = {name: scored.columns[name].astype(np.float64) for name in names}
+        columns["mifm_abs_delta"] = np.abs(columns["mifm_delta"])
+        return ScoredVariants(variants, scored.status, columns)
+
+
+def _among_positions(background: Background) -> tuple[Score, ...]:
+    """What ``mifm_ref`` is among the positions of a background; it ranks variants as ``mifm_ref`` does."""
+    f = f"f the fraction of {background.positions:,} positions ({background.name}) that score as high"
+    meanings = (f"100 (1 - f), {f}", "-10 log10(f)")
+    return tuple(
+        Score(name, meaning, ranks=False, evidence=Evidence.SEQUENCE)
+        for name, meaning in zip(PERCENTILES, meanings, strict=True)
+    )
 
 
 def find_mifm(argument: str) -> None:

@@ -39,6 +39,7 @@ class _Model(kipoi.model.BaseModel):  # type: ignore[misc]  # kipoi has no types
         read = load_weights(weights)
         self.network = read.model().to(find_device(device))
         self.predictor = Predictor(self.network, path=read.path)
+        self.background = read.background
 
     @property
     def test(self) -> Any:
@@ -65,14 +66,15 @@ class VariantModel(_Model):
     """Scores of variants from their reference and alternative windows."""
 
     def predict_on_batch(self, x: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
-        """``mifm_ref``, ``mifm_alt`` and ``mifm_delta``, each of shape (n,).
+        """``mifm_ref``, ``mifm_alt``, ``mifm_delta``, ``mifm_percentile`` and ``mifm_phred``, of shape (n,).
 
         Parameters
         ----------
         x : dict
             ``ref`` and ``alt``: one-hot windows, shape (n, 512, 4); NaN gives NaN.
         """
-        return scores.variant_scores(*self.predictor.variant_logits(_windows(x["ref"]), _windows(x["alt"])))
+        ref, alt = self.predictor.variant_logits(_windows(x["ref"]), _windows(x["alt"]))
+        return scores.variant_scores(ref, alt) | scores.background_columns(self.background, ref)
 
 
 class _VariantEffects:

@@ -1,11 +1,14 @@
 """Named weights: embedded, published, imported ones, or a file; their checksums and provenance.
 
 A weights file is safetensors, which holds numbers and text and nothing that could be executed. Its
-metadata says what made it: the network's configuration, the provenance and a checksum of the tensors.
+metadata says what made it: the network's configuration, the provenance and a checksum of the tensors. A
+background, where ``mifm genome background`` has made one, is there too.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import hashlib
 import json
@@ -26,6 +29,7 @@ import safetensors.torch
 import torch
 
 from mifm_kipoi.errors import OutputError, WeightsError
+from mifm_kipoi.network.background import Background
 from mifm_kipoi.network.checkpoint import read_checkpoint
 from mifm_kipoi.network.model import MIFM, MIFMConfig, tensor_shapes
 from mifm_kipoi.support import read_back
@@ -59,6 +63,7 @@ _EMBEDDED_PATH = Path(__file__).parent / "embedded.safetensors"
 _EMBEDDED_LICENCE = _EMBEDDED_PATH.with_name("embedded.LICENCE.txt")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MAX_BYTES = 1 << 30
+_PACKAGED_BACKGROUNDS = Path(__file__).parent / "backgrounds"
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +86,9 @@ class Weights:
         What made the file: plain JSON types.
     sha256 : str
         Checksum of the tensors (:func:`tensors_sha256`).
+    background : Background, optional
+        How the logits are spread over real sequence: that of the file, else of this package, which has those
+        of the embedded and the published weights. None where neither has one.
     """
 
     name: str
@@ -89,6 +97,7 @@ class Weights:
     state: Mapping[str, torch.Tensor]
     provenance: Mapping[str, Any]
     sha256: str
+    background: Background | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -225,7 +234,44 @@ def load_weights(name: str | os.PathLike[str] = EMBEDDED) -> Weights:
         )
     if problem := impossible_numbers(state):
         raise WeightsError(f"the weights of {path} cannot be used: {problem}")
-    return Weights(os.fspath(name), path, config, state, provenance, sha256)
+    weights = Weights(os.fspath(name), path, config, state, provenance, sha256)
+    try:
+        background = _own_background(weights, metadata) or _packaged_background(weights)
+    except (OSError, WeightsError) as error:
+        raise WeightsError(f"the weights file {path} is damaged: {error}") from error
+    return dataclasses.replace(weights, background=background)
+
+
+def _own_background(weights: Weights, metadata: Mapping[str, str]) -> Background | None:
+    """The background in the metadata of a file, checked; None where it has none.
+
+    Raises
+    ------
+    WeightsError
+        When it is damaged, or of other weights.
+    """
+    if "background" not in metadata:
+        return None
+    try:
+        content = base64.b64decode(metadata["background"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise WeightsError(f"its background cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != metadata.get("background_sha256"):
+        raise WeightsError("its background has another checksum than it states")
+    background = Background.from_bytes(content)
+    if changed := differences(background.source.get("weights"), weights.identity):
+        raise WeightsError(f"its background is of other weights: {'; '.join(changed)}")
+    return background
+
+
+def _packaged_background(weights: Weights) -> Background | None:
+    """The background that this package has of weights, whatever their name; None where it has none."""
+    for name, sha256 in TENSORS_SHA256.items():
+        if weights.sha256 == sha256:
+            background = Background.from_bytes((_PACKAGED_BACKGROUNDS / f"{name}.npz").read_bytes())
+            # The same tensors in a network of another configuration have other logits.
+            return None if differences(background.source["weights"], weights.identity) else background
+    return None
 
 
 def _fits(state: Mapping[str, torch.Tensor], config: MIFMConfig) -> bool:
@@ -295,7 +341,12 @@ def tensors_sha256(state: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[str, Any]) -> None:
+def save_weights(
+    path: str | os.PathLike[str],
+    model: MIFM,
+    provenance: Mapping[str, Any],
+    background: Background | None = None,
+) -> None:
     """Write a model's weights; the file gets its name only when it is complete.
 
     Parameters
@@ -306,6 +357,8 @@ def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[
         The network; its weights and configuration are written.
     provenance : mapping of plain JSON types
         What made the weights; the version of this package is added.
+    background : Background, optional
+        Of these weights.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {
@@ -314,6 +367,10 @@ def save_weights(path: str | os.PathLike[str], model: MIFM, provenance: Mapping[
         "provenance": json.dumps({"mifm_kipoi": __version__, **provenance}),
         "tensors_sha256": tensors_sha256(state),
     }
+    if background:
+        content = background.to_bytes()
+        metadata["background"] = base64.b64encode(content).decode()
+        metadata["background_sha256"] = hashlib.sha256(content).hexdigest()
     if problem := impossible_numbers(state):
         raise WeightsError(f"{path} is not written: {problem}")
 
@@ -365,9 +422,13 @@ def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Wei
     """
     path = Path(path)
     sha256 = file_sha256(path)
+    background = None
     if path.suffix == ".safetensors":
         weights = load_weights(path.resolve())
         model = weights.model()
+        packaged = _packaged_background(weights)
+        if weights.background and not (packaged and packaged.identity == weights.background.identity):
+            background = weights.background
         provenance = dict(weights.provenance)
         name = name or path.stem
     else:
@@ -391,7 +452,7 @@ def import_weights(path: str | os.PathLike[str], name: str | None = None) -> Wei
             f"this file {sha256}; give it another name with --name"
         )
     folder = made_folder(weights_folder())
-    save_weights(folder / f"{name}.safetensors", model, provenance)
+    save_weights(folder / f"{name}.safetensors", model, provenance, background)
     return load_weights(name)
 
 

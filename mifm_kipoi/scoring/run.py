@@ -174,7 +174,12 @@ class ScoringRun:
         # Weights stand beside them, what became of the method too, and a limit decides no number.
         del options["weights"], options["method"], options["max_mismatch_fraction"]
         named = [
-            {"name": label, **each.identity} for label, each in zip(self.options.labels, weights, strict=True)
+            {
+                "name": label,
+                **each.identity,
+                "background": each.background.identity if each.background else None,
+            }
+            for label, each in zip(self.options.labels, weights, strict=True)
         ]
         path = Path(self.variants)
         return {

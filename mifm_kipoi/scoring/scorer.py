@@ -35,7 +35,14 @@ from mifm_kipoi.genomics.variants import Variant, VariantFile
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
 from mifm_kipoi.scoring.scanning import COSTS, ScanRule, pays, runs_of
-from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES, variant_scores
+from mifm_kipoi.scoring.scores import (
+    AVERAGED,
+    LOGITS,
+    PERCENTILES,
+    SCORES,
+    background_columns,
+    variant_scores,
+)
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.contig_blocks import ContigBlock, cut_block
 from mifm_kipoi.sequence.windows import ReferenceCheck, VariantWindows, cut_windows
@@ -109,7 +116,7 @@ class ScoringOptions:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of numbers, in their order."""
-        names = [*SCORES, *LOGITS]
+        names = [*SCORES, *LOGITS, *PERCENTILES]
         if self.averages:
             names += [f"{name}_{AVERAGED}" for name in SCORES]
         if len(self.weights) == 1:
@@ -221,6 +228,7 @@ class Scorer:
             scores = variant_scores(*logits)
             yield from scores.values()
             yield from logits
+            yield from background_columns(self._weights[number].background, logits[0]).values()
             if self._options.averages:
                 each = [{name: values[whole] for name, values in scores.items()}]
                 each += [variant_scores(*predictor.variant_logits(*view)) for view in views[1:]]

@@ -1,4 +1,4 @@
-"""The named scores of a variant, as pure functions of its two logits."""
+"""The named scores of a variant, as pure functions of its two logits, and what they are among others."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from mifm_kipoi.network.background import Background
+
 SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
 """Names of the scores, in the order of every output."""
 
 LOGITS = ("mifm_logit_ref", "mifm_logit_alt")
 """Names of the logits, which follow the scores."""
+
+PERCENTILES = ("mifm_percentile", "mifm_phred")
+"""Where ``mifm_ref`` lies among the positions of the weights' background; they follow the logits."""
 
 Array = TypeVar("Array", bound=Any)
 """A numpy array or a tensor of PyTorch."""
@@ -76,3 +81,31 @@ def variant_scores(
     """
     ref, alt = probability(ref_logit), probability(alt_logit)
     return {"mifm_ref": ref, "mifm_alt": alt, "mifm_delta": alt - ref}
+
+
+def background_columns(
+    background: Background | None, ref_logit: npt.NDArray[Any]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """What scores mean among the positions of real sequence.
+
+    Parameters
+    ----------
+    background : Background or None
+        That of the weights (:attr:`mifm_kipoi.Weights.background`).
+    ref_logit : numpy.ndarray of floating point, shape (n,)
+        Logits of reference windows.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray of float32, shape (n,)
+        ``mifm_percentile``, 100 (1 - f), and ``mifm_phred``, -10 log10(f), where f is the fraction of the
+        background's positions whose ``mifm_ref`` is as high or higher, at least that of one position. NaN
+        without a background.
+    """
+    if background is None:
+        missing = np.full(np.shape(ref_logit), np.nan, dtype=np.float32)
+        return dict.fromkeys(PERCENTILES, missing)
+    return {
+        "mifm_percentile": background.percentile(ref_logit),
+        "mifm_phred": background.phred(ref_logit),
+    }

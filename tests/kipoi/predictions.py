@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 SCORES = ("mifm_ref", "mifm_alt", "mifm_delta")
+PERCENTILES = ("mifm_percentile", "mifm_phred")
 VARIANT_COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 
 
@@ -24,7 +25,7 @@ def predictions(path: Path) -> pd.DataFrame:
         path,
         sep="\t",
         keep_default_na=False,
-        na_values={f"preds/{name}": [""] for name in SCORES},
+        na_values={f"preds/{name}": [""] for name in (*SCORES, *PERCENTILES)},
         dtype={"metadata/variant/chrom": str},
     )
     variant = table.filter(regex="^(metadata/variant|preds)/")

@@ -40,6 +40,14 @@ def test_each_array_counts(decimal: int) -> None:
             check_predictions(found, EXPECTED, exact=True)
 
 
+def test_larger_numbers_have_as_many_digits() -> None:
+    expected = np.array([99.5, 0.5])
+    assert check_predictions(expected + np.array([1e-3, 0]), expected, decimal=5)
+    for change in ([3e-3, 0], [0, 3e-5]):
+        with pytest.raises(AssertionError, match="predictions"):
+            check_predictions(expected + np.array(change), expected, decimal=5)
+
+
 def test_other_outputs_are_an_error() -> None:
     with pytest.raises(AssertionError, match="predictions are a; expected a, b"):
         check_predictions({"a": EXPECTED["a"]}, EXPECTED)

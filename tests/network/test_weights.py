@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import hashlib
 import http.server
 import json
@@ -7,9 +8,10 @@ import shutil
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -17,6 +19,7 @@ import torch
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import OutputError, WeightsError
 from mifm_kipoi.network import weights
+from mifm_kipoi.network.background import LogitCounts
 from mifm_kipoi.network.model import MIFM, MIFMConfig, tensor_shapes
 from tests.builders import TINY, random_network
 
@@ -54,6 +57,76 @@ def test_embedded_weights_are_what_their_checksum_says() -> None:
     assert embedded.config == MIFMConfig()
     assert embedded.sha256 == weights.TENSORS_SHA256["embedded"]
     assert embedded.provenance["teacher"]["tensors_sha256"] == weights.TENSORS_SHA256["published"]
+
+
+class TestBackground:
+    """What scores mean is kept with the weights."""
+
+    @pytest.fixture
+    def own(self, tmp_path: Path) -> Path:
+        path = saved(tmp_path / "own.safetensors")
+        read = weights.load_weights(path)
+        assert read.background is None
+        counts = LogitCounts()
+        counts.add(np.linspace(-2, 2, 5001, dtype=np.float32))
+        background = counts.background({"name": "a test", "weights": read.identity})
+        weights.save_weights(path, read.model(), read.provenance, background)
+        return path
+
+    def test_is_read_with_the_weights_and_installed_with_them(self, own: Path) -> None:
+        for read in (weights.load_weights(own), weights.import_weights(own, "named")):
+            assert read.background is not None
+            assert read.background.positions == 5001
+            assert read.background.name == "a test"
+            assert read.background.percentile(np.zeros(1))[0] == pytest.approx(50, abs=0.02)
+            assert read.provenance["made"] == "by a test"
+
+    @pytest.mark.parametrize(
+        ("change", "match"),
+        [
+            (lambda text: text[:-8], "another checksum"),
+            (lambda text: "?" + text[1:], "cannot be read"),
+            (lambda text: "", "another checksum"),
+        ],
+    )
+    def test_damaged(self, own: Path, change: Callable[[str], str], match: str) -> None:
+        with safetensors.safe_open(own, framework="pt") as file:
+            metadata = file.metadata()
+        metadata["background"] = change(metadata["background"])
+        safetensors.torch.save_file(random_network(TINY).state_dict(), own, metadata)
+        with pytest.raises(WeightsError, match=rf"own\.safetensors is damaged: its background .*{match}"):
+            weights.load_weights(own)
+
+    def test_of_other_weights(self, own: Path, tmp_path: Path) -> None:
+        background = weights.load_weights(own).background
+        weights.save_weights(tmp_path / "other.safetensors", random_network(TINY, seed=7), {}, background)
+        with pytest.raises(WeightsError, match="background is of other weights: tensors_sha256 was"):
+            weights.load_weights(tmp_path / "other.safetensors")
+
+    def test_of_the_embedded_weights_under_any_name(self, tmp_path: Path) -> None:
+        embedded = weights.load_weights()
+        assert embedded.background is not None
+        assert embedded.background.positions == 9_514_038
+        assert embedded.background.source["contigs"] == {"1": 9_876_492}
+        copy = tmp_path / "copy.safetensors"
+        shutil.copyfile(embedded.path, copy)
+        again = weights.import_weights(copy)
+        assert again.background is not None
+        assert again.background.identity == embedded.background.identity
+        # The package's table is found, not copied.
+        with safetensors.safe_open(again.path, framework="pt") as file:
+            assert "background" not in file.metadata()
+
+    def test_of_the_published_weights(self) -> None:
+        """By the checksum alone, for their file is not here."""
+        sha256 = weights.TENSORS_SHA256["published"]
+        published = dataclasses.replace(weights.load_weights(), sha256=sha256)
+        background = weights._packaged_background(published)
+        assert background is not None
+        assert background.source["weights"]["tensors_sha256"] == sha256
+        assert background.positions == 9_514_038
+        other = dataclasses.replace(published.config, dilations=(2, 4))
+        assert weights._packaged_background(dataclasses.replace(published, config=other)) is None
 
 
 def test_saving_leaves_no_half_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

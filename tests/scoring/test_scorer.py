@@ -15,11 +15,12 @@ from mifm_kipoi.conventions import Status
 from mifm_kipoi.errors import OptionError, ReferenceMismatchError, WeightsError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import VariantFile, read_variants
+from mifm_kipoi.network.background import LogitCounts
 from mifm_kipoi.network.inference import Predictor
-from mifm_kipoi.network.weights import load_model, save_weights
+from mifm_kipoi.network.weights import load_model, load_weights, save_weights
 from mifm_kipoi.scoring.records import ScoredVariants, read_chunks
 from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, iter_scores, score_variants
-from mifm_kipoi.scoring.scores import probability
+from mifm_kipoi.scoring.scores import LOGITS, PERCENTILES, SCORES, probability
 from mifm_kipoi.scoring.workers import score_chunks
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.windows import cut_windows
@@ -51,7 +52,8 @@ def test_are_those_of_the_network_on_each_window(files: tuple[Path, Path]) -> No
     found = score_variants(*files)
     assert found.columns.tolist() == [
         *("chrom", "pos", "id", "ref", "alt"),
-        *("mifm_ref", "mifm_alt", "mifm_delta", "mifm_logit_ref", "mifm_logit_alt", "status"),
+        *("mifm_ref", "mifm_alt", "mifm_delta", "mifm_logit_ref", "mifm_logit_alt"),
+        *("mifm_percentile", "mifm_phred", "status"),
     ]
     assert found["status"].tolist() == [reason.value for reason in windows.status]
     assert found[["chrom", "pos", "id", "ref", "alt"]].apply(tuple, axis=1).tolist() == [
@@ -64,14 +66,40 @@ def test_are_those_of_the_network_on_each_window(files: tuple[Path, Path]) -> No
         np.testing.assert_allclose(found[f"mifm_logit_{side}"][ok], logit[ok], atol=1e-5)
         np.testing.assert_allclose(found[f"mifm_{side}"][ok], probability(logit)[ok], atol=1e-6)
     np.testing.assert_allclose(found["mifm_delta"], found["mifm_alt"] - found["mifm_ref"], atol=1e-7)
-    assert found.loc[~ok, "mifm_ref":"mifm_logit_alt"].isna().all(axis=None)
+    assert found.loc[~ok, "mifm_ref":"mifm_phred"].isna().all(axis=None)
+
+
+def test_what_scores_mean_is_by_the_background_of_the_weights(
+    files: tuple[Path, Path], other_weights: str, tmp_path: Path
+) -> None:
+    """Against logits that are known one by one: 100 (1 - f) and -10 log10(f)."""
+    found = score_variants(*files, ScoringOptions(weights=(other_weights,)))
+    assert found[["mifm_percentile", "mifm_phred"]].isna().all(axis=None)
+    ok = found["status"] == "ok"
+    logits = found["mifm_logit_ref"][ok].to_numpy()
+    counts = LogitCounts()
+    counts.add(np.concatenate([logits, np.linspace(-3, 3, 1000)]).astype(np.float32))
+    weights = load_weights(other_weights)
+    background = counts.background({"name": "a test", "weights": weights.identity})
+    path = tmp_path / "with.safetensors"
+    save_weights(path, weights.model(), weights.provenance, background)
+    found = score_variants(*files, ScoringOptions(weights=(str(path),)))
+    total = len(logits) + 1000
+    for logit, percentile, phred in found.loc[
+        ok, ["mifm_logit_ref", "mifm_percentile", "mifm_phred"]
+    ].itertuples(index=False):
+        low = float(logit) - 1e-5
+        f = (np.sum(logits >= low) + np.sum(np.linspace(-3, 3, 1000).astype(np.float32) >= low)) / total
+        assert percentile == pytest.approx(100 * (1 - f), abs=2e-5)
+        assert phred == pytest.approx(-10 * np.log10(f), abs=2e-5)
+    assert found.loc[~ok, ["mifm_percentile", "mifm_phred"]].isna().all(axis=None)
 
 
 def test_several_weights_have_their_own_columns(files: tuple[Path, Path], other_weights: str) -> None:
     both = score_variants(*files, ScoringOptions(weights=("embedded", other_weights)))
     for weights, label in (("embedded", "embedded"), (other_weights, "other")):
         alone = score_variants(*files, ScoringOptions(weights=(weights,)))
-        for name in ("mifm_ref", "mifm_alt", "mifm_delta", "mifm_logit_ref", "mifm_logit_alt"):
+        for name in (*SCORES, *LOGITS, *PERCENTILES):
             np.testing.assert_array_equal(both[f"{name}_{label}"], alone[name])
     assert (both["mifm_ref_embedded"] - both["mifm_ref_other"]).abs().max() > 1e-3
 

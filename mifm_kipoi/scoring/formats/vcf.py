@@ -25,7 +25,7 @@ from mifm_kipoi.genomics.vcf_text import (
 )
 from mifm_kipoi.scoring.formats.tsv import POSITIONS, Bgzipped, OutputFormat, why_not_indexed
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
-from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, SCORES
+from mifm_kipoi.scoring.scores import AVERAGED, LOGITS, PERCENTILES, SCORES
 
 _STATUS_TAG = b"MIFM_STATUS"
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 def info_tag(column: str) -> str:
     """The INFO tag of a column; letters that a tag cannot have become ``_``."""
-    names = (*(f"{name}_{AVERAGED}" for name in SCORES), *SCORES)
+    names = (*(f"{name}_{AVERAGED}" for name in SCORES), *SCORES, *PERCENTILES)
     score = next(name for name in names if column == name or column.startswith(f"{name}_"))
     return score.upper() + re.sub(r"[^A-Za-z0-9_.]", "_", column[len(score) :])
 
@@ -45,7 +45,8 @@ def info_tag(column: str) -> str:
 class Vcf(OutputFormat):
     """The records of the input with the scores in INFO, one value per ALT; nothing else changes.
 
-    INFO holds the scores and the status, not the logits.
+    INFO holds the scores, what they are among the background's positions and the status, not the logits. A
+    tag of which a record has no value is left out.
     """
 
     needs_lines = True
@@ -87,8 +88,10 @@ class Vcf(OutputFormat):
             reasons = scored.status[rows]
             entries = [_STATUS_TAG + b"=" + ",".join(reasons).encode()]
             if Status.OK in reasons:
-                values = (b",".join(column[rows]) for column in numbers)
-                entries[:0] = [tag + b"=" + text for tag, text in zip(self._score_tags, values, strict=True)]
+                columns = zip(self._score_tags, (column[rows] for column in numbers), strict=True)
+                entries[:0] = [
+                    tag + b"=" + b",".join(values) for tag, values in columns if set(values) != {b"."}
+                ]
             fields = self._kept(record.line)
             fields[7] = put_info(fields[7], self._tags, entries)
             lines.append(b"\t".join(fields) + b"\n")
