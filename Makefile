@@ -10,7 +10,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < 
 
 .PHONY: demo test veff workflow lint lock system clean
 
-# Score, rank and plot the packaged example, or with VCF=... FASTA=... your own variants; OUT=... names the folder.
+# Score, rank and draw the variants of the packaged locus, or with VCF=... FASTA=... your own; OUT=... names the folder.
 demo: $(VENV)/installed
 	@$(BIN)/mifm demo $(VCF) $(FASTA) $(if $(OUT),-o $(OUT))
 

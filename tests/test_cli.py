@@ -130,21 +130,15 @@ def test_demo_ranks_and_plots_the_example(run: Run, tmp_path: Path) -> None:
     scores = [float(row[6]) for row in rows[:5]]
     assert scores == sorted(scores, reverse=True)
     assert "make demo VCF=YOUR.vcf.gz FASTA=YOUR.fa" in done.stdout
+    assert "not a probability of causality" in done.stdout
     files = [out / name for name in ("ranked.tsv", "ranked.png", "inputs.json")]
     assert f"written: {', '.join(map(str, files))}" in done.stdout
     assert sorted(out.iterdir()) == sorted(files)
     lines = (out / "ranked.tsv").read_text().splitlines()
     assert lines[0].split("\t") == [
-        "chrom",
-        "pos",
-        "id",
-        "ref",
-        "alt",
-        "mifm_ref",
-        "mifm_alt",
-        "mifm_delta",
-        "status",
-    ]
+        "chrom", "pos", "id", "ref", "alt", "mifm_ref", "mifm_alt", "mifm_delta", "mifm_percentile",
+        "mifm_phred", "status",
+    ]  # fmt: skip
     assert len(lines) == 1 + 440  # alternative alleles of the example's 426 sites
     assert (out / "ranked.png").read_bytes().startswith(b"\x89PNG")
 
