@@ -21,15 +21,17 @@ import numpy.typing as npt
 from mifm_kipoi.errors import InputError, OptionError, OutputError
 from mifm_kipoi.genome_scan.positions import PositionScores
 from mifm_kipoi.genomics.htslib import quiet
+from mifm_kipoi.network.background import Background
+from mifm_kipoi.scoring.scores import PERCENTILES, background_columns
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support import bigwig
 from mifm_kipoi.support.bgzf import BGZF_END, bgzf_blocks, first_block_bytes
 from mifm_kipoi.support.rows import Letters, fixed, rows_of, text, whole
 
-TRACKS = ("mifm_ref", "mifm_logit_ref", "mifm_phred", "mifm_percentile")
+TRACKS = ("mifm_ref", "mifm_logit_ref", *PERCENTILES)
 """What a bigWig file can hold; the score is what browsers are given by default."""
 
-POSITION_COLUMNS = ("chrom", "pos", "ref", "mifm_ref", "mifm_logit_ref", "mifm_percentile", "mifm_phred")
+POSITION_COLUMNS = ("chrom", "pos", "ref", "mifm_ref", "mifm_logit_ref", *PERCENTILES)
 """Columns of a table of positions."""
 
 ALLELE_COLUMNS = tuple(f"mifm_logit_{base}" for base in encoding.BASES)
@@ -74,7 +76,7 @@ class FormatOptions:
     """
 
     contigs: tuple[tuple[str, int], ...]
-    background: Any = None
+    background: Background | None = None
     track: str = TRACKS[0]
     alleles: bool = False
     snvs: bool = False
@@ -126,16 +128,6 @@ class ScanFormat(abc.ABC, Generic[Part]):
     def join(cls, parts: Sequence[Path], grown: Path) -> None:
         """Write what finished files hold, one after the other, into a file for :meth:`finish`."""
 
-    def _ranks(self, name: str, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Percentile or PHRED of logits; NaN without a background."""
-        background = self.options.background
-        if background is None:
-            return np.full(len(logits), np.nan, dtype=np.float32)
-        ranks: npt.NDArray[np.float32] = (
-            background.phred(logits) if name == "mifm_phred" else background.percentile(logits)
-        )
-        return ranks
-
 
 class Track(ScanFormat[bigwig.Piece]):
     """A bigWig file: a value for each position."""
@@ -157,7 +149,7 @@ class Track(ScanFormat[bigwig.Piece]):
         elif name == "mifm_logit_ref":
             values = scores.ref_logit
         else:
-            values = self._ranks(name, scores.ref_logit)
+            values = background_columns(self.options.background, scores.ref_logit)[name]
         return bigwig.encode_piece(self._numbers[scores.contig], scores.start, scores.dense(values))
 
     def joined(self, parts: Sequence[bigwig.Piece]) -> bytes:
@@ -260,13 +252,14 @@ class PositionTable(Table):
         self.columns = POSITION_COLUMNS + (ALLELE_COLUMNS if options.alleles else ())
 
     def _rows(self, scores: PositionScores) -> list[Letters]:
+        ranks = background_columns(self.options.background, scores.ref_logit)
         columns = [
             text(scores.contig, len(scores)),
             whole(scores.positions + 1),
             _letters(scores.bases),
             fixed(scores.ref_score, _SCORE_DECIMALS),
             fixed(scores.ref_logit, _LOGIT_DECIMALS),
-            *(fixed(self._ranks(name, scores.ref_logit), _RANK_DECIMALS) for name in POSITION_COLUMNS[-2:]),
+            *(fixed(ranks[name], _RANK_DECIMALS) for name in PERCENTILES),
         ]
         if scores.alt_logit is not None:
             columns += [fixed(logits, _LOGIT_DECIMALS) for logits in scores.alt_logit.T]
@@ -297,6 +290,7 @@ class SnvTable(Table):
         return "## MIFM: RawScore is mifm_ref, one value a position; PHRED is its rank\n" + super()._header()
 
     def _rows(self, scores: PositionScores) -> list[Letters]:
+        ranks = background_columns(self.options.background, scores.ref_logit)
         others = np.array([[base for base in range(4) if base != ref] for ref in range(4)], dtype=np.uint8)
         once = (
             text(scores.contig, len(scores)),
@@ -305,7 +299,7 @@ class SnvTable(Table):
         )
         numbers = (
             fixed(scores.ref_score, _SCORE_DECIMALS),
-            fixed(self._ranks("mifm_phred", scores.ref_logit), _RANK_DECIMALS),
+            fixed(ranks["mifm_phred"], _RANK_DECIMALS),
         )
         return [
             *(np.repeat(column, 3, axis=0) for column in once),

@@ -185,7 +185,7 @@ class GenomeRun:
             path,
             FormatOptions(
                 contigs=tuple(genome.contigs.items()),
-                background=getattr(weights, "background", None),
+                background=weights.background,
                 track=self.track,
                 alleles=self.alleles,
                 snvs=self.snvs,
@@ -194,7 +194,7 @@ class GenomeRun:
 
     def _identity(self, weights: Weights, scan: Scan, form: ScanFormat[Any]) -> dict[str, Any]:
         """What must be the same for an output to be the same."""
-        background = getattr(weights, "background", None)
+        background = weights.background
         return {
             "kind": KIND,
             "mifm_kipoi": __version__,

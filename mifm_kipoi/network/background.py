@@ -137,7 +137,7 @@ class Background:
         -------
         numpy.ndarray of float32, same shape
         """
-        return (100 * (1 - self.fraction(logits))).astype(np.float32)
+        return _percentile(self.fraction(logits))
 
     def phred(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """-10 log10(f), with f from :meth:`fraction`: 20 for a score that 1 % of the positions reach.
@@ -151,7 +151,14 @@ class Background:
         -------
         numpy.ndarray of float32, same shape
         """
-        return (10 * np.log10(1 / self.fraction(logits))).astype(np.float32)
+        return _phred(self.fraction(logits))
+
+    def percentile_and_phred(
+        self, logits: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Both of :meth:`percentile` and :meth:`phred`, with one search in the table."""
+        fraction = self.fraction(logits)
+        return _percentile(fraction), _phred(fraction)
 
     def logit(self, percentile: float) -> float:
         """The lowest logit of the table that reaches a percentile, such as that of a line in a figure.
@@ -198,6 +205,14 @@ class Background:
         if not isinstance(record.get("source"), dict):
             raise WeightsError("a background does not say what it is of")
         return cls(ranks, logits, record["source"])
+
+
+def _percentile(fraction: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return (100 * (1 - fraction)).astype(np.float32)
+
+
+def _phred(fraction: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return (10 * np.log10(1 / fraction)).astype(np.float32)
 
 
 def table_ranks(positions: int) -> npt.NDArray[np.int64]:

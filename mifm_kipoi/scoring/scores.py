@@ -105,7 +105,4 @@ def background_columns(
     if background is None:
         missing = np.full(np.shape(ref_logit), np.nan, dtype=np.float32)
         return dict.fromkeys(PERCENTILES, missing)
-    return {
-        "mifm_percentile": background.percentile(ref_logit),
-        "mifm_phred": background.phred(ref_logit),
-    }
+    return dict(zip(PERCENTILES, background.percentile_and_phred(ref_logit), strict=True))

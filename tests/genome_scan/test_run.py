@@ -20,7 +20,8 @@ from mifm_kipoi.genome_scan import formats
 from mifm_kipoi.genome_scan.merge import merge
 from mifm_kipoi.genome_scan.readers import open_genome_scores
 from mifm_kipoi.genome_scan.run import GenomeRun
-from mifm_kipoi.network.weights import save_weights
+from mifm_kipoi.network.background import Background
+from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring.scorer import ScoringOptions, score_variants
 from mifm_kipoi.support.bigwig import BigWigReader
 from tests.builders import random_network, write_fasta, write_vcf
@@ -178,6 +179,43 @@ def test_parts_make_the_whole(fasta: Path, weights: str, scanned: Path, tmp_path
         with pytest.raises(InputError, match=f"missing: part 1 of {parts}"):
             merge(pieces[:-1], tmp_path / f"some.{name}")
     assert (tmp_path / "all.tsv.gz.tbi").read_bytes() == (scanned / "x.tsv.gz.tbi").read_bytes()
+
+
+def test_ranks_and_the_layout_of_cadd(scanned: Path, fasta: Path, weights: str, tmp_path: Path) -> None:
+    plain = table(scanned / "x.tsv.gz")
+    descending = np.sort(plain.mifm_logit_ref.to_numpy(np.float32))[::-1].copy()
+    source = {"name": "all of it", "weights": load_weights(weights).identity}
+    background = Background(np.arange(1, len(descending) + 1), descending, source)
+    path = tmp_path / "ranked.safetensors"
+    save_weights(path, random_network(SMALL), {"test": True}, background)
+    scan(fasta, str(path), tmp_path, track="mifm_phred").run()
+    rows = table(tmp_path / "x.tsv.gz")
+    pd.testing.assert_frame_equal(rows.iloc[:, :5], plain.iloc[:, :5])
+    GenomeRun(fasta, (tmp_path / "logits.bw",), str(path), track="mifm_logit_ref").run()
+    logits = BigWigReader(tmp_path / "logits.bw")
+    exact = [logits.values(contig, pos - 1, pos)[0] for contig, pos in zip(rows.chrom, rows.pos, strict=True)]
+    np.testing.assert_allclose(rows.mifm_percentile, background.percentile(np.array(exact)), atol=6e-4)
+    np.testing.assert_allclose(rows.mifm_phred, background.phred(np.array(exact)), atol=6e-4)
+    phred = BigWigReader(tmp_path / "x.bw").values("chr2", 0, 4500)
+    of_contig = rows[rows.chrom == "chr2"]
+    np.testing.assert_allclose(phred[of_contig.pos - 1], of_contig.mifm_phred, atol=6e-4)
+    with pytest.raises(InputError, match="holds mifm_phred, of which no score can be had"):
+        open_genome_scores(tmp_path / "x.bw")
+
+    GenomeRun(fasta, (tmp_path / "snvs.tsv.gz",), str(path), snvs=True).run()
+    snvs = pd.read_csv(tmp_path / "snvs.tsv.gz", sep="\t", skiprows=1)
+    assert list(snvs.columns) == ["#Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED"]
+    assert len(snvs) == 3 * len(rows)
+    once = snvs[::3].reset_index(drop=True)
+    assert (once[["#Chrom", "Pos", "Ref"]].to_numpy() == rows[["chrom", "pos", "ref"]].to_numpy()).all()
+    np.testing.assert_array_equal(once[["RawScore", "PHRED"]], rows[["mifm_ref", "mifm_phred"]])
+    others = {base: [other for other in BASES if other != base] for base in BASES}
+    assert snvs.Alt.tolist() == [other for base in once.Ref for other in others[base]]
+    with pysam.TabixFile(str(tmp_path / "snvs.tsv.gz")) as file:
+        assert len(file.header) == 2
+        assert len(list(file.fetch("chr2", 1000, 1002))) == 6
+    with pytest.raises(InputError, match="the columns of CADD, with rounded scores"):
+        open_genome_scores(tmp_path / "snvs.tsv.gz")
 
 
 class Killed(BaseException):
