@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,14 @@ import torch
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import exactly
 from mifm_kipoi.network.model import MIFM
+from mifm_kipoi.network.scan import Scan
+from mifm_kipoi.network.scan.engines import engine_of, one_thread_each
+from mifm_kipoi.scoring.scanning import COSTS, START
 from mifm_kipoi.scoring.scores import both_alleles_logit
+from mifm_kipoi.sequence.contig_blocks import BLOCK
 from mifm_kipoi.sequence.encoding import NO_BASE
 from mifm_kipoi.statistics.ranking import Curve
+from mifm_kipoi.support.threads import ordered_map
 from training.data.dataset import DataSet
 from training.fitting.config import AlleleKind, FitConfig
 from training.fitting.measures import StudyRows
@@ -28,6 +34,8 @@ from training.mil.objective import Instances, Objective
 
 _CHUNK_SIZE = 1024
 """Windows that are scored together."""
+
+_NO_SUBSTITUTIONS = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint8)
 
 _Floats = npt.NDArray[np.floating]
 _Indices = npt.NDArray[np.int64]
@@ -357,6 +365,9 @@ def instance_logits(
 ) -> npt.NDArray[np.float64]:
     """Logits of instances, without shifts, on the network's own device.
 
+    On CPUs, those that stand close together are computed by a scan of their sequence, where there are so many
+    that this is faster; the numbers are the same but for rounding.
+
     Parameters
     ----------
     network : MIFM
@@ -377,17 +388,57 @@ def instance_logits(
     network.eval()
     try:
         with exactly():
-            logits = []
-            for start in range(0, len(offsets), _CHUNK_SIZE):
-                rows = torch.arange(start, min(start + _CHUNK_SIZE, len(offsets)), device=offsets.device)
+            logits = _scanned(network, genome, offsets)
+            for rows in _chunks(np.flatnonzero(np.isnan(logits)), offsets.device):
                 own = network(genome.cut(offsets[rows], config.window, token=config.channels == NO_BASE + 1))
-                if alleles is not None:
-                    cut = genome.cut(offsets[rows], config.window, alleles=alleles[rows])
-                    own = both_alleles_logit(own, network(cut))
-                logits.append(own.float().cpu())
+                logits[rows.cpu().numpy()] = own.float().cpu().numpy()
+            if alleles is None:
+                return logits.astype(np.float64)
+            both = []
+            for rows in _chunks(np.arange(len(offsets)), offsets.device):
+                cut = genome.cut(offsets[rows], config.window, alleles=alleles[rows])
+                ref = torch.from_numpy(logits[rows.cpu().numpy()])
+                both.append(both_alleles_logit(ref, network(cut).float().cpu()))
     finally:
         network.train(mode)
-    return torch.cat([torch.empty(0), *logits]).double().numpy()
+    return torch.cat([torch.empty(0), *both]).double().numpy()
+
+
+def _chunks(rows: npt.NDArray[np.intp], device: torch.device) -> Iterator[torch.Tensor]:
+    for start in range(0, len(rows), _CHUNK_SIZE):
+        yield torch.from_numpy(rows[start : start + _CHUNK_SIZE]).to(device)
+
+
+def _scanned(network: MIFM, genome: GenomeTensor, offsets: torch.Tensor) -> npt.NDArray[np.float32]:
+    """Logits of instances that stand so close together that a scan is faster; NaN of the others."""
+    config = network.config
+    logits = np.full(len(offsets), np.nan, dtype=np.float32)
+    if offsets.device.type != "cpu" or config.channels > NO_BASE:
+        return logits
+    places, instance = np.unique(offsets.numpy(), return_inverse=True)
+    costs = COSTS[engine_of()]
+    runs, saved = [], 0.0
+    for run in np.split(np.arange(len(places)), np.flatnonzero(np.diff(places // BLOCK)) + 1):
+        span = int(places[run[-1]] - places[run[0]]) + 1 if run.size else 0
+        gain = costs.of_windows(run.size, 0) - costs.of_scan(span, 0)
+        if gain > 0:
+            runs.append(run)
+            saved += gain
+    if saved < START:
+        return logits
+    scan, codes, index = Scan(network), genome.codes.numpy(), config.variant_index
+    of_places = np.full(len(places), np.nan, dtype=np.float32)
+
+    def fill_in(run: _Indices) -> None:
+        first, last = places[run[0]], places[run[-1]]
+        # What is not finite is judged by who asked for it.
+        found, _ = scan.exact(codes[first - index : last - index + config.window], *_NO_SUBSTITUTIONS)
+        of_places[run] = found[places[run] - first]
+
+    threads = min(torch.get_num_threads(), len(runs))
+    with one_thread_each(threads):
+        collections.deque(ordered_map(fill_in, runs, threads), maxlen=0)
+    return of_places[instance]
 
 
 def probabilities(logits: _Floats) -> npt.NDArray[np.float64]:
