@@ -22,7 +22,7 @@ from mifm_kipoi.network.background import Background
 from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.network.weights import Weights, load_weights
 from mifm_kipoi.reports.drawing import WIDTH, png, styled
-from mifm_kipoi.reports.regional import Mark, Panel, Track, regional_view
+from mifm_kipoi.reports.regional import Mark, Panel, Track, percentile_lines, regional_view
 from mifm_kipoi.scoring.scores import PERCENTILES, SCORES, probability
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs, require_file, written_whole
@@ -299,7 +299,7 @@ def draw(ranked: pd.DataFrame, genome: Genome, weights: Weights, build: str = ""
     track = probability(region_logits(genome, contig, start - 1, end, scan, threads=usable_cpus()))
     high = float(np.nanmax(track))
     background = weights.background
-    lines = _percentile_lines(background) if background else ()
+    lines = percentile_lines(background, _LINES)
     named = rows.drop_duplicates("pos").head(MARKED).sort_values("pos")
     figure = regional_view(
         rows.assign(**{name: rows[name].map(as_unicode) for name in ("chrom", "id", "ref", "alt")}),
@@ -317,12 +317,6 @@ def draw(ranked: pd.DataFrame, genome: Genome, weights: Weights, build: str = ""
     among = f" Dashed: percentiles of {background.name}." if background else ""
     _add_text(figure, [shown + among, *meaning(background)])
     return figure
-
-
-def _percentile_lines(background: Background) -> tuple[tuple[float, str], ...]:
-    """The scores at some percentiles, with their names."""
-    scores = probability(np.array([background.logit(percentile) for percentile in _LINES]))
-    return tuple((float(score), f"{percentile} %") for score, percentile in zip(scores, _LINES, strict=True))
 
 
 def _said(row: pd.Series[Any]) -> str:

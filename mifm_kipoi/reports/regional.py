@@ -15,6 +15,7 @@ import pandas as pd
 
 from mifm_kipoi.genomics.loci import Locus
 from mifm_kipoi.genomics.variants import MISSING
+from mifm_kipoi.network.background import Background
 from mifm_kipoi.reports.drawing import (
     ACCENT,
     COLOURS,
@@ -145,6 +146,29 @@ class Mark:
 
     row: int
     reasons: tuple[str, ...]
+
+
+def percentile_lines(
+    background: Background | None, percentiles: Iterable[float]
+) -> tuple[tuple[float, str], ...]:
+    """Lines of a :class:`Panel` of scores at percentiles of real sequence.
+
+    Parameters
+    ----------
+    background : Background or None
+        Of the weights that gave the scores; without one there are no lines.
+    percentiles : iterable of float
+        From 0 to below 100.
+
+    Returns
+    -------
+    tuple of (float, str)
+        The score from 0 to 1, and the percentile in words.
+    """
+    if background is None:
+        return ()
+    logits = ((background.logit(percentile), percentile) for percentile in percentiles)
+    return tuple((1 / (1 + math.exp(-logit)), f"{percentile:g} %") for logit, percentile in logits)
 
 
 def regional_view(

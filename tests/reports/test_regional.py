@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from mifm_kipoi.network.background import Background
 from mifm_kipoi.reports.drawing import ACCENT
-from mifm_kipoi.reports.regional import Mark, Panel, Track, regional_view
+from mifm_kipoi.reports.regional import Mark, Panel, Track, percentile_lines, regional_view
 
 NAN = float("nan")
 
@@ -89,3 +90,13 @@ def test_a_panel_and_a_track_can_end_at_the_same_number() -> None:
     _, panel, track = figure.axes
     assert panel.get_ylim() == track.get_ylim()
     assert panel.get_ylim()[1] == pytest.approx(0.9 + 0.06 * 0.9)
+
+
+def test_lines_at_percentiles_are_scores() -> None:
+    """Of logits from 0 to 0.99, the highest 1 % begins at 0.99 and the highest half at 0.5."""
+    ranks = np.arange(1, 101, dtype=np.int64)
+    background = Background(ranks, (100 - ranks).astype(np.float32) / 100, {})
+    lines = percentile_lines(background, (50, 99))
+    assert [text for _, text in lines] == ["50 %", "99 %"]
+    np.testing.assert_allclose([score for score, _ in lines], 1 / (1 + np.exp([-0.5, -0.99])), rtol=1e-6)
+    assert percentile_lines(None, (50, 99)) == ()
