@@ -10,6 +10,8 @@ operations wherever it stands in a vector: its numbers do not depend on what is 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import llvmlite.binding
@@ -22,13 +24,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from mifm_kipoi.network.layers import GELU_CUBIC, GELU_LINEAR
-from mifm_kipoi.network.scan.program import NOWHERE, SYMBOLS, Kind, Program, ScanPrograms
+from mifm_kipoi.network.scan.program import SYMBOLS, Kind, Program, ScanPrograms
 
-SUBSTITUTIONS = 64
-"""Substitutions that go through all operations before the next do."""
+AT_HAND = 128
+"""Windows that go through all operations before the next do, while their activations are in the cache."""
 
-_TILE = 512
-"""Windows that do, so that their activations are still in the cache."""
+_NOWHERE = -1
 
 _VECTORS = 2
 """Vectors of positions that are computed together."""
@@ -94,6 +95,19 @@ class _Vectors:
 
     def store(self, value: Any, index: Any, number: int = 0) -> None:
         self.builder.store(value, self._address(index, number), align=self.bits // 8)
+
+    @contextlib.contextmanager
+    def positions(self, low: Any, high: Any) -> Iterator[Any]:
+        """A loop over positions, as many at a time as two vectors hold."""
+        step = _WORD(_VECTORS * self.lanes)
+        with cgutils.for_range_slice(self.builder, low, high, step, intp=_WORD) as (position, _):
+            yield position
+
+    @contextlib.contextmanager
+    def where(self, place: Any) -> Iterator[None]:
+        """What is done only where an array has a place."""
+        with self.builder.if_then(self.builder.icmp_signed(">=", place, _WORD(0))):
+            yield
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """``a * b + c``, by one instruction where there is one."""
@@ -167,58 +181,86 @@ def _product(
     channel,
     start,
     stop,
-    lane,
+    low,
+    high,
     inputs,
     channels,
+    active,
+    affine,
+    out_stride,
+    first_stride,
+    active_stride,
+    begin,
     stride,
+    local_stride,
 ):
-    """``count`` channels of a product for two vectors of positions.
+    """``count`` channels of a product at the positions from ``low`` to ``high``.
 
-    ``out`` and ``first`` are places of the first of these channels and positions; ``bias`` and the matrix of
-    each tap, from ``start`` to ``stop``, begin with channel 0, and the taps' places with position 0.
+    ``out``, ``first`` and ``active`` are places of the first of these channels, or nowhere; ``bias``,
+    ``affine`` and the matrix of each tap, from ``start`` to ``stop``, begin with channel 0. The places of
+    taps are as the program has them: local ones for the windows from ``begin`` on.
     """
-    signature = types.void(types.int64, buffer, weights, taps, *([types.int64] * 10))
+    signature = types.void(types.int64, buffer, weights, taps, *([types.int64] * 18))
 
     def generate(context, builder, signature, args):
         vectors = _Vectors(context, builder, signature.args[1], args[1])
         kernel = context.make_array(signature.args[2])(context, builder, args[2]).data
         table = context.make_array(signature.args[3])(context, builder, args[3]).data
-        count, (out, first, bias, channel, start, stop, lane, inputs, channels, stride) = args[0], args[4:]
+        count, (out, first, bias, channel, start, stop, low, high) = args[0], args[4:12]
+        inputs, channels, active, affine, out_stride, first_stride, active_stride = args[12:19]
+        begin, stride, local_stride = args[19:]
 
         def factor(index, number):
             return vectors.splat(builder.load(builder.gep(kernel, [builder.add(index, _WORD(number))])))
 
-        def row(index, number):
-            return builder.add(index, builder.mul(stride, _WORD(number)))
-
-        def compute(channels_here):
+        def compute(channels_here, position):
             sums = [
                 (number, half, cgutils.alloca_once(builder, vectors.type))
                 for number in range(channels_here)
                 for half in range(_VECTORS)
             ]
+
+            def row(place, stride, number):
+                offset = builder.mul(stride, _WORD(number))
+                return builder.add(builder.add(place, offset), position)
+
             with builder.if_else(builder.icmp_signed("<", first, _WORD(0))) as (alone, added):
                 with alone:
                     for number, _, total in sums:
                         builder.store(factor(builder.add(bias, channel), number), total)
                 with added:
                     for number, half, total in sums:
-                        builder.store(vectors.load(row(first, number), half), total)
+                        builder.store(vectors.load(row(first, first_stride, number), half), total)
             with cgutils.for_range(builder, stop, start=start) as tap:
-                entry = builder.mul(tap.index, _WORD(2))
-                place = builder.add(builder.load(builder.gep(table, [entry])), lane)
-                matrix = builder.load(builder.gep(table, [builder.add(entry, _WORD(1))]))
+                entry = builder.mul(tap.index, _WORD(3))
+                place, matrix, is_local = (
+                    builder.load(builder.gep(table, [builder.add(entry, _WORD(column))]))
+                    for column in range(3)
+                )
+                is_local = builder.icmp_signed("!=", is_local, _WORD(0))
+                place = builder.sub(place, builder.select(is_local, begin, _WORD(0)))
+                place = builder.add(place, position)
+                source_stride = builder.select(is_local, local_stride, stride)
                 matrix = builder.add(matrix, channel)
                 with cgutils.for_range(builder, inputs) as source:
-                    index = builder.add(place, builder.mul(source.index, stride))
+                    index = builder.add(place, builder.mul(source.index, source_stride))
                     weight = builder.add(matrix, builder.mul(source.index, channels))
                     values = [vectors.load(index, half) for half in range(_VECTORS)]
                     factors = [factor(weight, number) for number in range(channels_here)]
                     for number, half, total in sums:
                         value = vectors.multiply_add(factors[number], values[half], builder.load(total))
                         builder.store(value, total)
-            for number, half, total in sums:
-                vectors.store(builder.load(total), row(out, number), half)
+            with vectors.where(out):
+                for number, half, total in sums:
+                    vectors.store(builder.load(total), row(out, out_stride, number), half)
+            with vectors.where(active):
+                scales = builder.add(affine, channel)
+                shifts = builder.add(scales, channels)
+                for number, half, total in sums:
+                    x = vectors.multiply_add(
+                        builder.load(total), factor(scales, number), factor(shifts, number)
+                    )
+                    vectors.store(vectors.gelu(x), row(active, active_stride, number), half)
 
         done = builder.append_basic_block("done")
         choice = builder.switch(count, done)
@@ -226,7 +268,8 @@ def _product(
             block = builder.append_basic_block(f"product.{channels_here}")
             choice.add_case(_WORD(channels_here), block)
             builder.position_at_end(block)
-            compute(channels_here)
+            with vectors.positions(low, high) as position:
+                compute(channels_here, position)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -235,139 +278,208 @@ def _product(
 
 
 @intrinsic
-def _activate(typing_context, buffer, out, first, scale, shift):
-    """``out = GELU(scale * first + shift)`` of two vectors of positions."""
-    signature = types.void(buffer, types.int64, types.int64, buffer.dtype, buffer.dtype)
+def _maximum(
+    typing_context,
+    buffer,
+    weights,
+    channels,
+    low,
+    high,
+    out,
+    out_stride,
+    first,
+    first_stride,
+    second,
+    second_stride,
+    active,
+    active_stride,
+    affine,
+):
+    """``maximum(first, second)``, and its activation."""
+    signature = types.void(buffer, weights, *([types.int64] * 12))
 
     def generate(context, builder, signature, args):
         vectors = _Vectors(context, builder, signature.args[0], args[0])
-        _, out, first, scale, shift = args
-        scale, shift = vectors.splat(scale), vectors.splat(shift)
-        for half in range(_VECTORS):
-            x = vectors.multiply_add(vectors.load(first, half), scale, shift)
-            vectors.store(vectors.gelu(x), out, half)
+        numbers = context.make_array(signature.args[1])(context, builder, args[1]).data
+        channels, low, high, out, out_stride, first, first_stride = args[2:9]
+        second, second_stride, active, active_stride, affine = args[9:]
+        with cgutils.for_range(builder, channels) as channel:
+            index = builder.add(affine, channel.index)
+            scale, shift = (
+                vectors.splat(builder.load(builder.gep(numbers, [each])))
+                for each in (index, builder.add(index, channels))
+            )
+            left, right, target, gate = (
+                builder.add(place, builder.mul(channel.index, stride))
+                for place, stride in (
+                    (first, first_stride),
+                    (second, second_stride),
+                    (out, out_stride),
+                    (active, active_stride),
+                )
+            )
+            with vectors.positions(low, high) as position:
+                for half in range(_VECTORS):
+                    x, y = (vectors.load(builder.add(each, position), half) for each in (left, right))
+                    largest = vectors.chosen(">", x, y)
+                    with vectors.where(out):
+                        vectors.store(largest, builder.add(target, position), half)
+                    value = vectors.gelu(vectors.multiply_add(largest, scale, shift))
+                    vectors.store(value, builder.add(gate, position), half)
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def _maximum(typing_context, buffer, out, first, second):
-    """``out = maximum(first, second)`` of two vectors of positions."""
-    signature = types.void(buffer, *([types.int64] * 3))
+def _subtract(
+    typing_context, buffer, channels, low, high, out, out_stride, first, first_stride, second, second_stride
+):
+    """``first - second``."""
+    signature = types.void(buffer, *([types.int64] * 9))
 
     def generate(context, builder, signature, args):
         vectors = _Vectors(context, builder, signature.args[0], args[0])
-        for half in range(_VECTORS):
-            first, second = (vectors.load(each, half) for each in args[2:])
-            vectors.store(vectors.chosen(">", first, second), args[1], half)
+        channels, low, high, out, out_stride, first, first_stride, second, second_stride = args[1:]
+        with cgutils.for_range(builder, channels) as channel:
+            target, left, right = (
+                builder.add(place, builder.mul(channel.index, stride))
+                for place, stride in ((out, out_stride), (first, first_stride), (second, second_stride))
+            )
+            with vectors.positions(low, high) as position:
+                for half in range(_VECTORS):
+                    x, y = (vectors.load(builder.add(each, position), half) for each in (left, right))
+                    vectors.store(builder.fsub(x, y), builder.add(target, position), half)
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def _subtract(typing_context, buffer, out, first, second):
-    """``out = first - second`` of two vectors of positions."""
-    signature = types.void(buffer, *([types.int64] * 3))
+def _copy(typing_context, buffer, channels, out, out_stride, first, first_stride):
+    """Two vectors of positions of each channel."""
+    signature = types.void(buffer, *([types.int64] * 5))
 
     def generate(context, builder, signature, args):
         vectors = _Vectors(context, builder, signature.args[0], args[0])
-        for half in range(_VECTORS):
-            first, second = (vectors.load(each, half) for each in args[2:])
-            vectors.store(builder.fsub(first, second), args[1], half)
+        channels, out, out_stride, first, first_stride = args[1:]
+        with cgutils.for_range(builder, channels) as channel:
+            target = builder.add(out, builder.mul(channel.index, out_stride))
+            source = builder.add(first, builder.mul(channel.index, first_stride))
+            for half in range(_VECTORS):
+                vectors.store(vectors.load(source, half), target, half)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@intrinsic
-def _copy(typing_context, buffer, source, out, first):
-    """Two vectors of positions from one buffer to another."""
-    signature = types.void(buffer, source, types.int64, types.int64)
-
-    def generate(context, builder, signature, args):
-        vectors = _Vectors(context, builder, signature.args[0], args[0])
-        sources = _Vectors(context, builder, signature.args[1], args[1])
-        for half in range(_VECTORS):
-            vectors.store(sources.load(args[3], half), args[2], half)
-        return context.get_dummy_value()
-
-    return signature, generate
+_MULTIPLY, _MAXIMUM, _SUBTRACT, _GATHER = (int(kind) for kind in Kind)
 
 
-_MULTIPLY, _ACTIVATE, _MAXIMUM, _SUBTRACT, _GATHER = (int(kind) for kind in Kind)
-
-
-def _run(operations, taps, weights, buffer, stride, windows, tile, group, source, source_stride, rows, gaps):  # noqa: PLR0912 - one loop, or it is not compiled as one
+def _run(operations, taps, weights, buffer, stride, local_stride, windows, at_hand, group, rows, gaps):
     """Carry out a program for its first windows.
 
     Parameters
     ----------
-    operations, taps : numpy.ndarray of int64, shapes (n, 10) and (m, 2)
+    operations, taps : numpy.ndarray of int64, shapes (n, 16) and (m, 3)
         From :func:`_table`.
     weights, buffer : numpy.ndarray, one dimension
         What is read, and what is read and written.
-    stride, windows, tile, group : int
-        Of the buffer's rows; how many windows; how many go through all operations together; and how many
-        positions two vectors hold.
-    source, source_stride
-        The buffer that is gathered from.
+    stride, local_stride : int
+        Of the buffer's rows.
+    windows, at_hand, group : int
+        How many windows; how many go through all operations together; how many positions two vectors hold.
     rows : numpy.ndarray of int64, shape (windows + group,)
-        Where in it the windows lie.
+        Of substitutions, the window of each.
     gaps : numpy.ndarray of int64, the same shape
         Before each, how many do not lie right behind the one before: equal between neighbours.
     """
-    for begin in range(0, windows, tile):
-        end = min(begin + tile, windows)
+    for begin in range(0, windows, at_hand):
+        end = min(begin + at_hand, windows)
         for number in range(len(operations)):
-            kind, out, channels, extent, first, second, start, stop, inputs, constants = operations[number]
+            kind, channels, extent, affine, start, stop, inputs, bias = operations[number, :8]
+            out, first, second, active = operations[number, 8:12]
+            out_local, first_local, second_local, active_local = operations[number, 12:]
+            # Local places are those of the first window at hand, positions those of all windows.
+            out -= begin * out_local
+            first -= begin * first_local
+            second -= begin * second_local
+            active -= begin * active_local
+            out_stride = local_stride if out_local else stride
+            first_stride = local_stride if first_local else stride
+            second_stride = local_stride if second_local else stride
+            active_stride = local_stride if active_local else stride
             low, high = (0 if begin == 0 else begin + extent), end + extent
             if kind == _MULTIPLY:
                 parts = (channels + _MOST_CHANNELS - 1) // _MOST_CHANNELS
-                for lane in range(low, high, group):
-                    channel = 0
-                    for part in range(parts):
-                        count = (channels - channel) // (parts - part)
-                        row = channel * stride + lane
-                        _product(
-                            count,
-                            buffer,
-                            weights,
-                            taps,
-                            out + row,
-                            first + row if first >= 0 else NOWHERE,
-                            constants,
-                            channel,
-                            start,
-                            stop,
-                            lane,
-                            inputs,
-                            channels,
-                            stride,
-                        )
-                        channel += count
-                continue
-            for channel in range(channels):
-                row = channel * stride
-                if kind == _ACTIVATE:
-                    scale, shift = weights[constants + channel], weights[constants + channels + channel]
-                    for lane in range(row + low, row + high, group):
-                        _activate(buffer, out + lane, first + lane, scale, shift)
-                elif kind == _MAXIMUM:
-                    for lane in range(row + low, row + high, group):
-                        _maximum(buffer, out + lane, first + lane, second + lane)
-                elif kind == _SUBTRACT:
-                    for lane in range(row + low, row + high, group):
-                        _subtract(buffer, out + lane, first + lane, second + lane)
-                elif kind == _GATHER:
-                    place = first + channel * source_stride
-                    for lane in range(low, high, group):
-                        if gaps[lane + group - 1] == gaps[lane]:
-                            _copy(buffer, source, out + row + lane, place + rows[lane])
-                        else:
-                            for each in range(lane, lane + group):
-                                buffer[out + row + each] = source[place + rows[each]]
+                channel = 0
+                for part in range(parts):
+                    count = (channels - channel) // (parts - part)
+                    _product(
+                        count,
+                        buffer,
+                        weights,
+                        taps,
+                        out + channel * out_stride if operations[number, 8] >= 0 else _NOWHERE,
+                        first + channel * first_stride if operations[number, 9] >= 0 else _NOWHERE,
+                        bias,
+                        channel,
+                        start,
+                        stop,
+                        low,
+                        high,
+                        inputs,
+                        channels,
+                        active + channel * active_stride if operations[number, 11] >= 0 else _NOWHERE,
+                        affine,
+                        out_stride,
+                        first_stride,
+                        active_stride,
+                        begin,
+                        stride,
+                        local_stride,
+                    )
+                    channel += count
+            elif kind == _MAXIMUM:
+                _maximum(
+                    buffer,
+                    weights,
+                    channels,
+                    low,
+                    high,
+                    out if operations[number, 8] >= 0 else _NOWHERE,
+                    out_stride,
+                    first,
+                    first_stride,
+                    second,
+                    second_stride,
+                    active,
+                    active_stride,
+                    affine,
+                )
+            elif kind == _SUBTRACT:
+                _subtract(
+                    buffer,
+                    channels,
+                    low,
+                    high,
+                    out,
+                    out_stride,
+                    first,
+                    first_stride,
+                    second,
+                    second_stride,
+                )
+            elif kind == _GATHER:
+                for position in range(low, high, group):
+                    target = out + position
+                    if gaps[position + group - 1] == gaps[position]:
+                        _copy(buffer, channels, target, out_stride, first + rows[position], first_stride)
+                        continue
+                    for channel in range(channels):
+                        row, place = target + channel * out_stride, first + channel * first_stride
+                        for each in range(group):
+                            buffer[row + each] = buffer[place + rows[position + each]]
 
 
 def _compiled(function: Any) -> Any:
@@ -396,7 +508,7 @@ class CompiledEngine:
 
     def workspace(self) -> CompiledWorkspace:
         """Buffers for one thread."""
-        return CompiledWorkspace(self._programs, self._tables)
+        return CompiledWorkspace(self._programs, *self._tables)
 
 
 _Table = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -405,73 +517,82 @@ _Table = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 def _table(program: Program) -> _Table:
     """The operations as numbers, with where their taps begin and end in those of all."""
     operations: list[tuple[int, ...]] = []
-    taps: list[tuple[int, int]] = []
+    taps: list[tuple[int, int, int]] = []
     for each in program.operations:
         start = len(taps)
-        taps += each.taps
-        places = each.out, each.channels, each.extent, each.first, each.second
-        operations.append((each.kind, *places, start, len(taps), each.inputs, each.constants))
-    return np.array(operations, dtype=np.int64), np.array(taps, dtype=np.int64).reshape(-1, 2)
+        taps += [(place.start, matrix, place.is_local) for place, matrix in each.taps]
+        places = each.out, each.first, each.second, each.active
+        operations.append(
+            (
+                *(
+                    each.kind,
+                    each.channels,
+                    each.extent,
+                    each.affine,
+                    start,
+                    len(taps),
+                    each.inputs,
+                    each.bias,
+                ),
+                *(_NOWHERE if place is None else place.start for place in places),
+                *(place is not None and place.is_local for place in places),
+            )
+        )
+    return np.array(operations, dtype=np.int64), np.array(taps, dtype=np.int64).reshape(-1, 3)
 
 
 class CompiledWorkspace:
-    """The buffers in which one thread computes one sequence after the other."""
+    """The buffer in which one thread computes one sequence after the other."""
 
-    def __init__(self, programs: ScanPrograms, tables: list[_Table]) -> None:
-        self._programs, self._tables = programs, tables
-        weights = programs.weights
-        self._group = _VECTORS * _VECTOR_BYTES // weights.itemsize
-        self._buffers = [
-            np.zeros(program.rows * program.stride, dtype=weights.dtype)
-            for program in (programs.reference, programs.substitution)
-        ]
+    def __init__(self, programs: ScanPrograms, reference: _Table, substitution: _Table) -> None:
+        self._programs, self._reference, self._substitution = programs, reference, substitution
+        self._group = _VECTORS * _VECTOR_BYTES // programs.weights.itemsize
+        # Filled, not only set aside: NumPy asks for large pages then.
+        self._buffer = np.empty(programs.size, dtype=programs.weights.dtype)
+        self._buffer.fill(0)
 
     def logits(self, codes: npt.NDArray[np.uint8], windows: int) -> npt.NDArray[np.floating]:
-        """Logits of windows, from the bases ``[program.start, program.end + windows - 1)``."""
-        self._encode(0, codes)
+        """Logits of windows, from the bases ``[programs.start, programs.end + windows - 1)``."""
         none = np.empty(0, dtype=np.int64)
-        return self._run(0, windows, none, none)
+        return self._run(self._programs.reference, self._reference, codes, windows, none, none)
 
     def substituted(
         self, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.floating]:
         """Logits of windows of the last sequence with another base."""
-        step = self._programs.substitution.windows
-        logits = np.empty(len(rows), dtype=self._programs.weights.dtype)
         # The first substitution of each window, then the second of each: neighbours are read together.
         order = np.argsort(np.arange(len(rows)) - np.searchsorted(rows, rows), kind="stable")
         sources = np.concatenate([rows[order], rows[order[-1]] + np.arange(1, self._group + 1)])
         gaps = np.cumsum(np.diff(sources, prepend=sources[0]) != 1)
-        for start in range(0, len(rows), step):
-            part = order[start : start + step]
-            self._encode(1, symbols[part])
-            logits[part] = self._run(1, len(part), sources[start:], gaps[start:])
+        logits = np.empty(len(rows), dtype=self._programs.weights.dtype)
+        logits[order] = self._run(
+            self._programs.substitution, self._substitution, symbols[order], len(rows), sources, gaps
+        )
         return logits
 
-    def _program(self, number: int) -> Program:
-        return (self._programs.reference, self._programs.substitution)[number]
-
-    def _encode(self, number: int, symbols: npt.NDArray[np.uint8]) -> None:
-        program, buffer = self._program(number), self._buffers[number]
-        for channel, symbol in enumerate(SYMBOLS[: self._programs.channels]):
-            start = program.one_hot + channel * program.stride
-            buffer[start : start + len(symbols)] = symbols == symbol
-
     def _run(
-        self, number: int, windows: int, rows: npt.NDArray[np.int64], gaps: npt.NDArray[np.int64]
+        self,
+        program: Program,
+        table: _Table,
+        symbols: npt.NDArray[np.uint8],
+        windows: int,
+        rows: npt.NDArray[np.int64],
+        gaps: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.floating]:
-        program, buffer = self._program(number), self._buffers[number]
+        programs, buffer = self._programs, self._buffer
+        for channel, symbol in enumerate(SYMBOLS[: programs.channels]):
+            start = program.one_hot.start + channel * programs.stride
+            buffer[start : start + len(symbols)] = symbols == symbol
         _run_compiled(
-            *self._tables[number],
-            self._programs.weights,
+            *table,
+            programs.weights,
             buffer,
-            program.stride,
+            programs.stride,
+            programs.local_stride,
             windows,
-            _TILE,
+            programs.at_hand,
             self._group,
-            self._buffers[0],
-            self._programs.reference.stride,
             rows,
             gaps,
         )
-        return buffer[program.logit : program.logit + windows].copy()
+        return buffer[program.logit.start : program.logit.start + windows].copy()

@@ -29,9 +29,6 @@ ENGINES = ("auto", "numba", "pytorch")
 
 _PACKAGES = {"numba": "numba", "pytorch": "torch"}
 
-_SUBSTITUTIONS = 1024
-"""Substitutions that are computed in one call."""
-
 
 def engine_of(device: torch.device | str = "cpu", engine: str = "auto") -> str:
     """The engine that a scan takes, found without importing it.
@@ -120,12 +117,12 @@ class Scan:
         self._engine: Engine
         if self._name == "numba":
             # numba is optional, and takes a while to import.
-            from mifm_kipoi.network.scan.compiled import SUBSTITUTIONS, CompiledEngine
+            from mifm_kipoi.network.scan.compiled import AT_HAND, CompiledEngine
 
-            self._programs = programs_of(model, BLOCK, SUBSTITUTIONS)
+            self._programs = programs_of(model, BLOCK, AT_HAND)
             self._engine = CompiledEngine(self._programs)
         else:
-            self._programs = programs_of(model, BLOCK, _SUBSTITUTIONS)
+            self._programs = programs_of(model, BLOCK, BLOCK)
             self._engine = PyTorchEngine(self._programs, device)
         self._idle: collections.deque[Workspace] = collections.deque()
 
@@ -253,8 +250,7 @@ class Scan:
 
     def _read(self, codes: npt.NDArray[np.uint8], start: int, count: int) -> npt.NDArray[np.uint8]:
         """The bases that the program reads for ``count`` windows from ``start`` on, none past the ends."""
-        program = self._programs.reference
-        low, high = start + program.start, start + program.end + count - 1
+        low, high = start + self._programs.start, start + self._programs.end + count - 1
         part = codes[max(low, 0) : max(high, 0)]
         before, behind = max(-low, 0), max(high - max(low, 0) - len(part), 0)
         if not before and not behind:
@@ -265,10 +261,8 @@ class Scan:
         self, workspace: Workspace, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.floating]:
         parts = [
-            workspace.substituted(
-                rows[start : start + _SUBSTITUTIONS], symbols[start : start + _SUBSTITUTIONS]
-            )
-            for start in range(0, len(rows), _SUBSTITUTIONS)
+            workspace.substituted(rows[start : start + BLOCK], symbols[start : start + BLOCK])
+            for start in range(0, len(rows), BLOCK)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 

@@ -10,9 +10,9 @@ the first taps come by the way. Nothing outside a window enters into its numbers
 
 The indices that a substituted base reaches are computed again: the value before plus differences times taps.
 
-An array has a row for each channel, all rows at one stride in one buffer, and its positions lie side by side.
-A place is the index in the buffer of that value of the first channel that belongs to window 0; what belongs
-to window i lies i further.
+An array has a row for each channel, in which positions lie side by side. All arrays lie in one buffer, the
+rows of most at one stride, with room for all positions. What only the windows at hand need has rows at a
+smaller stride, which are used again: they stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +28,6 @@ import torch
 
 from mifm_kipoi.network.layers import Affine, dilated_weights, read_out_of, stages_of
 from mifm_kipoi.network.model import MIFM, MIFMConfig
-
-NOWHERE = -1
-"""The place of a first term that is not there."""
 
 TOKEN = 5
 """The symbol of the variant token in arrays of symbols, which are codes of bases but for it."""
@@ -42,18 +40,33 @@ SLACK = 64
 
 
 class Kind(enum.IntEnum):
-    """What an operation does with the arrays at its places."""
+    """What an operation makes of the arrays at its places."""
 
     MULTIPLY = 0
-    """``out = first + sum of kernel[tap] @ rows at the tap's place``; ``first`` is the bias when nowhere."""
-    ACTIVATE = 1
-    """``out = GELU(scale * first + shift)``"""
-    MAXIMUM = 2
-    """``out = maximum(first, second)``"""
-    SUBTRACT = 3
-    """``out = first - second``"""
-    GATHER = 4
-    """``out`` = what lies at the place ``first`` of the other program's buffer, for each window asked for."""
+    """``first + sum of kernel[tap] @ rows at the tap's place``; the bias where there is no ``first``."""
+    MAXIMUM = 1
+    """``maximum(first, second)``"""
+    SUBTRACT = 2
+    """``first - second``"""
+    GATHER = 3
+    """What ``first`` has for the window of each substitution."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where an array lies.
+
+    Parameters
+    ----------
+    start : int
+        Index in the buffer of that value of the first channel that belongs to window 0, what belongs to
+        window i lies i further; when local, that of the first of the windows at hand.
+    is_local : bool
+        Whether it has room for the windows at hand only, and its rows are at the smaller stride.
+    """
+
+    start: int
+    is_local: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,31 +77,37 @@ class Operation:
     ----------
     kind : Kind
         What is done.
-    out : int
-        Place of the array that is written.
     channels : int
-        Rows that are written.
+        Rows of the result.
     extent : int
         How many positions more than there are windows.
-    first, second : int
-        Places of the arrays that are read.
-    taps : tuple of (int, int)
-        Of a product: places of arrays, and where in the weights the matrix (inputs, channels) for each lies.
+    out : Place, optional
+        Where the result is written to.
+    active : Place, optional
+        Where ``GELU(scale * result + shift)`` is.
+    affine : int
+        Where in the weights the scales lie, with the shifts behind them.
+    first, second : Place, optional
+        What is read.
+    taps : tuple of (Place, int)
+        Of a product: arrays, and where in the weights the matrix (inputs, channels) for each lies.
     inputs : int
         Rows of each of these arrays.
-    constants : int
-        Where in the weights the bias lies, or the scales with the shifts behind them.
+    bias : int
+        Where in the weights the bias lies.
     """
 
     kind: Kind
-    out: int
     channels: int
     extent: int = 0
-    first: int = NOWHERE
-    second: int = NOWHERE
-    taps: tuple[tuple[int, int], ...] = ()
+    out: Place | None = None
+    active: Place | None = None
+    affine: int = 0
+    first: Place | None = None
+    second: Place | None = None
+    taps: tuple[tuple[Place, int], ...] = ()
     inputs: int = 0
-    constants: int = 0
+    bias: int = 0
 
     @property
     def multiply_adds(self) -> int:
@@ -98,33 +117,23 @@ class Operation:
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Operations on one buffer.
+    """Operations in their order.
+
+    Each reads at a position what lies at most as far as its sources have been computed when every operation
+    has been done up to the same window: they can be done for some windows after the other.
 
     Parameters
     ----------
     operations : tuple of Operation
-        In their order. Each reads at a position what lies at most as far as its sources have been computed
-        when every operation has been done up to the same window: they can be done piece by piece.
-    windows : int
-        How many windows there can be.
-    rows, stride : int
-        Of the buffer.
-    one_hot : int
-        Place of the input: bases, or the substituted base.
-    start, end : int
-        The bases that window 0 needs, before ``start`` = 0 those left of it.
-    logit : int
-        Place of the logits.
+    one_hot : Place
+        The input: bases, or the substituted base.
+    logit : Place
+        The result.
     """
 
     operations: tuple[Operation, ...]
-    windows: int
-    rows: int
-    stride: int
-    one_hot: int
-    start: int
-    end: int
-    logit: int
+    one_hot: Place
+    logit: Place
 
     @property
     def multiply_adds(self) -> int:
@@ -134,7 +143,7 @@ class Program:
     @property
     def activations(self) -> int:
         """Evaluations of GELU for each window."""
-        return sum(each.channels for each in self.operations if each.kind == Kind.ACTIVATE)
+        return sum(each.channels for each in self.operations if each.active is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,38 +155,66 @@ class ScanPrograms:
     reference : Program
         Logits of consecutive windows.
     substitution : Program
-        Logits of windows with another base at the variant's index. It gathers from the buffer of
-        ``reference``, whose one-hot array it needs as well.
+        Logits of windows with another base at the variant's index. It reads what ``reference`` has left.
     weights : numpy.ndarray, one dimension
         Kernels, scales, shifts, biases.
     channels : int
         Rows of the one-hot arrays.
+    start, end : int
+        The bases that window 0 needs; those before 0 lie left of it.
+    windows : int
+        How many windows, or substitutions, there can be.
+    at_hand : int
+        How many of them at a time.
+    stride, local_stride : int
+        Of the rows of arrays.
+    size : int
+        Of the buffer.
     """
 
     reference: Program
     substitution: Program
     weights: npt.NDArray[np.floating]
     channels: int
+    start: int
+    end: int
+    windows: int
+    at_hand: int
+    stride: int
+    local_stride: int
+    size: int
 
 
-def programs_of(model: MIFM, windows: int, substitutions: int) -> ScanPrograms:
+def programs_of(model: MIFM, windows: int, at_hand: int) -> ScanPrograms:
     """Derive the programs of a network.
 
     Parameters
     ----------
     model : MIFM
         In evaluation mode; its values are taken as they are now.
-    windows, substitutions : int
-        How many of each the buffers have room for.
+    windows : int
+        How many there can be.
+    at_hand : int
+        How many of them are carried through all operations before the next.
     """
     layers = _layers(model.config)
     weights = _Weights(model)
-    reference = _Reference(model.config, layers, weights, windows)
+    reference = _Reference(model.config, layers, weights)
+    substitution = _Substitution(model.config, layers, weights, reference)
+    span = reference.bases
+    rooms = _Rooms(reference, substitution, windows, at_hand)
     return ScanPrograms(
-        reference.program(),
-        _substitution(model.config, layers, weights, reference, substitutions),
+        rooms.program(reference),
+        rooms.program(substitution),
         weights.packed(),
         model.config.channels,
+        span.first,
+        span.last + 1,
+        windows,
+        at_hand,
+        rooms.stride,
+        rooms.local_stride,
+        rooms.size,
     )
 
 
@@ -315,17 +352,64 @@ class _Span:
         return _Span(self.first - before, self.last + behind)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Array:
-    """Rows of the buffer, and the offset at which they begin."""
+    """Rows that get a room in the buffer when all operations are known.
 
-    row: int
-    first: int
-    stride: int
+    Parameters
+    ----------
+    channels : int
+        How many.
+    first : int
+        Offset from a window's start at which their positions begin.
+    is_shared : bool
+        Whether it has more positions than there are windows, or is read when others are at hand.
+    """
 
-    def at(self, offset: int) -> int:
-        """Place of what belongs to window 0 at an offset from its start."""
-        return self.row * self.stride + offset - self.first
+    channels: int
+    first: int = 0
+    is_shared: bool = False
+
+    def at(self, offset: int = 0) -> _Spot:
+        """What belongs to window 0 at an offset from its start."""
+        return _Spot(self, offset - self.first)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Spot:
+    """A place in an array that has no room yet."""
+
+    array: _Array
+    offset: int
+
+    def moved(self, positions: int) -> _Spot:
+        return _Spot(self.array, self.offset + positions)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """An :class:`Operation` whose arrays have no room yet."""
+
+    kind: Kind
+    channels: int
+    extent: int = 0
+    out: _Spot | None = None
+    active: _Spot | None = None
+    affine: int = 0
+    first: _Spot | None = None
+    second: _Spot | None = None
+    taps: tuple[tuple[_Spot, int], ...] = ()
+    inputs: int = 0
+    bias: int = 0
+
+    @property
+    def written(self) -> list[_Array]:
+        return [spot.array for spot in (self.out, self.active) if spot is not None]
+
+    @property
+    def read(self) -> list[_Array]:
+        spots = [self.first, self.second, *(spot for spot, _ in self.taps)]
+        return [spot.array for spot in spots if spot is not None]
 
 
 class _Weights:
@@ -355,7 +439,7 @@ class _Weights:
         # Of the input of each layer after the stem, and of the bin that is read out.
         affines = [stage.next_affine for stage in stages if stage.next_affine is not None]
         affines += [*(block.affine for block in blocks), read_out.affine]
-        self.affines = [NOWHERE, *(self._add_affine(affine) for affine in affines)]
+        self.affines = [0, *(self._add_affine(affine) for affine in affines)]
         bias = read_out.weight.new_zeros(1) if read_out.bias is None else read_out.bias
         self.read_out, self.read_out_bias = self._add(read_out.weight.T), self._add(bias)
 
@@ -378,65 +462,40 @@ def _without(taps: int) -> str:
 
 
 class _Emitter:
-    """Operations as they are written, and the rows of the buffer that they use."""
+    """Writes operations."""
 
-    def __init__(self, layers: list[_Layer], weights: _Weights, stride: int) -> None:
-        self.layers, self.weights, self.stride = layers, weights, stride
-        self.operations: list[Operation] = []
-        self.rows = 0
-        self._scratch = self.array(max(layer.channels for layer in layers), 0)
+    def __init__(self, layers: list[_Layer], weights: _Weights) -> None:
+        self.layers, self.weights = layers, weights
+        self.steps: list[_Step] = []
 
-    def array(self, channels: int, first: int) -> _Array:
-        array = _Array(self.rows, first, self.stride)
-        self.rows += channels
-        return array
+    def emit(self, kind: Kind, channels: int, **values: Any) -> None:
+        """Write an operation."""
+        self.steps.append(_Step(kind, channels, **values))
 
-    def emit(self, kind: Kind, channels: int, out: int | None = None, **values: object) -> int:
-        """Write an operation; its result lies in rows of its own when no place is given."""
-        place = self.array(channels, 0).at(0) if out is None else out
-        self.operations.append(Operation(kind, place, channels, **values))  # type: ignore[arg-type]
-        return place
-
-    def scratch(self) -> int:
-        """A place for what the next operation alone reads, at the same positions."""
-        return self._scratch.at(0)
-
-    def mixed(
-        self, layer: _Layer, convolved: int, residual: int, out: int | None = None, extent: int = 0
-    ) -> int:
-        """``residual + mix @ activate(convolved)``."""
-        active = self.emit(
-            Kind.ACTIVATE,
-            layer.channels,
-            self.scratch(),
-            first=convolved,
-            extent=extent,
-            constants=self.weights.mix_affines[layer.level],
-        )
-        return self.emit(
+    def mixed(self, layer: _Layer, out: _Spot, gate: _Spot, residual: _Spot, **values: Any) -> None:
+        """``out = residual + mix @ gate``."""
+        taps = ((gate, self.weights.mixes[layer.level]),)
+        self.emit(
             Kind.MULTIPLY,
             layer.channels,
-            out,
+            out=out,
             first=residual,
-            taps=((active, self.weights.mixes[layer.level]),),
+            taps=taps,
             inputs=layer.channels,
-            extent=extent,
+            **values,
         )
 
-    def activated(self, level: int, raw: int, out: int | None = None, extent: int = 0) -> int:
-        """What the layer after ``level`` reads."""
-        channels, affine = self.layers[level - 1].channels, self.weights.affines[level]
-        return self.emit(Kind.ACTIVATE, channels, out, first=raw, extent=extent, constants=affine)
-
-    def logit(self, active: int, out: int | None = None) -> int:
-        weights = self.weights
-        width = self.layers[-1].channels
-        taps = ((active, weights.read_out),)
-        return self.emit(Kind.MULTIPLY, 1, out, taps=taps, inputs=width, constants=weights.read_out_bias)
+    def logit(self, active: _Spot) -> _Spot:
+        """The read-out of a bin."""
+        out = _Array(1, is_shared=True).at()
+        taps = ((active, self.weights.read_out),)
+        inputs, bias = self.layers[-1].channels, self.weights.read_out_bias
+        self.emit(Kind.MULTIPLY, 1, out=out, taps=taps, inputs=inputs, bias=bias)
+        return out
 
     def changed(
-        self, changes: _Changes, given: Callable[[str, int, int], int], start: dict[int, int]
-    ) -> dict[tuple[str, int, int], int]:
+        self, changes: _Changes, given: Callable[[str, int, int], _Spot], start: dict[int, _Spot]
+    ) -> dict[tuple[str, int, int], _Spot]:
         """Compute what differs in each window.
 
         Parameters
@@ -446,34 +505,35 @@ class _Emitter:
         given : callable
             The place of what is given: ``active`` or ``raw`` of a level, or ``convolved`` or ``mixed`` of a
             layer's outputs, by level and index.
-        start : dict of int to int
+        start : dict of int to _Spot
             Place of each index of the input that differs.
 
         Returns
         -------
-        dict of (str, int, int) to int
+        dict of (str, int, int) to _Spot
             The places of what was computed, under the same names.
         """
         places = {("active", 0, index): place for index, place in start.items()}
-        differences: dict[tuple[int, int], int] = {}
+        differences: dict[tuple[int, int], _Spot] = {}
 
-        def now(kind: str, level: int, index: int) -> int:
+        def now(kind: str, level: int, index: int) -> _Spot:
             place = places.get((kind, level, index))
             return given(kind, level, index) if place is None else place
 
-        def difference(layer: _Layer, index: int) -> int:
+        def difference(layer: _Layer, index: int) -> _Spot:
             key = layer.level, index
             if key not in differences:
-                differences[key] = self.emit(
-                    Kind.SUBTRACT, layer.inputs, first=places["active", *key], second=given("active", *key)
-                )
+                first, second = places["active", *key], given("active", *key)
+                differences[key] = _Array(layer.inputs).at()
+                self.emit(Kind.SUBTRACT, layer.inputs, out=differences[key], first=first, second=second)
             return differences[key]
 
         for layer, outputs in zip(self.layers, changes.outputs, strict=True):
             level, kernels = layer.level, self.weights.kernels[layer.level]
             for output in outputs:
+                first: _Spot | None
                 if changes.anew(layer, output):
-                    first = NOWHERE
+                    first = None
                     taps = [
                         (now("active", level, index), kernels[tap])
                         for tap, index in layer.taps(output)
@@ -491,50 +551,65 @@ class _Emitter:
                     taps = [
                         (difference(layer, index), kernels[tap]) for tap, index in changes.taps(layer, output)
                     ]
-                convolved = first
-                if taps or first == NOWHERE:
-                    convolved = self.emit(
-                        Kind.MULTIPLY,
-                        layer.channels,
-                        first=first,
-                        taps=tuple(taps),
-                        inputs=layer.inputs,
-                        constants=self.weights.biases[level],
-                    )
+                # A sum of which no tap is left to add lies in its place already.
+                is_new = bool(taps) or first is None
+                convolved = _Array(layer.channels).at() if is_new or first is None else first
+                gate = _Array(layer.channels).at()
+                self.emit(
+                    Kind.MULTIPLY,
+                    layer.channels,
+                    out=convolved if is_new else None,
+                    first=first,
+                    taps=tuple(taps),
+                    inputs=layer.inputs,
+                    bias=self.weights.biases[level],
+                    active=gate,
+                    affine=self.weights.mix_affines[level],
+                )
                 places["convolved", level, output] = convolved
+                out = _Array(layer.channels).at()
                 if layer.pooled:
-                    places["mixed", level, output] = self.mixed(layer, convolved, convolved)
-                else:
-                    residual = now("raw", level, output)
-                    places["raw", level + 1, output] = self.mixed(layer, convolved, residual)
-            for index in sorted(changes.levels[level + 1]):
-                key = level + 1, index
-                if layer.pooled:
-                    pair = [now("mixed", level, 2 * index + half) for half in (0, 1)]
-                    places["raw", *key] = self.emit(
-                        Kind.MAXIMUM, layer.channels, first=pair[0], second=pair[1]
-                    )
-                places["active", *key] = self.activated(level + 1, places["raw", *key])
+                    self.mixed(layer, out, gate, convolved)
+                    places["mixed", level, output] = out
+                    continue
+                residual, active = now("raw", level, output), _Array(layer.channels).at()
+                affine = self.weights.affines[level + 1]
+                self.mixed(layer, out, gate, residual, active=active, affine=affine)
+                places["raw", level + 1, output], places["active", level + 1, output] = out, active
+            for index in sorted(changes.levels[level + 1]) if layer.pooled else ():
+                out, active = _Array(layer.channels).at(), _Array(layer.channels).at()
+                left, right = (now("mixed", level, 2 * index + half) for half in (0, 1))
+                self.emit(
+                    Kind.MAXIMUM,
+                    layer.channels,
+                    out=out,
+                    first=left,
+                    second=right,
+                    active=active,
+                    affine=self.weights.affines[level + 1],
+                )
+                places["raw", level + 1, index], places["active", level + 1, index] = out, active
         return places
 
 
 class _Reference:
     """The program for consecutive windows, and where its results lie."""
 
-    def __init__(self, config: MIFMConfig, layers: list[_Layer], weights: _Weights, windows: int) -> None:
-        self._layers, self._windows = layers, windows
+    def __init__(self, config: MIFMConfig, layers: list[_Layer], weights: _Weights) -> None:
+        self._layers = layers
         self._changes = changes = _Changes.spread(layers, set(), padding=True)
         self._span()
-        extents = [span.last - span.first for span in self._spans.values() if span is not None]
-        # An odd multiple of a cache line's floats: the rows of an array begin in different cache sets.
-        stride = (windows + max(extents) + SLACK + 15) // 16 * 16
-        stride += 16 * (stride // 16 % 2 == 0)
-        self._emitter = emitter = _Emitter(layers, weights, stride)
+        bases = self._spans["active", 0]
+        assert bases is not None
+        self.bases = bases
+        self._emitter = emitter = _Emitter(layers, weights)
         self._arrays: dict[tuple[str, int], _Array] = {}
+        self._scratch = _Array(max(layer.channels for layer in layers), is_shared=True)
         self._share()
         self._changed = emitter.changed(changes, self._shared, {})
-        bins = len(layers)
-        self.logit = emitter.logit(self.place("active", bins, config.variant_bin))
+        self.one_hot = self._arrays["active", 0].at(bases.first)
+        self.logit = emitter.logit(self.place("active", len(layers), config.variant_bin))
+        self.steps = emitter.steps
 
     def _span(self) -> None:
         """Which offsets of a window are read of each shared array, from the read-out backwards."""
@@ -589,16 +664,29 @@ class _Reference:
             convolved = self._spans["convolved", level]
             if convolved is None:
                 continue
-            source, first, done = self._arrays["active", level], NOWHERE, layer.kernel
+            mixed = self._spans["mixed" if layer.pooled else "active", level + (not layer.pooled)]
+            source, done = self._arrays["active", level], layer.kernel
+            first: _Spot | None = None
             for left_out in (*self._changes.partial_sums(layer), 0):
                 kind = _without(left_out) if left_out else "convolved"
                 taps = [
                     (tap, (tap - layer.kernel // 2) * layer.dilation * step) for tap in range(left_out, done)
                 ]
-                first = emitter.emit(
+                values: dict[str, Any] = {}
+                if not left_out and mixed is not None:
+                    # What ends where the next operation does is read by it at the same positions.
+                    ends_there = mixed.last == convolved.last
+                    gate = (
+                        self._scratch.at()
+                        if ends_there
+                        else self._array("gate", level, channels, "convolved").at(convolved.first)
+                    )
+                    values = {"active": gate, "affine": weights.mix_affines[level]}
+                out = self._array(kind, level, channels).at(convolved.first)
+                emitter.emit(
                     Kind.MULTIPLY,
                     channels,
-                    self._array(kind, level, channels).at(convolved.first),
+                    out=out,
                     first=first,
                     taps=tuple(
                         (source.at(convolved.first + offset), weights.kernels[level][tap])
@@ -606,92 +694,172 @@ class _Reference:
                     ),
                     inputs=layer.inputs,
                     extent=convolved.last - convolved.first,
-                    constants=weights.biases[level],
+                    bias=weights.biases[level],
+                    **values,
                 )
-                done = left_out
-            mixed = self._spans["mixed" if layer.pooled else "active", level + (not layer.pooled)]
+                first, done = out, left_out
             if mixed is None:
                 continue
-            here = self._arrays["convolved", level].at(mixed.first)
-            if layer.pooled:
-                out, residual = self._array("mixed", level, channels), here
-            else:
-                out = self._array("raw", level + 1, channels, "active")
+            gate = gate.moved(mixed.first - convolved.first)
+            wanted, affine = self._spans["active", level + 1], weights.affines[level + 1]
+            extent = mixed.last - mixed.first
+            if not layer.pooled:
+                out = self._array("raw", level + 1, channels, "active").at(mixed.first)
                 residual = self._arrays["raw", level].at(mixed.first)
-            emitter.mixed(layer, here, residual, out.at(mixed.first), mixed.last - mixed.first)
-            wanted = self._spans["active", level + 1]
+                following = self._array("active", level + 1, channels).at(mixed.first)
+                emitter.mixed(layer, out, gate, residual, extent=extent, active=following, affine=affine)
+                continue
+            blocks = self._array("mixed", level, channels)
+            residual = self._arrays["convolved", level].at(mixed.first)
+            emitter.mixed(layer, blocks.at(mixed.first), gate, residual, extent=extent)
             if wanted is None:
                 continue
-            extent = wanted.last - wanted.first
-            if layer.pooled:
-                pair = [out.at(wanted.first + half * step) for half in (0, 1)]
-                keeps_raw = self._spans["raw", level + 1] is not None
-                raw = (
-                    self._array("raw", level + 1, channels).at(wanted.first)
-                    if keeps_raw
-                    else emitter.scratch()
-                )
-                emitter.emit(Kind.MAXIMUM, channels, raw, first=pair[0], second=pair[1], extent=extent)
-            else:
-                raw = out.at(wanted.first)
-            active = self._array("active", level + 1, channels)
-            emitter.activated(level + 1, raw, active.at(wanted.first), extent)
+            keeps_raw = self._spans["raw", level + 1] is not None
+            emitter.emit(
+                Kind.MAXIMUM,
+                channels,
+                out=self._array("raw", level + 1, channels).at(wanted.first) if keeps_raw else None,
+                first=blocks.at(wanted.first),
+                second=blocks.at(wanted.first + step),
+                extent=wanted.last - wanted.first,
+                active=self._array("active", level + 1, channels).at(wanted.first),
+                affine=affine,
+            )
+
+    @property
+    def widest(self) -> int:
+        """How many positions more than there are windows an array has at most."""
+        return max(span.last - span.first for span in self._spans.values() if span is not None)
 
     def _array(self, kind: str, level: int, channels: int, like: str | None = None) -> _Array:
         span = self._spans[like or kind, level]
         assert span is not None
-        array = self._arrays[kind, level] = self._emitter.array(channels, span.first)
+        array = self._arrays[kind, level] = _Array(channels, span.first, is_shared=True)
         return array
 
-    def _shared(self, kind: str, level: int, index: int) -> int:
+    def _shared(self, kind: str, level: int, index: int) -> _Spot:
         step = self._layers[level].step if level < len(self._layers) else None
         if step is None:
             last = self._layers[-1]
             step = last.step * (2 if last.pooled else 1)
         return self._arrays[kind, level].at(index * step)
 
-    def place(self, kind: str, level: int, index: int) -> int:
+    def place(self, kind: str, level: int, index: int) -> _Spot:
         """Where the value that window 0 has at an index lies, whether shared or not."""
         place = self._changed.get((kind, level, index))
         return self._shared(kind, level, index) if place is None else place
 
-    def program(self) -> Program:
-        span = self._spans["active", 0]
-        assert span is not None
-        emitter = self._emitter
-        return Program(
-            tuple(emitter.operations),
-            self._windows,
-            emitter.rows,
-            emitter.stride,
-            self._arrays["active", 0].at(span.first),
-            span.first,
-            span.last + 1,
-            self.logit,
-        )
+
+class _Substitution:
+    """The program for windows with another base."""
+
+    def __init__(
+        self, config: MIFMConfig, layers: list[_Layer], weights: _Weights, reference: _Reference
+    ) -> None:
+        emitter = _Emitter(layers, weights)
+        gathered: dict[_Spot, _Spot] = {}
+
+        def given(kind: str, level: int, index: int) -> _Spot:
+            spot = reference.place(kind, level, index)
+            if spot not in gathered:
+                channels = spot.array.channels
+                gathered[spot] = _Array(channels).at()
+                emitter.emit(Kind.GATHER, channels, out=gathered[spot], first=spot)
+            return gathered[spot]
+
+        index = config.variant_index
+        changes = _Changes.spread(layers, {index}, padding=False)
+        self.one_hot = _Array(config.channels, is_shared=True).at()
+        spots = emitter.changed(changes, given, {index: self.one_hot})
+        self.logit = emitter.logit(spots["active", len(layers), config.variant_bin])
+        self.steps = emitter.steps
 
 
-def _substitution(
-    config: MIFMConfig, layers: list[_Layer], weights: _Weights, reference: _Reference, windows: int
-) -> Program:
-    emitter = _Emitter(layers, weights, windows + SLACK)
-    one_hot = emitter.array(config.channels, 0).at(0)
-    gathered: dict[tuple[str, int, int], int] = {}
+class _Rooms:
+    """Where in the buffer all arrays lie."""
 
-    def given(kind: str, level: int, index: int) -> int:
-        key = kind, level, index
-        if key not in gathered:
-            by_input = level > 0 and kind in ("active", "raw")
-            channels = layers[level - by_input].channels if level or not by_input else config.channels
-            if kind == "active" and level == 0:
-                channels = config.channels
-            gathered[key] = emitter.emit(Kind.GATHER, channels, first=reference.place(*key))
-        return gathered[key]
+    def __init__(
+        self, reference: _Reference, substitution: _Substitution, windows: int, at_hand: int
+    ) -> None:
+        # An odd multiple of a cache line's floats: the rows of an array begin in different cache sets.
+        self.stride = _odd_multiple_of_16(windows + reference.widest + SLACK)
+        self.local_stride = _odd_multiple_of_16(at_hand)
+        self._rows: dict[_Array, int] = {}
+        read_later = {
+            step.first.array for step in substitution.steps if step.kind == Kind.GATHER and step.first
+        }
+        self._shared: set[_Array] = set()
+        count = 0
+        for program in (reference, substitution):
+            arrays = [program.one_hot.array, *(each for step in program.steps for each in step.written)]
+            for array in dict.fromkeys(arrays):
+                if array.is_shared or array in read_later:
+                    self._shared.add(array)
+                    self._rows[array], count = count, count + array.channels
+        self._local_start = count * self.stride
+        most = max(self._place_local(program.steps) for program in (reference, substitution))
+        self.size = self._local_start + most * self.local_stride
 
-    index = config.variant_index
-    changes = _Changes.spread(layers, {index}, padding=False)
-    places = emitter.changed(changes, given, {index: one_hot})
-    logit = emitter.logit(places["active", len(layers), config.variant_bin])
-    return Program(
-        tuple(emitter.operations), windows, emitter.rows, emitter.stride, one_hot, index, index + 1, logit
-    )
+    def _place_local(self, steps: list[_Step]) -> int:
+        """Give rows to the local arrays of a program, and say how many that takes.
+
+        Rows are free again behind the last operation that reads them.
+        """
+        last_use = {
+            array: number
+            for number, step in enumerate(steps)
+            for array in (*step.written, *step.read)
+            if array not in self._shared
+        }
+        taken: list[tuple[int, int, int]] = []
+        most = 0
+        for number, step in enumerate(steps):
+            for array in step.written:
+                if array in self._shared:
+                    continue
+                row = 0
+                for start, end, _ in taken:
+                    if row + array.channels <= start:
+                        break
+                    row = end
+                taken.append((row, row + array.channels, last_use[array]))
+                taken.sort()
+                self._rows[array] = row
+                most = max(most, row + array.channels)
+            taken = [each for each in taken if each[2] > number]
+        return most
+
+    def _place(self, spot: _Spot) -> Place:
+        row = self._rows[spot.array]
+        if spot.array in self._shared:
+            return Place(row * self.stride + spot.offset)
+        return Place(self._local_start + row * self.local_stride + spot.offset, is_local=True)
+
+    def program(self, written: _Reference | _Substitution) -> Program:
+        """The program with all arrays in their places."""
+
+        def placed(spot: _Spot | None) -> Place | None:
+            return None if spot is None else self._place(spot)
+
+        operations = [
+            Operation(
+                step.kind,
+                step.channels,
+                step.extent,
+                placed(step.out),
+                placed(step.active),
+                step.affine,
+                placed(step.first),
+                placed(step.second),
+                tuple((self._place(spot), matrix) for spot, matrix in step.taps),
+                step.inputs,
+                step.bias,
+            )
+            for step in written.steps
+        ]
+        return Program(tuple(operations), self._place(written.one_hot), self._place(written.logit))
+
+
+def _odd_multiple_of_16(count: int) -> int:
+    """The smallest that is not less."""
+    return 16 * ((count + 15) // 16 | 1)

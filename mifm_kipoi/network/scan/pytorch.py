@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from mifm_kipoi.network.layers import activate
-from mifm_kipoi.network.scan.program import NOWHERE, SYMBOLS, Kind, Program, ScanPrograms
+from mifm_kipoi.network.scan.program import SYMBOLS, Kind, Operation, Place, Program, ScanPrograms
 
 
 class PyTorchEngine:
@@ -31,80 +31,67 @@ class PyTorchEngine:
 
 
 class PyTorchWorkspace:
-    """The buffers in which one thread computes one sequence after the other."""
+    """The buffer in which one thread computes one sequence after the other."""
 
     def __init__(self, programs: ScanPrograms, weights: torch.Tensor) -> None:
         self._programs, self._weights = programs, weights
-        self._buffers = [
-            weights.new_zeros(program.rows * program.stride)
-            for program in (programs.reference, programs.substitution)
-        ]
+        self._buffer = weights.new_zeros(programs.size)
 
     def logits(self, codes: npt.NDArray[np.uint8], windows: int) -> npt.NDArray[np.floating]:
-        """Logits of windows, from the bases ``[program.start, program.end + windows - 1)``."""
-        program, buffer = self._programs.reference, self._buffers[0]
-        self._encode(program, buffer, codes)
-        self._run(program, buffer, windows, None)
-        return self._read(program, buffer, windows)
+        """Logits of windows, from the bases ``[programs.start, programs.end + windows - 1)``."""
+        return self._run(self._programs.reference, codes, windows, None)
 
     def substituted(
         self, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.floating]:
         """Logits of windows of the last sequence with another base."""
-        program, buffer = self._programs.substitution, self._buffers[1]
-        self._encode(program, buffer, symbols)
-        self._run(program, buffer, len(rows), torch.from_numpy(rows).to(buffer.device))
-        return self._read(program, buffer, len(rows))
+        sources = torch.from_numpy(rows).to(self._buffer.device)
+        return self._run(self._programs.substitution, symbols, len(rows), sources)
 
-    def _encode(self, program: Program, buffer: torch.Tensor, symbols: npt.NDArray[np.uint8]) -> None:
-        present = torch.from_numpy(symbols).to(buffer.device)
-        for channel, symbol in enumerate(SYMBOLS[: self._programs.channels]):
-            start = program.one_hot + channel * program.stride
-            buffer[start : start + len(symbols)] = present == symbol
+    def _array(self, place: Place, channels: int, positions: int) -> torch.Tensor:
+        programs = self._programs
+        stride = programs.local_stride if place.is_local else programs.stride
+        return self._buffer.as_strided((channels, positions), (stride, 1), place.start)
 
-    def _read(self, program: Program, buffer: torch.Tensor, windows: int) -> npt.NDArray[np.floating]:
-        logits: npt.NDArray[np.floating] = buffer[program.logit : program.logit + windows].cpu().numpy()
+    def _run(
+        self, program: Program, symbols: npt.NDArray[np.uint8], windows: int, rows: torch.Tensor | None
+    ) -> npt.NDArray[np.floating]:
+        present = torch.from_numpy(symbols).to(self._buffer.device)
+        for row, symbol in zip(
+            self._array(program.one_hot, self._programs.channels, len(symbols)), SYMBOLS, strict=False
+        ):
+            row.copy_(present == symbol)
+        for operation in program.operations:
+            self._carry_out(operation, windows + operation.extent, rows)
+        logits: npt.NDArray[np.floating] = self._array(program.logit, 1, windows)[0].cpu().numpy()
         return logits.copy()
 
-    def _run(self, program: Program, buffer: torch.Tensor, windows: int, rows: torch.Tensor | None) -> None:
-        weights = self._weights
+    def _carry_out(self, operation: Operation, positions: int, rows: torch.Tensor | None) -> None:
+        channels = operation.channels
 
-        def array(place: int, channels: int, positions: int) -> torch.Tensor:
-            return buffer.as_strided((channels, positions), (program.stride, 1), place)
+        def array(place: Place | None) -> torch.Tensor:
+            assert place is not None
+            return self._array(place, channels, positions)
 
-        def constants(start: int, count: int) -> torch.Tensor:
-            return weights[start : start + count, None]
+        def constants(start: int) -> torch.Tensor:
+            return self._weights[start : start + channels, None]
 
-        for each in program.operations:
-            channels, positions = each.channels, windows + each.extent
-            out = array(each.out, channels, positions)
-            if each.kind == Kind.MULTIPLY:
-                bias = each.first == NOWHERE
-                total = (
-                    constants(each.constants, channels) if bias else array(each.first, channels, positions)
-                )
-                for place, start in each.taps:
-                    matrix = weights[start : start + each.inputs * channels].view(each.inputs, channels)
-                    torch.addmm(total, matrix.T, array(place, each.inputs, positions), out=out)
-                    total = out
-            elif each.kind == Kind.ACTIVATE:
-                affine = (
-                    constants(each.constants, channels),
-                    constants(each.constants + channels, channels),
-                )
-                out.copy_(activate(array(each.first, channels, positions), affine))
-            elif each.kind == Kind.MAXIMUM:
-                torch.maximum(
-                    array(each.first, channels, positions), array(each.second, channels, positions), out=out
-                )
-            elif each.kind == Kind.SUBTRACT:
-                torch.sub(
-                    array(each.first, channels, positions), array(each.second, channels, positions), out=out
-                )
-            elif each.kind == Kind.GATHER:
-                assert rows is not None
-                reference = self._programs.reference
-                source = self._buffers[0].as_strided(
-                    (channels, reference.windows), (reference.stride, 1), each.first
-                )
-                torch.index_select(source, 1, rows, out=out)
+        out = self._weights.new_empty(channels, positions) if operation.out is None else array(operation.out)
+        if operation.kind == Kind.MULTIPLY:
+            total = constants(operation.bias) if operation.first is None else array(operation.first)
+            for place, start in operation.taps:
+                matrix = self._weights[start : start + operation.inputs * channels]
+                source = self._array(place, operation.inputs, positions)
+                total = torch.addmm(total, matrix.view(-1, channels).T, source, out=out)
+            out = total
+        elif operation.kind == Kind.GATHER:
+            assert rows is not None
+            assert operation.first is not None
+            source = self._array(operation.first, channels, self._programs.windows)
+            torch.index_select(source, 1, rows, out=out)
+        else:
+            combine = torch.maximum if operation.kind == Kind.MAXIMUM else torch.sub
+            combine(array(operation.first), array(operation.second), out=out)
+        if operation.active is not None:
+            affine = constants(operation.affine), constants(operation.affine + channels)
+            array(operation.active).copy_(activate(out, affine))

@@ -224,8 +224,9 @@ def test_the_rounding_is_no_larger_than_that_of_the_network_itself(engine: str) 
 
 def test_it_needs_the_bases_that_the_network_reads_and_the_padding_left_of_them() -> None:
     model = MIFM()
-    program = programs_of(model, 1, 1).reference
-    assert (program.start, program.end) == (-3, PartialNetwork(model).receptive_field[1])
+    programs = programs_of(model, 1, 1)
+    program = programs.reference
+    assert (programs.start, programs.end) == (-3, PartialNetwork(model).receptive_field[1])
     # 21,917 for what windows share and 8,241 for what their left padding reaches.
     assert (program.multiply_adds, program.activations) == (30_158, 709)
 
