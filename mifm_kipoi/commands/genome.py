@@ -51,6 +51,16 @@ def add_genome(parser: argparse.ArgumentParser) -> None:
         help="what the bigWig file holds: mifm_ref, mifm_logit_ref, mifm_phred or mifm_percentile (default: "
         "%(default)s)",
     )  # fmt: skip
+    group = parser.add_argument_group("genome browsers")
+    group.add_argument(
+        "--igv-session", action="store_true",
+        help="write OUT.bw.igv.xml, which IGV opens: the FASTA and the track",
+    )  # fmt: skip
+    group.add_argument(
+        "--ucsc-hub", metavar="BUILD",
+        help="write OUT.bw.hub.txt, a track hub for the UCSC browser; BUILD is its name of the assembly, "
+        "such as hg19",
+    )  # fmt: skip
     group = parser.add_argument_group("run")
     group.add_argument("--resume", action="store_true", help="resume a run that was killed")
     add_compute(group, "blocks that are scanned side by side (default: the CPUs that this process may use)")
@@ -72,6 +82,8 @@ def _genome(options: argparse.Namespace) -> None:
         max_n_fraction=options.max_n_fraction,
         shard=options.shard,
         resume=options.resume,
+        igv_session=options.igv_session,
+        ucsc_hub=options.ucsc_hub,
         device=options.device,
         threads=options.threads,
     )

@@ -14,6 +14,12 @@ from typing import Any
 
 from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW
 from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genome_scan.browser import (
+    igv_session_path,
+    ucsc_hub_path,
+    write_igv_session,
+    write_ucsc_hub,
+)
 from mifm_kipoi.genome_scan.formats import TRACKS, FormatOptions, ScanFormat, is_track, make_format
 from mifm_kipoi.genome_scan.positions import PositionScores, scan_block
 from mifm_kipoi.genome_scan.segments import SEGMENT_BLOCKS, Segment, segments_of
@@ -27,7 +33,7 @@ from mifm_kipoi.scoring.run import check_output, manifest_path, publish, read_ma
 from mifm_kipoi.scoring.workers import set_threads
 from mifm_kipoi.sequence.contig_blocks import ContigBlock
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import require_file, writing
+from mifm_kipoi.support.files import check_outputs, require_file, writing
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.support.threads import ordered_map
 from mifm_kipoi.version import __version__
@@ -77,6 +83,11 @@ class GenomeRun:
         A PyTorch device; ``auto`` takes a GPU where there is one.
     threads : int, optional
         Blocks that are scanned side by side; by default the CPUs that this process may use.
+    igv_session : bool
+        Write a session of IGV, too: ``OUT.bw.igv.xml``.
+    ucsc_hub : str, optional
+        The UCSC browser's name of the assembly, such as ``hg19``, for which a track hub is written, too:
+        ``OUT.bw.hub.txt``.
     segment_blocks : int
         Blocks of 4,096 positions after which the note of what is complete is renewed.
 
@@ -99,6 +110,8 @@ class GenomeRun:
     resume: bool = False
     device: str = "auto"
     threads: int | None = None
+    igv_session: bool = False
+    ucsc_hub: str | None = None
     segment_blocks: int = SEGMENT_BLOCKS
 
     def __post_init__(self) -> None:
@@ -125,8 +138,13 @@ class GenomeRun:
             raise OptionError(f"max_n_fraction is {self.max_n_fraction}; expected a fraction from 0 to 1")
         if self.shard and not 1 <= self.shard[0] <= self.shard[1]:
             raise OptionError(f"shard is {self.shard[0]}/{self.shard[1]}; expected I/N with I from 1 to N")
+        inputs = (self.fasta, self.regions, Path(self.weights))
         for path in self.outputs:
-            check_output(path, (self.fasta, self.regions, Path(self.weights)))
+            check_output(path, inputs)
+        if (self.igv_session or self.ucsc_hub) and self._track is None:
+            raise OptionError("a session or hub shows a bigWig file; add a .bw to the outputs")
+        if self._track is not None:
+            check_outputs((igv_session_path(self._track), ucsc_hub_path(self._track)), inputs)
 
     def run(self, on_progress: Callable[[int, float], None] | None = None) -> GenomeResult:
         """Scan; write the outputs, the index of a table, and a manifest of each.
@@ -178,7 +196,21 @@ class GenomeRun:
             self._scan(segments[:last], genome, regions, scan, growing, on_progress)
             for output in growing:
                 self._finish(output, first)
-        return GenomeResult(self.outputs, {each.path: each.manifest for each in outputs})
+        manifests = {each.path: each.manifest for each in outputs}
+        return GenomeResult(self.outputs, manifests, self._browser_files(manifests))
+
+    @property
+    def _track(self) -> Path | None:
+        """The bigWig file."""
+        return next(filter(is_track, self.outputs), None)
+
+    def _browser_files(self, manifests: Mapping[Path, dict[str, Any]]) -> tuple[Path, ...]:
+        written = []
+        if self._track is not None and self.igv_session:
+            written.append(write_igv_session(self._track, self.fasta, manifests[self._track]))
+        if self._track is not None and self.ucsc_hub:
+            written.append(write_ucsc_hub(self._track, self.ucsc_hub, manifests[self._track]))
+        return tuple(written)
 
     def _format(self, path: Path, genome: Genome, weights: Weights) -> ScanFormat[Any]:
         return make_format(
@@ -360,10 +392,13 @@ class GenomeResult:
         The files.
     manifests : dict of Path to dict
         Of each, as in ``OUTPUT.json``.
+    browser_files : tuple of Path
+        A session or a hub, where they were asked for.
     """
 
     outputs: tuple[Path, ...]
     manifests: dict[Path, dict[str, Any]]
+    browser_files: tuple[Path, ...] = ()
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -382,4 +417,4 @@ class GenomeResult:
         for path in self.outputs:
             index = self.manifests[path]["index"]
             files += [path, *([path.with_name(index)] if index else []), manifest_path(path)]
-        return tuple(files)
+        return (*files, *self.browser_files)

@@ -545,12 +545,19 @@ class BigWigReader:
             if fields[0] != _MAGIC:
                 raise ValueError("it does not begin as one")
             self._root = fields[5] + _INDEX_HEADER.size
+            index = _INDEX_HEADER.unpack(self._at(fields[5], _INDEX_HEADER.size))
+            summary = _SUMMARY.unpack(self._at(fields[9], _SUMMARY.size))
+            self.range: tuple[float, float] = summary[1:3]
+            """The least and the largest value; 0 and 0 where there is none."""
             self.contigs: dict[str, int] = {}
             """Lengths of the contigs."""
             self._numbers: dict[str, int] = {}
             _, _, width, _, _, _ = _TREE_HEADER.unpack(self._at(fields[3], _TREE_HEADER.size))
             self._read_contigs(fields[3] + _TREE_HEADER.size, width)
-        except (OSError, ValueError, struct.error) as error:
+            names = {number: name for name, number in self._numbers.items()}
+            self.first: tuple[str, int] | None = (names[index[3]], index[4]) if index[2] else None
+            """Contig and 0-based position of the first value."""
+        except (OSError, ValueError, KeyError, struct.error) as error:
             raise InputError(f"cannot read {path} as a bigWig file: {error}") from error
         self._nodes: dict[int, npt.NDArray[np.void]] = {}
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import random
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +303,25 @@ def test_options_that_cannot_be(
     with pytest.raises(OptionError, match=message):
         GenomeRun(fasta, tuple(tmp_path / name for name in outputs), weights, **options).run()
     assert not list(tmp_path.iterdir())
+
+
+def test_files_for_browsers(fasta: Path, weights: str, tmp_path: Path) -> None:
+    words = ["genome", str(fasta), "-o", str(tmp_path / "x.bw"), "--weights", weights, "--igv-session"]
+    assert main([*words, "--ucsc-hub", "hg19", "--contigs", "chr2"]) == 0
+    session = ET.parse(tmp_path / "x.bw.igv.xml").getroot()
+    assert (tmp_path / session.attrib["genome"]).samefile(fasta)
+    # The first position with a window that has at most a tenth of N.
+    assert session.attrib["locus"] == "chr2:205-4500"
+    assert [each.attrib["path"] for each in session.iter("Resource")] == ["x.bw"]
+    axis = next(session.iter("DataRange")).attrib
+    scores = BigWigReader(tmp_path / "x.bw").values("chr2", 0, 4500)
+    assert float(axis["minimum"]) == 0
+    assert float(axis["maximum"]) == pytest.approx(np.nanmax(scores), rel=1e-5)
+    hub = (tmp_path / "x.bw.hub.txt").read_text()
+    assert "\ngenome hg19\n" in hub
+    assert "\nbigDataUrl x.bw\n" in hub
+    with pytest.raises(OptionError, match=r"add a \.bw"):
+        GenomeRun(fasta, (tmp_path / "y.tsv.gz",), weights, igv_session=True)
 
 
 def test_a_damaged_file_is_not_looked_up(scanned: Path, tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ def test_the_reader_reads_the_same(written: tuple[Path, dict[tuple[str, int], np
     path, of_runs = written
     file = BigWigReader(path)
     assert file.contigs == dict(LENGTHS)
+    known = np.concatenate([each[~np.isnan(each)] for each in of_runs.values()])
+    assert file.range == (known.min(), known.max())
+    assert file.first == ("contig0", 100 + int(np.flatnonzero(~np.isnan(of_runs["contig0", 100]))[0]))
     assert np.isnan(file.values("another", 0, 10)).all()
     assert np.isnan(file.values("contig1", -5, 4000)).all()
     generator = np.random.default_rng(3)
@@ -146,6 +149,8 @@ def test_a_file_without_values(tmp_path: Path) -> None:
     with pyBigWig.open(str(tmp_path / "x.bw")) as read:
         assert read.chroms() == {"1": 1000}
         assert np.isnan(read.values("1", 0, 1000)).all()
+    assert BigWigReader(tmp_path / "x.bw").first is None
+    assert BigWigReader(tmp_path / "x.bw").range == (0, 0)
 
 
 def test_files_of_others_are_not_joined(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""Files with which a genome browser opens a scan: a session of IGV, a track hub for the UCSC browser."""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.support.bigwig import BigWigReader
+from mifm_kipoi.support.files import written_whole
+
+_COLOUR = "31,90,166"
+
+_NAMES = {
+    "mifm_ref": "MIFM score",
+    "mifm_logit_ref": "MIFM logit",
+    "mifm_percentile": "MIFM percentile",
+    "mifm_phred": "MIFM PHRED",
+}
+"""What a track is called, by its column."""
+
+_FROM_ZERO = ("mifm_ref", "mifm_percentile", "mifm_phred")
+"""Columns whose axis begins at 0."""
+
+
+def igv_session_path(track: Path) -> Path:
+    """Where the session of a track is written."""
+    return Path(f"{track}.igv.xml")
+
+
+def ucsc_hub_path(track: Path) -> Path:
+    """Where the hub of a track is written."""
+    return Path(f"{track}.hub.txt")
+
+
+def write_igv_session(track: Path, fasta: Path, manifest: Mapping[str, Any]) -> Path:
+    """Write a session of IGV: the FASTA as the genome, and the track.
+
+    The desktop application reads it from disk; files are named relative to it, so that they can be moved
+    together.
+
+    Parameters
+    ----------
+    track : Path
+        A bigWig file.
+    fasta : Path
+        What it is of, with its index.
+    manifest : mapping
+        That of the track.
+
+    Returns
+    -------
+    Path
+        ``TRACK.igv.xml``.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    path = igv_session_path(track)
+    column, low, high, first = _shown(track, manifest)
+    folder = path.resolve().parent
+    session = ET.Element(
+        "Session",
+        genome=os.path.relpath(fasta.resolve(), folder),
+        locus=f"{first[0]}:{first[1] + 1}-{first[2]}",
+        version="8",
+    )
+    ET.SubElement(ET.SubElement(session, "Resources"), "Resource", path=track.name, type="bw")
+    panel = ET.SubElement(session, "Panel", name="DataPanel")
+    shown = ET.SubElement(
+        panel, "Track", id=track.name, name=_NAMES[column], autoScale="false", color=_COLOUR, height="120",
+        renderer="BAR_CHART", windowFunction="mean",
+    )  # fmt: skip
+    ET.SubElement(
+        shown, "DataRange", type="LINEAR", baseline=f"{low:g}", minimum=f"{low:g}", maximum=f"{high:g}"
+    )
+    ET.indent(session)
+    with written_whole(path) as temporary:
+        ET.ElementTree(session).write(temporary, encoding="UTF-8", xml_declaration=True)
+    return path
+
+
+def write_ucsc_hub(track: Path, build: str, manifest: Mapping[str, Any]) -> Path:
+    """Write a track hub of one file for the UCSC genome browser.
+
+    The browser must reach it and the track under one web address, from a server that answers requests for
+    parts of files.
+
+    Parameters
+    ----------
+    track : Path
+        A bigWig file.
+    build : str
+        The browser's name of the assembly, such as ``hg19``.
+    manifest : mapping
+        That of the track.
+
+    Returns
+    -------
+    Path
+        ``TRACK.hub.txt``.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    path = ucsc_hub_path(track)
+    column, low, high, _ = _shown(track, manifest)
+    weights = manifest["weights"][0]["name"]
+    stanzas: list[dict[str, str]] = [
+        {
+            "hub": "mifm",
+            "shortLabel": "MIFM",
+            "longLabel": f"MIFM, {manifest['mifm_kipoi']}, weights {weights}",
+            "useOneFile": "on",
+            "email": "none",
+        },
+        {"genome": build},
+        {
+            "track": column,
+            "bigDataUrl": track.name,
+            "shortLabel": _NAMES[column],
+            "longLabel": f"{_NAMES[column]} of the position, weights {weights}",
+            "type": f"bigWig {low:g} {high:g}",
+            "viewLimits": f"{low:g}:{high:g}",
+            "autoScale": "off",
+            "visibility": "full",
+            "maxHeightPixels": "120:60:16",
+            "color": _COLOUR,
+        },
+    ]
+    text = "\n".join("".join(f"{key} {value}\n" for key, value in stanza.items()) for stanza in stanzas)
+    with written_whole(path) as temporary:
+        temporary.write_text(text)
+    return path
+
+
+def _shown(track: Path, manifest: Mapping[str, Any]) -> tuple[str, float, float, tuple[str, int, int]]:
+    """The column, the ends of its axis, and the region that is shown first."""
+    column = manifest["columns"][0]
+    file = BigWigReader(track)
+    low, high = file.range
+    if column in _FROM_ZERO:
+        low = 0.0
+    contig, start = file.first or (next(iter(file.contigs)), 0)
+    return column, low, high, (contig, start, min(start + 10_000, file.contigs[contig]))
