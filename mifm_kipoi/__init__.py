@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mifm_kipoi.evaluation.mpra.run import MPRARun as MPRARun
     from mifm_kipoi.evaluation.ranking.run import RankingResult as RankingResult
     from mifm_kipoi.evaluation.ranking.run import RankingRun as RankingRun
+    from mifm_kipoi.explanation.ranking.run import RankResult as RankResult
+    from mifm_kipoi.explanation.ranking.run import RankRun as RankRun
     from mifm_kipoi.genomics.genome import Genome as Genome
     from mifm_kipoi.genomics.intervals import Interval as Interval
     from mifm_kipoi.genomics.intervals import Regions as Regions
@@ -59,6 +61,8 @@ _EXPORTS = {
     "MutagenesisResult": "mutagenesis.run",
     "MutagenesisRun": "mutagenesis.run",
     "Predictor": "network.inference",
+    "RankResult": "explanation.ranking.run",
+    "RankRun": "explanation.ranking.run",
     "RankingResult": "evaluation.ranking.run",
     "RankingRun": "evaluation.ranking.run",
     "Regions": "genomics.intervals",

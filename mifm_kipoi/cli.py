@@ -14,6 +14,7 @@ from mifm_kipoi.commands import (
     genome_background,
     kipoi,
     mutagenesis,
+    rank,
     score,
     weights,
 )
@@ -32,6 +33,7 @@ _COMMANDS = (
         mutagenesis.add_mutagenesis,
         "scores with every base of a window or region substituted by every other",
     ),
+    ("rank", rank.add_rank, "the variants of each locus ranked, with what a study says beside it"),
     ("compare", compare.add_compare, "the same variants under several models, side by side"),
     ("evaluate", evaluate.add_evaluate, "scores against what is known of variants"),
     ("weights", weights.add_weights, "list, show, import, fetch and verify weights"),

@@ -60,7 +60,7 @@ def _check_table(options: argparse.Namespace) -> None:
     table = AssociationTable(
         options.table,
         format=options.gwas_format,
-        columns=_columns(options.columns or []),
+        columns=columns_of(options.columns or []),
         phenotype=options.phenotype,
         population=options.population,
         positions=options.positions or "",
@@ -81,7 +81,14 @@ def _check_table(options: argparse.Namespace) -> None:
         raise InputError(f"{options.table} cannot be used as it is: {'; '.join(summary.faults)}")
 
 
-def _columns(entries: list[str]) -> dict[str, str]:
+def columns_of(entries: list[str]) -> dict[str, str]:
+    """The columns that ``--columns FIELD=COLUMN`` names, by their fields.
+
+    Raises
+    ------
+    OptionError
+        When an entry has no ``=``.
+    """
     columns = {}
     for entry in entries:
         field, equals, column = entry.partition("=")

@@ -192,7 +192,7 @@ class VariantList:
         self.text_bytes = 0
         """Not counted: the rows of a list are short."""
         self._genome, self._keep_lines = genome, lines
-        self._table, self._layout = _understood(self.path, named=positions is not None)
+        self._table, self._layout = understood(self.path, named=positions is not None)
         self._positions = self._read_positions(positions)
         keys = collections.Counter(map(contig_key, genome.contigs))
         # Of several, such as chrM and MT, which are not the same, none is meant.
@@ -387,8 +387,21 @@ def _reference_first(
     return has_first | ~has_second, has_first & has_second & (first != second)
 
 
-def _understood(path: Path, named: bool) -> tuple[TableFile, Layout]:
-    """A table and what its columns are."""
+def understood(path: Path, named: bool = False) -> tuple[TableFile, Layout]:
+    """A list of variants as a table, and what its columns are.
+
+    Parameters
+    ----------
+    path : Path
+        The list.
+    named : bool
+        Whether a file of positions is named that knows its names.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or does not name its variants.
+    """
     if path.name.lower().endswith(_BIM):
         columns = {"chrom": "chrom", "pos": "pos", "effect_allele": "a1", "other_allele": "a2", "id": "id"}
         table = TableFile.of(path, ("chrom", "id", "morgans", "pos", "a1", "a2"))

@@ -326,10 +326,12 @@ def _draw_lines(axes: Axes, lines: Iterable[tuple[float, str]], scale: Scale) ->
     for value, text in lines:
         if scale.low < value < scale.high:
             axes.axhline(value, color="0.5", linewidth=0.7, linestyle="--", zorder=1)
+            if not text:
+                continue
             axes.annotate(
                 text, (1, value), (-2, 1), xycoords=axes.get_yaxis_transform(), textcoords="offset points",
                 ha="right", va="bottom", fontsize=6.5, color="0.25", zorder=4,
-                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4} if text else None,
+                bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4},
             )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ SIGNAL = ("primary", "signal", "lead_snp")
 MOST_TRAITS = 50
 """Traits of which each has a score of its own, at most."""
 
-_SECONDARY = ("primary", "cojo_beta", "cojo_se")
+SECONDARY = ("primary", "cojo_beta", "cojo_se")
 """CAUSALdb2's statistics of secondary signals, given the primary one; used where ``primary`` is 0."""
 
 _LEAKAGE = (
@@ -267,13 +267,13 @@ def open_bayes_factors(argument: str, compute: ComputeOptions) -> LookedUp:
     block = columns_named(table.file.columns, BLOCK)[:1]
     dividing = [*study, *columns_named(table.file.columns, SIGNAL)]
     blocks = (*block, *dividing) if block else ()
-    secondary = _SECONDARY if set(_SECONDARY) <= set(table.file.columns) else ()
+    secondary = SECONDARY if set(SECONDARY) <= set(table.file.columns) else ()
     known: dict[str, int] = {}
     builder = RowsBuilder(2, source.ordered)
     source.add_to(
         builder,
         ("z",),
-        lambda rows: np.column_stack([_log_abf(rows, secondary), _blocks(rows, blocks, known)]),
+        lambda rows: np.column_stack([log_abf(rows, secondary), _blocks(rows, blocks, known)]),
         (*blocks, *secondary),
     )
     prior = _prior_in_words(table)
@@ -378,6 +378,85 @@ def open_pips(argument: str, compute: ComputeOptions) -> LookedUp:
     )  # fmt: skip
 
 
+def open_associations(argument: str, compute: ComputeOptions) -> LookedUp:
+    """``FILE[:NAME=VALUE ...]``: the associations of a study, all numbers of a variant from one row.
+
+    Rows are read by :class:`mifm_kipoi.genetics.associations.AssociationTable`, whose options can follow the
+    file, as those of :func:`open_bayes_factors`. Of several rows of a variant the one counts that is best by
+    p-value, else by Bayes factor, else by PIP. The scores are those of ``neg_log10_p``, ``log_abf`` and
+    ``pip`` that the table has.
+
+    Raises
+    ------
+    OptionError
+        When an option is unknown or impossible.
+    InputError
+        When the table cannot be read, has none of these numbers, or most of its rows are impossible.
+    """
+    source = _Source(argument, compute, effects=True)
+    study = tuple(columns_named(source.table.file.columns, STUDY))
+    source.table = table = dataclasses.replace(source.table, study_columns=study)
+    meanings = {
+        name: (meaning, field, evidence)
+        for name, there, meaning, field, evidence in (
+            ("neg_log10_p", table.has_p_values, "-log10 of the p-value", "p_value", Evidence.ASSOCIATION),
+            (
+                "log_abf",
+                table.has_bayes_factors,
+                "natural logarithm of Wakefield's Bayes factor, with a prior variance of effects of "
+                f"{_prior_in_words(table)}",
+                "z",
+                Evidence.ASSOCIATION,
+            ),
+            ("pip", table.has("pip"), "posterior inclusion probability", "pip", Evidence.PIP),
+        )
+        if there
+    }
+    if not meanings:
+        raise InputError(
+            f"{source.path} has no p-values, no effects with their errors and no PIPs: its columns are "
+            f"{', '.join(table.file.columns)}; name them ({argument}:p_value=COLUMN)"
+        )
+    secondary = SECONDARY if set(SECONDARY) <= set(table.file.columns) and "log_abf" in meanings else ()
+    numbers: dict[str, Callable[[AssociationRows], Values]] = {
+        "neg_log10_p": lambda rows: rows.neg_log_10_p,
+        "log_abf": lambda rows: log_abf(rows, secondary),
+        "pip": lambda rows: rows.pip,
+    }
+    builder = RowsBuilder(len(meanings), source.ordered)
+    source.add_to(
+        builder,
+        tuple(field for _, field, _ in meanings.values()),
+        lambda rows: np.column_stack([numbers[name](rows) for name in meanings]),
+        secondary,
+    )
+    return LookedUp(
+        source.path,
+        builder.done(),
+        _best_row,
+        Declaration(
+            name=f"associations of {source.path.name}",
+            scores=tuple(
+                Score(name, meaning, evidence=evidence) for name, (meaning, _, evidence) in meanings.items()
+            ),
+            alleles=source.alleles,
+            formula=f"of several rows of a variant the best by {next(iter(meanings))}{source.chosen}",
+            citation="none: summary statistics of the user",
+            provenance=source.provenance(),
+            leakage=_LEAKAGE,
+        ),
+        source.counts.contigs,
+    )
+
+
+def _best_row(values: Values) -> Values:
+    """Of the rows of a variant, that with the highest first number that any of them has."""
+    for column in values.T:
+        if not np.isnan(column).all():
+            return np.asarray(values[int(np.nanargmax(column))])
+    return np.asarray(values[0])
+
+
 def _traits(table: AssociationTable, column: str, argument: str) -> list[str]:
     """The traits of a table, in the order in which they first come."""
     import pyarrow.compute as pc
@@ -435,7 +514,21 @@ def _prior_in_words(table: AssociationTable) -> float | str:
     return words[Trait.of(table.trait)]
 
 
-def _log_abf(rows: AssociationRows, secondary: tuple[str, ...]) -> Values:
+def log_abf(rows: AssociationRows, secondary: tuple[str, ...] = ()) -> Values:
+    """Natural logarithms of Bayes factors, of secondary signals given the primary one.
+
+    Parameters
+    ----------
+    rows : AssociationRows
+        Of a table, read with the field ``z``.
+    secondary : tuple of str
+        :data:`SECONDARY` where the table has these columns and the rows hold them; else empty.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+        NaN where unknown.
+    """
     if not secondary:
         return rows.log_bf.copy()
     primary, beta, error = (rows.batch.parsed(name)[0] for name in secondary)

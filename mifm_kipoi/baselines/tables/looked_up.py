@@ -102,8 +102,12 @@ class LookedUp:
                 )
         return list(filter(None, warnings))
 
-    def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:  # noqa: ARG002 - reads none
-        """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`.
+    def score(
+        self,
+        variants: Sequence[Variant],
+        genome: Genome | None = None,  # noqa: ARG002 - reads none
+    ) -> ScoredVariants:
+        """See :meth:`mifm_kipoi.baselines.protocol.Baseline.score`; the genome is not read.
 
         Raises
         ------
