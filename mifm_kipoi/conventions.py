@@ -61,3 +61,17 @@ class Status(enum.StrEnum):
     REF_MISMATCH = "ref_mismatch"
     TOO_MANY_N = "too_many_n"
     POSITION_UNKNOWN = "position_unknown"
+
+
+class SourceStatus(enum.StrEnum):
+    """What scores that are looked up lack, where a variant could have them."""
+
+    NOT_IN_SCORES = "not_in_scores"
+    """The source has no score of the position."""
+
+    ALT_NOT_IN_SCORES = "alt_not_in_scores"
+    """The source has the score of the reference window, and none of the alternative."""
+
+
+SCORED = (Status.OK, SourceStatus.ALT_NOT_IN_SCORES)
+"""Statuses of rows that have numbers."""

@@ -17,7 +17,7 @@ from mifm_kipoi.commands.arguments import (
     shard,
 )
 from mifm_kipoi.commands.genome import summary as scan_summary
-from mifm_kipoi.conventions import AUTO, FULL, METHODS, PRECISIONS, Status
+from mifm_kipoi.conventions import AUTO, FULL, METHODS, PRECISIONS, SCORED
 from mifm_kipoi.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     add_list(
         group, "--weights", "NAME",
         "names or paths; with several, columns end in their names (default: embedded)", ["embedded"],
+    )  # fmt: skip
+    group.add_argument(
+        "--scores", metavar="FILE",
+        help="look scores up in a bigWig file or table of 'mifm genome', of the same weights and FASTA, "
+        "instead of computing them",
     )  # fmt: skip
     group.add_argument(
         "--reverse-complement", action="store_true", help="add columns averaged over both strands"
@@ -95,6 +100,7 @@ def add_merge(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(options: argparse.Namespace) -> None:
+    from mifm_kipoi.genome_scan.look_up import GenomeSource
     from mifm_kipoi.scoring.run import ScoringRun
     from mifm_kipoi.scoring.scorer import ScoringOptions
 
@@ -113,6 +119,7 @@ def _score(options: argparse.Namespace) -> None:
         ),
         regions=options.regions and Path(options.regions),
         positions=options.positions and Path(options.positions),
+        source=GenomeSource(options.scores) if options.scores else None,
         drop_samples=options.drop_samples,
         shard=options.shard,
         resume=options.resume,
@@ -149,7 +156,7 @@ def _summary(result: ScoringResult) -> list[str]:
     lines = [f"{result.rows} rows of {last - first} records: {counts or 'no variant'}"]
     lines.append(f"{manifest['seconds']:.1f} s, {manifest['rows_per_second']:,.0f} rows/s")
     # Where nothing could be scored, the error names them.
-    if result.unknown_contigs and Status.OK in result.status:
+    if result.unknown_contigs and any(map(result.status.get, SCORED)):
         lines.append(f"the first contigs that the FASTA does not have: {', '.join(result.unknown_contigs)}")
     if "not_indexed" in manifest:
         lines.append(f"not indexed, since {manifest['not_indexed']}")

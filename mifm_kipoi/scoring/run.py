@@ -10,9 +10,9 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from mifm_kipoi.conventions import CHUNK, Status
+from mifm_kipoi.conventions import CHUNK, SCORED, Status
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.variant_lists import VariantList, open_variants
 from mifm_kipoi.genomics.genome import Genome
@@ -24,7 +24,7 @@ from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants, next_run, read_chunks
 from mifm_kipoi.scoring.scanning import ScanRule
 from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, find_rule
-from mifm_kipoi.scoring.workers import score_chunks
+from mifm_kipoi.scoring.workers import ScoreChunk, score_chunks
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs, named, require_file, writing, written_whole
@@ -32,10 +32,22 @@ from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.version import __version__
 
 IDENTITY = (
-    "mifm_kipoi", "weights", "options", "scan", "variants", "positions", "fasta", "regions", "drop_samples",
-    "shard",
+    "mifm_kipoi", "weights", "options", "scan", "scores", "variants", "positions", "fasta", "regions",
+    "drop_samples", "shard",
 )  # fmt: skip
 """Entries of a manifest that must be the same for the output to be the same."""
+
+
+class ScoreSource(Protocol):
+    """A file in which scores are looked up instead of being computed; it can be sent to worker processes."""
+
+    path: Path
+
+    def check(self, options: ScoringOptions, weights: Sequence[Weights], fasta: Path) -> None:
+        """Refuse what the file is not of, as an error."""
+
+    def scorer(self, genome: Genome, options: ScoringOptions, weights: Sequence[Weights]) -> ScoreChunk:
+        """What gives the scores of chunks of variants."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +67,8 @@ class ScoringRun:
         BED file; only variants that overlap its regions are scored.
     positions : Path, optional
         VCF or .bim file that knows the identifiers of a table without positions.
+    source : ScoreSource, optional
+        Where scores are looked up instead of being computed.
     drop_samples : bool
         Leave the genotypes of the input out of VCF and BCF output.
     shard : (int, int), optional
@@ -79,6 +93,7 @@ class ScoringRun:
     options: ScoringOptions = dataclasses.field(default_factory=ScoringOptions)
     regions: Path | None = None
     positions: Path | None = None
+    source: ScoreSource | None = None
     drop_samples: bool = False
     shard: tuple[int, int] | None = None
     resume: bool = False
@@ -98,7 +113,8 @@ class ScoringRun:
             )
         weights = [Path(name) for name in self.options.weights]
         inputs = (Path(self.variants), self.fasta, self.regions, self.positions)
-        check_output(self.output, [*inputs, *weights])
+        source = self.source.path if self.source else None
+        check_output(self.output, [*inputs, *weights, source])
 
     @property
     def _again(self) -> bool:
@@ -134,7 +150,16 @@ class ScoringRun:
             weights = [load_weights(name) for name in self.options.weights]
             regions = Regions(self.regions, genome) if self.regions else None
             open_file = functools.partial(self._opened, genome) if self._again else None
-            rule = find_rule(self.options, weights, self.device, open_file, regions)
+            make_scorer: Callable[[], ScoreChunk]
+            if self.source is not None:
+                self.source.check(self.options, weights, self.fasta)
+                rule = None
+                make_scorer = functools.partial(self.source.scorer, genome, self.options, weights)
+            else:
+                rule = find_rule(self.options, weights, self.device, open_file, regions)
+                make_scorer = functools.partial(
+                    Scorer, genome, self.options, self.device, self.batch_size, weights, rule
+                )
             identity = self._identity(weights, rule)
             start, end = self._range(genome, whole_runs=rule is not None)
             journal = Journal(self.output, identity, start, again=self._again)
@@ -147,9 +172,6 @@ class ScoringRun:
                     return ScoringResult(self.output, finished)
                 journal.begin(form.start(file.header), self.resume)
                 with journal.kept_on_error():
-                    make_scorer = functools.partial(
-                        Scorer, genome, self.options, self.device, self.batch_size, weights, rule
-                    )
                     chunks = read_chunks(
                         file, regions, journal.records, end, self.chunk_size, whole_runs=rule is not None
                     )
@@ -187,6 +209,7 @@ class ScoringRun:
             "weights": named,
             "options": options,
             "scan": rule and rule.to_dict(),
+            "scores": self.source and described(self.source.path),
             "variants": described(path) if path.is_file() else {"name": path.name, "sha256": None},
             "positions": self.positions and described(self.positions),
             "fasta": described(self.fasta),
@@ -224,7 +247,7 @@ class ScoringRun:
     def _score(
         self,
         chunks: Iterator[Chunk],
-        make_scorer: Callable[[], Scorer],
+        make_scorer: Callable[[], ScoreChunk],
         file: VariantFile | VariantList,
         genome: Genome,
         form: OutputFormat,
@@ -337,7 +360,7 @@ class ScoringResult:
         InputError
             When no row has a score; the message has the reasons.
         """
-        if self.manifest["shard"] or not self.rows or self.status.get(Status.OK):
+        if self.manifest["shard"] or not self.rows or any(map(self.status.get, SCORED)):
             return
         reasons = ", ".join(f"{count} {status}" for status, count in self.status.items())
         message = f"none of the {self.rows} rows of {self.output} could be scored: {reasons}"

@@ -10,20 +10,25 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from mifm_kipoi.errors import WorkerError
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
-from mifm_kipoi.scoring.scorer import Scorer
 from mifm_kipoi.support.guard import clean_up_when_terminated
 
 Result = TypeVar("Result")
 
+ScoreChunk = Callable[[Sequence[Variant], Sequence[int] | None], ScoredVariants]
+"""Scores of variants, each with its row, and how many belong to each run where that is known."""
+
 
 def score_chunks(
-    chunks: Iterable[Chunk], make_scorer: Callable[[], Scorer], workers: int = 0, threads: int | None = None
+    chunks: Iterable[Chunk],
+    make_scorer: Callable[[], ScoreChunk],
+    workers: int = 0,
+    threads: int | None = None,
 ) -> Iterator[tuple[Chunk, ScoredVariants]]:
     """Score runs of records, in their order.
 
@@ -32,7 +37,8 @@ def score_chunks(
     chunks : iterable of Chunk
         Runs of records with their variants.
     make_scorer : callable
-        Makes a Scorer; sent to the worker processes, where there are any.
+        Makes a scorer, such as :class:`mifm_kipoi.scoring.scorer.Scorer`; sent to the worker processes, where
+        there are any.
     workers : int
         Processes that score side by side; 0 scores in this one.
     threads : int, optional
@@ -126,10 +132,10 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-_worker: Scorer | None = None
+_worker: ScoreChunk | None = None
 
 
-def _start_worker(make_scorer: Callable[[], Scorer], threads: int) -> None:
+def _start_worker(make_scorer: Callable[[], ScoreChunk], threads: int) -> None:
     global _worker  # noqa: PLW0603 - the state of a worker process
     end_with_parent()
     set_threads(threads)

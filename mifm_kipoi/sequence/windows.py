@@ -19,6 +19,7 @@ from mifm_kipoi.conventions import (
     MAX_N_FRACTION,
     VARIANT_INDEX,
     WINDOW,
+    SourceStatus,
     Status,
 )
 from mifm_kipoi.errors import ReferenceMismatchError
@@ -322,7 +323,7 @@ def check_beginning(
         ReferenceCheck(genome, max_mismatch_fraction).add(first, alone.status)
 
 
-_COMPARED = (Status.OK, Status.TOO_MANY_N, Status.REF_MISMATCH)
+_COMPARED = (Status.OK, Status.TOO_MANY_N, Status.REF_MISMATCH, *SourceStatus)
 """Statuses of variants whose REF allele was compared with the FASTA."""
 
 

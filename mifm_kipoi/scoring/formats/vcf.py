@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mifm_kipoi.conventions import Status
+from mifm_kipoi.conventions import SCORED
 from mifm_kipoi.errors import FormatError, OptionError, OutputError
 from mifm_kipoi.genomics.bcf import as_vcf, refusal
 from mifm_kipoi.genomics.htslib import quiet, reason
@@ -87,7 +87,7 @@ class Vcf(OutputFormat):
             row = rows.stop
             reasons = scored.status[rows]
             entries = [_STATUS_TAG + b"=" + ",".join(reasons).encode()]
-            if Status.OK in reasons:
+            if any(reason in SCORED for reason in reasons):
                 columns = zip(self._score_tags, (column[rows] for column in numbers), strict=True)
                 entries[:0] = [
                     tag + b"=" + b",".join(values) for tag, values in columns if set(values) != {b"."}
