@@ -26,13 +26,16 @@ from numba.extending import intrinsic
 from mifm_kipoi.network.layers import GELU_CUBIC, GELU_LINEAR
 from mifm_kipoi.network.scan.program import SYMBOLS, Kind, Program, ScanPrograms
 
-AT_HAND = 128
+AT_HAND = 256
 """Windows that go through all operations before the next do, while their activations are in the cache."""
 
 _NOWHERE = -1
 
 _VECTORS = 2
 """Vectors of positions that are computed together."""
+
+_ABREAST = 4
+"""Vectors that go through the steps of an activation side by side."""
 
 _WORD = ir.IntType(64)
 
@@ -50,32 +53,53 @@ def _processor() -> tuple[int, int]:
 _VECTOR_BYTES, _MOST_CHANNELS = _processor()
 
 
-def _power_coefficients(degree: int) -> list[float]:
-    """Of the polynomial that interpolates ``2 ** x`` at the Chebyshev points of -0.5 to 0.5."""
-    series = np.polynomial.Chebyshev.interpolate(np.exp2, degree, domain=(-0.5, 0.5))
-    return [float(each) for each in series.convert(kind=np.polynomial.Polynomial).coef]
+_DEGREES = {32: 5, 64: 13}
+"""Of the polynomial for powers of two, by the bits of the format: what it is off is lost in rounding."""
 
-
-_POWER_COEFFICIENTS = {32: _power_coefficients(6), 64: _power_coefficients(13)}
-"""To the rounding of single and of double precision."""
+_MANTISSA = {32: 23, 64: 52}
 
 _LARGEST_EXPONENT = 60.0
 """Of the denominator of a sigmoid; one of 2 ** -60 is as good as 0."""
+
+_CONSTANTS = ("one", "linear", "cubic", "most", "least", "rounder", "guess", "power")
+
+
+def _constants(dtype: np.dtype[np.floating]) -> npt.NDArray[np.floating]:
+    """The numbers of an activation under their names, the coefficients from ``power`` on.
+
+    The code reads them from memory: as operands of its instructions they cost nothing, as constants of the
+    code more instructions than they serve.
+    """
+    bits = 8 * dtype.itemsize
+    # The polynomial that interpolates 2 ** x at the Chebyshev points of -0.5 to 0.5.
+    series = np.polynomial.Chebyshev.interpolate(np.exp2, _DEGREES[bits], domain=(-0.5, 0.5))
+    coefficients = series.convert(kind=np.polynomial.Polynomial).coef
+    linear, cubic = (-each / np.log(2) for each in (GELU_LINEAR, GELU_CUBIC))
+    # A number and its reciprocal have bits that add up to nearly the same, which is this, to a twentieth.
+    guess = np.array(0x7EF31000, dtype=np.uint32).view(np.float32)
+    rounder = 1.5 * 2.0 ** _MANTISSA[bits]
+    numbers = [1.0, linear, cubic, _LARGEST_EXPONENT, -_LARGEST_EXPONENT, rounder, guess, *coefficients]
+    return np.array(numbers, dtype=dtype)
 
 
 class _Vectors:
     """Instructions on vectors of the format of an array, in a function that is being compiled."""
 
-    def __init__(self, context: Any, builder: Any, array_type: Any, array: Any) -> None:
+    def __init__(
+        self, context: Any, builder: Any, array_type: Any, array: Any, constants: Any = None
+    ) -> None:
         self.builder = builder
         self.bits = array_type.dtype.bitwidth
         self.lanes = _VECTOR_BYTES * 8 // self.bits
         self.real = context.get_data_type(array_type.dtype)
         self.type = ir.VectorType(self.real, self.lanes)
-        self.data = context.make_array(array_type)(context, builder, array).data
+        make = context.make_array(array_type)
+        self.data = make(context, builder, array).data
+        self._constants = None if constants is None else make(context, builder, constants).data
 
-    def constant(self, value: float) -> Any:
-        return ir.Constant(self.type, [ir.Constant(self.real, value)] * self.lanes)
+    def constant(self, name: str, number: int = 0) -> Any:
+        index = _WORD(_CONSTANTS.index(name) + number)
+        return self.splat(self.builder.load(self.builder.gep(self._constants, [index])))
 
     def splat(self, scalar: Any) -> Any:
         undefined = ir.Constant(self.type, ir.Undefined)
@@ -97,9 +121,9 @@ class _Vectors:
         self.builder.store(value, self._address(index, number), align=self.bits // 8)
 
     @contextlib.contextmanager
-    def positions(self, low: Any, high: Any) -> Iterator[Any]:
-        """A loop over positions, as many at a time as two vectors hold."""
-        step = _WORD(_VECTORS * self.lanes)
+    def positions(self, low: Any, high: Any, vectors: int = _VECTORS) -> Iterator[Any]:
+        """A loop over positions, as many at a time as some vectors hold."""
+        step = _WORD(vectors * self.lanes)
         with cgutils.for_range_slice(self.builder, low, high, step, intp=_WORD) as (position, _):
             yield position
 
@@ -120,52 +144,70 @@ class _Vectors:
         """Whichever of the two is in this order to the other; y when neither is."""
         return self.builder.select(self.builder.fcmp_ordered(comparison, x, y), x, y)
 
-    def power_of_two(self, x: Any) -> Any:
+    def multiply_add_all(self, a: list[Any], b: list[Any], c: list[Any]) -> list[Any]:
+        return [self.multiply_add(*each) for each in zip(a, b, c, strict=True)]
+
+    def powers_of_two(self, x: list[Any]) -> list[Any]:
         """``2 ** x`` for x of -126 to 126.
 
         A polynomial of the fraction; the whole number is added to the exponent. To add 1.5 * 2 ** 23 rounds
         to a whole number, which then stands in the last bits of the sum.
         """
-        builder = self.builder
-        mantissa = 52 if self.bits == 64 else 23
+        builder, count = self.builder, len(x)
         integers = ir.VectorType(ir.IntType(self.bits), self.lanes)
-        rounder = self.constant(1.5 * 2.0**mantissa)
-        rounded = builder.fadd(x, rounder)
-        fraction = builder.fsub(x, builder.fsub(rounded, rounder))
-        *lower, power = (self.constant(each) for each in _POWER_COEFFICIENTS[self.bits])
-        for coefficient in reversed(lower):
-            power = self.multiply_add(power, fraction, coefficient)
-        places = ir.Constant(integers, [ir.Constant(integers.element, mantissa)] * self.lanes)
-        exponent = builder.shl(builder.bitcast(rounded, integers), places)
-        return builder.bitcast(builder.add(builder.bitcast(power, integers), exponent), self.type)
+        rounder = self.constant("rounder")
+        rounded = [builder.fadd(each, rounder) for each in x]
+        whole = [builder.fsub(each, rounder) for each in rounded]
+        fractions = [builder.fsub(*each) for each in zip(x, whole, strict=True)]
+        degree = _DEGREES[self.bits]
+        powers = [self.constant("power", degree)] * count
+        for number in reversed(range(degree)):
+            powers = self.multiply_add_all(powers, fractions, [self.constant("power", number)] * count)
+        places = ir.Constant(integers, [ir.Constant(integers.element, _MANTISSA[self.bits])] * self.lanes)
+        exponents = [builder.shl(builder.bitcast(each, integers), places) for each in rounded]
+        sums = [
+            builder.add(builder.bitcast(power, integers), exponent)
+            for power, exponent in zip(powers, exponents, strict=True)
+        ]
+        return [builder.bitcast(each, self.type) for each in sums]
 
-    def reciprocal(self, x: Any) -> Any:
+    def reciprocals(self, x: list[Any]) -> list[Any]:
         """``1 / x`` for x of 1 to 2 ** 126, to the rounding of the format or one more.
 
-        A division takes longer than all else of an activation. In single precision the difference of the bits
-        of a number and a constant is the reciprocal to an eighth, and each step takes the third power of the
-        error.
+        A division takes longer than all else of an activation. In single precision a guess from the bits is
+        better: of its error, which is a twentieth, remains the third power, and of that the second.
         """
-        builder, one = self.builder, self.constant(1.0)
+        builder, one = self.builder, self.constant("one")
         if self.bits == 64:
-            return builder.fdiv(one, x)
+            return [builder.fdiv(one, each) for each in x]
+        ones = [one] * len(x)
         integers = ir.VectorType(ir.IntType(32), self.lanes)
-        guess = ir.Constant(integers, [ir.Constant(integers.element, 0x7EF311C3)] * self.lanes)
-        found = builder.bitcast(builder.sub(guess, builder.bitcast(x, integers)), self.type)
-        for _ in range(2):
-            error = self.multiply_add(builder.fneg(x), found, one)
-            found = self.multiply_add(found, self.multiply_add(error, error, error), found)
-        return found
+        number = builder.bitcast(self.constant("guess"), integers)
+        guesses = [builder.sub(number, builder.bitcast(each, integers)) for each in x]
+        guesses = [builder.bitcast(each, self.type) for each in guesses]
+        negative = [builder.fneg(each) for each in x]
+        errors = self.multiply_add_all(negative, guesses, ones)
+        factors = self.multiply_add_all(errors, errors, errors)
+        better = self.multiply_add_all(guesses, factors, guesses)
+        errors = self.multiply_add_all(negative, better, ones)
+        return self.multiply_add_all(better, errors, better)
 
-    def gelu(self, x: Any) -> Any:
-        """``x * sigmoid(...)``."""
-        builder = self.builder
-        linear, cubic = (self.constant(-each / np.log(2)) for each in (GELU_LINEAR, GELU_CUBIC))
-        exponent = builder.fmul(x, self.multiply_add(builder.fmul(x, x), cubic, linear))
-        exponent = self.chosen("<", exponent, self.constant(_LARGEST_EXPONENT))
-        exponent = self.chosen(">", exponent, self.constant(-_LARGEST_EXPONENT))
-        denominator = builder.fadd(self.constant(1.0), self.power_of_two(exponent))
-        return builder.fmul(x, self.reciprocal(denominator))
+    def gelu(self, x: list[Any]) -> list[Any]:
+        """``x * sigmoid(...)`` of several vectors.
+
+        Step by step for all of them: each step waits for the one before, and the processor does not look far
+        enough ahead to find the next vector's.
+        """
+        builder, count = self.builder, len(x)
+        squares = [builder.fmul(each, each) for each in x]
+        cubic, linear = [self.constant("cubic")] * count, [self.constant("linear")] * count
+        exponents = self.multiply_add_all(squares, cubic, linear)
+        exponents = [builder.fmul(*each) for each in zip(x, exponents, strict=True)]
+        exponents = [self.chosen("<", each, self.constant("most")) for each in exponents]
+        exponents = [self.chosen(">", each, self.constant("least")) for each in exponents]
+        denominators = [builder.fadd(self.constant("one"), each) for each in self.powers_of_two(exponents)]
+        sigmoids = self.reciprocals(denominators)
+        return [builder.fmul(*each) for each in zip(x, sigmoids, strict=True)]
 
 
 @intrinsic
@@ -173,6 +215,7 @@ def _product(
     typing_context,
     count,
     buffer,
+    constants,
     weights,
     taps,
     out,
@@ -200,15 +243,15 @@ def _product(
     ``affine`` and the matrix of each tap, from ``start`` to ``stop``, begin with channel 0. The places of
     taps are as the program has them: local ones for the windows from ``begin`` on.
     """
-    signature = types.void(types.int64, buffer, weights, taps, *([types.int64] * 18))
+    signature = types.void(types.int64, buffer, constants, weights, taps, *([types.int64] * 18))
 
     def generate(context, builder, signature, args):
-        vectors = _Vectors(context, builder, signature.args[1], args[1])
-        kernel = context.make_array(signature.args[2])(context, builder, args[2]).data
-        table = context.make_array(signature.args[3])(context, builder, args[3]).data
-        count, (out, first, bias, channel, start, stop, low, high) = args[0], args[4:12]
-        inputs, channels, active, affine, out_stride, first_stride, active_stride = args[12:19]
-        begin, stride, local_stride = args[19:]
+        vectors = _Vectors(context, builder, signature.args[1], args[1], args[2])
+        kernel = context.make_array(signature.args[3])(context, builder, args[3]).data
+        table = context.make_array(signature.args[4])(context, builder, args[4]).data
+        count, (out, first, bias, channel, start, stop, low, high) = args[0], args[5:13]
+        inputs, channels, active, affine, out_stride, first_stride, active_stride = args[13:20]
+        begin, stride, local_stride = args[20:]
 
         def factor(index, number):
             return vectors.splat(builder.load(builder.gep(kernel, [builder.add(index, _WORD(number))])))
@@ -232,10 +275,10 @@ def _product(
                     for number, half, total in sums:
                         builder.store(vectors.load(row(first, first_stride, number), half), total)
             with cgutils.for_range(builder, stop, start=start) as tap:
-                entry = builder.mul(tap.index, _WORD(3))
-                place, matrix, is_local = (
+                entry = builder.mul(tap.index, _WORD(4))
+                place, matrix, is_local, kept = (
                     builder.load(builder.gep(table, [builder.add(entry, _WORD(column))]))
-                    for column in range(3)
+                    for column in range(4)
                 )
                 is_local = builder.icmp_signed("!=", is_local, _WORD(0))
                 place = builder.sub(place, builder.select(is_local, begin, _WORD(0)))
@@ -250,17 +293,26 @@ def _product(
                     for number, half, total in sums:
                         value = vectors.multiply_add(factors[number], values[half], builder.load(total))
                         builder.store(value, total)
+                with vectors.where(kept):
+                    kept = builder.add(kept, builder.mul(channel, stride))
+                    for number, half, total in sums:
+                        vectors.store(builder.load(total), row(kept, stride, number), half)
             with vectors.where(out):
                 for number, half, total in sums:
                     vectors.store(builder.load(total), row(out, out_stride, number), half)
             with vectors.where(active):
                 scales = builder.add(affine, channel)
                 shifts = builder.add(scales, channels)
-                for number, half, total in sums:
-                    x = vectors.multiply_add(
-                        builder.load(total), factor(scales, number), factor(shifts, number)
-                    )
-                    vectors.store(vectors.gelu(x), row(active, active_stride, number), half)
+                for first_sum in range(0, len(sums), _ABREAST):
+                    some = sums[first_sum : first_sum + _ABREAST]
+                    x = [
+                        vectors.multiply_add(
+                            builder.load(total), factor(scales, number), factor(shifts, number)
+                        )
+                        for number, _, total in some
+                    ]
+                    for (number, half, _), value in zip(some, vectors.gelu(x), strict=True):
+                        vectors.store(value, row(active, active_stride, number), half)
 
         done = builder.append_basic_block("done")
         choice = builder.switch(count, done)
@@ -281,6 +333,7 @@ def _product(
 def _maximum(
     typing_context,
     buffer,
+    constants,
     weights,
     channels,
     low,
@@ -296,13 +349,13 @@ def _maximum(
     affine,
 ):
     """``maximum(first, second)``, and its activation."""
-    signature = types.void(buffer, weights, *([types.int64] * 12))
+    signature = types.void(buffer, constants, weights, *([types.int64] * 12))
 
     def generate(context, builder, signature, args):
-        vectors = _Vectors(context, builder, signature.args[0], args[0])
-        numbers = context.make_array(signature.args[1])(context, builder, args[1]).data
-        channels, low, high, out, out_stride, first, first_stride = args[2:9]
-        second, second_stride, active, active_stride, affine = args[9:]
+        vectors = _Vectors(context, builder, signature.args[0], args[0], args[1])
+        numbers = context.make_array(signature.args[2])(context, builder, args[2]).data
+        channels, low, high, out, out_stride, first, first_stride = args[3:10]
+        second, second_stride, active, active_stride, affine = args[10:]
         with cgutils.for_range(builder, channels) as channel:
             index = builder.add(affine, channel.index)
             scale, shift = (
@@ -318,14 +371,17 @@ def _maximum(
                     (active, active_stride),
                 )
             )
-            with vectors.positions(low, high) as position:
-                for half in range(_VECTORS):
-                    x, y = (vectors.load(builder.add(each, position), half) for each in (left, right))
-                    largest = vectors.chosen(">", x, y)
-                    with vectors.where(out):
-                        vectors.store(largest, builder.add(target, position), half)
-                    value = vectors.gelu(vectors.multiply_add(largest, scale, shift))
-                    vectors.store(value, builder.add(gate, position), half)
+            with vectors.positions(low, high, _ABREAST) as position:
+                largest = []
+                for number in range(_ABREAST):
+                    x, y = (vectors.load(builder.add(each, position), number) for each in (left, right))
+                    largest.append(vectors.chosen(">", x, y))
+                with vectors.where(out):
+                    for number, each in enumerate(largest):
+                        vectors.store(each, builder.add(target, position), number)
+                scaled = [vectors.multiply_add(each, scale, shift) for each in largest]
+                for number, value in enumerate(vectors.gelu(scaled)):
+                    vectors.store(value, builder.add(gate, position), number)
         return context.get_dummy_value()
 
     return signature, generate
@@ -376,15 +432,17 @@ def _copy(typing_context, buffer, channels, out, out_stride, first, first_stride
 _MULTIPLY, _MAXIMUM, _SUBTRACT, _GATHER = (int(kind) for kind in Kind)
 
 
-def _run(operations, taps, weights, buffer, stride, local_stride, windows, at_hand, group, rows, gaps):
+def _run(
+    operations, taps, constants, weights, buffer, stride, local_stride, windows, at_hand, group, rows, gaps
+):
     """Carry out a program for its first windows.
 
     Parameters
     ----------
-    operations, taps : numpy.ndarray of int64, shapes (n, 16) and (m, 3)
+    operations, taps : numpy.ndarray of int64, shapes (n, 16) and (m, 4)
         From :func:`_table`.
-    weights, buffer : numpy.ndarray, one dimension
-        What is read, and what is read and written.
+    constants, weights, buffer : numpy.ndarray, one dimension
+        From :func:`_constants`, what is read, and what is read and written.
     stride, local_stride : int
         Of the buffer's rows.
     windows, at_hand, group : int
@@ -418,6 +476,7 @@ def _run(operations, taps, weights, buffer, stride, local_stride, windows, at_ha
                     _product(
                         count,
                         buffer,
+                        constants,
                         weights,
                         taps,
                         out + channel * out_stride if operations[number, 8] >= 0 else _NOWHERE,
@@ -443,6 +502,7 @@ def _run(operations, taps, weights, buffer, stride, local_stride, windows, at_ha
             elif kind == _MAXIMUM:
                 _maximum(
                     buffer,
+                    constants,
                     weights,
                     channels,
                     low,
@@ -517,10 +577,18 @@ _Table = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 def _table(program: Program) -> _Table:
     """The operations as numbers, with where their taps begin and end in those of all."""
     operations: list[tuple[int, ...]] = []
-    taps: list[tuple[int, int, int]] = []
+    taps: list[tuple[int, int, int, int]] = []
     for each in program.operations:
         start = len(taps)
-        taps += [(place.start, matrix, place.is_local) for place, matrix in each.taps]
+        taps += [
+            (
+                tap.source.start,
+                tap.matrix,
+                tap.source.is_local,
+                _NOWHERE if tap.kept is None else tap.kept.start,
+            )
+            for tap in each.taps
+        ]
         places = each.out, each.first, each.second, each.active
         operations.append(
             (
@@ -538,7 +606,7 @@ def _table(program: Program) -> _Table:
                 *(place is not None and place.is_local for place in places),
             )
         )
-    return np.array(operations, dtype=np.int64), np.array(taps, dtype=np.int64).reshape(-1, 3)
+    return np.array(operations, dtype=np.int64), np.array(taps, dtype=np.int64).reshape(-1, 4)
 
 
 class CompiledWorkspace:
@@ -547,6 +615,7 @@ class CompiledWorkspace:
     def __init__(self, programs: ScanPrograms, reference: _Table, substitution: _Table) -> None:
         self._programs, self._reference, self._substitution = programs, reference, substitution
         self._group = _VECTORS * _VECTOR_BYTES // programs.weights.itemsize
+        self._constants = _constants(programs.weights.dtype)
         # Filled, not only set aside: NumPy asks for large pages then.
         self._buffer = np.empty(programs.size, dtype=programs.weights.dtype)
         self._buffer.fill(0)
@@ -585,6 +654,7 @@ class CompiledWorkspace:
             buffer[start : start + len(symbols)] = symbols == symbol
         _run_compiled(
             *table,
+            self._constants,
             programs.weights,
             buffer,
             programs.stride,

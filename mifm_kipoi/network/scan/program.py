@@ -70,6 +70,25 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tap:
+    """A term of a product.
+
+    Parameters
+    ----------
+    source : Place
+        The array that is multiplied.
+    matrix : int
+        Where in the weights the matrix (inputs, channels) for it lies.
+    kept : Place, optional
+        Where the sum up to this term is written to as well; not local.
+    """
+
+    source: Place
+    matrix: int
+    kept: Place | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Operation:
     """One step, for all windows.
 
@@ -89,8 +108,8 @@ class Operation:
         Where in the weights the scales lie, with the shifts behind them.
     first, second : Place, optional
         What is read.
-    taps : tuple of (Place, int)
-        Of a product: arrays, and where in the weights the matrix (inputs, channels) for each lies.
+    taps : tuple of Tap
+        Of a product: what is added, in this order.
     inputs : int
         Rows of each of these arrays.
     bias : int
@@ -105,7 +124,7 @@ class Operation:
     affine: int = 0
     first: Place | None = None
     second: Place | None = None
-    taps: tuple[tuple[Place, int], ...] = ()
+    taps: tuple[Tap, ...] = ()
     inputs: int = 0
     bias: int = 0
 
@@ -398,17 +417,18 @@ class _Step:
     affine: int = 0
     first: _Spot | None = None
     second: _Spot | None = None
-    taps: tuple[tuple[_Spot, int], ...] = ()
+    taps: tuple[tuple[_Spot, int, _Spot | None], ...] = ()
     inputs: int = 0
     bias: int = 0
 
     @property
     def written(self) -> list[_Array]:
-        return [spot.array for spot in (self.out, self.active) if spot is not None]
+        spots = [self.out, self.active, *(kept for *_, kept in self.taps)]
+        return [spot.array for spot in spots if spot is not None]
 
     @property
     def read(self) -> list[_Array]:
-        spots = [self.first, self.second, *(spot for spot, _ in self.taps)]
+        spots = [self.first, self.second, *(spot for spot, *_ in self.taps)]
         return [spot.array for spot in spots if spot is not None]
 
 
@@ -474,7 +494,7 @@ class _Emitter:
 
     def mixed(self, layer: _Layer, out: _Spot, gate: _Spot, residual: _Spot, **values: Any) -> None:
         """``out = residual + mix @ gate``."""
-        taps = ((gate, self.weights.mixes[layer.level]),)
+        taps = ((gate, self.weights.mixes[layer.level], None),)
         self.emit(
             Kind.MULTIPLY,
             layer.channels,
@@ -488,7 +508,7 @@ class _Emitter:
     def logit(self, active: _Spot) -> _Spot:
         """The read-out of a bin."""
         out = _Array(1, is_shared=True).at()
-        taps = ((active, self.weights.read_out),)
+        taps = ((active, self.weights.read_out, None),)
         inputs, bias = self.layers[-1].channels, self.weights.read_out_bias
         self.emit(Kind.MULTIPLY, 1, out=out, taps=taps, inputs=inputs, bias=bias)
         return out
@@ -535,21 +555,22 @@ class _Emitter:
                 if changes.anew(layer, output):
                     first = None
                     taps = [
-                        (now("active", level, index), kernels[tap])
+                        (now("active", level, index), kernels[tap], None)
                         for tap, index in layer.taps(output)
                         if layer.holds(index)
                     ]
                 elif changes.padding:
                     first = given(_without(len(changes.taps(layer, output))), level, output)
                     taps = [
-                        (places["active", level, index], kernels[tap])
+                        (places["active", level, index], kernels[tap], None)
                         for tap, index in changes.taps(layer, output)
                         if layer.holds(index)
                     ]
                 else:
                     first = given("convolved", level, output)
                     taps = [
-                        (difference(layer, index), kernels[tap]) for tap, index in changes.taps(layer, output)
+                        (difference(layer, index), kernels[tap], None)
+                        for tap, index in changes.taps(layer, output)
                     ]
                 # A sum of which no tap is left to add lies in its place already.
                 is_new = bool(taps) or first is None
@@ -665,39 +686,32 @@ class _Reference:
             if convolved is None:
                 continue
             mixed = self._spans["mixed" if layer.pooled else "active", level + (not layer.pooled)]
-            source, done = self._arrays["active", level], layer.kernel
-            first: _Spot | None = None
-            for left_out in (*self._changes.partial_sums(layer), 0):
-                kind = _without(left_out) if left_out else "convolved"
-                taps = [
-                    (tap, (tap - layer.kernel // 2) * layer.dilation * step) for tap in range(left_out, done)
-                ]
-                values: dict[str, Any] = {}
-                if not left_out and mixed is not None:
-                    # What ends where the next operation does is read by it at the same positions.
-                    ends_there = mixed.last == convolved.last
-                    gate = (
-                        self._scratch.at()
-                        if ends_there
-                        else self._array("gate", level, channels, "convolved").at(convolved.first)
-                    )
-                    values = {"active": gate, "affine": weights.mix_affines[level]}
-                out = self._array(kind, level, channels).at(convolved.first)
-                emitter.emit(
-                    Kind.MULTIPLY,
-                    channels,
-                    out=out,
-                    first=first,
-                    taps=tuple(
-                        (source.at(convolved.first + offset), weights.kernels[level][tap])
-                        for tap, offset in reversed(taps)
-                    ),
-                    inputs=layer.inputs,
-                    extent=convolved.last - convolved.first,
-                    bias=weights.biases[level],
-                    **values,
-                )
-                first, done = out, left_out
+            source = self._arrays["active", level]
+            kept = {
+                left_out: self._array(_without(left_out), level, channels).at(convolved.first)
+                for left_out in self._changes.partial_sums(layer)
+            }
+            taps = []
+            for tap in reversed(range(layer.kernel)):
+                offset = (tap - layer.kernel // 2) * layer.dilation * step
+                matrix = weights.kernels[level][tap]
+                taps.append((source.at(convolved.first + offset), matrix, kept.get(tap)))
+            # What ends where the next operation does is read by it at the same positions.
+            if mixed is None or mixed.last == convolved.last:
+                gate = self._scratch.at()
+            else:
+                gate = self._array("gate", level, channels, "convolved").at(convolved.first)
+            emitter.emit(
+                Kind.MULTIPLY,
+                channels,
+                out=self._array("convolved", level, channels).at(convolved.first),
+                taps=tuple(taps),
+                inputs=layer.inputs,
+                extent=convolved.last - convolved.first,
+                bias=weights.biases[level],
+                active=None if mixed is None else gate,
+                affine=weights.mix_affines[level],
+            )
             if mixed is None:
                 continue
             gate = gate.moved(mixed.first - convolved.first)
@@ -851,7 +865,7 @@ class _Rooms:
                 step.affine,
                 placed(step.first),
                 placed(step.second),
-                tuple((self._place(spot), matrix) for spot, matrix in step.taps),
+                tuple(Tap(self._place(spot), matrix, placed(kept)) for spot, matrix, kept in step.taps),
                 step.inputs,
                 step.bias,
             )

@@ -79,10 +79,12 @@ class PyTorchWorkspace:
         out = self._weights.new_empty(channels, positions) if operation.out is None else array(operation.out)
         if operation.kind == Kind.MULTIPLY:
             total = constants(operation.bias) if operation.first is None else array(operation.first)
-            for place, start in operation.taps:
-                matrix = self._weights[start : start + operation.inputs * channels]
-                source = self._array(place, operation.inputs, positions)
+            for tap in operation.taps:
+                matrix = self._weights[tap.matrix : tap.matrix + operation.inputs * channels]
+                source = self._array(tap.source, operation.inputs, positions)
                 total = torch.addmm(total, matrix.view(-1, channels).T, source, out=out)
+                if tap.kept is not None:
+                    array(tap.kept).copy_(total)
             out = total
         elif operation.kind == Kind.GATHER:
             assert rows is not None
