@@ -26,6 +26,7 @@ from mifm_kipoi.scoring.scores import PERCENTILES, background_columns
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support import bigwig
 from mifm_kipoi.support.bgzf import BGZF_END, bgzf_blocks, first_block_bytes
+from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.rows import Letters, fixed, rows_of, text, whole
 
 TRACKS = ("mifm_ref", "mifm_logit_ref", *PERCENTILES)
@@ -129,7 +130,7 @@ class ScanFormat(abc.ABC, Generic[Part]):
         """Write what finished files hold, one after the other, into a file for :meth:`finish`."""
 
 
-class Track(ScanFormat[bigwig.Piece]):
+class Track(ScanFormat[list[bigwig.Section]]):
     """A bigWig file: a value for each position."""
 
     def __init__(self, options: FormatOptions) -> None:
@@ -141,7 +142,7 @@ class Track(ScanFormat[bigwig.Piece]):
         """The space of the header, and the contigs."""
         return bigwig.begin_file(self.options.contigs)
 
-    def encode(self, scores: PositionScores) -> bigwig.Piece:
+    def encode(self, scores: PositionScores) -> list[bigwig.Section]:
         """The compressed values of a block."""
         name = self.options.track
         if name == "mifm_ref":
@@ -150,18 +151,18 @@ class Track(ScanFormat[bigwig.Piece]):
             values = scores.ref_logit
         else:
             values = background_columns(self.options.background, scores.ref_logit)[name]
-        return bigwig.encode_piece(self._numbers[scores.contig], scores.start, scores.dense(values))
+        return bigwig.encode_sections(self._numbers[scores.contig], scores.start, scores.dense(values))
 
-    def joined(self, parts: Sequence[bigwig.Piece]) -> bytes:
-        """The values of a segment and their levels of zoom."""
-        return bigwig.chunk_of(parts)
+    def joined(self, parts: Sequence[list[bigwig.Section]]) -> bytes:
+        """The values of a segment."""
+        return bigwig.chunk_of([section for part in parts for section in part])
 
     @classmethod
     def finish(cls, grown: Path, folder: Path) -> tuple[Path, Path | None]:
-        """Add the indices, which are in the file itself."""
+        """Add the index and the levels of zoom, which are in the file itself."""
         if grown.stat().st_size < _IN_PLACE:
             grown = Path(shutil.copyfile(grown, folder / "finished"))
-        bigwig.finish_file(grown)
+        bigwig.finish_file(grown, usable_cpus())
         return grown, None
 
     @classmethod

@@ -4,15 +4,17 @@ libBigWig (pyBigWig) writes them, too, but keeps the levels of zoom in memory (a
 hundred values), works on one thread, cannot append to a file, and damages the memory of its process on a full
 disk. It is an oracle of the tests.
 
-The format is that of Kent et al., Bioinformatics 26 (2010), 2204-2207, and its supplement. Here, the sections
-of a chunk, those of its values and those of all its levels of zoom, stand together, behind a list of them
-that readers pass over, since they go where the indices at the end of the file point. So chunks can be copied
-from file to file, and the indices be made from the lists alone.
+The format is that of Kent et al., Bioinformatics 26 (2010), 2204-2207, and its supplement. While a file
+grows, it consists of chunks: compressed sections of values, behind a list of them that readers pass over,
+since they go where the index points. So chunks can be copied from file to file, and the index be made from
+the lists. The levels of zoom are computed from the values in the end, since readers take each level in one
+piece.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
 import struct
@@ -26,6 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.support.cpus import usable_cpus
+from mifm_kipoi.support.threads import ordered_map
 
 _MAGIC, _TREE_MAGIC, _INDEX_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
 
@@ -74,8 +78,8 @@ _SUMS = np.dtype(
 )  # fmt: skip
 """The same while it is computed."""
 
-_ENTRY = np.dtype([("level", "<u4"), ("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("size", "<u4")])
-"""A section in the list of a chunk; level 0 is that of the values."""
+_ENTRY = np.dtype([("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("size", "<u4")])
+"""A section in the list of a chunk."""
 
 _BLOCK = np.dtype([("contig", "<u4"), ("start", "<u4"), ("end", "<u4"), ("offset", "<u8"), ("size", "<u8")])
 """A section, and where in the file it is."""
@@ -86,30 +90,31 @@ _INDEX_HEADER = struct.Struct("<IIQ4IQII")
 _LEAF = np.dtype([("bounds", "<u4", 4), ("offset", "<u8"), ("size", "<u8")])
 _BRANCH = np.dtype([("bounds", "<u4", 4), ("offset", "<u8")])
 
-_CHUNK_HEAD = struct.Struct("<4sIQQdddd")
+_CHUNK_HEAD = struct.Struct("<4sIQ")
 _CHUNK_MARK = b"mifm"
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
-    """The compressed values of consecutive positions, and what their levels of zoom are made of.
+class Section:
+    """The compressed values of consecutive positions.
 
     Parameters
     ----------
     contig : int
-        Number of the contig.
-    sections : list of (int, int, bytes)
-        Start, end and compressed content.
-    records : numpy.ndarray of structures
-        Sums over the positions of each record of the first level of zoom.
+        Number of the contig, in the order of the file.
+    start, end : int
+        0-based half-open.
+    content : bytes
+        As it stands in the file.
     """
 
     contig: int
-    sections: list[tuple[int, int, bytes]]
-    records: npt.NDArray[np.void]
+    start: int
+    end: int
+    content: bytes
 
 
-def encode_piece(contig: int, start: int, values: npt.NDArray[np.float32]) -> Piece:
+def encode_sections(contig: int, start: int, values: npt.NDArray[np.float32]) -> list[Section]:
     """Compress the values of consecutive positions; threads can do this side by side.
 
     Parameters
@@ -129,8 +134,8 @@ def encode_piece(contig: int, start: int, values: npt.NDArray[np.float32]) -> Pi
             end = min(begin + _SECTION_VALUES, high)
             head = _VALUES_HEADER.pack(contig, start + begin, start + end, 1, 1, _FIXED_STEP, 0, end - begin)
             content = head + values[begin:end].astype("<f4").tobytes()
-            sections.append((start + begin, start + end, zlib.compress(content, _LEVEL)))
-    return Piece(contig, sections, _first_records(contig, start, values))
+            sections.append(Section(contig, start + begin, start + end, zlib.compress(content, _LEVEL)))
+    return sections
 
 
 def _first_records(contig: int, start: int, values: npt.NDArray[np.float32]) -> npt.NDArray[np.void]:
@@ -172,42 +177,27 @@ def _coarser(records: npt.NDArray[np.void], width: int) -> npt.NDArray[np.void]:
     return joined
 
 
-def chunk_of(pieces: Sequence[Piece]) -> bytes:
-    """What pieces add to a file, with their levels of zoom.
+def chunk_of(sections: Sequence[Section]) -> bytes:
+    """What sections add to a file.
 
     Parameters
     ----------
-    pieces : sequence of Piece
-        Of one contig, in their order.
+    sections : sequence of Section
+        Of one contig, in their order, within some million positions: all of them are decompressed together
+        for the levels of zoom.
 
     Returns
     -------
     bytes
-        Empty where they have no value.
+        Empty where there is none.
     """
-    entries = [
-        (0, piece.contig, start, end, content) for piece in pieces for start, end, content in piece.sections
-    ]
-    if not entries:
+    if not sections:
         return b""
-    records = np.concatenate([piece.records for piece in pieces])
-    sums = [float(records[name].sum()) for name in ("total", "squares")]
-    summary = (
-        int(records["count"].sum()),
-        float(records["least"].min()),
-        float(records["largest"].max()),
-        *sums,
+    listed = np.array(
+        [(each.contig, each.start, each.end, len(each.content)) for each in sections], dtype=_ENTRY
     )
-    for level, width in enumerate(ZOOMS, start=1):
-        if level > 1:
-            records = _coarser(records, width)
-        for begin in range(0, len(records), _SECTION_RECORDS):
-            some = records[begin : begin + _SECTION_RECORDS].astype(_RECORD)
-            contig, start, end = int(some["contig"][0]), int(some["start"][0]), int(some["end"][-1])
-            entries.append((level, contig, start, end, zlib.compress(some.tobytes(), _LEVEL)))
-    listed = np.array([(*entry[:4], len(entry[4])) for entry in entries], dtype=_ENTRY)
-    body = b"".join(entry[4] for entry in entries)
-    return _CHUNK_HEAD.pack(_CHUNK_MARK, len(entries), len(body), *summary) + listed.tobytes() + body
+    body = b"".join(each.content for each in sections)
+    return _CHUNK_HEAD.pack(_CHUNK_MARK, len(listed), len(body)) + listed.tobytes() + body
 
 
 def begin_file(contigs: Sequence[tuple[str, int]]) -> bytes:
@@ -247,7 +237,7 @@ def _chunk_offsets(file: IO[bytes], begin: int, end: int) -> Iterator[int]:
     while offset < end:
         file.seek(offset)
         head = file.read(_CHUNK_HEAD.size)
-        mark, count, size = _CHUNK_HEAD.unpack(head)[:3] if len(head) == _CHUNK_HEAD.size else (b"", 0, 0)
+        mark, count, size = _CHUNK_HEAD.unpack(head) if len(head) == _CHUNK_HEAD.size else (b"", 0, 0)
         if mark != _CHUNK_MARK:
             raise InputError(f"{file.name} is damaged: there is no list of sections at byte {offset}")
         offset += _CHUNK_HEAD.size + count * _ENTRY.itemsize + size
@@ -271,13 +261,15 @@ def _chunk_range(file: IO[bytes]) -> tuple[int, int]:
     return fields[4] + 8, fields[5]
 
 
-def finish_file(path: Path) -> None:
-    """Make a bigWig file of one that has grown: add the indices, and fill in the header.
+def finish_file(path: Path, threads: int = 1) -> None:
+    """Make a bigWig file of one that has grown: add the index and the levels of zoom, fill in the header.
 
     Parameters
     ----------
     path : Path
         What :func:`begin_file` gave, and any chunks behind it.
+    threads : int
+        Chunks that are read back side by side.
 
     Raises
     ------
@@ -289,55 +281,154 @@ def finish_file(path: Path) -> None:
     with path.open("r+b") as file:
         begin = _HEADER.unpack(file.read(_HEADER.size))[4] + 8
         end = file.seek(0, os.SEEK_END)
-        levels, summary = _sections(file, begin, end)
+        chunks = [_listed(file, offset) for offset in _chunk_offsets(file, begin, end) if offset < end]
+        values = np.concatenate([np.empty(0, dtype=_BLOCK), *chunks])
         file.seek(end)
-        index_at = []
-        for blocks in levels:
-            index_at.append(file.tell())
-            file.write(_index(blocks, file.tell()))
+        file.write(_index(values, end))
+        levels = [_Level() for _ in ZOOMS]
+        summary = _Summary()
+        first_at = file.tell()
+        file.write(bytes(4))
+        read = functools.partial(_records, file.fileno(), path)
+        for records in ordered_map(read, chunks, threads):
+            summary.add(records[0])
+            for level, of_level in zip(levels, records, strict=True):
+                level.add(of_level)
+            # Those of the first level are too many to be kept.
+            levels[0].write(file)
+        zooms = []
+        for number, (width, level) in enumerate(zip(ZOOMS, levels, strict=True)):
+            at = first_at
+            if number:
+                at = file.tell()
+                file.write(bytes(4))
+            level.end()
+            level.write(file)
+            index_at = file.tell()
+            file.write(_index(level.blocks, index_at))
+            file.seek(at)
+            file.write(struct.pack("<I", level.count))
+            file.seek(0, os.SEEK_END)
+            zooms.append(_ZOOM_HEADER.pack(width, 0, at, index_at))
         file.write(struct.pack("<I", _MAGIC))
         file.seek(begin - 8)
-        file.write(struct.pack("<Q", len(levels[0])))
-        header = io.BytesIO()
+        file.write(struct.pack("<Q", len(values)))
         largest = max(_VALUES_HEADER.size + 4 * _SECTION_VALUES, _RECORD.itemsize * _SECTION_RECORDS)
-        header.write(
-            _HEADER.pack(
-                _MAGIC, _VERSION, len(ZOOMS), _TREE, begin - 8, index_at[0], 0, 0, 0,
-                _TREE - _SUMMARY.size, largest, 0,
-            )
-        )  # fmt: skip
-        for width, blocks, at in zip(ZOOMS, levels[1:], index_at[1:], strict=True):
-            first = int(blocks["offset"][0]) if len(blocks) else begin
-            header.write(_ZOOM_HEADER.pack(width, 0, first, at))
-        header.write(_SUMMARY.pack(*summary))
         file.seek(0)
-        file.write(header.getvalue())
+        file.write(
+            _HEADER.pack(
+                _MAGIC,
+                _VERSION,
+                len(ZOOMS),
+                _TREE,
+                begin - 8,
+                end,
+                0,
+                0,
+                0,
+                _TREE - _SUMMARY.size,
+                largest,
+                0,
+            )
+            + b"".join(zooms)
+            + summary.packed()
+        )
 
 
-def _sections(
-    file: IO[bytes], begin: int, end: int
-) -> tuple[list[npt.NDArray[np.void]], tuple[int, float, float, float, float]]:
-    """The sections of each level, the values first, and the summary of all values."""
-    levels: list[list[npt.NDArray[np.void]]] = [[] for _ in range(1 + len(ZOOMS))]
-    count, least, largest, total, squares = 0, np.inf, -np.inf, 0.0, 0.0
-    for offset in _chunk_offsets(file, begin, end):
-        if offset == end:
-            break
-        file.seek(offset)
-        fields = _CHUNK_HEAD.unpack(file.read(_CHUNK_HEAD.size))
-        count += fields[3]
-        least, largest = min(least, fields[4]), max(largest, fields[5])
-        total, squares = total + fields[6], squares + fields[7]
-        listed = np.frombuffer(file.read(fields[1] * _ENTRY.itemsize), dtype=_ENTRY)
-        blocks = np.empty(len(listed), dtype=_BLOCK)
-        for name in ("contig", "start", "end", "size"):
-            blocks[name] = listed[name]
-        sizes = np.cumsum(blocks["size"])
-        blocks["offset"] = file.tell() + sizes - blocks["size"]
-        for level, of_level in enumerate(levels):
-            of_level.append(blocks[listed["level"] == level])
-    summary = (count, float(least), float(largest), total, squares) if count else (0, 0.0, 0.0, 0.0, 0.0)
-    return [np.concatenate([np.empty(0, dtype=_BLOCK), *of_level]) for of_level in levels], summary
+def _listed(file: IO[bytes], offset: int) -> npt.NDArray[np.void]:
+    """The sections of a chunk."""
+    file.seek(offset)
+    _, count, _ = _CHUNK_HEAD.unpack(file.read(_CHUNK_HEAD.size))
+    listed = np.frombuffer(file.read(count * _ENTRY.itemsize), dtype=_ENTRY)
+    blocks = np.empty(len(listed), dtype=_BLOCK)
+    for name in ("contig", "start", "end", "size"):
+        blocks[name] = listed[name]
+    blocks["offset"] = file.tell() + np.cumsum(blocks["size"]) - blocks["size"]
+    return blocks
+
+
+def _records(file: int, path: Path, blocks: npt.NDArray[np.void]) -> list[npt.NDArray[np.void]]:
+    """The records of all levels of zoom over the values of a chunk."""
+    start = int(blocks["start"][0])
+    values = np.full(int(blocks["end"][-1]) - start, np.nan, dtype=np.float32)
+    for block in blocks:
+        content = _decompressed(os.pread(file, int(block["size"]), int(block["offset"])), path)
+        here = np.frombuffer(content, "<f4", offset=_VALUES_HEADER.size)
+        values[int(block["start"]) - start : int(block["end"]) - start] = here
+    records = [_first_records(int(blocks["contig"][0]), start, values)]
+    for width in ZOOMS[1:]:
+        records.append(_coarser(records[-1], width))
+    return records
+
+
+def _decompressed(content: bytes, path: Path) -> bytes:
+    try:
+        return zlib.decompress(content)
+    except zlib.error as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+
+
+class _Level:
+    """The sections of a level of zoom, while they are made."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiting: npt.NDArray[np.void] = np.empty(0, dtype=_RECORD)
+        self._sections: list[tuple[npt.NDArray[np.void], bytes]] = []
+        self._blocks: list[tuple[int, int, int, int, int]] = []
+
+    def add(self, records: npt.NDArray[np.void]) -> None:
+        """Add records, which lie behind those before; a section has those of one contig."""
+        if len(self._waiting) and self._waiting["contig"][0] != records["contig"][0]:
+            self.end()
+        self._waiting = np.concatenate([self._waiting, records.astype(_RECORD)])
+        while len(self._waiting) >= _SECTION_RECORDS:
+            self._pack(_SECTION_RECORDS)
+
+    def end(self) -> None:
+        """Make a section of what is left."""
+        if len(self._waiting):
+            self._pack(len(self._waiting))
+
+    def _pack(self, count: int) -> None:
+        some, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._sections.append((some[[0, -1]], zlib.compress(some.tobytes(), _LEVEL)))
+        self.count += count
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write the sections that were made to the end of a file."""
+        for ends, content in self._sections:
+            contig, start, end = int(ends["contig"][0]), int(ends["start"][0]), int(ends["end"][1])
+            self._blocks.append((contig, start, end, file.tell(), len(content)))
+            file.write(content)
+        self._sections.clear()
+
+    @property
+    def blocks(self) -> npt.NDArray[np.void]:
+        """All sections, and where they are."""
+        return np.array(self._blocks, dtype=_BLOCK)
+
+
+class _Summary:
+    """Sums over all values."""
+
+    def __init__(self) -> None:
+        self._count, self._total, self._squares = 0, 0.0, 0.0
+        self._least, self._largest = np.inf, -np.inf
+
+    def add(self, records: npt.NDArray[np.void]) -> None:
+        """Add records of the first level of zoom."""
+        self._count += int(records["count"].sum())
+        self._total += float(records["total"].sum())
+        self._squares += float(records["squares"].sum())
+        self._least = min(self._least, float(records["least"].min()))
+        self._largest = max(self._largest, float(records["largest"].max()))
+
+    def packed(self) -> bytes:
+        """As it stands in the file."""
+        if not self._count:
+            return bytes(_SUMMARY.size)
+        return _SUMMARY.pack(self._count, self._least, self._largest, self._total, self._squares)
 
 
 def _index(blocks: npt.NDArray[np.void], at: int) -> bytes:
@@ -465,7 +556,7 @@ class BigWig:
         known = np.flatnonzero(~np.isnan(self._values))
         if len(known):
             first, last = int(known[0]), int(known[-1]) + 1
-            self._file.write(chunk_of([encode_piece(contig, start + first, self._values[first:last])]))
+            self._file.write(chunk_of(encode_sections(contig, start + first, self._values[first:last])))
             self._values.fill(np.nan)
 
     def finish(self) -> None:
@@ -478,7 +569,7 @@ class BigWig:
         """
         self._write()
         self._file.close()
-        finish_file(self._path)
+        finish_file(self._path, usable_cpus())
 
     def close(self) -> None:
         """Leave the file as it is."""
