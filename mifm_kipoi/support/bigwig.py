@@ -143,22 +143,23 @@ def _first_records(contig: int, start: int, values: npt.NDArray[np.float32]) -> 
     width = ZOOMS[0]
     before = start % width
     rows = -(-(before + len(values)) // width)
-    flat = np.full(rows * width, np.nan, dtype=np.float64)
+    flat = np.full(rows * width, np.nan, dtype=np.float32)
     flat[before : before + len(values)] = values
     padded = flat.reshape(rows, width)
-    has_value = ~np.isnan(padded)
-    count = np.count_nonzero(has_value, axis=1)
-    known = np.where(has_value, padded, 0)
+    unknown = np.isnan(padded)
+    count = width - np.count_nonzero(unknown, axis=1)
+    known = np.where(unknown, np.float32(0), padded)
     records = np.zeros(rows, dtype=_SUMS)
     first = start - before + width * np.arange(rows)
     records["contig"] = contig
     records["start"] = np.maximum(first, start)
     records["end"] = np.minimum(first + width, start + len(values))
     records["count"] = count
-    records["least"] = np.where(has_value, padded, np.inf).min(axis=1, initial=np.inf)
-    records["largest"] = np.where(has_value, padded, -np.inf).max(axis=1, initial=-np.inf)
-    records["total"] = known.sum(axis=1)
-    records["squares"] = np.square(known).sum(axis=1)
+    # NaN is neither the least nor the largest to these.
+    records["least"] = np.fmin.reduce(padded, axis=1)
+    records["largest"] = np.fmax.reduce(padded, axis=1)
+    records["total"] = known.sum(axis=1, dtype=np.float64)
+    records["squares"] = np.square(known, dtype=np.float64).sum(axis=1)
     known_records: npt.NDArray[np.void] = records[count > 0]
     return known_records
 
