@@ -202,6 +202,8 @@ def _card(weights: Weights, config: ExportConfig) -> str:
         "tensors sha256": f"`{weights.sha256}`",
         "mifm_kipoi": str(weights.provenance.get("mifm_kipoi", mifm_kipoi.__version__)),
     }
+    if weights.background:
+        rows["background"] = f"{weights.background.positions:,} positions: {weights.background.name}"
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     name = config.name
     return f"""# {name}
@@ -225,6 +227,7 @@ kipoi predict . --source=dir -o scores.tsv \\
 `mifm_ref` scores each position from 0 to 1, by the {weights.config.window} bp of reference sequence around
 it, to rank variants within a locus. It knows neither trait nor LD, is the same for all alleles of a position,
 and is not a probability of causality. {_alleles(weights)}
+{_among_positions(weights, config)}
 `sequence` is the Kipoi model of single windows.
 
 ## What was learnt
@@ -251,6 +254,16 @@ def _alleles(weights: Weights) -> str:
         "This network was trained with both alleles: rank by "
         "`mifm_kipoi.scoring.scores.both_alleles_logit` of\nthe logits of `mifm_ref` and `mifm_alt`, not by "
         "`mifm_ref` alone."
+    )
+
+
+def _among_positions(weights: Weights, config: ExportConfig) -> str:
+    """What the percentiles are of, or how to get them."""
+    if weights.background:
+        return "`mifm_percentile` and `mifm_phred` say where it lies among the positions of the background."
+    return (
+        "`mifm_percentile` and `mifm_phred` are empty until\n"
+        f"`mifm genome background GENOME.fa --weights {config.name}.safetensors` was run."
     )
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from mifm_kipoi.commands.arguments import say
+
+if TYPE_CHECKING:
+    from mifm_kipoi.network.weights import Weights
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +53,17 @@ def _weights_show(options: argparse.Namespace) -> None:
         f"tensors sha256\t{chosen.sha256}",
         f"configuration\t{json.dumps(chosen.config.to_dict())}",
         f"provenance\t{json.dumps(chosen.provenance, indent=2)}",
+        f"background\t{_background_of(chosen)}",
         f"licence\t{' '.join(chosen.licence.split())}",
     )
+
+
+def _background_of(chosen: Weights) -> str:
+    if chosen.background is None:
+        return (
+            f"none, so that percentiles are empty: mifm genome background GENOME.fa --weights {chosen.name}"
+        )
+    return f"{chosen.background.positions:,} positions: {chosen.background.name}"
 
 
 def _weights_import(options: argparse.Namespace) -> None:

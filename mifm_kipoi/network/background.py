@@ -236,7 +236,7 @@ def table_ranks(positions: int) -> npt.NDArray[np.int64]:
 
 
 class LogitCounts:
-    """How any number of logits is spread, in constant memory: 64 MB, then 100 MB.
+    """How any number of logits is spread, in constant memory: less than 0.25 GB.
 
     Up to 16.7 million logits are kept and sorted. Beyond, the highest 131,072 are, and the others are counted
     in 4 million bins over twice the range of those that came first; what lies outside them counts as their
@@ -280,12 +280,13 @@ class LogitCounts:
             self._begin_bins()
 
     def _begin_bins(self) -> None:
-        kept = np.concatenate(self._kept)
-        low, high = float(kept.min()), float(kept.max())
+        low = min(float(part.min()) for part in self._kept if len(part))
+        high = max(float(part.max()) for part in self._kept if len(part))
         half = max((high - low) / 2, 1e-3)
         self._low, self._width = low - half, (high - low + 2 * half) / _BINS
         self._bins = np.zeros(_BINS, dtype=np.int64)
-        self._count(kept)
+        for part in self._kept:
+            self._count(part)
         self._keep_top()
 
     def _count(self, logits: npt.NDArray[np.float32]) -> None:
