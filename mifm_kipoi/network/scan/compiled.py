@@ -272,8 +272,9 @@ def _product(
                     for number, _, total in sums:
                         builder.store(factor(builder.add(bias, channel), number), total)
                 with added:
-                    for number, half, total in sums:
-                        builder.store(vectors.load(row(first, first_stride, number), half), total)
+                    # A small sum loses less to rounding by itself than added to a number term by term.
+                    for _, _, total in sums:
+                        builder.store(ir.Constant(vectors.type, None), total)
             with cgutils.for_range(builder, stop, start=start) as tap:
                 entry = builder.mul(tap.index, _WORD(4))
                 place, matrix, is_local, kept = (
@@ -297,6 +298,10 @@ def _product(
                     kept = builder.add(kept, builder.mul(channel, stride))
                     for number, half, total in sums:
                         vectors.store(builder.load(total), row(kept, stride, number), half)
+            with vectors.where(first):
+                for number, half, total in sums:
+                    before = vectors.load(row(first, first_stride, number), half)
+                    builder.store(builder.fadd(builder.load(total), before), total)
             with vectors.where(out):
                 for number, half, total in sums:
                     vectors.store(builder.load(total), row(out, out_stride, number), half)
