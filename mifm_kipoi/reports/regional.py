@@ -177,6 +177,7 @@ def regional_view(
     panels: Sequence[Panel],
     marks: Sequence[Mark] = (),
     tracks: Sequence[Track] = (),
+    panel_inches: float = _PANEL,
 ) -> Figure:
     """The figure of a region.
 
@@ -193,6 +194,8 @@ def regional_view(
         By position; each gets a letter, and a line above the panels that says why.
     tracks : sequence of Track
         Beneath the panels.
+    panel_inches : float
+        Height of a panel and of a track.
 
     Returns
     -------
@@ -211,8 +214,8 @@ def regional_view(
     letters = _letter_positions((marked["pos"].to_numpy() / 1e6 - left) / (right - left))
     key, count = _LINE * len(marks), len(panels) + len(tracks)
     with styled():
-        figure = Figure(figsize=(WIDTH, _PANEL * count + _HEAD + key), layout="constrained")
-        head, *grid = figure.subplots(count + 1, 1, height_ratios=[max(key, 0.05), *[_PANEL] * count])
+        figure = Figure(figsize=(WIDTH, panel_inches * count + _HEAD + key), layout="constrained")
+        head, *grid = figure.subplots(count + 1, 1, height_ratios=[max(key, 0.05), *[panel_inches] * count])
         _draw_key(head, marked, marks)
         for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel, table, marked)

@@ -23,6 +23,9 @@ FLANK = 0.03
 LEAST_FLANK = 250
 """Base pairs that are shown to either side at least."""
 
+_PANEL_INCHES = 0.85
+"""So that two figures with their captions fit on a page of paper."""
+
 _SCORES = "MIFM"
 """Title of the panel of scores."""
 
@@ -83,9 +86,8 @@ def locus_figure(
         dataclasses.replace(panel, high=high, lines=lines) if panel.title == _SCORES else panel
         for panel in panels(ranked)
     ]
-    return regional_view(
-        rows, region, shown, marks, [dataclasses.replace(track, high=high, lines=lines) for track in tracks]
-    )
+    beneath = [dataclasses.replace(track, high=high, lines=lines) for track in tracks]
+    return regional_view(rows, region, shown, marks, beneath, _PANEL_INCHES)
 
 
 def _highest(values: npt.NDArray[np.floating]) -> float:

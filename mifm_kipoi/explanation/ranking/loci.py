@@ -38,8 +38,7 @@ class Loci:
     places : tuple of Locus
         From the first to the last of its variants.
     regions : numpy.ndarray of int64, shape (loci,)
-        The region of each locus: loci that overlap, or have no more than :data:`GAP` between them, as those
-        of several studies, are in one.
+        The region of each locus: loci that overlap, as those of several studies, are in one.
     are : str
         What the loci are, in words.
     """
@@ -215,7 +214,7 @@ def _ordered(
     # Sorted by their first positions, regions grow to the right.
     reach = pd.Series(pos[end]).groupby(contig[start]).cummax().to_numpy()
     new = np.ones(len(start), dtype=bool)
-    new[1:] = (np.diff(contig[start]) != 0) | (pos[start[1:]] - reach[:-1] > GAP)
+    new[1:] = (np.diff(contig[start]) != 0) | (pos[start[1:]] > reach[:-1])
     chroms = table["chrom"].to_numpy(object)
     return Loci(
         of_rows,

@@ -154,12 +154,15 @@ def _figure_words(ranked: Ranked, number: int, name: str, track: Track | None) -
     if track is not None:
         caption += "; the lowest panel is the score of every position, with rings at the marked variants"
     words = [f"{row['top_mifm']} has the highest score ({row['top_mifm_score']:.3f})"]
-    for variant, rank, what in (
-        (row["top_pip"], row["top_pip_rank"], "highest PIP"),
-        (row["lowest_p"], row["lowest_p_rank"], "lowest p-value"),
-    ):
+    by_variant: dict[str, list[str]] = {}
+    for variant, what in ((row["top_pip"], "highest PIP"), (row["lowest_p"], "lowest p-value")):
         if variant:
-            words.append(f"{variant} has the {what}, and {_rank_words(rank, row['scored'])} by score")
+            by_variant.setdefault(variant, []).append(f"the {what}")
+    ranks = {row["top_pip"]: row["top_pip_rank"], row["lowest_p"]: row["lowest_p_rank"]}
+    words += [
+        f"{variant} has {' and '.join(what)}, and {_rank_words(ranks[variant], row['scored'])} by score"
+        for variant, what in by_variant.items()
+    ]
     return {
         "name": name,
         "title": f"{number + 1}: {ranked.loci.name(number)}",
@@ -361,7 +364,13 @@ def _pip(value: float) -> str:
 
 
 def _p(value: float) -> str:
-    return "" if math.isnan(value) else "<1e-300" if value == 0 else f"{value:.2g}"
+    return (
+        ""
+        if math.isnan(value)
+        else "<1e-300"
+        if value == 0
+        else f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    )
 
 
 def _percentile(value: float) -> str:

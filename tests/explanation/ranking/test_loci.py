@@ -52,13 +52,23 @@ def test_columns_divide_rows_and_studies_do_so_always() -> None:
     assert "separately for each trait" in by_distance.are
 
 
-def test_loci_that_overlap_or_are_near_are_one_region() -> None:
+def test_loci_that_overlap_are_one_region_and_neighbouring_blocks_are_not(tmp_path: Path) -> None:
     keys = {"trait": ["a", "a", "b", "c", "c"]}
-    found = candidates([1, 900, 500, 300_000, 300_010], [0.0] * 5, keys=keys, studies=("trait",))
+    found = candidates([1, 900, 500, 850, 3000], [0.0] * 5, keys=keys, studies=("trait",))
     loci = LocusRule(gap_bp=1000).loci(found)
-    assert [loci.places[number][1:] for number in range(3)] == [(1, 900), (500, 500), (300_000, 300_010)]
-    # 299,100 bp from the end of the first, although the one before it ends at 500.
-    assert loci.regions.tolist() == [0, 0, 1]
+    assert [loci.places[number][1:] for number in range(4)] == [
+        (1, 900),
+        (500, 500),
+        (850, 850),
+        (3000, 3000),
+    ]
+    # The third lies in the first, although the one between them ends before it.
+    assert loci.regions.tolist() == [0, 0, 0, 1]
+    (tmp_path / "b.bed").write_text("1\t0\t100\n1\t100\t200\n")
+    assert LocusRule(blocks=tmp_path / "b.bed").loci(candidates([100, 101], [0.0] * 2)).regions.tolist() == [
+        0,
+        1,
+    ]
 
 
 def test_blocks_of_a_bed_file_and_what_lies_outside(tmp_path: Path) -> None:
