@@ -69,10 +69,11 @@ class Costs:
 
 
 COSTS = {
-    "numba": Costs(window=130, pair=25, position=1.2, substitution=6),
-    "pytorch": Costs(window=130, pair=25, position=5.3, substitution=18),
+    "numba": Costs(window=130, pair=32, position=1.3, substitution=11),
+    "pytorch": Costs(window=130, pair=32, position=5.3, substitution=18),
 }
-"""By the engine of the scan, as ``python -m benchmarks.speed.dense`` measured them."""
+"""By the engine of the scan: those that give the CPU times of :class:`mifm_kipoi.scoring.scorer.Scorer` with
+a variant every 4 to 100 bp (``python -m benchmarks.speed.dense``)."""
 
 
 @dataclasses.dataclass(frozen=True)

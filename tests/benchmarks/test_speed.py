@@ -1,11 +1,13 @@
 """The benchmark runs and says what it measured; how long things take is never tested."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from benchmarks.speed import backends
+from tests.builders import write_fasta
 from tests.conftest import Run
 
 
@@ -30,6 +32,18 @@ def test_mutagenesis_on_the_example(run: Run, root: Path, example: Path, tmp_pat
     assert figures["variant_largest_difference"] < 2e-5
     assert figures["position_largest_difference"] < 2e-5
     assert f"| {figures['variant_naive_over_variant']} x |" in done.stdout
+
+
+def test_dense_files(run: Run, root: Path, tmp_path: Path) -> None:
+    out, fasta = tmp_path / "figures.json", tmp_path / "genome.fa"
+    write_fasta(fasta, {"1": "".join(random.Random(1).choices("ACGT", k=3000))})
+    arguments = ("--fasta", fasta, "--contig", "1", "--start", "300", "--variants", "20", "--distances", "5")
+    arguments = (*arguments, "--repeats", "1", "--threads", "1", "--chunks", "1", "--out", out)
+    done = run("benchmarks.speed.dense", *arguments, cwd=root)
+    figures = json.loads(out.read_text())
+    assert set(figures["seconds"]["5"]) == {"auto", "windows", "scan"}
+    assert all(value > 0 for value in figures["cpu_us"]["5"].values())
+    assert f"| {figures['windows_over_auto']['5']} |" in done.stdout
 
 
 def test_backends(run: Run, root: Path, tmp_path: Path) -> None:
