@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pysam
@@ -37,8 +38,9 @@ from mifm_kipoi.errors import (
     VariantFileError,
     WorkerError,
 )
+from mifm_kipoi.network.background import LogitCounts
 from mifm_kipoi.network.model import MIFM
-from mifm_kipoi.network.weights import save_weights
+from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring import journal as journal_module
 from mifm_kipoi.scoring import scorer as scoring
 from mifm_kipoi.scoring.journal import Journal
@@ -209,6 +211,16 @@ class TestFormats:
         assert in_vcf["weights"][0]["name"] == "embedded"
         assert len(in_vcf["fasta"]["sha256"]) == 64
 
+    def test_tags_without_any_value_are_left_out(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        """Weights without a background have no percentiles, and no empty ones."""
+        out, own = tmp_path / "out.vcf", tmp_path / "own.safetensors"
+        save_weights(own, random_network(), {})
+        small_run(str(vcf), fasta, out, scoring.ScoringOptions(weights=("embedded", str(own)))).run()
+        records = [line for line in out.read_text().splitlines() if line[0] != "#"]
+        assert sum("MIFM_PHRED_embedded=" in line for line in records) > 50
+        assert sum("MIFM_REF_own=" in line for line in records) > 50
+        assert not any("MIFM_PHRED_own" in line or "MIFM_PERCENTILE_own" in line for line in records)
+
     def test_an_unknown_format(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
         with pytest.raises(OptionError, match=r"out.csv ends in no known format; expected one of .tsv,"):
             small_run(str(vcf), fasta, tmp_path / "out.csv")
@@ -356,6 +368,23 @@ class TestResume:
         assert step > 0
         monkeypatch.setattr(Path, "replace", replace)
         assert out.read_bytes() == whole.read_bytes()
+
+    def test_another_background_is_another_run(self, tmp_path: Path, vcf: Path, fasta: Path) -> None:
+        """Percentiles of before and after ``mifm genome background`` do not come into one file."""
+        out, own = tmp_path / "out.tsv", tmp_path / "own.safetensors"
+        save_weights(own, random_network(), {})
+        options = scoring.ScoringOptions(weights=(str(own),))
+        small_run(str(vcf), fasta, out, options).run()
+        assert read_table(out)["mifm_phred"].isna().all()
+        read = load_weights(own)
+        counts = LogitCounts()
+        counts.add(np.linspace(-1, 1, 100, dtype=np.float32))
+        background = counts.background({"name": "a test", "weights": read.identity})
+        save_weights(own, read.model(), read.provenance, background)
+        manifest = small_run(str(vcf), fasta, out, options, resume=True).run().manifest
+        assert manifest["weights"][0]["background"]["name"] == "a test"
+        table = read_table(out)
+        assert table.loc[table["status"] == "ok", "mifm_phred"].notna().all()
 
     def test_a_finished_run_is_left_as_it_is(
         self, tmp_path: Path, vcf: Path, fasta: Path, monkeypatch: pytest.MonkeyPatch

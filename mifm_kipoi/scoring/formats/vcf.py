@@ -42,6 +42,16 @@ def info_tag(column: str) -> str:
     return score.upper() + re.sub(r"[^A-Za-z0-9_.]", "_", column[len(score) :])
 
 
+def _described(column: str) -> str:
+    """What the header says of a tag; what made the numbers is in a line of its own."""
+    f = "f the fraction of the positions of real sequence whose mifm_ref is as high or higher"
+    if column.startswith("mifm_percentile"):
+        return f"{column}, 100 (1 - f), {f}"
+    if column.startswith("mifm_phred"):
+        return f"{column}, -10 log10(f), {f}"
+    return f"{column} of the ALT"
+
+
 class Vcf(OutputFormat):
     """The records of the input with the scores in INFO, one value per ALT; nothing else changes.
 
@@ -64,7 +74,7 @@ class Vcf(OutputFormat):
     def _head(self, header: Sequence[bytes]) -> bytes:
         """The header of the input with our lines at its end; older definitions of our tags go."""
         lines = [
-            b"##INFO=<ID=" + tag + f',Number=A,Type=Float,Description="MIFM: {name} of the ALT">'.encode()
+            b"##INFO=<ID=" + tag + f',Number=A,Type=Float,Description="MIFM: {_described(name)}">'.encode()
             for tag, name in zip(self._score_tags, self.columns, strict=True)
         ]
         meaning = b',Number=A,Type=String,Description="Why the ALT has scores (ok) or has none">'
