@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mifm_kipoi.evaluation.ranking.run import RankingRun as RankingRun
     from mifm_kipoi.explanation.ranking.run import RankResult as RankResult
     from mifm_kipoi.explanation.ranking.run import RankRun as RankRun
+    from mifm_kipoi.genome_scan.readers import GenomeScores as GenomeScores
+    from mifm_kipoi.genome_scan.readers import open_genome_scores as open_genome_scores
+    from mifm_kipoi.genome_scan.run import GenomeResult as GenomeResult
+    from mifm_kipoi.genome_scan.run import GenomeRun as GenomeRun
     from mifm_kipoi.genomics.genome import Genome as Genome
     from mifm_kipoi.genomics.intervals import Interval as Interval
     from mifm_kipoi.genomics.intervals import Regions as Regions
@@ -52,6 +56,9 @@ _EXPORTS = {
     "ComparisonResult": "comparison.run",
     "ComparisonRun": "comparison.run",
     "Genome": "genomics.genome",
+    "GenomeResult": "genome_scan.run",
+    "GenomeRun": "genome_scan.run",
+    "GenomeScores": "genome_scan.readers",
     "Interval": "genomics.intervals",
     "MIFM": "network.model",
     "MIFMConfig": "network.model",
@@ -83,6 +90,7 @@ _EXPORTS = {
     "load_weights": "network.weights",
     "logits": "network.inference",
     "one_hot": "sequence.encoding",
+    "open_genome_scores": "genome_scan.readers",
     "read_intervals": "genomics.intervals",
     "read_variants": "genomics.variants",
     "score_variants": "scoring.scorer",

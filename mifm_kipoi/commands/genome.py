@@ -54,7 +54,7 @@ def add_genome(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("genome browsers")
     group.add_argument(
         "--igv-session", action="store_true",
-        help="write OUT.bw.igv.xml, which IGV opens: the FASTA and the track",
+        help="write OUT.bw.igv.xml for IGV and OUT.bw.igv.json for igv.js: the FASTA and the track",
     )  # fmt: skip
     group.add_argument(
         "--ucsc-hub", metavar="BUILD",

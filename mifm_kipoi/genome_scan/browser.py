@@ -1,7 +1,8 @@
-"""Files with which a genome browser opens a scan: a session of IGV, a track hub for the UCSC browser."""
+"""Files with which a genome browser opens a scan: sessions of IGV, a track hub for the UCSC browser."""
 
 from __future__ import annotations
 
+import json
 import os
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -25,9 +26,9 @@ _FROM_ZERO = ("mifm_ref", "mifm_percentile", "mifm_phred")
 """Columns whose axis begins at 0."""
 
 
-def igv_session_path(track: Path) -> Path:
-    """Where the session of a track is written."""
-    return Path(f"{track}.igv.xml")
+def igv_session_paths(track: Path) -> tuple[Path, Path]:
+    """Where the sessions of a track are written: that of IGV, and that of igv.js."""
+    return Path(f"{track}.igv.xml"), Path(f"{track}.igv.json")
 
 
 def ucsc_hub_path(track: Path) -> Path:
@@ -35,11 +36,11 @@ def ucsc_hub_path(track: Path) -> Path:
     return Path(f"{track}.hub.txt")
 
 
-def write_igv_session(track: Path, fasta: Path, manifest: Mapping[str, Any]) -> Path:
-    """Write a session of IGV: the FASTA as the genome, and the track.
+def write_igv_sessions(track: Path, fasta: Path, manifest: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write sessions of IGV: the FASTA as the genome, and the track.
 
-    The desktop application reads it from disk; files are named relative to it, so that they can be moved
-    together.
+    One is for the desktop application, the other for igv.js in web pages. Files are named relative to
+    them, so that they can be moved together.
 
     Parameters
     ----------
@@ -52,23 +53,19 @@ def write_igv_session(track: Path, fasta: Path, manifest: Mapping[str, Any]) -> 
 
     Returns
     -------
-    Path
-        ``TRACK.igv.xml``.
+    (Path, Path)
+        ``TRACK.igv.xml`` and ``TRACK.igv.json``.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When one cannot be written.
     """
-    path = igv_session_path(track)
+    desktop, web = igv_session_paths(track)
     column, low, high, first = _shown(track, manifest)
-    folder = path.resolve().parent
-    session = ET.Element(
-        "Session",
-        genome=os.path.relpath(fasta.resolve(), folder),
-        locus=f"{first[0]}:{first[1] + 1}-{first[2]}",
-        version="8",
-    )
+    genome = os.path.relpath(fasta.resolve(), track.resolve().parent)
+    locus = f"{first[0]}:{first[1] + 1}-{first[2]}"
+    session = ET.Element("Session", genome=genome, locus=locus, version="8")
     ET.SubElement(ET.SubElement(session, "Resources"), "Resource", path=track.name, type="bw")
     panel = ET.SubElement(session, "Panel", name="DataPanel")
     shown = ET.SubElement(
@@ -79,9 +76,30 @@ def write_igv_session(track: Path, fasta: Path, manifest: Mapping[str, Any]) -> 
         shown, "DataRange", type="LINEAR", baseline=f"{low:g}", minimum=f"{low:g}", maximum=f"{high:g}"
     )
     ET.indent(session)
-    with written_whole(path) as temporary:
+    with written_whole(desktop) as temporary:
         ET.ElementTree(session).write(temporary, encoding="UTF-8", xml_declaration=True)
-    return path
+    reference = {"id": fasta.name, "fastaURL": genome, "indexURL": f"{genome}.fai"}
+    if os.path.exists(f"{fasta}.gzi"):
+        reference["compressedIndexURL"] = f"{genome}.gzi"
+    record = {
+        "reference": reference,
+        "locus": locus,
+        "tracks": [
+            {
+                "name": _NAMES[column],
+                "type": "wig",
+                "format": "bigwig",
+                "url": track.name,
+                "min": low,
+                "max": high,
+                "color": f"rgb({_COLOUR})",
+                "height": 120,
+            }
+        ],
+    }
+    with written_whole(web) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+    return desktop, web
 
 
 def write_ucsc_hub(track: Path, build: str, manifest: Mapping[str, Any]) -> Path:

@@ -15,9 +15,9 @@ from typing import Any
 from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genome_scan.browser import (
-    igv_session_path,
+    igv_session_paths,
     ucsc_hub_path,
-    write_igv_session,
+    write_igv_sessions,
     write_ucsc_hub,
 )
 from mifm_kipoi.genome_scan.formats import TRACKS, FormatOptions, ScanFormat, is_track, make_format
@@ -84,7 +84,7 @@ class GenomeRun:
     threads : int, optional
         Blocks that are scanned side by side; by default the CPUs that this process may use.
     igv_session : bool
-        Write a session of IGV, too: ``OUT.bw.igv.xml``.
+        Write sessions of IGV and igv.js, too: ``OUT.bw.igv.xml`` and ``OUT.bw.igv.json``.
     ucsc_hub : str, optional
         The UCSC browser's name of the assembly, such as ``hg19``, for which a track hub is written, too:
         ``OUT.bw.hub.txt``.
@@ -144,7 +144,7 @@ class GenomeRun:
         if (self.igv_session or self.ucsc_hub) and self._track is None:
             raise OptionError("a session or hub shows a bigWig file; add a .bw to the outputs")
         if self._track is not None:
-            check_outputs((igv_session_path(self._track), ucsc_hub_path(self._track)), inputs)
+            check_outputs((*igv_session_paths(self._track), ucsc_hub_path(self._track)), inputs)
 
     def run(self, on_progress: Callable[[int, float], None] | None = None) -> GenomeResult:
         """Scan; write the outputs, the index of a table, and a manifest of each.
@@ -205,9 +205,9 @@ class GenomeRun:
         return next(filter(is_track, self.outputs), None)
 
     def _browser_files(self, manifests: Mapping[Path, dict[str, Any]]) -> tuple[Path, ...]:
-        written = []
+        written: list[Path] = []
         if self._track is not None and self.igv_session:
-            written.append(write_igv_session(self._track, self.fasta, manifests[self._track]))
+            written += write_igv_sessions(self._track, self.fasta, manifests[self._track])
         if self._track is not None and self.ucsc_hub:
             written.append(write_ucsc_hub(self._track, self.ucsc_hub, manifests[self._track]))
         return tuple(written)

@@ -317,6 +317,11 @@ def test_files_for_browsers(fasta: Path, weights: str, tmp_path: Path) -> None:
     scores = BigWigReader(tmp_path / "x.bw").values("chr2", 0, 4500)
     assert float(axis["minimum"]) == 0
     assert float(axis["maximum"]) == pytest.approx(np.nanmax(scores), rel=1e-5)
+    web = json.loads((tmp_path / "x.bw.igv.json").read_text())
+    assert (tmp_path / web["reference"]["fastaURL"]).samefile(fasta)
+    assert (tmp_path / web["reference"]["indexURL"]).is_file()
+    assert (tmp_path / web["tracks"][0]["url"]).is_file()
+    assert web["locus"] == session.attrib["locus"]
     hub = (tmp_path / "x.bw.hub.txt").read_text()
     assert "\ngenome hg19\n" in hub
     assert "\nbigDataUrl x.bw\n" in hub
