@@ -70,7 +70,7 @@ class BackgroundRun:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.output is None and os.fspath(self.weights) == EMBEDDED:
+        if self.output is None and _is_embedded(self.weights):
             raise OptionError(
                 "the embedded weights are part of the package and are not replaced; name an output, such as "
                 "-o mine.safetensors"
@@ -175,6 +175,12 @@ class BackgroundResult:
 
     output: Path
     background: Background
+
+
+def _is_embedded(weights: str | os.PathLike[str]) -> bool:
+    """Whether weights are those of the package, by name or by path."""
+    packaged = find_weights(EMBEDDED)
+    return os.fspath(weights) == EMBEDDED or (os.path.exists(weights) and packaged.samefile(weights))
 
 
 def _scorable_blocks(genome: Genome, contigs: Iterable[str]) -> Iterator[ContigBlock]:

@@ -13,7 +13,7 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.background import Background
 from mifm_kipoi.network.inference import Predictor
-from mifm_kipoi.network.weights import load_weights, save_weights
+from mifm_kipoi.network.weights import find_weights, load_weights, save_weights
 from mifm_kipoi.scoring.scorer import ScoringOptions, score_variants
 from mifm_kipoi.sequence.contig_blocks import cut_block
 from mifm_kipoi.sequence.windows import cut_windows
@@ -115,6 +115,7 @@ def test_the_command_gives_the_columns_their_numbers(
     ("arguments", "error", "match"),
     [
         ({}, OptionError, "embedded weights are part of the package"),
+        ({"weights": find_weights("embedded")}, OptionError, "embedded weights are part of the package"),
         ({"output": "new.bed"}, OptionError, r"new\.bed; expected a name in \.safetensors or \.npz"),
         ({"output": "new.npz", "contigs": ("chr1", "7")}, InputError, "no contig 7; it has chr1, chr2, tiny"),
         ({"output": "new.npz", "contigs": ("tiny",)}, InputError, "no position of tiny"),
