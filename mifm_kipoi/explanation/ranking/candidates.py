@@ -9,7 +9,8 @@ that a variant may have several rows, one for each study.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
 from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genetics.row_variants import texts_of
-from mifm_kipoi.genetics.variant_lists import is_list, open_variants, understood
+from mifm_kipoi.genetics.variant_lists import VariantList, is_list, open_variants, understood
 from mifm_kipoi.genomics.columns import EFFECTS, P_VALUES, column_named, columns_named
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.genomics.variants import MISSING, Record, Variant, VariantFile
 from mifm_kipoi.genomics.vcf_text import split_record
 from mifm_kipoi.network.weights import Weights
-from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
+from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions, find_rule
 from mifm_kipoi.scoring.scores import AVERAGED
 from mifm_kipoi.sequence.windows import ReferenceCheck
 from mifm_kipoi.support.text import as_unicode
@@ -246,9 +247,14 @@ class Source:
                 return self._scored_vcf(file, tag)
         if genome is None or scoring is None:
             raise _no_scores(self.path, "the INFO tag MIFM_REF")
-        with open_variants(self.path, genome, positions=self.positions) as file:
+        return self._scored(genome, scoring)
+
+    def _scored(self, genome: Genome, scoring: Scoring) -> Candidates:
+        """All variants of a file without numbers of its own."""
+        open_file = functools.partial(open_variants, self.path, genome, positions=self.positions)
+        with open_file() as file:
             variants = [variant for record in file for variant in record.variants]
-        table = scoring.score(variants, genome)
+        table = scoring.score(variants, genome, open_file)
         return Candidates(_with_statistics(table), (), (), False, True, (), {})
 
     def _tag(self, header: Sequence[bytes]) -> str:
@@ -288,9 +294,7 @@ class Source:
         if names_only:
             assert genome is not None
             assert scoring is not None
-            with open_variants(self.path, genome, positions=self.positions) as file:
-                variants = [variant for record in file for variant in record.variants]
-            return Candidates(_with_statistics(scoring.score(variants, genome)), (), (), False, True, (), {})
+            return self._scored(genome, scoring)
         return _TableReader(self, score).read(genome, scoring)
 
     def _has_features(self) -> bool:
@@ -323,7 +327,12 @@ class Scoring:
     max_n_fraction: float = MAX_N_FRACTION
     max_mismatch_fraction: float = MAX_MISMATCH_FRACTION
 
-    def score(self, variants: Sequence[Variant], genome: Genome) -> pd.DataFrame:
+    def score(
+        self,
+        variants: Sequence[Variant],
+        genome: Genome,
+        open_file: Callable[[], VariantFile | VariantList] | None = None,
+    ) -> pd.DataFrame:
         """Score variants, each once however often it comes.
 
         Parameters
@@ -332,6 +341,9 @@ class Scoring:
             In any order.
         genome : Genome
             Reference genome.
+        open_file : callable, optional
+            Opens the file that they are of, by which it is decided whether dense ones are scanned
+            (:func:`mifm_kipoi.scoring.scorer.find_rule`).
 
         Returns
         -------
@@ -347,7 +359,8 @@ class Scoring:
             (self.weights.name,), max_n_fraction=self.max_n_fraction,
             max_mismatch_fraction=self.max_mismatch_fraction,
         )  # fmt: skip
-        scorer = Scorer(genome, options, self.device, self.batch_size, [self.weights])
+        rule = find_rule(options, [self.weights], self.device, open_file)
+        scorer = Scorer(genome, options, self.device, self.batch_size, [self.weights], rule)
         check = ReferenceCheck(genome, self.max_mismatch_fraction)
         index: dict[str, int] = {}
         row = np.array([index.setdefault(variant.key, len(index)) for variant in variants], dtype=np.int64)
@@ -478,7 +491,8 @@ class _TableReader:
     def _scored(self, frame: pd.DataFrame, genome: Genome, scoring: Scoring) -> pd.DataFrame:
         """The rows with the scores of their variants, whose REF the FASTA decides; one for each ALT."""
         source, file = self._source, self._table.file
-        with open_variants(source.path, genome, positions=source.positions) as records:
+        open_file = functools.partial(open_variants, source.path, genome, positions=source.positions)
+        with open_file() as records:
             variants = [record.variants for record in records]
         lines = np.concatenate(
             [batch.lines for batch in file.batches(file.columns[:1]) if batch.lines is not None]
@@ -486,7 +500,7 @@ class _TableReader:
         assert len(lines) == len(variants), "both read the same rows"
         of_rows = [variants[number] for number in np.searchsorted(lines, frame["line"]).tolist()]
         row = np.repeat(np.arange(len(frame)), [len(alts) for alts in of_rows])
-        scored = scoring.score([variant for alts in of_rows for variant in alts], genome)
+        scored = scoring.score([variant for alts in of_rows for variant in alts], genome, open_file)
         places = ["line", "chrom", "pos", "id", "ref", "alt"]
         rest = frame.drop(columns=places).iloc[row].reset_index(drop=True)
         return pd.concat([scored, rest], axis=1)

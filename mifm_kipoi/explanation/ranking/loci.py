@@ -120,11 +120,11 @@ class LocusRule:
             are = f"blocks of {self.blocks.name}{f' ({self.population})' if self.population else ''}"
         elif by_columns:
             whole = np.all([names != "" for names in parts], axis=0)
-            are = f"rows with the same {' and '.join(keys)} on one contig"
+            are = f"rows with the same {_listed(keys)} on one contig"
         else:
             whole = np.zeros(len(table), dtype=bool)
             are = f"variants with no more than {gap // 1000:,} kb from one to the next"
-            are += f", separately for each {' and '.join(keys)}" if keys else ""
+            are += f", separately for each {_listed(keys)}" if keys else ""
         numbers = _split(group, table["pos"].to_numpy(np.int64), known, whole, gap)
         return _ordered(numbers, table, contig, labels, are)
 
@@ -169,6 +169,10 @@ def _is_table_of_blocks(path: Path) -> bool:
         # As of a BED file without a header, whose first region is taken for one.
         return False
     return all(column_named(header, name) for name in COLUMNS)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _label(names: Sequence[str], keys: Sequence[str], studies: Sequence[str]) -> str:

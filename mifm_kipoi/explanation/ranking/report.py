@@ -214,9 +214,8 @@ def _values(ranked: Ranked, options: ReportOptions) -> dict[str, Any]:
 
 
 def _agreement_words(one: Agreement) -> dict[str, Any]:
-    above = with_interval(
-        percent, one.above.value, *(max(0.0, min(1.0, end)) for end in (one.above.low, one.above.high))
-    )
+    ends = (float(np.clip(end, 0, 1)) for end in (one.above.low, one.above.high))
+    above = with_interval(percent, one.above.value, *ends)
     value, _, interval = above.partition(" (")
     return {
         "loci": one.loci,
