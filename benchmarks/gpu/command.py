@@ -16,10 +16,10 @@ NAMES = ("equality", "speed", "arms")
 _TEXT = """\
 One command for a machine with a GPU, on which little else is installed. In the minutes that it is given it
 
-- compares scores, saturation mutagenesis and a step of training with the CPU's (1e-5), and states the short
+- compares scores, mutagenesis, the scan and a step of training with the CPU's (1e-5), and states the short
   number formats and deterministic mode;
-- measures windows a second of scoring and training against the bare network, projects a member of the
-  paper's size, and trains members stacked and side by side;
+- measures windows a second of scoring, the scan and training against the bare network, projects a member of
+  the paper's size, and trains members stacked and side by side;
 - trains the arms of the known-truth benchmark that are too long for a CPU, if a folder of --prepare has them.
 
 Each part stops on time. gpu.json is whole after each measurement; gpu.md says what was not run.

@@ -1,4 +1,4 @@
-"""Does a device compute what the CPU computes? Scores, saturation mutagenesis, and a step of training."""
+"""Does a device compute what the CPU computes? Scores, mutagenesis, the scan, and a step of training."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mifm_kipoi.conventions import FULL, PRECISIONS, WINDOW
 from mifm_kipoi.mutagenesis.mutate import substitution_logits
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFM
+from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.network.weights import load_model
 from mifm_kipoi.sequence.encoding import NO_BASE
 from training.mil.objective import PoolingName
@@ -80,6 +81,20 @@ def mutagenesis(device: torch.device, sizes: Sizes) -> Figures:
         "largest_difference": largest,
         "equal": largest <= TOLERANCE,
     }
+
+
+def scan(device: torch.device, sizes: Sizes) -> Figures:
+    """Logits of all windows of a sequence and of a substitution in each, against the CPU's one by one."""
+    network, count = load_model(), sizes.equality_windows
+    codes = random_windows(1, seed=5, window=count + WINDOW - 1)[0]
+    windows = np.lib.stride_tricks.sliding_window_view(codes, WINDOW)
+    rows, index = np.arange(count), network.config.variant_index
+    alt = windows.copy()
+    alt[:, index] = (alt[:, index] + 1) % NO_BASE
+    expected = Predictor(network).variant_logits(np.ascontiguousarray(windows), alt)
+    got = Scan(load_model().to(device), "pytorch").substituted(codes, rows, alt[:, index])
+    largest = max(_largest(mine, theirs) for mine, theirs in zip(got, expected, strict=True))
+    return {"windows": count, "largest_difference": largest, "equal": largest <= TOLERANCE}
 
 
 def training_step(device: torch.device, setting: Setting, pooling: PoolingName) -> Figures:

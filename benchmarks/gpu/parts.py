@@ -54,6 +54,7 @@ class Run:
         device, sizes = self.device, self.sizes
         self._measure("equality", "scores", deadline, lambda: equality.scores(device, sizes))
         self._measure("equality", "mutagenesis", deadline, lambda: equality.mutagenesis(device, sizes))
+        self._measure("equality", "scan", deadline, lambda: equality.scan(device, sizes))
         # A step of the tiny data set, which the CPU computes in a second.
         setting = Setting(TINY)
         poolings: tuple[PoolingName, ...] = ("max", "noisy_or", "single_effect")
@@ -74,6 +75,7 @@ class Run:
         self._measure(
             "speed", "mutagenesis", deadline, lambda: speed.mutagenesis(device, sizes, deadline.part(0.3))
         )
+        self._measure("speed", "scan", deadline, lambda: speed.scan(device, sizes, deadline.part(0.3)))
         made: list[Setting] = []
 
         def random_bags() -> Figures:

@@ -19,6 +19,8 @@ class Sizes:
         Windows of a pass of scoring.
     batch_sizes : tuple of int
         Windows that the network reads together.
+    scan_positions : tuple of int
+        Windows of the sequences that are scanned.
     measured_seconds : float
         How long each way is repeated.
     shape : Shape
@@ -43,6 +45,7 @@ class Sizes:
     mutated_windows: int
     scoring_windows: int
     batch_sizes: tuple[int, ...]
+    scan_positions: tuple[int, ...]
     measured_seconds: float
     shape: Shape
     genome_block: int
@@ -56,13 +59,15 @@ class Sizes:
 
 FULL = Sizes(
     equality_windows=1_024, mutated_windows=8, scoring_windows=1 << 17,
-    batch_sizes=(256, 2_048, 16_384), measured_seconds=2.0, shape=SHAPES["paper"], genome_block=1 << 26,
+    batch_sizes=(256, 2_048, 16_384), scan_positions=(4_096, 1 << 16, 1 << 20),
+    measured_seconds=2.0, shape=SHAPES["paper"], genome_block=1 << 26,
     measured_bags=1_600, member_epochs=100, members=5, member_shape=SHAPES["small"],
     member_windows=(1_024, 4_096), arm_windows=15_000_000,
 )  # fmt: skip
 
 TINY = Sizes(
-    equality_windows=32, mutated_windows=1, scoring_windows=64, batch_sizes=(16, 64), measured_seconds=0.1,
+    equality_windows=32, mutated_windows=1, scoring_windows=64, batch_sizes=(16, 64), scan_positions=(16, 64),
+    measured_seconds=0.1,
     shape=SHAPES["tiny"], genome_block=1 << 16, measured_bags=4, member_epochs=2, members=2,
     member_shape=SHAPES["tiny"], member_windows=(8,), arm_windows=200,
 )  # fmt: skip

@@ -13,9 +13,10 @@ from benchmarks.gpu.equality import random_windows
 from benchmarks.gpu.record import Deadline, Figures
 from benchmarks.gpu.setting import MEMBER, Setting, paper_config
 from benchmarks.gpu.sizes import Sizes
-from mifm_kipoi.conventions import FULL
+from mifm_kipoi.conventions import FULL, WINDOW
 from mifm_kipoi.mutagenesis.mutate import substitution_logits
 from mifm_kipoi.network.inference import Predictor, exactly
+from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.network.weights import load_model
 from mifm_kipoi.sequence import encoding
 
@@ -113,6 +114,30 @@ def mutagenesis(device: torch.device, sizes: Sizes, deadline: Deadline) -> Figur
         device, sizes.measured_seconds, deadline, lambda _: substitution_logits(predictor, windows), 1
     )
     return {"substitutions": substitutions, "substitutions_per_s": substitutions * passes}
+
+
+def scan(device: torch.device, sizes: Sizes, deadline: Deadline) -> Figures:
+    """Positions and SNVs a second of :class:`Scan`, from codes on the host to logits on the host."""
+    scan, figures = Scan(load_model().to(device), "pytorch"), Figures()
+    index = load_model().config.variant_index
+    for count in sizes.scan_positions:
+        codes = random_windows(1, seed=6, window=count + WINDOW - 1)[0]
+        bases = codes[index : index + count]
+        rows, others = np.nonzero(bases[:, None] != np.arange(encoding.NO_BASE))
+        part = rows < max(count // 16, 1)
+        snvs = rows[part], others[part].astype(np.uint8)
+        positions = rate(device, sizes.measured_seconds, deadline, lambda _, c=codes: scan.logits(c), 1)
+        both = rate(
+            device, sizes.measured_seconds, deadline, lambda _, c=codes, s=snvs: scan.substituted(c, *s), 1
+        )
+        seconds = max(1 / both - 1 / positions, 1e-9)
+        figures[f"sequences of {count}"] = {
+            "positions_per_s": count * positions,
+            "snvs_per_s": len(snvs[0]) / seconds,
+        }
+        if deadline.over:
+            break
+    return figures
 
 
 def training(device: torch.device, setting: Setting, deadline: Deadline, precision: str = FULL) -> Figures:

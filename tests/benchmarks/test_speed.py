@@ -4,6 +4,7 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.speed import backends
@@ -44,6 +45,33 @@ def test_dense_files(run: Run, root: Path, tmp_path: Path) -> None:
     assert set(figures["seconds"]["5"]) == {"auto", "windows", "scan"}
     assert all(value > 0 for value in figures["cpu_us"]["5"].values())
     assert f"| {figures['windows_over_auto']['5']} |" in done.stdout
+
+
+@pytest.mark.slow
+def test_scan_on_the_genome_of_tests(run: Run, root: Path, tmp_path: Path) -> None:
+    bases = np.random.default_rng(0).choice(list("ACGT"), 16_000)
+    fasta = write_fasta(tmp_path / "genome.fa", {"1": "".join(bases)})
+    out = tmp_path / "figures.json"
+    arguments = (
+        "--fasta",
+        fasta,
+        "--blocks",
+        "2",
+        "--windows",
+        "32",
+        "--repeats",
+        "1",
+        "--threads",
+        "1",
+        "--out",
+        out,
+    )
+    done = run("benchmarks.speed.scan", *arguments, cwd=root)
+    figures = json.loads(out.read_text())
+    assert figures["positions"] == 8192
+    assert max(figures["largest_difference"].values()) < 2e-5
+    assert figures["limit"]["multiply_adds_of_a_substitution"] == 108_906
+    assert f"| {figures['hours_of_genome']['1']:.2f} |" in done.stdout
 
 
 def test_backends(run: Run, root: Path, tmp_path: Path) -> None:

@@ -27,6 +27,9 @@ from mifm_kipoi.support.threads import ordered_map
 ENGINES = ("auto", "numba", "pytorch")
 """``auto`` is numba on CPUs where it is installed, PyTorch elsewhere."""
 
+_ON_DEVICE = 16 * BLOCK
+"""Windows, or substitutions, that a GPU computes together: it waits for the calls of shorter ones."""
+
 _PACKAGES = {"numba": "numba", "pytorch": "torch"}
 
 
@@ -122,7 +125,8 @@ class Scan:
             self._programs = programs_of(model, BLOCK, AT_HAND)
             self._engine = CompiledEngine(self._programs)
         else:
-            self._programs = programs_of(model, BLOCK, BLOCK)
+            at_once = BLOCK if device.type == "cpu" else _ON_DEVICE
+            self._programs = programs_of(model, at_once, at_once)
             self._engine = PyTorchEngine(self._programs, device)
         self._idle: collections.deque[Workspace] = collections.deque()
 
@@ -207,10 +211,11 @@ class Scan:
             )
         ref = np.empty(windows, dtype=self._programs.weights.dtype)
         alt = np.empty(len(rows), dtype=self._programs.weights.dtype)
-        cuts = np.searchsorted(rows, np.arange(0, windows + BLOCK, BLOCK))
+        at_once = self._programs.windows
+        cuts = np.searchsorted(rows, np.arange(0, windows + at_once, at_once))
         with self._workspace() as workspace:
-            for number, start in enumerate(range(0, windows, BLOCK)):
-                count = min(BLOCK, windows - start)
+            for number, start in enumerate(range(0, windows, at_once)):
+                count = min(at_once, windows - start)
                 here = slice(start, start + count)
                 ref[here] = workspace.logits(self._read(codes, start, count), count)
                 if self._token:
@@ -260,9 +265,10 @@ class Scan:
     def _substitute(
         self, workspace: Workspace, rows: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
     ) -> npt.NDArray[np.floating]:
+        at_once = self._programs.windows
         parts = [
-            workspace.substituted(rows[start : start + BLOCK], symbols[start : start + BLOCK])
-            for start in range(0, len(rows), BLOCK)
+            workspace.substituted(rows[start : start + at_once], symbols[start : start + at_once])
+            for start in range(0, len(rows), at_once)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
 

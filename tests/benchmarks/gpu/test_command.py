@@ -25,7 +25,7 @@ def test_equality_and_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert report in capsys.readouterr().out
     made = figures["parts"]["equality"]
     assert {name: each["equal"] for name, each in made.items()} == dict.fromkeys(
-        ("scores", "mutagenesis", "training step, max", "training step, noisy_or",
+        ("scores", "mutagenesis", "scan", "training step, max", "training step, noisy_or",
          "training step, single_effect"), True,
     )  # fmt: skip
     assert made["scores"]["bf16"]["largest_ref"] > equality.TOLERANCE
@@ -33,6 +33,7 @@ def test_equality_and_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     speed = figures["parts"]["speed"]
     assert speed["training, fp32"]["fit_windows_per_s"] > 0
     assert speed["scoring, fp32"]["by_batch_size"]["64"]["variants_per_s"] > 0
+    assert speed["scan"]["sequences of 64"]["snvs_per_s"] > 0
     assert speed["members stacked"]["by_windows_of_a_member"]["8"]["stacked_windows_per_s"] > 0
     assert "A rehearsal with tiny sizes" in report
     assert speed["a member of the paper's size"]["epochs"] == 2
