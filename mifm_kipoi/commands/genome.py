@@ -22,7 +22,7 @@ def add_genome(parser: argparse.ArgumentParser) -> None:
         "of one row a position, compressed with bgzip and indexed), or one of each. OUT.json has the "
         "provenance. 'mifm genome background' measures what scores are compared with."
     )
-    parser.add_argument("fasta", help="reference genome, plain or bgzip")
+    parser.add_argument("fasta", nargs="?", help="reference genome, plain or bgzip")
     parser.add_argument(
         "-o", "--output", required=True, nargs="+", action="extend", metavar="OUT",
         help="a .bw file, a .tsv.gz file, or both",
@@ -64,15 +64,22 @@ def add_genome(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument("--resume", action="store_true", help="resume a run that was killed")
     add_compute(group, "blocks that are scanned side by side (default: the CPUs that this process may use)")
-    parser.set_defaults(run=_genome)
+    parser.set_defaults(run=_genome, parser=parser)
 
 
 def _genome(options: argparse.Namespace) -> None:
+    from mifm_kipoi.genome_scan.formats import is_output
     from mifm_kipoi.genome_scan.run import GenomeRun
 
+    words = [*options.output]
+    if options.fasta is None:
+        # The list of outputs takes a FASTA that stands behind it.
+        if is_output(words[-1]):
+            options.parser.error("the following arguments are required: fasta")
+        options.fasta = words.pop()
     run = GenomeRun(
         fasta=Path(options.fasta),
-        outputs=tuple(map(Path, options.output)),
+        outputs=tuple(map(Path, words)),
         weights=options.weights,
         contigs=options.contigs and tuple(options.contigs),
         regions=options.bed and Path(options.bed),

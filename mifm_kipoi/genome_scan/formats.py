@@ -317,6 +317,11 @@ SUFFIXES = (".bw", ".bigwig", ".bigWig", ".tsv.gz")
 """Endings of the names of outputs."""
 
 
+def is_output(name: str) -> bool:
+    """Whether a file is one of these by its name."""
+    return name.endswith(SUFFIXES)
+
+
 def make_format(path: Path, options: FormatOptions) -> ScanFormat[Any]:
     """The format that the name of an output ends in.
 
@@ -325,7 +330,7 @@ def make_format(path: Path, options: FormatOptions) -> ScanFormat[Any]:
     OptionError
         When it is unknown, or cannot hold what is asked for.
     """
-    if not path.name.endswith(SUFFIXES) or path.name in SUFFIXES:
+    if not is_output(path.name) or path.name in SUFFIXES:
         raise OptionError(
             f"the name {path.name} ends in no known format; expected one of {', '.join(SUFFIXES)}"
         )

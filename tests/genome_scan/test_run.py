@@ -168,7 +168,7 @@ def test_regions_and_contigs_change_no_number(
     assert np.flatnonzero(~np.isnan(scores.fetch("chr1", 0, 9000)[:, 0])).tolist() == list(range(4000, 4300))
 
 
-@pytest.mark.parametrize("parts", [2, 5])
+@pytest.mark.parametrize("parts", [2, 8])
 def test_parts_make_the_whole(fasta: Path, weights: str, scanned: Path, tmp_path: Path, parts: int) -> None:
     for part in range(1, parts + 1):
         scan(fasta, weights, tmp_path, f"{part}", alleles=True, shard=(part, parts), threads=part).run()
@@ -338,6 +338,16 @@ def test_a_damaged_file_is_not_looked_up(scanned: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((scanned / name).read_bytes()[:-1])
         with pytest.raises(InputError, match=r"has \d+ bytes, not \d+"):
             open_genome_scores(tmp_path / name)
+
+
+def test_the_genome_may_stand_behind_the_outputs(
+    fasta: Path, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["genome", "--weights", weights, "--contigs", "chr2", "-o", str(tmp_path / "x.bw")]
+    assert main([*words, str(fasta)]) == 0
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "required: fasta" in capsys.readouterr().err
 
 
 def test_the_command(fasta: Path, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
