@@ -172,3 +172,18 @@ def test_options_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
         _read(Source(tmp_path / "t.tsv", by=("block",)), folder)
     with pytest.raises(OptionError, match="trait"):
         _read(Source(tmp_path / "t.tsv", TableOptions(trait="height")), folder)
+
+
+def test_of_several_rows_of_a_variant_all_numbers_are_those_of_the_lowest_p(
+    folder: Path, scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    row = scores.iloc[0]
+    table = pd.DataFrame(
+        {"chrom": row["chrom"], "pos": row["pos"], "ref": row["ref"], "alt": row["alt"]}, [0, 1, 2]
+    )
+    table = table.assign(trait=["a", "b", "c"], p=[1e-3, 1e-8, 1e-5], pip=[0.9, 0.1, 0.5])
+    table.to_csv(tmp_path / "gwas.tsv", sep="\t", index=False)
+    found = _read(Source(folder / "variants.vcf", gwas=str(tmp_path / "gwas.tsv")), folder)
+    np.testing.assert_allclose(found.table[["p_value", "pip"]].iloc[0], [1e-8, 0.1])
+    chosen = _read(Source(folder / "variants.vcf", gwas=f"{tmp_path / 'gwas.tsv'}:phenotype=c"), folder)
+    np.testing.assert_allclose(chosen.table[["p_value", "pip"]].iloc[0], [1e-5, 0.5])
