@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,10 +32,7 @@ _JUDGED = CHUNK
 _TEXT_BYTES = 1 << 26
 """Records, variants and bytes of text at the beginning of an input by which it is judged."""
 
-_ENOUGH = 50_000
-"""Records of an input for which it pays to load the scan, which takes as long as thousands of windows."""
-
-_WORTH = 0.1
+_WORTH = 0.05
 """Part of the time of windows that the scan must save at the beginning of an input."""
 
 
@@ -123,9 +121,9 @@ def block_of(variant: Variant) -> tuple[str, int]:
 def pays(open_file: Callable[[], VariantFile | VariantList], regions: Regions | None, costs: Costs) -> bool:
     """Whether an input is large and dense enough that loading the scan pays.
 
-    It depends on the input and the regions alone, and is cheap: the beginning of the input decides, and
-    where that is dense, whether there are enough records. What is wrong with the input is left to those
-    who read it.
+    It depends on the input and the regions alone, and is cheap: the beginning of the input says what the
+    scan saves for each record, and where that is much, it is seen whether there are as many records as save
+    what loading costs. What is wrong with the input is left to those who read it.
 
     Parameters
     ----------
@@ -136,17 +134,20 @@ def pays(open_file: Callable[[], VariantFile | VariantList], regions: Regions | 
     costs : Costs
         Of the engine.
     """
-    by_windows = saved = 0.0
+    by_windows, saved, records = 0.0, 0.0, 0
     with open_file() as file:
-        for positions, substitutions, span in _judged_runs(_beginning(file), regions):
-            windows = costs.of_windows(positions, substitutions)
-            by_windows += windows
-            saved += max(0.0, windows - costs.of_scan(span, substitutions))
+        for length, positions, substitutions, span in _judged_runs(_beginning(file), regions):
+            records += length
+            if positions:
+                windows = costs.of_windows(positions, substitutions)
+                by_windows += windows
+                saved += max(0.0, windows - costs.of_scan(span, substitutions))
     if not saved or saved < _WORTH * by_windows:
         return False
+    enough = math.ceil(START * records / saved)
     try:
         with open_file() as file:
-            return file.skip(_ENOUGH) == _ENOUGH
+            return file.skip(enough) == enough
     except MIFMError:
         return False
 
@@ -161,16 +162,16 @@ def _beginning(file: VariantFile | VariantList) -> Iterator[Record]:
             return
 
 
-def _judged_runs(records: Iterator[Record], regions: Regions | None) -> Iterator[tuple[int, int, int]]:
-    """Distinct positions, SNVs and span of each run."""
+def _judged_runs(records: Iterator[Record], regions: Regions | None) -> Iterator[tuple[int, int, int, int]]:
+    """Records of each run, and the distinct positions, SNVs and span of those in the regions."""
     judged = 0
-    for _, run in itertools.groupby(records, lambda record: block_of(record.variants[0])):
+    for _, grouped in itertools.groupby(records, lambda record: block_of(record.variants[0])):
+        run = list(grouped)
         kept = [record for record in run if regions is None or in_regions(record, regions)]
         starts = {record.variants[0].start for record in kept}
-        if starts:
-            snvs = sum(variant.is_snv for record in kept for variant in record.variants)
-            yield len(starts), snvs, max(starts) - min(starts) + 1
-            judged += sum(len(record.variants) for record in kept)
+        snvs = sum(variant.is_snv for record in kept for variant in record.variants)
+        yield len(run), len(starts), snvs, max(starts) - min(starts) + 1 if starts else 0
+        judged += sum(len(record.variants) for record in kept)
         if judged >= _JUDGED:
             return
 

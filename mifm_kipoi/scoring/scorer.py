@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ from mifm_kipoi.support.threads import ordered_map
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mifm_kipoi.network.inference import Predictor
     from mifm_kipoi.network.scan import Scan
 
 
@@ -222,8 +224,12 @@ class Scorer:
         for number, predictor in enumerate(self._predictors):
             logits = np.full((2, len(windows)), np.nan, dtype=np.float32)
             views = list(_views(self._options, *codes, predictor.window))
-            logits[:, whole] = predictor.variant_logits(*views[0])
-            if spans:
+            if self._rule is None:
+                logits[:, whole] = predictor.variant_logits(*views[0])
+            else:
+                logits[:, whole] = _in_any_company(
+                    predictor, [windows.variants[row] for row in whole], *views[0]
+                )
                 self._scan(number, windows, spans, logits)
             scores = variant_scores(*logits)
             yield from scores.values()
@@ -250,6 +256,8 @@ class Scorer:
         from mifm_kipoi.network.scan import Scan
         from mifm_kipoi.network.scan.engines import one_thread_each
 
+        if not spans:
+            return
         if not self._scans:
             # Loading it takes as long as thousands of windows, and many inputs never need it.
             self._scans = [Scan(each.model(), path=each.path) for each in self._weights]
@@ -266,7 +274,51 @@ class Scorer:
             collections.deque(ordered_map(fill_in, spans, threads), maxlen=0)
         others = np.concatenate([span.rows[~span.snv] for span in spans])
         margin = (WINDOW - predictor.window) // 2
-        logits[1, others] = predictor.logits(windows.alt[others, margin : margin + predictor.window])
+        alt = windows.alt[others, margin : margin + predictor.window]
+        logits[1, others] = _padded(lambda codes: (predictor.logits(codes),), alt)[0]
+
+
+def _in_any_company(
+    predictor: Predictor,
+    variants: Sequence[Variant],
+    ref: npt.NDArray[np.uint8],
+    alt: npt.NDArray[np.uint8],
+    index: int,
+) -> npt.NDArray[np.float32]:
+    """Logits of reference and alternative windows, shape (2, n), the same bits whatever else is computed.
+
+    The kernels of PyTorch round the last rows of a batch differently, unless their number is a multiple of 16
+    for each thread: so SNVs with their references, each once, and all other windows are computed apart.
+    """
+    logits = np.empty((2, len(variants)), dtype=np.float32)
+    snv = np.array([len(variant.ref) == 1 == len(variant.alt) for variant in variants], dtype=bool)
+    sites = itertools.groupby(variants, lambda variant: (variant.chrom, variant.pos))
+    allele = np.array([number for _, site in sites for number, _ in enumerate(site)], dtype=np.intp)
+    for number in np.unique(allele[snv]):
+        rows = np.flatnonzero(snv & (allele == number))
+        logits[:, rows] = _padded(
+            functools.partial(predictor.variant_logits, index=index), ref[rows], alt[rows]
+        )
+    others = np.flatnonzero(~snv)
+    for side, codes in enumerate((ref, alt)):
+        logits[side, others] = _padded(lambda windows: (predictor.logits(windows),), codes[others])[0]
+    return logits
+
+
+def _padded(
+    call: Callable[..., Sequence[npt.NDArray[np.float32]]], *codes: npt.NDArray[np.uint8]
+) -> list[npt.NDArray[np.float32]]:
+    """What a call gives for windows, the last of which is repeated up to such a multiple."""
+    import torch
+
+    rows = len(codes[0])
+    more = -rows % (_ROWS * torch.get_num_threads()) if rows else 0
+    padded = (np.concatenate([each, np.repeat(each[-1:], more, axis=0)]) for each in codes)
+    return [values[:rows] for values in call(*padded)]
+
+
+_ROWS = 16
+"""Rows of a batch that the kernels of PyTorch compute together, on each thread."""
 
 
 @dataclasses.dataclass(frozen=True)

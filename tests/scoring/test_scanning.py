@@ -205,7 +205,7 @@ class TestRule:
 class TestPays:
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scanning, "_ENOUGH", 300)
+        monkeypatch.setattr(scanning, "START", 29_000)
 
     def pays(self, path: Path) -> bool:
         return scanning.pays(lambda: VariantFile(path), None, FAST)
@@ -213,7 +213,8 @@ class TestPays:
     def test_dense_and_large_inputs(self, tmp_path: Path) -> None:
         dense = [("1", 5 * number, "A", "C") for number in range(1, 301)]
         assert self.pays(write_vcf(tmp_path / "dense.vcf", dense))
-        assert not self.pays(write_vcf(tmp_path / "small.vcf", dense[:299]))
+        # Each record of half of them saves less, and they would have to be twice as many.
+        assert not self.pays(write_vcf(tmp_path / "small.vcf", dense[:150]))
         sparse = [("1", 500 * number, "A", "C") for number in range(1, 301)]
         assert not self.pays(write_vcf(tmp_path / "sparse.vcf", sparse))
         random.Random(1).shuffle(dense)
@@ -268,7 +269,7 @@ class TestRuns:
 
     @pytest.fixture(autouse=True)
     def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scanning, "_ENOUGH", 100)
+        monkeypatch.setattr(scanning, "START", 100)
         for engine in COSTS:
             monkeypatch.setitem(COSTS, engine, FAST)
 
@@ -327,7 +328,7 @@ class TestRuns:
     def test_small_inputs_load_no_scan(
         self, tmp_path: Path, run: Callable[..., ScoringRun], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(scanning, "_ENOUGH", 100_000)
+        monkeypatch.setattr(scanning, "START", 1e9)
         assert run(tmp_path / "x.tsv").run().manifest["scan"] is None
 
 
@@ -337,7 +338,7 @@ class TestWithoutScan:
         return find_rule(others, weights, device, lambda: VariantFile(path))
 
     def test_averages(self, vcf: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(scanning, "_ENOUGH", 100)
+        monkeypatch.setattr(scanning, "START", 100)
         for engine in COSTS:
             monkeypatch.setitem(COSTS, engine, FAST)
         assert self.rule(vcf, options(tiny, "auto")) is not None
