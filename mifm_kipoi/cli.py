@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from mifm_kipoi.commands import (
+    attribute,
     check_table,
     compare,
     evaluate,
@@ -33,6 +34,7 @@ _COMMANDS = (
         mutagenesis.add_mutagenesis,
         "scores with every base of a window or region substituted by every other",
     ),
+    ("attribute", attribute.add_attribute, "what each base of a window contributes to its logit"),
     ("rank", rank.add_rank, "the variants of each locus ranked, with what a study says beside it"),
     ("compare", compare.add_compare, "the same variants under several models, side by side"),
     ("evaluate", evaluate.add_evaluate, "scores against what is known of variants"),

@@ -21,6 +21,7 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.network.checkpoint import read_checkpoint
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.untrained import untrained
 from mifm_kipoi.network.weights import load_weights
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.statistics.bootstrap import Bootstrap
@@ -30,9 +31,6 @@ from mifm_kipoi.support.packages import needed
 
 BLOCK_BP = 10_000
 """Neighbouring positions share bases; intervals resample blocks of this length."""
-
-CALIBRATING = 1_000
-"""Windows that give an untrained network its statistics of batch normalisation."""
 
 MATCHED = 100
 """How much more than other windows the first of a bag weighed in the published student's loss."""
@@ -231,29 +229,6 @@ def draw_windows(genome: Genome, chrom: str, count: int, seed: int = 1) -> Windo
     return Windows(
         pos0 + 1, ref, alternative, wide[:, :-2].copy(), encoding.reverse_complement(wide[:, :-2]).copy()
     )
-
-
-def untrained(config: MIFMConfig, seed: int, windows: npt.NDArray[np.uint8]) -> MIFM:
-    """A network with random weights, and with the statistics of batch normalisation that windows have in it.
-
-    Parameters
-    ----------
-    config : MIFMConfig
-        Sizes.
-    seed : int
-        Of the weights.
-    windows : numpy.ndarray of uint8, shape (n, 512)
-        Coded; the first :data:`CALIBRATING` are used.
-    """
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
-        network = MIFM(config).train()
-        for module in network.modules():
-            if isinstance(module, torch.nn.BatchNorm1d):
-                # The mean over all batches seen, which here are one.
-                module.momentum = None
-        network(torch.from_numpy(encoding.one_hot(windows[:CALIBRATING])))
-    return network.eval()
 
 
 def signature(name: str, network: MIFM, windows: Windows) -> Signature:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +20,7 @@ from mifm_kipoi.network.weights import Weights
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import written_whole
+from mifm_kipoi.support.hdf5 import created_hdf5
 from mifm_kipoi.support.text import as_unicode
 from mifm_kipoi.version import __version__
 
@@ -101,76 +101,9 @@ def _parquet(path: Path, provenance: Mapping[str, str], row_group: int) -> Itera
 
 @contextlib.contextmanager
 def _hdf5(path: Path, provenance: Mapping[str, str]) -> Iterator[Sink]:
-    """HDF5 cannot bear an error of writing: it ends the process when it meets the next. So it meets none."""
-    import h5py
-
-    with path.open("x+b", buffering=0) as file:
-        storage = _Storage(file)
-        try:
-            with h5py.File(storage, "w") as arrays:
-                arrays.attrs.update(provenance)
-                yield _Arrays(arrays, storage)
-        finally:
-            # What could not be written cannot be read again either, which is an error of HDF5 then.
-            storage.check()
-
-
-class _Storage:
-    """A file for HDF5, which takes everything and keeps the first error.
-
-    Parameters
-    ----------
-    file : io.FileIO
-        Open for writing and reading.
-    """
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self._error: OSError | None = None
-
-    def check(self) -> None:
-        """Raise the error, if there was one."""
-        if self._error is not None:
-            raise self._error
-
-    def write(self, content: memoryview) -> int:
-        """Write all of some bytes, or note the error."""
-        rest = memoryview(content).cast("B")
-        try:
-            while rest and self._error is None:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self._error = error
-        return len(content)
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the size, or note the error."""
-        try:
-            return self._file.truncate(size)
-        except OSError as error:
-            self._error = self._error or error
-            return size or 0
-
-    def read(self, size: int = -1) -> bytes:
-        """Read; h5py asks whether there is such a method, and calls :meth:`readinto`."""
-        return self._file.read(size)
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Read; what was not written is zeros."""
-        count = self._file.readinto(buffer) or 0
-        buffer[count:] = bytes(len(buffer) - count)
-        return len(buffer)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """The place."""
-        return self._file.tell()
-
-    def flush(self) -> None:
-        """Nothing is held back."""
+    with created_hdf5(path) as (arrays, check):
+        arrays.attrs.update(provenance)
+        yield _Arrays(arrays, check)
 
 
 def _schema() -> pa.Schema:
@@ -266,11 +199,11 @@ def _rows(effects: Effects, schema: pa.Schema) -> pa.RecordBatch:
 class _Arrays:
     """A group per target, named by its number, with an array per score."""
 
-    def __init__(self, file: Any, storage: _Storage) -> None:
+    def __init__(self, file: Any, check: Callable[[], None]) -> None:
         import h5py
 
         self._file = file
-        self._storage = storage
+        self._check = check
         self._statuses = list(Status)
         self._status_type = h5py.enum_dtype(
             {status.value: number for number, status in enumerate(self._statuses)}, basetype="u1"
@@ -278,7 +211,7 @@ class _Arrays:
         self._number = 0
 
     def add(self, effects: Effects) -> None:
-        self._storage.check()
+        self._check()
         target = effects.target
         if target.number != self._number:
             self._start(target)

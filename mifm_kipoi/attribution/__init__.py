@@ -1,0 +1,1 @@
+"""What each base of a window contributes to its logit: DeepLIFT and in-silico mutagenesis, into one file."""
