@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_former_spelling, add_intervals, add_list, fraction, say
+from mifm_kipoi.commands.motifs import add_motifs
 from mifm_kipoi.commands.mpra import add_mpra
 
 
@@ -19,6 +20,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_mpra(
         commands.add_parser(
             "mpra", help="how scores correlate with measured effects of substitutions in regulatory elements"
+        )
+    )
+
+    add_motifs(
+        commands.add_parser(
+            "motifs", help="which motifs a network reads, beside what an untrained network gives"
         )
     )
 

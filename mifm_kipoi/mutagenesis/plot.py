@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from mifm_kipoi.errors import OutputError
 from mifm_kipoi.mutagenesis.mutate import MAIN_SCORE, Effects, Score, mean_effect
 from mifm_kipoi.mutagenesis.targets import Centre, Target
 from mifm_kipoi.reports.drawing import save, shortened, styled
+from mifm_kipoi.reports.logos import draw_letter
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.support.files import named, workspace, writing
 from mifm_kipoi.support.packages import needed
@@ -36,9 +37,6 @@ MAX_LENGTH = 2048
 
 LINE_LENGTH = 128
 """Most positions side by side; longer regions go on below."""
-
-BASE_COLOURS = {"A": "#109648", "C": "#255c99", "G": "#f7a832", "T": "#d62839"}
-"""The usual colours of sequence logos."""
 
 _FONT = 7
 """Points: what journals ask for."""
@@ -260,28 +258,11 @@ def _key(target: Target) -> str:
     )
 
 
-@functools.cache
-def _glyph(base: str) -> Any:
-    """The outline of a letter, in the unit square."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-    from matplotlib.transforms import Affine2D
-
-    path = TextPath((0, 0), base, size=1, prop=FontProperties(family="DejaVu Sans", weight="bold"))
-    box = path.get_extents()
-    return path.transformed(Affine2D().translate(-box.x0, -box.y0).scale(1 / box.width, 1 / box.height))
-
-
 def _draw_logo(axes: Axes, bases: str, importance: npt.NDArray[np.float32]) -> None:
     """One letter per position that has effects."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.transforms import Affine2D
-
     for index, (base, height) in enumerate(zip(bases, importance.tolist(), strict=True)):
-        if math.isnan(height):
-            continue
-        shape = Affine2D().scale(0.92, height).translate(index - 0.46, 0)
-        axes.add_patch(PathPatch(_glyph(base).transformed(shape), facecolor=BASE_COLOURS[base], linewidth=0))
+        if not math.isnan(height):
+            draw_letter(axes, base, index, height)
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set_ylabel("importance")
     axes.locator_params(axis="y", nbins=4, min_n_ticks=3)
