@@ -12,8 +12,8 @@ def add_motifs(parser: argparse.ArgumentParser) -> None:
     """``mifm evaluate motifs``."""
     parser.description = (
         "Find patterns in the attributions of a network (TF-MoDISco), and the known motifs that they "
-        "resemble (TOMTOM), beside what an untrained network of the same sizes gives. Writes tables, hits as BED, "
-        "patterns in MEME's format, logos and one page."
+        "resemble (TOMTOM), beside what an untrained network of the same sizes gives. Writes tables, hits as "
+        "BED, patterns in MEME's format, logos and one page."
     )
     parser.add_argument("attributions", help="file of 'mifm attribute'")
     add_list(parser, "--motifs", "FILE", "known motifs in MEME's format, such as HOCOMOCO's", required=True)

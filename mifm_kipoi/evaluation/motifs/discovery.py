@@ -120,7 +120,7 @@ def discover(
         When the file cannot be written.
     """
     needed("modiscolite", EXTRA)
-    identity = _identity(attributions, options)
+    identity = identity_of(attributions, options)
     if reuse and path.exists():
         found = read_patterns(path, attributions)
         if not differences(found.provenance, identity):
@@ -143,7 +143,16 @@ def discover(
     return read_patterns(path, attributions)
 
 
-def _identity(attributions: Attributions, options: DiscoveryOptions) -> dict[str, Any]:
+def identity_of(attributions: Attributions, options: DiscoveryOptions) -> dict[str, Any]:
+    """What must be the same for the same patterns, as plain JSON types.
+
+    Parameters
+    ----------
+    attributions : Attributions
+        What is searched.
+    options : DiscoveryOptions
+        How.
+    """
     return {
         "attributions": described(attributions.path),
         "windows": options.windows,

@@ -173,7 +173,7 @@ def similarity(one: Pattern, other: Pattern) -> float:
     """
     a = one.contributions[slice(*one.span)]
     b = other.contributions[slice(*other.span)]
-    norm = np.linalg.norm(a) * np.linalg.norm(b)
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     if not norm:
         return 0.0
     highest = -1.0
