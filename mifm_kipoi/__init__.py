@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 from mifm_kipoi.version import __version__
 
 if TYPE_CHECKING:
+    from mifm_kipoi.attribution.run import AttributionResult as AttributionResult
+    from mifm_kipoi.attribution.run import AttributionRun as AttributionRun
     from mifm_kipoi.comparison.run import ComparisonResult as ComparisonResult
     from mifm_kipoi.comparison.run import ComparisonRun as ComparisonRun
     from mifm_kipoi.conventions import VARIANT_INDEX as VARIANT_INDEX
     from mifm_kipoi.conventions import WINDOW as WINDOW
     from mifm_kipoi.conventions import Status as Status
     from mifm_kipoi.errors import MIFMError as MIFMError
+    from mifm_kipoi.evaluation.motifs.run import MotifsResult as MotifsResult
+    from mifm_kipoi.evaluation.motifs.run import MotifsRun as MotifsRun
     from mifm_kipoi.evaluation.mpra.run import MPRAResult as MPRAResult
     from mifm_kipoi.evaluation.mpra.run import MPRARun as MPRARun
     from mifm_kipoi.evaluation.ranking.run import RankingResult as RankingResult
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
     from mifm_kipoi.sequence.windows import stream_windows as stream_windows
 
 _EXPORTS = {
+    "AttributionResult": "attribution.run",
+    "AttributionRun": "attribution.run",
     "ComparisonResult": "comparison.run",
     "ComparisonRun": "comparison.run",
     "Genome": "genomics.genome",
@@ -65,6 +71,8 @@ _EXPORTS = {
     "MIFMError": "errors",
     "MPRAResult": "evaluation.mpra.run",
     "MPRARun": "evaluation.mpra.run",
+    "MotifsResult": "evaluation.motifs.run",
+    "MotifsRun": "evaluation.motifs.run",
     "MutagenesisResult": "mutagenesis.run",
     "MutagenesisRun": "mutagenesis.run",
     "Predictor": "network.inference",
