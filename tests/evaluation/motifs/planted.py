@@ -28,9 +28,11 @@ def codes_of(bases: str) -> Codes:
 
 
 def write_planted(
-    path: Path, count: int, seed: int = 0, untrained: int | None = None, contribution: float = 0.5
+    path: Path, count: int, seed: int = 0, untrained: int | None = None, vary: bool = False
 ) -> npt.NDArray[np.int64]:
     """Windows 200 bp apart with one site of each motif, on random strands.
+
+    With ``vary`` a tenth of the bases of sites are others, and the sizes of their contributions differ.
 
     Returns
     -------
@@ -47,11 +49,15 @@ def write_planted(
             reverse = bool(generator.integers(2))
             if reverse:
                 site = reverse_complement(site)
-            start = int(generator.integers(15, 35)) + 50 * number
+            start = int(generator.integers(25, 40)) + 45 * number
             end = start + len(site)
             codes[row, start:end] = site
-            effect = np.full((4, len(site)), -contribution, np.float32)
-            effect[site, np.arange(len(site))] = contribution
+            effect = np.full((4, len(site)), -0.5, np.float32)
+            effect[site, np.arange(len(site))] = 0.5
+            if vary:
+                effect *= generator.uniform(0.5, 1.5)
+                other = generator.random(len(site)) < 0.1
+                codes[row, start:end][other] = generator.integers(0, 4, int(other.sum()))
             hypothetical[row, :, start:end] += sign * effect
             sites[row, number] = start, reverse
     hypothetical[:, :, : SUPPORT[0]] = 0
