@@ -122,7 +122,7 @@ class MotifsResult:
         lines = []
         for network in (self.evaluated.network, *self.evaluated.nulls):
             parts = [
-                f"{one.patterns} {one.sign} patterns, {one.matched} like a motif ({one.factors} factors)"
+                f"{one.patterns} {one.sign} patterns, {one.matched} of them like a known motif"
                 for one in network.counts
             ]
             lines.append(f"{network.name}: {'; '.join(parts)}")

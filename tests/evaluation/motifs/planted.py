@@ -14,8 +14,8 @@ from mifm_kipoi.attribution.files import read_attributions, record_type, write_a
 from mifm_kipoi.evaluation.motifs.discovery import DiscoveryOptions, identity_of
 from mifm_kipoi.sequence.encoding import reverse_complement
 
-WINDOW = 128
-SUPPORT = (2, 126)
+WINDOW = 256
+SUPPORT = (2, 250)
 
 POSITIVE = "GATTACAGATC"
 NEGATIVE = "CCTGTTGGCAA"
@@ -49,7 +49,7 @@ def write_planted(
             reverse = bool(generator.integers(2))
             if reverse:
                 site = reverse_complement(site)
-            start = int(generator.integers(25, 40)) + 45 * number
+            start = int(generator.integers(30, 100)) + 100 * number
             end = start + len(site)
             codes[row, start:end] = site
             effect = np.full((4, len(site)), -0.5, np.float32)
