@@ -11,6 +11,8 @@ import pandas as pd
 from mifm_kipoi.evaluation.motifs.discovery import Discovery
 from mifm_kipoi.evaluation.motifs.patterns import SIGNS, Pattern, distinct_sites
 
+Tables = tuple[pd.DataFrame, pd.DataFrame]
+
 MAX_Q = 0.05
 """A pattern resembles a motif when TOMTOM's q-value is below this."""
 
@@ -213,6 +215,8 @@ class Agreement:
         Jaccard index of the patterns: pairs over all that are different; NaN where there are none.
     factors : float
         Jaccard index of the factors that matched patterns resemble best; NaN where there are none.
+    same_seqlets : bool
+        Whether both runs had the same seqlets, so that nothing else could come out.
     """
 
     sign: str
@@ -221,9 +225,10 @@ class Agreement:
     pairs: int
     patterns: float
     factors: float
+    same_seqlets: bool
 
 
-def agreement(sign: str, pairs: int, ones: pd.DataFrame, others: pd.DataFrame) -> Agreement:
+def agreement(sign: str, pairs: int, ones: Tables, others: Tables) -> Agreement:
     """Jaccard indices of two runs.
 
     Parameters
@@ -232,10 +237,14 @@ def agreement(sign: str, pairs: int, ones: pd.DataFrame, others: pd.DataFrame) -
         The patterns that count.
     pairs : int
         How many patterns of this sign are alike.
-    ones, others : pandas.DataFrame
-        Tables of patterns.
+    ones, others : tuple of two pandas.DataFrame
+        Tables of patterns, and of hits.
     """
-    both = [table[table["sign"] == sign] for table in (ones, others)]
+    both = [patterns[patterns["sign"] == sign] for patterns, _ in (ones, others)]
+    places = [
+        {*zip(hits["row"], hits["start"], strict=True)}
+        for hits in (table[table["pattern"].str.startswith(sign)] for _, table in (ones, others))
+    ]
     factors = [set(table.loc[table["matched"].astype(bool), "factor"]) for table in both]
     different = len(both[0]) + len(both[1]) - pairs
     union = factors[0] | factors[1]
@@ -246,6 +255,7 @@ def agreement(sign: str, pairs: int, ones: pd.DataFrame, others: pd.DataFrame) -
         pairs,
         pairs / different if different else float("nan"),
         len(factors[0] & factors[1]) / len(union) if union else float("nan"),
+        bool(places[0]) and places[0] == places[1],
     )
 
 

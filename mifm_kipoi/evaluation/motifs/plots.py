@@ -156,8 +156,8 @@ def beside_null(counts: Mapping[str, Sequence[Counts]]) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("patterns")
         axes.margins(x=0.2)
-        axes.legend(
+        figure.legend(
             handles=[Patch(color=COLOURS[0], label="resemble a motif"), Patch(color=SLATE, label="others")],
-            frameon=False, loc="lower right",
+            frameon=False, loc="outside upper right", ncols=2,
         )  # fmt: skip
         return figure

@@ -59,6 +59,11 @@ def cautions_of(evaluated: Evaluated) -> list[str]:
             f"the {seqlets:,} seqlets lie at {sites:,} places: windows overlap, and one place counts several "
             "times. 'mifm attribute --min-distance 512' takes windows that do not"
         )
+    if same := [one.sign for one in evaluated.agreements if one.same_seqlets]:
+        cautions.append(
+            f"the second search had the same {' and '.join(same)} seqlets as the first, for the windows have "
+            "no more: that it finds the same says nothing. Take more windows, or a smaller --seqlets"
+        )
     delta = attributions.delta[~np.isnan(attributions.delta)]
     spread = float(np.std(attributions.logit))
     if delta.size and delta.max() > _LARGE_DELTA * spread:

@@ -256,7 +256,8 @@ def name_of(attributions: Attributions) -> str:
 def _agreements(network: Network, other: Network) -> list[Agreement]:
     pairs = matched_pairs(network.discovery.patterns, other.discovery.patterns, ALIKE)
     signs = [network.discovery.patterns[one].sign for one, _, _ in pairs]
-    return [agreement(sign, signs.count(sign), network.patterns, other.patterns) for sign in SIGNS]
+    tables = [(each.patterns, each.hits) for each in (network, other)]
+    return [agreement(sign, signs.count(sign), *tables) for sign in SIGNS]
 
 
 def write_tables(evaluated: Evaluated, folder: Path) -> list[Path]:
