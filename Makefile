@@ -34,9 +34,9 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
-	@# An oracle of the tests, where it needs no compiler; elsewhere these are skipped.
+	@# The extra 'tracks', where it needs no compiler; elsewhere its tests are skipped.
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --only-binary :all: pyBigWig 2>/dev/null || \
-		echo "No wheel of pyBigWig for this Python: the tests that read bigWig files with it are skipped"
+		echo "No wheel of pyBigWig for this Python: 'mifm score --scores FILE.bw' needs pip install pyBigWig"
 	@touch $@
 
 $(VENV)/veff-installed: $(VENV)/installed

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.support.bigwig import BigWigReader
+from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.support.bigwig import outline_of
 from mifm_kipoi.support.files import written_whole
 
 _COLOUR = "31,90,166"
@@ -36,7 +37,7 @@ def ucsc_hub_path(track: Path) -> Path:
     return Path(f"{track}.hub.txt")
 
 
-def write_igv_sessions(track: Path, fasta: Path, manifest: Mapping[str, Any]) -> tuple[Path, Path]:
+def write_igv_sessions(track: Path, genome: Genome, manifest: Mapping[str, Any]) -> tuple[Path, Path]:
     """Write sessions of IGV: the FASTA as the genome, and the track.
 
     One is for the desktop application, the other for igv.js in web pages. Files are named relative to
@@ -46,8 +47,8 @@ def write_igv_sessions(track: Path, fasta: Path, manifest: Mapping[str, Any]) ->
     ----------
     track : Path
         A bigWig file.
-    fasta : Path
-        What it is of, with its index.
+    genome : Genome
+        What it is of.
     manifest : mapping
         That of the track.
 
@@ -62,10 +63,10 @@ def write_igv_sessions(track: Path, fasta: Path, manifest: Mapping[str, Any]) ->
         When one cannot be written.
     """
     desktop, web = igv_session_paths(track)
-    column, low, high, first = _shown(track, manifest)
-    genome = os.path.relpath(fasta.resolve(), track.resolve().parent)
+    column, low, high, first = _shown(track, genome, manifest)
+    fasta = os.path.relpath(genome.path.resolve(), track.resolve().parent)
     locus = f"{first[0]}:{first[1] + 1}-{first[2]}"
-    session = ET.Element("Session", genome=genome, locus=locus, version="8")
+    session = ET.Element("Session", genome=fasta, locus=locus, version="8")
     ET.SubElement(ET.SubElement(session, "Resources"), "Resource", path=track.name, type="bw")
     panel = ET.SubElement(session, "Panel", name="DataPanel")
     shown = ET.SubElement(
@@ -78,9 +79,9 @@ def write_igv_sessions(track: Path, fasta: Path, manifest: Mapping[str, Any]) ->
     ET.indent(session)
     with written_whole(desktop) as temporary:
         ET.ElementTree(session).write(temporary, encoding="UTF-8", xml_declaration=True)
-    reference = {"id": fasta.name, "fastaURL": genome, "indexURL": f"{genome}.fai"}
-    if os.path.exists(f"{fasta}.gzi"):
-        reference["compressedIndexURL"] = f"{genome}.gzi"
+    reference = {"id": genome.path.name, "fastaURL": fasta, "indexURL": f"{fasta}.fai"}
+    if os.path.exists(f"{genome.path}.gzi"):
+        reference["compressedIndexURL"] = f"{fasta}.gzi"
     record = {
         "reference": reference,
         "locus": locus,
@@ -102,7 +103,7 @@ def write_igv_sessions(track: Path, fasta: Path, manifest: Mapping[str, Any]) ->
     return desktop, web
 
 
-def write_ucsc_hub(track: Path, build: str, manifest: Mapping[str, Any]) -> Path:
+def write_ucsc_hub(track: Path, genome: Genome, build: str, manifest: Mapping[str, Any]) -> Path:
     """Write a track hub of one file for the UCSC genome browser.
 
     The browser must reach it and the track under one web address, from a server that answers requests for
@@ -112,6 +113,8 @@ def write_ucsc_hub(track: Path, build: str, manifest: Mapping[str, Any]) -> Path
     ----------
     track : Path
         A bigWig file.
+    genome : Genome
+        What it is of.
     build : str
         The browser's name of the assembly, such as ``hg19``.
     manifest : mapping
@@ -128,7 +131,7 @@ def write_ucsc_hub(track: Path, build: str, manifest: Mapping[str, Any]) -> Path
         When it cannot be written.
     """
     path = ucsc_hub_path(track)
-    column, low, high, _ = _shown(track, manifest)
+    column, low, high, _ = _shown(track, genome, manifest)
     weights = manifest["weights"][0]["name"]
     stanzas: list[dict[str, str]] = [
         {
@@ -158,12 +161,17 @@ def write_ucsc_hub(track: Path, build: str, manifest: Mapping[str, Any]) -> Path
     return path
 
 
-def _shown(track: Path, manifest: Mapping[str, Any]) -> tuple[str, float, float, tuple[str, int, int]]:
+def _shown(
+    track: Path, genome: Genome, manifest: Mapping[str, Any]
+) -> tuple[str, float, float, tuple[str, int, int]]:
     """The column, the ends of its axis, and the region that is shown first."""
     column = manifest["columns"][0]
-    file = BigWigReader(track)
-    low, high = file.range
-    if column in _FROM_ZERO:
-        low = 0.0
-    contig, start = file.first or (next(iter(file.contigs)), 0)
-    return column, low, high, (contig, start, min(start + 10_000, file.contigs[contig]))
+    outline = outline_of(track)
+    low = 0.0 if column in _FROM_ZERO else outline.least
+    number, start = outline.first or (0, 0)
+    contig, length = list(genome.contigs.items())[number]
+    return column, low, outline.largest, (contig, start, min(start + _FIRST_BP, length))
+
+
+_FIRST_BP = 10_000
+"""Positions that are shown first."""

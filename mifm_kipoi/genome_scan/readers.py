@@ -19,8 +19,8 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genome_scan.formats import ALLELE_COLUMNS, is_track
 from mifm_kipoi.genome_scan.run import KIND
 from mifm_kipoi.scoring.run import manifest_path, read_manifest
-from mifm_kipoi.support.bigwig import BigWigReader
 from mifm_kipoi.support.checksums import remembered_sha256
+from mifm_kipoi.support.packages import needed
 
 _WINDOWS = 8
 """How many of these are kept in memory."""
@@ -181,10 +181,20 @@ class TrackScores(GenomeScores):
                 "mifm_logit_ref, or a table"
             )
         self._is_score = column == "mifm_ref"
-        self._file = BigWigReader(self.path)
+        try:
+            self._file = needed("pyBigWig", "tracks").open(str(self.path))
+            self._lengths: dict[str, int] = self._file.chroms()
+        except RuntimeError as error:
+            raise InputError(f"cannot read {self.path} as a bigWig file: {error}") from error
 
     def _read(self, contig: str, start: int) -> npt.NDArray[np.float32]:
-        values = self._file.values(contig, start, start + self._width).astype(np.float64)
+        values = np.full(self._width, np.nan)
+        end = min(start + self._width, self._lengths.get(contig, 0))
+        if start < end:
+            try:
+                values[: end - start] = self._file.values(contig, start, end, numpy=True)
+            except RuntimeError as error:
+                raise InputError(f"cannot read {contig}:{start + 1}-{end} of {self.path}: {error}") from error
         if self._is_score:
             score = np.clip(values, np.finfo(np.float32).tiny, float(_LARGEST_SCORE))
             values = np.log(score) - np.log1p(-score)
@@ -282,6 +292,8 @@ def open_genome_scores(path: str | os.PathLike[str]) -> GenomeScores:
     ------
     InputError
         When it is another file.
+    MissingPackageError
+        When pyBigWig is not installed, for a bigWig file.
     """
     path = Path(path)
     return TrackScores(path) if is_track(path) else TableScores(path)

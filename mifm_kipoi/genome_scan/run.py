@@ -197,19 +197,19 @@ class GenomeRun:
             for output in growing:
                 self._finish(output, first)
         manifests = {each.path: each.manifest for each in outputs}
-        return GenomeResult(self.outputs, manifests, self._browser_files(manifests))
+        return GenomeResult(self.outputs, manifests, self._browser_files(genome, manifests))
 
     @property
     def _track(self) -> Path | None:
         """The bigWig file."""
         return next(filter(is_track, self.outputs), None)
 
-    def _browser_files(self, manifests: Mapping[Path, dict[str, Any]]) -> tuple[Path, ...]:
+    def _browser_files(self, genome: Genome, manifests: Mapping[Path, dict[str, Any]]) -> tuple[Path, ...]:
         written: list[Path] = []
         if self._track is not None and self.igv_session:
-            written += write_igv_sessions(self._track, self.fasta, manifests[self._track])
+            written += write_igv_sessions(self._track, genome, manifests[self._track])
         if self._track is not None and self.ucsc_hub:
-            written.append(write_ucsc_hub(self._track, self.ucsc_hub, manifests[self._track]))
+            written.append(write_ucsc_hub(self._track, genome, self.ucsc_hub, manifests[self._track]))
         return tuple(written)
 
     def _format(self, path: Path, genome: Genome, weights: Weights) -> ScanFormat[Any]:

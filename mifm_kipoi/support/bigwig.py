@@ -1,8 +1,8 @@
-"""bigWig files: written in pieces, each compressed by itself and appended, so that a file can grow; and read.
+"""bigWig files, written in pieces, each compressed by itself and appended, so that a file can grow.
 
-libBigWig (pyBigWig) writes them, too, but keeps the levels of zoom in memory (a third of a kilobyte for every
-hundred values), works on one thread, cannot append to a file, and damages the memory of its process on a full
-disk. It is an oracle of the tests.
+The libraries that write them cannot append to a file; one keeps the levels of zoom in memory (pyBigWig), one
+takes each value as a tuple of Python and makes larger files (pybigtools): docs/genome.md has the figures.
+pyBigWig reads these files, here and in the tests.
 
 The format is that of Kent et al., Bioinformatics 26 (2010), 2204-2207, and its supplement. While a file
 grows, it consists of chunks: compressed sections of values, behind a list of them that readers pass over,
@@ -18,7 +18,6 @@ import functools
 import io
 import os
 import struct
-import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -614,116 +613,35 @@ def join_files(parts: Sequence[Path], path: Path) -> None:
                     left -= len(content)
 
 
-class BigWigReader:
-    """The values of a bigWig file of this module.
+@dataclasses.dataclass(frozen=True)
+class Outline:
+    """What a finished file says of all its values.
 
     Parameters
     ----------
-    path : Path
-        The file.
+    least, largest : float
+        Of the values; 0 where there is none.
+    first : (int, int), optional
+        Number of the contig and 0-based position of the first value.
+    """
+
+    least: float
+    largest: float
+    first: tuple[int, int] | None
+
+
+def outline_of(path: Path) -> Outline:
+    """Read what a finished file says of all its values.
 
     Raises
     ------
     InputError
-        When it cannot be read, or is not such a file.
+        When it is no bigWig file.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            weakref.finalize(self, os.close, self._file)
-            fields = _HEADER.unpack(self._at(0, _HEADER.size))
-            if fields[0] != _MAGIC:
-                raise ValueError("it does not begin as one")
-            self._root = fields[5] + _INDEX_HEADER.size
-            index = _INDEX_HEADER.unpack(self._at(fields[5], _INDEX_HEADER.size))
-            summary = _SUMMARY.unpack(self._at(fields[9], _SUMMARY.size))
-            self.range: tuple[float, float] = summary[1:3]
-            """The least and the largest value; 0 and 0 where there is none."""
-            self.contigs: dict[str, int] = {}
-            """Lengths of the contigs."""
-            self._numbers: dict[str, int] = {}
-            _, _, width, _, _, _ = _TREE_HEADER.unpack(self._at(fields[3], _TREE_HEADER.size))
-            self._read_contigs(fields[3] + _TREE_HEADER.size, width)
-            names = {number: name for name, number in self._numbers.items()}
-            self.first: tuple[str, int] | None = (names[index[3]], index[4]) if index[2] else None
-            """Contig and 0-based position of the first value."""
-        except (OSError, ValueError, KeyError, struct.error) as error:
-            raise InputError(f"cannot read {path} as a bigWig file: {error}") from error
-        self._nodes: dict[int, npt.NDArray[np.void]] = {}
-
-    def _at(self, offset: int, size: int) -> bytes:
-        content = os.pread(self._file, size, offset)
-        if len(content) < size:
-            raise ValueError("it is cut")
-        return content
-
-    def _read_contigs(self, offset: int, width: int) -> None:
-        is_leaf, _, count = _NODE.unpack(self._at(offset, _NODE.size))
-        for entry in range(count):
-            item = self._at(offset + _NODE.size + entry * (width + 8), width + 8)
-            if is_leaf:
-                name = item[:width].rstrip(b"\0").decode()
-                self._numbers[name], self.contigs[name] = struct.unpack("<II", item[width:])
-            else:
-                self._read_contigs(struct.unpack("<Q", item[width:])[0], width)
-
-    def values(self, contig: str, start: int, end: int) -> npt.NDArray[np.float32]:
-        """Values of consecutive positions; threads can ask for some at the same time.
-
-        Parameters
-        ----------
-        contig : str
-            One that the file may lack.
-        start, end : int
-            0-based half-open; may reach past the contig.
-
-        Returns
-        -------
-        numpy.ndarray of float32, shape (end - start,)
-            NaN where there is none.
-
-        Raises
-        ------
-        InputError
-            When the file is damaged.
-        """
-        values = np.full(end - start, np.nan, dtype=np.float32)
-        if contig not in self._numbers:
-            return values
-        number = self._numbers[contig]
-        try:
-            for section in self._found(self._root, number, start, end):
-                content = zlib.decompress(self._at(int(section["offset"]), int(section["size"])))
-                _, first, last, step, span, kind, _, count = _VALUES_HEADER.unpack_from(content)
-                if (step, span, kind, count) != (1, 1, _FIXED_STEP, last - first):
-                    raise ValueError("its values do not stand one by one")
-                here = np.frombuffer(content, "<f4", count, _VALUES_HEADER.size)
-                low, high = max(first, start), min(last, end)
-                values[low - start : high - start] = here[low - first : high - first]
-        except (OSError, ValueError, struct.error, zlib.error) as error:
-            raise InputError(f"cannot read {contig}:{start + 1}-{end} of {self._path}: {error}") from error
-        return values
-
-    def _found(self, offset: int, contig: int, start: int, end: int) -> Iterator[npt.NDArray[np.void]]:
-        """The sections below a node of the index that share a position with a region."""
-        entries = self._node(offset)
-        bounds = entries["bounds"].astype(np.int64)
-        begins_before = (bounds[:, 0] < contig) | ((bounds[:, 0] == contig) & (bounds[:, 1] < end))
-        ends_behind = (bounds[:, 2] > contig) | ((bounds[:, 2] == contig) & (bounds[:, 3] > start))
-        for entry in entries[begins_before & ends_behind]:
-            if "size" in (entries.dtype.names or ()):
-                yield entry
-            else:
-                yield from self._found(int(entry["offset"]), contig, start, end)
-
-    def _node(self, offset: int) -> npt.NDArray[np.void]:
-        if offset not in self._nodes:
-            is_leaf, _, count = _NODE.unpack(self._at(offset, _NODE.size))
-            kind = _LEAF if is_leaf else _BRANCH
-            content = self._at(offset + _NODE.size, count * kind.itemsize)
-            if len(self._nodes) > _FANOUT:
-                self._nodes.clear()
-            self._nodes[offset] = np.frombuffer(content, dtype=kind)
-        return self._nodes[offset]
+    with path.open("rb") as file:
+        _, index = _chunk_range(file)
+        file.seek(_TREE - _SUMMARY.size)
+        _, least, largest, _, _ = _SUMMARY.unpack(file.read(_SUMMARY.size))
+        file.seek(index)
+        _, _, count, contig, start, *_ = _INDEX_HEADER.unpack(file.read(_INDEX_HEADER.size))
+    return Outline(least, largest, (contig, start) if count else None)

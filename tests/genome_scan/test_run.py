@@ -6,17 +6,19 @@ import gzip
 import json
 import pickle
 import random
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pysam
 import pytest
 
 from mifm_kipoi.cli import main
-from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
 from mifm_kipoi.genome_scan import formats
 from mifm_kipoi.genome_scan.merge import merge
 from mifm_kipoi.genome_scan.readers import open_genome_scores
@@ -24,11 +26,13 @@ from mifm_kipoi.genome_scan.run import GenomeRun
 from mifm_kipoi.network.background import Background
 from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring.scorer import ScoringOptions, score_variants
-from mifm_kipoi.support.bigwig import BigWigReader
 from tests.builders import random_network, write_fasta, write_vcf
 from tests.genome_scan import SMALL
 
 BASES = "ACGT"
+
+SIZES = {"chr1": 9000, "tiny": 120, "chr2": 4500}
+"""Lengths of the contigs."""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,12 @@ def scored(
     return score_variants(vcf, fasta, ScoringOptions((weights,)))
 
 
+def track(path: Path, contig: str, start: int, end: int) -> npt.NDArray[np.float64]:
+    """Values of a bigWig file, read by another program."""
+    with pytest.importorskip("pyBigWig", reason="pyBigWig is not installed").open(str(path)) as file:
+        return np.asarray(file.values(contig, start, end))
+
+
 def table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype={"chrom": str})
 
@@ -112,13 +122,11 @@ def test_tabix_finds_the_rows(scanned: Path) -> None:
 
 def test_the_track_has_the_scores_of_the_table(scanned: Path, contigs: dict[str, str]) -> None:
     rows = table(scanned / "x.tsv.gz")
-    file = BigWigReader(scanned / "x.bw")
-    assert file.contigs == {name: len(bases) for name, bases in contigs.items()}
     for contig, bases in contigs.items():
         expected = np.full(len(bases), np.nan)
         of_contig = rows[rows.chrom == contig]
         expected[of_contig.pos - 1] = of_contig.mifm_ref
-        np.testing.assert_allclose(file.values(contig, 0, len(bases)), expected, atol=6e-7)
+        np.testing.assert_allclose(track(scanned / "x.bw", contig, 0, len(bases)), expected, atol=6e-7)
 
 
 def test_the_manifest_says_what_was_scanned(scanned: Path) -> None:
@@ -193,11 +201,11 @@ def test_ranks_and_the_layout_of_cadd(scanned: Path, fasta: Path, weights: str, 
     rows = table(tmp_path / "x.tsv.gz")
     pd.testing.assert_frame_equal(rows.iloc[:, :5], plain.iloc[:, :5])
     GenomeRun(fasta, (tmp_path / "logits.bw",), str(path), track="mifm_logit_ref").run()
-    logits = BigWigReader(tmp_path / "logits.bw")
-    exact = [logits.values(contig, pos - 1, pos)[0] for contig, pos in zip(rows.chrom, rows.pos, strict=True)]
+    logits = {contig: track(tmp_path / "logits.bw", contig, 0, size) for contig, size in SIZES.items()}
+    exact = [logits[contig][pos - 1] for contig, pos in zip(rows.chrom, rows.pos, strict=True)]
     np.testing.assert_allclose(rows.mifm_percentile, background.percentile(np.array(exact)), atol=6e-4)
     np.testing.assert_allclose(rows.mifm_phred, background.phred(np.array(exact)), atol=6e-4)
-    phred = BigWigReader(tmp_path / "x.bw").values("chr2", 0, 4500)
+    phred = track(tmp_path / "x.bw", "chr2", 0, 4500)
     of_contig = rows[rows.chrom == "chr2"]
     np.testing.assert_allclose(phred[of_contig.pos - 1], of_contig.mifm_phred, atol=6e-4)
     with pytest.raises(InputError, match="holds mifm_phred, of which no score can be had"):
@@ -314,7 +322,7 @@ def test_files_for_browsers(fasta: Path, weights: str, tmp_path: Path) -> None:
     assert session.attrib["locus"] == "chr2:205-4500"
     assert [each.attrib["path"] for each in session.iter("Resource")] == ["x.bw"]
     axis = next(session.iter("DataRange")).attrib
-    scores = BigWigReader(tmp_path / "x.bw").values("chr2", 0, 4500)
+    scores = track(tmp_path / "x.bw", "chr2", 0, 4500)
     assert float(axis["minimum"]) == 0
     assert float(axis["maximum"]) == pytest.approx(np.nanmax(scores), rel=1e-5)
     web = json.loads((tmp_path / "x.bw.igv.json").read_text())
@@ -327,6 +335,12 @@ def test_files_for_browsers(fasta: Path, weights: str, tmp_path: Path) -> None:
     assert "\nbigDataUrl x.bw\n" in hub
     with pytest.raises(OptionError, match=r"add a \.bw"):
         GenomeRun(fasta, (tmp_path / "y.tsv.gz",), weights, igv_session=True)
+
+
+def test_a_track_is_looked_up_with_pybigwig(scanned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyBigWig", None)
+    with pytest.raises(MissingPackageError, match=r"pyBigWig .*pip install 'mifm-kipoi\[tracks\]'"):
+        open_genome_scores(scanned / "x.bw")
 
 
 def test_a_damaged_file_is_not_looked_up(scanned: Path, tmp_path: Path) -> None:
@@ -367,6 +381,6 @@ def test_the_command(fasta: Path, weights: str, tmp_path: Path, capsys: pytest.C
     rows = table(tmp_path / "y.tsv.gz")
     assert set(rows.chrom) == {"chr2"}
     expected = rows.mifm_logit_ref[rows.pos.between(2001, 2010)]
-    values = BigWigReader(tmp_path / "y.bw").values("chr2", 2000, 2010)
+    values = track(tmp_path / "y.bw", "chr2", 2000, 2010)
     np.testing.assert_allclose(values, expected, atol=6e-7)
     assert gzip.decompress((tmp_path / "y.tsv.gz").read_bytes()).startswith(b"chrom\tpos\tref\tmifm_ref\t")

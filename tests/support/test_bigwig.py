@@ -10,7 +10,7 @@ import pytest
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.support import bigwig
-from mifm_kipoi.support.bigwig import BigWig, BigWigReader, join_files
+from mifm_kipoi.support.bigwig import BigWig, Outline, join_files, outline_of
 
 pyBigWig = pytest.importorskip("pyBigWig", reason="pyBigWig is not installed")  # noqa: N816 - its name
 
@@ -52,48 +52,6 @@ def test_every_value_is_read_back(written: tuple[Path, dict[tuple[str, int], npt
         assert np.isnan(file.values("contig1", 0, 3001)).all()
 
 
-def test_the_reader_reads_the_same(written: tuple[Path, dict[tuple[str, int], npt.NDArray]]) -> None:
-    path, of_runs = written
-    file = BigWigReader(path)
-    assert file.contigs == dict(LENGTHS)
-    known = np.concatenate([each[~np.isnan(each)] for each in of_runs.values()])
-    assert file.range == (known.min(), known.max())
-    assert file.first == ("contig0", 100 + int(np.flatnonzero(~np.isnan(of_runs["contig0", 100]))[0]))
-    assert np.isnan(file.values("another", 0, 10)).all()
-    assert np.isnan(file.values("contig1", -5, 4000)).all()
-    generator = np.random.default_rng(3)
-    for (contig, start), numbers in of_runs.items():
-        expected = np.full(dict(LENGTHS)[contig] + 100, np.nan, dtype=np.float32)
-        expected[start : start + len(numbers)] = numbers
-        np.testing.assert_array_equal(file.values(contig, 0, len(expected)), expected)
-        for low in generator.integers(0, len(expected) - 50, 20).tolist():
-            np.testing.assert_array_equal(file.values(contig, low, low + 50), expected[low : low + 50])
-
-
-@pytest.mark.parametrize("at", ["header", "contigs", "index", "values"])
-def test_damaged_files_are_named(tmp_path: Path, at: str) -> None:
-    path = tmp_path / "x.bw"
-    file = BigWig(path, [("1", 10_000)])
-    file.add("1", 0, values(10_000, 5))
-    file.finish()
-    content = bytearray(path.read_bytes())
-    index = int.from_bytes(content[24:32], "little")
-    if at == "header":
-        content[0] = 0
-    elif at == "contigs":
-        del content[230:]
-    elif at == "index":
-        del content[index + 60 :]
-    else:
-        content[index - 500 : index - 400] = bytes(100)
-        # All sections of values lie before those of the levels of zoom.
-        first = content.index(b"\x78\x01")
-        content[first + 500 : first + 600] = bytes(100)
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"cannot read (1:1-10 of )?.*x\.bw"):
-        BigWigReader(path).values("1", 0, 10)
-
-
 def test_the_summary_is_that_of_all_values(written: tuple[Path, dict[tuple[str, int], npt.NDArray]]) -> None:
     path, of_runs = written
     numbers = np.concatenate([each[~np.isnan(each)] for each in of_runs.values()]).astype(float)
@@ -101,6 +59,10 @@ def test_the_summary_is_that_of_all_values(written: tuple[Path, dict[tuple[str, 
         header = file.header()
     assert header["nBasesCovered"] == len(numbers)
     assert header["nLevels"] == len(bigwig.ZOOMS)
+    outline = outline_of(path)
+    assert (outline.least, outline.largest) == (numbers.min(), numbers.max())
+    known = np.flatnonzero(~np.isnan(of_runs["contig0", 100]))
+    assert outline.first == (0, 100 + int(known[0]))
     # pyBigWig rounds these down.
     assert header["sumData"] == pytest.approx(numbers.sum(), abs=1)
     assert header["sumSquared"] == pytest.approx(np.square(numbers).sum(), abs=1)
@@ -149,8 +111,7 @@ def test_a_file_without_values(tmp_path: Path) -> None:
     with pyBigWig.open(str(tmp_path / "x.bw")) as read:
         assert read.chroms() == {"1": 1000}
         assert np.isnan(read.values("1", 0, 1000)).all()
-    assert BigWigReader(tmp_path / "x.bw").first is None
-    assert BigWigReader(tmp_path / "x.bw").range == (0, 0)
+    assert outline_of(tmp_path / "x.bw") == Outline(0, 0, None)
 
 
 def test_files_of_others_are_not_joined(tmp_path: Path) -> None:
