@@ -1,0 +1,91 @@
+"""Circular shifts within blocks: the overlap of flags under a null hypothesis that keeps their neighbourhoods.
+
+The flags of each block (which variants are in an enhancer, say) are turned around by a random number of rows.
+How many are set in the block, and how they cluster, stays as it is; whether they fall on rows that are
+selected is left to chance. What differs between blocks is not tested.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from mifm_kipoi.statistics.estimates import Values
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shifted:
+    """Overlaps of selections with flags, as seen and under shifts.
+
+    Parameters
+    ----------
+    seen : numpy.ndarray of float64, shape (s, f)
+        Rows that are selected and flagged.
+    drawn : numpy.ndarray of float32, shape (s, f, draws)
+        The same under each shift; the same shifts for all selections and flags.
+    """
+
+    seen: Values
+    drawn: npt.NDArray[np.float32]
+
+    @property
+    def p_value(self) -> Values:
+        """Two-sided, shape (s, f): how often the overlap is as far from its mean; NaN where none varies."""
+        statistic, drawn = self._standardised()
+        as_far = (drawn >= statistic[..., np.newaxis] - 1e-6).sum(axis=-1)
+        p_value: Values = np.where(np.isnan(statistic), np.nan, (1 + as_far) / (1 + drawn.shape[-1]))
+        return p_value
+
+    @property
+    def family_p_value(self) -> Values:
+        """The same against the largest of all selections and flags (max-T), shape (s, f)."""
+        statistic, drawn = self._standardised()
+        if not np.isfinite(statistic).any():
+            return np.full(statistic.shape, np.nan)
+        largest = np.nanmax(drawn.reshape(-1, drawn.shape[-1]), axis=0)
+        as_far = (largest >= statistic[..., np.newaxis] - 1e-6).sum(axis=-1)
+        return np.where(np.isnan(statistic), np.nan, (1 + as_far) / (1 + largest.size))
+
+    def _standardised(self) -> tuple[Values, npt.NDArray[np.float32]]:
+        """Distances from the mean in standard deviations, of what is seen and drawn."""
+        mean, spread = self.drawn.mean(axis=-1, dtype=np.float64), self.drawn.std(axis=-1, dtype=np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = np.where(spread > 0, spread, np.nan)
+            seen = np.abs(self.seen - mean) / unit
+            drawn = np.abs(self.drawn - mean[..., np.newaxis].astype(np.float32))
+            return seen, drawn / unit[..., np.newaxis].astype(np.float32)
+
+
+def shifted_overlaps(
+    selected: Flags, flags: Flags, block: npt.NDArray[np.int64], draws: int, seed: int = 1
+) -> Shifted:
+    """Overlaps under random circular shifts of the flags within each block.
+
+    Parameters
+    ----------
+    selected : numpy.ndarray of bool, shape (s, n)
+        Selections of rows.
+    flags : numpy.ndarray of bool, shape (f, n)
+        Sets of rows.
+    block : numpy.ndarray of int64, shape (n,)
+        Of each row; within a block the rows are in the order of the genome.
+    draws, seed : int
+        Of the shifts.
+    """
+    generator = np.random.default_rng(seed)
+    order = np.argsort(block, kind="stable")
+    cuts = np.flatnonzero(np.diff(block[order])) + 1
+    seen = np.zeros((len(selected), len(flags)))
+    drawn = np.zeros((len(selected), len(flags), draws), dtype=np.float32)
+    for rows in np.split(order, cuts) if order.size else ():
+        own, inside = selected[:, rows].astype(np.float32), flags[:, rows].astype(np.float32)
+        # All shifts together: a circular cross-correlation.
+        spectrum = np.fft.rfft(own)[:, np.newaxis].conj() * np.fft.rfft(inside)[np.newaxis]
+        counts = np.rint(np.fft.irfft(spectrum, rows.size)).astype(np.float32)
+        seen += counts[..., 0]
+        drawn += counts[..., generator.integers(rows.size, size=draws)]
+    return Shifted(seen, drawn)
