@@ -1,4 +1,4 @@
-"""Intervals of BED files: read one by one, or merged into regions."""
+"""Intervals of BED files: read one by one, as arrays, or merged into regions."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ _GZIP = b"\x1f\x8b"
 
 _NOT_INTERVALS = re.compile(r"#|(?:track|browser)(?:\s|$)")
 """How lines begin that are comments, or are for genome browsers."""
+
+_MARKS = (b"#", b"track", b"browser", b" ", b"\t")
+"""How lines may begin that :data:`_OTHER_LINES` takes away: they are looked for first, which is faster."""
+
+_OTHER_LINES = re.compile(rb"^(?:#|(?:track|browser)(?:\s|$)|[ \t]+$)[^\n]*\n?", re.MULTILINE)
 
 _NAMED_CONTIGS = 5
 """Contigs that a message names."""
@@ -89,6 +94,118 @@ def read_intervals(path: str | os.PathLike[str]) -> Iterator[Interval]:
         raise IntervalFileError(
             f"line {number} of {path} is not BED ({error}); expected chrom, start and end, separated by tabs"
         ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class IntervalArrays:
+    """All intervals of a BED file, in its order; :meth:`read` reads them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    contigs, names : tuple of str
+        Different contigs, and different entries of the fourth column (``.`` where there is none).
+    contig, name : numpy.ndarray of int32, shape (n,)
+        Index in ``contigs``, and in ``names``, of each interval.
+    start, end : numpy.ndarray of int64, shape (n,)
+        0-based half-open.
+    """
+
+    path: Path
+    contigs: tuple[str, ...]
+    names: tuple[str, ...]
+    contig: npt.NDArray[np.int32]
+    name: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> IntervalArrays:
+        """Read a BED file, plain or gzipped, some ten times as fast as :func:`read_intervals`.
+
+        Files that the fast way does not take, such as those with lines of different lengths, are read line by
+        line; either way gives the same intervals.
+
+        Raises
+        ------
+        IntervalFileError
+            As of :func:`read_intervals`.
+        """
+        path = Path(path)
+        try:
+            with _opened(path) as content:
+                text = content.read()
+        except (OSError, EOFError, zlib.error):
+            # What is wrong, and after which line, is said below.
+            text = b""
+        return _parsed(path, text) or _collected(path)
+
+
+def _parsed(path: Path, text: bytes) -> IntervalArrays | None:
+    """The intervals of a text, as Arrow parses them; None where something in it is not plain BED."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    if text.startswith(_MARKS) or any(b"\n" + mark in text for mark in _MARKS):
+        text = _OTHER_LINES.sub(b"", text)
+    columns = text[: text.find(b"\n") if b"\n" in text else len(text)].count(b"\t") + 1
+    # Hexadecimal numbers are numbers to Arrow.
+    if columns < 3 or b"\r" in text or b"\t0x" in text or b"\t0X" in text:
+        return None
+    fields = [f"f{number}" for number in range(columns)]
+    texts = pa.dictionary(pa.int32(), pa.string())
+    try:
+        rows = csv.read_csv(
+            pa.BufferReader(text),
+            csv.ReadOptions(column_names=fields, use_threads=False, block_size=max(len(text), 1)),
+            csv.ParseOptions(delimiter="\t", quote_char=False),
+            csv.ConvertOptions(
+                include_columns=fields[:4],
+                column_types={"f0": texts, "f1": pa.int64(), "f2": pa.int64(), "f3": texts},
+                strings_can_be_null=False,
+                null_values=[],
+            ),
+        ).combine_chunks()
+    except pa.ArrowInvalid:
+        return None
+    start, end = rows["f1"].to_numpy(), rows["f2"].to_numpy()
+    large = np.maximum(np.abs(start), np.abs(end)) > LARGEST_POS
+    if not len(start) or (start >= end).any() or large.any():
+        return None
+    contigs, contig = _codes(rows["f0"])
+    names, name = _codes(rows["f3"]) if columns > 3 else ((".",), np.zeros(len(start), np.int32))
+    if any(contig != contig.strip() for contig in contigs):
+        return None
+    return IntervalArrays(path, contigs, names, contig, name, start, end)
+
+
+def _codes(column: Any) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """Different texts of a column of Arrow, and the index of each row's."""
+    whole = column.chunk(0)
+    return tuple(whole.dictionary.to_pylist()), whole.indices.to_numpy()
+
+
+def _collected(path: Path) -> IntervalArrays:
+    """The intervals of a file, read line by line."""
+    contigs: dict[str, int] = {}
+    names: dict[str, int] = {}
+    rows = [
+        (
+            contigs.setdefault(one.chrom, len(contigs)),
+            names.setdefault(one.id, len(names)),
+            one.start,
+            one.end,
+        )
+        for one in read_intervals(path)
+    ]
+    contig, name, start, end = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    codes = contig.astype(np.int32), name.astype(np.int32)
+    return IntervalArrays(path, tuple(contigs), tuple(names), *codes, start, end)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,13 @@ import pytest
 
 from mifm_kipoi.errors import IntervalFileError
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.genomics.intervals import Interval, Regions, on_known_contigs, read_intervals
+from mifm_kipoi.genomics.intervals import (
+    Interval,
+    IntervalArrays,
+    Regions,
+    on_known_contigs,
+    read_intervals,
+)
 from tests.builders import piped, write_fasta
 
 needs_bedtools = pytest.mark.skipif(shutil.which("bedtools") is None, reason="bedtools is not installed")
@@ -302,3 +308,57 @@ def test_regions_without_bedtools(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         IntervalFileError, match="bedtools, which reads BED files, is not installed; install it"
     ):
         Regions(bed(tmp_path, "1\t10\t20\n"))
+
+
+def same_arrays(path: Path) -> IntervalArrays:
+    """The arrays of a file, which must be what reading it line by line gives."""
+    arrays = IntervalArrays.read(path)
+    rows = zip(
+        (arrays.contigs[code] for code in arrays.contig),
+        arrays.start.tolist(),
+        arrays.end.tolist(),
+        (arrays.names[code] for code in arrays.name),
+        strict=True,
+    )
+    assert [Interval(*row) for row in rows] == list(read_intervals(path))
+    return arrays
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\t0\t5\n2\t3\t9\n",
+        "chr1\t0\t5\ta\nchr1\t3\t9\tb\nchr2\t-4\t9\ta",
+        "# comment\ntrack name=x\nbrowser position\ntracked\t1\t2\n\n1\t5\t6\n \t\n#\n1\t7\t8\n",
+        "\ufeff1\t0\t5\tNA\n1\t6\t7\t\n",
+        "1\t0\t5\r\n1\t6\t7\r\n",
+        "1\t0\t5\tx\t960\t+\n2\t1\t2\ty\t1\t-\n",
+        "1\t0\t5\tx\n2\t1\t2\n",
+        ' 1\t0\t5\t"x\n1\t5\t6\tx"\n',
+        "",
+        "#nothing\n",
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_arrays_are_what_lines_give(tmp_path: Path, text: str, compressed: bool) -> None:
+    path = tmp_path / "a.bed"
+    path.write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
+    same_arrays(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"1\t0\t5\n1\t7\t7\n", "line 2 of .*a.bed is not BED"),
+        (b"1\t0\t5\n1\t0x1\t7\n", "line 2 of .*'0x1' is not a whole number"),
+        (b"1\t0\t99999999999\n", "line 1 of .*'99999999999' is not a whole number"),
+        (b"1\t0\n", "line 1 of .*it has 2 columns"),
+        (b"1 0 5\n", "line 1 of .*it has 1 columns"),
+        (gzip.compress(b"1\t0\t5\n" * 1000)[:-9], "cannot read the BED file .* after line"),
+    ],
+)
+def test_what_is_not_bed_is_the_same_error_as_of_lines(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "a.bed"
+    path.write_bytes(content)
+    with pytest.raises(IntervalFileError, match=words):
+        IntervalArrays.read(path)

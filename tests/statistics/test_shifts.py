@@ -47,6 +47,9 @@ def test_type_1_error_of_clustered_selections_and_flags(run: int) -> None:
     for _ in range(20):
         selected = np.repeat(generator.random((1, 4000 // run)) < 0.3, run, axis=1)
         flags = np.repeat(generator.random((30, 200)) < 0.2, 20, axis=1)
+        # Runs of the two, and blocks, do not begin at the same rows, as they would in no genome.
+        flags = np.stack([np.roll(each, generator.integers(4000)) for each in flags])
+        selected = np.roll(selected, generator.integers(4000), axis=1)
         rejected += int((shifted_overlaps(selected, flags, block, draws=199).p_value <= 0.05).sum())
     # The binomial 99 % interval of 600 tests at 0.05.
     assert 17 <= rejected <= 44
