@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_former_spelling, add_intervals, add_list, fraction, say
+from mifm_kipoi.commands.enrichment import add_enrichment
 from mifm_kipoi.commands.motifs import add_motifs
 from mifm_kipoi.commands.mpra import add_mpra
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """``mifm evaluate``."""
-    parser.description = "Evaluate scores against labels or measured effects."
+    parser.description = "Evaluate scores against labels, measured effects or annotations of the genome."
     commands = parser.add_subparsers(title="evaluations", required=True, metavar="COMMAND")
     _add_ranking(
         commands.add_parser("ranking", help="how well scores rank variants that are labelled causal or not")
@@ -22,7 +23,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
             "mpra", help="how scores correlate with measured effects of substitutions in regulatory elements"
         )
     )
-
+    add_enrichment(
+        commands.add_parser(
+            "enrichment",
+            help="whether variants with high scores lie in chromatin states and other annotations",
+        )
+    )
     add_motifs(
         commands.add_parser(
             "motifs", help="which motifs a network reads, beside what an untrained network gives"

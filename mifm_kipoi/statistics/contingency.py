@@ -131,7 +131,8 @@ def _log_fisher_p(a: int, b: int, c: int, d: int) -> float:
     def log_pmf(x: npt.ArrayLike) -> Values:
         x = np.asarray(x, dtype=np.float64)
         cells = (x, drawn - x, inside - x, total - drawn - inside + x)
-        return constant - sum(special.gammaln(cell + 1) for cell in cells)
+        values: Values = constant - sum(special.gammaln(cell + 1) for cell in cells)
+        return values
 
     margins = (drawn, total - drawn, inside, total - inside)
     constant = sum(math.lgamma(margin + 1) for margin in margins) - math.lgamma(total + 1)
@@ -142,7 +143,9 @@ def _log_fisher_p(a: int, b: int, c: int, d: int) -> float:
     right = _last(lambda x: float(log_pmf(x)) <= limit, high, mode)
     if mode in (left, right):
         return 0.0
-    tails = [_log_tail(log_pmf, start, end) for start, end in ((left, low), (right, high)) if start is not None]
+    tails = [
+        _log_tail(log_pmf, start, end) for start, end in ((left, low), (right, high)) if start is not None
+    ]
     return min(0.0, float(np.logaddexp.reduce(tails)))
 
 

@@ -1,9 +1,9 @@
 """The delete-one-block jackknife: standard errors of numbers of rows that depend on each other in blocks.
 
-A number is computed anew with each block left out, and its variance is ``(g - 1)/g sum (x_(j) - mean)^2`` over
-g blocks (Efron and Stein, 1981, Annals of Statistics 9:586). Blocks of different sizes count as they are: a
-weighting by their sizes, as of the delete-m_j jackknife, holds for independent rows and is too small for rows
-of a block that depend on each other.
+A number is computed anew with each block left out, and its variance is ``(g - 1)/g sum (x_(j) - mean)^2``
+over g blocks (Efron and Stein, 1981, Annals of Statistics 9:586). Blocks of different sizes count as they
+are: a weighting by their sizes, as of the delete-m_j jackknife, holds for independent rows and is too small
+for rows of a block that depend on each other.
 
 P-values and intervals are Student's with the degrees of freedom of the effective number of blocks
 (:func:`effective_blocks`), less one: of something that lies in ten blocks only ten tell the size of the
@@ -120,7 +120,7 @@ def jackknife(value: npt.ArrayLike, without: Values, effective: npt.ArrayLike | 
     return Jackknifed(values, error, values - half, values + half, p_value, freedom, deviations)
 
 
-def family_p(one: Jackknifed, draws: int = DRAWS, seed: int = 1) -> Values:
+def family_p(p_value: Values, deviations: Values, draws: int = DRAWS, seed: int = 1) -> Values:
     """P-values of tests corrected for their number, with regard to how they depend on each other (max-T).
 
     The signs of all deviations of a block are flipped together at random, which leaves the dependence between
@@ -130,30 +130,32 @@ def family_p(one: Jackknifed, draws: int = DRAWS, seed: int = 1) -> Values:
 
     Parameters
     ----------
-    one : Jackknifed
-        A family of tests, shape (...).
+    p_value : numpy.ndarray of float64, shape (tests,)
+        Of a family of tests (:attr:`Jackknifed.p_value`); NaN where there is none.
+    deviations : numpy.ndarray of float64, shape (tests, blocks)
+        Their :attr:`Jackknifed.deviations`; 0 where a test has no row of a block.
     draws, seed : int
         Of the signs.
 
     Returns
     -------
-    numpy.ndarray of float64, shape (...)
+    numpy.ndarray of float64, shape (tests,)
         ``(1 + #{largest >= own}) / (1 + draws)``, never below the test's own p-value; NaN where it has none.
     """
     normal = needed("scipy.stats", "evaluation").norm
-    own = normal.isf(np.maximum(one.p_value.ravel(), 1e-300) / 2)
+    own = normal.isf(np.maximum(p_value, 1e-300) / 2)
     tested = np.flatnonzero(np.isfinite(own))
     adjusted = np.full(own.shape, np.nan)
-    if tested.size:
-        deviations = one.deviations.reshape(-1, one.deviations.shape[-1])[tested]
-        scaled = deviations / np.sqrt((deviations**2).sum(axis=1, keepdims=True))
-        generator = np.random.default_rng(seed)
-        chunk_size = max(1, _WEIGHTS // max(scaled.shape))
-        largest = []
-        for start in range(0, draws, chunk_size):
-            signs = generator.integers(0, 2, (scaled.shape[1], min(chunk_size, draws - start))) * 2.0 - 1.0
-            largest.append(np.abs(scaled @ signs).max(axis=0))
-        drawn = np.sort(np.concatenate(largest))
-        as_large = drawn.size - np.searchsorted(drawn, own[tested], side="left")
-        adjusted[tested] = np.maximum((1 + as_large) / (1 + draws), one.p_value.ravel()[tested])
-    return adjusted.reshape(one.value.shape)
+    if not tested.size:
+        return adjusted
+    scaled = deviations[tested] / np.sqrt((deviations[tested] ** 2).sum(axis=1, keepdims=True))
+    generator = np.random.default_rng(seed)
+    chunk_size = max(1, _WEIGHTS // max(scaled.shape))
+    largest = []
+    for start in range(0, draws, chunk_size):
+        signs = generator.integers(0, 2, (scaled.shape[1], min(chunk_size, draws - start))) * 2.0 - 1.0
+        largest.append(np.abs(scaled @ signs).max(axis=0))
+    drawn = np.sort(np.concatenate(largest))
+    as_large = drawn.size - np.searchsorted(drawn, own[tested], side="left")
+    adjusted[tested] = np.maximum((1 + as_large) / (1 + draws), p_value[tested])
+    return adjusted

@@ -132,7 +132,9 @@ def slopes_of_bins(x: Values, hits: Values, totals: Values) -> Values:
         Log odds ratios for each unit of the variable; NaN where there is no finite one.
     """
     shape = hits.shape[:-1]
-    hits, totals = (np.broadcast_to(counts, (*shape, x.size)).reshape(-1, x.size) for counts in (hits, totals))
+    hits, totals = (
+        np.broadcast_to(counts, (*shape, x.size)).reshape(-1, x.size) for counts in (hits, totals)
+    )
     every, inside = totals.sum(axis=1), hits.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         intercept = np.log(inside / (every - inside))

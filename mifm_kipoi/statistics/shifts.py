@@ -1,4 +1,4 @@
-"""Circular shifts within blocks: the overlap of flags under a null hypothesis that keeps their neighbourhoods.
+"""Circular shifts within blocks: overlaps of flags under a null hypothesis that keeps their neighbourhoods.
 
 The flags of each block (which variants are in an enhancer, say) are turned around by a random number of rows.
 How many are set in the block, and how they cluster, stays as it is; whether they fall on rows that are

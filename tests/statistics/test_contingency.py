@@ -21,7 +21,11 @@ def test_fisher_p_is_that_of_scipy(a: int, b: int, c: int, d: int) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    [(30_150, 230_000, 260_000, 2_100_000), (3_000, 257_000, 23_000, 2_317_000), (12, 260_000, 80, 2_300_000)],
+    [
+        (30_150, 230_000, 260_000, 2_100_000),
+        (3_000, 257_000, 23_000, 2_317_000),
+        (12, 260_000, 80, 2_300_000),
+    ],
 )
 def test_fisher_p_of_millions_of_rows_is_that_of_scipy(table: tuple[int, int, int, int]) -> None:
     a, b, c, d = table

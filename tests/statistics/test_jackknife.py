@@ -54,7 +54,7 @@ def test_effective_blocks() -> None:
 def test_a_family_of_one_test_keeps_its_p_value(generator: np.random.Generator) -> None:
     deviations = generator.normal(size=(1, 400))
     result = jackknife(np.array([2.1 * np.sqrt((deviations**2).sum())]), deviations)
-    assert family_p(result) == pytest.approx(result.p_value, abs=0.01)
+    assert family_p(result.p_value, result.deviations) == pytest.approx(result.p_value, abs=0.01)
 
 
 def test_a_family_counts_dependent_tests_once_and_independent_ones_each(
@@ -66,11 +66,12 @@ def test_a_family_counts_dependent_tests_once_and_independent_ones_each(
         result = jackknife(2.5 * errors, rows)
         single = float(result.p_value[0])
         expected = single if alike else 1 - (1 - single) ** 20
-        assert family_p(result) == pytest.approx(np.full(20, expected), rel=0.15)
+        assert family_p(result.p_value, result.deviations) == pytest.approx(np.full(20, expected), rel=0.15)
 
 
 def test_tests_without_a_p_value_have_none_in_the_family(generator: np.random.Generator) -> None:
     rows = generator.normal(size=(2, 30))
     rows[1, 3] = np.nan
-    adjusted = family_p(jackknife(np.array([0.1, 0.1]), rows))
+    result = jackknife(np.array([0.1, 0.1]), rows)
+    adjusted = family_p(result.p_value, result.deviations)
     assert np.isfinite(adjusted).tolist() == [True, False]

@@ -11,7 +11,9 @@ def data(size: int = 900, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.nda
     generator = np.random.default_rng(seed)
     cluster = generator.integers(0, 30, size)
     shared = generator.normal(size=30)[cluster]
-    design = np.column_stack([np.ones(size), generator.random(size) < 0.3, shared + generator.normal(size=size)])
+    design = np.column_stack(
+        [np.ones(size), generator.random(size) < 0.3, shared + generator.normal(size=size)]
+    )
     odds = np.exp(-1 + 0.5 * design[:, 1] + 0.7 * design[:, 2] + shared)
     return design, generator.random(size) < odds / (1 + odds), cluster
 
