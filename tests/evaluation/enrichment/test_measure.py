@@ -220,6 +220,7 @@ def test_what_cannot_be_measured_is_empty() -> None:
     assert found.trends["p_value"].isna().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clustered", [False, True])
 def test_type_1_error_over_shifted_tracks(clustered: bool) -> None:
     """Scores that know nothing, alone and in clusters, against 4,000 shifted tracks of runs of 20 variants.
