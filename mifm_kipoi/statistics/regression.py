@@ -70,6 +70,8 @@ def logistic(
     clusters = 0 if cluster is None else int(np.unique(cluster).size)
     coefficients = np.zeros(width) if start is None or not np.isfinite(start).all() else start.copy()
     failed = LogisticFit(np.full(width, np.nan), np.full(width, np.nan), clusters)
+    if size <= width:
+        return failed
     for _ in range(_STEPS):
         gradient, hessian, _ = _sums(design, outcome, coefficients)
         try:

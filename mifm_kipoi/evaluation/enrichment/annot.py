@@ -81,6 +81,10 @@ def write_annot(
             # Without a time and a name the same content has the same bytes.
             gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=4) as file,
         ):
-            csv.write_csv(table, file, csv.WriteOptions(delimiter="\t", quoting_style="none"))
+            # Arrow puts names in quotes, whatever the style.
+            file.write(("\t".join(table.column_names) + "\n").encode())
+            csv.write_csv(
+                table, file, csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+            )
         files.append(path)
     return files

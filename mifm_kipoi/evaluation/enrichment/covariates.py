@@ -198,7 +198,7 @@ def design(covariates: Mapping[str, Values]) -> Values:
     """
     columns = []
     for values in covariates.values():
-        spread = values.std()
+        spread = values.std() if values.size else 0.0
         if spread > 0:
             scaled = (values - values.mean()) / spread
             columns += [scaled, scaled**2]

@@ -474,7 +474,7 @@ class _Adjusted:
     """Odds ratios given the covariates and their squares, by logistic regression."""
 
     def __init__(self, universe: _Universe, normal_scores: Values) -> None:
-        known = ~np.isnan(list(universe.covariates.values())).any(axis=0)
+        known = ~np.isnan(np.array(list(universe.covariates.values()))).any(axis=0)
         self._rows = np.flatnonzero(known)
         own = {name: values[self._rows] for name, values in universe.covariates.items()}
         columns = covariates_of.design(own)
