@@ -102,3 +102,25 @@ def test_compare_on_the_example(run: Run, root: Path, example: Path, tmp_path: P
     assert set(figures["models_s"]) == {"mifm", "cadd", "own", "pvalue", "abf"}
     assert figures["compare_over_score"] > 0
     assert f"| {figures['compare_over_score']} |" in done.stdout
+
+
+@pytest.mark.slow
+def test_enrichment_of_a_small_table(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    arguments = (
+        "--variants",
+        "3000",
+        "--cell-lines",
+        "5",
+        "--segments",
+        "2000",
+        "--threads",
+        "1",
+        "--out",
+        out,
+    )
+    done = run("benchmarks.speed.enrichment", *arguments, cwd=root)
+    figures = json.loads(out.read_text())
+    assert figures["variants"] == 3000
+    assert figures["cpu_seconds"] > 0
+    assert f"| {figures['memory_gib']} GiB |" in done.stdout
