@@ -80,7 +80,7 @@ class Result:
             for state in states
         }
         states = [label for label in every if label.kind == STATE]
-        states.sort(key=lambda label: order.get(label.name, len(order)))
+        states.sort(key=lambda label: order.get(label.name.split(": ")[-1], len(order)))
         return [*groups, *(label for label in every if label.kind == REGION), *states]
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -248,7 +249,7 @@ class EnrichmentRun:
                 ])  # fmt: skip
                 labels = dataclasses.replace(labels, known=labels.known & autosomal)
             annotated.append(labels)
-        return annotated, lifted
+        return _told_apart(annotated), lifted
 
     def _covariates(self, variants: Variants) -> dict[str, npt.NDArray[np.float64]]:
         covariates = dict(variants.covariates)
@@ -328,6 +329,23 @@ class EnrichmentRun:
         with written_whole(path) as temporary, writing(path):
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         return path
+
+
+def _told_apart(annotated: Sequence[Annotated]) -> list[Annotated]:
+    """Labels of a name that several annotations have get that of their annotation before it."""
+    rows = collections.Counter(label.name for one in annotated for label in one.labels)
+    return [
+        dataclasses.replace(
+            one,
+            labels=tuple(
+                dataclasses.replace(label, name=f"{label.annotation}: {label.name}")
+                if rows[label.name] > 1
+                else label
+                for label in one.labels
+            ),
+        )
+        for one in annotated
+    ]
 
 
 def _lifted(variants: Variants, chain: Path) -> tuple[Sites, dict[str, int]]:

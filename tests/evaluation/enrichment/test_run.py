@@ -269,3 +269,16 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     )  # fmt: skip
     assert code == 2
     assert "--lift-over names other; the annotations are states" in capsys.readouterr().err
+
+
+def test_labels_that_two_annotations_have_are_told_apart(
+    run: Callable[..., EnrichmentResult], folder: Path
+) -> None:
+    tracks = sorted((folder / "states").glob("*.bed.gz"))
+    annotations = tuple(
+        Annotation.of_states(name, paths) for name, paths in (("one", tracks[:1]), ("two", tracks[1:2]))
+    )
+    found = whole(run("two", annotations=annotations, options=Options((0.5,))))
+    assert len(found) == 2 * 26
+    assert found["label"].is_unique
+    assert {"one: enhancer", "two: Enh.6"} <= set(found["label"])
