@@ -371,8 +371,9 @@ def _looked_up(track: IntervalArrays, annotation: Annotation, sites: Sites, clos
             of_groups[group].append(np.unique(of_group) if _overlap(start, end) else of_group)
     labels = np.concatenate([one for one, _ in pairs] or [np.empty(0, np.int64)])
     variants = np.concatenate([other for _, other in pairs] or [np.empty(0, np.int64)])
-    order = np.argsort(labels, kind="stable")
-    cuts = np.searchsorted(labels[order], np.arange(len(names) + 1))
+    # Of 16 bits the sort is one by radix, ten times as fast.
+    order = np.argsort(labels.astype(np.uint16 if len(names) < 1 << 16 else np.int64), kind="stable")
+    cuts = np.append(0, np.cumsum(np.bincount(labels, minlength=len(names))))
     states = {name: variants[order[cuts[i] : cuts[i + 1]]] for i, name in enumerate(names)}
     groups = [np.concatenate(parts or [np.empty(0, np.int64)]) for parts in of_groups]
     return _Track(states, groups, frozenset(keys), len(track))
