@@ -52,7 +52,10 @@ SCORE = "mifm_ref"
 NUMBERS = (SCORE, "mifm_logit_ref", "mifm_percentile", "mifm_phred")
 """Columns of a score that are shown; all but the first may be missing."""
 
-STATISTICS = ("p_value", "neg_log10_p", "log_abf", "pip")
+EVIDENCE = ("p_value", "neg_log10_p", "log_abf")
+"""Columns of what an association study says of a variant: always all of one study."""
+
+STATISTICS = (*EVIDENCE, "pip")
 """Columns of what a study says."""
 
 NO_SCORE = "no_score"
@@ -207,10 +210,16 @@ class Source:
         table, notes = found.table, [*found.notes]
         provenance = dict(found.provenance)
         pip_file = self._pip_file()
-        for name, argument, opener in (("gwas", self.gwas, open_associations), ("pip", pip_file, open_pips)):
+        # PIPs that the input has, or that are named, are not those of a table of associations.
+        takes_pips = not self.pip and not found.has("pip")
+        of_study = STATISTICS if takes_pips else EVIDENCE
+        for name, argument, opener, taken in (
+            ("gwas", self.gwas, open_associations, of_study),
+            ("pip", pip_file, open_pips, ("pip",)),
+        ):
             if argument:
                 looked_up = opener(argument, ComputeOptions())
-                notes += _look_up(table, looked_up, genome)
+                notes += _look_up(table, looked_up, genome, taken)
                 provenance[name] = looked_up.declaration.to_dict()
         return dataclasses.replace(found, table=table, notes=tuple(notes), provenance=provenance)
 
@@ -610,18 +619,26 @@ def _known(alleles: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
     return np.where(alleles == "", MISSING, alleles)
 
 
-def _look_up(table: pd.DataFrame, looked_up: LookedUp, genome: Genome | None) -> list[str]:
-    """Put the numbers of another table into that of the candidates; gives what to know of it."""
+def _look_up(
+    table: pd.DataFrame, looked_up: LookedUp, genome: Genome | None, taken: Sequence[str]
+) -> list[str]:
+    """Put columns of another table in the place of those of the candidates; gives what to know of it."""
     columns = (table[name].tolist() for name in ("chrom", "pos", "id", "ref", "alt"))
     variants = [Variant(*row) for row in zip(*columns, strict=True)]
     scored = looked_up.score(variants, genome)
     notes = [] if genome is None else looked_up.warnings(genome)
-    for name in STATISTICS:
-        if name in scored.columns:
-            table[name] = scored.columns[name]
-    if "neg_log10_p" in scored.columns:
+    if not set(EVIDENCE).intersection(scored.columns):
+        taken = [name for name in taken if name in scored.columns]
+    replaced = [name for name in taken if table[name].notna().any()]
+    for name in taken:
+        table[name] = scored.columns.get(name, np.nan)
+    if "neg_log10_p" in taken:
         with np.errstate(under="ignore"):
-            table["p_value"] = 10.0 ** -np.asarray(scored.columns["neg_log10_p"], dtype=np.float64)
+            table["p_value"] = 10.0 ** -table["neg_log10_p"].to_numpy(np.float64)
     found = sum(status == Status.OK for status in scored.status)
-    notes.append(f"{looked_up.declaration.name}: {found:,} of {len(variants):,} variants have a row")
+    named = looked_up.declaration.name
+    notes.append(f"{named}: {found:,} of {len(variants):,} variants have a row")
+    if replaced:
+        what = "PIPs" if "pip" in replaced else "p-values and effects"
+        notes.append(f"{what} are those of {named}, and those of the ranked table are left out")
     return notes

@@ -164,6 +164,22 @@ def test_pips_are_a_column_or_a_file(folder: Path, scores: pd.DataFrame, tmp_pat
         _read(Source(tmp_path / "t.tsv", pip="nothing"), folder)
 
 
+@pytest.mark.parametrize("pip", ["", "pip"])
+def test_a_row_has_the_evidence_of_one_study_and_keeps_its_own_pip(
+    folder: Path, scores: pd.DataFrame, tmp_path: Path, pip: str
+) -> None:
+    rows = scores[["chrom", "pos"]].assign(effect_allele=scores["alt"], other_allele=scores["ref"])
+    own = rows.assign(p_value=[1e-3] * 4, beta=0.1, se=0.02, pip=[0.1, 0.2, 0.3, 0.4])
+    own.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
+    other = rows.iloc[[3, 0]].assign(p_value=[1e-4, 1e-9], pip=[0.8, 0.9])
+    other.to_csv(tmp_path / "other.tsv", sep="\t", index=False)
+    found = _read(Source(tmp_path / "own.tsv", gwas=str(tmp_path / "other.tsv"), pip=pip), folder)
+    assert found.table["pip"].tolist() == [0.1, 0.2, 0.3, 0.4]
+    np.testing.assert_allclose(found.table["p_value"], [1e-9, np.nan, np.nan, 1e-4])
+    assert not found.table["log_abf"].notna().any()
+    assert [note for note in found.notes if "p-values and effects are those of" in note]
+
+
 def test_options_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="is not a table, and has no columns for --by"):
         _read(Source(folder / "variants.vcf", by=("block",)), folder)
