@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mifm_kipoi.evaluation.ranking.run import RankingRun as RankingRun
     from mifm_kipoi.explanation.ranking.run import RankResult as RankResult
     from mifm_kipoi.explanation.ranking.run import RankRun as RankRun
+    from mifm_kipoi.explanation.variants.run import ExplainResult as ExplainResult
+    from mifm_kipoi.explanation.variants.run import ExplainRun as ExplainRun
     from mifm_kipoi.genome_scan.readers import GenomeScores as GenomeScores
     from mifm_kipoi.genome_scan.readers import open_genome_scores as open_genome_scores
     from mifm_kipoi.genome_scan.run import GenomeResult as GenomeResult
@@ -61,6 +63,8 @@ _EXPORTS = {
     "AttributionRun": "attribution.run",
     "ComparisonResult": "comparison.run",
     "ComparisonRun": "comparison.run",
+    "ExplainResult": "explanation.variants.run",
+    "ExplainRun": "explanation.variants.run",
     "Genome": "genomics.genome",
     "GenomeResult": "genome_scan.run",
     "GenomeRun": "genome_scan.run",

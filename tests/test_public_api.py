@@ -18,7 +18,7 @@ import mifm_kipoi as mifm
 
 def use(
     scoring: mifm.ScoringRun, comparison: mifm.ComparisonRun, ranking: mifm.RankingRun, mpra: mifm.MPRARun,
-    mutagenesis: mifm.MutagenesisRun, rank: mifm.RankRun,
+    mutagenesis: mifm.MutagenesisRun, rank: mifm.RankRun, explain: mifm.ExplainRun,
 ) -> None:
     for variant in mifm.read_variants("x.vcf"):
         reveal_type(variant)  # Variant
@@ -33,6 +33,7 @@ def use(
     reveal_type(mpra.run())  # MPRAResult
     reveal_type(mutagenesis.run())  # MutagenesisResult
     reveal_type(rank.run())  # RankResult
+    reveal_type(explain.run())  # ExplainResult
 
 wrong: int = mifm.Variant("1", 1, ".", "A", "C").key  # error: assignment
 mifm.Variant("1", "1", ".", "A", "C")  # error: arg-type

@@ -109,6 +109,7 @@ class DeepLift:
         device: str | torch.device = "cpu",
     ) -> None:
         self._compute = needed("tangermeme.deep_lift_shap", EXTRA).deep_lift_shap
+        self._shuffle = needed("tangermeme.ersatz", EXTRA).dinucleotide_shuffle
         self._model = model
         self._references = references
         self._seed = seed
@@ -126,20 +127,26 @@ class DeepLift:
             "tangermeme": importlib.metadata.version("tangermeme"),
         }
 
-    def __call__(self, codes: npt.NDArray[np.uint8]) -> Contributions:
+    def __call__(
+        self, codes: npt.NDArray[np.uint8], shuffled: npt.NDArray[np.uint8] | None = None
+    ) -> Contributions:
         """Contributions of the bases of windows.
 
         Parameters
         ----------
         codes : numpy.ndarray of uint8, shape (n, window)
             Windows without N: a shuffle would move it.
+        shuffled : numpy.ndarray of uint8, shape (n, window), optional
+            The windows whose shuffles these are compared with; by default themselves. With those of another
+            allele, contributions of both differ by what the alleles do, and not by their shuffles.
 
         Raises
         ------
         ValueError
             When a window has N.
         """
-        if np.any(codes == encoding.NO_BASE):
+        shuffled = codes if shuffled is None else shuffled
+        if np.any(codes == encoding.NO_BASE) or np.any(shuffled == encoding.NO_BASE):
             raise ValueError("a window has N, which shuffled references would have elsewhere")
         if not len(codes):
             none = np.empty(0, np.float32)
@@ -147,8 +154,9 @@ class DeepLift:
         model = self._model_of_thread()
         one_hot = torch.from_numpy(encoding.one_hot(codes)).contiguous()
         model.logits = []
+        given = {} if shuffled is codes else {"references": self._shuffles(shuffled)}
         hypothetical = self._compute(
-            model, one_hot, n_shuffles=self._references, hypothetical=True, random_state=self._seed,
+            model, one_hot, n_shuffles=self._references, **given, hypothetical=True, random_state=self._seed,
             batch_size=_PAIRS, device=self._device,
         ).numpy()  # fmt: skip
         # Each batch had its windows first, then as many references.
@@ -157,6 +165,12 @@ class DeepLift:
         total = observed(hypothetical, codes).sum(axis=1, dtype=np.float64)
         delta = np.abs(logits.astype(np.float64) - references - total).astype(np.float32)
         return Contributions(logits, references, hypothetical, delta)
+
+    def _shuffles(self, codes: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """The references that windows have by default, shape (n, references, 4, window)."""
+        one_hot = torch.from_numpy(encoding.one_hot(codes)).contiguous()
+        seeds = [[self._seed + number] * len(codes) for number in range(self._references)]
+        return torch.cat([self._shuffle(one_hot, n=1, random_state=seed) for seed in seeds], dim=1)
 
     def _model_of_thread(self) -> _Logits:
         """A copy of the network, since the hooks of an attribution lie in it."""

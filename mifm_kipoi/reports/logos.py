@@ -58,6 +58,34 @@ def draw_letter(
     )
 
 
+def draw_letters(axes: Axes, bases: str, heights: npt.NDArray[np.floating]) -> None:
+    """Letters side by side, around 0, 1, ..., all of one base as one shape.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Receives at most four shapes; its limits stay as they are.
+    bases : str
+        A, C, G and T; others are left out.
+    heights : numpy.ndarray of floating point, shape (n,)
+        As of :func:`draw_letter`; a letter with NaN is left out.
+    """
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    letters = np.array(list(bases), dtype="U1")
+    drawn = np.isfinite(heights) & (heights != 0)
+    for base, colour in BASE_COLOURS.items():
+        places = np.flatnonzero(drawn & (letters == base))
+        if not len(places):
+            continue
+        glyph = _glyph(base)
+        x = glyph.vertices[None, :, 0] * 0.92 + (places - 0.46)[:, None]
+        y = glyph.vertices[None, :, 1] * heights[places, None]
+        outlines = Path(np.stack([x.ravel(), y.ravel()], axis=1), np.tile(glyph.codes, len(places)))
+        axes.add_patch(PathPatch(outlines, facecolor=colour, linewidth=0))
+
+
 def draw_stacks(
     axes: Axes, heights: npt.NDArray[np.floating], start: float = 0.0, alpha: float = 1.0
 ) -> None:

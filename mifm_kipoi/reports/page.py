@@ -20,9 +20,29 @@ FOLDER = "figures"
 """Where the Markdown has its figures."""
 
 
+class Link(str):
+    """Text that leads to another page of the same report: a cell of a table, or of the line above all.
+
+    Parameters
+    ----------
+    text : str
+        What is shown.
+    href : str
+        Relative address of the page.
+    """
+
+    href: str
+
+    def __new__(cls, text: str, href: str) -> Link:
+        """A link of a text to a page."""
+        link = super().__new__(cls, text)
+        link.href = href
+        return link
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table whose first column names the rows.
+    """A table whose first column names the rows; a cell can be a :class:`Link`.
 
     Parameters
     ----------
@@ -53,16 +73,92 @@ class Picture:
         How to read it.
     finding : str
         What it shows, in numbers; may be empty.
+    svg : bytes
+        The same as SVG, which the page shows in its place; may be empty.
     """
 
     name: str
     png: bytes
     caption: str
     finding: str = ""
+    svg: bytes = b""
 
 
-Block = str | Table | Picture
-"""A paragraph, a table or a figure. Text may hold ``**strong**`` words; all else is taken literally."""
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A figure in both of its forms, as what draws it gives it.
+
+    Parameters
+    ----------
+    png, svg : bytes
+        The files.
+    """
+
+    png: bytes
+    svg: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """A number that stands out.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    value : str
+        The number.
+    note : str
+        What it means, in a few words; may be empty.
+    percent : float, optional
+        From 0 to 100: drawn as a bar beneath.
+    """
+
+    name: str
+    value: str
+    note: str = ""
+    percent: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Numbers side by side, large."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """What one page is about: a small figure with a few numbers, which leads to it.
+
+    Parameters
+    ----------
+    title : Link
+        Heading, and the page.
+    svg : bytes
+        The figure.
+    facts : tuple of Fact
+        Beneath the heading.
+    note : str
+        Beneath the figure; may be empty.
+    """
+
+    title: Link
+    svg: bytes
+    facts: tuple[Fact, ...]
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiles:
+    """Tiles side by side, as many as fit."""
+
+    tiles: tuple[Tile, ...]
+
+
+Block = str | Table | Picture | Facts | Tiles
+"""A paragraph, a table, a figure, numbers that stand out, or ways to other pages. Text may hold
+``**strong**`` words; all else is taken literally."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +263,12 @@ def _markdown_block(block: Block) -> str:
     if isinstance(block, Picture):
         image = f"![{_words(block.name)}]({FOLDER}/{block.name}.png)"
         return "\n\n".join(filter(None, (image, _plain(block.caption), _plain(block.finding))))
+    if isinstance(block, Facts):
+        return "\n".join(f"- {_fact(fact)}" for fact in block.facts)
+    if isinstance(block, Tiles):
+        return "\n".join(
+            f"- {_cell(tile.title)}: " + "; ".join(map(_fact, tile.facts)) for tile in block.tiles
+        )
     width = len(block.header)
     lines = [
         block.header,
@@ -174,8 +276,17 @@ def _markdown_block(block: Block) -> str:
         *((f"**{row[0]}**",) + ("",) * (width - 1) if len(row) == 1 else row for row in block.rows),
     ]
     return "\n".join(
-        "| " + " | ".join(_plain(cell).replace("|", r"\|") for cell in line) + " |" for line in lines
+        "| " + " | ".join(_cell(cell).replace("|", r"\|") for cell in line) + " |" for line in lines
     )
+
+
+def _fact(fact: Fact) -> str:
+    return f"{_plain(fact.name)}: **{_plain(fact.value)}**" + (f" ({_plain(fact.note)})" if fact.note else "")
+
+
+def _cell(text: str) -> str:
+    """A cell, or a link."""
+    return f"[{_plain(text)}]({text.href})" if isinstance(text, Link) else _plain(text)
 
 
 def _plain(text: str) -> str:
@@ -183,8 +294,18 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
 
 
-def page(title: str, sections: Sequence[Section]) -> str:
-    """The report as an HTML page in one file, figures included."""
+def page(title: str, sections: Sequence[Section], links: Sequence[Link] = ()) -> str:
+    """The report as an HTML page in one file, figures included.
+
+    Parameters
+    ----------
+    title : str
+        Of the report.
+    sections : sequence of Section
+        The first is the summary, which stands out.
+    links : sequence of Link
+        To other pages, above all.
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -194,7 +315,7 @@ def page(title: str, sections: Sequence[Section]) -> str:
         "anchor": _anchor, "base64": _base64, "marked": _marked, "unbroken": _unbroken, "words": _words,
     }  # fmt: skip
     template = Path(__file__).with_name("page.html.jinja").read_text("utf-8")
-    return environment.from_string(template).render(title=title, sections=sections)
+    return environment.from_string(template).render(title=title, sections=sections, links=links)
 
 
 def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[Path]:
@@ -221,6 +342,7 @@ def write_page(folder: Path, title: str, sections: Sequence[Section]) -> list[Pa
     """
     pictures = [block for section in sections for block in section.blocks if isinstance(block, Picture)]
     contents = {f"{FOLDER}/{picture.name}.png": picture.png for picture in pictures}
+    contents |= {f"{FOLDER}/{picture.name}.svg": picture.svg for picture in pictures if picture.svg}
     contents |= {
         "report.md": markdown(title, sections).encode(),
         "report.html": page(title, sections).encode(),

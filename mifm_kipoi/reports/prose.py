@@ -2,7 +2,8 @@
 
 A template holds what is written and when; the numbers, tables and figures come from Python. It begins with
 ``# Title``; ``## Title`` begins a section, and an empty line ends a paragraph. A value that is a
-:class:`~mifm_kipoi.reports.page.Table` stands as ``{{ table }}`` between empty lines, and a figure as::
+:class:`~mifm_kipoi.reports.page.Table` stands as ``{{ table }}`` between empty lines (``Facts`` and ``Tiles``
+do as well), and a figure as::
 
     {% call figure("name") %}
     How to read it.
@@ -22,9 +23,12 @@ from typing import Any
 
 from mifm_kipoi.reports.page import (
     Block,
+    Facts,
+    Image,
     Picture,
     Section,
     Table,
+    Tiles,
     count,
     decimal,
     digits,
@@ -34,8 +38,8 @@ from mifm_kipoi.reports.page import (
     signed,
 )
 
-Figures = Mapping[str, Callable[[], bytes]]
-"""Names of the figures of a report, and what draws each as the bytes of a PNG file."""
+Figures = Mapping[str, Callable[[], bytes | Image]]
+"""Names of the figures of a report, and what draws each as the bytes of a PNG file, or also as SVG."""
 
 # Private characters, so that text of any kind can be told from structure.
 _VALUE, _BLOCK = "\ue000", "\ue001"
@@ -122,13 +126,15 @@ def _text(template: Path, values: Mapping[str, Any], blocks: list[Block], figure
         return f"\n\n{_BLOCK}{len(blocks) - 1}{_BLOCK}\n\n"
 
     def value(content: object) -> str:
-        if isinstance(content, Table):
+        if isinstance(content, Table | Facts | Tiles):
             return block(content)
         return _VALUE + " ".join(str(content).translate(_PRIVATE).split())
 
     def figure(name: str, caller: Callable[[], str]) -> str:
         caption, *finding = map(_plain, _paragraphs(caller()))
-        return block(Picture(name, figures[name](), caption, " ".join(finding)))
+        image = figures[name]()
+        png, svg = (image.png, image.svg) if isinstance(image, Image) else (image, b"")
+        return block(Picture(name, png, caption, " ".join(finding), svg))
 
     environment = Environment(  # noqa: S701 - the result is text, which pages escape
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=value

@@ -142,3 +142,17 @@ def test_untrained_networks_depend_on_seed_and_windows_alone() -> None:
         stem = first.stem[0](torch.from_numpy(encoding.one_hot(codes)))
     np.testing.assert_allclose(one["stem.1.branch.0.running_mean"], stem.mean(dim=(0, 2)), atol=1e-5)
     assert untrained(dataclasses.replace(TINY, channels=5), 1, codes).config.channels == 5
+
+
+def test_against_the_shuffles_of_other_windows() -> None:
+    model = sensitive()
+    codes = random_codes(5, TINY.window)
+    others = codes.copy()
+    others[:, 31] = (others[:, 31] + 1) % 4
+    deep_lift = DeepLift(model, references=4, seed=5)
+    own, same, shared = deep_lift(codes), deep_lift(codes, codes.copy()), deep_lift(others, codes)
+    np.testing.assert_allclose(same.hypothetical, own.hypothetical, atol=1e-7)
+    np.testing.assert_allclose(shared.reference_logit, own.reference_logit, atol=1e-6)
+    assert np.abs(deep_lift(others).reference_logit - own.reference_logit).max() > 1e-4
+    total = observed(shared.hypothetical, others).sum(axis=1)
+    np.testing.assert_allclose(total, shared.logit - own.reference_logit, atol=1e-5)

@@ -25,11 +25,19 @@ from mifm_kipoi.explanation.ranking.ranked import (
     loci_table,
     strongest,
 )
+from mifm_kipoi.explanation.wording import (
+    described,
+    p_text,
+    percentile_text,
+    pip_text,
+    score_text,
+    short_name,
+    whole_text,
+)
 from mifm_kipoi.genomics.loci import Locus
-from mifm_kipoi.genomics.variants import MISSING
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED
 from mifm_kipoi.reports import prose
-from mifm_kipoi.reports.drawing import png, shortened
+from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Section, Table, percent, settings_table, with_interval
 from mifm_kipoi.reports.regional import Track
 
@@ -42,8 +50,6 @@ BY_STUDY = 3
 _TEMPLATE = Path(__file__).with_name("report.md.jinja")
 
 _FEW_REGIONS = 10
-_LONGEST_NAME = 28
-_LONGEST_ALLELE = 10
 
 _EVIDENCE = {"pip": "highest PIP", WITHOUT: "highest ABF posterior", "neg_log10_p": "lowest p-value"}
 
@@ -267,15 +273,15 @@ def _loci_table(ranked: Ranked, shown: Sequence[int]) -> Table:
     rows = []
     for number in shown:
         row: dict[Any, Any] = table[number + 1]
-        cells = [f"{number + 1}: {row['locus_name']}", f"{row['variants']:,}", _short(row["top_mifm"])]
+        cells = [f"{number + 1}: {row['locus_name']}", f"{row['variants']:,}", short_name(row["top_mifm"])]
         cells[-1] += f" ({row['top_mifm_score']:.3f})" if row["top_mifm"] else ""
         if has_pip:
-            cells += [_with(row["top_pip"], _pip(row["top_pip_pip"])), _whole(row["top_pip_rank"])]
+            cells += [_with(row["top_pip"], pip_text(row["top_pip_pip"])), whole_text(row["top_pip_rank"])]
         if has_p:
-            cells += [_with(row["lowest_p"], _p(row["lowest_p_value"])), _whole(row["lowest_p_rank"])]
+            cells += [_with(row["lowest_p"], p_text(row["lowest_p_value"])), whole_text(row["lowest_p_rank"])]
         if with_set:
-            cells.append(_whole(row["abf_set"]))
-            cells += [_whole(row["abf_set_with_score"])] if changed else []
+            cells.append(whole_text(row["abf_set"]))
+            cells += [whole_text(row["abf_set_with_score"])] if changed else []
         rows.append(tuple(cells))
     return Table(tuple(header), tuple(rows))
 
@@ -296,24 +302,26 @@ def _top_words(ranked: Ranked, top: int) -> str:
 
 def _top_table(ranked: Ranked, shown: Sequence[int], top: int) -> Table:
     columns: list[tuple[str, Callable[[pd.Series[Any]], str]]] = [
-        ("rank", lambda row: _whole(row["rank"])),
-        ("MIFM", lambda row: "" if math.isnan(row[SCORE]) else f"{row[SCORE]:.3f}"),
+        ("rank", lambda row: whole_text(row["rank"])),
+        ("MIFM", lambda row: score_text(row[SCORE])),
     ]
     if ranked.has("mifm_percentile"):
-        columns.append(("percentile", lambda row: _percentile(row["mifm_percentile"])))
+        columns.append(("percentile", lambda row: percentile_text(row["mifm_percentile"])))
     if ranked.has("mifm_phred"):
         columns.append(
             ("PHRED", lambda row: "" if math.isnan(row["mifm_phred"]) else f"{row['mifm_phred']:.1f}")
         )
     if ranked.has("pip"):
-        columns.append(("PIP", lambda row: _with_rank(_pip(row["pip"]), row["pip_rank"])))
+        columns.append(("PIP", lambda row: _with_rank(pip_text(row["pip"]), row["pip_rank"])))
     if ranked.has("neg_log10_p"):
         rank = not ranked.has("pip")
-        columns.append(("p", lambda row: _with_rank(_p(row["p_value"]), row["p_rank"] if rank else math.nan)))
+        columns.append(
+            ("p", lambda row: _with_rank(p_text(row["p_value"]), row["p_rank"] if rank else math.nan))
+        )
     if ranked.posteriors is not None:
-        columns.append(("ABF", lambda row: _pip(row[WITHOUT])))
+        columns.append(("ABF", lambda row: pip_text(row[WITHOUT])))
     if _is_changed(ranked):
-        columns.append(("ABF with score", lambda row: _pip(row[WITH])))
+        columns.append(("ABF with score", lambda row: pip_text(row[WITH])))
     rows: list[tuple[str, ...]] = []
     by_study = next((name for name in ("pip", "neg_log10_p", WITHOUT) if ranked.has(name)), "")
     for number in shown:
@@ -327,54 +335,13 @@ def _top_table(ranked: Ranked, shown: Sequence[int], top: int) -> Table:
         rows.append((f"{number + 1}: {ranked.loci.name(number)} ({len(part):,} variants)",))
         for row in sorted(kept):
             one = part.iloc[row]
-            rows.append((_described(one), *(write(one) for _, write in columns)))
+            rows.append((described(one), *(write(one) for _, write in columns)))
     return Table(("variant", *(name for name, _ in columns)), tuple(rows))
 
 
-def _described(row: pd.Series[Any]) -> str:
-    """A variant with its name, its place and its alleles."""
-    ref, alt = (shortened(str(row[name]), _LONGEST_ALLELE) for name in ("ref", "alt"))
-    place = f"{row['chrom']}:{row['pos']:,} {ref}>{alt}"
-    name = str(row["id"])
-    # Many names are the place and the alleles again.
-    return place if name == MISSING or str(row["pos"]) in name else f"{_short(name)}, {place}"
-
-
-def _short(name: str) -> str:
-    return shortened(name, _LONGEST_NAME)
-
-
 def _with(variant: str, number: str) -> str:
-    return f"{_short(variant)} ({number})" if variant else ""
+    return f"{short_name(variant)} ({number})" if variant else ""
 
 
 def _with_rank(number: str, rank: float) -> str:
     return number if not number or math.isnan(rank) else f"{number} ({rank:.0f})"
-
-
-def _whole(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.0f}"
-
-
-def _pip(value: float) -> str:
-    if math.isnan(value):
-        return ""
-    return f"{value:.3f}" if value >= 0.0005 or value == 0 else "<0.001"
-
-
-def _p(value: float) -> str:
-    return (
-        ""
-        if math.isnan(value)
-        else "<1e-300"
-        if value == 0
-        else f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
-    )
-
-
-def _percentile(value: float) -> str:
-    """Percentiles near 100 with more digits, and never rounded up to it."""
-    if math.isnan(value):
-        return ""
-    decimals = 1 if value < 99 else 2 if value < 99.9 else 3
-    return f"{math.floor(value * 10**decimals) / 10**decimals:.{decimals}f}"
