@@ -182,7 +182,7 @@ def substitution_logits(
         if where is not None:
             chosen &= where[part]
         rows, indices = np.nonzero(chosen)
-        others = (codes[rows, indices][:, None] + np.arange(1, SUBSTITUTIONS + 1)) % encoding.NO_BASE
+        others = encoding.OTHER_BASES[codes[rows, indices]].astype(np.int64)
         substitutions = (np.repeat(rows, SUBSTITUTIONS), np.repeat(indices, SUBSTITUTIONS), others.ravel())
         ref_logit[part], alt_logit[part][substitutions] = _substitute(
             predictor, codes, *substitutions, batches.substitutions
@@ -326,11 +326,11 @@ class _ScannedPart:
         block, length = self.block, len(self.block)
         scored = np.flatnonzero(block.scorable)
         rows = np.repeat(scored, SUBSTITUTIONS)
-        others = ((block.bases[scored][:, None] + np.arange(1, SUBSTITUTIONS + 1)) % encoding.NO_BASE).ravel()
+        others = encoding.OTHER_BASES[block.bases[scored]].ravel()
         ref_logit = np.full(length, np.nan, dtype=np.float32)
         alt_logit = np.full((length, encoding.NO_BASE), np.nan, dtype=np.float32)
         codes = block.windows_of(self.scan.window)
-        logits, alt_logit[rows, others] = self.scan.substituted(codes, rows, others.astype(np.uint8))
+        logits, alt_logit[rows, others] = self.scan.substituted(codes, rows, others)
         ref_logit[scored] = logits[scored]
         without = {True: Status.NON_ACGT_ALLELE, False: Status.TOO_MANY_N}
         unknown = (block.bases == encoding.NO_BASE).tolist()
@@ -438,7 +438,7 @@ def _around_positions(
     for row in np.flatnonzero(codes == encoding.NO_BASE):
         status[row] = Status.NON_ACGT_ALLELE
     scored = np.array([row for row, reason in enumerate(status) if reason is Status.OK], dtype=np.intp)
-    others = (codes[scored][:, None] + np.arange(1, SUBSTITUTIONS + 1)) % encoding.NO_BASE
+    others = encoding.OTHER_BASES[codes[scored]]
     # The three substitutions of a position follow each other, so that they share the reference window.
     ref = np.repeat(windows[scored], SUBSTITUTIONS, axis=0)
     alt = ref.copy()

@@ -11,6 +11,11 @@ BASES = "ACGT"
 NO_BASE = 4
 """The code of N and of every other symbol that is not A, C, G or T: no channel is set."""
 
+OTHER_BASES = np.array(
+    [[base for base in range(NO_BASE) if base != code] for code in range(NO_BASE)], dtype=np.uint8
+)
+"""Codes of the three other bases of each base, in their order: uint8, shape (4, 3)."""
+
 _CODES = np.full(256, NO_BASE, dtype=np.uint8)
 for _code, _base in enumerate(BASES):
     _CODES[ord(_base)] = _CODES[ord(_base.lower())] = _code

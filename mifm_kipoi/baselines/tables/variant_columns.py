@@ -124,6 +124,13 @@ def find_variant_columns(table: TableFile) -> VariantColumns:
     name = first_identifiers(table, columns_named(table.columns, ALIASES["id"]))
     if name:
         return VariantColumns(True, chrom if pos else "", pos if chrom else "", name=name)
+    if chrom and pos and ref:
+        raise InputError(
+            f"{table.path} has positions and no alternative alleles: its columns are "
+            f"{', '.join(table.columns)}. If it is a table of 'mifm genome', look the variants up in it with "
+            "'mifm score --scores' and compare what that gives, or scan with --snvs and name that table as "
+            "cadd:"
+        )
     raise InputError(
         f"{table.path} does not name its variants: its columns are {', '.join(table.columns)}; expected "
         "chrom, pos, ref, alt, or chrom, pos, effect_allele, other_allele (or other common names of these), "

@@ -488,7 +488,7 @@ def test_arguments_that_are_refused(
     ("", "is empty"),
     ("value", "begins with 'value'; expected a header"),
     ("chrom\tpos\tvalue", "does not name its variants"),
-    ("chrom\tpos\tref\tvalue", "does not name its variants"),
+    ("chrom\tpos\tref\tvalue", "has positions and no alternative alleles"),
     ("chrom\tpos\trsid\tvalue", "does not name its variants"),
     ("chrom\tchr\tpos\tref\talt\tvalue", "each of the columns chrom, chr could be chrom"),
     ("chrom\tpos\tref\talt\tvalue\tvalue", "more than one column value"),
