@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_former_spelling, add_intervals, add_list, fraction, say
 from mifm_kipoi.commands.enrichment import add_enrichment
+from mifm_kipoi.commands.motif_swap import add_motif_swap
 from mifm_kipoi.commands.motifs import add_motifs
 from mifm_kipoi.commands.mpra import add_mpra
 
@@ -32,6 +33,11 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_motifs(
         commands.add_parser(
             "motifs", help="which motifs a network reads, beside what an untrained network gives"
+        )
+    )
+    add_motif_swap(
+        commands.add_parser(
+            "motif-swap", help="how scores change when a pattern is replaced by one of the other sign"
         )
     )
 
