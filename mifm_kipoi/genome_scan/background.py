@@ -24,9 +24,6 @@ from mifm_kipoi.version import __version__
 TABLE = ".npz"
 """Ending of an output that is the background alone, as this package has those of the known weights."""
 
-_NAMED_CONTIGS = 5
-"""Contigs that a message names."""
-
 WEIGHTS = ".safetensors"
 """Ending of an output that is the weights with their background."""
 
@@ -103,7 +100,7 @@ class BackgroundRun:
         check_outputs([output], [self.fasta] if self.output is None else [self.fasta, path])
         genome = Genome(self.fasta)
         weights = load_weights(self.weights)
-        contigs = self._found(genome)
+        contigs = genome.select(self.contigs or None)
         window = weights.config.window
         if window > WINDOW:
             raise InputError(f"the network of {path} reads windows of {window} bp; expected at most {WINDOW}")
@@ -136,19 +133,6 @@ class BackgroundRun:
         background = counts.background(source)
         self._write(output, weights, background)
         return BackgroundResult(output, background)
-
-    def _found(self, genome: Genome) -> dict[str, int]:
-        """The contigs by the FASTA's names, with their lengths, each once."""
-        if not self.contigs:
-            return dict(genome.contigs)
-        found = {name: genome.find_contig(name) for name in self.contigs}
-        if missing := [name for name, contig in found.items() if contig is None]:
-            known = list(genome.contigs)
-            raise InputError(
-                f"{self.fasta} has no contig {', '.join(missing)}; it has {', '.join(known[:_NAMED_CONTIGS])}"
-                f"{' ...' if len(known) > _NAMED_CONTIGS else ''}"
-            )
-        return {contig: genome.contigs[contig] for contig in found.values() if contig is not None}
 
     @staticmethod
     def _write(output: Path, weights: Weights, background: Background) -> None:

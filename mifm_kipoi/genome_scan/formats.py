@@ -292,7 +292,6 @@ class SnvTable(Table):
 
     def _rows(self, scores: PositionScores) -> list[Letters]:
         ranks = background_columns(self.options.background, scores.ref_logit)
-        others = np.array([[base for base in range(4) if base != ref] for ref in range(4)], dtype=np.uint8)
         once = (
             text(scores.contig, len(scores)),
             whole(scores.positions + 1),
@@ -304,12 +303,12 @@ class SnvTable(Table):
         )
         return [
             *(np.repeat(column, 3, axis=0) for column in once),
-            _letters(others[scores.bases].ravel()),
+            _letters(encoding.OTHER_BASES[scores.bases].ravel()),
             *(np.repeat(column, 3, axis=0) for column in numbers),
         ]
 
 
-def _letters(codes: npt.NDArray[np.uint8]) -> Letters:
+def _letters(codes: npt.NDArray[np.integer]) -> Letters:
     return np.frombuffer(encoding.BASES.encode(), dtype=np.uint8)[codes][:, None]
 
 

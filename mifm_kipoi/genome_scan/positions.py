@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.scoring.scores import probability
+from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.contig_blocks import ContigBlock
 
 
@@ -86,15 +87,15 @@ def scan_block(scan: Scan, block: ContigBlock, regions: Regions | None, *, allel
         ref_logit = np.empty(0, dtype=np.float32)
         alt_logit = np.empty((0, 4), dtype=np.float32) if alleles else None
     elif alleles:
-        # The three other bases of each position, in their order.
-        others = np.array([[base for base in range(4) if base != ref] for ref in range(4)], dtype=np.uint8)
-        substituted = others[bases]
+        substituted = encoding.OTHER_BASES[bases]
         ref_logit, alt = scan.substituted(
-            block.windows_of(scan.window), np.repeat(rows, 3).astype(np.int64), substituted.ravel()
+            block.windows_of(scan.window),
+            np.repeat(rows, 3).astype(np.int64),
+            substituted.ravel().astype(np.uint8),
         )
         ref_logit = ref_logit[rows]
         alt_logit = np.repeat(ref_logit[:, None], 4, axis=1)
-        np.put_along_axis(alt_logit, substituted.astype(np.int64), alt.reshape(-1, 3), axis=1)
+        np.put_along_axis(alt_logit, substituted, alt.reshape(-1, 3), axis=1)
     else:
         ref_logit = scan.logits(block.windows_of(scan.window))[rows]
     return PositionScores(

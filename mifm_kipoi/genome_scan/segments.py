@@ -72,18 +72,10 @@ def segments_of(
     OptionError
         When the FASTA does not have a contig, or there is no position to scan.
     """
-    names = set(genome.contigs)
-    if contigs is not None:
-        found = {contig: genome.find_contig(contig) for contig in contigs}
-        if missing := [contig for contig, name in found.items() if name is None]:
-            some = ", ".join(list(genome.contigs)[:_NAMED])
-            raise OptionError(f"{genome.path} has no contig {missing[0]}; it has {some} ...")
-        names = {name for name in found.values() if name}
     size = blocks * BLOCK
     segments = [
         Segment(contig, start, min(start + size, length))
-        for contig, length in genome.contigs.items()
-        if contig in names
+        for contig, length in genome.select(contigs).items()
         for start in range(0, length, size)
     ]
     if regions is not None:
@@ -92,7 +84,3 @@ def segments_of(
         where = f" within {regions.path}" if regions else ""
         raise OptionError(f"there is no position to scan on the contigs of {genome.path}{where}")
     return segments
-
-
-_NAMED = 5
-"""Contigs that a message names."""

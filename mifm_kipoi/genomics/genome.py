@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.contigs import contig_aliases
 from mifm_kipoi.genomics.fasta_index import FastaFile
 
@@ -19,6 +21,9 @@ _BLOCK = 1 << 16
 
 _CACHED_BLOCKS = 64
 """Blocks kept in memory: 4 MiB, enough for sorted variants, little enough for unsorted ones."""
+
+_NAMED_CONTIGS = 5
+"""Contigs that a message names."""
 
 
 class Genome:
@@ -68,6 +73,29 @@ class Genome:
             return chrom
         names = [name for name in contig_aliases(chrom) if name in self.contigs]
         return names[0] if len(names) == 1 else None
+
+    def select(self, chroms: Sequence[str] | None) -> dict[str, int]:
+        """The lengths of the contigs that are named, each once, in the order of the FASTA.
+
+        Parameters
+        ----------
+        chroms : sequence of str, optional
+            Names that :meth:`find_contig` understands; all contigs by default.
+
+        Raises
+        ------
+        OptionError
+            When the FASTA does not have one of them.
+        """
+        if chroms is None:
+            return dict(self.contigs)
+        names = {chrom: self.find_contig(chrom) for chrom in chroms}
+        if missing := [chrom for chrom, name in names.items() if name is None]:
+            some = ", ".join(list(self.contigs)[:_NAMED_CONTIGS])
+            more = " ..." if len(self.contigs) > _NAMED_CONTIGS else ""
+            raise OptionError(f"{self.path} has no contig {', '.join(missing)}; it has {some}{more}")
+        wanted = set(names.values())
+        return {name: length for name, length in self.contigs.items() if name in wanted}
 
     def fetch(self, contig: str, start: int, end: int) -> npt.NDArray[np.uint8]:
         """Bases of a region of a contig.

@@ -123,7 +123,7 @@ class LocusRule:
             are = f"rows with the same {_listed(keys)} on one contig"
         else:
             whole = np.zeros(len(table), dtype=bool)
-            are = f"variants with no more than {gap // 1000:,} kb from one to the next"
+            are = f"variants with no more than {gap:,} bp from one to the next"
             are += f", separately for each {_listed(keys)}" if keys else ""
         numbers = _split(group, table["pos"].to_numpy(np.int64), known, whole, gap)
         return _ordered(numbers, table, contig, labels, are)

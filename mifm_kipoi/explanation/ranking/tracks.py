@@ -17,6 +17,7 @@ from mifm_kipoi.genomics.loci import Locus
 from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.network.weights import Weights
 from mifm_kipoi.reports.regional import Track
+from mifm_kipoi.scoring.scores import probability
 
 LONGEST = 5_000_000
 """Base pairs of a region that is scanned for its figure."""
@@ -111,8 +112,9 @@ class Tracks:
         return ""
 
     def _scores(self, contig: str, start: int, end: int) -> npt.NDArray[np.float32]:
-        logits = region_logits(self.genome, contig, start, end, self._scan, self.max_n_fraction, self.threads)
-        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+        return probability(
+            region_logits(self.genome, contig, start, end, self._scan, self.max_n_fraction, self.threads)
+        )
 
 
 def _merged(regions: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

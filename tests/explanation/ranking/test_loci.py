@@ -27,7 +27,7 @@ def test_a_gap_begins_a_locus_and_contigs_are_apart_whatever_their_names() -> No
     assert loci.places == (
         ("1", 50_000, 50_000), ("chr1", 300_001, 300_001), ("1", 600_000, 600_000), ("20", 10, 20)
     )  # fmt: skip
-    assert loci.are == "variants with no more than 250 kb from one to the next"
+    assert loci.are == "variants with no more than 250,000 bp from one to the next"
     assert _sets(LocusRule(gap_bp=300_000).loci(found)) == [[0, 1, 3], [2, 4]]
     assert loci.name(3) == "20:10-20"
 
