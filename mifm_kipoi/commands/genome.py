@@ -97,6 +97,7 @@ def _genome(options: argparse.Namespace) -> None:
     with Progress("positions", options.progress) as progress:
         result = run.run(progress.update)
     say(*summary(result))
+    result.check_any_scored()
 
 
 def summary(result: GenomeResult) -> list[str]:
@@ -104,7 +105,8 @@ def summary(result: GenomeResult) -> list[str]:
     manifest = result.manifest
     without = manifest["status"].get("without_window", 0)
     return [
-        f"{result.rows:,} positions; {without:,} have no window: N or the end of a contig is too near",
+        f"{result.rows:,} positions"
+        + (f"; {without:,} have no window: N or the end of a contig is too near" if without else ""),
         f"{manifest['seconds']:.1f} s, {manifest['rows_per_second']:,.0f} positions/s",
         f"written: {', '.join(map(str, result.written))}",
     ]

@@ -44,8 +44,8 @@ SNV_COLUMNS = ("#Chrom", "Pos", "Ref", "Alt", "RawScore", "PHRED")
 _SCORE_DECIMALS = _LOGIT_DECIMALS = 6
 """A logit of the table is within 5e-7 of the network's, and the score of it within 1.3e-7."""
 
-_RANK_DECIMALS = 3
-"""Of PHRED and percentile."""
+_RANK_DECIMALS = {"mifm_percentile": 5, "mifm_phred": 3}
+"""Those of a percentile are all that its format has near 100."""
 
 _TEXT_LEVEL = 1
 """Of zlib."""
@@ -135,6 +135,8 @@ class Track(ScanFormat[list[bigwig.Section]]):
 
     def __init__(self, options: FormatOptions) -> None:
         super().__init__(options)
+        if options.track in PERCENTILES:
+            _require_background(options, options.track)
         self.columns = (options.track,)
         self._numbers = {name: number for number, (name, _) in enumerate(options.contigs)}
 
@@ -260,7 +262,7 @@ class PositionTable(Table):
             _letters(scores.bases),
             fixed(scores.ref_score, _SCORE_DECIMALS),
             fixed(scores.ref_logit, _LOGIT_DECIMALS),
-            *(fixed(ranks[name], _RANK_DECIMALS) for name in PERCENTILES),
+            *(fixed(ranks[name], _RANK_DECIMALS[name]) for name in PERCENTILES),
         ]
         if scores.alt_logit is not None:
             columns += [fixed(logits, _LOGIT_DECIMALS) for logits in scores.alt_logit.T]
@@ -281,11 +283,7 @@ class SnvTable(Table):
 
     def __init__(self, options: FormatOptions) -> None:
         super().__init__(options)
-        if options.background is None:
-            raise OptionError(
-                "the weights have no background, so there is no PHRED to write; 'mifm genome background' "
-                "measures one"
-            )
+        _require_background(options, "PHRED")
 
     def _header(self) -> str:
         return "## MIFM: RawScore is mifm_ref, one value a position; PHRED is its rank\n" + super()._header()
@@ -299,7 +297,7 @@ class SnvTable(Table):
         )
         numbers = (
             fixed(scores.ref_score, _SCORE_DECIMALS),
-            fixed(ranks["mifm_phred"], _RANK_DECIMALS),
+            fixed(ranks["mifm_phred"], _RANK_DECIMALS["mifm_phred"]),
         )
         return [
             *(np.repeat(column, 3, axis=0) for column in once),
@@ -309,7 +307,16 @@ class SnvTable(Table):
 
 
 def _letters(codes: npt.NDArray[np.integer]) -> Letters:
-    return np.frombuffer(encoding.BASES.encode(), dtype=np.uint8)[codes][:, None]
+    letters: Letters = np.frombuffer(encoding.BASES.encode(), dtype=np.uint8)[codes]
+    return letters[:, None]
+
+
+def _require_background(options: FormatOptions, what: str) -> None:
+    if options.background is None:
+        raise OptionError(
+            f"the weights have no background, so there is no {what} to write; 'mifm genome background' "
+            "measures one"
+        )
 
 
 SUFFIXES = (".bw", ".bigwig", ".bigWig", ".tsv.gz")

@@ -97,6 +97,14 @@ class GenomeScores(abc.ABC):
         """
         if remembered_sha256(self.path) != self.manifest["output"]["sha256"]:
             raise InputError(f"{self.path} is not as its manifest says (another sha256); scan again")
+        if index := self.manifest["index"]:
+            # An index of another file would make rows look as if they were not there.
+            path = self.path.with_name(index)
+            if remembered_sha256(path) != self.manifest["index_sha256"]:
+                raise InputError(
+                    f"{path} is not the index that was made with {self.path.name} (another sha256); scan "
+                    "again, or bring the index that belongs to the table"
+                )
 
     def look_up(self, contig: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Logits of positions.
@@ -339,5 +347,7 @@ def _linear_index(path: Path) -> dict[str, npt.NDArray[np.uint64]]:
             index[name.decode()] = np.frombuffer(content, "<u8", windows, at + 4)
             at += 4 + 8 * windows
     except (OSError, EOFError, ValueError, struct.error) as error:
-        raise InputError(f"cannot read the index {path}: {error}; make it with 'tabix'") from error
+        raise InputError(
+            f"cannot read the index {path}: {error}; make it with 'tabix -s1 -b2 -e2 -S1'"
+        ) from error
     return index

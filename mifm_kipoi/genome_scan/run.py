@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mifm_kipoi.conventions import MAX_N_FRACTION, WINDOW
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genome_scan.browser import (
     igv_session_paths,
     ucsc_hub_path,
@@ -409,6 +409,20 @@ class GenomeResult:
     def rows(self) -> int:
         """Positions that have a score."""
         return int(self.manifest["rows"])
+
+    def check_any_scored(self) -> None:
+        """See that a position has a score; the files stay as they are. A part of a run may have none.
+
+        Raises
+        ------
+        InputError
+            When none has.
+        """
+        if self.manifest["shard"] is None and not self.rows:
+            raise InputError(
+                f"no position of {self.manifest['fasta']['name']} that was asked for has a window with at "
+                f"most {self.manifest['options']['max_n_fraction']:g} of N, so that {self.outputs[0]} has no score"
+            )
 
     @property
     def written(self) -> tuple[Path, ...]:

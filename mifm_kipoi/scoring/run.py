@@ -401,6 +401,7 @@ def publish(finished: Path, index: Path | None, output: Path, manifest: dict[str
     """
     manifest["output"] = {**described(finished), "name": output.name}
     manifest["index"] = index and output.name + index.suffix
+    manifest["index_sha256"] = index and described(index)["sha256"]
     with writing(output):
         # Older files go first, so that none stands beside the manifest of another.
         for older in (output, *_index_paths(output)):

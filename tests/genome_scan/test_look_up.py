@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pysam
 import pytest
+from Bio import bgzf
 
 from mifm_kipoi.cli import main
 from mifm_kipoi.conventions import SourceStatus
@@ -158,6 +160,19 @@ def test_a_file_that_was_changed(run: Run, folder: Path, tmp_path: Path) -> None
     (tmp_path / "x.bw").write_bytes(content)
     with pytest.raises(InputError, match=r"x\.bw is not as its manifest says"):
         run("x.bw", folder=tmp_path).run()
+
+
+def test_an_index_of_another_table(run: Run, folder: Path, tmp_path: Path) -> None:
+    for name in ("x.tsv.gz", "x.tsv.gz.json"):
+        shutil.copy(folder / name, tmp_path / name)
+    with bgzf.BgzfWriter(tmp_path / "y.tsv.gz") as file:
+        file.write(b"chrom\tpos\nchr1\t300\n")
+    pysam.tabix_index(
+        str(tmp_path / "y.tsv.gz"), seq_col=0, start_col=1, end_col=1, line_skip=1, zerobased=False
+    )
+    (tmp_path / "y.tsv.gz.tbi").rename(tmp_path / "x.tsv.gz.tbi")
+    with pytest.raises(InputError, match=r"x\.tsv\.gz\.tbi is not the index that was made with x\.tsv\.gz"):
+        run("x.tsv.gz", folder=tmp_path).run()
 
 
 def test_from_the_command_line(

@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import random
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -300,6 +301,7 @@ def test_a_finished_run_is_left(scanned: Path, fasta: Path, weights: str) -> Non
         (["x.bw"], {"alleles": True}, "alleles needs a table"),
         (["x.tsv.gz"], {"alleles": True, "snvs": True}, "exclude each other"),
         (["x.tsv.gz"], {"snvs": True}, "have no background.*mifm genome background"),
+        (["x.bw"], {"track": "mifm_phred"}, "no mifm_phred to write.*mifm genome background"),
         (["x.tsv.gz"], {"contigs": ("chr9",)}, "has no contig chr9; it has chr1, tiny, chr2"),
         (["x.bw"], {"track": "mifm_alt"}, "'mifm_alt'; expected one of mifm_ref"),
         (["x.bw"], {"shard": (3, 2)}, "3/2"),
@@ -311,6 +313,14 @@ def test_options_that_cannot_be(
     with pytest.raises(OptionError, match=message):
         GenomeRun(fasta, tuple(tmp_path / name for name in outputs), weights, **options).run()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_scan_without_any_score_is_an_error(
+    fasta: Path, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["genome", str(fasta), "-o", str(tmp_path / "x.bw"), "--weights", weights, "--contigs", "tiny"]
+    assert main(words) == 1
+    assert re.search(r"no position of .* has a window with at most 0\.1 of N", capsys.readouterr().err)
 
 
 def test_files_for_browsers(fasta: Path, weights: str, tmp_path: Path) -> None:
