@@ -91,11 +91,11 @@ def scan_block(scan: Scan, block: ContigBlock, regions: Regions | None, *, allel
         ref_logit, alt = scan.substituted(
             block.windows_of(scan.window),
             np.repeat(rows, 3).astype(np.int64),
-            substituted.ravel().astype(np.uint8),
+            substituted.ravel(),
         )
         ref_logit = ref_logit[rows]
         alt_logit = np.repeat(ref_logit[:, None], 4, axis=1)
-        np.put_along_axis(alt_logit, substituted, alt.reshape(-1, 3), axis=1)
+        np.put_along_axis(alt_logit, substituted.astype(np.int64), alt.reshape(-1, 3), axis=1)
     else:
         ref_logit = scan.logits(block.windows_of(scan.window))[rows]
     return PositionScores(

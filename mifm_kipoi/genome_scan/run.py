@@ -421,7 +421,7 @@ class GenomeResult:
         if self.manifest["shard"] is None and not self.rows:
             raise InputError(
                 f"no position of {self.manifest['fasta']['name']} that was asked for has a window with at "
-                f"most {self.manifest['options']['max_n_fraction']:g} of N, so that {self.outputs[0]} has no score"
+                f"most {self.manifest['options']['max_n_fraction']:g} of N: {self.outputs[0]} has no score"
             )
 
     @property

@@ -167,9 +167,8 @@ def test_an_index_of_another_table(run: Run, folder: Path, tmp_path: Path) -> No
         shutil.copy(folder / name, tmp_path / name)
     with bgzf.BgzfWriter(tmp_path / "y.tsv.gz") as file:
         file.write(b"chrom\tpos\nchr1\t300\n")
-    pysam.tabix_index(
-        str(tmp_path / "y.tsv.gz"), seq_col=0, start_col=1, end_col=1, line_skip=1, zerobased=False
-    )
+    layout = {"seq_col": 0, "start_col": 1, "end_col": 1, "line_skip": 1, "zerobased": False}
+    pysam.tabix_index(str(tmp_path / "y.tsv.gz"), **layout)
     (tmp_path / "y.tsv.gz.tbi").rename(tmp_path / "x.tsv.gz.tbi")
     with pytest.raises(InputError, match=r"x\.tsv\.gz\.tbi is not the index that was made with x\.tsv\.gz"):
         run("x.tsv.gz", folder=tmp_path).run()
