@@ -319,7 +319,7 @@ def _locus_caption(
 ) -> str:
     words = "Letters mark this variant, that of the highest score and those that come first by the study"
     _, start, end = ranked.loci.places[int(row["locus"]) - 1]
-    if start < region[1] or end > region[2]:
+    if max(int(row["pos"]) - start, end - int(row["pos"])) > REACH:
         words = f"Shown are {REACH / 1000:g} kb to either side. {words}, where they lie within"
     if track_of(region) is not None:
         words += "; the lowest panel is the score of every position, with rings at the marked variants"
