@@ -13,6 +13,7 @@ import pandas as pd
 from mifm_kipoi.attribution.files import Attributions
 from mifm_kipoi.evaluation.motif_swap.edits import Codes, Edit, Sites, edit_of
 from mifm_kipoi.evaluation.motifs.patterns import SIGNS, Pattern, similarity
+from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.statistics.estimates import Values
 from mifm_kipoi.statistics.means import holm, mean_of_clusters
 
@@ -110,7 +111,7 @@ class Swap:
 
     def scores(self, kind: str) -> Values:
         """Scores of ``original`` or an edit: (k,)."""
-        return np.asarray(1 / (1 + np.exp(-self.logits[kind])))
+        return probability(self.logits[kind]).astype(np.float64)
 
     def difference(self, one: str, other: str) -> Values:
         """Paired differences of logits: (k,)."""
