@@ -35,13 +35,14 @@ _NUMBER = re.compile(r"-?[0-9]{1,30}")
 
 _GZIP = b"\x1f\x8b"
 
-_NOT_INTERVALS = re.compile(r"#|(?:track|browser)(?:\s|$)")
+_NOT_INTERVALS = re.compile(r"#|(?:track|browser)(?=[ \t\r\n]|$)")
 """How lines begin that are comments, or are for genome browsers."""
 
 _MARKS = (b"#", b"track", b"browser", b" ", b"\t")
 """How lines may begin that :data:`_OTHER_LINES` takes away: they are looked for first, which is faster."""
 
-_OTHER_LINES = re.compile(rb"^(?:#|(?:track|browser)(?:\s|$)|[ \t]+$)[^\n]*\n?", re.MULTILINE)
+# What follows "track" is looked at, not taken: the end of a bare "track" line would take the next line along.
+_OTHER_LINES = re.compile(rb"^(?:#|(?:track|browser)(?=[ \t]|$)|[ \t]+$)[^\n]*\n?", re.MULTILINE)
 
 _NAMED_CONTIGS = 5
 """Contigs that a message names."""
@@ -151,11 +152,13 @@ def _parsed(path: Path, text: bytes) -> IntervalArrays | None:
     from pyarrow import csv
 
     text = text.removeprefix(b"\xef\xbb\xbf")
+    # Python ends a line at a carriage return, too; hexadecimal numbers are numbers to Arrow.
+    if b"\r" in text or b"\t0x" in text or b"\t0X" in text:
+        return None
     if text.startswith(_MARKS) or any(b"\n" + mark in text for mark in _MARKS):
         text = _OTHER_LINES.sub(b"", text)
     columns = text[: text.find(b"\n") if b"\n" in text else len(text)].count(b"\t") + 1
-    # Hexadecimal numbers are numbers to Arrow.
-    if columns < 3 or b"\r" in text or b"\t0x" in text or b"\t0X" in text:
+    if columns < 3:
         return None
     fields = [f"f{number}" for number in range(columns)]
     texts = pa.dictionary(pa.int32(), pa.string())

@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mifm_kipoi.errors import IntervalFileError
 from mifm_kipoi.genomics.genome import Genome
@@ -329,6 +331,8 @@ def same_arrays(path: Path) -> IntervalArrays:
     [
         "1\t0\t5\n2\t3\t9\n",
         "chr1\t0\t5\ta\nchr1\t3\t9\tb\nchr2\t-4\t9\ta",
+        "track\n1\t0\t5\tA\n1\t6\t7\tB\nbrowser\n2\t1\t2\tC\n",
+        "track\r1\t0\t5\n1\t6\t7\n",
         "# comment\ntrack name=x\nbrowser position\ntracked\t1\t2\n\n1\t5\t6\n \t\n#\n1\t7\t8\n",
         "\ufeff1\t0\t5\tNA\n1\t6\t7\t\n",
         "1\t0\t5\r\n1\t6\t7\r\n",
@@ -344,6 +348,27 @@ def test_arrays_are_what_lines_give(tmp_path: Path, text: str, compressed: bool)
     path = tmp_path / "a.bed"
     path.write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
     same_arrays(path)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lines=st.lists(
+        st.sampled_from(
+            [
+                "track", "browser", "track name=x", "track\tname=x", "browser ", "tracks\t1\t2\ta",
+                "#", "# x", "", " ", "\t", "1\t0\t5\ta", "1\t7\t9\tb", "chr2\t-3\t4\tc",
+            ]
+        )
+    ),
+    end=st.sampled_from(["\n", "\n", "\r\n", "\r"]),
+    last=st.booleans(),
+)  # fmt: skip
+def test_arrays_are_what_lines_give_for_any_lines_between_intervals(
+    tmp_path: Path, lines: list[str], end: str, last: bool
+) -> None:
+    path = tmp_path / "a.bed"
+    path.write_bytes((end.join(lines) + end * last).encode())
+    assert len(same_arrays(path)) == sum(line.count("\t") == 3 for line in lines)
 
 
 @pytest.mark.parametrize(
