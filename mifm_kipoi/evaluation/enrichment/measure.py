@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.enrichment import covariates as covariates_of
 from mifm_kipoi.evaluation.enrichment.annotations import Annotated, Label
 from mifm_kipoi.statistics.contingency import Counts, independent_interval, log_fisher_p
@@ -178,6 +179,11 @@ def measure(
         By default all defaults.
     on_progress : callable, optional
         Gets a line of text after each score.
+
+    Raises
+    ------
+    InputError
+        When a score has no variant above any quantile, as one that is the same for all.
     """
     options = options or Options()
     flags = {
@@ -186,7 +192,7 @@ def measure(
     enrichment: list[dict[str, Any]] = []
     trends: list[dict[str, Any]] = []
     for name, score in scores.items():
-        thresholds = _thresholds(score, options.quantiles)
+        thresholds = thresholds_of(name, score, options.quantiles)
         families: list[tuple[Label | None, Iterable[Label]]] = [(None, flags)]
         families += [(subset.within, subset.labels) for subset in subsets]
         for within, labels in families:
@@ -220,13 +226,26 @@ def _universes(
         yield rows, own
 
 
-def _thresholds(score: Values, quantiles: Sequence[float]) -> dict[float, float]:
-    """Thresholds of quantiles; of several that select the same variants, as with many ties, the last."""
+def thresholds_of(name: str, score: Values, quantiles: Sequence[float]) -> dict[float, float]:
+    """Thresholds of quantiles; of several that select the same variants, as with many ties, the last.
+
+    Raises
+    ------
+    InputError
+        When no variant has a higher score than any of them.
+    """
     of_threshold: dict[float, float] = {}
     for quantile in sorted(quantiles):
         threshold = float(np.quantile(score, quantile, method="inverted_cdf"))
         if (score > threshold).any():
             of_threshold[threshold] = quantile
+    if not of_threshold:
+        highest = int((score == score.max()).sum())
+        raise InputError(
+            f"no variant lies above a quantile of {name}: {highest:,} of {score.size:,} variants have its "
+            f"best value, and the lowest quantile is {min(quantiles):g}; expected a column whose best values "
+            "few variants have, or a lower quantile (--quantiles)"
+        )
     return {quantile: threshold for threshold, quantile in of_threshold.items()}
 
 

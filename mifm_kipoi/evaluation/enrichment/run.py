@@ -27,7 +27,7 @@ from mifm_kipoi.evaluation.enrichment.annotations import (
     Sites,
     annotate,
 )
-from mifm_kipoi.evaluation.enrichment.measure import Measured, Options, Subset, measure
+from mifm_kipoi.evaluation.enrichment.measure import Measured, Options, Subset, measure, thresholds_of
 from mifm_kipoi.evaluation.enrichment.report import Result, write_report
 from mifm_kipoi.evaluation.enrichment.variants import BLOCK_BP, Variants, read_variants
 from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, choose_columns
@@ -166,6 +166,8 @@ class EnrichmentRun:
         chosen = self._chosen()
         variants = read_variants(self.scores, chosen, self.covariates, self.with_annot)
         on_progress(f"{self.scores}: {len(variants):,} variants with scores")
+        for name, score in variants.scores.items():
+            thresholds_of(name, score, self.options.quantiles)  # before annotations are read
         block, outside = variants.blocks(self.ld_blocks, self.population, self.block_bp)
         annotated, lifted = self._annotated(variants, on_progress)
         covariates = self._covariates(variants)

@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.enrichment.annotations import GROUP, STATE, Annotated, Annotation, Label
 from mifm_kipoi.evaluation.enrichment.covariates import strata
 from mifm_kipoi.evaluation.enrichment.measure import ENRICHMENT, TREND, Measured, Options, Subset, measure
@@ -200,6 +201,29 @@ def test_quantiles_that_select_the_same_variants_count_once() -> None:
     inside = np.random.default_rng(1).random((1, 1000)) < 0.3
     found = measure({"truth": score}, [annotated(inside, A)], np.arange(1000) // 50).enrichment
     assert found[["quantile", "threshold", "selected"]].values.tolist() == [[0.9, 0.0, 100]]
+
+
+@pytest.mark.parametrize("score", [np.zeros(200), np.repeat([0.0, 1.0], [10, 190])])
+def test_a_score_that_selects_nothing_is_refused(score: npt.NDArray[np.float64]) -> None:
+    """The same for all; and above no quantile, as so many have the best value."""
+    inside = np.random.default_rng(1).random((1, 200)) < 0.3
+    best = (score == score.max()).sum()
+    with pytest.raises(InputError, match=f"quantile of flat: {best} of 200 .* lowest quantile is 0.1"):
+        measure({"flat": score}, [annotated(inside, A)], np.arange(200) // 20)
+
+
+def test_a_score_that_does_not_vary_where_an_annotation_is_known_has_no_numbers_there() -> None:
+    generator = np.random.default_rng(1)
+    inside = generator.random((1, 400)) < 0.3
+    score = np.append(np.zeros(200), generator.random(200))
+    found = measure(
+        {"x": score}, [annotated(inside, A, known=np.arange(400) < 200)], np.arange(400) // 20,
+        {"c": generator.random(400)}, options=Options((0.8, 0.9), shifts=19),
+    )  # fmt: skip
+    assert (found.enrichment["selected"] == 0).all()
+    numbers = ["odds_ratio", "p_value", "p_value_family", "matched_p", "adjusted_p", "shift_p"]
+    assert found.enrichment[numbers].isna().all(axis=None)
+    assert found.trends[["p_value", "adjusted_p"]].isna().all(axis=None)
 
 
 def test_what_cannot_be_measured_is_empty() -> None:

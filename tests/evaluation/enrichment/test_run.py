@@ -227,6 +227,20 @@ def test_a_variant_in_several_rows_counts_once_and_must_have_one_score(
         run("other", scores=tmp_path / "other.tsv", annotations=annotations)
 
 
+def test_a_score_without_variation_is_named_by_the_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = pd.read_csv(folder / "scores.tsv", sep="\t").assign(mifm_ref=0.25)
+    truth.to_csv(tmp_path / "flat.tsv", sep="\t", index=False)
+    bed, out = str(folder / "silencers.bed"), tmp_path / "out"
+    assert main(["evaluate", "enrichment", str(tmp_path / "flat.tsv"), "--bed", bed, "-o", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert (
+        "no variant lies above a quantile of mifm_ref: 24,000 of 24,000 variants have its best value" in said
+    )
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
