@@ -105,7 +105,7 @@ def _attribute(options: argparse.Namespace) -> None:
     delta = result.manifest["largest_delta"]
     say(
         f"{result.windows:,} windows"
-        + ("" if delta is None else f"; largest convergence delta {delta:.2g} logits"),
+        + ("" if delta is None else f"; largest convergence delta of a window {delta:.2g} logits"),
         *(f"without a window: {count} {status}" for status, count in sorted(result.status.items())),
         f"written: {', '.join(map(str, result.written))}",
     )

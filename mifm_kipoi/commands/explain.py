@@ -22,6 +22,9 @@ A page about each variant: its score and what it means among the positions of th
 around it contributes in both alleles, all substitutions, the motifs that it makes or breaks, and its
 neighbours in the locus with what a study says of them. VARIANTS is what 'mifm rank' reads.
 
+The paper has no such pages, so there is no --as-in-paper: the score is the paper's, of the reference
+sequence, and the change by the allele is an extension.
+
 DIR gets index.html, which opens without a network, variants/*.html, figures/*.svg and *.png, explained.tsv,
 positions.tsv (the numbers of the figures) and, with --motifs, motif_hits.tsv."""
 

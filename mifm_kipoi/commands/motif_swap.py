@@ -13,8 +13,12 @@ scores change, in both directions.
 
 Beside it are controls: as many random substitutions at the same positions, an unrelated pattern, the
 pattern's own consensus, and the window's own bases, which must change nothing. The base at the variant's
-index is never edited. Paired differences of logits have intervals over clusters of overlapping windows;
-p-values are Holm's."""
+index is never edited. Paired differences of logits have intervals over clusters of overlapping windows.
+Differences from random substitutions and from an unrelated pattern, for the patterns of each sign of a motif
+together, have Holm's p-values.
+
+The published form, means and standard deviations of scores over seqlets before and after, and their
+densities, always stands beside: there is no --as-in-paper."""
 
 
 def add_motif_swap(parser: argparse.ArgumentParser) -> None:

@@ -45,7 +45,8 @@ class Contributions:
         contribution (:func:`observed`).
     delta : numpy.ndarray of float32, shape (n,)
         Convergence delta: by how much the sum of the contributions misses ``logit - reference_logit``; NaN
-        for a method whose contributions do not add up.
+        for a method whose contributions do not add up. Contributions are means over references, so that
+        errors of single ones may cancel.
     """
 
     logit: npt.NDArray[np.float32]
@@ -182,7 +183,10 @@ class DeepLift:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Leave out what tangermeme says of convergence: each window has its delta. Not for several threads."""
+    """Leave out what tangermeme says of convergence with single references. Not for several threads.
+
+    Each window has the delta of its mean contributions.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Convergence deltas", category=RuntimeWarning)
         yield

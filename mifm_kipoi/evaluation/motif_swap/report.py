@@ -12,7 +12,7 @@ import pandas as pd
 
 from mifm_kipoi.evaluation.motif_swap import plots
 from mifm_kipoi.evaluation.motif_swap.edits import LEAST_PROBABILITY
-from mifm_kipoi.evaluation.motif_swap.swaps import CONTRASTS, EDITS, POOLED
+from mifm_kipoi.evaluation.motif_swap.swaps import CONTRASTS, CONTROLLED, EDITS, POOLED
 from mifm_kipoi.reports import prose
 from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Table, settings_table, signed, with_interval, write_page
@@ -90,7 +90,7 @@ def _values(evaluated: Evaluated, cautions: Sequence[str]) -> dict[str, Any]:
         "network": evaluated.network,
         "windows": len(evaluated.discovery.attributions),
         "swaps": int((evaluated.scores["inserted"] != POOLED).sum()),
-        "tests": int(tests["p_value"].notna().sum()),
+        "tests": int(tests["p_holm"].notna().sum()),
         "cautions": cautions,
         "groups": [_group(evaluated, number) for number in range(len(evaluated.groups))],
         "most": plots.MOST,
@@ -136,16 +136,20 @@ def _score_rows(scores: pd.DataFrame) -> Table:
             _direction(row["replaced"], row["inserted"]),
             f"{row['seqlets']:,}",
             f"{row['clusters']:,}",
-            f"{row['changed']:.1f}",
+            " / ".join(_mean_of(row[name]) for name in ("changed", "changed_unrelated", "changed_consensus")),
             *(_with_sd(row, kind) for kind in ("original", *EDITS)),
         )
         for _, row in scores.iterrows()
     )
     header = (
-        "replaced", "seqlets", "clusters", "bases changed", "as it is", "swapped", "random", "unrelated",
-        "consensus",
+        "replaced", "seqlets", "clusters", "bases changed (swap / unrelated / consensus)", "as it is",
+        "swapped", "random", "unrelated", "consensus",
     )  # fmt: skip
     return Table(header, rows)
+
+
+def _mean_of(changed: float) -> str:
+    return "none" if math.isnan(changed) else f"{changed:.1f}"
 
 
 def _with_sd(row: pd.Series[Any], kind: str) -> str:
@@ -161,13 +165,22 @@ def _test_rows(tests: pd.DataFrame) -> Table:
         for name in CONTRASTS:
             row: Any = named.loc[name]
             if math.isnan(row["mean"]):
-                cells += ["none", ""]
-                continue
-            cells.append(with_interval(lambda value: signed(value, 3), row["mean"], row["low"], row["high"]))
-            cells.append("none" if math.isnan(row["p_holm"]) else f"{row['p_holm']:.2g}")
+                cells.append("none")
+            else:
+                difference = row["mean"], row["low"], row["high"]
+                cells.append(with_interval(lambda value: signed(value, 3), *difference))
+            if name in CONTROLLED:
+                cells.append(_corrected(row))
         rows.append((_direction(str(replaced), str(inserted)), *cells))
-    header = ("replaced", *(title for name in CONTRASTS for title in (name, "p (Holm)")))
-    return Table(header, tuple(rows))
+    titles = ((name, "p (Holm)") if name in CONTROLLED else (name,) for name in CONTRASTS)
+    return Table(("replaced", *(title for pair in titles for title in pair)), tuple(rows))
+
+
+def _corrected(row: Any) -> str:
+    """A p-value; empty where there is no difference, or its p-value is not corrected."""
+    if not math.isnan(row["p_holm"]):
+        return f"{row['p_holm']:.2g}"
+    return "none" if math.isnan(row["p_value"]) and not math.isnan(row["mean"]) else ""
 
 
 def _figures(evaluated: Evaluated) -> prose.Figures:

@@ -345,7 +345,9 @@ def _seqlets(evaluated: Evaluated) -> pd.DataFrame:
                     "chrom": chroms[swap.rows],
                     "pos": attributions.pos[swap.rows],
                     "cluster": swap.clusters,
-                    "changed": swap.changed,
+                    "changed": swap.changed["swapped"],
+                    "changed_unrelated": swap.changed["unrelated"],
+                    "changed_consensus": swap.changed["consensus"],
                     **logits,
                 }
             )

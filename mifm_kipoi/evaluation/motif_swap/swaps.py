@@ -26,7 +26,10 @@ CONTRASTS = {
     "swapped - random": ("swapped", "random"),
     "swapped - unrelated": ("swapped", "unrelated"),
 }
-"""Paired differences of logits that are tested."""
+"""Paired differences of logits with p-values."""
+
+CONTROLLED = ("swapped - random", "swapped - unrelated")
+"""Those whose p-values are corrected. Any edit moves the logit from that of the window as it is."""
 
 CHANGES = {f"{edit} - original": (edit, "original") for edit in EDITS}
 """Paired differences of logits that are shown."""
@@ -35,7 +38,7 @@ POOLED = "all"
 """What stands for the patterns of a sign together."""
 
 DRAWS = 5
-"""Random substitutions of each window, over which logits are averaged."""
+"""Random substitutions of each window."""
 
 Logits = Callable[[Codes], npt.NDArray[np.float32]]
 
@@ -86,11 +89,14 @@ class Swap:
         Windows of the seqlets, by their row in the file of attributions.
     clusters : numpy.ndarray of int64, shape (k,)
         Windows of one cluster overlap, directly or through others.
-    changed : numpy.ndarray of int64, shape (k,)
-        Bases that the swap changed.
+    changed : dict of str to numpy.ndarray of float64, shape (k,)
+        Bases that each of :data:`EDITS` but ``random`` changed, which changes as many as ``swapped``; NaN
+        without an unrelated pattern.
     logits : dict of str to numpy.ndarray of float64, shape (k,)
         ``original`` and each of :data:`EDITS`; that of ``random`` is the mean of the draws. Without an
         unrelated pattern its logits are NaN.
+    drawn : numpy.ndarray of float64, shape (draws, k)
+        Logits of the random substitutions.
     self_change : float
         The largest change of a logit when the pattern is replaced by the very bases of the window, which
         must be 0.
@@ -105,13 +111,18 @@ class Swap:
     reverse: bool
     rows: npt.NDArray[np.int64]
     clusters: npt.NDArray[np.int64]
-    changed: npt.NDArray[np.int64]
+    changed: dict[str, Values]
     logits: dict[str, Values]
+    drawn: Values
     self_change: float
 
     def scores(self, kind: str) -> Values:
-        """Scores of ``original`` or an edit: (k,)."""
-        return probability(self.logits[kind]).astype(np.float64)
+        """Scores of ``original`` or an edit: (k,), and of ``random`` those of all draws: (draws * k,).
+
+        A mean over draws would vary less than the scores of the other edits, each of which is done once.
+        """
+        logits = self.drawn.ravel() if kind == "random" else self.logits[kind]
+        return probability(logits).astype(np.float64)
 
     def difference(self, one: str, other: str) -> Values:
         """Paired differences of logits: (k,)."""
@@ -205,17 +216,20 @@ def swapped(
         unrelated = unrelated_to(replaced, inserted, group, patterns)
         edit = edit_of(replaced, inserted)
         generator = np.random.default_rng([seed, number])
-        values, changed, self_change = _logits_of(sites, edit, replaced, unrelated, logits, draws, generator)
+        of, changed = _edited(sites, edit, replaced, unrelated, logits, draws, generator)
+        drawn = np.array([of[f"random {draw}"] for draw in range(draws)])
+        values = {kind: drawn.mean(axis=0) if kind == "random" else of[kind] for kind in ("original", *EDITS)}
+        self_change = float(np.abs(of["self"] - of["original"]).max())
         found.append(
             Swap(
                 group.name, replaced.sign, replaced.name, inserted.name, unrelated.name if unrelated else "",
-                edit.offset, edit.reverse, rows, clusters[rows], changed, values, self_change,
+                edit.offset, edit.reverse, rows, clusters[rows], changed, values, drawn, self_change,
             )
         )  # fmt: skip
     return [*found, *_pooled(found)]
 
 
-def _logits_of(
+def _edited(
     sites: Sites,
     edit: Edit,
     replaced: Pattern,
@@ -223,8 +237,8 @@ def _logits_of(
     logits: Logits,
     draws: int,
     generator: np.random.Generator,
-) -> tuple[dict[str, Values], npt.NDArray[np.int64], float]:
-    """Logits of the windows and of each edit, changed bases, and the largest change of a self-swap."""
+) -> tuple[dict[str, Values], dict[str, Values]]:
+    """Logits of the windows, of each edit, of each draw and of a self-swap; bases that edits changed."""
     consensus = edit_of(replaced, replaced)
     windows = {
         "original": sites.codes,
@@ -238,15 +252,17 @@ def _logits_of(
         windows["unrelated"] = sites.written(other.positions, other.bases)
     for draw in range(draws):
         windows[f"random {draw}"] = sites.substituted(edit, generator)
-    changed = (windows["swapped"] != sites.codes).sum(axis=1)
     # Each window once: equal windows have equal logits, to the last bit.
     distinct, index = np.unique(np.concatenate(list(windows.values())), axis=0, return_inverse=True)
     all_logits = logits(distinct)[index.ravel()].astype(np.float64)
     of = dict(zip(windows, all_logits.reshape(len(windows), len(sites)), strict=True))
-    values = {kind: of[kind] for kind in ("original", "swapped", "consensus")}
-    values["random"] = np.mean([of[f"random {draw}"] for draw in range(draws)], axis=0)
-    values["unrelated"] = of.get("unrelated", np.full(len(sites), np.nan))
-    return values, changed, float(np.abs(of["self"] - of["original"]).max())
+    changed = {
+        edit: (codes != sites.codes).sum(axis=1).astype(np.float64)
+        for edit, codes in windows.items()
+        if edit in EDITS
+    }
+    missing = {"unrelated": np.full(len(sites), np.nan)}
+    return {**missing, **of}, {**missing, **changed}
 
 
 def _pooled(swaps: Sequence[Swap]) -> list[Swap]:
@@ -261,8 +277,9 @@ def _pooled(swaps: Sequence[Swap]) -> list[Swap]:
                 ones[0].group, sign, f"{POOLED} {sign}", POOLED, POOLED, 0, False,
                 np.concatenate([one.rows for one in ones]),
                 np.concatenate([one.clusters for one in ones]),
-                np.concatenate([one.changed for one in ones]),
+                {edit: np.concatenate([one.changed[edit] for one in ones]) for edit in ones[0].changed},
                 {kind: np.concatenate([one.logits[kind] for one in ones]) for kind in ones[0].logits},
+                np.concatenate([one.drawn for one in ones], axis=1),
                 max(one.self_change for one in ones),
             )
         )  # fmt: skip
@@ -276,8 +293,9 @@ def score_table(swaps: Sequence[Swap]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a swap: ``motif, replaced, inserted, unrelated, offset, strand``; ``seqlets, windows,
-        clusters``; ``changed``, mean number of changed bases; ``score_KIND, sd_KIND`` of ``original`` and of
-        each of :data:`EDITS`; ``self_change``.
+        clusters``; ``changed``, mean number of bases that the swap and the random substitutions change, and
+        ``changed_unrelated, changed_consensus``; ``score_KIND, sd_KIND`` of ``original`` and of each of
+        :data:`EDITS`, those of ``random`` over windows and draws; ``self_change``.
     """
     rows = []
     for swap in swaps:
@@ -291,7 +309,9 @@ def score_table(swaps: Sequence[Swap]) -> pd.DataFrame:
             "seqlets": len(swap.rows),
             "windows": len(np.unique(swap.rows)),
             "clusters": len(np.unique(swap.clusters)),
-            "changed": float(swap.changed.mean()),
+            "changed": float(swap.changed["swapped"].mean()),
+            "changed_unrelated": float(swap.changed["unrelated"].mean()),
+            "changed_consensus": float(swap.changed["consensus"].mean()),
         }
         for kind in ("original", *EDITS):
             scores = swap.scores(kind)
@@ -308,17 +328,21 @@ def difference_table(swaps: Sequence[Swap]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a swap and difference: ``motif, replaced, inserted, difference``, ``mean, low, high`` (95 %
-        interval), ``clusters``, and of :data:`CONTRASTS` ``p_value`` and ``p_holm``, Holm's over all that are
-        tested.
+        interval), ``clusters``, of :data:`CONTRASTS` ``p_value``, and ``p_holm``, Holm's over
+        :data:`CONTROLLED` of the patterns of each sign together (of the pair, where a group has only one);
+        pairs repeat these, and have none.
 
     Raises
     ------
     MissingPackageError
         When scipy is not installed.
     """
+    pooled = {swap.group for swap in swaps if swap.inserted == POOLED}
     rows = []
+    corrected = []
     for swap in swaps:
         for name, (one, other) in {**CONTRASTS, **CHANGES}.items():
+            corrected.append(name in CONTROLLED and (swap.inserted == POOLED or swap.group not in pooled))
             values = swap.difference(one, other)
             known = np.isfinite(values)
             tested = mean_of_clusters(values[known], swap.clusters[known])
@@ -336,4 +360,4 @@ def difference_table(swaps: Sequence[Swap]) -> pd.DataFrame:
                 }
             )
     table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(table["p_value"].to_numpy(np.float64)))
+    return table.assign(p_holm=holm(np.where(corrected, table["p_value"], np.nan)))

@@ -315,7 +315,7 @@ def _shown_matches(matches: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bed_lines(network: Network) -> list[str]:
-    """Six columns: the name is the pattern with the factor that it resembles, the score -10 log10 q."""
+    """Six columns: the name is the pattern with the factor that it resembles, the score 0."""
     labels = {
         row.pattern: f"{row.pattern}|{row.factor}" if row.matched else str(row.pattern)
         for row in network.patterns.itertuples()

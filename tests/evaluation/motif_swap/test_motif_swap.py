@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mifm_kipoi.evaluation.motif_swap.edits import Codes, Edit, Sites, alignment
 from mifm_kipoi.evaluation.motif_swap.run import MotifSwapRun
 from mifm_kipoi.evaluation.motif_swap.swaps import (
     Group,
+    Swap,
     clusters_of,
     difference_table,
     score_table,
@@ -158,7 +160,9 @@ def test_swaps_of_planted_motifs_have_their_effects(planted: Path) -> None:
         # A draw makes what the swap makes, now and then.
         assert (swap.logits["random"] == broken).mean() > 0.9
         assert np.isnan(swap.logits["unrelated"]).all()
-        assert (swap.changed >= 1).all()
+        assert (swap.changed["swapped"] >= 1).all()
+        assert (swap.changed["consensus"] == 0).all()
+        assert np.isnan(swap.changed["unrelated"]).all()
     table = score_table(swaps)
     assert table["score_original"].tolist() == pytest.approx([1 / (1 + np.e)] * 2)
     assert table["score_swapped"].tolist() == pytest.approx([1 / (1 + np.exp(6)), 1 / (1 + np.exp(-4))])
@@ -179,16 +183,65 @@ def test_tests_are_paired_clustered_and_holms(planted: Path) -> None:
     group = Group("", patterns[:1], patterns[1:])
     swaps = swapped(group, [*patterns, other], attributions, logits, 2, 0, lambda _: None)
     assert [swap.unrelated for swap in swaps] == ["positive.2", "positive.2"]
+    for swap, replaced in zip(swaps, patterns, strict=True):
+        codes = attributions.arrays(swap.rows)[0]
+        edit = edit_of(replaced, other)
+        written = Sites(codes, replaced.seqlets, attributions.centre).written(edit.positions, edit.bases)
+        assert swap.changed["unrelated"].tolist() == (written != codes).sum(axis=1).tolist()
+        assert swap.changed["unrelated"].mean() != swap.changed["swapped"].mean()
     table = difference_table(swaps)
-    tested = table[table["p_value"].notna()]
-    assert len(tested) == 6
-    assert set(tested["difference"]) == {"swapped - original", "swapped - random", "swapped - unrelated"}
+    assert table["p_value"].notna().sum() == 6
+    tested = table[table["p_holm"].notna()]
+    assert len(tested) == 4
+    assert set(tested["difference"]) == {"swapped - random", "swapped - unrelated"}
     assert (tested["p_holm"] >= tested["p_value"]).all()
-    assert tested["p_holm"].min() == pytest.approx(6 * tested["p_value"].min())
+    assert tested["p_holm"].min() == pytest.approx(4 * tested["p_value"].min())
     assert (tested["low"] < tested["mean"]).all()
     assert (tested["mean"] < tested["high"]).all()
     # Its own consensus changes nothing here, so that there is no interval.
     assert table["low"].isna().sum() == 2
+
+
+def test_pairs_are_not_corrected_where_their_patterns_are_tested_together(planted: Path) -> None:
+    attributions = read_attributions(planted / "a.h5")
+    patterns = read_patterns(planted / "patterns.h5", attributions).patterns
+
+    def logits(codes: Codes) -> np.ndarray:
+        return planted_logits(codes) + (codes == 0).sum(axis=1).astype(np.float32) / 7
+
+    group = Group("", [patterns[0], dataclasses.replace(patterns[0], number=2)], patterns[1:])
+    swaps = swapped(group, [*patterns, pattern_of("CCCCGGGGGT", "positive", 3)], attributions, logits, 2, 0,
+                    lambda _: None)  # fmt: skip
+    table = difference_table(swaps)
+    tested = table[table["p_holm"].notna()]
+    assert list(zip(tested["replaced"], tested["difference"], strict=True)) == [
+        ("all positive", "swapped - random"),
+        ("all positive", "swapped - unrelated"),
+        ("all negative", "swapped - random"),
+        ("all negative", "swapped - unrelated"),
+    ]
+    assert tested["p_holm"].min() == pytest.approx(4 * tested["p_value"].min())
+    assert table["p_value"].notna().sum() == 3 * len(swaps)
+    assert swaps[-1].drawn.shape == (2, 2 * COUNT)
+
+
+def test_random_substitutions_are_scored_one_by_one() -> None:
+    two = np.zeros(2)
+    # Odds of 1 and 3 in one draw, of 3 and 9 in the other.
+    drawn = np.log([[1.0, 3], [3, 9]])
+    logits = dict.fromkeys(("original", "swapped", "unrelated", "consensus"), two)
+    changed = dict.fromkeys(("swapped", "unrelated", "consensus"), two)
+    rows = np.arange(2)
+    swap = Swap(
+        "", "positive", "positive.1", "negative.1", "", 0, False, rows, rows, changed,
+        {**logits, "random": drawn.mean(axis=0)}, drawn, 0,
+    )  # fmt: skip
+    scores = [0.5, 0.75, 0.75, 0.9]
+    row = score_table([swap]).loc[0]
+    assert row["score_random"] == pytest.approx(np.mean(scores))
+    assert row["sd_random"] == pytest.approx(np.std(scores, ddof=1))
+    # Differences are of the mean logits of the draws.
+    assert swap.difference("swapped", "random") == pytest.approx(-np.log([3**0.5, 27**0.5]))
 
 
 def test_clusters_are_windows_that_overlap(planted: Path) -> None:
