@@ -41,14 +41,21 @@ class Shifted:
         return p_value
 
     @property
-    def family_p_value(self) -> Values:
-        """The same against the largest of all selections and flags (max-T), shape (s, f)."""
-        statistic, drawn = self._standardised()
-        if not np.isfinite(statistic).any():
-            return np.full(statistic.shape, np.nan)
-        largest = np.nanmax(drawn.reshape(-1, drawn.shape[-1]), axis=0)
-        as_far = (largest >= statistic[..., np.newaxis] - 1e-6).sum(axis=-1)
-        return np.where(np.isnan(statistic), np.nan, (1 + as_far) / (1 + largest.size))
+    def statistic(self) -> Values:
+        """Distance from the mean in standard deviations, shape (s, f); NaN where nothing varies."""
+        return self._standardised()[0]
+
+    @property
+    def largest(self) -> npt.NDArray[np.float32]:
+        """The largest statistic of all selections and flags under each shift, shape (draws,).
+
+        Minus infinity where nothing varies.
+        """
+        _, drawn = self._standardised()
+        largest: npt.NDArray[np.float32] = np.nan_to_num(
+            drawn.reshape(-1, drawn.shape[-1]), nan=-np.inf, posinf=np.inf
+        ).max(axis=0, initial=-np.inf)
+        return largest
 
     def _standardised(self) -> tuple[Values, npt.NDArray[np.float32]]:
         """Distances from the mean in standard deviations, of what is seen and drawn."""
@@ -58,6 +65,20 @@ class Shifted:
             seen = np.abs(self.seen - mean) / unit
             drawn = np.abs(self.drawn - mean[..., np.newaxis].astype(np.float32))
             return seen, drawn / unit[..., np.newaxis].astype(np.float32)
+
+
+def largest_p(statistic: Values, largest: npt.NDArray[np.float32]) -> Values:
+    """P-values of tests corrected for their number (max-T), shape of ``statistic``; NaN where it is.
+
+    Parameters
+    ----------
+    statistic : numpy.ndarray of float64, shape (...)
+        Of all tests of a family (:attr:`Shifted.statistic`), which may be of several :class:`Shifted`.
+    largest : numpy.ndarray of float32, shape (draws,)
+        The largest of these (:attr:`Shifted.largest`) under each shift.
+    """
+    as_far = (largest >= statistic[..., np.newaxis] - 1e-6).sum(axis=-1)
+    return np.where(np.isnan(statistic), np.nan, (1 + as_far) / (1 + largest.size))
 
 
 def shifted_overlaps(

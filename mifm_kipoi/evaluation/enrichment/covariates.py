@@ -177,7 +177,7 @@ def strata(covariates: Mapping[str, Values]) -> Rows:
     numpy.ndarray of int64, shape (n,)
         -1 where a covariate is NaN.
     """
-    bins = max(2, min(BINS, int(_MOST_STRATA ** (1 / len(covariates)))))
+    bins = max(2, min(BINS, int(_MOST_STRATA ** (1 / len(covariates)) + 1e-9)))
     values = list(covariates.values())
     known = ~np.isnan(np.array(values)).any(axis=0)
     stratum = np.zeros(values[0].size, dtype=np.int64)

@@ -28,7 +28,7 @@ from mifm_kipoi.statistics.contingency import Counts, independent_interval, log_
 from mifm_kipoi.statistics.estimates import Values
 from mifm_kipoi.statistics.jackknife import Jackknifed, effective_blocks, family_p, jackknife, left_out
 from mifm_kipoi.statistics.regression import logistic, slopes_of_bins
-from mifm_kipoi.statistics.shifts import shifted_overlaps
+from mifm_kipoi.statistics.shifts import largest_p, shifted_overlaps
 from mifm_kipoi.support.packages import needed
 
 Flags = npt.NDArray[np.bool_]
@@ -47,9 +47,9 @@ ENRICHMENT: Mapping[str, str] = {
     "kind": "state, group or region",
     "within": "label that all variants of the row have; empty for all variants",
     "quantile": "of the scores, above which variants are selected",
-    "threshold": "the score there",
+    "threshold": "the score there, as in the table of scores",
     "variants": "of the universe",
-    "selected": "those with a higher score",
+    "selected": "those with a higher score; a lower one where lower is better",
     "selected_inside": "those of them with the label",
     "inside": "all variants with the label",
     "odds_ratio": "of the label, selected variants against the rest",
@@ -65,7 +65,7 @@ ENRICHMENT: Mapping[str, str] = {
     "odds_ratio_all": "selected variants against all, the published form",
     "fisher_p_all": "Fisher's exact test of that table, the published form",
     "shift_p": "two-sided, by circular shifts within blocks",
-    "shift_p_family": "the same, corrected for the family",
+    "shift_p_family": "the same, corrected for all labels and quantiles of the family (max-T)",
     "matched_odds_ratio": "against the rest with the covariates of the selected variants",
     "matched_low": "end of its 95 % interval by the block jackknife",
     "matched_high": "the other end",
@@ -301,6 +301,7 @@ class _Family:
         self.trends: list[dict[str, Any]] = []
         self._deviations: list[tuple[Rows, Values]] = []
         self._trend_deviations: list[tuple[Rows, Values]] = []
+        self._shifted: list[tuple[Values, npt.NDArray[np.float32]]] = []
 
     def add(self, universe: _Universe, labels: Mapping[Label, Flags]) -> None:
         """Measure labels in a universe."""
@@ -336,12 +337,15 @@ class _Family:
             self._shift(universe, np.stack(list(own.values())), self.enrichment[start:])
 
     def _shift(self, universe: _Universe, flags: Flags, rows: list[dict[str, Any]]) -> None:
-        """P-values by circular shifts, corrected within the universe."""
+        """P-values by circular shifts.
+
+        Universes of the same variants have the same shifts, so that the dependence of their labels stays.
+        """
         selected = np.stack([universe.score > threshold for threshold in universe.thresholds.values()])
         shifted = shifted_overlaps(selected, flags, universe.block, self._options.shifts, self._options.seed)
-        single, family = shifted.p_value.T.ravel(), shifted.family_p_value.T.ravel()
-        for row, p_value, of_family in zip(rows, single, family, strict=True):
-            row |= {"shift_p": p_value, "shift_p_family": of_family}
+        self._shifted.append((shifted.statistic.T.ravel(), shifted.largest))
+        for row, p_value in zip(rows, shifted.p_value.T.ravel(), strict=True):
+            row["shift_p"] = p_value
 
     def correct(self) -> None:
         """Put the p-values of the family into the rows."""
@@ -361,6 +365,11 @@ class _Family:
                 corrected = family_p(p_values, whole, seed=self._options.seed)
                 for row, p_value in zip(rows, corrected, strict=True):
                     row["p_value_family"] = p_value
+        if self._shifted:
+            statistics, largest = zip(*self._shifted, strict=True)
+            corrected = largest_p(np.concatenate(statistics), np.max(largest, axis=0))
+            for row, p_value in zip(self.enrichment, corrected, strict=True):
+                row["shift_p_family"] = p_value
 
 
 def _odds_ratios(universe: _Universe, hits: Values) -> tuple[list[dict[str, Any]], Jackknifed]:

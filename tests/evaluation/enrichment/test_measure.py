@@ -203,6 +203,36 @@ def test_quantiles_that_select_the_same_variants_count_once() -> None:
     assert found[["quantile", "threshold", "selected"]].values.tolist() == [[0.9, 0.0, 100]]
 
 
+def test_shifts_are_corrected_for_all_annotations_of_the_family() -> None:
+    """Twenty labels that the score knows nothing of, in an annotation each or all in one: the same family."""
+    generator = np.random.default_rng(3)
+    score, inside = generator.random(2000), generator.random((20, 2000)) < 0.3
+    block, options = np.arange(2000) // 20, Options((0.5, 0.9), shifts=199)
+    together = [Label("s", f"l{row}", STATE) for row in range(20)]
+    apart = [
+        Annotated(
+            Annotation(f"s{row}", (Path("x.bed"),), labelled=True, min_tracks=1),
+            (Label(f"s{row}", f"l{row}", STATE),), inside[[row]], np.ones(2000, dtype=bool), 1,
+        )
+        for row in range(20)
+    ]  # fmt: skip
+    one = measure({"x": score}, [annotated(inside, *together)], block, options=options).enrichment
+    many = measure({"x": score}, apart, block, options=options).enrichment
+    assert many["shift_p"].tolist() == one["shift_p"].tolist()
+    assert many["shift_p_family"].tolist() == one["shift_p_family"].tolist()
+    # Of 40 tests one is small by itself.
+    assert many["shift_p"].min() < 0.05 < many["shift_p_family"].min()
+
+
+def test_covariates_have_fewer_bins_where_they_are_many() -> None:
+    generator = np.random.default_rng(1)
+    bins = []
+    for count in (1, 5, 6, 7, 12):
+        values = {f"c{number}": generator.random(100_000) for number in range(count)}
+        bins.append(round((strata(values).max() + 1) ** (1 / count), 6))
+    assert bins == [5, 5, 4, 3, 2]
+
+
 @pytest.mark.parametrize("score", [np.zeros(200), np.repeat([0.0, 1.0], [10, 190])])
 def test_a_score_that_selects_nothing_is_refused(score: npt.NDArray[np.float64]) -> None:
     """The same for all; and above no quantile, as so many have the best value."""
