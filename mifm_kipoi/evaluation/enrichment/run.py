@@ -166,13 +166,17 @@ class EnrichmentRun:
         chosen = self._chosen()
         variants = read_variants(self.scores, chosen, self.covariates, self.with_annot)
         on_progress(f"{self.scores}: {len(variants):,} variants with scores")
-        for name, score in variants.scores.items():
-            thresholds_of(name, score, self.options.quantiles)  # before annotations are read
+        # Before annotations are read: it refuses scores that select nothing.
+        highest = {
+            name: max(thresholds_of(name, score, self.options.quantiles).values())
+            for name, score in variants.scores.items()
+        }
         block, outside = variants.blocks(self.ld_blocks, self.population, self.block_bp)
         annotated, lifted = self._annotated(variants, on_progress)
         covariates = self._covariates(variants)
         subsets = _subsets(annotated, self.within)
         measured = measure(variants.scores, annotated, block, covariates, subsets, self.options, on_progress)
+        measured = _as_in_the_table(measured, chosen)
         provenance = self._provenance(chosen, variants, annotated, lifted, measured, outside, covariates)
         made_folder(self.folder)
         files = [
@@ -180,8 +184,6 @@ class EnrichmentRun:
             self._write_table("trends", measured.trends),
         ]
         if self.with_annot:
-            rows = measured.enrichment
-            highest = {name: float(rows["threshold"][rows["score"] == name].max()) for name in chosen.columns}
             files += write_annot(variants, annotated, highest, self.folder)
         result = Result(chosen, variants, annotated, lifted, measured, self.as_in_paper, outside, provenance)
         files += write_report(result, self.folder)
@@ -331,6 +333,14 @@ class EnrichmentRun:
         with written_whole(path) as temporary, writing(path):
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         return path
+
+
+def _as_in_the_table(measured: Measured, chosen: Chosen) -> Measured:
+    """Thresholds as in the table of scores: those of scores where lower is better were negated."""
+    rows = measured.enrichment
+    lower = rows["score"].isin(chosen.lower)
+    threshold = rows["threshold"].where(~lower, -rows["threshold"])
+    return dataclasses.replace(measured, enrichment=rows.assign(threshold=threshold))
 
 
 def _told_apart(annotated: Sequence[Annotated]) -> list[Annotated]:

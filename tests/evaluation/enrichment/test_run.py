@@ -227,6 +227,28 @@ def test_a_variant_in_several_rows_counts_once_and_must_have_one_score(
         run("other", scores=tmp_path / "other.tsv", annotations=annotations)
 
 
+def test_a_threshold_is_that_of_the_table_where_lower_is_better(
+    run: Callable[..., EnrichmentResult], folder: Path, tmp_path: Path
+) -> None:
+    truth = pd.read_csv(folder / "scores.tsv", sep="\t")
+    truth["p"] = -truth["mifm_ref"]
+    truth.to_csv(tmp_path / "p.tsv", sep="\t", index=False)
+    found = run(
+        "lower", scores=tmp_path / "p.tsv", columns=("mifm_ref",), lower=("p",), with_annot=True,
+        annotations=(Annotation("silencer", (folder / "silencers.bed",), False, 1),),
+    )  # fmt: skip
+    table = pd.read_csv(folder / "lower" / "enrichment.tsv", sep="\t")
+    high, low = (table[table["score"] == name].reset_index(drop=True) for name in ("mifm_ref", "p"))
+    assert low["threshold"].tolist() == (-high["threshold"]).tolist()
+    assert [(truth["p"] < each).sum() for each in low["threshold"]] == low["selected"].tolist()
+    numbers = ["selected", "selected_inside", "odds_ratio", "p_value"]
+    assert low[numbers].equals(high[numbers])
+    parts = [pd.read_csv(path, sep="\t") for path in found.files if path.name.endswith(".annot.gz")]
+    annot = pd.concat(parts)
+    assert (annot["mifm_ref_selected"] == annot["p_selected"]).all()
+    assert annot["p_selected"].sum() == low["selected"].iloc[-1]
+
+
 def test_a_score_without_variation_is_named_by_the_command(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
