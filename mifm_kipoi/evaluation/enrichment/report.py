@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mifm_kipoi.evaluation.enrichment import plots
@@ -23,6 +24,10 @@ from mifm_kipoi.statistics.jackknife import DRAWS
 
 ENOUGH_BLOCKS = 200
 """Blocks below which intervals are rough."""
+
+ENOUGH_EXPECTED = 20
+"""Expected variants with a label, among the selected ones or the rest, below which p-values are conservative:
+of what occurs less often than expected there is hardly one, and none where it does not occur."""
 
 REPORTED = 0.9
 """The quantile of tables and of the figure of all labels; the next lower one where it is not measured."""
@@ -109,6 +114,16 @@ class Result:
         wanted = table["score"].map(self.quantiles)
         return table[(table["quantile"] == wanted) & ((table["within"] != "") == within)]
 
+    @property
+    def few(self) -> list[str]:
+        """Labels with fewer expected variants than :data:`ENOUGH_EXPECTED` at some quantile."""
+        rows = self.measured.enrichment
+        expected = rows["expected_inside"]
+        rows = rows[np.minimum(expected, rows["inside"] - expected) < ENOUGH_EXPECTED]
+        return list(
+            dict.fromkeys(rows["label"] + rows["within"].map(lambda name: name and f" within {name}"))
+        )
+
     @functools.cached_property
     def cautions(self) -> list[str]:
         """What a reader must know before trusting the numbers, the gravest first; without full stops."""
@@ -116,6 +131,8 @@ class Result:
         values = {
             "blocks": self.measured.blocks,
             "enough": ENOUGH_BLOCKS,
+            "few": self.few,
+            "enough_expected": ENOUGH_EXPECTED,
             "covariates": list(self.provenance["covariates"]),
             "missing": {
                 name: one["missing"] for name, one in self.provenance["covariates"].items() if one["missing"]
@@ -276,6 +293,7 @@ def _table(result: Result, rows: pd.DataFrame, kinds: Sequence[str]) -> Table | 
                 str(row["label"]),
                 f"{row['inside']:,}",
                 f"{row['selected_inside']:,}",
+                f"{row['expected_inside']:,.1f}",
                 _ratio(row),
                 _p(row["p_value"]),
                 _p(row["p_value_family"]),
@@ -285,7 +303,7 @@ def _table(result: Result, rows: pd.DataFrame, kinds: Sequence[str]) -> Table | 
             for row in rows[rows["score"] == score].to_dict("records")
         ]
     header = (
-        "label", "variants", "selected", "odds ratio", "p", "p of the family", "against all",
+        "label", "variants", "selected", "expected", "odds ratio", "p", "p of the family", "against all",
         "Fisher's p, against all",
     )  # fmt: skip
     return Table(header, tuple(cells))
@@ -318,14 +336,15 @@ def _subsets(rows: pd.DataFrame, scores: Sequence[str]) -> Table:
         cells += [
             (
                 f"{row['label']} within {row['within']}", f"{row['variants']:,}", f"{row['selected']:,}",
-                f"{row['selected_inside']:,}", _ratio(row), _p(row["p_value_family"]),
+                f"{row['selected_inside']:,}", f"{row['expected_inside']:,.1f}", _ratio(row),
+                _p(row["p_value_family"]),
                 f"{row['odds_ratio_all']:.3f}", _p(row["fisher_p_all"]),
             )
             for row in rows[rows["score"] == score].to_dict("records")
         ]  # fmt: skip
     header = (
-        "label", "variants", "selected", "with the label", "odds ratio", "p of the family", "against all",
-        "Fisher's p, against all",
+        "label", "variants", "selected", "with the label", "expected", "odds ratio", "p of the family",
+        "against all", "Fisher's p, against all",
     )  # fmt: skip
     return Table(header, tuple(cells))
 

@@ -87,6 +87,7 @@ def test_every_odds_ratio_and_error_is_that_of_plain_recomputation(
     assert [one["variants"], one["selected"], one["inside"], one["selected_inside"]] == [
         universe.sum(), selected.sum(), inside.sum(), (selected & inside).sum()
     ]  # fmt: skip
+    assert one["expected_inside"] == pytest.approx(selected.sum() * inside.mean())
     assert one["odds_ratio"] == pytest.approx(odds_ratio(selected, inside))
     without = np.log([odds_ratio(selected[block != name], inside[block != name]) for name in names])
     error = np.sqrt((len(names) - 1) / len(names) * ((without - without.mean()) ** 2).sum())
@@ -272,6 +273,30 @@ def test_what_cannot_be_measured_is_empty() -> None:
     assert np.isinf(single["odds_ratio"]).all()
     assert single[["low", "high", "p_value"]].isna().all(axis=None)
     assert found.trends["p_value"].isna().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("inside", "without"), [(20, (0.35, 0.45)), (100, (0, 0.001))])
+def test_labels_of_few_variants_are_tested_conservatively(inside: int, without: tuple[float, float]) -> None:
+    """With 2 and 10 expected among the selected: few are called enriched, none depleted, some have no p."""
+    generator = np.random.default_rng(inside)
+    size, labels = 25_000, [Label("s", f"t{row}", STATE) for row in range(40)]
+    parts = []
+    for _ in range(25):
+        flags = np.zeros((40, size), dtype=bool)
+        for row in flags:
+            row[generator.choice(size, inside, replace=False)] = True
+        score = generator.random(size)
+        options = Options((0.9,))
+        parts.append(
+            measure({"x": score}, [annotated(flags, *labels)], np.arange(size) // 100, options=options)
+        )
+    found = pd.concat([part.enrichment for part in parts])
+    called = found["p_value"] < 0.05
+    assert without[0] <= found["p_value"].isna().mean() <= without[1]
+    assert (called & (found["odds_ratio"] < 1)).sum() == 0
+    # The binomial 99.9 % bound of 1,000 tests at 0.025.
+    assert 0 < (called & (found["odds_ratio"] > 1)).sum() <= 42
 
 
 @pytest.mark.slow

@@ -118,6 +118,7 @@ def test_files_of_a_run(result: EnrichmentResult, folder: Path) -> None:
     assert manifest["blocks"]["variants_outside_of_ld_blocks"] > 0
     report = (out / "report.md").read_text()
     assert "nothing is held fixed" in report
+    assert "| label | variants | selected | expected |" in report
     assert "enhancer within repressed" in report
 
 
@@ -247,6 +248,21 @@ def test_a_threshold_is_that_of_the_table_where_lower_is_better(
     annot = pd.concat(parts)
     assert (annot["mifm_ref_selected"] == annot["p_selected"]).all()
     assert annot["p_selected"].sum() == low["selected"].iloc[-1]
+
+
+def test_labels_of_few_variants_are_named(run: Callable[..., EnrichmentResult], tmp_path: Path) -> None:
+    (tmp_path / "few.bed").write_text("chr1\t100000\t130000\n")
+    (tmp_path / "many.bed").write_text("chr1\t0\t3000000\nchr2\t0\t1\n")
+    found = run(
+        "few", annotations=tuple(Annotation(n, (tmp_path / f"{n}.bed",), False, 1) for n in ("few", "many"))
+    )
+    rows = whole(found).query("label == 'few'")
+    assert rows["expected_inside"].tolist() == pytest.approx(
+        (rows["selected"] * rows["inside"] / rows["variants"]).tolist()
+    )
+    (caution,) = (one for one in found.cautions if "expected variants" in one)
+    assert caution.startswith("1 label has fewer than 20 expected variants")
+    assert "(few)" in caution
 
 
 def test_a_score_without_variation_is_named_by_the_command(
