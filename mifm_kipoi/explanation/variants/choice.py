@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.conventions import Status
+from mifm_kipoi.conventions import CHUNK, Status
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.explanation.ranking.candidates import Candidates
 from mifm_kipoi.explanation.ranking.ranked import Ranked
 from mifm_kipoi.genomics.contigs import contig_key, contig_keys
+from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.loci import Locus, locus_name
 from mifm_kipoi.genomics.variants import Variant
+from mifm_kipoi.sequence.windows import cut_windows
 
 _NAMED = 5
 
@@ -38,6 +41,39 @@ class Choice:
     rows: tuple[int, ...]
     candidates: int
     without: pd.DataFrame
+
+
+def with_windows(candidates: Candidates, genome: Genome, max_n_fraction: float) -> Candidates:
+    """Candidates with scores of their own as the FASTA has them: REF first, or a status without windows.
+
+    A study lists effect alleles, of which any can be REF. Where the FASTA has both (some indels), they stay
+    as they are.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Whose scores were read, and not computed.
+    genome : Genome
+        Reference genome.
+    max_n_fraction : float
+        See :func:`mifm_kipoi.cut_windows`.
+    """
+    table = candidates.table.copy()
+    rows = np.flatnonzero((table["status"] == Status.OK).to_numpy())
+    status = table["status"].to_numpy(object).copy()
+    ref, alt = (table[name].to_numpy(object).copy() for name in ("ref", "alt"))
+    for first in range(0, len(rows), CHUNK):
+        part = rows[first : first + CHUNK]
+        variants = [variant_of(table.iloc[row]) for row in part]
+        turned = [dataclasses.replace(each, ref=each.alt, alt=each.ref) for each in variants]
+        as_named = cut_windows(variants, genome, max_n_fraction).status
+        as_turned = cut_windows(turned, genome, max_n_fraction).status
+        for row, own, other in zip(part.tolist(), as_named, as_turned, strict=True):
+            if own is not Status.OK and other is Status.OK:
+                ref[row], alt[row] = alt[row], ref[row]
+            elif own is not Status.OK:
+                status[row] = str(own)
+    return dataclasses.replace(candidates, table=table.assign(ref=ref, alt=alt, status=status))
 
 
 def choose(ranked: Ranked, loci: Sequence[Locus] = (), names: Sequence[str] = (), most: int = 20) -> Choice:

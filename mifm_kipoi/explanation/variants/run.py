@@ -18,7 +18,7 @@ from mifm_kipoi.explanation.ranking.candidates import Scoring, Source, TableOpti
 from mifm_kipoi.explanation.ranking.loci import LocusRule
 from mifm_kipoi.explanation.ranking.ranked import Ranked, rank_variants
 from mifm_kipoi.explanation.ranking.tracks import ContigLengths, Tracks
-from mifm_kipoi.explanation.variants.choice import Choice, choose, variant_of
+from mifm_kipoi.explanation.variants.choice import Choice, choose, variant_of, with_windows
 from mifm_kipoi.explanation.variants.motif_hits import THRESHOLD, find_hits
 from mifm_kipoi.explanation.variants.neighbours import region_of
 from mifm_kipoi.explanation.variants.readings import METHODS, read_variants
@@ -226,6 +226,8 @@ class ExplainRun:
             max_mismatch_fraction=self.max_mismatch_fraction,
         )  # fmt: skip
         candidates = source.read(genome, scoring)
+        if not candidates.scored:
+            candidates = with_windows(candidates, genome, self.max_n_fraction)
         ranked = rank_variants(
             candidates, LocusRule(self.blocks, self.blocks_population, self.gap_bp), slope=0.0
         )

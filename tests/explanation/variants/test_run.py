@@ -183,6 +183,29 @@ def test_neighbours_have_what_a_study_says(inputs: dict[str, Path], tmp_path: Pa
     assert all(f"{pos:,}" in text for pos in (600, 900, 1200, 1500))
 
 
+def test_of_a_study_with_scores_the_fasta_says_which_allele_is_ref(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    scores = score_variants(inputs["variants"], inputs["fasta"]).set_index("pos")
+    scores = scores[
+        (scores["ref"].str.len() == 1) & (scores["alt"].str.len() == 1) & (scores["status"] == "ok")
+    ]
+    rows = [f"1\t{pos}\t{row.ref}\t{row.alt}\t0.1\t{row.mifm_ref}\n" for pos, row in scores.iterrows()]
+    # An allele that the FASTA does not have there, with a score all the same.
+    base = BASES[1099]
+    neither = [other for other in "ACGT" if other != base]
+    rows.append(f"1\t1100\t{neither[0]}\t{neither[1]}\t0.1\t0.01\n")
+    table = tmp_path / "study.tsv"
+    table.write_text("chrom\tpos\teffect_allele\tother_allele\tp_value\tmifm_ref\n" + "".join(rows))
+    result = explained({**inputs, "variants": table}, tmp_path / "out", tracks=False)
+    for each in result.explained:
+        own = scores.loc[each.reading.variant.pos]
+        assert (each.reading.variant.ref, each.reading.variant.alt) == (own["ref"], own["alt"])
+    assert {each.reading.variant.pos for each in result.explained} == set(scores.index)
+    assert len(scores) > 1
+    assert result.choice.without["status"].tolist() == ["ref_mismatch"]
+
+
 def test_deep_lift_adds_up(inputs: dict[str, Path], tmp_path: Path) -> None:
     pytest.importorskip("tangermeme", reason="tangermeme is not installed")
     result = explained(inputs, tmp_path / "out", method="deeplift", references=3, names=("v1",), tracks=False)
