@@ -399,7 +399,7 @@ def _odds_ratios(universe: _Universe, hits: Values) -> tuple[list[dict[str, Any]
                 "expected_inside": float(counts.selected[number] * counts.inside / max(counts.total, 1)),
                 **_row(found, number, ""),
                 "standard_error": found.standard_error[number],
-                "effective_blocks": effective,
+                "effective_blocks": float(effective),
                 "independent_low": np.exp(low[number]),
                 "independent_high": np.exp(high[number]),
                 "fisher_p": np.exp(fisher[number]),

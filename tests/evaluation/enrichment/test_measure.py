@@ -61,6 +61,9 @@ def test_columns_are_those_that_are_described(measured: Measured, data: dict[str
     assert measured.enrichment.columns.tolist() == list(ENRICHMENT)
     assert measured.trends.columns.tolist() == list(TREND)
     assert measured.blocks == np.unique(data["block"]).size
+    texts = {"score", "annotation", "label", "kind", "within"}
+    for table in (measured.enrichment, measured.trends):
+        assert {name for name in table if table[name].dtype.kind not in "if"} == texts
     keys = measured.enrichment[["label", "within", "quantile"]].values.tolist()
     assert keys == [
         ["a", "", 0.5],
