@@ -20,12 +20,6 @@ import numpy.typing as npt
 from mifm_kipoi.statistics.estimates import MIN_CLUSTERS, Values
 from mifm_kipoi.support.packages import needed
 
-DRAWS = 10_000
-"""Sign flips of the p-values of a family of tests."""
-
-_WEIGHTS = 1 << 22
-"""Numbers in memory together while signs are flipped: 32 MiB."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Jackknifed:
@@ -43,8 +37,6 @@ class Jackknifed:
         Two-sided, of the number being 0; NaN where there is none.
     freedom : numpy.ndarray of float64
         Degrees of freedom.
-    deviations : numpy.ndarray of float64, shape (..., blocks)
-        Of the numbers with a block left out from their mean; NaN where there is no standard error.
     """
 
     value: Values
@@ -53,7 +45,6 @@ class Jackknifed:
     high: Values
     p_value: Values
     freedom: Values
-    deviations: Values
 
 
 def left_out(sums: Values) -> Values:
@@ -117,45 +108,4 @@ def jackknife(value: npt.ArrayLike, without: Values, effective: npt.ArrayLike | 
     freedom = np.where(known, np.maximum(blocks_that_count - 1, 1), np.nan)
     half = student.ppf(0.975, freedom) * error
     p_value = 2 * student.sf(np.abs(values) / error, freedom)
-    return Jackknifed(values, error, values - half, values + half, p_value, freedom, deviations)
-
-
-def family_p(p_value: Values, deviations: Values, draws: int = DRAWS, seed: int = 1) -> Values:
-    """P-values of tests corrected for their number, with regard to how they depend on each other (max-T).
-
-    The signs of all deviations of a block are flipped together at random, which leaves the dependence between
-    the tests as it is, and the largest of the tests' statistics is noted: a wild cluster bootstrap under the
-    null hypothesis of all tests. A test's own statistic is the normal quantile of its p-value, so that tests
-    with few effective blocks do not decide alone.
-
-    Parameters
-    ----------
-    p_value : numpy.ndarray of float64, shape (tests,)
-        Of a family of tests (:attr:`Jackknifed.p_value`); NaN where there is none.
-    deviations : numpy.ndarray of float64, shape (tests, blocks)
-        Their :attr:`Jackknifed.deviations`; 0 where a test has no row of a block.
-    draws, seed : int
-        Of the signs.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (tests,)
-        ``(1 + #{largest >= own}) / (1 + draws)``, never below the test's own p-value; NaN where it has none.
-    """
-    normal = needed("scipy.stats", "evaluation").norm
-    own = normal.isf(np.maximum(p_value, 1e-300) / 2)
-    tested = np.flatnonzero(np.isfinite(own))
-    adjusted = np.full(own.shape, np.nan)
-    if not tested.size:
-        return adjusted
-    scaled = deviations[tested] / np.sqrt((deviations[tested] ** 2).sum(axis=1, keepdims=True))
-    generator = np.random.default_rng(seed)
-    chunk_size = max(1, _WEIGHTS // max(scaled.shape))
-    largest = []
-    for start in range(0, draws, chunk_size):
-        signs = generator.integers(0, 2, (scaled.shape[1], min(chunk_size, draws - start))) * 2.0 - 1.0
-        largest.append(np.abs(scaled @ signs).max(axis=0))
-    drawn = np.sort(np.concatenate(largest))
-    as_large = drawn.size - np.searchsorted(drawn, own[tested], side="left")
-    adjusted[tested] = np.maximum((1 + as_large) / (1 + draws), p_value[tested])
-    return adjusted
+    return Jackknifed(values, error, values - half, values + half, p_value, freedom)

@@ -1,8 +1,11 @@
-"""Circular shifts within blocks: overlaps of flags under a null hypothesis that keeps their neighbourhoods.
+"""Circular shifts: overlaps of flags under null hypotheses that keep their neighbourhoods.
 
-The flags of each block (which variants are in an enhancer, say) are turned around by a random number of rows.
-How many are set in the block, and how they cluster, stays as it is; whether they fall on rows that are
-selected is left to chance. What differs between blocks is not tested.
+Within blocks (:func:`shifted_overlaps`): the flags of each block (which variants are in an enhancer, say) are
+turned around by a random number of rows. How many are set in the block, and how they cluster, stays as it is;
+whether they fall on rows that are selected is left to chance. What differs between blocks is not tested.
+
+Over all rows (:func:`rotated_sums`): the flags are turned around the whole genome, so that only their number
+and their neighbourhoods stay.
 """
 
 from __future__ import annotations
@@ -13,8 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.statistics.estimates import Values
+from mifm_kipoi.support.packages import needed
 
 Flags = npt.NDArray[np.bool_]
+
+ROTATIONS = 10_000
+"""Of the p-values of a family of tests."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,3 +117,60 @@ def shifted_overlaps(
         seen += counts[..., 0]
         drawn += counts[..., generator.integers(rows.size, size=draws)]
     return Shifted(seen, drawn)
+
+
+def rotated_sums(
+    values: npt.NDArray[np.float32], flags: Flags, draws: int = ROTATIONS, seed: int = 1
+) -> npt.NDArray[np.float32]:
+    """Sums of values over the flagged rows, with the flags as they are and turned around all rows.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of float32, shape (s, n)
+        Of rows in the order of the genome; 1 for selected rows and 0 for others, or any numbers.
+    flags : numpy.ndarray of bool, shape (f, n)
+        Sets of rows.
+    draws, seed : int
+        Of the rotations, which are the same for all values and flags.
+
+    Returns
+    -------
+    numpy.ndarray of float32, shape (s, f, 1 + draws)
+        First those of the flags as they are. A few rows at the end, 1 % at most of thousands, do not count:
+        as many rows are used as are fast to transform.
+
+    Raises
+    ------
+    MissingPackageError
+        When scipy is not installed.
+    """
+    fft = needed("scipy.fft", "evaluation")
+    size = values.shape[-1]
+    while fft.next_fast_len(size, real=True) != size:
+        size -= 1
+    generator = np.random.default_rng(seed)
+    # Of rows of another number these are turned by the same part of the genome.
+    turned = 1 + (generator.random(draws) * (size - 1)).astype(np.int64)
+    places = np.append(0, turned % size)
+    sums = np.empty((len(values), len(flags), 1 + draws), dtype=np.float32)
+    spectra = [np.conj(fft.rfft(row[:size].astype(np.float32))) for row in values]
+    for column, flag in enumerate(flags):
+        own = fft.rfft(flag[:size].astype(np.float32))
+        for row, spectrum in enumerate(spectra):
+            sums[row, column] = fft.irfft(spectrum * own, size)[places]
+    return sums
+
+
+def family_statistics(sums: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Distances of numbers from their mean over all draws, in standard deviations; NaN where nothing varies.
+
+    Parameters
+    ----------
+    sums : numpy.ndarray of float32, shape (..., 1 + draws)
+        As seen, then drawn.
+    """
+    mean = sums.mean(axis=-1, keepdims=True, dtype=np.float64)
+    spread = sums.std(axis=-1, keepdims=True, dtype=np.float64)
+    spread[spread <= 1e-6 * np.abs(mean)] = np.nan
+    statistics: npt.NDArray[np.float32] = (np.abs(sums - mean) / spread).astype(np.float32)
+    return statistics

@@ -1,11 +1,11 @@
-"""The jackknife against plain recomputation, its error rates, and families of tests."""
+"""The jackknife against plain recomputation."""
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from mifm_kipoi.statistics.jackknife import effective_blocks, family_p, jackknife, left_out
+from mifm_kipoi.statistics.jackknife import effective_blocks, jackknife, left_out
 
 Values = npt.NDArray[np.float64]
 
@@ -49,29 +49,3 @@ def test_there_is_no_interval_without_enough_blocks_or_variation() -> None:
 
 def test_effective_blocks() -> None:
     assert effective_blocks(np.array([[1.0] * 8, [1.0] * 2 + [0.0] * 6, [0.0] * 8])).tolist() == [8, 2, 0]
-
-
-def test_a_family_of_one_test_keeps_its_p_value(generator: np.random.Generator) -> None:
-    deviations = generator.normal(size=(1, 400))
-    result = jackknife(np.array([2.1 * np.sqrt((deviations**2).sum())]), deviations)
-    assert family_p(result.p_value, result.deviations) == pytest.approx(result.p_value, abs=0.01)
-
-
-def test_a_family_counts_dependent_tests_once_and_independent_ones_each(
-    generator: np.random.Generator,
-) -> None:
-    one = generator.normal(size=500)
-    for rows, alike in ((np.tile(one, (20, 1)), True), (generator.normal(size=(20, 500)), False)):
-        errors = np.sqrt(499 / 500 * ((rows - rows.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
-        result = jackknife(2.5 * errors, rows)
-        single = float(result.p_value[0])
-        expected = single if alike else 1 - (1 - single) ** 20
-        assert family_p(result.p_value, result.deviations) == pytest.approx(np.full(20, expected), rel=0.15)
-
-
-def test_tests_without_a_p_value_have_none_in_the_family(generator: np.random.Generator) -> None:
-    rows = generator.normal(size=(2, 30))
-    rows[1, 3] = np.nan
-    result = jackknife(np.array([0.1, 0.1]), rows)
-    adjusted = family_p(result.p_value, result.deviations)
-    assert np.isfinite(adjusted).tolist() == [True, False]

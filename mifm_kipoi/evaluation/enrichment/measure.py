@@ -8,7 +8,8 @@ looks like a dose-response and is none. That form is kept beside the other.
 independent, and rejects too often. A block is left out at a time instead.
 
 **The number of tests.** States, groups and quantiles depend on each other; their p-values are corrected by
-the largest statistic of the family (:func:`mifm_kipoi.statistics.jackknife.family_p`).
+the largest statistic of the family when all labels are turned around the genome together
+(:func:`mifm_kipoi.statistics.shifts.rotated_sums`), which does not rest on the tails of the jackknife.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from mifm_kipoi.evaluation.enrichment import covariates as covariates_of
 from mifm_kipoi.evaluation.enrichment.annotations import Annotated, Label
 from mifm_kipoi.statistics.contingency import Counts, independent_interval, log_fisher_p
 from mifm_kipoi.statistics.estimates import Values
-from mifm_kipoi.statistics.jackknife import Jackknifed, effective_blocks, family_p, jackknife, left_out
+from mifm_kipoi.statistics.jackknife import Jackknifed, effective_blocks, jackknife, left_out
 from mifm_kipoi.statistics.regression import logistic, slopes_of_bins
-from mifm_kipoi.statistics.shifts import largest_p, shifted_overlaps
+from mifm_kipoi.statistics.shifts import family_statistics, largest_p, rotated_sums, shifted_overlaps
 from mifm_kipoi.support.packages import needed
 
 Flags = npt.NDArray[np.bool_]
@@ -126,7 +127,7 @@ class Options:
     shifts : int
         Circular shifts within blocks; 0 for none.
     seed : int
-        Of the shifts and of the signs of max-T.
+        Of shifts and rotations.
     """
 
     quantiles: tuple[float, ...] = QUANTILES
@@ -167,7 +168,7 @@ def measure(
     Parameters
     ----------
     scores : mapping of str to numpy.ndarray of float64, shape (n,)
-        Without NaN; higher is selected.
+        Of variants in the order of the genome; without NaN. Higher is selected.
     annotated : sequence of Annotated
         Labels of the same variants.
     block : numpy.ndarray of int64, shape (n,)
@@ -300,8 +301,9 @@ class _Family:
         self._score, self._within, self._options = score, within, options
         self.enrichment: list[dict[str, Any]] = []
         self.trends: list[dict[str, Any]] = []
-        self._deviations: list[tuple[Rows, Values]] = []
-        self._trend_deviations: list[tuple[Rows, Values]] = []
+        # Statistics of tests, and the largest under each draw, of each universe.
+        self._rotated: list[tuple[Values, npt.NDArray[np.float32]]] = []
+        self._rotated_trends: list[tuple[Values, npt.NDArray[np.float32]]] = []
         self._shifted: list[tuple[Values, npt.NDArray[np.float32]]] = []
 
     def add(self, universe: _Universe, labels: Mapping[Label, Flags]) -> None:
@@ -328,12 +330,11 @@ class _Family:
                     row | more for row, more in zip(rows, adjusted.of(inside, found.freedom), strict=True)
                 ]
             self.enrichment += [names | row for row in rows]
-            self._deviations.append((universe.names, found.deviations))
             trend, found = _trend(universe, hits, normal_scores)
             if adjusted is not None:
                 trend |= adjusted.trend(inside, found.freedom)
             self.trends.append(names | trend)
-            self._trend_deviations.append((universe.names, found.deviations[np.newaxis]))
+        self._rotate(universe, normal_scores, np.stack(list(own.values())), start)
         if self._options.shifts:
             self._shift(universe, np.stack(list(own.values())), self.enrichment[start:])
 
@@ -348,29 +349,36 @@ class _Family:
         for row, p_value in zip(rows, shifted.p_value.T.ravel(), strict=True):
             row["shift_p"] = p_value
 
+    def _rotate(self, universe: _Universe, normal_scores: Values, flags: Flags, first: int) -> None:
+        """Statistics of the tests of a universe, and the largest of them under each rotation."""
+        selected = [universe.score > threshold for threshold in universe.thresholds.values()]
+        ranks = normal_scores[universe.key % universe.bins]
+        sums = rotated_sums(np.array([*selected, ranks], np.float32), flags, seed=self._options.seed)
+        # Counts of rare labels are skewed; the angle of their fraction is nearly normal.
+        inside = flags.sum(axis=1)[:, np.newaxis]
+        fraction = (np.rint(sums[:-1]).clip(0, inside) + 0.375) / (inside + 0.75)
+        tests = len(flags)
+        for rows, statistics, found in (
+            (self.enrichment[first:], family_statistics(np.arcsin(np.sqrt(fraction))), self._rotated),
+            (self.trends[-tests:], family_statistics(sums[-1:]), self._rotated_trends),
+        ):
+            own = statistics.swapaxes(0, 1).reshape(len(rows), -1)
+            own[~np.isfinite([row["p_value"] for row in rows])] = np.nan
+            largest = np.nan_to_num(own[:, 1:], nan=-np.inf).max(axis=0)
+            found.append((own[:, 0].astype(np.float64), largest))
+
     def correct(self) -> None:
         """Put the p-values of the family into the rows."""
-        for rows, deviations in (
-            (self.enrichment, self._deviations),
-            (self.trends, self._trend_deviations),
+        for name, rows, found in (
+            ("p_value_family", self.enrichment, self._rotated),
+            ("p_value_family", self.trends, self._rotated_trends),
+            ("shift_p_family", self.enrichment, self._shifted),
         ):
-            if rows:
-                names = np.unique(np.concatenate([blocks for blocks, _ in deviations]))
-                whole = np.zeros((len(rows), names.size))
-                first = 0
-                for blocks, values in deviations:
-                    columns = np.searchsorted(names, blocks)
-                    whole[first : first + len(values), columns] = values
-                    first += len(values)
-                p_values = np.array([row["p_value"] for row in rows])
-                corrected = family_p(p_values, whole, seed=self._options.seed)
+            if found:
+                statistics, largest = zip(*found, strict=True)
+                corrected = largest_p(np.concatenate(statistics), np.max(largest, axis=0))
                 for row, p_value in zip(rows, corrected, strict=True):
-                    row["p_value_family"] = p_value
-        if self._shifted:
-            statistics, largest = zip(*self._shifted, strict=True)
-            corrected = largest_p(np.concatenate(statistics), np.max(largest, axis=0))
-            for row, p_value in zip(self.enrichment, corrected, strict=True):
-                row["shift_p_family"] = p_value
+                    row[name] = max(p_value, row["p_value"]) if name == "p_value_family" else p_value
 
 
 def _odds_ratios(universe: _Universe, hits: Values) -> tuple[list[dict[str, Any]], Jackknifed]:

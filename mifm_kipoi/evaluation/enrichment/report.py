@@ -20,7 +20,7 @@ from mifm_kipoi.evaluation.ranking.score_tables import Chosen
 from mifm_kipoi.reports import prose
 from mifm_kipoi.reports.drawing import COLOURS, png
 from mifm_kipoi.reports.page import Table, listed, settings_table, with_interval, write_page
-from mifm_kipoi.statistics.jackknife import DRAWS
+from mifm_kipoi.statistics.shifts import ROTATIONS
 
 ENOUGH_BLOCKS = 200
 """Blocks below which intervals are rough."""
@@ -210,7 +210,7 @@ def _values(result: Result) -> dict[str, Any]:
         "covariates": list(provenance["covariates"]),
         "shifts": provenance["shifts"],
         "shifted": _shifted(result) if provenance["shifts"] else None,
-        "draws": DRAWS,
+        "draws": ROTATIONS,
         "shown": result.scores[: len(COLOURS)],
         "universe": _universe(result),
         "counts": provenance["counts"],
