@@ -517,22 +517,30 @@ def hits_table(all_explained: Sequence[Explained]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns))
 
 
-def columns_table(all_explained: Sequence[Explained]) -> pd.DataFrame:
+def columns_table(all_explained: Sequence[Explained], lengths: Mapping[str, int]) -> pd.DataFrame:
     """A row for each column shown of each variant: the numbers of the figures.
+
+    Parameters
+    ----------
+    all_explained : sequence of Explained
+        The variants.
+    lengths : mapping of str to int
+        Of their contigs.
 
     Returns
     -------
     pandas.DataFrame
-        The variant; ``position`` (1-based, empty in an insertion); the bases of both alleles and their
-        contributions; the change of the logit with A, C, G and T in the reference window.
+        The variant; ``position`` (1-based, empty in an insertion and outside the contig); the bases of both
+        alleles and their contributions; the change of the logit with A, C, G and T in the reference window.
     """
     parts = []
     for each in all_explained:
         reading = each.reading
         variant, positions = reading.variant, reading.alignment.positions
+        outside = (positions < 1) | (positions > lengths[variant.chrom])
         part = {
             **{name: getattr(variant, name) for name in ("chrom", "pos", "id", "ref", "alt")},
-            "position": pd.Series(positions, dtype="Int64").mask(positions == 0),
+            "position": pd.Series(positions, dtype="Int64").mask(outside),
             "ref_base": list(reading.ref.bases),
             "alt_base": list(reading.alt.bases),
             "ref_contribution": reading.ref.contributions,

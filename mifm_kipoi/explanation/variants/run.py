@@ -361,7 +361,7 @@ class ExplainRun:
                     files.append(self._put(f"{FOLDER}/{name}.{suffix}", content))
         title, sections = index_page(explained, ranked, options, choice.candidates, choice.without)
         index = self._write_page(INDEX, title, sections, [])
-        tables = [(TABLE, explained_table(explained, ranked)), (COLUMNS, columns_table(explained))]
+        tables = [(TABLE, explained_table(explained, ranked)), (COLUMNS, columns_table(explained, lengths))]
         if options.motifs is not None:
             tables.append((HITS, hits_table(explained)))
         else:

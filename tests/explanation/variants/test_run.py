@@ -133,6 +133,19 @@ def test_numbers_of_the_figures_are_in_a_table(result: ExplainResult) -> None:
         np.testing.assert_allclose(contributions, each.reading.alt.contributions, rtol=1e-5)
 
 
+def test_columns_outside_the_contig_have_no_position(inputs: dict[str, Path], tmp_path: Path) -> None:
+    records = [("1", pos, BASES[pos - 1], other(pos)) for pos in (5, len(BASES) - 4)]
+    ends = {**inputs, "variants": write_vcf(tmp_path / "ends.vcf", records)}
+    result = explained(ends, tmp_path / "out", max_n_fraction=0.6, tracks=False)
+    table = pd.read_csv(
+        result.files[0].with_name("positions.tsv"), sep="\t", keep_default_na=False, dtype="str"
+    )
+    first, last = (table[table["pos"] == str(pos)] for _, pos, *_ in records)
+    assert [pos for pos in first["position"] if pos] == [str(pos) for pos in range(1, len(first) - 14)]
+    assert set(last["position"][last["ref_base"] == "N"]) == {""}
+    assert [pos for pos in last["position"] if pos][-1] == str(len(BASES))
+
+
 def test_motif_hits_are_in_a_table(result: ExplainResult) -> None:
     table = pd.read_csv(result.files[0].with_name("motif_hits.tsv"), sep="\t")
     assert len(table) == sum(len(each.hits or ()) for each in result.explained) > 0
