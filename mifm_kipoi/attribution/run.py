@@ -211,6 +211,7 @@ class AttributionRun:
             "weights": {"name": Path(self.weights).name.removesuffix(".safetensors"), **weights.identity},
             "untrained": self.untrained,
             "attribution": dict(method),
+            "device": find_device(self.device).type,
             "fasta": described(self.fasta),
             "variants": self.vcf and described(self.vcf),
             "intervals": self.bed and described(self.bed),

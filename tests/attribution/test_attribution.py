@@ -177,6 +177,10 @@ def test_a_run_that_was_killed_goes_on_to_the_same_file(
         run_of(folder, path).run()
     with pytest.raises(InputError, match=r"references was 3 and is 4"):
         run_of(folder, path, references=4, resume=True).run()
+    with monkeypatch.context() as patch:
+        patch.setattr("mifm_kipoi.attribution.run.find_device", lambda _: torch.device("cuda"))
+        with pytest.raises(InputError, match="device was cpu and is cuda"):
+            run_of(folder, path, resume=True).run()
     counts: list[int] = []
     run_of(folder, path, resume=True).run(lambda count, _: counts.append(count))
     assert counts == [6, 8]
