@@ -25,7 +25,7 @@ import pandas as pd
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.enrichment import covariates as covariates_of
 from mifm_kipoi.evaluation.enrichment.annotations import Annotated, Label
-from mifm_kipoi.statistics.contingency import Counts, independent_interval, log_fisher_p
+from mifm_kipoi.statistics.contingency import Counts, fisher_p, independent_interval
 from mifm_kipoi.statistics.estimates import Values
 from mifm_kipoi.statistics.jackknife import Jackknifed, effective_blocks, jackknife, left_out
 from mifm_kipoi.statistics.regression import logistic, slopes_of_bins
@@ -393,8 +393,8 @@ def _odds_ratios(universe: _Universe, hits: Values) -> tuple[list[dict[str, Any]
     a, b, c, d = counts.cells
     low, high = independent_interval(a, b, c, d)
     of_all = counts.total - counts.inside
-    fisher = log_fisher_p(a, b, c, d)
-    fisher_all = log_fisher_p(a, b, np.broadcast_to(counts.inside, a.shape), np.broadcast_to(of_all, a.shape))
+    fisher = fisher_p(a, b, c, d)
+    fisher_all = fisher_p(a, b, np.broadcast_to(counts.inside, a.shape), np.broadcast_to(of_all, a.shape))
     ratio_all = counts.log_odds_ratio_all
     rows = []
     for number, quantile in enumerate(quantiles):
@@ -410,9 +410,9 @@ def _odds_ratios(universe: _Universe, hits: Values) -> tuple[list[dict[str, Any]
                 "effective_blocks": float(effective),
                 "independent_low": np.exp(low[number]),
                 "independent_high": np.exp(high[number]),
-                "fisher_p": np.exp(fisher[number]),
+                "fisher_p": fisher[number],
                 "odds_ratio_all": _exponential(ratio_all[number]),
-                "fisher_p_all": np.exp(fisher_all[number]),
+                "fisher_p_all": fisher_all[number],
             }
         )
     return rows, found
