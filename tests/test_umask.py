@@ -56,7 +56,7 @@ def test_of_commands(
     vcf, fasta = inputs
     table = pd.DataFrame(
         {"chrom": "1", "pos": [900], "id": "a", "ref": "A", "alt": "C", "mifm_ref": 0.1, "mifm_alt": 0.2,
-         "mifm_delta": 0.1, "status": "ok"}
+         "mifm_delta": 0.1, "mifm_percentile": 50.0, "mifm_phred": 3.0, "status": "ok"}
     )  # fmt: skip
     monkeypatch.setattr(demo, "predict", lambda vcf, fasta: table)
     out = tmp_path / "out"

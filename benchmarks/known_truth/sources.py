@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,10 +39,15 @@ def code_of(*names: str) -> str:
     return code.hexdigest()
 
 
+_parsing = threading.Lock()
+"""Python 3.11 counts the depth of syntax trees for all threads together: two at a time are a SystemError."""
+
+
 @functools.cache
 def _checksum(source: bytes) -> str:
-    tree = _WithoutStrings().visit(ast.parse(source))
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    with _parsing:
+        tree = ast.parse(source)
+    return hashlib.sha256(ast.dump(_WithoutStrings().visit(tree)).encode()).hexdigest()
 
 
 def _modules(name: str) -> Iterator[tuple[str, Path]]:

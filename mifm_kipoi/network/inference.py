@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -237,9 +238,34 @@ def find_device(name: str = "auto") -> torch.device:
 
 @contextlib.contextmanager
 def exactly() -> Iterator[None]:
-    """No gradients, and no TensorFloat-32 in place of float32 on GPUs."""
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    """No gradients, and no TensorFloat-32 in place of float32 on GPUs, in any number of threads at a time."""
+    with torch.inference_mode(), _FULL_FLOAT32:
         yield
+
+
+class _FullFloat32:
+    """Keeps TensorFloat-32 off while any thread is inside: PyTorch has one setting for all of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = torch.backends.cudnn.allow_tf32
+                torch.backends.cudnn.allow_tf32 = False
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.backends.cudnn.allow_tf32 = self._before
+
+
+_FULL_FLOAT32 = _FullFloat32()
 
 
 def _scorable(*windows: npt.NDArray[np.uint8 | np.floating]) -> npt.NDArray[np.intp]:

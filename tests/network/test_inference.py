@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from mifm_kipoi.errors import WeightsError
 from mifm_kipoi.mutagenesis.mutate import substitution_logits
 from mifm_kipoi.network import inference
-from mifm_kipoi.network.inference import Predictor, logits
+from mifm_kipoi.network.inference import Predictor, exactly, logits
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.partial import PartialNetwork
 from mifm_kipoi.sequence import encoding
@@ -263,3 +264,23 @@ def test_the_mode_comes_back_after_an_error() -> None:
     with pytest.raises(ValueError, match="windows have shape"):
         logits(network, np.zeros((2, 7, TINY.window), dtype=np.float32))
     assert network.training
+
+
+def test_tensorfloat32_is_off_while_any_thread_computes_and_as_before_then() -> None:
+    assert torch.backends.cudnn.allow_tf32
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with exactly():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=other)
+    with exactly():
+        thread.start()
+        inside.wait()
+    # This thread was first to enter and to leave.
+    assert not torch.backends.cudnn.allow_tf32
+    leave.set()
+    thread.join()
+    assert torch.backends.cudnn.allow_tf32
