@@ -14,7 +14,7 @@ from mifm_kipoi.commands.arguments import (
     positive,
     say,
 )
-from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
+from mifm_kipoi.commands.rank import add_blocks, add_study
 from mifm_kipoi.genomics.loci import parse_locus
 
 _DESCRIPTION = """\
@@ -79,29 +79,12 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
         "--motif-p", type=float, default=1e-4, metavar="P", help="p-value of a hit (default: %(default)s)"
     )
     group = parser.add_argument_group("neighbours", "As of 'mifm rank', which see.")
-    group.add_argument(
-        "--blocks", metavar="FILE", help="LD blocks: BED, or a table with the columns chr, start, stop, pop"
-    )
-    group.add_argument("--blocks-population", default="", metavar="POP", help="of such a table, such as EUR")
+    add_blocks(group)
     group.add_argument(
         "--gap", type=positive, metavar="BP",
         help="loci by distance: more base pairs than this are between two of them",
     )  # fmt: skip
-    group.add_argument(
-        "--gwas", default="", metavar="FILE[:NAME=VALUE...]",
-        help="another table with p-values, effects or PIPs, joined by position and alleles",
-    )  # fmt: skip
-    group.add_argument(
-        "--pip", default="", metavar="COLUMN|FILE", help="the column of PIPs, or another table that has them"
-    )
-    group.add_argument(
-        "--gwas-format", "--format", metavar="NAME", default="auto", choices=["auto", "table", *GWAS_FORMATS],
-        help="the program that made VARIANTS (default: by its columns)",
-    )  # fmt: skip
-    add_list(
-        group, "--columns", "FIELD=COLUMN", "columns of VARIANTS that are named ('mifm check-table --help')"
-    )
-    group.add_argument("--phenotype", default="", metavar="NAME", help="of several phenotypes in it")
+    add_study(group)
     add_positions(group)
     group.add_argument(
         "--no-tracks", action="store_true", help="figures without the score of every position, in less time"

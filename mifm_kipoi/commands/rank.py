@@ -39,31 +39,13 @@ def add_rank(parser: argparse.ArgumentParser) -> None:
         "By default the LD blocks and signals of the table, where it has a column of them, else by distance.",
     )
     add_list(group, "--by", "COLUMN", "columns of the table whose values divide it", default=())
-    group.add_argument(
-        "--blocks", metavar="FILE", help="LD blocks: BED, or a table with the columns chr, start, stop, pop"
-    )
-    group.add_argument("--blocks-population", default="", metavar="POP", help="of such a table, such as EUR")
+    add_blocks(group)
     group.add_argument(
         "--gap", type=positive, metavar="BP",
         help="by distance: more base pairs than this are between two loci (default: 250000)",
     )  # fmt: skip
     group = parser.add_argument_group("the study")
-    group.add_argument(
-        "--gwas", default="", metavar="FILE[:NAME=VALUE...]",
-        help="another table with p-values, effects or PIPs, joined by position and alleles; options of it "
-        "can follow, as those of abf in 'mifm compare'",
-    )  # fmt: skip
-    group.add_argument(
-        "--pip", default="", metavar="COLUMN|FILE", help="the column of PIPs, or another table that has them"
-    )
-    group.add_argument(
-        "--gwas-format", "--format", metavar="NAME", default="auto", choices=["auto", "table", *GWAS_FORMATS],
-        help="the program that made VARIANTS (default: by its columns)",
-    )  # fmt: skip
-    add_list(
-        group, "--columns", "FIELD=COLUMN", "columns of VARIANTS that are named ('mifm check-table --help')"
-    )
-    group.add_argument("--phenotype", default="", metavar="NAME", help="of several phenotypes in it")
+    add_study(group)
     group.add_argument("--population", default="", metavar="NAME", help="of several populations in it")
     group.add_argument(
         "--sample-size", type=positive, metavar="N", help="of a table that has no column of it"
@@ -104,6 +86,34 @@ def add_rank(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     add_compute(group)
     parser.set_defaults(run=_rank)
+
+
+def add_blocks(group: argparse._ActionsContainer) -> None:
+    """Options that give loci by LD blocks; of ``mifm explain``, too."""
+    group.add_argument(
+        "--blocks", metavar="FILE", help="LD blocks: BED, or a table with the columns chr, start, stop, pop"
+    )
+    group.add_argument("--blocks-population", default="", metavar="POP", help="of such a table, such as EUR")
+
+
+def add_study(group: argparse._ActionsContainer) -> None:
+    """Options that say what a study has found and how its table is read; of ``mifm explain``, too."""
+    group.add_argument(
+        "--gwas", default="", metavar="FILE[:NAME=VALUE...]",
+        help="another table with p-values, effects or PIPs, joined by position and alleles; options of it "
+        "can follow, as those of abf in 'mifm compare'",
+    )  # fmt: skip
+    group.add_argument(
+        "--pip", default="", metavar="COLUMN|FILE", help="the column of PIPs, or another table that has them"
+    )
+    group.add_argument(
+        "--gwas-format", "--format", metavar="NAME", default="auto", choices=["auto", "table", *GWAS_FORMATS],
+        help="the program that made VARIANTS (default: by its columns)",
+    )  # fmt: skip
+    add_list(
+        group, "--columns", "FIELD=COLUMN", "columns of VARIANTS that are named ('mifm check-table --help')"
+    )
+    group.add_argument("--phenotype", default="", metavar="NAME", help="of several phenotypes in it")
 
 
 def _rank(options: argparse.Namespace) -> None:
