@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.evaluation.motifs.patterns import Pattern, Seqlets, Values
+from mifm_kipoi.evaluation.motifs.patterns import Pattern, Seqlets, Values, sliding_products
 from mifm_kipoi.sequence import encoding
 
 LEAST_PROBABILITY = 0.4
@@ -58,15 +58,11 @@ def alignment(one: Values, other: Values) -> tuple[int, bool]:
     reverse : bool
         Whether ``other`` is the reverse complement there.
     """
-    a, b = one - 0.25, other - 0.25
     best, offset, reverse = -np.inf, 0, False
-    for turned, oriented in ((False, b), (True, b[::-1, ::-1])):
-        for shift in range(1 - len(b), len(a)):
-            first, last = max(shift, 0), min(shift + len(b), len(a))
-            product = float((a[first:last] * oriented[first - shift : last - shift]).sum())
-            # Sums of the two strands of a palindrome differ by rounding.
-            if product > best + 1e-9:
-                best, offset, reverse = product, shift, turned
+    for shift, turned, product in sliding_products(one - 0.25, other - 0.25):
+        # Sums of the two strands of a palindrome differ by rounding.
+        if product > best + 1e-9:
+            best, offset, reverse = product, shift, turned
     return offset, reverse
 
 

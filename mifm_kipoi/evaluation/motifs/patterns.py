@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -176,13 +177,27 @@ def similarity(one: Pattern, other: Pattern) -> float:
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     if not norm:
         return 0.0
-    highest = -1.0
-    for oriented in (b, b[::-1, ::-1]):
-        for shift in range(1 - len(oriented), len(a)):
-            first, last = max(shift, 0), min(shift + len(oriented), len(a))
-            product = float((a[first:last] * oriented[first - shift : last - shift]).sum())
-            highest = max(highest, product / norm)
-    return highest
+    return max(-1.0, *(product / norm for _, _, product in sliding_products(a, b)))
+
+
+def sliding_products(one: Values, other: Values) -> Iterator[tuple[int, bool, float]]:
+    """Sums of products of two matrices at every offset with a position in common, on both strands.
+
+    Parameters
+    ----------
+    one, other : numpy.ndarray of floating point, shape (width, 4)
+        They may differ in width.
+
+    Yields
+    ------
+    (int, bool, float)
+        The position in ``one`` of the first of ``other``, ascending; whether ``other`` is the reverse
+        complement, which follows; the sum.
+    """
+    for reverse, oriented in ((False, other), (True, other[::-1, ::-1])):
+        for shift in range(1 - len(oriented), len(one)):
+            first, last = max(shift, 0), min(shift + len(oriented), len(one))
+            yield shift, reverse, float((one[first:last] * oriented[first - shift : last - shift]).sum())
 
 
 def matched_pairs(ones: list[Pattern], others: list[Pattern], least: float) -> list[tuple[int, int, float]]:
