@@ -1,0 +1,1 @@
+"""Association of variants with traits in people's genotypes: ``mifm gwas``."""

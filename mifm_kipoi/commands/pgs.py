@@ -1,0 +1,16 @@
+"""``mifm pgs``: the commands about polygenic scores."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+_COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = ()
+
+
+def add_pgs(parser: argparse.ArgumentParser) -> None:
+    """``mifm pgs``."""
+    parser.description = "Build polygenic scores, apply them to genotypes, and evaluate them by ancestry."
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, add_arguments, meaning in _COMMANDS:
+        add_arguments(commands.add_parser(name, help=meaning))
