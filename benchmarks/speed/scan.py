@@ -37,7 +37,8 @@ from benchmarks.speed import measuring
 from mifm_kipoi import Genome, Predictor, load_model, one_hot
 from mifm_kipoi.conventions import WINDOW
 from mifm_kipoi.network.scan import Scan
-from mifm_kipoi.network.scan.program import Operation, Program, programs_of
+from mifm_kipoi.network.scan.operations import Operation, Program
+from mifm_kipoi.network.scan.program import programs_of
 from mifm_kipoi.sequence.contig_blocks import BLOCK, ContigBlock, contig_blocks
 from mifm_kipoi.support.threads import ordered_map
 

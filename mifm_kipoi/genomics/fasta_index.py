@@ -237,7 +237,7 @@ class FastaFile:
                 self._check_empty(above, comments=end == 0)
                 name = entry.name.encode(errors="surrogateescape")
                 if below or title[:1] != b">" or title[1:].split()[:1] != [name]:
-                    raise ValueError(f"found {title[:50]!r}")
+                    raise ValueError(f"found {_text(title[:50])!r}")
                 end = entry.end
             part = "the end of its last contig"
             behind = self.read(max(end - 1, 0), _BEHIND)
@@ -252,7 +252,7 @@ class FastaFile:
     def _check_empty(lines: Iterable[bytes], comments: bool = False) -> None:
         for line in lines:
             if line.strip() and not line.startswith((b">", b";") if comments else b">"):
-                raise ValueError(f"the index does not have the line {line[:50]!r}")
+                raise ValueError(f"the index does not have the line {_text(line[:50])!r}")
 
     def _fail(self, what: str, cause: Exception | None = None) -> NoReturn:
         names = " and ".join(name.name for name in (self._fai, self._gzi)[: 1 + self.compressed])
@@ -309,7 +309,7 @@ def _check_beginning(path: Path) -> bool:
         if head.startswith(mark):
             raise GenomeError(f"{path} is not a plain FASTA file: it begins with {what}")
     if not gzipped and head[:1] not in (b">", b";", b"\n", b"\r"):
-        raise GenomeError(f"{path} is not a FASTA file: it begins with {head[:1]!r}; expected '>'")
+        raise GenomeError(f"{path} is not a FASTA file: it begins with {_text(head[:1])!r}; expected '>'")
     return gzipped
 
 
@@ -394,7 +394,7 @@ def find_contigs(lines: Iterable[bytes]) -> Iterator[IndexEntry]:
         letters = line.rstrip(b" \t\r\n")
         if not seen:
             if letters and not line.startswith(b";"):
-                raise ValueError(f"line {number} begins with {line[:1]!r}; expected '>' and a name")
+                raise ValueError(f"line {number} begins with {_text(line[:1])!r}; expected '>' and a name")
             continue
         if not letters:
             last = last or number

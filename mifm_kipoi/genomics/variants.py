@@ -450,7 +450,7 @@ def _other_beginning(text: bytes) -> str:
     for beginning, what in _BEGINNINGS.items():
         if text.startswith(beginning):
             return f"it begins {what}"
-    return f"it begins with {text[:20]!r}, not with '##fileformat=VCF'"
+    return f"it begins with {text[:20].decode(errors='replace')!r}, not with '##fileformat=VCF'"
 
 
 def _separated(text: bytes, columns: int) -> str:
@@ -465,7 +465,7 @@ def _count_columns(line: bytes, number: int) -> int:
     """Columns of the header's last line, in which a lost line end would hide the first record."""
     more = line.removeprefix(_FIRST_COLUMNS).split(b"\t")
     if more[0] or more[1:2] not in ([], [b"FORMAT"]):
-        text = b"\t".join(more)[:20]
+        text = b"\t".join(more)[:20].decode(errors="replace")
         raise ValueError(f"line {number} continues after INFO with {text!r}, not with FORMAT and the samples")
     samples = more[2:]
     if len(set(samples)) < len(samples):

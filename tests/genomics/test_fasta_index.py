@@ -153,7 +153,7 @@ def test_an_index_that_samtools_makes_is_used(tmp_path: Path) -> None:
         (b">a\n\nACGT\n", "line 3 follows line 2, which is shorter"),
         (b">a\nACGT\nAC \nAC\n", "line 4 follows line 3, which is shorter"),
         (b">a\nACGT \nACGT\nAC\n", "line 4 follows line 3, which is shorter"),
-        (b"\nACGT\n>a\nACGT\n", "line 2 begins with b'A'; expected '>' and a name"),
+        (b"\nACGT\n>a\nACGT\n", "line 2 begins with 'A'; expected '>' and a name"),
         (b">a\nAC>b\nAC\n", r"line 2 has '>' among the bases, in column 3"),
         (b">a\n     1 ACGT\n     5 ACGT\n", "line 2 has a blank among the bases, in column 1"),
         (b">a\nACGT 4\nACGT 8\n", "line 2 has a blank among the bases, in column 5"),

@@ -312,8 +312,8 @@ class TestErrors:
         ("content", "match"),
         [
             (b"", "is empty; expected a FASTA file"),
-            (b"@read\nACGT\n+\nIIII\n", "is not a FASTA file: it begins with b'@'; expected '>'"),
-            (b"ACGT\n", "is not a FASTA file: it begins with b'A'"),
+            (b"@read\nACGT\n+\nIIII\n", "is not a FASTA file: it begins with '@'; expected '>'"),
+            (b"ACGT\n", "is not a FASTA file: it begins with 'A'"),
             (b"\n\n", "cannot index the FASTA file"),
             (b">a\nAC\n>a\nGT\n", "cannot index the FASTA file .*: lines 1 and 3 have the same name, 'a'"),
             (
@@ -537,7 +537,7 @@ class TestLayout:
             pytest.param("b\t2\t18\t2\t3\n", "", "the name of contig c", id="a contig is missing"),
             pytest.param("a\t8\t5\t6\t7\n", "", "the name of contig b", id="the first is missing"),
             pytest.param("c\t7\t25\t6\t7\n", "", "the end of its last contig", id="the last is missing"),
-            pytest.param("b\t2", "d\t2", r"the name of contig d \(found b'>b'", id="another name"),
+            pytest.param("b\t2", "d\t2", r"the name of contig d \(found '>b'", id="another name"),
             pytest.param("a\t8", "a\t6", "the name of contig b", id="a contig is cut"),
             pytest.param("c\t7", "c\t6", "the end of its last contig", id="the last contig is cut"),
             pytest.param("c\t7", "c\t9", "the end of its last contig", id="the last contig is longer"),

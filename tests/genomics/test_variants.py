@@ -372,7 +372,7 @@ class TestErrors:
         [
             (
                 "chrom,pos,ref,alt\n1,2,A,C\n",
-                r"begins with b'chrom,pos,ref,alt', not with '##fileformat=VCF'",
+                r"begins with 'chrom,pos,ref,alt', not with '##fileformat=VCF'",
             ),
             (">1\nACGT\n", "begins with '>', as a FASTA file does"),
             ("1\t10\t.\tA\tG\t.\t.\t.\n", "before the first record: it begins with"),
@@ -431,7 +431,7 @@ class TestErrors:
     def test_a_lost_line_end_of_the_header(self, tmp_path: Path) -> None:
         record = "1\t10\t.\tA\tG\t.\t.\t.\n"
         path = write(tmp_path / "x.vcf", HEADER.rstrip("\n") + record * 2)
-        self.fails(path, "line 4 continues after INFO with b'1.*, not with FORMAT and the samples")
+        self.fails(path, "line 4 continues after INFO with '1.*, not with FORMAT and the samples")
         samples = HEADER.rstrip("\n") + "\tFORMAT\tS"
         self.fails(
             write(tmp_path / "x.vcf", samples + record * 2), "line 4 names a sample twice, or a line end"

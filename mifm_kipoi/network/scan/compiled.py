@@ -24,7 +24,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from mifm_kipoi.network.layers import GELU_CUBIC, GELU_LINEAR
-from mifm_kipoi.network.scan.program import SYMBOLS, Kind, Program, ScanPrograms
+from mifm_kipoi.network.scan.operations import SYMBOLS, Kind, Program, ScanPrograms
 
 AT_HAND = 256
 """Windows that go through all operations before the next do, while their activations are in the cache."""

@@ -17,7 +17,8 @@ import torch
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.network.inference import exactly, finite
 from mifm_kipoi.network.model import MIFM
-from mifm_kipoi.network.scan.program import TOKEN, programs_of
+from mifm_kipoi.network.scan.operations import TOKEN
+from mifm_kipoi.network.scan.program import programs_of
 from mifm_kipoi.network.scan.pytorch import PyTorchEngine
 from mifm_kipoi.sequence import encoding
 from mifm_kipoi.sequence.contig_blocks import BLOCK, ContigBlock

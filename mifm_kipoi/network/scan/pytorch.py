@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from mifm_kipoi.network.layers import activate
-from mifm_kipoi.network.scan.program import SYMBOLS, Kind, Operation, Place, Program, ScanPrograms
+from mifm_kipoi.network.scan.operations import SYMBOLS, Kind, Operation, Place, Program, ScanPrograms
 
 
 class PyTorchEngine:
