@@ -1,4 +1,4 @@
-"""Genotypes in PLINK's binary format, read a few variants at a time."""
+"""PLINK 1's binary files: ``.bed``, ``.bim`` and ``.fam``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import bed_reader
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.genotypes.source import NO_ALLELE, Dosages, GenotypeError, Read, Rows
+from mifm_kipoi.genomics.contigs import contig_keys
+from mifm_kipoi.genomics.gwas_formats import PLINK_NUMBERS
 from mifm_kipoi.genomics.tables import Batch, TableFile
+from mifm_kipoi.support.packages import needed
 
 MISSING = -127
 """The genotype of a sample whose genotype is missing."""
@@ -23,9 +26,8 @@ _BIM = ["chrom", "id", "morgans", "pos", "allele1", "allele2"]
 _FAM = ["family", "sample", "father", "mother", "sex", "phenotype"]
 _MAGIC = b"\x6c\x1b\x01"
 
-
-class GenotypeError(InputError):
-    """PLINK files that are missing, damaged or do not belong together."""
+_NO_ALLELES = ("0", NO_ALLELE)
+"""How PLINK writes an allele that nobody has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +59,7 @@ class Fileset:
         It takes 0-based rows of the ``.bim`` file and returns copies of that file's first allele, int8,
         shape (rows, founders): 0, 1, 2 or :data:`MISSING`. Only the rows asked for are read from the disk.
         """
-        with bed_reader.open_bed(
-            f"{self.prefix}.bed", iid_count=self.samples, sid_count=self.variants, num_threads=1
-        ) as bed:
+        with _opened(self.prefix, self.samples, self.variants) as bed:
 
             def read(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
                 genotypes: npt.NDArray[np.int8] = bed.read(
@@ -68,6 +68,67 @@ class Fileset:
                 return genotypes.T
 
             yield read
+
+
+class Plink1File:
+    """A PLINK 1 fileset as a source of genotypes; see :class:`mifm_kipoi.genetics.genotypes.Genotypes`.
+
+    Parameters
+    ----------
+    prefix : str
+        Path without ``.bed``, ``.bim`` and ``.fam``.
+    threads : int
+        That decode genotypes.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_fileset`, but a fileset without founders is one, too.
+    """
+
+    build = ""
+
+    def __init__(self, prefix: str, threads: int = 1) -> None:
+        self.path = f"{prefix}.bed"
+        self._prefix, self._threads = prefix, threads
+        fam, self._variants = _checked(prefix)
+        self.samples = people_of(fam)
+
+    def variants(self) -> Iterator[pd.DataFrame]:
+        """The variants of the ``.bim`` file; allele 1 is counted."""
+        for chunk in bim_chunks(self._prefix):
+            yield pd.DataFrame(
+                {
+                    "chrom": contig_keys(chunk["chrom"].astype("str"), PLINK_NUMBERS),
+                    "pos": chunk["pos"].astype(np.int64),
+                    "id": chunk["id"].astype("str"),
+                    "counted": _alleles(chunk["allele1"]),
+                    "other": _alleles(chunk["allele2"]),
+                    "ref": pd.Series("", chunk.index, dtype="str"),
+                }
+            )
+
+    @contextlib.contextmanager
+    def reading(self, samples: Rows) -> Iterator[Iterator[tuple[pd.DataFrame, Read]]]:
+        """Open the ``.bed`` file for one pass."""
+        everybody = np.array_equal(samples, np.arange(len(self.samples)))
+        people = np.s_[:] if everybody else samples
+        with _opened(self._prefix, len(self.samples), self._variants) as bed:
+
+            def chunks() -> Iterator[tuple[pd.DataFrame, Read]]:
+                for chunk in self.variants():
+                    rows = chunk.index.to_numpy(np.int64)
+
+                    def read(places: Rows, rows: Rows = rows) -> Dosages:
+                        dosages: Dosages = bed.read(
+                            index=(people, rows[places]), dtype="float32", order="F",
+                            num_threads=self._threads,
+                        )  # fmt: skip
+                        return dosages.T
+
+                    yield chunk, read
+
+            yield chunks()
 
 
 def open_fileset(prefix: str | os.PathLike[str]) -> Fileset:
@@ -87,11 +148,43 @@ def open_fileset(prefix: str | os.PathLike[str]) -> Fileset:
         in PLINK's variant-major format or does not have the size that follows from the other two.
     """
     prefix = os.fspath(prefix)
-    fam = _read_fam(f"{prefix}.fam")
-    variants = sum(len(chunk) for chunk in bim_chunks(prefix))
-    founders = np.flatnonzero((fam["father"] == "0") & (fam["mother"] == "0"))
+    fam, variants = _checked(prefix)
+    people = people_of(fam)
+    founders = np.flatnonzero(people["founder"])
     if not len(founders):
         raise GenotypeError(f"{prefix}.fam has no founders; expected samples whose parents are both 0")
+    male = (people["sex"] == "1").to_numpy(dtype=bool)[founders]
+    return Fileset(prefix, len(fam), variants, founders, male)
+
+
+def people_of(table: pd.DataFrame) -> pd.DataFrame:
+    """The people of a ``.fam`` or ``.psam`` file.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame of str
+        family, sample, father, mother, sex, as PLINK writes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :attr:`mifm_kipoi.genetics.genotypes.Genotypes.samples`.
+    """
+    sex = table["sex"].str.upper().map({"1": "1", "M": "1", "2": "2", "F": "2"})
+    return pd.DataFrame(
+        {
+            "family": table["family"],
+            "sample": table["sample"],
+            "sex": sex.fillna("0").astype("str"),
+            "founder": (table["father"] == "0") & (table["mother"] == "0"),
+        }
+    )
+
+
+def _checked(prefix: str) -> tuple[pd.DataFrame, int]:
+    """The rows of the ``.fam`` file and the number of variants, when the three files belong together."""
+    fam = _read_fam(f"{prefix}.fam")
+    variants = sum(len(chunk) for chunk in bim_chunks(prefix))
     bed = Path(f"{prefix}.bed")
     try:
         with bed.open("rb") as file:
@@ -110,8 +203,7 @@ def open_fileset(prefix: str | os.PathLike[str]) -> Fileset:
             f"{bed} has {size} bytes; expected {expected} for {variants} variants in {prefix}.bim "
             f"and {len(fam)} samples in {prefix}.fam"
         )
-    male = (fam["sex"] == "1").to_numpy(dtype=bool)[founders]
-    return Fileset(prefix, len(fam), variants, founders, male)
+    return fam, variants
 
 
 def bim_chunks(prefix: str) -> Iterator[pd.DataFrame]:
@@ -144,6 +236,18 @@ def bim_chunks(prefix: str) -> Iterator[pd.DataFrame]:
         rows += len(chunk)
     if not rows:
         yield pd.DataFrame(columns=["chrom", "id", "pos", "allele1", "allele2"])
+
+
+def _opened(prefix: str, samples: int, variants: int) -> Any:
+    """The ``.bed`` file of a checked fileset, to be read through bed-reader."""
+    return needed("bed_reader", "genotypes").open_bed(
+        f"{prefix}.bed", iid_count=samples, sid_count=variants, num_threads=1
+    )
+
+
+def _alleles(names: pd.Series[str]) -> pd.Series[str]:
+    upper = names.astype("str").str.upper()
+    return upper.where(~upper.isin(_NO_ALLELES), NO_ALLELE)
 
 
 def _read_fam(path: str) -> pd.DataFrame:
