@@ -14,10 +14,10 @@ from typing import Any
 from mifm_kipoi.errors import InputError, MIFMError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.weights import load_weights
+from mifm_kipoi.support.configuration import ConfigurationError, to_plain
 from mifm_kipoi.support.files import sha256_of, written_whole
 from mifm_kipoi.support.provenance import differences
 from mifm_kipoi.version import __version__
-from training.configuration import ConfigurationError, to_plain
 from training.data.dataset import MANIFEST, DataSet, read_dataset, write_dataset
 from training.data.prepare import prepare
 from training.data.report import write_report

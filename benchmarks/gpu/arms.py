@@ -31,7 +31,8 @@ from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.statistics.bootstrap import Bootstrap
 from mifm_kipoi.statistics.estimates import Estimate, Values
 from mifm_kipoi.statistics.ranking import among_first
-from training.configuration import read_configuration, to_plain
+from mifm_kipoi.support.configuration import to_plain
+from training.configuration import read_configuration
 from training.data.dataset import DataSet, Split, read_dataset, write_dataset
 from training.fitting.config import CHECKPOINT, FitConfig
 from training.fitting.fit import Fit

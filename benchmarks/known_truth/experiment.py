@@ -47,9 +47,10 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import read_variants
 from mifm_kipoi.sequence.windows import cut_windows
 from mifm_kipoi.statistics.ranking import Curve
+from mifm_kipoi.support.configuration import to_plain
 from mifm_kipoi.support.files import sha256_of, writing, written_whole
 from mifm_kipoi.version import __version__
-from training.configuration import read_configuration, to_plain
+from training.configuration import read_configuration
 from training.distillation.config import STUDENT
 from training.fitting.config import LOG as FIT_LOG
 from training.fitting.config import MEMBER

@@ -35,9 +35,9 @@ from mifm_kipoi.genetics.study_traits import COLUMNS as META_COLUMNS
 from mifm_kipoi.genomics.identifiers import expression
 from mifm_kipoi.genomics.tables import Batch
 from mifm_kipoi.sequence.encoding import BASES
+from mifm_kipoi.support.configuration import to_plain
 from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
 from mifm_kipoi.version import __version__
-from training.configuration import to_plain
 from training.data.credible_sets import CredibleSetsConfig
 
 GENOME, TABLE, META, VARIANTS, RECIPE, REPORT = (

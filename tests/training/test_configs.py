@@ -10,7 +10,8 @@ import yaml
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import load_weights
-from training.configuration import SHIPPED, read_configuration, to_plain
+from mifm_kipoi.support.configuration import to_plain
+from training.configuration import SHIPPED, read_configuration
 from training.recipe import Recipe
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))

@@ -17,11 +17,12 @@ from mifm_kipoi.network.weights import load_weights
 from mifm_kipoi.scoring.scores import variant_scores
 from mifm_kipoi.sequence.windows import cut_windows
 from mifm_kipoi.statistics.estimates import Estimate
+from mifm_kipoi.support.configuration import ConfigurationError
 from tests.builders import write_fasta, write_vcf
 from tests.conftest import Run as Command
 from tests.kipoi.predictions import predictions
 from training.__main__ import main as training
-from training.configuration import ConfigurationError, read_configuration
+from training.configuration import read_configuration
 from training.data.credible_sets import CredibleSetsConfig
 from training.data.negatives import NegativesConfig
 from training.data.prepare import DataConfig

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from mifm_kipoi.genomics.genome import Genome
-from training.configuration import ConfigurationError, read_configuration
+from mifm_kipoi.support.configuration import ConfigurationError
+from training.configuration import read_configuration
 from training.recipe import Recipe
 
 if TYPE_CHECKING:

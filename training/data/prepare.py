@@ -19,10 +19,10 @@ from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genomics.contigs import build_of, build_of_lengths, contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.support.checksums import remembered_sha256
+from mifm_kipoi.support.configuration import ConfigurationError, check_least, to_plain
 from mifm_kipoi.support.files import require_file
 from mifm_kipoi.support.progress import Progress
 from mifm_kipoi.version import __version__
-from training.configuration import ConfigurationError, check_least, to_plain
 from training.data.associated import AssociatedPositions
 from training.data.bags import MAX_MISMATCH_FRACTION, Bags, make_bags
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets

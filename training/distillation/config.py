@@ -7,7 +7,7 @@ import math
 from typing import Literal
 
 from mifm_kipoi.errors import MIFMError
-from training.configuration import check_least
+from mifm_kipoi.support.configuration import check_least
 
 STUDENT = "student.safetensors"
 """The weights of the student, in the folder of a distillation."""

@@ -43,10 +43,10 @@ from mifm_kipoi.scoring.scores import both_alleles_logit
 from mifm_kipoi.sequence.encoding import codes
 from mifm_kipoi.statistics.correlation import pearson
 from mifm_kipoi.statistics.ranking import auroc
+from mifm_kipoi.support.configuration import to_plain
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.provenance import differences
 from training.checkpoints import write_checkpoint
-from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
 from training.distillation.config import (
     CHECKPOINT,

@@ -7,7 +7,7 @@ import math
 from typing import Literal
 
 from mifm_kipoi.errors import MIFMError
-from training.configuration import check_least
+from mifm_kipoi.support.configuration import check_least
 from training.data.dataset import DataSet, DataSetError
 from training.mil.batches import BagSample, Sampler
 from training.mil.evidence import Evidence, EvidenceKind, Rows

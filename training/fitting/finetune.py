@@ -22,8 +22,8 @@ from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.weights import Weights, save_weights
 from mifm_kipoi.statistics.correlation import pearson, spearman
+from mifm_kipoi.support.configuration import to_plain
 from mifm_kipoi.support.files import written_whole
-from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
 from training.fitting.alleles import alleles_of
 from training.fitting.calibrate import Calibration, calibrate

@@ -27,11 +27,11 @@ from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM, MIFMConfig
 from mifm_kipoi.network.weights import save_weights, tensors_sha256
 from mifm_kipoi.sequence.encoding import NO_BASE
+from mifm_kipoi.support.configuration import to_plain
 from mifm_kipoi.support.files import written_whole
 from mifm_kipoi.support.packages import missing_package
 from mifm_kipoi.support.provenance import differences
 from training.checkpoints import write_checkpoint
-from training.configuration import to_plain
 from training.data.dataset import DataSet, Split
 from training.fitting.config import (
     CHECKPOINT,

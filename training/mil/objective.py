@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
-from training.configuration import check_least
+from mifm_kipoi.support.configuration import check_least
 from training.mil import pooling
 from training.mil.layout import BagLayout
 

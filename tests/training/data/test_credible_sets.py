@@ -14,7 +14,8 @@ import pytest
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS
 from mifm_kipoi.genetics.row_counts import RowCounts
-from training.configuration import ConfigurationError, read_configuration
+from mifm_kipoi.support.configuration import ConfigurationError
+from training.configuration import read_configuration
 from training.data.credible_sets import CredibleSetsConfig, read_credible_sets
 from training.data.effects import EffectCounts
 

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from mifm_kipoi.errors import InputError, ReferenceMismatchError
+from mifm_kipoi.support.configuration import ConfigurationError
 from tests.builders import write_fasta
 from training.__main__ import main
-from training.configuration import ConfigurationError, read_configuration
+from training.configuration import read_configuration
 from training.data.dataset import read_dataset
 from training.data.prepare import prepare
 from training.recipe import Recipe

@@ -11,8 +11,9 @@ import pytest
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.support.configuration import ConfigurationError
 from tests.builders import write_fasta
-from training.configuration import ConfigurationError, read_configuration
+from training.configuration import read_configuration
 from training.data.associated import AssociatedPositions
 from training.data.credible_sets import CredibleSetsConfig
 from training.data.matched import MatchedNegatives, _in_blocks, _nearest, composition, matched_negatives

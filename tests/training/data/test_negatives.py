@@ -13,8 +13,9 @@ import pytest
 
 from mifm_kipoi.errors import InputError, ReferenceMismatchError, VariantFileError
 from mifm_kipoi.genomics.genome import Genome
+from mifm_kipoi.support.configuration import ConfigurationError
 from tests.builders import write_fasta
-from training.configuration import ConfigurationError, read_configuration
+from training.configuration import read_configuration
 from training.data.negatives import NEGATIVE_COLUMNS, NegativesConfig, find_negatives
 
 Row = tuple[str, int, str, str, str, str]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.configuration import ConfigurationError, read_configuration
+from mifm_kipoi.support.configuration import ConfigurationError
+from training.configuration import read_configuration
 from training.data.dataset import DataSetError
 from training.data.splits import SplitsConfig, assign_splits, check_no_overlap, drop_border_instances
 

@@ -10,10 +10,11 @@ import torch
 from mifm_kipoi.network.model import MIFMConfig
 from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.sequence.encoding import NO_BASE
+from mifm_kipoi.support.configuration import ConfigurationError
 from tests.builders import TINY, random_network, write_fasta
 from tests.conftest import Run
 from training.__main__ import main
-from training.configuration import ConfigurationError, read_configuration
+from training.configuration import read_configuration
 from training.distillation.config import DistilError, SequenceDistilConfig
 from training.distillation.sequence import (
     ChunkSampler,

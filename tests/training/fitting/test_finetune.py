@@ -8,11 +8,12 @@ import torch
 
 from mifm_kipoi.network.model import MIFM
 from mifm_kipoi.network.weights import Weights, load_weights, save_weights
+from mifm_kipoi.support.configuration import ConfigurationError
 from tests.builders import random_network
 from tests.training.bag_tables import Planted, make_dataset, plant
 from tests.training.conftest import MEMBER, Fitting
 from training.__main__ import main
-from training.configuration import ConfigurationError, read_configuration
+from training.configuration import read_configuration
 from training.data.dataset import DataSet, Split, write_dataset
 from training.fitting.alleles import alleles_of
 from training.fitting.config import FINETUNE_REPORT, FINETUNED, FinetuneConfig, FitConfig
