@@ -20,7 +20,8 @@ Rules that hold for all tables:
 - Fields are separated by tabs where the header has one, else by commas, else by semicolons, else by white
   space (runs of blanks). Blanks around a field or a name are no part of it.
 - Lines before the header that begin with ``##`` are comments, and so are those that begin with ``#``, but for
-  the last of these where it is the header (``#CHROM``), which it is where the line after it has a number.
+  the last of these where it is the header (``#CHROM``), which it is where the line after it has a number, or
+  where it begins with ``#FID`` or ``#IID`` and the line after it has as many fields.
 - Blank lines, of white space or separators alone, are skipped and counted: messages name lines as an editor
   does.
 - Each line has as many fields as the header, empty ones included; a longer or a shorter one is an error that
@@ -87,6 +88,9 @@ _OTHER_FORMATS = {
     b"\x28\xb5\x2f\xfd": _COMPRESSED.format("zstd"),
 }  # fmt: skip
 """How files begin that are not tables but are taken for them, and what they are."""
+
+_HEADERS_OF_PEOPLE = ("#FID", "#IID")
+"""How PLINK 2 begins the headers of tables of people, which may have no number: labels, for example."""
 
 _DECIMAL_COMMA = r"^[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?$"
 _CSV = (",", ";")
@@ -727,7 +731,8 @@ def _commented_header(comment: str, line: str) -> str:
     """A line that begins with ``#``, where the line after it says that it is the header; else nothing."""
     mark = _separator(comment)
     columns, fields = _split(comment, mark), _split(line, mark)
-    if len(columns) < 2 or (line and not any(map(_NUMBER.fullmatch, fields))):
+    of_people = columns[0] in _HEADERS_OF_PEOPLE and len(columns) == len(fields)
+    if len(columns) < 2 or (line and not of_people and not any(map(_NUMBER.fullmatch, fields))):
         return ""
     if columns[0] == "#" and len(columns) == len(fields) + 1:
         return "#" + comment[1:].lstrip()

@@ -1,0 +1,810 @@
+"""Traits, covariates and labels of people, from tables with a row for each person.
+
+How to use it::
+
+    people = read_people(
+        ["phenotypes.tsv", "covariates.tsv"],
+        traits=["height", "diabetes"], covariates=["age", "sex", "centre"], categorical=["centre"],
+        labels=["ancestry"], columns={"height": "50-0.0", "age": "p21003_i0"},
+    )
+    aligned = people.aligned(genotypes.samples)           # those who have genotypes, in their order
+    trait = aligned.people.traits["diabetes"]             # 1 for cases, 0 for controls, NaN unknown
+    rows = np.flatnonzero(trait.known & aligned.people.complete())
+    design = aligned.people.design(rows)                  # intercept, covariates, indicators of levels
+
+Rules that hold for all tables of people:
+
+- A person is named by a column ``IID``, ``eid`` or ``sample`` (:data:`SAMPLE_COLUMNS`), and a family by
+  ``FID`` or ``family``. Families count where all tables have them and they are not ``0``; otherwise the name
+  alone tells people apart.
+- A column is named as in the table. Fields of the UK Biobank have several spellings, which are the same
+  here: ``21003-0.0``, ``f.21003.0.0``, ``p21003_i0`` and ``participant.p21003_i0``; ``p31`` is ``31-0.0``,
+  and a bare ``21003`` is the one column of that field. ``columns`` gives a column another name. Where several
+  tables have a column, the first counts.
+- Besides what every table has for unknown values, numbers of ``missing_codes`` (-9, as to PLINK) are unknown.
+- A trait is binary where its values are 0 and 1 (controls and cases), 1 and 2 (controls and cases, as to
+  PLINK), or words such as ``control`` and ``case``; every other trait is quantitative. A trait with the three
+  values 0, 1 and 2, where 0 is unknown to PLINK, must be said to be the one or the other.
+- A covariate is categorical where it is said to be, and where none of its values is a number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.tables import Batch, TableFile
+
+Values = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+SAMPLE_COLUMNS = (
+    "IID", "#IID", "eid", "f.eid", "n_eid", "participant.eid", "sample", "sample_id", "SampleID",
+)  # fmt: skip
+"""Columns that name a person; the first that a table has."""
+
+FAMILY_COLUMNS = ("FID", "#FID", "family")
+"""Columns that name a person's family; the first that a table has."""
+
+MISSING_CODES = (-9.0,)
+"""Numbers that mean an unknown value, as to PLINK."""
+
+MOST_LEVELS = 1000
+"""Levels of a categorical covariate beyond which it is taken for a number or an identifier."""
+
+_FEW_VALUES = 40
+"""Different whole numbers of a continuous covariate up to which they may be codes."""
+
+_WORDS = {
+    "control": 0.0, "case": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0,
+    "unaffected": 0.0, "affected": 1.0,
+}  # fmt: skip
+
+_FIELD = re.compile(
+    r"(?:participant\.)?(?:f\.(\d+)\.(\d+)\.(\d+)|(\d+)-(\d+)\.(\d+)|p(\d+)(?:_i(\d+))?(?:_a(\d+))?)"
+)
+_BARE_FIELD = re.compile(r"\d+")
+
+_COLLINEAR = 1e-9
+"""Fraction of a column's variance that other columns leave, below which it is a combination of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trait:
+    """A trait of people.
+
+    Parameters
+    ----------
+    name : str
+        As asked for.
+    column : str
+        Of the table.
+    binary : bool
+        Whether it has cases and controls.
+    values : numpy.ndarray of float64, shape (n,)
+        NaN where unknown; of a binary trait 1 for cases and 0 for controls.
+    coding : str
+        How the table writes a binary trait: ``0/1``, ``1/2`` or ``words``; empty for a quantitative one.
+    """
+
+    name: str
+    column: str
+    binary: bool
+    values: Values
+    coding: str = ""
+
+    @property
+    def known(self) -> Flags:
+        """Whose trait is known; bool, shape (n,)."""
+        return ~np.isnan(self.values)
+
+    @property
+    def cases(self) -> int:
+        """People with the value 1 of a binary trait, 0 of a quantitative one."""
+        return int((self.values == 1).sum()) if self.binary else 0
+
+    def take(self, rows: Rows) -> Trait:
+        """The trait of some people."""
+        return dataclasses.replace(self, values=self.values[rows])
+
+
+@dataclasses.dataclass(frozen=True)
+class Covariate:
+    """A covariate of people.
+
+    Parameters
+    ----------
+    name : str
+        As asked for.
+    column : str
+        Of the table.
+    values : numpy.ndarray of float64, shape (n,)
+        Of a continuous covariate; of a categorical one the index of the level. NaN where unknown.
+    levels : tuple of str
+        Of a categorical covariate, sorted; empty for a continuous one.
+    """
+
+    name: str
+    column: str
+    values: Values
+    levels: tuple[str, ...] = ()
+
+    @property
+    def categorical(self) -> bool:
+        """Whether it has levels."""
+        return bool(self.levels)
+
+    def take(self, rows: Rows) -> Covariate:
+        """The covariate of some people; levels that none of them has stay known."""
+        return dataclasses.replace(self, values=self.values[rows])
+
+
+@dataclasses.dataclass(frozen=True)
+class Design:
+    """The matrix of a regression: an intercept and covariates.
+
+    Parameters
+    ----------
+    matrix : numpy.ndarray of float64, shape (n, k)
+        The first column is 1. Continuous covariates have mean 0 and standard deviation 1 among these people,
+        which changes no fitted value and no effect of another variable; a categorical one has an indicator
+        for each level but the most frequent.
+    names : tuple of str
+        Of the columns: ``intercept``, ``age``, ``centre=Leeds``.
+    covariates : tuple of str
+        The covariate of each column, ``intercept`` for the first.
+    dropped : tuple of str
+        What has no column among these people and why, in words.
+    """
+
+    matrix: Values
+    names: tuple[str, ...]
+    covariates: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Aligned:
+    """People who have genotypes.
+
+    Parameters
+    ----------
+    people : People
+        In the order of the genotypes.
+    samples : numpy.ndarray of int64, shape (n,)
+        Row of each in the genotypes' samples.
+    notes : tuple of str
+        How many have no genotypes, and how many samples are in no table; empty where none.
+    """
+
+    people: People
+    samples: Rows
+    notes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class People:
+    """People with traits, covariates and labels; :func:`read_people` reads them.
+
+    Parameters
+    ----------
+    ids : pandas.DataFrame
+        ``family`` (``0`` where unknown) and ``sample``, a row for each person.
+    traits : mapping of str to Trait
+        By name.
+    covariates : mapping of str to Covariate
+        By name.
+    labels : mapping of str to numpy.ndarray of object, shape (n,)
+        Text by name of the label, such as an ancestry; empty where unknown.
+    by_family : bool
+        Whether family and sample together tell people apart.
+    notes : tuple of str
+        What was found or decided on reading, in words.
+    """
+
+    ids: pd.DataFrame
+    traits: Mapping[str, Trait]
+    covariates: Mapping[str, Covariate]
+    labels: Mapping[str, npt.NDArray[np.object_]]
+    by_family: bool
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: Rows | Flags) -> People:
+        """Some of the people, by 0-based rows or a mask."""
+        some: Rows = np.arange(len(self))[rows]
+        return dataclasses.replace(
+            self,
+            ids=self.ids.iloc[some].reset_index(drop=True),
+            traits={name: trait.take(some) for name, trait in self.traits.items()},
+            covariates={name: one.take(some) for name, one in self.covariates.items()},
+            labels={name: values[some] for name, values in self.labels.items()},
+        )
+
+    def rows_of(self, ids: pd.DataFrame) -> Rows:
+        """Rows of named people.
+
+        Parameters
+        ----------
+        ids : pandas.DataFrame
+            ``family`` and ``sample``; a family ``0`` or an empty one is unknown.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (len(ids),)
+            -1 where the person is not here.
+
+        Raises
+        ------
+        InputError
+            When names do not tell the people of ``ids`` apart.
+        """
+        with_families = self.by_family and _has_families(ids)
+        for who, table in (("the tables", self.ids), ("the genotypes or scores", ids)):
+            twice = _twice(table, with_families)
+            if twice:
+                raise InputError(
+                    f"the sample {twice} occurs more than once in {who}; families (FID) that both have would "
+                    "tell them apart"
+                )
+        known = pd.Index(_keys(self.ids, with_families))
+        return known.get_indexer(pd.Index(_keys(ids, with_families))).astype(np.int64)
+
+    def aligned(self, samples: pd.DataFrame) -> Aligned:
+        """The people who are among the samples of genotypes, in their order.
+
+        Parameters
+        ----------
+        samples : pandas.DataFrame
+            ``family`` and ``sample``, as :attr:`Genotypes.samples` has them.
+
+        Raises
+        ------
+        InputError
+            When nobody is.
+        """
+        rows = self.rows_of(samples)
+        present = np.flatnonzero(rows >= 0)
+        if not len(present):
+            hint = ""
+            if self.by_family and _has_families(samples):
+                alone = int(samples["sample"].isin(set(self.ids["sample"])).sum())
+                hint = f"; {alone:,} samples agree in name but not in family, so leave out FID" * bool(alone)
+            raise InputError(
+                f"none of the {len(samples):,} samples with genotypes, such as {_example(samples)}, is among "
+                f"the {len(self):,} people of the tables, such as {_example(self.ids)}{hint}"
+            )
+        notes = []
+        if len(present) < len(self):
+            notes.append(f"{len(self) - len(present):,} of {len(self):,} people have no genotypes")
+        if len(present) < len(samples):
+            notes.append(
+                f"{len(samples) - len(present):,} of {len(samples):,} samples with genotypes are in no table"
+            )
+        return Aligned(self.take(rows[present]), present.astype(np.int64), tuple(notes))
+
+    def complete(self, covariates: Sequence[str] | None = None) -> Flags:
+        """Whose covariates are all known; bool, shape (n,).
+
+        Parameters
+        ----------
+        covariates : sequence of str, optional
+            Names; by default all.
+        """
+        names = self.covariates if covariates is None else covariates
+        known = np.ones(len(self), dtype=bool)
+        for name in names:
+            known &= ~np.isnan(self.covariates[name].values)
+        return known
+
+    def design(self, rows: Rows | Flags | None = None, covariates: Sequence[str] | None = None) -> Design:
+        """The covariates of some people as a matrix of full rank.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int64 or bool, optional
+            People, whose covariates are known (:meth:`complete`); by default all.
+        covariates : sequence of str, optional
+            Names; by default all, in their order.
+
+        Returns
+        -------
+        Design
+            Without levels that none of them has, covariates that are the same for all, and columns that are
+            combinations of those before them.
+
+        Raises
+        ------
+        InputError
+            When a covariate of one of the people is unknown.
+        """
+        names = list(self.covariates) if covariates is None else list(covariates)
+        size = len(self) if rows is None else (int(rows.sum()) if rows.dtype == bool else len(rows))
+        columns: list[tuple[str, str, Values]] = []
+        dropped: list[str] = []
+        for name in names:
+            one = self.covariates[name]
+            values = one.values if rows is None else one.values[rows]
+            if np.isnan(values).any():
+                raise InputError(
+                    f"the covariate {name} of {int(np.isnan(values).sum()):,} of {size:,} people is unknown; "
+                    "choose those whose covariates are all known"
+                )
+            if not one.categorical:
+                spread = values.std() if size else 0.0
+                if spread <= 1e-12 * np.abs(values).max(initial=1e-300):
+                    dropped.append(f"{name} (the same for all)")
+                else:
+                    columns.append((name, name, (values - values.mean()) / spread))
+                continue
+            codes = values.astype(np.int64)
+            counts = np.bincount(codes, minlength=len(one.levels))
+            present = np.flatnonzero(counts)
+            if len(present) < 2:
+                dropped.append(f"{name} (one level)")
+                continue
+            absent = [level for level, count in zip(one.levels, counts, strict=True) if not count]
+            if absent:
+                shown = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+                dropped.append(f"{name}={shown} (nobody)")
+            reference = int(counts.argmax())
+            columns += [
+                (f"{name}={one.levels[level]}", name, (codes == level).astype(np.float64))
+                for level in present
+                if level != reference
+            ]
+        matrix = np.column_stack([np.ones(size), *(column for _, _, column in columns)])
+        kept = independent_columns(matrix)
+        titles = ["intercept", *(title for title, _, _ in columns)]
+        sources = ["intercept", *(source for _, source, _ in columns)]
+        dropped += [
+            f"{title} (a combination of others)" for title, keep in zip(titles, kept, strict=True) if not keep
+        ]
+        return Design(
+            matrix if kept.all() else np.ascontiguousarray(matrix[:, kept]),
+            tuple(title for title, keep in zip(titles, kept, strict=True) if keep),
+            tuple(source for source, keep in zip(sources, kept, strict=True) if keep),
+            tuple(dropped),
+        )
+
+
+def independent_columns(matrix: Values) -> Flags:
+    """Which columns are not combinations of those before them.
+
+    Parameters
+    ----------
+    matrix : numpy.ndarray of float64, shape (n, k)
+
+    Returns
+    -------
+    numpy.ndarray of bool, shape (k,)
+        Where a column keeps more than 1e-9 of its sum of squares beside the kept ones before it.
+    """
+    gram = matrix.T @ matrix
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    gram = gram / scale / scale[:, np.newaxis]
+    kept: list[int] = []
+    for column in range(len(gram)):
+        if not matrix[:, column].any():
+            continue
+        rest = gram[column, column]
+        if kept:
+            among = gram[np.ix_(kept, kept)]
+            rest = rest - gram[column, kept] @ np.linalg.solve(among, gram[kept, column])
+        if rest > _COLLINEAR:
+            kept.append(column)
+    flags = np.zeros(len(gram), dtype=bool)
+    flags[kept] = True
+    return flags
+
+
+@dataclasses.dataclass(frozen=True)
+class PeopleTable:
+    """A table with a row for each person; :meth:`of` reads its header.
+
+    Parameters
+    ----------
+    file : TableFile
+        The table.
+    sample, family : str
+        Columns that name the person and the family; ``family`` is empty where there is none.
+    """
+
+    file: TableFile
+    sample: str
+    family: str = ""
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], columns: Mapping[str, str] | None = None) -> PeopleTable:
+        """Read the header and find the columns of identifiers.
+
+        Parameters
+        ----------
+        path : path-like
+            See :class:`mifm_kipoi.genomics.tables.TableFile`.
+        columns : mapping of str to str, optional
+            ``sample`` and ``family``, where a column of another name has them.
+
+        Raises
+        ------
+        InputError
+            When the table cannot be read or does not name people.
+        """
+        file = TableFile.of(path)
+        columns = columns or {}
+        sample = _first_of(file, (columns.get("sample"), *SAMPLE_COLUMNS))
+        if not sample:
+            raise InputError(
+                f"{path} does not say who its rows are; expected a column {', '.join(SAMPLE_COLUMNS)} (or "
+                f"sample=COLUMN in the map of columns) among {_some(file.columns)}"
+            )
+        family = _first_of(file, (columns.get("family"), *FAMILY_COLUMNS))
+        return cls(file, sample, family if family != sample else "")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns but those of identifiers."""
+        return tuple(name for name in self.file.columns if name and name not in (self.sample, self.family))
+
+    @functools.cached_property
+    def _fields(self) -> dict[tuple[int, int, int], str]:
+        fields: dict[tuple[int, int, int], str] = {}
+        for name in self.columns:
+            field = biobank_field(name)
+            if field is not None:
+                fields.setdefault(field, name)
+        return fields
+
+    def column(self, name: str) -> str | None:
+        """The column of a name, which may be another spelling of a field of the UK Biobank.
+
+        Raises
+        ------
+        InputError
+            When it is the number of a field that has several columns.
+        """
+        if name in self.columns:
+            return name
+        if _BARE_FIELD.fullmatch(name):
+            same = [column for field, column in self._fields.items() if field[0] == int(name)]
+            if len(same) > 1:
+                raise InputError(
+                    f"field {name} has {len(same)} columns in {self.file.path}: {_some(same)}; name one"
+                )
+            return same[0] if same else None
+        field = biobank_field(name)
+        return self._fields.get(field) if field is not None else None
+
+    def batches(self, columns: Sequence[str]) -> Iterable[tuple[pd.DataFrame, Batch]]:
+        """The rows of some columns, a batch at a time, with ``family`` and ``sample`` of each.
+
+        Raises
+        ------
+        InputError
+            When the table cannot be read, or a row does not say who it is.
+        """
+        wanted = [self.sample, *filter(None, (self.family,)), *columns]
+        for batch in self.file.batches(wanted):
+            batch.refuse(~batch.known(self.sample), self.sample, "the name of a person")
+            sample = batch.text(self.sample).to_pandas().astype(object)
+            family: pd.Series | str = "0"
+            if self.family:
+                family = batch.optional_text(self.family).to_pandas().astype(object).fillna("0")
+            yield pd.DataFrame({"family": family, "sample": sample}, index=range(len(batch))), batch
+
+
+def biobank_field(name: str) -> tuple[int, int, int] | None:
+    """Field, instance and array of a column of the UK Biobank, in any of its spellings; None for others."""
+    match = _FIELD.fullmatch(name)
+    if match is None:
+        return None
+    for first in (1, 4, 7):
+        if match[first] is not None:
+            return int(match[first]), int(match[first + 1] or 0), int(match[first + 2] or 0)
+    return None
+
+
+def read_people(
+    tables: Sequence[str | os.PathLike[str]],
+    traits: Sequence[str] = (),
+    covariates: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    *,
+    binary: Sequence[str] = (),
+    quantitative: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    missing_codes: Sequence[float] = MISSING_CODES,
+) -> People:
+    """Read traits, covariates and labels of people.
+
+    Parameters
+    ----------
+    tables : sequence of path-like
+        Tables as the module describes them, in any order of people; a person may be missing from some.
+    traits, covariates, labels : sequence of str
+        Names of columns, or of ``columns``.
+    categorical : sequence of str
+        Covariates that have levels although these are numbers, such as a centre's code; they are covariates
+        whether ``covariates`` names them or not.
+    binary, quantitative : sequence of str
+        Traits whose kind is not to be guessed.
+    columns : mapping of str to str, optional
+        From a name of the caller's own to the column of the tables; ``sample`` and ``family`` may be among
+        them.
+    missing_codes : sequence of float
+        Numbers that mean an unknown trait or covariate.
+
+    Returns
+    -------
+    People
+        Everyone who is in any table, in the order of the first table, then of the others.
+
+    Raises
+    ------
+    OptionError
+        When a name is in no table, or has two kinds.
+    InputError
+        When a table cannot be read or has a person twice, or a value is none of its column's kind.
+    """
+    columns = columns or {}
+    both = [name for name in binary if name in quantitative]
+    if both:
+        raise OptionError(f"the trait {both[0]} is said to be binary and quantitative; say one")
+    strange = [name for name in (*binary, *quantitative) if name not in traits]
+    if strange:
+        raise OptionError(f"{strange[0]} is said to be binary or quantitative, and is not among the traits")
+    every = list(dict.fromkeys([*covariates, *categorical]))
+    opened = [PeopleTable.of(path, columns) for path in tables]
+    if not opened:
+        raise OptionError("no table of people is given")
+    wanted: list[dict[str, str]] = [{} for _ in opened]
+    for name in dict.fromkeys([*traits, *every, *labels]):
+        number, column = _column_of(name, columns.get(name, name), opened)
+        wanted[number][name] = column
+    parts = [_read(table, own) for table, own in zip(opened, wanted, strict=True)]
+    ids, rows, by_family = _everyone(opened, [part.ids for part in parts])
+    notes: list[str] = []
+    gathered: dict[str, _Column] = {}
+    for part, own, at in zip(parts, wanted, rows, strict=True):
+        for name in own:
+            gathered[name] = part.columns[name].spread(at, len(ids))
+    found_traits = {}
+    for name in traits:
+        kind = "binary" if name in binary else "quantitative" if name in quantitative else ""
+        found_traits[name] = _trait(name, gathered[name], kind, missing_codes, notes)
+    found_covariates = {
+        name: _covariate(name, gathered[name], name in categorical, missing_codes, notes) for name in every
+    }
+    found_labels = {name: gathered[name].text for name in labels}
+    if len(opened) > 1:
+        for table, at in zip(opened, rows, strict=True):
+            if len(at) < len(ids):
+                notes.append(f"{len(ids) - len(at):,} of {len(ids):,} people are not in {table.file.path}")
+    return People(ids, found_traits, found_covariates, found_labels, by_family, tuple(notes))
+
+
+def read_map(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A map of columns: a table with the columns ``name`` and ``column``.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be read, lacks a column or has a name twice.
+    """
+    file = TableFile.of(path)
+    lacking = [name for name in ("name", "column") if name not in file.columns]
+    if lacking:
+        raise InputError(
+            f"{path} has no column {' and '.join(lacking)}; expected a map with the columns name and column"
+        )
+    columns: dict[str, str] = {}
+    for batch in file.batches(["name", "column"]):
+        for name in ("name", "column"):
+            batch.refuse(~batch.known(name), name, "a name")
+        for name, column in zip(
+            batch.text("name").to_pylist(), batch.text("column").to_pylist(), strict=True
+        ):
+            if columns.setdefault(name, column) != column:
+                raise InputError(f"{path} maps {name} to {columns[name]} and to {column}; expected one")
+    return columns
+
+
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """A column as text and as numbers; ``numeric`` are the values that are numbers, NaN elsewhere."""
+
+    table: Path
+    column: str
+    text: npt.NDArray[np.object_]
+    numeric: Values
+
+    def spread(self, rows: Rows, size: int) -> _Column:
+        """The column for everyone, unknown where the table does not have the person."""
+        text = np.full(size, "", dtype=object)
+        numeric = np.full(size, np.nan)
+        text[rows], numeric[rows] = self.text, self.numeric
+        return dataclasses.replace(self, text=text, numeric=numeric)
+
+    def refuse(self, bad: Flags, expected: str) -> None:
+        """An error that shows the first bad value."""
+        if bad.any():
+            value = self.text[int(bad.argmax())]
+            raise InputError(
+                f"{self.table}: {self.column} is {str(value)[:50]!r} for {int(bad.sum()):,} people; expected "
+                f"{expected}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    ids: pd.DataFrame
+    columns: dict[str, _Column]
+
+
+def _column_of(name: str, column: str, tables: Sequence[PeopleTable]) -> tuple[int, str]:
+    for number, table in enumerate(tables):
+        own = table.column(column)
+        if own is not None:
+            return number, own
+    where = "; ".join(f"{table.file.path} has {_some(table.columns)}" for table in tables)
+    called = f"{column!r}, which is called {name!r}," if column != name else repr(name)
+    raise OptionError(f"no table has the column {called}: {where}")
+
+
+def _read(table: PeopleTable, wanted: Mapping[str, str]) -> _Read:
+    ids: list[pd.DataFrame] = []
+    texts: dict[str, list[npt.NDArray[np.object_]]] = {name: [] for name in wanted}
+    numbers: dict[str, list[Values]] = {name: [] for name in wanted}
+    for who, batch in table.batches(list(dict.fromkeys(wanted.values()))):
+        ids.append(who)
+        for name, column in wanted.items():
+            text = batch.optional_text(column).dictionary_encode()
+            values = np.array([*text.dictionary.to_pylist(), ""], dtype=object)
+            codes = text.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)
+            texts[name].append(values[codes])
+            numbers[name].append(batch.parsed(column)[0])
+    if not ids:
+        raise InputError(f"{table.file.path} has no rows; expected one for each person")
+    return _Read(
+        pd.concat(ids, ignore_index=True),
+        {
+            name: _Column(table.file.path, column, np.concatenate(texts[name]), np.concatenate(numbers[name]))
+            for name, column in wanted.items()
+        },
+    )
+
+
+def _everyone(
+    tables: Sequence[PeopleTable], ids: Sequence[pd.DataFrame]
+) -> tuple[pd.DataFrame, list[Rows], bool]:
+    """All people, the row of each table's people among them, and whether families tell them apart."""
+    by_family = all(map(_has_families, ids))
+    for table, one in zip(tables, ids, strict=True):
+        twice = _twice(one, by_family)
+        if twice:
+            advice = "" if by_family else ", or families (FID) in all tables that tell them apart"
+            raise InputError(f"{table.file.path} has {twice} more than once; expected a row a person{advice}")
+    keys = [_keys(one, by_family) for one in ids]
+    known = pd.Index(keys[0])
+    everyone = [ids[0]]
+    for key, one in zip(keys[1:], ids[1:], strict=True):
+        new = known.get_indexer(pd.Index(key)) < 0
+        everyone.append(one[new])
+        known = known.append(pd.Index(key[new]))
+    rows = [known.get_indexer(pd.Index(key)).astype(np.int64) for key in keys]
+    return pd.concat(everyone, ignore_index=True), rows, by_family
+
+
+def _has_families(ids: pd.DataFrame) -> bool:
+    return bool(len(ids)) and bool((~ids["family"].isin(["0", ""])).any())
+
+
+def _keys(ids: pd.DataFrame, by_family: bool) -> npt.NDArray[np.object_]:
+    sample = ids["sample"].to_numpy(dtype=object)
+    # No name of a person or a family has a tab.
+    return ids["family"].to_numpy(dtype=object) + "\t" + sample if by_family else sample
+
+
+def _twice(ids: pd.DataFrame, by_family: bool) -> str:
+    """Someone who occurs more than once, or nothing."""
+    repeated = ids.duplicated(["family", "sample"] if by_family else ["sample"]).to_numpy()
+    return str(ids["sample"].iloc[int(repeated.argmax())]) if repeated.any() else ""
+
+
+def _trait(name: str, read: _Column, kind: str, missing_codes: Sequence[float], notes: list[str]) -> Trait:
+    values = np.where(np.isin(read.numeric, missing_codes), np.nan, read.numeric)
+    words = np.isnan(read.numeric) & (read.text != "")
+    if words.any():
+        codes = {text: _WORDS.get(str(text).lower(), np.nan) for text in dict.fromkeys(read.text[words])}
+        unknown = np.array([np.isnan(codes.get(text, 0.0)) for text in read.text])
+        read.refuse(unknown & words, "a number, or case and control")
+        if kind == "quantitative" or not np.isnan(values).all():
+            read.refuse(words, "a number")
+        return Trait(
+            name, read.column, True, np.array([codes.get(text, np.nan) for text in read.text]), "words"
+        )
+    if np.isinf(values).any():
+        read.refuse(np.isinf(values), "a finite number")
+    different = np.unique(values[~np.isnan(values)][:1000])
+    if len(different) <= 3:
+        different = np.unique(values[~np.isnan(values)])
+    if not len(different):
+        raise InputError(f"{read.table}: the trait {name} ({read.column}) is unknown for everyone")
+    coded = set(different.tolist())
+    if not kind and coded == {0.0, 1.0, 2.0}:
+        raise InputError(
+            f"{read.table}: {read.column} has the values 0, 1 and 2, which may be unknown, controls and "
+            "cases as to PLINK, or counts; say whether the trait is binary or quantitative"
+        )
+    if kind == "quantitative" or (not kind and coded not in ({0.0, 1.0}, {1.0, 2.0})):
+        return Trait(name, read.column, False, values)
+    if coded <= {0.0, 1.0}:
+        return Trait(name, read.column, True, values, "0/1")
+    if coded <= {0.0, 1.0, 2.0}:
+        if 0.0 in coded:
+            notes.append(
+                f"{name}: {int((values == 0).sum()):,} people with 0 are unknown, as 1 and 2 are controls "
+                "and cases"
+            )
+        return Trait(name, read.column, True, np.where(values == 0, np.nan, values - 1), "1/2")
+    read.refuse(
+        ~np.isnan(values) & ~np.isin(values, (0.0, 1.0, 2.0)), "0 and 1, or 1 and 2, of a binary trait"
+    )
+    raise AssertionError("the values of a binary trait are known")
+
+
+def _covariate(
+    name: str, read: _Column, categorical: bool, missing_codes: Sequence[float], notes: list[str]
+) -> Covariate:
+    unknown = (read.text == "") | np.isin(read.numeric, missing_codes)
+    numeric = ~np.isnan(read.numeric)
+    if unknown.all():
+        raise InputError(f"{read.table}: the covariate {name} ({read.column}) is unknown for everyone")
+    if not categorical:
+        words = ~unknown & ~numeric
+        if not words.any():
+            values = np.where(unknown, np.nan, read.numeric)
+            read.refuse(np.isinf(values), "a finite number")
+            different = np.unique(values[~unknown])
+            if 2 < len(different) <= _FEW_VALUES and (different % 1 == 0).all():
+                notes.append(
+                    f"the covariate {name} has {len(different)} different values, whole numbers, and counts "
+                    "as continuous; if they are codes, say that it is categorical"
+                )
+            return Covariate(name, read.column, values)
+        if (numeric & ~unknown).any():
+            read.refuse(words, "a number, as others have; or say that the covariate is categorical")
+    levels = sorted(set(read.text[~unknown].tolist()))
+    if len(levels) > MOST_LEVELS:
+        raise InputError(
+            f"{read.table}: the categorical covariate {name} ({read.column}) has {len(levels):,} levels; "
+            f"expected at most {MOST_LEVELS:,}"
+        )
+    codes = pd.Index(levels).get_indexer(pd.Index(read.text)).astype(np.float64)
+    return Covariate(name, read.column, np.where(unknown, np.nan, codes), tuple(levels))
+
+
+def _first_of(file: TableFile, names: Iterable[str | None]) -> str:
+    return next((name for name in names if name and name in file.columns), "")
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _example(ids: pd.DataFrame) -> str:
+    return str(ids["sample"].iloc[0]) if len(ids) else "nobody"
