@@ -73,6 +73,18 @@ _ACCESSIONS_OF = collections.defaultdict[str, list[str]](list)
 for _name, (_chrom, _) in _ACCESSIONS.items():
     _ACCESSIONS_OF[_chrom].append(_name)
 
+_BUILD_NAMES = {
+    name: build
+    for build, names in {
+        "NCBI35": "ncbi35 hg17 b35",
+        "NCBI36": "ncbi36 hg18 b36",
+        "GRCh37": "grch37 hg19 b37 hs37 hs37d5 37",
+        "GRCh38": "grch38 hg38 b38 hs38 38",
+        "T2T-CHM13": "t2t-chm13 chm13 chm13v2 chm13v2.0 hs1",
+    }.items()
+    for name in names.split()
+}
+
 _PREFIX = re.compile(r"^(chr|[cC][hH][rR](?!_))")
 """Ensembl has patches such as CHR_HSCHR1_1_CTG3."""
 
@@ -147,6 +159,22 @@ def contig_keys(names: pd.Series[str], numbers: Mapping[str, str] | None = None)
 def build_of(chrom: str) -> str:
     """The build that an accession states: NCBI36, GRCh37, GRCh38 or T2T-CHM13; empty for any other name."""
     return _ACCESSIONS.get(_PREFIX.sub("", chrom.strip()), ("", ""))[1]
+
+
+def build_named(text: str) -> str:
+    """The build of any of its names: NCBI35, NCBI36, GRCh37, GRCh38 or T2T-CHM13.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``hg19``, ``b37``, ``GRCh37.p13`` or ``hg38``, in either case.
+
+    Returns
+    -------
+    str
+        Empty for any other text, such as ``NR`` (not reported).
+    """
+    return _BUILD_NAMES.get(re.sub(r"\.p[0-9]+$", "", text.strip().lower()), "")
 
 
 def build_of_lengths(lengths: Mapping[str, int]) -> str:

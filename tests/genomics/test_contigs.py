@@ -11,6 +11,7 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import (
     UNDECIDED,
     ContigNames,
+    build_named,
     build_of,
     build_of_lengths,
     contig_aliases,
@@ -99,6 +100,11 @@ def test_builds() -> None:
     assert build_of_lengths({"NC_000001.11": 9876492, "NC_000023.11": 2000000}) == "GRCh38"
     assert build_of_lengths({"1": 9876492, "20": 2000000}) == ""
     assert build_of_lengths({"1": 249250621, "20": 64444167}) == ""
+
+
+def test_builds_by_their_names() -> None:
+    names = ("hg19", "B37", "GRCh37.p13", "hs37d5", "hg38", "GRCh38", "hg18", "NR", "", "mm10")
+    assert [build_named(name) for name in names] == ["GRCh37"] * 4 + ["GRCh38"] * 2 + ["NCBI36", "", "", ""]
 
 
 def test_builds_that_contradict_each_other_are_an_error() -> None:
