@@ -201,32 +201,98 @@ def _refuse_duplicates(keys: pd.Series, source: str) -> None:
         )
 
 
+def clump_genotypes(
+    table: pd.DataFrame,
+    genotypes: npt.NDArray[np.int8],
+    male: npt.NDArray[np.bool_],
+    *,
+    p1: float,
+    p2: float,
+    r2: float,
+    kb: float,
+) -> pd.DataFrame:
+    """As :func:`clump`, of the variants of one chromosome whose genotypes are in memory.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row for each variant: chrom (one, as :func:`mifm_kipoi.genomics.contigs.contig_key` names it), pos
+        and log_p, NaN where unknown; z, optional. Equal p-values and |z| are ordered by row.
+    genotypes : numpy.ndarray of int8, shape (variants, founders)
+        Copies of an allele, 0, 1, 2 or :data:`mifm_kipoi.genetics.genotypes.MISSING`.
+    male : numpy.ndarray of bool, shape (founders,)
+        Who has one haplotype of X.
+    p1, p2, r2, kb : float
+        See :func:`clump`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per member: clump (the row of its lead variant), row (0-based, in ``table``), lead and r2; in
+        each clump the lead variant is first and the others follow by position. Clumps follow by p-value.
+    """
+    if table["chrom"].nunique() > 1:
+        raise ValueError(f"the table has {table['chrom'].nunique()} chromosomes; expected one")
+    rows = pd.DataFrame(
+        {
+            "chrom": table["chrom"].to_numpy(),
+            "pos": table["pos"].to_numpy(),
+            "log_p": table["log_p"].to_numpy(np.float64),
+            "size": np.nan_to_num(np.abs(table["z"].to_numpy(np.float64))) if "z" in table else 0.0,
+            "number": np.arange(len(table)),
+            "bim": np.arange(len(table)),
+        }
+    )
+    with np.errstate(divide="ignore"):
+        limits = float(np.log(p1)), float(np.log(p2))
+    if not len(rows) or not (rows["log_p"] <= limits[0]).any() or rows["chrom"].iloc[0] in _WITHOUT_CLUMPS:
+        return pd.DataFrame(columns=["clump", "row", "lead", "r2"]).astype(
+            {"clump": "int64", "row": "int64", "lead": "bool", "r2": "float64"}
+        )
+    on_x = male if rows["chrom"].iloc[0] == "X" else None
+    members = _clump_rows(rows, lambda some: genotypes[some], on_x, *limits, r2, kb)
+    return members.rename(columns={"number": "row"})[["clump", "row", "lead", "r2"]]
+
+
 def _clump_chromosome(
     rows: pd.DataFrame, fileset: Fileset, log_p1: float, log_p2: float, r2: float, kb: float
 ) -> pd.DataFrame:
     """Members of the clumps of one chromosome; ``clump`` is the number of the lead variant."""
+    male = fileset.male if rows["chrom"].iloc[0] == "X" else None
+    with fileset.reading() as read:
+        return _clump_rows(rows, read, male, log_p1, log_p2, r2, kb)
+
+
+def _clump_rows(
+    rows: pd.DataFrame,
+    read: Callable[[_Ints], npt.NDArray[np.int8]],
+    male: npt.NDArray[np.bool_] | None,
+    log_p1: float,
+    log_p2: float,
+    r2: float,
+    kb: float,
+) -> pd.DataFrame:
+    """As :func:`_clump_chromosome`, of genotypes that ``read`` gives by their ``bim``."""
     rows = rows.sort_values(["pos", "number"])
     pos, log_p = rows["pos"].to_numpy(dtype=np.int64), rows["log_p"].to_numpy(dtype=np.float64)
     number, bim = rows["number"].to_numpy(dtype=np.int64), rows["bim"].to_numpy(dtype=np.int64)
-    male = fileset.male if rows["chrom"].iloc[0] == "X" else None
     free = np.ones(len(rows), dtype=bool)
     clumps: list[tuple[int, _Ints, _Floats]] = []
-    with fileset.reading() as read:
-        for lead in _by_association(rows):
-            if log_p[lead] > log_p1 or np.isnan(log_p[lead]):
-                break
-            if not free[lead]:
-                continue
-            free[lead] = False
-            start = np.searchsorted(pos, pos[lead] - kb * 1000, side="right")
-            stop = np.searchsorted(pos, pos[lead] + kb * 1000, side="left")
-            near = start + np.flatnonzero(free[start:stop])
-            correlations = _correlations(read, bim[lead], bim[near], male)
-            linked = correlations > r2 + _ROUNDING
-            free[near[linked]] = False
-            reported = linked & (log_p[near] < log_p2)
-            members = np.append(number[lead], number[near[reported]])
-            clumps.append((number[lead], members, correlations[reported]))
+    for lead in _by_association(rows):
+        if log_p[lead] > log_p1 or np.isnan(log_p[lead]):
+            break
+        if not free[lead]:
+            continue
+        free[lead] = False
+        start = np.searchsorted(pos, pos[lead] - kb * 1000, side="right")
+        stop = np.searchsorted(pos, pos[lead] + kb * 1000, side="left")
+        near = start + np.flatnonzero(free[start:stop])
+        correlations = _correlations(read, bim[lead], bim[near], male)
+        linked = correlations > r2 + _ROUNDING
+        free[near[linked]] = False
+        reported = linked & (log_p[near] < log_p2)
+        members = np.append(number[lead], number[near[reported]])
+        clumps.append((number[lead], members, correlations[reported]))
     return pd.DataFrame(
         {
             "clump": np.repeat([lead for lead, _, _ in clumps], [len(members) for _, members, _ in clumps]),

@@ -10,6 +10,7 @@ import pytest
 
 from mifm_kipoi.genetics.clumping import (
     clump,
+    clump_genotypes,
     squared_correlation,
     squared_correlation_of_counts,
 )
@@ -145,6 +146,26 @@ def test_clumps_equal_those_of_plink(tmp_path: Path, seed: int) -> None:
     )
     expected = clumps_of_plink(Path(f"{prefix}.clumped").read_text())
     assert as_lists(clump(table_of(p_values), [prefix], **values, match="id")) == expected
+
+
+@pytest.mark.parametrize("chrom", ["7", "X"])
+def test_clumps_of_genotypes_in_memory_are_those_of_files(tmp_path: Path, chrom: str) -> None:
+    genotypes, pos, p_values = drawn(11, samples=40, variants=60)
+    sex = np.random.default_rng(11).integers(0, 3, len(genotypes))
+    prefix = write_bed(tmp_path / "drawn", genotypes, pos, chrom, sex=sex)
+    options = dict(zip(CLUMPING, (0.3, 0.7, 0.1137, 50), strict=True))
+    expected = clump(table_of(p_values), [prefix], **options, match="id")
+    names = [f"s{row}" for row in range(len(pos))]
+    known = table_of(p_values).set_index("id")["log_p"]
+    table = pd.DataFrame({"chrom": chrom, "pos": pos, "log_p": known.reindex(names).to_numpy()})
+    hard = np.where(np.isnan(genotypes), MISSING, genotypes).astype(np.int8).T
+    found = clump_genotypes(table, hard, sex == 1, **options)
+    assert [names[row] for row in found["row"]] == expected["id"].tolist()
+    assert found["lead"].tolist() == expected["lead"].tolist()
+    np.testing.assert_array_equal(found["r2"], expected["r2"])
+    assert len(clump_genotypes(table, hard, sex == 1, p1=1e-9, p2=0.7, r2=0.1, kb=50)) == 0
+    with pytest.raises(ValueError, match="2 chromosomes"):
+        clump_genotypes(table.assign(chrom=["1", "2"] * 30), hard, sex == 1, **options)
 
 
 def clumps_of_plink(text: str) -> list[list[str]]:
