@@ -163,7 +163,8 @@ def test_clumps_of_genotypes_in_memory_are_those_of_files(tmp_path: Path, chrom:
     assert [names[row] for row in found["row"]] == expected["id"].tolist()
     assert found["lead"].tolist() == expected["lead"].tolist()
     np.testing.assert_array_equal(found["r2"], expected["r2"])
-    assert len(clump_genotypes(table, hard, sex == 1, p1=1e-9, p2=0.7, r2=0.1, kb=50)) == 0
+    none = table.assign(log_p=np.log(0.9))
+    assert len(clump_genotypes(none, hard, sex == 1, **options)) == 0
     with pytest.raises(ValueError, match="2 chromosomes"):
         clump_genotypes(table.assign(chrom=["1", "2"] * 30), hard, sex == 1, **options)
 
