@@ -48,13 +48,13 @@ _CODE = (
     *(
         f"benchmarks.known_truth.{name}" for name in (
             "affinity", "factorial", "files", "genealogies", "gwas", "loci", "metrics", "motifs", "rule",
-            "sequences", "silencers", "sizes", "states", "streams", "studies", "study_loci",
-            "summary_statistics", "susie",
+            "sequences", "silencers", "sizes", "states", "streams", "studies", "study_loci", "susie",
         )
     ),
     *(
         f"mifm_kipoi.{name}" for name in (
-            "conventions", "finemapping.groups", "finemapping.prior", "sequence.encoding",
+            "conventions", "finemapping.groups", "finemapping.prior", "genetics.gwas_ssf",
+            "sequence.encoding",
             "statistics.bayes_factors",
         )
     ),

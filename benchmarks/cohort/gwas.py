@@ -13,7 +13,7 @@ from benchmarks.cohort.association import Associations, LinearModel, ScoreTest
 from benchmarks.cohort.components import COMPONENTS
 from benchmarks.cohort.phenotypes import design
 from benchmarks.cohort.sizes import TRAITS, population_of
-from benchmarks.known_truth.summary_statistics import encode, gwas_ssf, write_metadata
+from mifm_kipoi.genetics.gwas_ssf import encode, gwas_ssf, write_metadata
 
 COMPONENT_COLUMNS = [f"PC{number}" for number in range(1, COMPONENTS + 1)]
 
@@ -69,10 +69,11 @@ class SampleGwas:
         found = dict(zip(self._quantitative, self._linear.test(dosages), strict=True))
         found |= {name: model.test(dosages) for name, model in self._binary.items()}
         frequency = dosages.mean(axis=1) / 2
+        tested = variants.rename(columns={"alt": "effect_allele", "ref": "other_allele"})
         for name, each in found.items():
             known = np.isfinite(each.beta)
             rows = gwas_ssf(
-                variants[known], each.beta[known], each.standard_error[known], frequency[known], self.size,
+                tested[known], each.beta[known], each.standard_error[known], frequency[known], self.size,
                 self.cases.get(name), each.log_p[known],
             )  # fmt: skip
             self._rows[name].append(rows)

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from bed_reader import create_bed, open_bed
 
-from benchmarks.known_truth import gwas, silencers, states, summary_statistics
+from benchmarks.known_truth import gwas, silencers, states
 from benchmarks.known_truth.files import TOOL_BITS
 from benchmarks.known_truth.simulate import (
     CREDIBLE_SETS,
@@ -34,6 +34,7 @@ from benchmarks.known_truth.sources import code_of
 from benchmarks.known_truth.steps import BenchmarkError, once
 from benchmarks.known_truth.studies import Study, draw_studies, trait_name
 from benchmarks.known_truth.susie import susie
+from mifm_kipoi.genetics import gwas_ssf
 from mifm_kipoi.support.files import sha256_of
 
 SUMMARY_STATISTICS, PANELS, STATES = "summary_statistics", "ld_panels", "states"
@@ -42,9 +43,12 @@ SILENCERS = "silencers/Homo_sapiens.bed"
 Susie = Literal["none", "largest", "all"]
 """Studies whose credible sets get PIPs of SuSiE: none, the largest of each trait, all."""
 
-_CODE = tuple(
-    f"benchmarks.known_truth.{name}"
-    for name in ("evaluation_files", "silencers", "states", "streams", "summary_statistics", "susie")
+_CODE = (
+    *(
+        f"benchmarks.known_truth.{name}"
+        for name in ("evaluation_files", "silencers", "states", "streams", "susie")
+    ),
+    "mifm_kipoi.genetics.gwas_ssf",
 )
 
 
@@ -163,19 +167,16 @@ def write_summary_statistics(
         Made where missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    tested = truth.rename(columns={"alt": "effect_allele", "ref": "other_allele"})
     for study in studies:
         z = pq.read_table(statistics, columns=[study.name])[study.name].to_numpy().astype(np.float64)
         has = np.isfinite(z)
         frequency = truth.loc[has, f"af_{study.sample}"].to_numpy()
         error = study.standard_error(z[has], frequency)
-        rows = summary_statistics.gwas_ssf(
-            truth[has], z[has] * error, error, frequency, study.size, study.cases
-        )
+        rows = gwas_ssf.gwas_ssf(tested[has], z[has] * error, error, frequency, study.size, study.cases)
         path = folder / f"{study.name}.tsv.gz"
-        path.write_bytes(summary_statistics.encode(rows, header=True))
-        summary_statistics.write_metadata(
-            path, trait_name(study.trait), study.sample, study.size, study.cases
-        )
+        path.write_bytes(gwas_ssf.encode(rows, header=True))
+        gwas_ssf.write_metadata(path, trait_name(study.trait), study.sample, study.size, study.cases)
 
 
 def write_panel(source: Path, to: Path, contigs: int) -> None:

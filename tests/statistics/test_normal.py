@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from mifm_kipoi.statistics.normal import log_p_of_z, z_of_log_p
+from mifm_kipoi.statistics.normal import log_p_of_z, normal_scores, z_of_log_p
 
 
 def test_log_p_of_z_is_exact_where_p_underflows() -> None:
@@ -26,3 +26,10 @@ def test_z_of_log_p_is_its_inverse(log_p: float) -> None:
 def test_z_of_the_ends() -> None:
     found = z_of_log_p(np.array([0, -np.inf, np.nan, 0.1]))
     np.testing.assert_array_equal(found, [0, np.inf, np.nan, np.nan])
+
+
+def test_normal_scores_are_quantiles_of_ranks() -> None:
+    values = np.array([30.0, np.nan, 10.0, 20.0, 20.0, -5.0])
+    ranks = np.array([5, np.nan, 2, 3.5, 3.5, 1])
+    np.testing.assert_allclose(normal_scores(values), special.ndtri((ranks - 0.375) / 5.25), rtol=1e-12)
+    np.testing.assert_allclose(normal_scores(values, 0.5), special.ndtri((ranks - 0.5) / 5), rtol=1e-12)

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from scipy import stats
 
-from benchmarks.known_truth.summary_statistics import COLUMNS, encode, gwas_ssf, write_metadata
+from mifm_kipoi.genetics.associations import AssociationTable
+from mifm_kipoi.genetics.gwas_ssf import COLUMNS, encode, gwas_ssf, write_metadata
 
 
 def a_study(count: int, seed: int = 1) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
@@ -21,8 +22,8 @@ def a_study(count: int, seed: int = 1) -> tuple[pd.DataFrame, dict[str, np.ndarr
             "chrom": "1",
             "pos": np.sort(generator.choice(np.arange(1, 100_000), count, replace=False)),
             "id": [f"v{number}" for number in range(count)],
-            "ref": generator.choice(list("AC"), count),
-            "alt": generator.choice(list("GT"), count),
+            "other_allele": generator.choice(list("AC"), count),
+            "effect_allele": generator.choice(list("GT"), count),
         }
     )
     frequency = generator.uniform(0.05, 0.95, count)
@@ -43,8 +44,8 @@ def test_rows_are_those_of_the_study(tmp_path: Path) -> None:
     read = pd.read_csv(path, sep="\t", dtype={"chromosome": str})
     assert tuple(read.columns) == COLUMNS
     assert read["variant_id"].tolist() == variants["id"].tolist()
-    assert read["effect_allele"].tolist() == variants["alt"].tolist()
-    assert read["other_allele"].tolist() == variants["ref"].tolist()
+    assert read["effect_allele"].tolist() == variants["effect_allele"].tolist()
+    assert read["other_allele"].tolist() == variants["other_allele"].tolist()
     np.testing.assert_allclose(read["beta"], numbers["beta"], rtol=1e-6)
     np.testing.assert_allclose(read["effect_allele_frequency"], numbers["frequency"], rtol=1e-6)
     z = numbers["beta"] / numbers["standard_error"]
@@ -106,3 +107,27 @@ def test_check_table_finds_nothing_wrong(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "gwas-ssf" in done.stdout
     assert "2,000" in done.stdout
+
+
+def test_letters_of_chromosomes_are_numbers_and_come_back(tmp_path: Path) -> None:
+    variants, numbers = a_study(4)
+    variants["chrom"] = ["22", "X", "Y", "M"]
+    path = tmp_path / "study.tsv.gz"
+    more = {"fit": ["linear"] * 4}
+    path.write_bytes(encode(gwas_ssf(variants, **numbers, sample_size=10, more=more), header=True))
+    read = pd.read_csv(path, sep="\t", dtype=str)
+    assert read["chromosome"].tolist() == ["22", "23", "24", "25"]
+    assert read["fit"].tolist() == ["linear"] * 4
+    rows = [batch.chrom for batch in AssociationTable(str(path)).batches()]
+    assert [name for each in rows for name in each] == ["22", "X", "Y", "M"]
+
+
+def test_metadata_keep_names_of_any_letters(tmp_path: Path) -> None:
+    path = tmp_path / "s: 1.tsv.gz"
+    path.write_bytes(b"text")
+    described = yaml.safe_load(
+        write_metadata(path, "a [trait]: #1", "é", 10, build="GRCh37", is_sorted=False).read_text()
+    )
+    assert described["trait_description"] == ["a [trait]: #1"]
+    assert described["samples"][0]["sample_ancestry"] == ["é"]
+    assert described["is_sorted"] is False
