@@ -15,8 +15,8 @@ scores, labels, measurements. How to use it::
 
 Rules that hold for all tables:
 
-- A file is text in UTF-8 (plain, gzip or bgzip) or Parquet; recognised by its content, not its name. It is
-  read more than once, so it cannot be a pipe.
+- A file is text in UTF-8 (plain, gzip, bgzip or zstd) or Parquet; recognised by its content, not its name. It
+  is read more than once, so it cannot be a pipe.
 - Fields are separated by tabs where the header has one, else by commas, else by semicolons, else by white
   space (runs of blanks). Blanks around a field or a name are no part of it.
 - Lines before the header that begin with ``##`` are comments, and so are those that begin with ``#``, but for
@@ -40,13 +40,14 @@ import csv
 import dataclasses
 import functools
 import gzip
+import io
 import itertools
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,7 @@ _LONGEST_LINE = 1 << 26
 """Bytes of a line, beyond which a file is not a table."""
 
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16 = "text in UTF-16, as spreadsheets save it; save it as text in UTF-8, with tabs or commas"
@@ -85,7 +87,6 @@ _OTHER_FORMATS = {
     b"\xff\xfe": _UTF_16, b"\xfe\xff": _UTF_16,
     b"PK\x03\x04": _WORKBOOK, b"\xd0\xcf\x11\xe0": _WORKBOOK,
     b"BZh": _COMPRESSED.format("bzip2"), b"\xfd7zXZ": _COMPRESSED.format("xz"),
-    b"\x28\xb5\x2f\xfd": _COMPRESSED.format("zstd"),
 }  # fmt: skip
 """How files begin that are not tables but are taken for them, and what they are."""
 
@@ -137,18 +138,25 @@ class TableFile:
 
     @classmethod
     def of(
-        cls, path: str | os.PathLike[str], names: Sequence[str] | None = None, min_columns: int = 2
+        cls,
+        path: str | os.PathLike[str],
+        names: Sequence[str] | None = None,
+        min_columns: int = 2,
+        first: Sequence[str] = (),
     ) -> TableFile:
         """Read the header.
 
         Parameters
         ----------
         path : path-like
-            Text, plain, gzip or bgzip, or Parquet.
+            Text, plain, gzip, bgzip or zstd, or Parquet.
         names : sequence of str, optional
             Names of the first columns of a table without a header, such as PLINK's .bim and .fam.
         min_columns : int
             Columns that the table must have: one for a list.
+        first : sequence of str
+            Names of a first column, such as ``#IID``, by which a header that begins with ``#`` is known
+            whatever the next line has; a table that does not begin so has no header, and ``names``.
 
         Raises
         ------
@@ -161,14 +169,14 @@ class TableFile:
         try:
             with path.open("rb") as file:
                 head = file.read(5)
-            for first, what in _OTHER_FORMATS.items():
-                if head.startswith(first):
+            for beginning, what in _OTHER_FORMATS.items():
+                if head.startswith(beginning):
                     raise InputError(f"{path} is {what}")
             _check_whole(path)
             if head.startswith(_PARQUET):
                 table = cls(path, _parquet_columns(path))
             else:
-                table = cls._of_text(path, names)
+                table = cls._of_text(path, names, first)
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise _unreadable(path, error) from error
         if len(table.columns) < min_columns:
@@ -185,8 +193,8 @@ class TableFile:
         return table
 
     @classmethod
-    def _of_text(cls, path: Path, names: Sequence[str] | None) -> TableFile:
-        if names is not None:
+    def _of_text(cls, path: Path, names: Sequence[str] | None, first: Sequence[str]) -> TableFile:
+        if names is not None and not first:
             return cls(path, tuple(names), " ")
         comments: list[tuple[int, str]] = []
         number, line = 1, ""
@@ -195,6 +203,13 @@ class TableFile:
                 line = text
                 break
             comments.append((number, text))
+        if first:
+            above = tuple(line for _, line in comments)
+            header = above[-1] if above else ""
+            columns = _split(header, mark := _separator(header))
+            if columns[:1] and columns[0] in first:
+                return cls(path, tuple(columns), mark, above[:-1], comments[-1][0])
+            return cls(path, tuple(names or ()), " ", above, comments[-1][0] if comments else 0)
         if comments and not comments[-1][1].startswith("##"):
             header = _commented_header(comments[-1][1], line)
             if header:
@@ -636,7 +651,8 @@ def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
     size = max(path.stat().st_size, 1)
     rest, carriage = b"", b""
     with pa.OSFile(str(path)) as raw:
-        stream = pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else raw
+        compression = _compression(path)
+        stream = pa.CompressedInputStream(raw, compression) if compression else raw
         while True:
             read = stream.read(block_bytes)
             text = carriage + read
@@ -712,7 +728,7 @@ def _is_row(separator: str) -> re.Pattern[bytes]:
 
 def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a file that are not blank, and their numbers from 1."""
-    with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
+    with _opened(path) as file:
         number = 0
         while raw := file.readline(_LONGEST_LINE):
             # Of a file with the line ends of old Macs, all is one line to Python.
@@ -720,6 +736,22 @@ def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
                 number += 1
                 if line.removeprefix(_BYTE_ORDER_MARK).strip(b" \t,;"):
                     yield number, line.removeprefix(_BYTE_ORDER_MARK).decode()
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A file to be read as bytes, decompressed."""
+    if _compression(path) == "zstd":
+        import pyarrow as pa
+
+        return cast("IO[bytes]", io.BufferedReader(pa.CompressedInputStream(str(path), "zstd")))
+    return cast("IO[bytes]", gzip.open(path)) if is_gzip(path) else path.open("rb")
+
+
+def _compression(path: Path) -> str | None:
+    """How a file is compressed, as Arrow calls it."""
+    with path.open("rb") as file:
+        head = file.read(len(_ZSTD))
+    return "gzip" if head.startswith(_GZIP) else "zstd" if head == _ZSTD else None
 
 
 def _separator(line: str) -> str:
@@ -817,4 +849,6 @@ def _open_quote(path: Path, line: int) -> InputError:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or error
-    return InputError(f"cannot read {path}: {reason}; expected a table, text (plain or gzipped) or Parquet")
+    return InputError(
+        f"cannot read {path}: {reason}; expected a table, text (plain, gzip or zstd) or Parquet"
+    )

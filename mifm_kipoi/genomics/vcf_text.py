@@ -6,12 +6,16 @@ import collections
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mifm_kipoi.genomics.htslib import parse_definition
 
 MISSING = b"."
+
+_CONTIG = re.compile(r"^##contig=<(?:.*,)?ID=([^,>]+)(?:,.*)?>")
+_LENGTH = re.compile(r"[<,]length=([0-9]+)[,>]")
 
 _FIXED = 8
 """Columns from CHROM to INFO."""
@@ -24,6 +28,12 @@ def split_record(line: bytes) -> list[bytes]:
     """
     fields = line.split(b"\t", _FIXED)
     return fields + [MISSING] * (_FIXED - len(fields))
+
+
+def contig_lengths(header: Iterable[str]) -> dict[str, int]:
+    """The contigs that lines of a header declare, and their lengths, 0 where none is stated."""
+    named = ((_CONTIG.match(line), _LENGTH.search(line)) for line in header)
+    return {contig[1]: int(length[1]) if length else 0 for contig, length in named if contig}
 
 
 def put_info(info: bytes, tags: Collection[bytes], entries: Iterable[bytes]) -> bytes:

@@ -295,6 +295,38 @@ def test_a_gzip_file_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
     assert len(contents(TableFile.of(path))) == 1001
 
 
+def test_a_file_compressed_with_zstd(tmp_path: Path) -> None:
+    rows = "".join(f"{number}\t{number % 7}\n" for number in range(20_000))
+    content = pa.compress(f"#CHROM\tPOS\n{rows}".encode(), codec="zstd", asbytes=True)
+    path = tmp_path / "t.pvar.zst"
+    path.write_bytes(content)
+    table = TableFile.of(path)
+    assert table.columns == ("#CHROM", "POS")
+    values = np.concatenate([batch.numbers("#CHROM") for batch in table.batches(block_bytes=1000)])
+    np.testing.assert_array_equal(values, np.arange(20_000))
+    for cut in (5, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:cut])
+        with pytest.raises(InputError, match=r"t\.pvar\.zst"):
+            list(TableFile.of(path).batches())
+
+
+def test_a_header_known_by_its_first_name(tmp_path: Path) -> None:
+    path = tmp_path / "t.psam"
+    people = {"names": ("#FID", "IID"), "min_columns": 1, "first": ("#FID", "#IID")}
+    for text, columns, values in (
+        ("#IID\nanna\nben\n", ("#IID",), ["anna", "ben"]),
+        ("##any\n#IID\tSEX\nanna\tNA\n", ("#IID", "SEX"), ["anna"]),
+        ("#FID IID\nf  anna\n", ("#FID", "IID"), ["f"]),
+        ("f anna 0 0\n", ("#FID", "IID"), ["f"]),
+        ("#FID IID\n", ("#FID", "IID"), []),
+    ):
+        path.write_text(text)
+        table = TableFile.of(path, **people)
+        assert table.columns == columns
+        read = [value for batch in table.batches() for value in batch.text(columns[0]).to_pylist()]
+        assert read == values
+
+
 def test_a_long_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mifm_kipoi.genomics.tables._LONGEST_LINE", 1 << 20)
     path = write(tmp_path / "t.gz", "a\tb\n" + "1" * (3 << 20))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mifm_kipoi.genomics.bcf import refusal
-from mifm_kipoi.genomics.vcf_text import Comparison, declare_all
+from mifm_kipoi.genomics.vcf_text import Comparison, contig_lengths, declare_all
 
 TYPES = {
     b"INFO/I": b"Integer", b"INFO/F": b"Float", b"INFO/S": b"String", b"INFO/FL": b"Flag",
@@ -123,3 +123,11 @@ def test_format_without_samples(tmp_path: Path) -> None:
     declare_all(tmp_path / "x.vcf", tmp_path / "y.vcf")
     assert (tmp_path / "y.vcf").read_text().splitlines()[-2:] == [columns, "1\t5\t.\tA\tC\t.\t.\t."]
     assert refusal(tmp_path / "y.vcf") == ""
+
+
+def test_contigs_that_a_header_declares() -> None:
+    header = [
+        "##fileformat=VCFv4.3", "##contig=<ID=1,length=249250621>", "##contig=<assembly=b37,ID=chr2>",
+        '##contig=<ID=X,md5=7e,length=155270560,species="man">', "##INFO=<ID=length,Number=1>",
+    ]  # fmt: skip
+    assert contig_lengths(header) == {"1": 249250621, "chr2": 0, "X": 155270560}

@@ -87,11 +87,12 @@ class Plink1File:
     """
 
     build = ""
+    hard_calls = True
 
     def __init__(self, prefix: str, threads: int = 1) -> None:
         self.path = f"{prefix}.bed"
         self._prefix, self._threads = prefix, threads
-        fam, self._variants = _checked(prefix)
+        fam, self.variant_count = _checked(prefix)
         self.samples = people_of(fam)
 
     def variants(self) -> Iterator[pd.DataFrame]:
@@ -113,7 +114,7 @@ class Plink1File:
         """Open the ``.bed`` file for one pass."""
         everybody = np.array_equal(samples, np.arange(len(self.samples)))
         people = np.s_[:] if everybody else samples
-        with _opened(self._prefix, len(self.samples), self._variants) as bed:
+        with _opened(self._prefix, len(self.samples), self.variant_count) as bed:
 
             def chunks() -> Iterator[tuple[pd.DataFrame, Read]]:
                 for chunk in self.variants():

@@ -3,7 +3,8 @@
 A format (PLINK 1, PLINK 2, VCF) is a :class:`GenotypeFile`. :class:`Genotypes` puts several files of the same
 people, such as one per chromosome, behind each other, and brings their people into one order. Dosages count
 copies of one allele, from 0 to 2. **People with one haplotype count twice**, 0 or 2, as PLINK's files have
-males on X, whichever format the genotypes come from; who wants 0 or 1 there halves those of males.
+males on X and Y, and all people on the mitochondrion, whichever format the genotypes come from; who wants 0
+or 1 there halves them. A heterozygous call of a male on X stays 1; PLINK takes it as missing.
 """
 
 from __future__ import annotations
@@ -66,6 +67,14 @@ class GenotypeFile(Protocol):
     def build(self) -> str:
         """The genome build that the file states, as :func:`mifm_kipoi.genomics.contigs.build_of_lengths`."""
 
+    @property
+    def variant_count(self) -> int | None:
+        """Rows of all chunks of :meth:`variants`; None where only a pass over the file would tell."""
+
+    @property
+    def hard_calls(self) -> bool:
+        """Whether the format has called genotypes only, so that dosages are 0, 1 and 2."""
+
     def variants(self) -> Iterator[pd.DataFrame]:
         """Variants in the file's order, a chunk at a time, with :data:`VARIANT_COLUMNS` but for ``row``."""
 
@@ -120,6 +129,10 @@ class Genotypes:
         Names of the files.
     build : str
         ``GRCh37``, ``GRCh38`` ... where a file's header states it by the lengths of its contigs, else empty.
+    variant_count : int, optional
+        Variants of all files; None where one is VCF or BCF, which only a pass would tell.
+    hard_calls : bool
+        Whether all dosages are 0, 1 or 2 by the files' format, PLINK 1. Other formats may have any.
 
     Raises
     ------
@@ -134,6 +147,9 @@ class Genotypes:
         _refuse_repeated(files[0])
         self._orders = [np.arange(len(self.samples)), *(_order(files[0], file) for file in files[1:])]
         self.build = _build(files)
+        counts = [file.variant_count for file in files]
+        self.variant_count = None if None in counts else sum(count or 0 for count in counts)
+        self.hard_calls = all(file.hard_calls for file in files)
 
     def __len__(self) -> int:
         """Number of people."""
