@@ -1,4 +1,4 @@
-"""Means of values that come in clusters, their tests, and Holm's correction of many tests."""
+"""Means of values that come in clusters, and their tests."""
 
 from __future__ import annotations
 
@@ -79,24 +79,3 @@ def mean_of_clusters(values: Values, cluster: npt.NDArray[np.int64]) -> TestedMe
     half = float(student.ppf(_LEVEL, count - 1)) * error
     p_value = 2 * float(student.sf(abs(mean) / error, count - 1))
     return TestedMean(Estimate(mean, mean - half, mean + half), p_value, count)
-
-
-def holm(p_values: Values) -> Values:
-    """P-values adjusted for all of them together (Holm 1979): the chance of any false rejection is bounded.
-
-    Parameters
-    ----------
-    p_values : numpy.ndarray of float64, shape (n,)
-        NaN where there was no test; those do not count.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (n,)
-        In the same order, NaN where there was no test.
-    """
-    adjusted = np.full(len(p_values), np.nan)
-    tested = np.flatnonzero(~np.isnan(p_values))
-    order = tested[np.argsort(p_values[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1)
-    return adjusted

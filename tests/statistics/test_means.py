@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mifm_kipoi.statistics.means import holm, mean_of_clusters
+from mifm_kipoi.statistics.means import mean_of_clusters
 
 pytest.importorskip("scipy")
 
@@ -33,13 +33,3 @@ def test_without_an_interval() -> None:
     none = mean_of_clusters(np.empty(0), np.empty(0, np.int64))
     assert np.isnan(none.estimate.value)
     assert none.clusters == 0
-
-
-def test_holm_by_hand_and_by_statsmodels() -> None:
-    # Sorted 0.01 x 3, 0.02 x 2, 0.02 x 1: the last is no smaller than the one before.
-    assert holm(np.array([0.02, np.nan, 0.01, 0.02])) == pytest.approx(
-        [0.04, np.nan, 0.03, 0.04], nan_ok=True
-    )
-    multitest = pytest.importorskip("statsmodels.stats.multitest")
-    p_values = np.random.default_rng(1).uniform(0, 0.2, 20)
-    assert holm(p_values) == pytest.approx(multitest.multipletests(p_values, method="holm")[1], rel=1e-12)

@@ -15,7 +15,8 @@ from mifm_kipoi.evaluation.motif_swap.edits import Codes, Edit, Sites, edit_of
 from mifm_kipoi.evaluation.motifs.patterns import SIGNS, Pattern, similarity
 from mifm_kipoi.scoring.scores import probability
 from mifm_kipoi.statistics.estimates import Values
-from mifm_kipoi.statistics.means import holm, mean_of_clusters
+from mifm_kipoi.statistics.means import mean_of_clusters
+from mifm_kipoi.statistics.multiple_testing import holm
 
 EDITS = ("swapped", "random", "unrelated", "consensus")
 """The other pattern; so many random substitutions at the positions that it changes; an unrelated pattern; the
