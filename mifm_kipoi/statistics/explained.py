@@ -126,7 +126,8 @@ def log_losses(logit: Values, positive: Values) -> Values:
     """
     case = np.asarray(positive, dtype=bool)
     signed = np.where(case if logit.ndim == 1 else case[:, np.newaxis], -logit, logit)
-    return np.logaddexp(0.0, signed)
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp(0.0, signed)
 
 
 def deviations(outcome: Values) -> Values:
