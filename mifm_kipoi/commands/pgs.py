@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-_COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = ()
+from mifm_kipoi.commands.pgs_build import add_pgs_build
+
+_COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
+    ("build", add_pgs_build, "scoring files from studies and scores of variants, all methods in one call"),
+)
 
 
 def add_pgs(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,252 @@
+"""``mifm pgs build``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.commands.arguments import add_list, not_negative, say
+from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genomics.columns import FIELDS
+
+_TEXTS = ("format", "variant", "phenotype", "population")
+_PATHS = ("positions", "lift_over")
+_NUMBERS = {"n": "sample_size", "case_fraction": "case_fraction", "prior_variance": "prior_variance"}
+_WEIGHTS = ("mean", "shrunk", "pip", "posterior", "joint", "joint-shrunk")
+
+
+def add_pgs_build(parser: argparse.ArgumentParser) -> None:
+    """``mifm pgs build``."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Build polygenic scores: per signal of each study, the variants that a score prefers, weighted by "
+        "their\n"
+        "effects. STUDY is CAUSALdb2 or another table of credible sets, or summary statistics with "
+        "--ld-blocks or\n"
+        "--clump; NAME= before it names study and trait, and options can follow it "
+        "(:trait=quantitative:n=20000,\n"
+        ":format=bolt, :lift_over=CHAIN, or FIELD=COLUMN). DIR gets a scoring file of the PGS Catalog for "
+        "each\n"
+        "study, method, number of variants and weighting, scores.tsv with a row for each, and a report."
+    )
+    parser.add_argument("studies", nargs="+", metavar="[NAME=]STUDY", help="tables of studies")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
+    group = parser.add_argument_group("studies and signals")
+    add_list(
+        group, "--studies", "ID", "of tables of several studies, those that are used", dest="only", default=()
+    )
+    group.add_argument("--meta", metavar="TABLE", help="CAUSALdb's meta.txt: traits, sample sizes and cases")
+    group.add_argument(
+        "--genome-build", default="", metavar="BUILD", help="of the studies, for the scoring files"
+    )
+    group.add_argument(
+        "--ld-blocks", metavar="TABLE", help="chr, start, stop, pop: signals of summary statistics"
+    )
+    group.add_argument("--population", default="EUR", metavar="POP", help="whose LD blocks (default: EUR)")
+    add_list(
+        group, "--clump", "PREFIX", "signals are clumps on these PLINK files, one or several",
+        default=(),
+    )  # fmt: skip
+    group.add_argument("--clump-r2", type=float, default=0.1, metavar="R2", help="of clumps (default: 0.1)")
+    group.add_argument("--clump-kb", type=float, default=250.0, metavar="KB", help="of clumps (default: 250)")
+    group.add_argument(
+        "--lead-p", type=float, default=5e-8, metavar="P",
+        help="a signal counts if a variant has a p-value up to this (default: 5e-8; 1 for all signals)",
+    )  # fmt: skip
+    group.add_argument(
+        "--member-p", type=float, default=1e-5, metavar="P",
+        help="highest p-value of members, where signals are LD blocks or clumps (default: 1e-5)",
+    )  # fmt: skip
+    group.add_argument(
+        "--credible", type=float, metavar="LEVEL",
+        help="members are those of credible sets of Bayes factors, such as 0.95 (default: all)",
+    )  # fmt: skip
+    group.add_argument(
+        "--as-in-paper", action="store_true",
+        help="pool secondary signals of a block, take marginal effects, keep signals whatever their p-value",
+    )  # fmt: skip
+    group = parser.add_argument_group("what picks")
+    group.add_argument(
+        "--scores", action="append", default=[], metavar="TABLE",
+        help="scores of variants, such as scores.parquet of 'mifm compare'; may be repeated",
+    )  # fmt: skip
+    add_list(
+        group, "--columns", "[NAME=]COLUMN",
+        "of the tables of scores, where higher is picked (default: the primary "
+        "score of each model of 'mifm compare', else mifm_ref)", default=(),
+    )  # fmt: skip
+    add_list(group, "--lower", "[NAME=]COLUMN", "where lower is picked", default=())
+    add_list(group, "--magnitude", "[NAME=]COLUMN", "where larger magnitude is picked", default=())
+    add_list(
+        group, "--study-scores", "COLUMN",
+        "of the studies, where higher is picked (default: the PIPs of all tools of "
+        "CAUSALdb2, else the column of PIPs)",
+    )  # fmt: skip
+    add_list(
+        group,
+        "--methods",
+        "NAME",
+        "those that are wanted (default: all), random, lead and all among them",
+        default=(),
+    )
+    group.add_argument(
+        "--same-variants",
+        action="store_true",
+        help="all methods pick among the members that all have scores of",
+    )
+    add_list(
+        group, "--prior", "NAME", "scores of a table that are also the prior of Bayes factors: NAME+abf",
+        default=(),
+    )  # fmt: skip
+    add_list(
+        group, "--top", "N",
+        "variants of each signal (default: 1,5,10); all, for methods of PIPs with weights that "
+        "use them", default=("1", "5", "10"),
+    )  # fmt: skip
+    group.add_argument(
+        "--draws", type=not_negative, default=100, metavar="N",
+        help="scores of members at random, for each number of variants (default: 100)",
+    )  # fmt: skip
+    group = parser.add_argument_group("weights")
+    add_list(
+        group, "--weights", "KIND",
+        f"of {', '.join(_WEIGHTS)} (default: mean): effects over the number picked; "
+        "shrunken for the winner's curse; by PIPs; posterior means; joint effects given LD",
+        default=("mean",),
+    )  # fmt: skip
+    group.add_argument("--pip", default="", metavar="COLUMN", help="PIPs of the studies that weights use")
+    add_list(group, "--ld", "GENOTYPES", "of the LD reference: PLINK, VCF or BCF", default=())
+    group.add_argument(
+        "--ld-kb", type=float, default=1000.0, metavar="KB",
+        help="variants are in one joint model up to this distance between neighbours (default: 1000)",
+    )  # fmt: skip
+    group = parser.add_argument_group("scoring files")
+    group.add_argument("--citation", default="", metavar="TEXT", help="for their headers")
+    group.add_argument("--license", default="", metavar="TEXT", help="for their headers")
+    group.add_argument(
+        "--seed", type=not_negative, default=1, metavar="N", help="of draws and of ties (default: 1)"
+    )
+    group.add_argument(
+        "--allow-implausible", action="store_true", help="warn where numbers contradict each other"
+    )
+    parser.set_defaults(run=_build)
+
+
+def _build(options: argparse.Namespace) -> None:
+    from mifm_kipoi.polygenic.building.linkage import LinkageOptions
+    from mifm_kipoi.polygenic.building.run import PgsBuildRun
+    from mifm_kipoi.polygenic.building.studies import Clumps, SignalOptions
+    from mifm_kipoi.polygenic.building.weights import Weighting
+
+    strange = [kind for kind in options.weights if kind not in _WEIGHTS]
+    if strange:
+        raise OptionError(f"--weights has {', '.join(strange)}; expected {', '.join(_WEIGHTS)}")
+    tops = [text for text in options.top if text != "all" and not (text.isdecimal() and int(text) > 0)]
+    if tops:
+        raise OptionError(f"--top has {', '.join(tops)}; expected numbers of variants, 1 or more, or all")
+    columns = (tuple(options.columns), tuple(options.lower), tuple(options.magnitude))
+    if any(columns) and not options.scores:
+        raise OptionError("columns of scores are named, and no table of scores is; name it with --scores")
+    run = PgsBuildRun(
+        studies=tuple(_study(text, options) for text in options.studies),
+        folder=Path(options.output),
+        scores=_score_tables([Path(path) for path in options.scores], *columns) if options.scores else (),
+        signals=SignalOptions(
+            ld_blocks=options.ld_blocks and Path(options.ld_blocks),
+            ld_population=options.population,
+            clumps=Clumps(tuple(options.clump), options.clump_r2, options.clump_kb)
+            if options.clump
+            else None,
+            lead_p_value=options.lead_p,
+            member_p_value=options.member_p,
+            credible_level=options.credible,
+            pip=options.pip,
+            study_scores=None if options.study_scores is None else tuple(options.study_scores),
+            as_in_paper=options.as_in_paper,
+        ),
+        methods=tuple(options.methods),
+        top=tuple(0 if text == "all" else int(text) for text in options.top),
+        priors=tuple(options.prior),
+        weightings=tuple(map(Weighting, options.weights)),
+        linkage=LinkageOptions(tuple(map(Path, options.ld)), options.ld_kb) if options.ld else None,
+        draws=options.draws,
+        same_variants=options.same_variants,
+        genome_build=options.genome_build,
+        citation=options.citation,
+        license=options.license,
+        seed=options.seed,
+    )
+    result = run.run(say)
+    say(
+        *result.summary,
+        *(f"caution: {text}" for text in result.cautions),
+        f"written: {result.files[-1].parent}",
+    )
+
+
+def _study(text: str, options: argparse.Namespace) -> Any:
+    """``[NAME=]FILE[:OPTION=VALUE...]``."""
+    from mifm_kipoi.baselines.specs import with_options
+    from mifm_kipoi.polygenic.building.studies import StudySource
+
+    before, equals, rest = text.partition("=")
+    named = bool(equals) and not any(mark in before for mark in "/:.") and not Path(text).is_file()
+    name, argument = (before, rest) if named else ("", text)
+    path, own = with_options(argument)
+    given: dict[str, Any] = {key: own.pop(key) for key in _TEXTS if key in own}
+    given |= {key: Path(own.pop(key)) for key in _PATHS if key in own}
+    given["kind"] = own.pop("trait", "")
+    for key, field in _NUMBERS.items():
+        if key in own:
+            given[field] = _number(key, own.pop(key), text)
+    unknown = sorted(set(own) - set(FIELDS))
+    if unknown:
+        raise OptionError(
+            f"{', '.join(unknown)} in {text!r} is not an option of a study; expected trait, "
+            f"{', '.join((*_TEXTS, *_PATHS))}, "
+            f"{', '.join(_NUMBERS)}, or a field and its column: {', '.join(FIELDS)}"
+        )
+    return StudySource(
+        path=Path(path), name=name, trait=name, columns=own, studies=tuple(options.only),
+        meta=options.meta and Path(options.meta), allow_implausible=options.allow_implausible, **given,
+    )  # fmt: skip
+
+
+def _number(name: str, text: str, study: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise OptionError(f"{name} in {study!r} is {text!r}; expected a number above 0")
+    return value
+
+
+def _score_tables(
+    paths: list[Path], columns: tuple[str, ...], lower: tuple[str, ...], magnitude: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """Tables with the columns that are named, each of the first table that has it."""
+    from mifm_kipoi.genomics.columns import column_named
+    from mifm_kipoi.genomics.tables import TableFile
+    from mifm_kipoi.polygenic.building.score_tables import ScoreTable
+
+    lists = (columns, lower, magnitude)
+    if not any(lists):
+        return tuple(ScoreTable(path) for path in paths)
+    headers = [TableFile.of(path).columns for path in paths]
+    of_tables: list[tuple[list[str], ...]] = [([], [], []) for _ in paths]
+    for number, names in enumerate(lists):
+        for text in names:
+            column = text.partition("=")[2] or text
+            table = next((one for one, header in enumerate(headers) if column_named(header, column)), None)
+            if table is None:
+                known = "; ".join(
+                    f"{path}: {', '.join(header)}" for path, header in zip(paths, headers, strict=True)
+                )
+                raise OptionError(f"no table of scores has the column {column!r}; theirs are {known}")
+            of_tables[table][number].append(text)
+    unused = [str(path) for path, parts in zip(paths, of_tables, strict=True) if not any(parts)]
+    if unused:
+        raise OptionError(f"no column of {', '.join(unused)} is named; name one, or leave the table out")
+    return tuple(ScoreTable(path, *map(tuple, parts)) for path, parts in zip(paths, of_tables, strict=True))

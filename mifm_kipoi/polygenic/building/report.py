@@ -1,0 +1,258 @@
+"""The report of built scores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.polygenic.building import figures
+from mifm_kipoi.polygenic.building.assembly import ALL, LEAD
+from mifm_kipoi.polygenic.building.linkage import Linkage
+from mifm_kipoi.polygenic.building.score_tables import JoinedScores
+from mifm_kipoi.polygenic.building.studies import Members
+from mifm_kipoi.polygenic.building.weights import LEAST_EIGENVALUE, Weighting
+from mifm_kipoi.reports.page import Section, Table, listed, settings_table
+from mifm_kipoi.reports.prose import rendered
+
+_TEMPLATE = Path(__file__).with_name("report.md.jinja")
+
+_MOST = 40
+"""Rows of a table in the report, at most."""
+
+_LOW_COVERAGE = 0.9
+"""A method that has scores of a smaller fraction of members is named in a caution."""
+
+_MANY_TIES = 0.05
+"""As is one of which chance decides in a larger fraction of signals."""
+
+_WEIGHTS = {
+    Weighting.MEAN: "mean: effects, divided by the number of picked variants of the signal that there are.",
+    Weighting.SHRUNK: "shrunk: the same with effects times W / (V + W), which expects the winner's curse; V "
+    "is the "
+    "squared standard error, W the variance of effects that Bayes factors expect.",
+    Weighting.PIP: "pip: effects weighted by the posterior inclusion probabilities of the picked variants, "
+    "which sum "
+    "to 1 in each signal; those of the method, where it is of such.",
+    Weighting.POSTERIOR: "posterior: effects times W / (V + W) and the posterior inclusion probability.",
+    Weighting.JOINT: "joint: effects in one model of all picked variants, by their correlations in the LD "
+    "reference; "
+    f"directions with an eigenvalue below {LEAST_EIGENVALUE} are left out.",
+    Weighting.JOINT_SHRUNK: "joint-shrunk: posterior means of joint effects, with the same W.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What a report is about.
+
+    Parameters
+    ----------
+    members : Members
+        Of all signals.
+    table : pandas.DataFrame
+        The scores.
+    picks : pandas.DataFrame
+        Of each study and method (:meth:`mifm_kipoi.polygenic.building.assembly.Assembly.picks`).
+    first : mapping of str to numpy.ndarray of int64
+        The row that each method picks first in each signal; -1 for none.
+    joined : JoinedScores
+        Of the tables of scores.
+    linkage : Linkage, optional
+        Of joint weights.
+    build : str
+        Genome build, or empty.
+    top : tuple of int
+        Variants of each signal.
+    as_in_paper : bool
+        Whether signals are as published.
+    weightings : list of str
+        Names of the weights.
+    draws : int
+        Random ones.
+    """
+
+    members: Members
+    table: pd.DataFrame
+    picks: pd.DataFrame
+    first: Mapping[str, npt.NDArray[np.int64]]
+    joined: JoinedScores
+    linkage: Linkage | None
+    build: str
+    top: Sequence[int]
+    as_in_paper: bool
+    weightings: list[str]
+    draws: int
+
+    def cautions(self) -> list[str]:
+        """What a reader must know before trusting the scores, the gravest first, without full stops."""
+        texts = []
+        if self.as_in_paper:
+            texts.append(
+                "signals are as published: secondary signals of a block are pooled, with marginal effects, "
+                "and "
+                "signals without a significant variant count"
+            )
+        if not self.build:
+            texts.append(
+                "the genome build of the studies is not known, so that the scoring files cannot state it; "
+                "name it "
+                "(--genome-build)"
+            )
+        of_methods = self.picks[~self.picks["method"].isin([LEAD, ALL])].groupby("method", sort=False)
+        for name, rows in of_methods:
+            scored, members = int(rows["scored"].sum()), int(rows["members"].sum())
+            if scored < _LOW_COVERAGE * members:
+                texts.append(
+                    f"{name} has scores of {100 * scored / members:.0f} % of the members, and picks among "
+                    f"these "
+                    "alone; --same-variants lets all methods pick among the same"
+                )
+            signals = int(rows["signals"].sum())
+            counted = [top for top in self.top if top]
+            ties = int(rows[f"ties{counted[0]}"].fillna(0).sum()) if counted else 0
+            if ties > _MANY_TIES * signals:
+                texts.append(
+                    f"equal scores of {name} were put in order by chance in {ties:,} of {signals:,} signals "
+                    f"(best "
+                    f"{counted[0]})"
+                )
+        left_out = self.table[self.table["left_out"] > 0]
+        if len(left_out):
+            texts.append(
+                f"{len(left_out):,} scores lack picked variants that have no weight, up to "
+                f"{int(left_out['left_out'].max()):,} (column left_out of scores.tsv)"
+            )
+        if self.members.without_pip and {"pip", "posterior"} & set(self.weightings):
+            texts.append(
+                f"{self.members.without_pip:,} of {len(self.members.signals):,} signals have no posterior "
+                f"inclusion "
+                "probabilities of the table for all members; theirs follow from Bayes factors"
+            )
+        texts += [note.rstrip(".") for counts in self.members.counts.values() for note in counts.notes]
+        return [*texts, *(note.rstrip(".") for note in self.joined.notes)]
+
+    def signals_table(self) -> pd.DataFrame:
+        """A row for each signal, with the variant that each method picks first."""
+        members = self.members.table
+        names = members["chrom"].astype(str) + ":" + members["pos"].astype(str)
+        names = names + ":" + members["other_allele"].astype(str) + ":" + members["effect_allele"].astype(str)
+        padded = np.append(names.to_numpy(object), "")
+        own = {f"first.{name}": padded[rows] for name, rows in self.first.items() if name not in (LEAD, ALL)}
+        signals = self.members.signals.drop(columns="linear").reset_index(drop=True)
+        return signals.assign(**own)
+
+
+def sections_of(findings: Findings, settings: Mapping[str, Any]) -> tuple[str, list[Section]]:
+    """The report.
+
+    Parameters
+    ----------
+    findings : Findings
+        What it is about.
+    settings : mapping of str to object
+        Plain options, shown at the end.
+
+    Returns
+    -------
+    title : str
+    sections : list of Section
+    """
+    members, table = findings.members, findings.table
+    signals = members.signals
+    ranking = {name: rows for name, rows in findings.first.items() if name not in (LEAD, ALL)}
+    sizes = signals["members"].to_numpy(np.int64)
+    left_out = [f"{number:,} signals ({reason})" for reason, number in members.left_out.items()]
+    linkage = findings.linkage
+    values = {
+        "scores": len(table), "studies": signals["study"].nunique(), "signals": len(signals),
+        "members": len(members.table), "cautions": findings.cautions(),
+        "signals_are": (
+            "a block of the table, its primary signal and all secondary ones apart" if findings.as_in_paper
+            else "a signal of a block, where the table tells signals apart, else a block or a clump"
+        ),
+        "studies_table": _studies_table(findings), "alone": int((sizes == 1).sum()),
+        "left_out": " and ".join(left_out), "tops": ", ".join(str(top) for top in findings.top if top),
+        "methods_table": _methods_table(findings), "agreement": len(ranking) > 1, "draws": findings.draws,
+        "weightings": [_WEIGHTS[Weighting(name)] for name in findings.weightings],
+        "linkage": "" if linkage is None else (
+            f"The LD reference has {linkage.people:,} founders; {len(linkage.regions):,} regions have LD"
+            + "".join(f"; {number:,} variants left out: {why}" for why, number in linkage.absent.items())
+            + "."
+        ),
+        "scores_table": _scores_table(table),
+        "rows_table": Table(
+            ("table", "rows"),
+            tuple((Path(name).name, counts.in_words()) for name, counts in members.counts.items()),
+            numbers=False,
+        ),
+        "score_tables": [
+            f"{Path(name).name}: {listed(f'{number:,} variants {why}' for why, number in counts.items())}."
+            for name, counts in findings.joined.statuses.items()
+        ],
+        "settings": settings_table(settings),
+    }  # fmt: skip
+    drawn = {
+        "signal_sizes": lambda: figures.image(figures.sizes_figure(sizes)),
+        "same_pick": lambda: figures.image(figures.agreement_figure(ranking)),
+    }
+    return rendered(_TEMPLATE, values, drawn)
+
+
+def _studies_table(findings: Findings) -> Table:
+    rows = []
+    for study, part in findings.members.signals.groupby("study", sort=False):
+        sizes = part["members"]
+        rows.append((
+            str(study), str(part["trait"].iloc[0]),
+            str(part["kind"].iloc[0]).replace("_", "-") or "not known",
+            f"{part[['chrom', 'block']].drop_duplicates().shape[0]:,}", f"{len(part):,}", f"{sizes.sum():,}",
+            f"{sizes.median():g}", f"{sizes.max():,}",
+        ))  # fmt: skip
+    header = ("study", "trait", "kind", "blocks", "signals", "members", "median of a signal", "largest")
+    return Table(header, _cut(rows, len(header)))
+
+
+def _methods_table(findings: Findings) -> Table:
+    tops = [f"ties{top}" for top in findings.top if top]
+    rows = []
+    for method, part in findings.picks.groupby("method", sort=False):
+        signals = part["signals"].sum()
+        ties = [
+            f"{part[name].sum():,.0f}" if name in part and part[name].notna().any() else "" for name in tops
+        ]
+        rows.append((
+            str(method), str(part["source"].iloc[0]),
+            f"{100 * part['scored'].sum() / part['members'].sum():.1f}",
+            f"{part['without'].sum():,}", f"{100 * part['same_lead'].sum() / signals:.1f}", *ties,
+        ))  # fmt: skip
+    header = (
+        "method", "picks by", "members scored (%)", "signals without", "lead first (%)",
+        *(f"ties, best {top}" for top in findings.top if top),
+    )  # fmt: skip
+    return Table(header, tuple(rows))
+
+
+def _scores_table(table: pd.DataFrame) -> Table:
+    rows = []
+    for (method, top, weighting), part in table.groupby(["method", "top", "weighting"], sort=False):
+        sizes = part["variants"]
+        span = f"{sizes.min():,}" if sizes.min() == sizes.max() else f"{sizes.min():,} to {sizes.max():,}"
+        rows.append((
+            str(method), str(top), str(weighting), f"{len(part):,}", span,
+            f"{100 * part['ambiguous'].sum() / sizes.sum():.1f}", f"{part['left_out'].sum():,}",
+        ))  # fmt: skip
+    header = ("method", "top", "weights", "scores", "variants", "A/T or C/G (%)", "without weight")
+    return Table(header, _cut(rows, len(header), 200))
+
+
+def _cut(rows: Sequence[tuple[str, ...]], width: int, most: int = _MOST) -> tuple[tuple[str, ...], ...]:
+    """The first rows, and how many more there are."""
+    if len(rows) <= most:
+        return tuple(rows)
+    return (*rows[:most], (f"and {len(rows) - most:,} more", *([""] * (width - 1))))
