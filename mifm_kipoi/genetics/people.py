@@ -62,7 +62,7 @@ MISSING_CODES = (-9.0,)
 MOST_LEVELS = 1000
 """Levels of a categorical covariate beyond which it is taken for a number or an identifier."""
 
-_FEW_VALUES = 40
+_FEW_VALUES = 30
 """Different whole numbers of a continuous covariate up to which they may be codes."""
 
 _WORDS = {
