@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION
@@ -298,3 +298,20 @@ def say(*lines: str) -> None:
     """Print lines on standard output."""
     for line in lines:
         print(line)
+
+
+def note(show: bool | None = None) -> Callable[[str], None]:
+    """What prints lines of progress on standard error.
+
+    Parameters
+    ----------
+    show : bool, optional
+        Whether it prints anything; by default where standard error is a terminal.
+    """
+    shown = sys.stderr.isatty() if show is None else show
+
+    def printed(line: str) -> None:
+        if shown:
+            print(line, file=sys.stderr)
+
+    return printed

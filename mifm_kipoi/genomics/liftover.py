@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
+import gzip
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +15,8 @@ import numpy.typing as npt
 
 from mifm_kipoi.conventions import COMPLEMENT, LARGEST_POS
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.contigs import build_of_lengths, contig_key
+from mifm_kipoi.genomics.tables import is_gzip
 from mifm_kipoi.support.packages import needed
 
 Texts = npt.NDArray[np.object_]
@@ -104,6 +107,21 @@ class LiftOver:
         self._contigs = {contig_key(name): name for name in self._file}
         if not self._contigs:
             raise InputError(f"{self.path} has no chain; expected a file such as hg19ToHg38.over.chain.gz")
+
+    @functools.cached_property
+    def builds(self) -> tuple[str, str]:
+        """The builds that positions are taken from and to, by the lengths of the chains' contigs.
+
+        Each as :func:`mifm_kipoi.genomics.contigs.build_of_lengths` names it; empty where it cannot be told.
+        """
+        lengths: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        with gzip.open(self.path, "rt") if is_gzip(self.path) else self.path.open() as file:
+            for line in file:
+                if line.startswith("chain"):
+                    fields = line.split()
+                    for known, name in zip(lengths, (2, 7), strict=True):
+                        known[fields[name]] = int(fields[name + 1])
+        return build_of_lengths(lengths[0]), build_of_lengths(lengths[1])
 
     def has_contig(self, chrom: str) -> bool:
         """Whether any position of a contig can be lifted; names match by their :func:`contig_key`."""

@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import enum
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,9 @@ class Outcome(enum.StrEnum):
 
     NO_PLACE = "no_place"
     """The row has neither a position nor a name."""
+
+    NOT_COMPARED = "not_compared"
+    """The file is of another genome build than the genotypes."""
 
     LOST_IN_LIFT_OVER = "lost_in_lift_over"
     """The other build has no such place."""
@@ -120,6 +124,10 @@ class Matches:
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def take(self, rows: npt.NDArray[Any]) -> Matches:
+        """Some of them, in the order of ``rows``."""
+        return Matches(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
 
     @property
     def matched(self) -> Flags:
@@ -225,7 +233,7 @@ def resolve(matches: Matches, keep_ambiguous: bool | None) -> tuple[npt.NDArray[
         Those of the rows of the file, in order.
     keep_ambiguous : bool, optional
         Whether A/T and C/G variants are taken as of the same strand. By default where the file shows that it
-        has the strand of the genotypes: some variant that is not ambiguous fits, and none by the other strand.
+        has the strand of the genotypes: another variant fits, and none by the other strand.
 
     Returns
     -------

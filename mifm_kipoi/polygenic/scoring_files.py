@@ -22,7 +22,7 @@ import pandas as pd
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.row_variants import texts_of
 from mifm_kipoi.genomics.columns import EFFECTS, Layout, columns_named, find_layout
-from mifm_kipoi.genomics.contigs import build_named, build_of, contig_keys
+from mifm_kipoi.genomics.contigs import ContigNames, build_named, build_of
 from mifm_kipoi.genomics.tables import Batch, TableFile
 from mifm_kipoi.support.files import written_whole
 
@@ -113,6 +113,7 @@ def read_scoring_file(
     build: str = "",
     columns: Mapping[str, str] | None = None,
     name: str | None = None,
+    choose: Callable[[pd.DataFrame], npt.NDArray[np.bool_]] | None = None,
 ) -> ScoringFile:
     """Read a scoring file of the PGS Catalog, or a table with effect alleles and weights.
 
@@ -132,6 +133,8 @@ def read_scoring_file(
         weight.
     name : str, optional
         Name of the score, by default that of the file.
+    choose : callable, optional
+        Is given some rows and returns which of them to keep, bool; by default all.
 
     Raises
     ------
@@ -151,14 +154,16 @@ def read_scoring_file(
             stated = build_named(header.get("HmPOS_build", ""))
     else:
         reader = _table_reader(table, columns or {})
-    batches = [reader(batch).set_axis(np.asarray(batch.lines)) for batch in table.batches()]
+    contigs = ContigNames(str(table.path))
+    batches = []
+    for batch in table.batches():
+        rows = reader(batch).set_axis(np.asarray(batch.lines))
+        rows["chrom"] = contigs.keys(rows["chrom"])
+        batches.append(rows if choose is None else rows[choose(rows)])
     if not batches:
         raise InputError(f"{table.path} has no row; expected a variant in each")
     rows = pd.concat(batches)
-    if not stated:
-        builds = {build_of(chrom) for chrom in rows["chrom"].unique()} - {""}
-        stated = builds.pop() if len(builds) == 1 else ""
-    rows["chrom"] = contig_keys(rows["chrom"])
+    stated = stated or next(filter(None, map(build_of, contigs.rows)), "")
     return ScoringFile(
         table.path, score_name(path) if name is None else name, header, rows, stated, harmonised
     )

@@ -143,8 +143,8 @@ def test_names_at_other_places_are_known() -> None:
 
 def test_candidates_are_those_of_the_places_and_names() -> None:
     table = genotyped(
-        ("1", 10, "rs1", "A", "G"), ("1", 11, "rs2", "A", "G"), ("2", 10, ".", "A", "G"), ("X", 10, "rs4", "A", "G"),
-        ("1", 0, "rs5", "A", "G"),
+        ("1", 10, "rs1", "A", "G"), ("1", 11, "rs2", "A", "G"), ("2", 10, ".", "A", "G"),
+        ("X", 10, "rs4", "A", "G"), ("1", 0, "rs5", "A", "G"),
     )  # fmt: skip
     chunks = [table.iloc[:2], table.iloc[2:2], table.iloc[2:]]
     wanted = scored(
@@ -204,7 +204,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def expected(row: pd.Series, table: pd.DataFrame) -> tuple[int, bool, bool] | str:
+def expected(row: pd.Series, table: pd.DataFrame) -> tuple[int, bool, bool] | str:  # noqa: PLR0912 - a loop over rules
     """The match of one row, by the rules as the documents have them, record by record."""
     placed = row["pos"] > 0
     if not placed and not row["id"]:
