@@ -11,6 +11,7 @@ from benchmarks.cohort import command as cohort
 from benchmarks.gpu import command as gpu
 from benchmarks.known_truth import command as known_truth
 from benchmarks.known_truth import evaluation_command
+from benchmarks.null_pairs import command as null_pairs
 from benchmarks.real import command as real
 from mifm_kipoi.support.guard import guarded
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known_truth.add(commands)
     evaluation_command.add(commands)
     cohort.add(commands)
+    null_pairs.add(commands)
     real.add(commands)
     gpu.add(commands)
     options = parser.parse_args(arguments)

@@ -27,11 +27,11 @@ Method = Literal["exact", "saddlepoint", "draws"]
 EXACT = 40
 """Differences that are not 0 up to which all sums are counted, by two lists of 2^20, in 0.2 s."""
 
-_LARGE = 0.02
-"""Part of the sum of squares that one difference may have; the signs of larger ones are gone through."""
+_LARGE = 0.1
+"""Part of the sum of squares that one difference may have; up to it the tail is wrong by 0.2 % at most."""
 
 _MOST_LARGE = 10
-"""Of those differences: 2^10 saddlepoints at most."""
+"""Larger ones whose signs are gone through: 2^10 saddlepoints at most."""
 
 _LATTICE = 1e-4
 """Part of the largest difference that all differences must be multiples of, for sums on a lattice."""

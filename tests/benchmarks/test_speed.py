@@ -124,3 +124,13 @@ def test_enrichment_of_a_small_table(run: Run, root: Path, tmp_path: Path) -> No
     assert figures["variants"] == 3000
     assert figures["cpu_seconds"] > 0
     assert f"| {figures['memory_gib']} GiB |" in done.stdout
+
+
+def test_paired_tests_of_few_people(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    arguments = ("--scenarios", "2", "--people", "400", "--plain", "1", "--threads", "1", "--out", out)
+    done = run("benchmarks.speed.paired_tests", *arguments, cwd=root)
+    figures = json.loads(out.read_text())
+    assert (figures["covariates"], figures["scores"], figures["tests"]) == (40, 39, 72)
+    assert figures["newton_seconds"] > 0
+    assert f"| {figures['seconds']} |" in done.stdout
