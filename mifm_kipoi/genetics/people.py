@@ -43,6 +43,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genomics.tables import Batch, TableFile
+from mifm_kipoi.statistics.linear import Basis
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -74,9 +75,6 @@ _FIELD = re.compile(
     r"(?:participant\.)?(?:f\.(\d+)\.(\d+)\.(\d+)|(\d+)-(\d+)\.(\d+)|p(\d+)(?:_i(\d+))?(?:_a(\d+))?)"
 )
 _BARE_FIELD = re.compile(r"\d+")
-
-_COLLINEAR = 1e-9
-"""Fraction of a column's variance that other columns leave, below which it is a combination of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -366,7 +364,8 @@ class People:
                 if level != reference
             ]
         matrix = np.column_stack([np.ones(size), *(column for _, _, column in columns)])
-        kept = independent_columns(matrix)
+        kept = np.zeros(matrix.shape[1], dtype=bool)
+        kept[Basis.of(matrix).kept] = True
         titles = ["intercept", *(title for title, _, _ in columns)]
         sources = ["intercept", *(source for _, source, _ in columns)]
         dropped += [
@@ -378,36 +377,6 @@ class People:
             tuple(source for source, keep in zip(sources, kept, strict=True) if keep),
             tuple(dropped),
         )
-
-
-def independent_columns(matrix: Values) -> Flags:
-    """Which columns are not combinations of those before them.
-
-    Parameters
-    ----------
-    matrix : numpy.ndarray of float64, shape (n, k)
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (k,)
-        Where a column keeps more than 1e-9 of its sum of squares beside the kept ones before it.
-    """
-    gram = matrix.T @ matrix
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    gram = gram / scale / scale[:, np.newaxis]
-    kept: list[int] = []
-    for column in range(len(gram)):
-        if not matrix[:, column].any():
-            continue
-        rest = gram[column, column]
-        if kept:
-            among = gram[np.ix_(kept, kept)]
-            rest = rest - gram[column, kept] @ np.linalg.solve(among, gram[kept, column])
-        if rest > _COLLINEAR:
-            kept.append(column)
-    flags = np.zeros(len(gram), dtype=bool)
-    flags[kept] = True
-    return flags
 
 
 @dataclasses.dataclass(frozen=True)

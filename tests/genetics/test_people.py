@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.people import PeopleTable, biobank_field, independent_columns, read_map, read_people
+from mifm_kipoi.genetics.people import PeopleTable, biobank_field, read_map, read_people
 
 
 def table(folder: Path, text: str, name: str = "people.tsv") -> Path:
@@ -189,13 +189,3 @@ def test_designs_want_known_covariates(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the covariate age of 1 of 4 people is unknown"):
         people.design()
     assert people.design(people.complete()).matrix.shape == (3, 2)
-
-
-def test_independent_columns_are_those_that_raise_the_rank() -> None:
-    generator = np.random.default_rng(2)
-    for _ in range(20):
-        basis = generator.normal(size=(30, 3))
-        matrix = basis @ generator.integers(-1, 2, size=(3, 7)).astype(float)
-        kept = independent_columns(matrix)
-        ranks = [np.linalg.matrix_rank(matrix[:, : number + 1]) for number in range(7)]
-        assert kept.tolist() == (np.diff([0, *ranks]) > 0).tolist()

@@ -29,6 +29,8 @@ from mifm_kipoi.reports.drawing import png
 from mifm_kipoi.reports.page import Fact, Facts, Section, Table, listed, settings_table, with_interval
 from mifm_kipoi.statistics.estimates import MIN_CLUSTERS
 from mifm_kipoi.statistics.linear import FitStatus
+from mifm_kipoi.statistics.means import mean_of_clusters
+from mifm_kipoi.statistics.sign_flip import sign_flip
 
 MOST_SETTINGS = 6
 """Settings that have figures; tables have all."""
@@ -144,6 +146,12 @@ class Result:
             "sample_prevalence": [
                 name for name in dict.fromkeys(binary["trait"]) if name not in self.options.prevalence
             ],
+            "backwards": [
+                f"{row['score']} in {row['ancestry']}"
+                for row in self.performance[
+                    (self.performance["slope"] < 0) & (self.performance["r2_low"] > 0)
+                ].to_dict("records")
+            ],
             "unseen": int(np.nansum(self.evaluated["unseen"].to_numpy(np.float64))),
             "dropped": [
                 (f"{row['trait']} in {row['ancestry']}", row["dropped"]) for row in dropped.to_dict("records")
@@ -184,6 +192,7 @@ def _figures(result: Result) -> prose.Figures:
             _draw_random, result.random[result.random["setting"] == one.setting], shown
         )
     figures["verdicts"] = lambda: png(plots.verdicts(_counts(result)))
+    figures["paper_verdicts"] = lambda: png(plots.verdicts(_paper_counts(result)))
     return figures
 
 
@@ -281,12 +290,18 @@ def _findings(result: Result) -> list[str]:
         means = means_of_methods(result.at_setting(one.setting), ("ancestry",))
         for ancestry in result.shown:
             own = means[means["ancestry"] == ancestry].sort_values("mean", ascending=False)
-            ranked = ", ".join(
-                f"{row['method']} {_percent(row['mean'])}" for row in own.head(4).to_dict("records")
-            )
+            bound = own[own["method"] == result.options.bound]
+            own = own[own["method"] != result.options.bound]
+            first = own.head(3).to_dict("records")
             names = own["method"].tolist()
+            if method in names[3:]:
+                first.append(own[own["method"] == method].iloc[0].to_dict())
+            ranked = ", ".join(f"{row['method']} {_percent(row['mean'])} %" for row in first)
             place = f"; {method} is {names.index(method) + 1} of {len(names)}" if method in names else ""
-            found.append(f"**{ancestry}**, {one.title}: mean incremental R2 {ranked}{place}")
+            most = "".join(
+                f"; {row['method']}, the bound, {_percent(row['mean'])} %" for row in bound.to_dict("records")
+            )
+            found.append(f"**{ancestry}**, {one.title}: mean R2 {ranked}{place}{most}")
     baselines = result.summary[result.summary["by"] == "baseline"]
     better = baselines[(baselines["p_value"] < result.level) & (baselines["mean_difference"] > 0)]
     worse = baselines[(baselines["p_value"] < result.level) & (baselines["mean_difference"] < 0)]
@@ -367,15 +382,24 @@ def _resolution(tested: pd.DataFrame) -> Table:
 
 
 def _random(random: pd.DataFrame) -> Table:
-    cells = [
-        (
-            f"{row['trait']}, {row['ancestry']}, {_title(row['setting'])}", f"{row['draws']:,}",
-            _with_interval(row["mean"], row["low"], row["high"]), _percent(row["r2"]),
-            "" if math.isnan(row["above"]) else f"{100 * row['above']:.0f} %", _p(row["p_value"]),
-        )
-        for row in random.head(_MOST_ROWS).to_dict("records")
-    ]  # fmt: skip
-    header = ("", "draws", "R2 of draws, in %", "of the method", "above", "p")
+    """The method beside the draws, a row for each setting and ancestry: means over traits."""
+    cells = []
+    known = random[np.isfinite(random["r2"])]
+    for (setting, ancestry), rows in known.groupby(["setting", "ancestry"], sort=False):
+        gains = (rows["r2"] - rows["mean"]).groupby(rows["trait"]).mean().to_numpy(np.float64)
+        mean = mean_of_clusters(gains, np.arange(len(gains))).estimate
+        cells.append(
+            (
+                f"{_title(setting)}, {ancestry}", f"{len(gains):,}", f"{rows['draws'].min():,}",
+                _percent(rows["mean"].mean()), _percent(rows["r2"].mean()),
+                _with_interval(mean.value, mean.low, mean.high, signed=True), _p(sign_flip(gains).p_value),
+                f"{100 * rows['above'].median():.0f} %",
+            )
+        )  # fmt: skip
+    header = (
+        "", "traits", "draws", "R2 of draws, in %", "of the method", "difference", "p, over traits",
+        "draws below, median",
+    )  # fmt: skip
     return Table(header, tuple(cells))
 
 
@@ -394,18 +418,35 @@ def _paper(result: Result) -> Table:
     return Table(("mean R2 of the whole model, in %", *result.shown), tuple(cells))
 
 
-def _paper_verdicts(result: Result) -> Table:
+def _paper_counts(result: Result) -> dict[str, pd.DataFrame]:
+    """Wins and losses by the authors' p-values, by the title of the panel of the figure."""
     known = result.comparisons[np.isfinite(result.comparisons["paper_p"])]
+    significant = known["paper_p"] < result.level
+    wins, losses = (
+        significant & (known["paper_difference"] > 0),
+        significant & (known["paper_difference"] < 0),
+    )
+    counts = {}
+    for by, title in (("baseline", "by baseline"), ("ancestry", "by ancestry"), ("trait", "by trait")):
+        rows = pd.DataFrame({"wins": wins, "losses": losses, "not_significant": ~wins & ~losses})
+        summed = rows.groupby(known[by], sort=False).sum()
+        if by != "ancestry" or len(summed) > 1:
+            counts[title] = summed.assign(name=summed.index)
+    return counts
+
+
+def _paper_verdicts(result: Result) -> Table:
+    """Verdicts by the authors' p-values and by sign flips, side by side, for each baseline."""
+    authors = _paper_counts(result)["by baseline"].set_index("name")
+    sound = result.summary[result.summary["by"] == "baseline"].set_index("baseline")
     cells = []
-    for (baseline, ancestry), rows in known.groupby(["baseline", "ancestry"], sort=False):
-        significant = rows["paper_p"] < result.level
-        wins = int((significant & (rows["paper_difference"] > 0)).sum())
-        losses = int((significant & (rows["paper_difference"] < 0)).sum())
-        sound = rows["verdict"].value_counts()
+    for row in authors.reset_index().to_dict("records"):
+        own = sound.loc[row["name"]] if row["name"] in sound.index else None
         cells.append(
             (
-                f"{baseline}, {ancestry}", f"{len(rows):,}", f"{wins:,}", f"{losses:,}",
-                f"{sound.get(Verdict.WIN, 0):,}", f"{sound.get(Verdict.LOSS, 0):,}",
+                str(row["name"]), f"{row['wins'] + row['losses'] + row['not_significant']:,}",
+                f"{row['wins']:,}", f"{row['losses']:,}",
+                "" if own is None else f"{own['wins']:,}", "" if own is None else f"{own['losses']:,}",
             )
         )  # fmt: skip
     header = ("", "comparisons", "wins, authors' test", "losses", "wins, sign flips", "losses")
@@ -460,7 +501,9 @@ def _status(status: str) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.2f}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else ""
+    # Adding 0 leaves no minus zero.
+    shown = f"{round(100 * value, 2) + 0.0:.2f}" if math.isfinite(value) else ""
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def _decimal(value: float) -> str:
@@ -472,7 +515,9 @@ def _with_interval(value: float, low: float, high: float, signed: bool = False) 
         return ""
 
     def write(number: float) -> str:
-        return (f"{100 * number:+.2f}" if signed else f"{100 * number:.2f}").replace("-", "\N{MINUS SIGN}")
+        hundredths = round(100 * number, 2) + 0.0
+        shown = f"{hundredths:+.2f}" if signed and hundredths else f"{hundredths:.2f}"
+        return shown.replace("-", "\N{MINUS SIGN}")
 
     return with_interval(write, value, low, high)
 

@@ -199,3 +199,19 @@ def test_scores_of_others_must_be_of_these_people(
     other.write_text("IID\tx\n1000\t0.5\n1000\t0.1\n")
     with pytest.raises(InputError, match="the sample 1000 occurs more than once"):
         run("error", scores=(other,), score_table=None, bound="")
+
+
+def test_others_scores_are_methods_and_those_that_predict_backwards_are_said(
+    folder: Path, run: Callable[..., PgsEvaluateResult], tmp_path: Path
+) -> None:
+    table = pd.read_csv(folder / "scores.tsv.gz", sep="\t")
+    theirs = table[["sample"]].assign(mine=table["mifm.t1.top1.mean"], swapped=-table["oracle.t1"])
+    theirs.to_csv(tmp_path / "theirs.tsv", sep="\t", index=False)
+    result = run(
+        "theirs", scores=(tmp_path / "theirs.tsv",), score_table=None, bound="", traits=("t1",), method="mine"
+    )
+    assert result.performance["method"].tolist() == ["mine", "swapped"] * 2
+    assert result.comparisons["baseline"].tolist() == ["swapped"] * 2
+    # R2 is that of the score with the right sign.
+    assert (result.comparisons["difference"] < 0).all()
+    assert any("2 scores predict their trait backwards" in caution for caution in result.cautions)
