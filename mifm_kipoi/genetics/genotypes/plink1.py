@@ -91,6 +91,7 @@ class Plink1File:
 
     def __init__(self, prefix: str, threads: int = 1) -> None:
         self.path = f"{prefix}.bed"
+        self.files = tuple(Path(f"{prefix}{suffix}") for suffix in (".bed", ".bim", ".fam"))
         self._prefix, self._threads = prefix, threads
         fam, self.variant_count = _checked(prefix)
         self.samples = people_of(fam)

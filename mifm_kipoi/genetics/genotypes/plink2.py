@@ -70,6 +70,7 @@ class Plink2File:
         self._pvar = TableFile.of(
             packed if packed.exists() else f"{prefix}.pvar", names=_PVAR, first=("#CHROM",)
         )
+        self.files = (Path(self.path), self._pvar.path, Path(f"{prefix}.psam"))
         self.samples = _people(f"{prefix}.psam")
         self.build = build_of_lengths(contig_lengths(self._pvar.comments))
         self._provisional = self._provisional_refs()

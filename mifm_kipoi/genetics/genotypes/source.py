@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -58,6 +59,10 @@ class GenotypeFile(Protocol):
     @property
     def path(self) -> str:
         """Its name in messages."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of a fileset."""
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -126,7 +131,9 @@ class Genotypes:
         One row a person, in the order of the first file: family (``0`` in files without families), sample,
         sex (``1`` male, ``2`` female, ``0`` unknown), founder (bool: without parents in the file).
     paths : tuple of str
-        Names of the files.
+        Names of the files, one of each fileset.
+    files : tuple of Path
+        All files, such as the three of a PLINK fileset.
     build : str
         ``GRCh37``, ``GRCh38`` ... where a file's header states it by the lengths of its contigs, else empty.
     variant_count : int, optional
@@ -143,6 +150,7 @@ class Genotypes:
     def __init__(self, files: Sequence[GenotypeFile]) -> None:
         self._files = tuple(files)
         self.paths = tuple(file.path for file in files)
+        self.files = tuple(path for file in files for path in file.files)
         self.samples = files[0].samples.reset_index(drop=True)
         _refuse_repeated(files[0])
         self._orders = [np.arange(len(self.samples)), *(_order(files[0], file) for file in files[1:])]

@@ -11,6 +11,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,7 @@ class VcfFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.files = (Path(path),)
         with VariantFile(path, lines=True) as file:
             names = [name.decode() for name in file.header[-1].split(b"\t")[_FIXED:]]
             self.build = build_of_lengths(contig_lengths(line.decode("latin-1") for line in file.header))

@@ -31,6 +31,10 @@ def test_files_of_the_same_people_are_one_source(tmp_path: Path) -> None:
         "family": ["0", "0", "0"], "sample": ["i0", "i1", "i2"], "sex": ["1", "2", "0"],
         "founder": [True, False, True],
     }  # fmt: skip
+    assert [path.name for path in genotypes.files] == [
+        f"{name}{suffix}" for name in ("one", "two") for suffix in (".bed", ".bim", ".fam")
+    ]
+    assert (genotypes.variant_count, genotypes.hard_calls, genotypes.build) == (4, True, "")
     blocks = list(genotypes.blocks())
     np.testing.assert_array_equal(np.concatenate([block.dosages for block in blocks]), GENOTYPES.T)
     assert {block.dosages.dtype for block in blocks} == {np.dtype("float32")}

@@ -1,0 +1,1 @@
+"""Labels of ancestry for people with genotypes, by a labelled reference panel."""
