@@ -110,6 +110,10 @@ class Associations:
     def __len__(self) -> int:
         return len(self.beta)
 
+    def take(self, rows: Flags) -> Associations:
+        """Those of some variants, by a mask."""
+        return Associations(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
 
 class Scan:
     """Tests blocks of variants with all models; its method can be called from several threads.
