@@ -6,7 +6,7 @@ import argparse
 import typing
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import fraction, not_negative, positive, say
+from mifm_kipoi.commands.arguments import fraction, not_negative, note, positive, say
 
 
 def add_pgs_ancestry(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +84,9 @@ def add_pgs_ancestry(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads", type=positive, default=1, metavar="N", help="that decode genotypes (default: 1)"
     )
+    group.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show progress (default: on a terminal)"
+    )
     parser.set_defaults(run=_ancestry)
 
 
@@ -109,5 +112,5 @@ def _ancestry(options: argparse.Namespace) -> None:
         seed=options.seed,
         threads=options.threads,
     )  # fmt: skip
-    result = run.run()
+    result = run.run(note(options.progress))
     say(*result.summary, *result.findings.cautions(), f"written: {', '.join(map(str, result.files))}")

@@ -174,7 +174,7 @@ class _Fields:
     keys : list of bytes
         What FORMAT names.
     text : numpy.ndarray of uint8, shape (bytes,)
-        All columns, with tabs between them.
+        All columns, with tabs between them and after them.
     starts, ends : numpy.ndarray of int64, shape (samples,)
         Of the columns in the text.
     colons : numpy.ndarray of int64, shape (n,)
@@ -194,15 +194,17 @@ class _Fields:
     def of(cls, record: Record) -> _Fields:
         """Those of a record, which has a column for each sample."""
         *_, keys, columns = record.line.split(b"\t", _FIXED)
-        text = np.frombuffer(columns, dtype=np.uint8)
+        # Three more bytes: what follows the beginning of a field can be looked at, wherever it begins.
+        text, length = np.frombuffer(columns + b"\t\t\t", dtype=np.uint8), len(columns)
         names, alternatives = keys.split(b":"), len(record.variants)
-        samples, left = divmod(len(text) + 1, 4)
-        if names == [b"GT"] and not left and (text[3::4] == _TAB).all() and not (text[1::4] == _TAB).any():
+        samples, left = divmod(length + 1, 4)
+        quads = text[: 4 * samples].reshape(-1, 4)
+        if names == [b"GT"] and not left and ((quads == _TAB) == [False, False, False, True]).all():
             # All columns have three characters, as in files of called diploid genotypes.
             starts = np.arange(samples, dtype=np.int64) * 4
             return cls(names, text, starts, starts + 3, np.empty(0, dtype=np.int64), alternatives)
-        tabs = np.flatnonzero(text == _TAB)
-        starts, ends = np.concatenate([[0], tabs + 1]), np.concatenate([tabs, [len(text)]])
+        tabs = np.flatnonzero(text[:length] == _TAB)
+        starts, ends = np.concatenate([[0], tabs + 1]), np.concatenate([tabs, [length]])
         return cls(names, text, starts, ends, np.flatnonzero(text == _COLON), alternatives)
 
     def dosages(self, allele: int) -> Dosages:
@@ -213,6 +215,11 @@ class _Fields:
         ValueError
             When something is neither a genotype nor a dosage; the message says what.
         """
+        colons = np.searchsorted(self.colons, self.ends) - np.searchsorted(self.colons, self.starts)
+        if (colons >= len(self.keys)).any():
+            sample = int((colons >= len(self.keys)).argmax())
+            text = self.text[self.starts[sample] : self.ends[sample]].tobytes().decode(errors="replace")
+            raise ValueError(f"a sample has {text[:50]!r}; expected {b':'.join(self.keys).decode()}")
         known, haploid = np.full(len(self.starts), np.nan, dtype=np.float32), None
         if b"GT" in self.keys:
             known, haploid = self._called(allele)
@@ -238,8 +245,8 @@ class _Fields:
         length = ends - starts
         first = self.text[starts]
         haploid = length == 1
-        diploid = (length == 3) & _SEPARATORS[self.text[np.minimum(starts + 1, len(self.text) - 1)]]
-        second = np.where(diploid, self.text[np.minimum(starts + 2, len(self.text) - 1)], first)
+        diploid = (length == 3) & _SEPARATORS[self.text[starts + 1]]
+        second = np.where(diploid, self.text[starts + 2], first)
         plain = (haploid | diploid) & _is_allele(first) & _is_allele(second)
         # What two characters are worth: those of a haploid genotype are the same one twice.
         copies = (first == _ZERO + allele).astype(np.float32) + (second == _ZERO + allele)
@@ -247,10 +254,10 @@ class _Fields:
         copies[length < 0] = np.nan
         for sample in np.flatnonzero(~plain & (length >= 0)):
             text = self.text[starts[sample] : ends[sample]].tobytes()
-            copies[sample], haploid[sample] = _copies(text, allele)
+            copies[sample], haploid[sample] = _copies(text, allele, self.alternatives)
         highest = _ZERO + self.alternatives
         if (plain & ((first > highest) | (second > highest))).any():
-            raise ValueError(f"a genotype names an allele beyond the {self.alternatives} of ALT")
+            raise _beyond(self.alternatives)
         return copies, haploid
 
     def _numbers(self, key: bytes, number: int) -> Dosages:
@@ -259,9 +266,7 @@ class _Fields:
         if number or self.alternatives > 1 or key == b"HDS":
             starts, ends = _piece(np.flatnonzero(self.text == _COMMA), starts, ends, number)
         lengths = ends - starts
-        missing = (lengths <= 0) | (
-            (lengths == 1) & (self.text[np.minimum(starts, self.text.size - 1)] == _DOT)
-        )
+        missing = (lengths <= 0) | ((lengths == 1) & (self.text[starts] == _DOT))
         width = int(max(lengths[~missing].max(initial=1), 3))
         if width > _LONGEST_NUMBER:
             raise ValueError(f"{key.decode()} has {width} characters; expected a number")
@@ -297,14 +302,20 @@ def _is_allele(characters: _Bytes) -> _Flags:
     return np.asarray(digits | (characters == _DOT))
 
 
-def _copies(genotype: bytes, allele: int) -> tuple[float, bool]:
+def _copies(genotype: bytes, allele: int, alternatives: int) -> tuple[float, bool]:
     """Copies of an allele in a genotype of any form, and whether it is haploid."""
     alleles = re.split(rb"[/|]", genotype.lstrip(b"/|"))
     if not all(one == b"." or one.isdigit() for one in alleles) or len(alleles) > 2:
         raise ValueError(
             f"a genotype is {genotype.decode(errors='replace')!r}; expected one or two alleles, such as 0/1"
         )
+    if any(one != b"." and int(one) > alternatives for one in alleles):
+        raise _beyond(alternatives)
     if b"." in alleles:
         return float("nan"), len(alleles) == 1
     copies = sum(int(one) == allele for one in alleles)
     return 2.0 * copies / len(alleles), len(alleles) == 1
+
+
+def _beyond(alternatives: int) -> ValueError:
+    return ValueError(f"a genotype names an allele beyond the {alternatives} of ALT")

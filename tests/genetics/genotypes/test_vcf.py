@@ -1,13 +1,17 @@
 """Genotypes of VCF and BCF: each form of a field, real genotypes as other programs read them, and damage."""
 
 import gzip
+import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genetics.genotypes import GenotypeError, open_genotypes
@@ -94,6 +98,7 @@ def test_variants_people_and_build(tmp_path: Path) -> None:
         (("C", "GT", "0/1 0/1 0/1 0/1 1/1"), "line 9 has 14 columns instead of 13"),
         (("C", "GT", "0/1 0/x 0/1 0/1"), "damaged at chr1:10: a genotype is '0/x'"),
         (("C", "GT", "0/1 0/0/1 0/1 0/1"), "a genotype is '0/0/1'"),
+        (("C", "GT", "0/1 0/1:7 0/1 0/1"), "a sample has '0/1:7'; expected GT"),
         (("C", "GT", "0/1 0/2 0/1 0/1"), "an allele beyond the 1 of ALT"),
         (("C", "GT:DS", "0/1:1 0/1:x 0/1 0/1"), "DS has something that is not a number"),
         (("C", "GT:DS", "0/1:1 0/1:2.5 0/1 0/1"), "a dosage is 2.5; expected 0 to 2"),
@@ -181,3 +186,84 @@ def test_haploid_dosages_are_those_of_plink_2(tmp_path: Path) -> None:
     # PLINK's dosages are multiples of 2^-14.
     np.testing.assert_allclose(theirs.dosages, mine.dosages, atol=2**-14)
     assert set(mine.variants["chrom"]) == {"X"}
+
+
+ALLELES = st.sampled_from(["0", "0", "1", "1", "2", ".", "10", "x", "", "-1", "01"])
+GENOTYPES = st.one_of(
+    st.tuples(ALLELES, st.sampled_from("/|"), ALLELES).map("".join),
+    ALLELES,
+    st.sampled_from(["0/1/1", "0/", "|1|1", "0:1", "0 1", "/", "0//1"]),
+)
+NUMBERS = st.sampled_from(
+    ["0", "1", "2", "0.25", "1e-1", ".", "", "nan", "2.5", "-1", "inf", "x", "1_0", "+1", "1.", "0x1"]
+)
+
+
+def slowly(keys: str, columns: list[str], alternatives: int, allele: int) -> list[float]:
+    """Dosages one person at a time, by what the documents say; ValueError where something is malformed."""
+
+    def number(text: str) -> float:
+        if text in ("", "."):
+            return NAN
+        if text.lower() == "nan":
+            return NAN
+        if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", text):
+            raise ValueError(text)
+        if not 0 <= float(text) <= 2:
+            raise ValueError(text)
+        return float(text)
+
+    dosages = []
+    for column in columns:
+        if column.count(":") >= len(keys.split(":")):
+            raise ValueError(column)
+        fields = dict(zip(keys.split(":"), column.split(":"), strict=False))
+        known, haploid = NAN, False
+        if "GT" in fields:
+            alleles = re.split(r"[/|]", fields["GT"].lstrip("/|"))
+            if len(alleles) > 2 or not all(re.fullmatch(r"[0-9]+|\.", one) for one in alleles):
+                raise ValueError(fields["GT"])
+            if any(one != "." and int(one) > alternatives for one in alleles):
+                raise ValueError(fields["GT"])
+            haploid = len(alleles) == 1
+            copies = sum(one != "." and int(one) == allele for one in alleles)
+            known = NAN if "." in alleles else 2 * copies / len(alleles)
+        dosage = known
+        if "DS" in keys.split(":"):
+            values = fields.get("DS", "").split(",") if alternatives > 1 else [fields.get("DS", "")]
+            dosage = number(values[allele - 1]) if len(values) >= allele else NAN
+            dosage *= 2 if haploid else 1
+            if dosage > 2:
+                raise ValueError(column)
+        dosages.append(known if np.isnan(dosage) else dosage)
+    return dosages
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=st.sampled_from(["GT", "GT:DS", "DS", "DS:GT", "GQ:GT:DS"]),
+    columns=st.lists(st.tuples(GENOTYPES, NUMBERS, NUMBERS, st.integers(0, 3)), min_size=1, max_size=6),
+    alternatives=st.integers(1, 2),
+)
+def test_any_columns_are_read_as_the_documents_say_or_refused(
+    keys: str, columns: list[tuple[str, str, str, int]], alternatives: int
+) -> None:
+    texts = []
+    for genotype, first, second, left_out in columns:
+        values = {"GT": genotype, "DS": first if alternatives == 1 else f"{first},{second}", "GQ": "7"}
+        parts = [values[key] for key in keys.split(":")]
+        texts.append(":".join(parts[: max(1, len(parts) - (left_out == 0))]))
+    names = [f"s{number}" for number in range(len(texts))]
+    header = "\t".join([HEADER, *names])
+    record = "\t".join(["chr1", "10", ".", "A", "C,G"[: 2 * alternatives - 1], ".", ".", ".", keys, *texts])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "g.vcf"
+        path.write_text(f"{header}\n{record}\n")
+        try:
+            expected = [slowly(keys, texts, alternatives, allele) for allele in range(1, alternatives + 1)]
+        except ValueError:
+            with pytest.raises(GenotypeError):
+                list(open_genotypes(path).blocks())
+            return
+        (block,) = open_genotypes(path).blocks()
+        np.testing.assert_allclose(block.dosages, expected, rtol=1e-6)
