@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_former_spelling, add_intervals, add_list, fraction, say
 from mifm_kipoi.commands.enrichment import add_enrichment
+from mifm_kipoi.commands.joint import add_joint
 from mifm_kipoi.commands.motif_swap import add_motif_swap
 from mifm_kipoi.commands.motifs import add_motifs
 from mifm_kipoi.commands.mpra import add_mpra
@@ -14,7 +15,9 @@ from mifm_kipoi.commands.mpra import add_mpra
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """``mifm evaluate``."""
-    parser.description = "Evaluate scores against labels, measured effects or annotations of the genome."
+    parser.description = (
+        "Evaluate scores against labels, measured effects, annotations of the genome or joint tests."
+    )
     commands = parser.add_subparsers(title="evaluations", required=True, metavar="COMMAND")
     _add_ranking(
         commands.add_parser("ranking", help="how well scores rank variants that are labelled causal or not")
@@ -33,6 +36,12 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_motifs(
         commands.add_parser(
             "motifs", help="which motifs a network reads, beside what an untrained network gives"
+        )
+    )
+    add_joint(
+        commands.add_parser(
+            "joint",
+            help="what joint tests find in clumps that p-values or scores filter, beside random filters",
         )
     )
     add_motif_swap(

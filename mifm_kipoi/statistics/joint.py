@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.statistics.estimates import Values
+from mifm_kipoi.statistics.normal import log_p_of_z
+from mifm_kipoi.statistics.student import log_p_of_t
 from mifm_kipoi.support.packages import needed
 
 Rows = npt.NDArray[np.int64]
@@ -378,11 +380,14 @@ def log_p_two_sided(statistics: npt.ArrayLike, freedom: npt.ArrayLike) -> Values
     -------
     numpy.ndarray of float64
     """
-    stats = needed("scipy.stats", "evaluation")
-    size, degrees = np.broadcast_arrays(np.abs(np.asarray(statistics, dtype=np.float64)), freedom)
+    value, degrees = np.broadcast_arrays(np.asarray(statistics, dtype=np.float64), freedom)
     normal = np.isinf(degrees)
-    student = stats.t.logsf(size, np.where(normal, 1.0, degrees))
-    return np.asarray(np.minimum(np.log(2) + np.where(normal, stats.norm.logsf(size), student), 0.0))
+    log_p = np.full(value.shape, np.nan)
+    log_p[normal] = log_p_of_z(value[normal])
+    # Without degrees of freedom there is no estimate of the error.
+    student = ~normal & (degrees > 0)
+    log_p[student] = log_p_of_t(value[student], degrees[student])
+    return log_p
 
 
 @dataclasses.dataclass(frozen=True)

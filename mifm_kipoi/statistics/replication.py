@@ -14,7 +14,7 @@ from mifm_kipoi.support.packages import needed
 
 
 def replicates(
-    effect: npt.ArrayLike, replication: npt.ArrayLike, log_p: npt.ArrayLike, level: float
+    effect: npt.ArrayLike, replication: npt.ArrayLike, log_p: npt.ArrayLike, level: npt.ArrayLike
 ) -> npt.NDArray[np.bool_]:
     """Whether effects replicate: the same sign, and a two-sided p below a level.
 
@@ -24,7 +24,7 @@ def replicates(
         In the first and in the second sample.
     log_p : array_like of float64, shape (n,)
         Natural logarithms of two-sided p-values in the second sample.
-    level : float
+    level : float, or array_like of float64, shape (n,)
         Such as 0.05 over the number of effects; chance alone passes half as often, as the sign must fit.
 
     Returns
@@ -33,10 +33,10 @@ def replicates(
     """
     same = np.sign(np.asarray(effect, np.float64)) * np.sign(np.asarray(replication, np.float64)) > 0
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(same & (np.asarray(log_p, np.float64) < np.log(level)))
+        return np.asarray(same & (np.asarray(log_p, np.float64) < np.log(np.asarray(level, np.float64))))
 
 
-def replication_power(effect: npt.ArrayLike, standard_error: npt.ArrayLike, level: float) -> Values:
+def replication_power(effect: npt.ArrayLike, standard_error: npt.ArrayLike, level: npt.ArrayLike) -> Values:
     """The chance that an effect replicates (:func:`replicates`), were it what the first sample says.
 
     ``Phi(|b| / se - z(1 - level / 2))``. Effects that were chosen because they are large are too large on
@@ -48,7 +48,7 @@ def replication_power(effect: npt.ArrayLike, standard_error: npt.ArrayLike, leve
         In the first sample.
     standard_error : array_like of float64, shape (n,)
         In the second sample.
-    level : float
+    level : float, or array_like of float64, shape (n,)
         Of the two-sided p-value.
 
     Returns
@@ -57,7 +57,7 @@ def replication_power(effect: npt.ArrayLike, standard_error: npt.ArrayLike, leve
     """
     norm = needed("scipy.stats", "evaluation").norm
     size = np.abs(np.asarray(effect, np.float64)) / np.asarray(standard_error, np.float64)
-    return np.asarray(norm.sf(norm.isf(level / 2) - size))
+    return np.asarray(norm.sf(norm.isf(np.asarray(level, np.float64) / 2) - size))
 
 
 def difference_p(
