@@ -19,7 +19,8 @@ from mifm_kipoi.statistics.regression import logistic_wald
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Dosages = npt.NDArray[np.float32]
+Dosages = npt.NDArray[np.float64]
+"""Of clumps, without missing values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,7 @@ def clump_dosages(cohort: Cohort, clumps: Sequence[Rows]) -> Iterator[tuple[int,
     ------
     number : int
         Of a clump; as soon as all of it has been read.
-    dosages : numpy.ndarray of float32, shape (len(clumps[number]), n)
+    dosages : numpy.ndarray of float64, shape (len(clumps[number]), n)
         The mean of the others where a genotype is missing.
     """
     order = sorted((int(rows.max()), number) for number, rows in enumerate(clumps) if len(rows))
@@ -121,30 +122,31 @@ def clump_dosages(cohort: Cohort, clumps: Sequence[Rows]) -> Iterator[tuple[int,
     if not last:
         return
     wanted = np.array(sorted(last))
-    held: dict[int, Dosages] = {}
+    held: dict[int, npt.NDArray[np.float32]] = {}
     done = 0
     for block in cohort.genotypes.blocks(
         lambda chunk: np.isin(chunk["row"].to_numpy(), wanted), cohort.samples
     ):
         rows = block.variants["row"].tolist()
-        held.update(zip(rows, without_missing(block.dosages), strict=True))
+        held.update(zip(rows, block.dosages, strict=True))
         while done < len(order) and order[done][0] <= rows[-1]:
             number = order[done][1]
-            yield number, np.stack([held[row] for row in clumps[number].tolist()])
+            yield number, without_missing(np.stack([held[row] for row in clumps[number].tolist()]))
             for row in clumps[number].tolist():
                 if last[row] == done:
                     del held[row]
             done += 1
 
 
-def without_missing(dosages: Dosages) -> Dosages:
+def without_missing(dosages: npt.NDArray[np.float32]) -> Dosages:
     """Dosages with the mean of a variant where one is missing; 0 where all are. Shape (variants, n)."""
-    missing = np.isnan(dosages)
-    if not missing.any():
-        return dosages
-    known = (~missing).sum(axis=1)
-    mean = np.nansum(dosages, axis=1, dtype=np.float64) / np.maximum(known, 1)
-    return np.where(missing, mean[:, np.newaxis], dosages).astype(np.float32)
+    full = dosages.astype(np.float64)
+    missing = np.isnan(full)
+    if missing.any():
+        known = np.maximum((~missing).sum(axis=1), 1)
+        full[missing] = 0.0
+        full[missing] = np.broadcast_to((full.sum(axis=1) / known)[:, np.newaxis], full.shape)[missing]
+    return full
 
 
 def products_of(model: NullModel, dosages: Dosages) -> CrossProducts:
@@ -153,7 +155,7 @@ def products_of(model: NullModel, dosages: Dosages) -> CrossProducts:
     Parameters
     ----------
     model : NullModel
-    dosages : numpy.ndarray of float32, shape (m, n)
+    dosages : numpy.ndarray of float64, shape (m, n)
         Of all people of the cohort.
     """
     own = dosages[:, model.people]
@@ -187,7 +189,7 @@ def exact_fit(model: NullModel, dosages: Dosages, estimable: Flags) -> ExactFit:
     ----------
     model : NullModel
         Of a binary trait.
-    dosages : numpy.ndarray of float32, shape (k, n)
+    dosages : numpy.ndarray of float64, shape (k, n)
         Of all people of the cohort.
     estimable : numpy.ndarray of bool, shape (k,)
         Variants whose effects the data determine; of the others as many are fitted as are independent.
@@ -196,7 +198,7 @@ def exact_fit(model: NullModel, dosages: Dosages, estimable: Flags) -> ExactFit:
     -------
     ExactFit
     """
-    own = dosages[:, model.people].astype(np.float64)
+    own = dosages[:, model.people]
     # Those that are determined come first, so that the others cannot take their place.
     order = np.concatenate([np.flatnonzero(estimable), np.flatnonzero(~estimable)])
     left = own - (own @ model.basis) @ (model.basis * model.weights[:, np.newaxis]).T

@@ -278,7 +278,7 @@ def regress_clump(
     Parameters
     ----------
     clump : Clump
-    dosages : numpy.ndarray of float32, shape (m, n)
+    dosages : numpy.ndarray of float64, shape (m, n)
         Of its members, without missing values.
     model : NullModel
         Of its trait.

@@ -26,7 +26,8 @@ TITLES = {
 }
 """Of the panels, by measure."""
 
-_CONTROL_COLOURS = {MATCHED: SLATE, PERMUTED: "#D9C9A8"}
+_HEIGHT = 0.72
+"""Of the highest bar of a distribution, in distances between lines."""
 
 _MOST_POINTS = 2000
 
@@ -59,10 +60,10 @@ def nulls(
             every = found.loc[ALL, measure]
             axes.axvline(every, color="0.3", linewidth=1, linestyle="--", zorder=1)
             for line, name in enumerate(names):
-                for control, height in ((PERMUTED, 0.36), (MATCHED, 0.72)):
+                for control in (MATCHED, PERMUTED):
                     own = draws[(draws["model"] == name) & (draws["control"] == control)]
                     if len(own):
-                        _distribution(axes, own[measure].to_numpy(), line, height, control)
+                        _distribution(axes, own[measure].to_numpy(), line, control)
                 axes.plot(
                     [found.loc[name, measure]], [line - 0.08], "o", color=ACCENT, markersize=6, zorder=5
                 )
@@ -76,27 +77,27 @@ def nulls(
         panels[0].set_ylim(len(names) - 0.65, -0.95)
         keys = [
             Line2D([], [], color=ACCENT, marker="o", linestyle="", markersize=6, label="the filter"),
-            Patch(color=_CONTROL_COLOURS[MATCHED], label="as many at random, matched on r"),
-            Patch(color=_CONTROL_COLOURS[PERMUTED], label="as many at random"),
+            Patch(color=SLATE, label="as many at random, matched on r"),
+            Line2D([], [], color="0.25", linewidth=0.7, label="as many at random"),
             Line2D([], [], color="0.3", linewidth=1, linestyle="--", label="all of each clump"),
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
-def _distribution(axes: Axes, counts: npt.NDArray[np.int64], line: int, height: float, control: str) -> None:
-    """Frequencies of counts as bars on a base line, the highest of them as high as is said."""
+def _distribution(axes: Axes, counts: npt.NDArray[np.int64], line: int, control: str) -> None:
+    """Frequencies of counts as bars on a base line, or as their outline."""
     low, high = int(counts.min()), int(counts.max())
     width = max(1, -(-(high - low + 1) // 40))
     edges = np.arange(low, high + width + 1, width)
     frequency, _ = np.histogram(counts, edges - 0.5)
-    scaled = frequency / frequency.max() * height
-    colour = _CONTROL_COLOURS[control]
-    axes.fill_between(
-        np.repeat(edges, 2)[1:-1] - 0.5, np.full(2 * len(scaled), line), line - np.repeat(scaled, 2),
-        color=colour, alpha=0.75 if control == MATCHED else 1, linewidth=0,
-        zorder=3 if control == MATCHED else 2,
-    )  # fmt: skip
+    scaled = frequency / frequency.max() * _HEIGHT
+    x, y = np.repeat(edges, 2)[1:-1] - 0.5, line - np.repeat(scaled, 2)
+    if control == MATCHED:
+        axes.fill_between(x, np.full(len(x), line), y, color=SLATE, linewidth=0, zorder=2)
+    else:
+        x, y = np.concatenate([x[:1], x, x[-1:]]), np.concatenate([[line], y, [line]])
+        axes.plot(x, y, color="0.25", linewidth=0.7, zorder=3)
 
 
 def replication(effects: pd.DataFrame, names: Sequence[str], level: str) -> Figure:

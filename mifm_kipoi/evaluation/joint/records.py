@@ -115,40 +115,48 @@ def clump_table(tested: Sequence[Tested], candidates: Candidates, filters: Seque
 
 
 def variant_table(
-    tested: Sequence[Tested], candidates: Candidates, scores: Mapping[str, Values]
+    evaluation: Evaluation, candidates: Candidates, scores: Mapping[str, Values]
 ) -> pd.DataFrame:
-    """A row for each member of each clump: what selected it, and its effect alone in the people tested."""
+    """A row for each member of each clump: what selected it, and its effect alone in the people tested.
+
+    Clumps of one variant are among them, since percentiles are over all associated variants; they are not
+    tested.
+    """
     variants = candidates.variants
+    tested = {(one.clump.trait, one.clump.number): one for one in evaluation.tested}
     parts = []
-    for one in tested:
-        rows = one.clump.members
-        place = np.full(len(rows), -1)
-        place[one.kept] = np.arange(len(one.kept))
-        kept = place >= 0
+    for clump in evaluation.clumps:
+        rows = clump.members
         own = variants.iloc[rows]
-        alone = one.alone
-        parts.append(
-            pd.DataFrame(
-                {
-                    "trait": one.clump.trait,
-                    "clump": one.clump.number,
-                    "chrom": own["chrom"],
-                    "pos": own["pos"],
-                    "id": own["id"],
-                    "effect_allele": own["counted"],
-                    "other_allele": own["other"],
-                    "lead": np.arange(len(rows)) == 0,
-                    "r2_with_lead": one.clump.r2,
-                    "selection_p": np.exp(one.clump.log_p),
-                    **{name: values[rows] for name, values in scores.items()},
-                    "stands_for_it": own["id"].to_numpy()[one.stands_for],
-                    "r_tested": np.where(kept, one.r[place], np.nan),
-                    "beta_alone": np.where(kept, alone.coefficients[place], np.nan),
-                    "standard_error_alone": np.where(kept, alone.standard_errors[place], np.nan),
-                    "p_alone": np.where(kept, np.exp(alone.log_p)[place], np.nan),
-                }
-            )
+        part = pd.DataFrame(
+            {
+                "trait": clump.trait,
+                "clump": clump.number,
+                "chrom": own["chrom"],
+                "pos": own["pos"],
+                "id": own["id"],
+                "effect_allele": own["counted"],
+                "other_allele": own["other"],
+                "lead": np.arange(len(rows)) == 0,
+                "r2_with_lead": clump.r2,
+                "selection_p": np.exp(clump.log_p),
+                **{name: values[rows] for name, values in scores.items()},
+            }
         )
+        one = tested.get((clump.trait, clump.number))
+        if one is not None:
+            alone, place = one.alone, np.full(len(rows), -1)
+            place[one.kept] = np.arange(len(one.kept))
+            kept = place >= 0
+            part["stands_for_it"] = own["id"].to_numpy()[one.stands_for]
+            for name, values in (
+                ("r_tested", one.r),
+                ("beta_alone", alone.coefficients),
+                ("standard_error_alone", alone.standard_errors),
+                ("p_alone", np.exp(alone.log_p)),
+            ):
+                part[name] = np.where(kept, values[place], np.nan)
+        parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 

@@ -21,7 +21,7 @@ from mifm_kipoi.evaluation.joint.scores import MemberScores
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen
 from mifm_kipoi.reports import prose
 from mifm_kipoi.reports.drawing import png
-from mifm_kipoi.reports.page import Table, settings_table, with_interval, write_page
+from mifm_kipoi.reports.page import Table, settings_table, write_page
 from mifm_kipoi.statistics.normal import log_p_of_z
 
 ENOUGH_CLUMPS = 200
@@ -153,6 +153,7 @@ def _values(result: Result) -> dict[str, Any]:
     traits = nominal[nominal["scope"] == "trait"]
     parts = nominal[nominal["scope"].isin(["held out", "not held out"])]
     options = provenance["filters"]
+    percentiles = {name: f"{options[name]:g}" for name in ("p_percentile", "score_percentile")}
     return {
         "selection": result.selection,
         "chosen_by": provenance["selection"],
@@ -163,8 +164,13 @@ def _values(result: Result) -> dict[str, Any]:
         "threshold": f"{evaluation.thresholds[CORRECTED]:.2g}",
         "tests": evaluation.tests,
         "alpha": provenance["tests"]["alpha"],
-        "factor": provenance["tests"]["factor"],
+        "factor": f"{provenance['tests']['factor']:g}",
         "findings": [_finding(result, name) for name in result.filters],
+        "varies": any(
+            result.row(name, CORRECTED)["significant_matched_low"]
+            < result.row(name, CORRECTED)["significant_matched_high"]
+            for name in result.filters
+        ),
         "every": {level: int(result.row(ALL, level)["significant"]) for level in evaluation.thresholds},
         "cautions": result.cautions,
         "notes": list(result.notes),
@@ -179,7 +185,7 @@ def _values(result: Result) -> dict[str, Any]:
         "binary": sorted({one.clump.trait for one in evaluation.tested if one.exact}),
         "exact": _exact(result),
         "clumping": provenance["clumping"],
-        "options": options,
+        "options": options | percentiles,
         "draws": provenance["draws"],
         "removed": provenance["removed_by_quality"],
         "by_p": BY_P,
@@ -218,26 +224,29 @@ def _figures(result: Result) -> prose.Figures:
 
 
 def _finding(result: Result, name: str) -> dict[str, Any]:
-    """What a filter finds at each level in words: more or fewer than random filters, or as many."""
+    """What a filter finds at each level, and what random filters do."""
     rows = {level: result.row(name, level) for level in result.evaluation.thresholds}
     return {"name": name, "variants": rows[NOMINAL]["variants"]} | {
         level: {
             "significant": row["significant"],
-            "random": with_interval(
-                lambda value: f"{value:.1f}", row["significant_matched"], row["significant_matched_low"],
-                row["significant_matched_high"],
-            ),
+            "mean": f"{row['significant_matched']:,.1f}",
+            "low": f"{row['significant_matched_low']:,.0f}",
+            "high": f"{row['significant_matched_high']:,.0f}",
             "p": _p(row["significant_matched_p"]),
             "verdict": _verdict(row),
         }
         for level, row in rows.items()
-    }  # fmt: skip
+    }
 
 
 def _verdict(row: Row) -> str:
+    """``more`` or ``fewer`` than random filters, ``same`` where all of them find as many, else ``alike``."""
+    low, high = row["significant_matched_low"], row["significant_matched_high"]
+    if low == high == row["significant"] == row["significant_matched"]:
+        return "same"
     if row["significant_matched_p"] < SIGNIFICANT:
-        return "more than"
-    return "fewer than" if row["significant"] < row["significant_matched_low"] else "no more than"
+        return "more"
+    return "fewer" if row["significant"] < low else "alike"
 
 
 def _p(value: float) -> str:
@@ -392,6 +401,9 @@ def _settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
         "clumping", "filters", "tests", "held_out", "draws", "seed", "removed_by_quality",
     )  # fmt: skip
     shown = {name: provenance[name] for name in kept if provenance[name] not in (None, {}, [])}
+    shown["scores"] = provenance["scores"] and provenance["scores"]["name"]
+    thresholds = {level: f"{value:.3g}" for level, value in provenance["tests"]["thresholds"].items()}
+    shown["tests"] = provenance["tests"] | {"thresholds": thresholds}
     for name in ("people", "second_sample"):
         own = provenance[name]
         if own is not None:

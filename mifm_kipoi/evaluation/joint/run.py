@@ -270,7 +270,7 @@ class JointRun:
             "effects": effects,
             "models": records.model_table(evaluation),
             "clumps": records.clump_table(evaluation.tested, candidates, evaluation.filters),
-            "variants": records.variant_table(evaluation.tested, candidates, work.scores.values),
+            "variants": records.variant_table(evaluation, candidates, work.scores.values),
             "draws": records.draw_table(evaluation, options),
         }
         provenance = self._provenance(work, evaluation)
@@ -311,7 +311,7 @@ class JointRun:
     def _write_table(self, name: str, table: pd.DataFrame) -> Path:
         path = self.folder / f"{name}.tsv"
         with written_whole(path) as temporary, writing(path):
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.8g")
+            table.to_csv(temporary, sep="\t", index=False, float_format="%.10g")
         return path
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
@@ -436,7 +436,9 @@ class _Work:
         aligned = read.aligned(genotypes.samples)
         # A table of several samples has people of others; that is no news.
         notes += aligned.notes if len(people.tables) and not label else ()
-        self.notes += [f"{who}: {note}" for note in notes if f"{who}: {note}" not in self.notes]
+        # Of the same tables the same is noted of both samples.
+        known = {note.split(": ", 1)[-1] for note in self.notes}
+        self.notes += [f"{who}: {note}" for note in notes if note not in known]
         return aligned
 
     def _second_cohort(self, first: Aligned) -> Cohort | None:

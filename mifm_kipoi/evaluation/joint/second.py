@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.evaluation.joint.candidates import genotyped, variant_keys
-from mifm_kipoi.evaluation.joint.cohort import Cohort, ExactFit, clump_dosages, products_of
+from mifm_kipoi.evaluation.joint.cohort import Cohort, Dosages, ExactFit, clump_dosages, products_of
 from mifm_kipoi.evaluation.joint.models import Tested, exact_fits
 from mifm_kipoi.genetics.genotypes import Genotypes
 from mifm_kipoi.statistics.joint import CrossProducts, JointFit, joint_fit
@@ -96,7 +96,7 @@ def replicate_people(
         found[number] = _replicated(cohort, tested[number], present[number], swapped, dosages)
     for number, one in enumerate(tested):
         if number not in found:
-            nothing = np.zeros((0, size), dtype=np.float32)
+            nothing = np.zeros((0, size))
             found[number] = _replicated(cohort, one, present[number], swapped, nothing)
     absent = int((rows < 0).sum())
     on_progress(
@@ -106,10 +106,8 @@ def replicate_people(
     return [found[number] for number in range(len(tested))]
 
 
-def _replicated(
-    cohort: Cohort, one: Tested, present: Flags, swapped: Flags, dosages: npt.NDArray[np.float32]
-) -> Replicated:
-    every = np.zeros((len(present), dosages.shape[1]), dtype=np.float32)
+def _replicated(cohort: Cohort, one: Tested, present: Flags, swapped: Flags, dosages: Dosages) -> Replicated:
+    every = np.zeros((len(present), dosages.shape[1]))
     every[present] = np.where(swapped[one.members][present][:, np.newaxis], 2 - dosages, dosages)
     model = cohort.models[one.clump.trait]
     products = products_of(model, every)
