@@ -119,18 +119,21 @@ class Plink2File:
 
     def _chunks(self) -> Iterator[tuple[pd.DataFrame, Rows, Rows]]:
         """Variants, with the record of each in the ``.pgen`` file and the number of its ALT from 1."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         first = 0
         for rows in self._rows():
             ref, known = rows["REF"].str.upper(), self._known_refs(rows, first)
-            alternatives = rows["ALT"].str.upper().str.split(",")
-            records = np.repeat(np.arange(len(rows)), _alleles_of(rows["ALT"]) - 1)
+            alternatives = pc.split_pattern(pa.array(rows["ALT"].str.upper(), pa.string()), ",")
+            records = pc.list_parent_indices(alternatives).to_numpy()
             starts = np.searchsorted(records, records)
             chunk = pd.DataFrame(
                 {
                     "chrom": contig_keys(rows["#CHROM"], PLINK_NUMBERS).to_numpy()[records],
                     "pos": rows["POS"].to_numpy()[records],
                     "id": rows["ID"].to_numpy()[records],
-                    "counted": [allele for alleles in alternatives for allele in alleles],
+                    "counted": pc.list_flatten(alternatives).to_pandas(),
                     "other": ref.to_numpy()[records],
                     "ref": np.where(known, "other", "")[records],
                 }

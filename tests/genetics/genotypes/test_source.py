@@ -1,5 +1,6 @@
 """Genotypes of several files as one source, whatever their format."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,20 @@ def test_what_is_not_a_file_of_genotypes(tmp_path: Path) -> None:
     for paths in ([], tmp_path / "none"):
         with pytest.raises(GenotypeError, match=r"expected PLINK 1 \(\.bed, \.bim, \.fam\)"):
             open_genotypes(paths)
+
+
+def test_memory_does_not_grow_with_the_variants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mifm_kipoi.genetics.genotypes.source.BLOCK_BYTES", 1 << 20)
+    dosages = np.random.default_rng(1).integers(0, 3, size=(2000, 3000)).astype(np.float32)
+    genotypes = open_genotypes(write_bed(tmp_path / "g", dosages, range(1, 3001)))
+    sums = np.zeros(2000)
+    tracemalloc.start()
+    try:
+        for block in genotypes.blocks():
+            sums += block.dosages.sum(axis=0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(sums, dosages.sum(axis=1))
+    # All dosages together take 24 MB.
+    assert peak < 8 << 20
