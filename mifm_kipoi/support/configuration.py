@@ -37,6 +37,7 @@ def read_configuration(
     settings: Sequence[str] = (),
     shipped: Path | None = None,
     former: Mapping[str, str] | None = None,
+    fixed: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> T:
     """Read YAML files into a dataclass; later files override earlier ones.
 
@@ -56,6 +57,9 @@ def read_configuration(
         Folder of configurations that come with the package; each can be given by its name alone.
     former : mapping of str to str, optional
         Former names of fields, at any level, and those that stand for them now; they are read with a warning.
+    fixed : mapping of str to mapping of str to object, optional
+        For a section, the values of keys that the caller sets, as YAML has them. They are for sections that
+        are given, which must not have these keys.
 
     Returns
     -------
@@ -76,6 +80,14 @@ def read_configuration(
     for setting in settings:
         values = _merged(values, _with_new_names(_setting(setting), former or {}))
     source = " with ".join([", ".join(map(str, paths)), *settings])
+    for section, own in (fixed or {}).items():
+        given = values.get(section)
+        if isinstance(given, dict):
+            if refused := sorted(own.keys() & given.keys()):
+                raise ConfigurationError(
+                    f"{source}: {section}.{refused[0]} is set by the command; leave it out"
+                )
+            values = {**values, section: {**given, **own}}
     config: T = _build(cls, values, source, "")
     return config
 

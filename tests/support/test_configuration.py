@@ -115,3 +115,11 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_is_missing_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"configuration nowhere.*expected a YAML file$"):
         read_configuration("nowhere", Outer)
+
+
+def test_keys_that_the_caller_sets_are_for_sections_that_are_given(tmp_path: Path) -> None:
+    fixed = {"inner": {"rate": 4}, "other": {"rate": 5}}
+    path = write(tmp_path, "a.yaml", "path: a\ninner: {names: [b]}")
+    assert read_configuration(path, Outer, fixed=fixed) == Outer("a", inner=Inner(4.0, ("b",)))
+    with pytest.raises(ConfigurationError, match=r"inner\.rate is set by the command"):
+        read_configuration(path, Outer, ["inner.rate=1"], fixed=fixed)
