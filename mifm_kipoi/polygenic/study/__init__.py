@@ -1,0 +1,1 @@
+"""From studies to an evaluation of polygenic scores: all steps from one configuration."""
