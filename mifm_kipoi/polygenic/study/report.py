@@ -1,0 +1,129 @@
+"""One report of all steps of a study."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateResult
+from mifm_kipoi.reports.page import Link, Section, Table, count, write_page
+from mifm_kipoi.reports.prose import rendered
+
+_TEMPLATE = Path(__file__).with_name("report.md.jinja")
+
+_OWN = ("name", "status", "rows", "matched")
+"""Columns of the table of matches that are not numbers of rows by reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """What the steps wrote, as the report shows it.
+
+    Parameters
+    ----------
+    built : pandas.DataFrame, optional
+        A row for each score that was built; without it, none was.
+    matching : pandas.DataFrame
+        A row for each score that was applied.
+    pages : dict of str to str
+        Pages of the steps, by what they are about: their place in the folder of the study.
+    """
+
+    built: pd.DataFrame | None
+    matching: pd.DataFrame
+    pages: dict[str, str]
+
+
+def write_report(folder: Path, steps: Steps, evaluation: PgsEvaluateResult | None) -> list[Path]:
+    """Write ``report.html``, ``report.md`` and ``figures/``.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the study.
+    steps : Steps
+        All but the last.
+    evaluation : PgsEvaluateResult, optional
+        The last step, whose title and sections come first.
+    """
+    title, sections = sections_of(steps)
+    if evaluation is not None:
+        title, sections = evaluation.title, [*evaluation.sections, *sections[1:]]
+    return write_page(folder, title, sections)
+
+
+def sections_of(steps: Steps) -> tuple[str, list[Section]]:
+    """The title and the sections about all steps but the last; the first is the summary."""
+    matching, built = steps.matching, steps.built
+    values: dict[str, Any] = {
+        "scores": len(matching),
+        "others": len(matching) - (0 if built is None else int(matching["name"].isin(built["name"]).sum())),
+        "studies": 0 if built is None else built["study"].nunique(),
+        "rows": int(matching["rows"].sum()),
+        "matched": int(matching["matched"].sum()),
+        "built": None if built is None else _built(built),
+        "matches": _matches(matching, built),
+        "reasons": _reasons(matching),
+        "refused": _listed(matching.loc[matching["status"] != "ok", "name"]),
+        "pages": Table(
+            ("step", "page"),
+            tuple((name, Link(path, path)) for name, path in steps.pages.items()),
+            numbers=False,
+        ),
+    }
+    return rendered(_TEMPLATE, values)
+
+
+def _built(built: pd.DataFrame) -> Table:
+    """A row for each method: how many scores, and of how many variants and signals."""
+    rows = []
+    for method, own in built.groupby("method", sort=False):
+        rows.append(
+            (
+                str(method), f"{len(own):,}", own["study"].nunique(), _span(own["variants"]), _span(own["signals"]),
+                _span(own["signals_without"]), count(own["ambiguous"].max()),
+            )
+        )  # fmt: skip
+    header = (
+        "method", "scores", "studies", "variants", "signals", "signals without a variant", "A/T or C/G, at most"
+    )  # fmt: skip
+    return Table(header, tuple(tuple(map(str, row)) for row in rows))
+
+
+def _matches(matching: pd.DataFrame, built: pd.DataFrame | None) -> Table:
+    """A row for each method: how many of its rows fit the genotypes."""
+    method = dict(zip(built["name"], built["method"], strict=True)) if built is not None else {}
+    groups = matching["name"].map(lambda name: method.get(name, name))
+    rows = []
+    for name, own in matching.groupby(groups, sort=False):
+        fraction = own["matched"] / own["rows"].where(own["rows"] > 0)
+        rows.append(
+            (
+                str(name), f"{len(own):,}", f"{int(own['rows'].sum()):,}", f"{int(own['matched'].sum()):,}",
+                f"{100 * fraction.min():.1f} %" if fraction.notna().any() else "",
+                count((own["status"] != "ok").sum()),
+            )
+        )  # fmt: skip
+    header = ("score", "scores", "rows", "matched", "matched, lowest of its scores", "not computed")
+    return Table(header, tuple(rows))
+
+
+def _reasons(matching: pd.DataFrame) -> str:
+    """The reasons why rows have no variant, with their numbers, in words."""
+    totals = matching.drop(columns=list(_OWN)).select_dtypes("number").sum()
+    return "; ".join(f"{name.replace('_', ' ')} {int(total):,}" for name, total in totals.items() if total > 0)
+
+
+def _span(values: pd.Series[Any]) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _listed(names: Sequence[str] | pd.Series[str], most: int = 10) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
