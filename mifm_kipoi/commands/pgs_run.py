@@ -33,5 +33,5 @@ def _pgs_run(options: argparse.Namespace) -> None:
 
     run = PgsStudyRun(tuple(map(Path, options.config)), Path(options.output), tuple(options.set))
     result = run.run(say)
-    evaluated = result.evaluation.summary if result.evaluation is not None else []
+    evaluated = result.evaluation.texts if result.evaluation is not None else []
     say(*evaluated, *result.summary, f"written: {', '.join(map(str, result.files))}")

@@ -9,14 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from mifm_kipoi.polygenic.application.decisions import LOW_OVERLAP, OK
 from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateResult
+from mifm_kipoi.polygenic.matching import OUTCOMES, Outcome
 from mifm_kipoi.reports.page import Link, Section, Table, count, write_page
 from mifm_kipoi.reports.prose import rendered
 
 _TEMPLATE = Path(__file__).with_name("report.md.jinja")
-
-_OWN = ("name", "status", "rows", "matched")
-"""Columns of the table of matches that are not numbers of rows by reason."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +60,14 @@ def sections_of(steps: Steps) -> tuple[str, list[Section]]:
     matching, built = steps.matching, steps.built
     values: dict[str, Any] = {
         "scores": len(matching),
-        "others": len(matching) - (0 if built is None else int(matching["name"].isin(built["name"]).sum())),
+        "others": len(matching) - (0 if built is None else int(matching["score"].isin(built["name"]).sum())),
         "studies": 0 if built is None else built["study"].nunique(),
         "rows": int(matching["rows"].sum()),
         "matched": int(matching["matched"].sum()),
         "built": None if built is None else _built(built),
         "matches": _matches(matching, built),
         "reasons": _reasons(matching),
-        "refused": _listed(matching.loc[matching["status"] != "ok", "name"]),
+        "refused": _listed(matching.loc[~_computed(matching), "score"]),
         "pages": Table(
             ("step", "page"),
             tuple((name, Link(path, path)) for name, path in steps.pages.items()),
@@ -97,15 +96,13 @@ def _built(built: pd.DataFrame) -> Table:
 def _matches(matching: pd.DataFrame, built: pd.DataFrame | None) -> Table:
     """A row for each method: how many of its rows fit the genotypes."""
     method = dict(zip(built["name"], built["method"], strict=True)) if built is not None else {}
-    groups = matching["name"].map(lambda name: method.get(name, name))
+    groups = matching["score"].map(lambda name: method.get(name, name))
     rows = []
     for name, own in matching.groupby(groups, sort=False):
-        fraction = own["matched"] / own["rows"].where(own["rows"] > 0)
         rows.append(
             (
                 str(name), f"{len(own):,}", f"{int(own['rows'].sum()):,}", f"{int(own['matched'].sum()):,}",
-                f"{100 * fraction.min():.1f} %" if fraction.notna().any() else "",
-                count((own["status"] != "ok").sum()),
+                f"{100 * own['fraction'].min():.1f} %", count((~_computed(own)).sum()),
             )
         )  # fmt: skip
     header = ("score", "scores", "rows", "matched", "matched, lowest of its scores", "not computed")
@@ -114,8 +111,12 @@ def _matches(matching: pd.DataFrame, built: pd.DataFrame | None) -> Table:
 
 def _reasons(matching: pd.DataFrame) -> str:
     """The reasons why rows have no variant, with their numbers, in words."""
-    totals = matching.drop(columns=list(_OWN)).select_dtypes("number").sum()
+    totals = matching[[outcome.value for outcome in OUTCOMES if outcome is not Outcome.MATCHED]].sum()
     return "; ".join(f"{name.replace('_', ' ')} {int(total):,}" for name, total in totals.items() if total > 0)
+
+
+def _computed(matching: pd.DataFrame) -> pd.Series[bool]:
+    return matching["status"].isin([OK, LOW_OVERLAP])
 
 
 def _span(values: pd.Series[Any]) -> str:

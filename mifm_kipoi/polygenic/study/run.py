@@ -151,6 +151,8 @@ class PgsStudyRun:
                 "the configuration has neither build nor scoring_files: no score to apply; give studies in a "
                 "section build, or scoring_files: [PATH, ...]"
             )
+        if study.build is not None and study.evaluate is not None and study.evaluate.score_table is not None:
+            raise OptionError("evaluate.score_table is that of the section build; leave it out")
         for name in (BUILD, SCORE, EVALUATE):
             if (section := getattr(study, name)) is not None:
                 check_inputs(section, name)
