@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,10 @@ class Step:
         Parameters
         ----------
         files : iterable of Path
-            What it wrote, in its folder.
+            What it wrote, in its folder or beside it.
         """
         written = [
-            {"name": path.relative_to(self.folder).as_posix(), "sha256": described(path)["sha256"]}
+            {"name": os.path.relpath(path, self.folder), "sha256": described(path)["sha256"]}
             for path in files
         ]
         with written_whole(self.folder / NOTE) as temporary:

@@ -66,6 +66,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "build": {
                     "studies": [{"path": str(folder / "sets.tsv")}],
                     "scores": [{"path": str(folder / "scores.tsv"), "columns": ["good", "bad"]}],
+                    "signals": {"study_scores": ["susie"], "pip": "susie"},
                     "top": [1],
                     "draws": 3,
                 },
