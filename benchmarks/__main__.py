@@ -12,6 +12,7 @@ from benchmarks.gpu import command as gpu
 from benchmarks.known_truth import command as known_truth
 from benchmarks.known_truth import evaluation_command
 from benchmarks.null_pairs import command as null_pairs
+from benchmarks.polygenic import command as polygenic
 from benchmarks.real import command as real
 from mifm_kipoi.support.guard import guarded
 
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluation_command.add(commands)
     cohort.add(commands)
     null_pairs.add(commands)
+    polygenic.add(commands)
     real.add(commands)
     gpu.add(commands)
     options = parser.parse_args(arguments)

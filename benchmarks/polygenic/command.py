@@ -11,13 +11,13 @@ from mifm_kipoi.commands.arguments import not_negative, say
 from mifm_kipoi.support.cpus import usable_cpus
 
 _TEXT = """\
-Polygenic scores where the causal variants are known: scores of a network that was trained on other loci of the
-same rule, of p-values, fine-mapping, random members and the rule itself pick variants of the GWAS of a cohort;
-'mifm pgs run' builds polygenic scores of them, applies them to people of three populations and evaluates them.
+Polygenic scores where the causal variants are known: scores of a network that was trained on other loci of
+the same rule, p-values, fine-mapping, chance and the rule itself pick variants of the GWAS of a cohort; 'mifm
+pgs run' builds polygenic scores of them, applies them to people of three populations and evaluates them.
 Scores with the true effects bound them from above.
 
---out gets study.yaml, the configuration of 'mifm pgs run', study/ with its report.html, and truth.tsv: how many of
-the variants that a method picks first are causal. Rerunning resumes.
+--out gets study.yaml, the configuration of 'mifm pgs run', study/ with its report.html, and truth.tsv: how
+many of the variants that a method picks first are causal. Rerunning resumes.
 """
 
 
@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
     )
     command.add_argument(
         "--weights", required=True, type=Path, action="append", metavar="FILE",
-        help="of a network of known-truth, such as arms/per_study/seed-1/member.safetensors; repeated, the mean "
-        "logit of all",
+        help="of a network of known-truth, such as arms/per_study/seed-1/member.safetensors; repeated, the "
+        "mean logit of all",
     )  # fmt: skip
     command.add_argument(
         "--null", type=Path, action="append", default=[], metavar="FILE",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,14 @@ from benchmarks.known_truth import steps
 from benchmarks.known_truth.sources import code_of
 from benchmarks.polygenic import inputs
 from mifm_kipoi.polygenic.study.run import PgsStudyResult, PgsStudyRun
-from mifm_kipoi.support.files import made_folder, sha256_of, written_whole
+from mifm_kipoi.support.files import sha256_of, written_whole
 
 MIFM, UNTRAINED, KNOWS = "mifm", "mifm_null", "oracle"
 """Columns of scores: of the network, of one that learnt nothing, and of the rule itself."""
 
 CONFIGURATION = "study.yaml"
 
-_CODE = ("benchmarks.polygenic.inputs", "mifm_kipoi.network", "mifm_kipoi.scoring", "mifm_kipoi.explanation.ranking")
+_CODE = ("benchmarks.polygenic.inputs", "mifm_kipoi.network", "mifm_kipoi.scoring")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +78,6 @@ class Experiment:
         networks = {MIFM: self.weights} | ({UNTRAINED: self.null} if self.null else {})
         scores = inputs.scores_table(self.cohort, networks, folder / "networks", self.threads)
         _write(scores, folder / "scores.tsv.gz")
-        sets = inputs.credible_sets(self.cohort, self.weights[0], folder / "ranked", self.threads)
-        _write(sets, folder / "credible_sets.txt.gz")
         inputs.write_truth(self.cohort, folder / inputs.ORACLE)
         inputs.merge_targets(self.cohort, folder / "targets")
 
@@ -89,15 +86,16 @@ class Experiment:
         made, cohort = self.out / "inputs", self.cohort
         return {
             "build": {
-                "studies": [{"path": str(made / "credible_sets.txt.gz"), "meta": str(cohort / "meta.txt")}],
+                "studies": [{"path": str(cohort / "credible_sets.txt.gz"), "meta": str(cohort / "meta.txt")}],
                 "scores": [
                     {
                         "path": str(made / "scores.tsv.gz"),
                         "columns": [MIFM, *([UNTRAINED] if self.null else []), KNOWS],
                     }
                 ],
-                "signals": {"study_scores": ["abf", "susie", inputs.POSTERIOR], "pip": "abf"},
-                "top": [1, 5, 10],
+                "signals": {"study_scores": ["abf", "susie"], "pip": "abf"},
+                "priors": [MIFM],
+                "top": [1, 5, 10, 0],
                 "weightings": ["mean", "posterior", "joint-shrunk"],
                 "linkage": {"genotypes": [str(cohort / "genotypes" / f"{DISCOVERY}.bed")]},
                 "draws": self.draws,
@@ -131,8 +129,8 @@ def picks(cohort: Path, built: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``trait, method, signals, variants, causal``: variants that are picked first (top 1, mean weights), and
-        those of them that act on the trait.
+        ``trait, method, signals, variants, causal``: variants that are picked first (top 1, mean weights),
+        and those of them that act on the trait.
     """
     truth = pd.read_parquet(cohort / "truth" / "variants.parquet")
     table = pd.read_csv(built / "scores.tsv", sep="\t", dtype=str, keep_default_na=False)
@@ -149,5 +147,3 @@ def picks(cohort: Path, built: Path) -> pd.DataFrame:
 def _write(table: pd.DataFrame, path: Path) -> None:
     with written_whole(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, float_format="%.7g", compression="gzip")
-
-

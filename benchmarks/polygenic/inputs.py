@@ -11,7 +11,6 @@ import pandas as pd
 from bed_reader import open_bed, to_bed
 
 from benchmarks.cohort.sizes import TRAITS
-from mifm_kipoi.explanation.ranking.run import RankRun
 from mifm_kipoi.polygenic.scoring_files import write_scoring_file
 from mifm_kipoi.scoring.run import ScoringRun
 from mifm_kipoi.scoring.scorer import ScoringOptions
@@ -23,11 +22,6 @@ TARGETS = ("CEU", "YRI", "CHB")
 
 ORACLE = "truth"
 """Method of the scores that have the true effects of all causal variants that are in the files."""
-
-
-POSTERIOR = "mifm_abf"
-"""Posterior of approximate Bayes factors with the first network's score as prior: ``abf_pip_with_score`` of
-``mifm rank``, whose slope comes from other regions."""
 
 
 def scores_table(
@@ -98,7 +92,9 @@ def write_truth(cohort: Path, folder: Path) -> list[Path]:
         )  # fmt: skip
         path = folder / f"{ORACLE}.{trait.name}.txt.gz"
         header = {"weight_type": "true effect of one copy"}
-        write_scoring_file(path, rows, name=f"{ORACLE}.{trait.name}", trait=trait.name, build="", header=header)
+        write_scoring_file(
+            path, rows, name=f"{ORACLE}.{trait.name}", trait=trait.name, build="", header=header
+        )
         files.append(path)
     return files
 
@@ -124,8 +120,7 @@ def merge_targets(cohort: Path, prefix: Path) -> None:
         field: np.concatenate([getattr(file, field) for file in files]) for field in ("fid", "iid", "sex")
     }
     variants = {
-        field: getattr(first, field)
-        for field in ("chromosome", "sid", "bp_position", "allele_1", "allele_2")
+        field: getattr(first, field) for field in ("chromosome", "sid", "bp_position", "allele_1", "allele_2")
     }
     made_folder(prefix.parent)
     # The .bed is written last: what has one is complete.
@@ -134,39 +129,3 @@ def merge_targets(cohort: Path, prefix: Path) -> None:
             temporary, genotypes, properties=people | variants,
             fam_filepath=prefix.with_suffix(".fam"), bim_filepath=prefix.with_suffix(".bim"),
         )  # fmt: skip
-
-
-def credible_sets(cohort: Path, weights: Path, out: Path, threads: int) -> pd.DataFrame:
-    """The credible sets of the cohort, with posteriors that have a network's score as prior.
-
-    Parameters
-    ----------
-    cohort : Path
-        Folder of the cohort.
-    weights : Path
-        Of the network.
-    out : Path
-        Folder of the outputs of ``mifm rank``.
-    threads : int
-        Of the network.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table with a further column :data:`POSTERIOR`.
-    """
-    path = cohort / "credible_sets.txt.gz"
-    run = RankRun(
-        path, out, fasta=cohort / "genome.fa", weights=str(weights), figures=0, tracks=False, threads=threads,
-        by=("meta_id", "block_id", "primary"),
-    )  # fmt: skip
-    ranked = run.run().ranked.table
-    sets = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    # "q1, block_id 1, primary 1, 1:42,099-95,787"
-    of_signal = ranked["locus_name"].str.extract(
-        r"^(?P<meta_id>\w+), block_id (?P<block_id>\d+), primary (?P<primary>\d)"
-    )
-    posteriors = of_signal.assign(
-        rsid=ranked["id"].to_numpy(), **{POSTERIOR: ranked["abf_pip_with_score"].to_numpy()}
-    )
-    return sets.merge(posteriors, on=["meta_id", "block_id", "primary", "rsid"], how="left", validate="1:1")

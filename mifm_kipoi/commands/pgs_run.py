@@ -11,14 +11,14 @@ from mifm_kipoi.commands.arguments import say
 def add_pgs_run(parser: argparse.ArgumentParser) -> None:
     """``mifm pgs run``."""
     parser.description = (
-        "Build polygenic scores of studies, apply them to genotypes, evaluate them by ancestry, and write one "
-        "report, all from one configuration. A step that was done with the same options and files is not "
-        "done again."
+        "Build polygenic scores of studies, apply them to genotypes, evaluate them by ancestry, and write "
+        "one report, all from one configuration. A step that was done with the same options and files is "
+        "not done again."
     )
     parser.add_argument(
         "--config", required=True, action="append", metavar="YAML",
-        help="sections build, score and evaluate, whose keys are the options of 'mifm pgs build', 'score' and "
-        "'evaluate'; repeated, later files override earlier ones",
+        help="sections build, score and evaluate, whose keys are the options of 'mifm pgs build', 'score' "
+        "and 'evaluate'; repeated, later files override earlier ones",
     )  # fmt: skip
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of all outputs")
     parser.add_argument(

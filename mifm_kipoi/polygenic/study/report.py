@@ -83,12 +83,13 @@ def _built(built: pd.DataFrame) -> Table:
     for method, own in built.groupby("method", sort=False):
         rows.append(
             (
-                str(method), f"{len(own):,}", own["study"].nunique(), _span(own["variants"]), _span(own["signals"]),
-                _span(own["signals_without"]), count(own["ambiguous"].max()),
+                str(method), f"{len(own):,}", own["study"].nunique(), _span(own["variants"]),
+                _span(own["signals"]), _span(own["signals_without"]), count(own["ambiguous"].max()),
             )
         )  # fmt: skip
     header = (
-        "method", "scores", "studies", "variants", "signals", "signals without a variant", "A/T or C/G, at most"
+        "method", "scores", "studies", "variants", "signals", "signals without a variant",
+        "A/T or C/G, at most",
     )  # fmt: skip
     return Table(header, tuple(tuple(map(str, row)) for row in rows))
 
@@ -111,8 +112,9 @@ def _matches(matching: pd.DataFrame, built: pd.DataFrame | None) -> Table:
 
 def _reasons(matching: pd.DataFrame) -> str:
     """The reasons why rows have no variant, with their numbers, in words."""
-    totals = matching[[outcome.value for outcome in OUTCOMES if outcome is not Outcome.MATCHED]].sum()
-    return "; ".join(f"{name.replace('_', ' ')} {int(total):,}" for name, total in totals.items() if total > 0)
+    others = [outcome.value for outcome in OUTCOMES if outcome is not Outcome.MATCHED]
+    totals = {name.replace("_", " "): int(matching[name].sum()) for name in others}
+    return "; ".join(f"{name} {total:,}" for name, total in totals.items() if total)
 
 
 def _computed(matching: pd.DataFrame) -> pd.Series[bool]:

@@ -24,7 +24,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variants = pd.DataFrame(
         {
             "chrom": "1",
-            "pos": [1_000_000 * block + 100 * member + 1 for block in range(BLOCKS) for member in range(MEMBERS)],
+            "pos": [
+                1_000_000 * block + 100 * member + 1 for block in range(BLOCKS) for member in range(MEMBERS)
+            ],
             "ref": "A",
             "alt": "G",
         }
