@@ -45,6 +45,14 @@ if TYPE_CHECKING:
     from mifm_kipoi.network.weights import Weights as Weights
     from mifm_kipoi.network.weights import load_model as load_model
     from mifm_kipoi.network.weights import load_weights as load_weights
+    from mifm_kipoi.polygenic.application.run import PgsScoreResult as PgsScoreResult
+    from mifm_kipoi.polygenic.application.run import PgsScoreRun as PgsScoreRun
+    from mifm_kipoi.polygenic.building.run import PgsBuildResult as PgsBuildResult
+    from mifm_kipoi.polygenic.building.run import PgsBuildRun as PgsBuildRun
+    from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateResult as PgsEvaluateResult
+    from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateRun as PgsEvaluateRun
+    from mifm_kipoi.polygenic.study.run import PgsStudyResult as PgsStudyResult
+    from mifm_kipoi.polygenic.study.run import PgsStudyRun as PgsStudyRun
     from mifm_kipoi.scoring.records import ScoredVariants as ScoredVariants
     from mifm_kipoi.scoring.run import ScoringResult as ScoringResult
     from mifm_kipoi.scoring.run import ScoringRun as ScoringRun
@@ -79,6 +87,14 @@ _EXPORTS = {
     "MotifsRun": "evaluation.motifs.run",
     "MutagenesisResult": "mutagenesis.run",
     "MutagenesisRun": "mutagenesis.run",
+    "PgsBuildResult": "polygenic.building.run",
+    "PgsBuildRun": "polygenic.building.run",
+    "PgsEvaluateResult": "polygenic.evaluation.run",
+    "PgsEvaluateRun": "polygenic.evaluation.run",
+    "PgsScoreResult": "polygenic.application.run",
+    "PgsScoreRun": "polygenic.application.run",
+    "PgsStudyResult": "polygenic.study.run",
+    "PgsStudyRun": "polygenic.study.run",
     "Predictor": "network.inference",
     "RankResult": "explanation.ranking.run",
     "RankRun": "explanation.ranking.run",

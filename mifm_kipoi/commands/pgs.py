@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mifm_kipoi.commands.pgs_ancestry import add_pgs_ancestry
 from mifm_kipoi.commands.pgs_build import add_pgs_build
 from mifm_kipoi.commands.pgs_evaluate import add_pgs_evaluate
+from mifm_kipoi.commands.pgs_run import add_pgs_run
 from mifm_kipoi.commands.pgs_score import add_pgs_score
 
 _COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...] = (
@@ -15,6 +16,7 @@ _COMMANDS: tuple[tuple[str, Callable[[argparse.ArgumentParser], None], str], ...
     ("build", add_pgs_build, "scoring files from studies and scores of variants, all methods in one call"),
     ("score", add_pgs_score, "people's scores: scoring files times genotypes"),
     ("evaluate", add_pgs_evaluate, "how well scores predict traits, by ancestry, and which are better"),
+    ("run", add_pgs_run, "build, score, evaluate and report, from one configuration"),
 )
 
 

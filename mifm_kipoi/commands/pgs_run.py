@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mifm_kipoi.commands.arguments import say
+from mifm_kipoi.commands.arguments import note, say
 
 
 def add_pgs_run(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,9 @@ def add_pgs_run(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="over the configuration, such as build.top=[1]; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show progress (default: on a terminal)"
+    )
     parser.set_defaults(run=_pgs_run)
 
 
@@ -32,6 +35,6 @@ def _pgs_run(options: argparse.Namespace) -> None:
     from mifm_kipoi.polygenic.study.run import PgsStudyRun
 
     run = PgsStudyRun(tuple(map(Path, options.config)), Path(options.output), tuple(options.set))
-    result = run.run(say)
+    result = run.run(note(options.progress))
     evaluated = result.evaluation.texts if result.evaluation is not None else []
     say(*evaluated, *result.summary, f"written: {', '.join(map(str, result.files))}")
