@@ -12,7 +12,8 @@ PEOPLE, BLOCKS, MEMBERS = 400, 6, 4
 
 @pytest.fixture(scope="session")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with ``sets.tsv``, ``scores.tsv``, ``target.bed``, ``people.tsv`` and ``study.yaml``.
+    """Folder with ``sets.tsv``, ``scores.tsv``, ``target.bed``, ``people.tsv`` in the shape of UK Biobank and
+    ``study.yaml``.
 
     The second member of each block is causal; the column ``good`` of the scores is highest there, ``bad`` is
     lowest.
@@ -47,9 +48,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     pd.DataFrame(
         {
-            "FID": names, "IID": names, "height": liability[:, 0],
-            "disease": (liability[:, 1] > np.quantile(liability[:, 1], 0.7)).astype(int),
-            "age": generator.normal(50, 8, PEOPLE), "centre": generator.choice(["A", "B"], PEOPLE),
+            "eid": names, "50-0.0": liability[:, 0],
+            "41202": (liability[:, 1] > np.quantile(liability[:, 1], 0.7)).astype(int),
+            "21003-0.0": generator.normal(50, 8, PEOPLE), "54-0.0": generator.choice([11001, 11002], PEOPLE),
             "ancestry": ["one", "two"] * (PEOPLE // 2),
         }
     ).to_csv(folder / "people.tsv", sep="\t", index=False)  # fmt: skip
@@ -75,8 +76,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "score": {"genotypes": [str(folder / "target.bed")]},
                 "evaluate": {
                     "people": [str(folder / "people.tsv")],
+                    "columns": {
+                        "height": "50-0.0",
+                        "disease": "41202",
+                        "age": "21003-0.0",
+                        "centre": "54-0.0",
+                    },
                     "traits": ["height", "disease"],
                     "covariates": ["age", "centre"],
+                    "categorical": ["centre"],
                     "ancestry": "ancestry",
                     "method": "good",
                 },
