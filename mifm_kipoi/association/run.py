@@ -33,9 +33,6 @@ LEFT_OUT = "left_out.tsv.gz"
 EXACT_BELOW = 1e-3
 """P-value of the score test below which logistic regression is fitted."""
 
-_BESIDE = {".bed": (".bim", ".fam"), ".pgen": (".pvar", ".pvar.zst", ".psam")}
-"""Tables that belong to a file of genotypes, in place of its suffix; those that there are."""
-
 OnProgress = Callable[[int, float], None]
 
 
@@ -128,9 +125,10 @@ class GwasRun:
         """
         needed("matplotlib", "plot")
         needed("scipy", "genotypes")
-        self._check()
         threads = self.threads or usable_cpus()
+        self._check_options()
         genotypes = open_genotypes(self.genotypes, threads)
+        self._check_outputs(genotypes)
         cohort = read_cohort(self.selection, genotypes.samples)
         made_folder(self.folder)
         # What is there is of another run from now on.
@@ -144,7 +142,7 @@ class GwasRun:
         files.append(self._write_manifest(result))
         return GwasResult(result, files)
 
-    def _check(self) -> None:
+    def _check_options(self) -> None:
         self.filters.check()
         if not 0 <= self.exact_below <= 1:
             raise OptionError(f"--exact-below is {self.exact_below:g}; expected a p-value, from 0 to 1")
@@ -155,9 +153,12 @@ class GwasRun:
         twice = [trait for trait, name in zip(traits, names, strict=True) if names.count(name) > 1]
         if twice:
             raise OptionError(f"the traits {' and '.join(twice)} would share a file; give each its own name")
+
+    def _check_outputs(self, genotypes: Genotypes) -> None:
+        names = [self._path(trait).name for trait in self.selection.traits]
         outputs = [LEFT_OUT, MANIFEST, "report.html", "report.md"]
         outputs += [name + end for name in names for end in ("", METADATA_SUFFIX)]
-        inputs = [*self.selection.tables, self.selection.keep, *self.genotypes]
+        inputs = [*self.selection.tables, self.selection.keep, *genotypes.files]
         check_outputs([self.folder / name for name in outputs], inputs)
 
     def _path(self, trait: str) -> Path:
@@ -199,7 +200,7 @@ class GwasRun:
         selection = self.selection
         provenance: dict[str, Any] = {
             "mifm_kipoi": __version__,
-            "genotypes": [described(path) for path in _files_of(genotypes)],
+            "genotypes": [described(path) for path in genotypes.files],
             "tables": [described(path) for path in selection.tables],
             "keep": selection.keep and described(selection.keep),
             "traits": list(selection.traits),
@@ -254,16 +255,6 @@ def _loci(number: int) -> str:
 
 def _kinds(binary: bool) -> tuple[str, ...]:
     return (exact.SCORE, exact.LOGISTIC, exact.FIRTH) if binary else (exact.LINEAR,)
-
-
-def _files_of(genotypes: Genotypes) -> list[Path]:
-    """The files of genotypes, with the tables that belong to them."""
-    files = []
-    for path in map(Path, genotypes.paths):
-        files.append(path)
-        beside = (path.with_suffix(suffix) for suffix in _BESIDE.get(path.suffix, ()))
-        files += [one for one in beside if one.exists()]
-    return files
 
 
 def _opened(stack: contextlib.ExitStack, path: Path) -> IO[bytes]:

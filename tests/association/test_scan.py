@@ -189,3 +189,25 @@ def _standardised(design: np.ndarray) -> np.ndarray:
     return np.column_stack(
         [np.ones(len(design)), (design[:, 1:] - design[:, 1:].mean(0)) / design[:, 1:].std(0)]
     )
+
+
+@pytest.mark.parametrize("level", [0.05, 0.005])
+def test_the_size_of_the_tests_is_their_level(level: float) -> None:
+    """Of 20,000 variants without an effect, as many are below it as a binomial interval of 99 % has."""
+    generator = np.random.default_rng(11)
+    people, variants = 400, 20_000
+    design = np.column_stack([np.ones(people), generator.normal(size=(people, 3))])
+    everyone = np.ones(people, dtype=bool)
+    sick = (generator.normal(size=people) + design[:, 1] > 0.3).astype(np.float64)
+    # A heavy tail, which the central limit theorem takes care of.
+    models = [
+        linear_model("height", everyone, generator.standard_t(5, people) + design[:, 1], design),
+        logistic_model("sick", everyone, sick, design),
+    ]
+    frequency = generator.uniform(0.1, 0.5, (variants, 1))
+    dosages = generator.binomial(2, frequency, (variants, people)).astype(np.float32)
+    dosages[:, :8] = np.nan
+    _, found = Scan(models).test(dosages)
+    low, high = stats.binom.interval(0.99, variants, level)
+    for one in found:
+        assert low <= (one.log_p < np.log(level)).sum() <= high

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.speed import backends
+from benchmarks.speed import backends, gwas
+from mifm_kipoi.genetics.genotypes import open_genotypes
 from tests.builders import write_fasta
 from tests.conftest import Run
 
@@ -134,3 +135,22 @@ def test_paired_tests_of_few_people(run: Run, root: Path, tmp_path: Path) -> Non
     assert (figures["covariates"], figures["scores"], figures["tests"]) == (40, 39, 72)
     assert figures["newton_seconds"] > 0
     assert f"| {figures['seconds']} |" in done.stdout
+
+
+def test_gwas_of_a_small_cohort(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    sizes = ("--people", "300", "--variants", "900", "--slice", "700", "--traits", "2")
+    done = run("benchmarks.speed.gwas", *sizes, "--threads", "1", "--out", out, cwd=root)
+    figures = json.loads(out.read_text())
+    assert [case["kind"] for case in figures["cases"]] == ["quantitative", "quantitative", "binary"]
+    assert [case["variants"] for case in figures["cases"]] == [900, 700, 700]
+    assert "| binary | 700 | 0% |" in done.stdout
+
+
+def test_the_genotypes_of_the_gwas_have_their_frequencies(tmp_path: Path) -> None:
+    gwas.write_genotypes(tmp_path / "some", 4000, 50, 0.05)
+    dosages = np.concatenate([block.dosages for block in open_genotypes(tmp_path / "some").blocks()])
+    missing = np.isnan(dosages).mean(axis=1)
+    frequency = np.nanmean(dosages, axis=1) / 2
+    np.testing.assert_allclose(missing, 0.05, atol=0.02)
+    np.testing.assert_allclose(frequency, np.linspace(0.01, 0.5, 50), atol=0.03)
