@@ -90,7 +90,7 @@ class Scores:
     Parameters
     ----------
     every : tuple of Score
-        In the order of the tables.
+        In the order of the table that describes them, then of the tables of scores.
     table : mapping of str to int
         Which table has the column of a name.
     notes : tuple of str
@@ -149,7 +149,7 @@ def read_scores(
             where[name] = number
     known = {} if described is None else _described(described, trait_names)
     every, notes = [], []
-    for name in where:
+    for name in [*(name for name in known if name in where), *(name for name in where if name not in known)]:
         score = known.get(name) or _by_name(name, traits)
         if score.trait in ("", *traits):
             every.append(score)

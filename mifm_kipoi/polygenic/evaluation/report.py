@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,7 +101,7 @@ class Result:
     def settings(self) -> list[Setting]:
         """Settings that have figures: those of the method, else of any."""
         own = self.performance[self.performance["method"] == self.options.method]
-        names = list(dict.fromkeys((own if len(own) else self.performance)["setting"]))
+        names = _in_order((own if len(own) else self.performance)["setting"])
         return [
             Setting(re.sub(r"[^A-Za-z0-9]+", "_", name) or "scores", name, _title(name))
             for name in names[:MOST_SETTINGS]
@@ -347,13 +347,15 @@ def _verdicts(result: Result) -> Table:
     }  # fmt: skip
     for by, title in titles.items():
         rows = result.summary[result.summary["by"] == by]
+        if by == "setting":
+            rows = rows.set_index("setting").loc[_in_order(rows["setting"])].reset_index()
         if by != "all":
             if len(rows) < 2 and by != "baseline":
                 continue
             cells.append((title,))
         cells += [
             (
-                str(row[by] or "no setting") if by != "all" else "all comparisons",
+                "all comparisons" if by == "all" else _title(row[by]) if by == "setting" else str(row[by]),
                 f"{row['comparisons']:,}",
                 f"{row['wins']:,} ({100 * row['win_fraction']:.0f} %)",
                 f"{row['losses']:,} ({100 * row['loss_fraction']:.0f} %)",
@@ -487,6 +489,19 @@ def _shown(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(str(_shown(one)) for one in value) or None
     return value
+
+
+def _in_order(settings: Iterable[str]) -> list[str]:
+    """Settings by weighting, as they come, and within one by the number of variants."""
+    names = list(dict.fromkeys(settings))
+    weightings = list(dict.fromkeys(name.partition(".")[2] for name in names))
+
+    def place(name: str) -> tuple[int, float]:
+        top, _, weighting = name.partition(".")
+        number = re.fullmatch(r"top(\d+)", top)
+        return weightings.index(weighting), float(number[1]) if number else math.inf
+
+    return sorted(names, key=place)
 
 
 def _title(setting: str) -> str:

@@ -54,17 +54,17 @@ def test_scores_are_what_the_table_says_or_methods_of_their_own(tmp_path: Path) 
     scores = write(tmp_path / "scores.tsv", "IID\ta\tb\toracle.height\ttheirs\tALLELE_CT\n1\t0\t0\t0\t0\t4\n")
     table = write(
         tmp_path / "table.tsv",
-        HEADER + "a\tHeight\tGCST1\tmifm\t5\tmean\t0\nb\tbmi\tGCST2\trandom\t1\tmean\t3\n"
+        HEADER + "b\tbmi\tGCST2\trandom\t1\tmean\t3\na\tHeight\tGCST1\tmifm\t5\tmean\t0\n"
         "c\tHeight\tGCST1\tp\t5\t\t\n",
     )  # fmt: skip
     found = read_scores([scores], table, ["height", "weight"], {"Height": "height", "GCST2": "weight"})
     assert found.every == (
-        Score("a", "height", "mifm", "GCST1", "5", "mean"),
         Score("b", "weight", "random", "GCST2", "1", "mean", 3),
+        Score("a", "height", "mifm", "GCST1", "5", "mean"),
         Score("oracle.height", "height", "oracle"),
         Score("theirs", "", "theirs"),
     )
-    assert [score.setting for score in found.every] == ["top5.mean", "top1.mean", "", ""]
+    assert [score.setting for score in found.every] == ["top1.mean", "top5.mean", "", ""]
     assert [score.name for score in found.of_trait("height")] == ["a", "oracle.height", "theirs"]
     assert found.notes == (f"1 of 3 scores of {table} are in no table of scores, such as c",)
     (note,) = read_scores([scores], write(table, HEADER + "a\tbmi\ts\tmifm\t1\tmean\t0\n"), ["x"], {}).notes
