@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,12 @@ from mifm_kipoi.reports.drawing import png, svg
 from mifm_kipoi.reports.page import Image, Section, Table, percent, settings_table
 
 _REPORT = Path(__file__).with_name("report.md.jinja")
+
+_MOST_COLUMNS, _MOST_ROWS = 10, 20
+"""Groups of a table with a column for each; rows of the table in its place."""
+
+ENOUGH_RIGHT = 0.9
+"""The fraction of held-out people with the right group below which axes do not tell the groups apart."""
 
 FEW_OBSERVED = 0.9
 """The fraction of variants with a genotype below which a person's place is rough."""
@@ -41,6 +48,8 @@ class Findings:
         About people of the panel who are not used.
     folds : int
         Of held-out people.
+    named_alike : int
+        People with genotypes who have the name of one of the panel.
     """
 
     panel: Panel
@@ -51,6 +60,7 @@ class Findings:
     options: AssignmentOptions
     notes: Sequence[str]
     folds: int
+    named_alike: int = 0
 
     def cautions(self) -> list[str]:
         """What a reader must know before using the labels."""
@@ -71,6 +81,18 @@ class Findings:
             cautions.append(
                 f"{', '.join(few)} have at most {self.options.neighbours} people in the panel, as many as "
                 "count as near: their labels are rare"
+            )
+        right = float((self.held_out.nearest == panel.codes).mean())
+        if right < ENOUGH_RIGHT:
+            cautions.insert(
+                0,
+                f"held-out people of the panel have the right group in {percent(right)} %: these variants "
+                "do not tell the groups apart",
+            )
+        if self.named_alike:
+            cautions.append(
+                f"{self.named_alike:,} people have the name of one of the panel; whoever is in both counts "
+                "among the nearest people"
             )
         rough = int((self.placed.observed < FEW_OBSERVED).sum())
         if rough:
@@ -109,6 +131,7 @@ def sections_of(findings: Findings, settings: Mapping[str, Any]) -> tuple[str, l
         "accuracy_labelled": float(right[labelled].mean()) if labelled.any() else float("nan"),
         "cautions": findings.cautions(),
         "labels": _label_table(panel, assigned, held_out),
+        "matrix": len(panel.groups) <= _MOST_COLUMNS,
         "confusion": _confusion_table(panel, held_out),
         "counts": Table(
             ("variants", "number"), tuple((what, f"{number:,}") for what, number in findings.counts.items())
@@ -151,6 +174,19 @@ def _label_table(panel: Panel, assigned: Assigned, held_out: Assigned) -> Table:
 
 
 def _confusion_table(panel: Panel, held_out: Assigned) -> Table:
+    """Held-out people by their group and the nearest one; of many groups, the most frequent errors."""
+    if len(panel.groups) > _MOST_COLUMNS:
+        wrong = held_out.nearest != panel.codes
+        pairs = collections.Counter(
+            zip(panel.codes[wrong].tolist(), held_out.nearest[wrong].tolist(), strict=True)
+        )
+        return Table(
+            ("group", "nearest when held out", "people"),
+            tuple(
+                (panel.groups[own], panel.groups[other], f"{number:,}")
+                for (own, other), number in pairs.most_common(_MOST_ROWS)
+            ),
+        )
     rows = [
         (
             group,

@@ -154,9 +154,11 @@ class AncestryRun:
         table = _table(target, panel, placed, assigned)
         crossed = _crossed(panel, held_out)
         accuracy = float((held_out.nearest == panel.codes).mean())
+        alike = target.samples["sample"].isin(reference.samples["sample"].iloc[people])
         findings = Findings(
-            panel, placed, assigned, held_out, chosen.counts, self.assignment, notes, self.folds
-        )
+            panel, placed, assigned, held_out, chosen.counts, self.assignment, notes, self.folds,
+            int(alike.sum()),
+        )  # fmt: skip
         made_folder(self.folder)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         title, sections = sections_of(findings, self._options())

@@ -119,3 +119,20 @@ def test_what_cannot_be_labelled(inputs: Path) -> None:
     (inputs / "labels.tsv").rename(inputs / "out/ancestry.tsv")
     with pytest.raises(OptionError, match="would replace the input"):
         run_of(inputs, labels=inputs / "out/ancestry.tsv").run()
+
+
+def test_groups_that_the_variants_do_not_tell_apart(inputs: Path) -> None:
+    """Twelve labels at random, and the panel itself as the genotypes."""
+    groups = np.random.default_rng(1).integers(10, 22, 2 * PEOPLE)
+    (inputs / "labels.tsv").write_text(
+        "#IID\tgroup\n" + "".join(f"panel{row}\tg{group}\n" for row, group in enumerate(groups))
+    )
+    result = run_of(inputs, genotypes=(inputs / "panel.bed",)).run()
+    assert result.accuracy < 0.3
+    page = (inputs / "out/report.md").read_text()
+    for said in (
+        "these variants do not tell the groups apart", "159 people have the name of one of the panel",
+        "have at most 10 people in the panel, as many as count as near", "| group | nearest when held out |",
+    ):  # fmt: skip
+        assert said in page
+    assert "| g10 |" in page
