@@ -12,12 +12,9 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +54,7 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
         command = [sys.executable, "-m", "mifm_kipoi.cli", "evaluate", "enrichment", str(scores)]
         command += ["--states", str(Path(folder) / "states"), "-o", str(Path(folder) / "out")]
         command += ["--threads", str(options.threads)]
-        runs = [_timed(command) for _ in range(options.repeats)]
+        runs = [measuring.timed_command(command) for _ in range(options.repeats)]
     seconds, cpu, memory = (statistics.median(each) for each in zip(*runs, strict=True))
     return {
         "variants": options.variants,
@@ -67,17 +64,6 @@ def measure(options: argparse.Namespace) -> measuring.Figures:
         "cpu_seconds": round(cpu, 1),
         "memory_gib": round(memory / 2**30, 2),
     }
-
-
-def _timed(command: list[str]) -> tuple[float, float, float]:
-    """Seconds, CPU seconds and the largest resident memory in bytes of a command."""
-    began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def write_scores(path: Path, variants: int) -> None:

@@ -11,12 +11,9 @@ variants, the size of the published analyses, are projected from those of a case
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -88,7 +85,7 @@ def _measured(
         "--trait", ",".join(traits), "--covariates", ",".join(covariates), "-o", str(folder / "out"),
         "--threads", str(options.threads), "--maf", "0", "--hwe", "0", "--no-progress",
     ]  # fmt: skip
-    runs = [_timed(command) for _ in range(options.repeats)]
+    runs = [measuring.timed_command(command) for _ in range(options.repeats)]
     seconds, cpu, memory = (statistics.median(each) for each in zip(*runs, strict=True))
     return {
         "kind": kind,
@@ -98,17 +95,6 @@ def _measured(
         "cpu_seconds": round(cpu, 1),
         "memory_gib": round(memory / 2**30, 2),
     }
-
-
-def _timed(command: list[str]) -> tuple[float, float, float]:
-    """Seconds, CPU seconds and the largest resident memory in bytes of a command."""
-    began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def write_people(path: Path, people: int, traits: int) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -103,6 +105,17 @@ def median_seconds(
             results[name] = way()
             seconds[name].append(clock() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}, results
+
+
+def timed_command(command: Sequence[str]) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and the largest resident memory in bytes of a command."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 def forward(network: torch.nn.Module, windows: torch.Tensor, batch: int = 256) -> torch.Tensor:

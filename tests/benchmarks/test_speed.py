@@ -154,3 +154,25 @@ def test_the_genotypes_of_the_gwas_have_their_frequencies(tmp_path: Path) -> Non
     frequency = np.nanmean(dosages, axis=1) / 2
     np.testing.assert_allclose(missing, 0.05, atol=0.02)
     np.testing.assert_allclose(frequency, np.linspace(0.01, 0.5, 50), atol=0.03)
+
+
+@pytest.mark.slow
+def test_polygenic_scores_of_few_people(run: Run, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    arguments = (
+        "--people",
+        "1001",
+        "--variants",
+        "60",
+        "--scores",
+        "3",
+        "--missing",
+        "0.01",
+        "--threads",
+        "1",
+    )
+    done = run("benchmarks.speed.polygenic", *arguments, "--out", out, cwd=root)
+    figures = json.loads(out.read_text())
+    assert figures["variants"] == [30, 60]
+    assert min(figures["cpu_seconds"]) > 0
+    assert f"memory {figures['memory_gib']} GiB" in done.stdout

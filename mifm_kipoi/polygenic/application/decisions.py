@@ -57,11 +57,6 @@ class Score:
         """Whether each matched row's effect allele is the counted one."""
         return self.matches.counted[self.at]
 
-    @property
-    def in_words(self) -> str:
-        """How much of it is matched."""
-        return f"{self.rows.name} with {len(self.at):,} of its {len(self.rows):,} variants"
-
     def note(self, genotyped: pd.DataFrame, sums: ScoreSums) -> None:
         """Note what only the genotypes say: variants without any, how many are missing, and frequencies."""
         place = np.searchsorted(genotyped["row"].to_numpy(), self.used)
@@ -190,18 +185,24 @@ def score_cautions(scores: Sequence[Score]) -> list[str]:
     more = len(by_status.get(OTHER_BUILD, [])) - _SHOWN
     if more > 0:
         lines.append(f"{more:,} more scores are of another build, and not computed")
-    for status, what in (
-        (NO_MATCHES, "not computed, as the genotypes have none"),
-        (BELOW_MIN_OVERLAP, "not computed, as --min-overlap asks for more"),
-        (LOW_OVERLAP, "computed all the same"),
+    for status, what, fewer in (
+        (NO_MATCHES, "not computed", "none"),
+        (BELOW_MIN_OVERLAP, "not computed", "a smaller fraction than --min-overlap asks for"),
+        (LOW_OVERLAP, "computed all the same", f"fewer than {100 * GOOD_OVERLAP:.0f} %"),
     ):
         some = by_status.get(status, [])
+        if not some:
+            continue
+        least = min(some, key=lambda score: len(score.at) / len(score.rows))
+        matched = f"{len(least.at):,} of its {len(least.rows):,} variants"
         if len(some) == 1:
-            lines.append(f"{some[0].in_words}: {what}")
-        elif some:
-            least = min(some, key=lambda score: len(score.at) / len(score.rows))
+            lines.append(f"{least.rows.name} matches in {matched}: {what}")
+        else:
             names = _named([score.rows.name for score in some])
-            lines.append(f"{len(some):,} scores ({names}), such as {least.in_words}: {what}")
+            lines.append(
+                f"{len(some):,} scores ({names}) match in {fewer} of their variants, such as "
+                f"{least.rows.name} in {matched}: {what}"
+            )
     swapped = [score.rows.name for score in scores if score.swapped[0] > max(score.swapped[1] / 2, 2)]
     if swapped:
         lines.append(

@@ -83,6 +83,7 @@ def report_sections(
             for row in lowest.to_dict("records")
         ),
     )  # fmt: skip
+    most_missing = float(computed["missing_genotypes"].max()) if len(computed) else 0.0
     values = {
         "facts": facts,
         "cautions": list(cautions),
@@ -95,6 +96,6 @@ def report_sections(
         "frequencies": manifest["frequencies"] and manifest["frequencies"]["name"],
         "ambiguous": manifest["ambiguous"],
         "files": genotypes["files"],
-        "missing_genotypes": percent(float(computed["missing_genotypes"].max())) if len(computed) else "",
+        "missing_genotypes": percent(most_missing) if most_missing > 0 else "",
     }
     return rendered(Path(__file__).with_name("report.md.jinja"), values)

@@ -131,7 +131,8 @@ class PgsScoreRun:
     parquet : bool
         Write people's scores as Parquet.
     threads : int, optional
-        That decode genotypes; by default the CPUs that the process may use. Those that multiply are numpy's.
+        That decode genotypes and compress text; by default the CPUs that the process may use. How many
+        multiply is decided by the library of linear algebra (``OPENBLAS_NUM_THREADS``).
     """
 
     genotypes: tuple[Path, ...]
@@ -169,8 +170,10 @@ class PgsScoreRun:
         needed("scipy", "polygenic")
         on_progress = on_progress or (lambda _: None)
         paths = scoring_paths(self.scores)
-        self._check(paths)
-        genotypes = open_genotypes(self.genotypes, self.threads or usable_cpus())
+        threads = self.threads or usable_cpus()
+        self._check_options()
+        genotypes = open_genotypes(self.genotypes, threads)
+        self._check_outputs(genotypes, paths)
         chains = [LiftOver(path) for path in self.lift_over]
         build = self._genotype_build(genotypes, chains)
         reader = Reader(build, build_named(self.score_build), chains, self.columns)
@@ -193,7 +196,7 @@ class PgsScoreRun:
         cautions = [*build_cautions(files, build), *score_cautions(scores)]
         made_folder(self.folder)
         (self.folder / MANIFEST).unlink(missing_ok=True)
-        write_variants(self.folder / VARIANTS, _variant_tables(scores, reader, genotyped, sums))
+        write_variants(self.folder / VARIANTS, _variant_tables(scores, reader, genotyped, sums), threads)
         self._write_table(table)
         if sums is None or not (set(table["status"]) & {OK, LOW_OVERLAP}):
             raise InputError(
@@ -201,7 +204,7 @@ class PgsScoreRun:
                 f"each variant is in {self.folder / VARIANTS}"
             )
         names = {score.rows.name: row for row, score in enumerate(applied) if score.status != NO_MATCHES}
-        people = write_scores(self.folder, genotypes.samples, names, sums.finished(), self.parquet)
+        people = write_scores(self.folder, genotypes.samples, names, sums.finished(), self.parquet, threads)
         manifest = self._manifest(genotypes, files, read.number, build, cautions)
         title, sections = report_sections(table, cautions, manifest)
         pages = write_page(self.folder, title, sections)
@@ -210,14 +213,17 @@ class PgsScoreRun:
         outputs = [people, self.folder / MATCHING, self.folder / VARIANTS, *pages, self.folder / MANIFEST]
         return PgsScoreResult(table, cautions, sections, title, outputs)
 
-    def _check(self, paths: Mapping[str, Path]) -> None:
+    def _check_options(self) -> None:
         for option, text in (("build", self.build), ("score-build", self.score_build)):
             if text and not build_named(text):
                 raise OptionError(f"--{option} is {text!r}; expected a genome build such as GRCh37 or hg38")
         if not 0 <= self.min_overlap <= 1:
             raise OptionError(f"--min-overlap is {self.min_overlap:g}; expected a fraction from 0 to 1")
-        outputs = [self.folder / name for name in (SCORES, SCORES_PARQUET, MATCHING, VARIANTS, MANIFEST)]
-        inputs = [*paths.values(), *self.genotypes, *self.lift_over, self.frequencies]
+
+    def _check_outputs(self, genotypes: Genotypes, paths: Mapping[str, Path]) -> None:
+        names = (SCORES, SCORES_PARQUET, MATCHING, VARIANTS, MANIFEST)
+        outputs = [self.folder / name for name in names]
+        inputs = [*paths.values(), *genotypes.files, *self.lift_over, self.frequencies]
         check_outputs(outputs, inputs)
 
     def _genotype_build(self, genotypes: Genotypes, chains: Sequence[LiftOver]) -> str:
@@ -276,7 +282,10 @@ class PgsScoreRun:
         return {
             "mifm_kipoi": __version__,
             "genotypes": {
-                "files": [Path(path).name for path in genotypes.paths],
+                # Checksums of a biobank's genotypes would take as long as reading them.
+                "files": [
+                    {"name": Path(path).name, "bytes": Path(path).stat().st_size} for path in genotypes.files
+                ],
                 "people": len(genotypes),
                 "founders": int(genotypes.samples["founder"].sum()),
                 "variants": variants,
@@ -384,6 +393,7 @@ def _variant_tables(
             variant=names[place],
             counts=np.where(matched, np.where(matches.counted, "effect_allele", "other_allele"), ""),
             strand=np.where(matched, np.where(matches.other_strand, "other", "same"), ""),
-            frequency=np.where(matches.counted, frequency, 1 - frequency),
-            missing=missing,
+            # Digits that say nothing are most of the file.
+            frequency=np.where(matches.counted, frequency, 1 - frequency).round(6),
+            missing=missing.round(6),
         )[list(VARIANT_COLUMNS)]

@@ -65,9 +65,10 @@ def test_scores_of_people(tmp_path: Path, genotypes: str) -> None:
     assert variants["counts"].tolist() == ["effect_allele", "other_allele", "effect_allele", "other_allele"]
     np.testing.assert_allclose(variants["frequency"], [
         expected({row: 0.5}).mean() for row in (0, ~1, 2, ~3)
-    ])  # fmt: skip
+    ], atol=6e-7)  # fmt: skip
     manifest = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert manifest["genotypes"]["people"] == PEOPLE
+    assert [file["name"] for file in manifest["genotypes"]["files"]] == ["g.bed", "g.bim", "g.fam"]
     assert manifest["scores"]["score"]["file"]["name"] == "score.txt"
     assert result.files[-1].name == "scores.json"
     assert "4 of 4 variants matched" in result.summary[1]
@@ -153,7 +154,7 @@ def test_each_row_has_its_reason(tmp_path: Path, genotypes: str) -> None:
     (row,) = result.matching.to_dict("records")
     assert row["matched"] + sum(row[name] for name in set(variants["outcome"]) - {"matched"}) == row["rows"]
     assert row["status"] == "low_overlap"
-    assert result.cautions == ["score with 1 of its 10 variants: computed all the same"]
+    assert result.cautions == ["score matches in 1 of its 10 variants: computed all the same"]
 
 
 def test_without_matches_or_with_too_few_there_is_no_score(tmp_path: Path, genotypes: str) -> None:
@@ -163,7 +164,7 @@ def test_without_matches_or_with_too_few_there_is_no_score(tmp_path: Path, genot
     result, people = score(tmp_path, genotypes, good, none, few, min_overlap=0.5)
     assert people.columns.tolist() == ["family", "sample", "good"]
     assert result.matching["status"].tolist() == ["ok", "no_matches", "below_min_overlap"]
-    with pytest.raises(InputError, match="none of the 1 scores can be computed: none with 0 of its 1"):
+    with pytest.raises(InputError, match="none of the 1 scores can be computed: none matches in 0 of its 1"):
         score(tmp_path, genotypes, none)
     assert not (tmp_path / "out" / "scores.json").exists()
     assert pd.read_csv(tmp_path / "out" / "matching.tsv", sep="\t")["not_in_genotypes"].tolist() == [1]
