@@ -121,6 +121,11 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
         "--ld-kb", type=float, default=1000.0, metavar="KB",
         help="variants are in one joint model up to this distance between neighbours (default: 1000)",
     )  # fmt: skip
+    group.add_argument(
+        "--ld-least-eigenvalue", type=float, default=0.1, metavar="VALUE",
+        help="directions of the correlations that vary less are not used (default: 0.1: variants with a "
+        "correlation above 0.9 share their effect)",
+    )  # fmt: skip
     group = parser.add_argument_group("scoring files")
     group.add_argument("--citation", default="", metavar="TEXT", help="for their headers")
     group.add_argument("--license", default="", metavar="TEXT", help="for their headers")
@@ -169,7 +174,9 @@ def _build(options: argparse.Namespace) -> None:
         top=tuple(0 if text == "all" else int(text) for text in options.top),
         priors=tuple(options.prior),
         weightings=tuple(map(Weighting, options.weights)),
-        linkage=LinkageOptions(tuple(map(Path, options.ld)), options.ld_kb) if options.ld else None,
+        linkage=LinkageOptions(tuple(map(Path, options.ld)), options.ld_kb, options.ld_least_eigenvalue)
+        if options.ld
+        else None,
         draws=options.draws,
         same_variants=options.same_variants,
         genome_build=options.genome_build,
@@ -194,7 +201,10 @@ def _study(text: str, options: argparse.Namespace) -> Any:
     named = bool(equals) and not any(mark in before for mark in "/:.") and not Path(text).is_file()
     name, argument = (before, rest) if named else ("", text)
     path, own = with_options(argument)
-    given: dict[str, Any] = {key: own.pop(key) for key in _TEXTS if key in own}
+    # variant=COLUMN names the column, variant={chrom}_{pos}... the pattern of its text.
+    is_pattern = "{" in own.get("variant", "")
+    texts = [key for key in _TEXTS if key in own and (key != "variant" or is_pattern)]
+    given: dict[str, Any] = {key: own.pop(key) for key in texts}
     given |= {key: Path(own.pop(key)) for key in _PATHS if key in own}
     given["kind"] = own.pop("trait", "")
     for key, field in _NUMBERS.items():

@@ -398,7 +398,7 @@ class Assembly:
             at = places.index[variants[some]]
             own, _ = joint_weights(
                 effect[some], region.correlations[np.ix_(at, at)], region.deviations[at],
-                None if ridge is None else ridge[some],
+                None if ridge is None else ridge[some], places.linkage.least_eigenvalue,
             )  # fmt: skip
             weights[first[some]] = own
         repeated = np.ones(len(rows), dtype=bool)

@@ -13,6 +13,8 @@ import pandas as pd
 from mifm_kipoi.conventions import COMPLEMENT
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
+from mifm_kipoi.genetics.ld import correlations
+from mifm_kipoi.polygenic.building.weights import LEAST_EIGENVALUE
 
 Values = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -33,16 +35,22 @@ class LinkageOptions:
     window_kb : float
         Variants of a score are in one joint model as long as neighbours are not farther apart than this, in
         thousands of base pairs.
+    least_eigenvalue : float
+        Directions of the correlations with a smaller eigenvalue are not used
+        (:func:`mifm_kipoi.polygenic.building.weights.joint_weights`).
     """
 
     genotypes: tuple[Path, ...]
     window_kb: float = 1000.0
+    least_eigenvalue: float = LEAST_EIGENVALUE
 
     def __post_init__(self) -> None:
         if not self.genotypes:
             raise OptionError("the LD reference has no files; name genotypes, or leave joint weights out")
         if not self.window_kb >= 0:
             raise OptionError(f"window_kb is {self.window_kb}; expected 0 or more")
+        if not 0 < self.least_eigenvalue < 1:
+            raise OptionError(f"least_eigenvalue is {self.least_eigenvalue}; expected between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +84,19 @@ class Linkage:
         Variants without LD, by reason.
     people : int
         Founders of the panel.
+    least_eigenvalue : float
+        Of the directions of correlations that are used.
     """
 
     regions: list[Region]
     absent: dict[str, int]
     people: int
+    least_eigenvalue: float = LEAST_EIGENVALUE
+
+    @property
+    def largest(self) -> int:
+        """Variants of the largest region."""
+        return max((len(region.variants) for region in self.regions), default=0)
 
 
 def read_linkage(
@@ -130,7 +146,12 @@ def read_linkage(
     on_progress(
         f"LD of {len(found) - constant:,} variants in {len(read):,} regions, from {len(founders):,} people"
     )
-    return Linkage(read, {reason: number for reason, number in absent.items() if number}, len(founders))
+    return Linkage(
+        read,
+        {reason: number for reason, number in absent.items() if number},
+        len(founders),
+        options.least_eigenvalue,
+    )
 
 
 def _rows_of(panel: Genotypes, variants: pd.DataFrame) -> tuple[Integers, npt.NDArray[np.float32]]:
@@ -225,9 +246,6 @@ def _region(
         deviations = np.nanstd(copies.astype(np.float64), axis=1)
     varies = deviations > 0
     signed = signs[varies].astype(np.float64)
-    copies = copies[varies] - np.nanmean(copies[varies], axis=1, keepdims=True)
-    # A missing genotype counts as the mean, so that no correlation of several is impossible.
-    copies = np.nan_to_num(copies, nan=0.0).astype(np.float64)
-    copies /= np.sqrt((copies**2).sum(axis=1, keepdims=True))
-    r = (copies @ copies.T) * np.outer(signed, signed)
+    # Missing genotypes count as the mean, so that correlations of several variants are possible together.
+    r = correlations(copies[varies]) * np.outer(signed, signed)
     return Region(variants[varies], r, deviations[varies])

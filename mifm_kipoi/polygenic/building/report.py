@@ -16,7 +16,7 @@ from mifm_kipoi.polygenic.building.assembly import ALL, LEAD
 from mifm_kipoi.polygenic.building.linkage import Linkage
 from mifm_kipoi.polygenic.building.score_tables import JoinedScores
 from mifm_kipoi.polygenic.building.studies import Members
-from mifm_kipoi.polygenic.building.weights import LEAST_EIGENVALUE, Weighting
+from mifm_kipoi.polygenic.building.weights import Weighting
 from mifm_kipoi.reports.page import Section, Table, listed, settings_table
 from mifm_kipoi.reports.prose import rendered
 
@@ -27,6 +27,10 @@ _MOST = 40
 
 _LOW_COVERAGE = 0.9
 """A method that has scores of a smaller fraction of members is named in a caution."""
+
+_FEW_PEOPLE = 0.1
+"""Variants of a region for each person of the LD reference, above which joint effects get a caution:
+correlations of that many have relative errors of about the square root of this."""
 
 _MANY_TIES = 0.05
 """As is one of which chance decides in a larger fraction of signals."""
@@ -42,7 +46,7 @@ _WEIGHTS = {
     Weighting.POSTERIOR: "posterior: effects times W / (V + W) and the posterior inclusion probability.",
     Weighting.JOINT: "joint: effects in one model of all picked variants, by their correlations in the LD "
     "reference; "
-    f"directions with an eigenvalue below {LEAST_EIGENVALUE} are left out.",
+    "effects are marginal in secondary signals, too.",
     Weighting.JOINT_SHRUNK: "joint-shrunk: posterior means of joint effects, with the same W.",
 }
 
@@ -128,14 +132,27 @@ class Findings:
                 f"{len(left_out):,} scores lack picked variants that have no weight, up to "
                 f"{int(left_out['left_out'].max()):,} (column left_out of scores.tsv)"
             )
-        if self.members.without_pip and {"pip", "posterior"} & set(self.weightings):
+        if 0 < self.members.without_pip < len(self.members.signals) and self.uses_pips:
             texts.append(
                 f"{self.members.without_pip:,} of {len(self.members.signals):,} signals have no posterior "
                 f"inclusion "
                 "probabilities of the table for all members; theirs follow from Bayes factors"
             )
+        if self.linkage is not None and (large := self.linkage.largest) > _FEW_PEOPLE * self.linkage.people:
+            texts.append(
+                f"a region has {large:,} variants and the LD reference {self.linkage.people:,} people; joint "
+                f"effects "
+                f"of more than about {int(_FEW_PEOPLE * self.linkage.people):,} variants are mostly noise of "
+                f"their "
+                "correlations: take a larger reference, or fewer variants"
+            )
         texts += [note.rstrip(".") for counts in self.members.counts.values() for note in counts.notes]
         return [*texts, *(note.rstrip(".") for note in self.joined.notes)]
+
+    @property
+    def uses_pips(self) -> bool:
+        """Whether some weights use posterior inclusion probabilities."""
+        return any(Weighting(name).uses_pips for name in self.weightings)
 
     def signals_table(self) -> pd.DataFrame:
         """A row for each signal, with the variant that each method picks first."""
@@ -173,15 +190,23 @@ def sections_of(findings: Findings, settings: Mapping[str, Any]) -> tuple[str, l
         "scores": len(table), "studies": signals["study"].nunique(), "signals": len(signals),
         "members": len(members.table), "cautions": findings.cautions(),
         "signals_are": (
-            "a block of the table, its primary signal and all secondary ones apart" if findings.as_in_paper
-            else "a signal of a block, where the table tells signals apart, else a block or a clump"
+            "the primary signal of a block, or all of its secondary ones" if findings.as_in_paper
+            else "what the table tells apart within a block; else a block, or a clump"
         ),
         "studies_table": _studies_table(findings), "alone": int((sizes == 1).sum()),
         "left_out": " and ".join(left_out), "tops": ", ".join(str(top) for top in findings.top if top),
         "methods_table": _methods_table(findings), "agreement": len(ranking) > 1, "draws": findings.draws,
+        "pips": (
+            "PIPs that the weights of other methods use follow from Bayes factors, as the tables have none."
+            if findings.uses_pips and members.without_pip == len(signals) else ""
+        ),
         "weightings": [_WEIGHTS[Weighting(name)] for name in findings.weightings],
         "linkage": "" if linkage is None else (
-            f"The LD reference has {linkage.people:,} founders; {len(linkage.regions):,} regions have LD"
+            f"The LD reference has {linkage.people:,} people (founders), and variants in "
+            f"{len(linkage.regions):,} "
+            f"regions, {linkage.largest:,} at most; directions of their correlations with an eigenvalue "
+            f"below "
+            f"{linkage.least_eigenvalue:g} are not used"
             + "".join(f"; {number:,} variants left out: {why}" for why, number in linkage.absent.items())
             + "."
         ),
@@ -240,14 +265,14 @@ def _methods_table(findings: Findings) -> Table:
 
 def _scores_table(table: pd.DataFrame) -> Table:
     rows = []
-    for (method, top, weighting), part in table.groupby(["method", "top", "weighting"], sort=False):
+    for (method, top), part in table.groupby(["method", "top"], sort=False):
         sizes = part["variants"]
         span = f"{sizes.min():,}" if sizes.min() == sizes.max() else f"{sizes.min():,} to {sizes.max():,}"
         rows.append((
-            str(method), str(top), str(weighting), f"{len(part):,}", span,
-            f"{100 * part['ambiguous'].sum() / sizes.sum():.1f}", f"{part['left_out'].sum():,}",
+            str(method), str(top), ", ".join(part["weighting"].unique()), f"{len(part):,}", span,
+            f"{100 * part['ambiguous'].sum() / sizes.sum():.1f}", f"{part['left_out'].max():,}",
         ))  # fmt: skip
-    header = ("method", "top", "weights", "scores", "variants", "A/T or C/G (%)", "without weight")
+    header = ("method", "best", "weights", "scores", "variants", "A/T or C/G (%)", "without weight, at most")
     return Table(header, _cut(rows, len(header), 200))
 
 

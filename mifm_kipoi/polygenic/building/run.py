@@ -285,9 +285,24 @@ class PgsBuildRun:
         path.unlink(missing_ok=True)
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            name: value for name, value in self._provenance().items() if name not in ("mifm_kipoi", "inputs")
+        """Inputs and options for a reader; of studies, tables and signals what is not as by default."""
+        fields = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("folder", "studies", "scores", "signals", "linkage")
         }
+        shown: dict[str, Any] = {
+            name: _in_words(value) for name, value in fields.items() if value not in ("", ())
+        }
+        for name, objects in (("studies", self.studies), ("tables of scores", self.scores)):
+            if objects:
+                shown[name] = {
+                    f"{one.path.name} ({number})": _of_object(one) for number, one in enumerate(objects, 1)
+                }
+        for name, one in (("signals", self.signals), ("LD reference", self.linkage)):
+            if one is not None and (own := _differing(one)):
+                shown[name] = own
+        return shown
 
     def _provenance(self) -> dict[str, Any]:
         """Inputs and options, as plain JSON types."""
@@ -322,6 +337,33 @@ def _unique_names(table: pd.DataFrame) -> pd.DataFrame:
             "that names of files lack. Rename one"
         )
     return table
+
+
+def _differing(one: Any) -> dict[str, Any]:
+    """The fields of an object that are not as by default, in words."""
+    return {
+        field.name: _in_words(value)
+        for field in dataclasses.fields(one)
+        if (value := getattr(one, field.name)) != field.default and value not in ((), {}, "")
+    }
+
+
+def _of_object(one: Any) -> str:
+    words = [f"{name}: {value}" for name, value in _differing(one).items() if name != "path"]
+    return "; ".join(words) or "as by default"
+
+
+def _in_words(value: Any) -> Any:
+    """A value for a reader."""
+    if isinstance(value, tuple | list):
+        return ", ".join(str(_in_words(one)) for one in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={one}" for key, one in value.items())
+    if dataclasses.is_dataclass(value):
+        return ", ".join(f"{name} {one}" for name, one in _differing(value).items())
+    if isinstance(value, Path):
+        return value.name
+    return str(value) if isinstance(value, Weighting) else value
 
 
 def _plain(value: Any) -> Any:

@@ -50,9 +50,10 @@ class Weighting(enum.StrEnum):
         return self in (Weighting.PIP, Weighting.POSTERIOR)
 
 
-LEAST_EIGENVALUE = 0.01
-"""Directions of R with a smaller eigenvalue are left out of its inverse: two variants with a correlation
-above 0.99 are told apart by no reference panel, and share their effect evenly."""
+LEAST_EIGENVALUE = 0.1
+"""Directions of R with a smaller eigenvalue are left out: two variants with a correlation above 0.9 are not
+told apart, and share their effect evenly. The difference between such variants is hardly in the study,
+differs between a reference panel and the study's people, and is larger in people of other ancestries."""
 
 
 def shrinkage(variance: Values, prior_variance: Values) -> Values:
@@ -108,33 +109,43 @@ def pip_weights(effects: Values, pip: Values, group: Integers) -> Values:
 
 
 def joint_weights(
-    effects: Values, correlations: Values, deviations: Values, ridge: Values | None = None
+    effects: Values,
+    correlations: Values,
+    deviations: Values,
+    ridge: Values | None = None,
+    least_eigenvalue: float = LEAST_EIGENVALUE,
 ) -> tuple[Values, int]:
     """Joint effects of variants from their single effects and an LD reference.
+
+    With R of the eigenvalues from ``least_eigenvalue`` on, its pseudo-inverse R^- and ``P = R R^-``, the
+    weights are ``S^-1 R^- S b``, or ``S^-1 (R + diag(V / W))^-1 P S b``.
 
     Parameters
     ----------
     effects : numpy.ndarray of float64, shape (m,)
-        Per copy of the effect allele, each from a model with that variant alone.
+        b, per copy of the effect allele, each from a model with that variant alone.
     correlations : numpy.ndarray of float64, shape (m, m)
         R, of copies of the effect alleles.
     deviations : numpy.ndarray of float64, shape (m,)
         S, standard deviations of these copies, above 0.
     ridge : numpy.ndarray of float64, shape (m,), optional
-        V / W, added to the diagonal of R; without it R^-1 is the pseudo-inverse without the directions below
-        :data:`LEAST_EIGENVALUE`.
+        V / W, for the posterior mean; without it there is no prior.
+    least_eigenvalue : float
+        Directions with a smaller eigenvalue are not used.
 
     Returns
     -------
     weights : numpy.ndarray of float64, shape (m,)
     rank : int
-        Directions of R that were used: m where no two variants say the same.
+        Directions that were used.
     """
     standardised = deviations * effects
-    if ridge is not None:
-        return np.linalg.solve(correlations + np.diag(ridge), standardised) / deviations, len(effects)
     values, vectors = np.linalg.eigh(correlations)
-    used = values > LEAST_EIGENVALUE
-    vectors = vectors[:, used]
-    joint = vectors @ ((vectors.T @ standardised) / values[used])
-    return joint / deviations, int(used.sum())
+    used = values >= least_eigenvalue
+    values, vectors = values[used], vectors[:, used]
+    along = vectors.T @ standardised
+    if ridge is None:
+        joint = vectors @ (along / values)
+    else:
+        joint = np.linalg.solve((vectors * values) @ vectors.T + np.diag(ridge), vectors @ along)
+    return np.asarray(joint / deviations), len(values)

@@ -87,3 +87,36 @@ def test_pips_are_made_to_sum_to_1_in_each_signal() -> None:
 def test_weights_say_what_they_need(kind: Weighting) -> None:
     assert kind.is_joint == str(kind).startswith("joint")
     assert kind.uses_pips == (str(kind) in ("pip", "posterior"))
+
+
+def test_joint_effects_are_those_of_cojo(caplog: pytest.LogCaptureFixture) -> None:
+    cojopy = pytest.importorskip("cojopy", reason="cojopy is not installed")
+    import pandas as pd
+
+    copies, trait = people(variants=5)
+    frequency = np.array([0.1, 0.25, 0.4, 0.3, 0.15])
+    effects, r = single_effects(copies, trait), np.corrcoef(copies, rowvar=False)
+    # COJO takes sample sizes from errors; with these all of them are the same.
+    size, variance = 1e9, 2 * frequency * (1 - frequency)
+    error = np.sqrt((trait.var() / variance - effects**2) / (size - 1))
+    names = [f"s{number}" for number in range(5)]
+    table = pd.DataFrame({
+        "SNP": names, "A1": "A", "A2": "C", "b": effects, "se": error, "p": 0.5, "freq": frequency, "N": size,
+    })  # fmt: skip
+    cojo = cojopy.COJO()
+    with caplog.at_level("ERROR"):
+        cojo.load_sumstats(sumstats=table, ld_matrix=r)
+        expected = cojo.run_joint_analysis()["joint_beta"].to_numpy()
+    found, _ = joint_weights(effects, r, np.sqrt(variance), least_eigenvalue=1e-9)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_directions_that_hardly_vary_are_left_out_with_a_prior_too() -> None:
+    """Two variants with r = 0.99 whose estimates disagree, as with a panel of others, do not explode."""
+    r = np.array([[1.0, 0.99], [0.99, 1.0]])
+    effects, ridge = np.array([0.10, 0.05]), np.full(2, 1e-4)
+    found, rank = joint_weights(effects, r, np.ones(2), ridge)
+    assert rank == 1
+    np.testing.assert_allclose(found, np.full(2, 0.075 / (1.99 + 1e-4)), rtol=1e-12)
+    all_directions, _ = joint_weights(effects, r, np.ones(2), ridge, least_eigenvalue=1e-6)
+    assert np.abs(all_directions).max() > 2
