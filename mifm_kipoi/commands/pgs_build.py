@@ -80,8 +80,8 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
     add_list(group, "--magnitude", "[NAME=]COLUMN", "where larger magnitude is picked", default=())
     add_list(
         group, "--study-scores", "COLUMN",
-        "of the studies, where higher is picked (default: the PIPs of all tools of "
-        "CAUSALdb2, else the column of PIPs)",
+        "of the studies, where higher is picked (default: the PIPs of all tools of CAUSALdb2, else the "
+        "column of PIPs)",
     )  # fmt: skip
     add_list(
         group,
@@ -111,8 +111,8 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("weights")
     add_list(
         group, "--weights", "KIND",
-        f"of {', '.join(_WEIGHTS)} (default: mean): effects over the number picked; "
-        "shrunken for the winner's curse; by PIPs; posterior means; joint effects given LD",
+        f"of {', '.join(_WEIGHTS)} (default: mean): effects over the number picked; shrunken for the "
+        "winner's curse; by PIPs; posterior means; joint effects given LD",
         default=("mean",),
     )  # fmt: skip
     group.add_argument("--pip", default="", metavar="COLUMN", help="PIPs of the studies that weights use")
@@ -214,8 +214,8 @@ def _study(text: str, options: argparse.Namespace) -> Any:
     if unknown:
         raise OptionError(
             f"{', '.join(unknown)} in {text!r} is not an option of a study; expected trait, "
-            f"{', '.join((*_TEXTS, *_PATHS))}, "
-            f"{', '.join(_NUMBERS)}, or a field and its column: {', '.join(FIELDS)}"
+            f"{', '.join((*_TEXTS, *_PATHS))}, {', '.join(_NUMBERS)}, or a field and its column: "
+            f"{', '.join(FIELDS)}"
         )
     return StudySource(
         path=Path(path), name=name, trait=name, columns=own, studies=tuple(options.only),

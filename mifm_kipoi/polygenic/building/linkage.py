@@ -126,8 +126,7 @@ def read_linkage(
     if len(founders) < FEW_PEOPLE:
         raise InputError(
             f"{', '.join(map(str, options.genotypes))} has {len(founders)} founders; expected {FEW_PEOPLE} "
-            f"or "
-            "more for correlations between variants. Use a larger panel, or leave joint weights out"
+            "or more for correlations between variants. Use a larger panel, or leave joint weights out"
         )
     rows, signs = _rows_of(panel, variants)
     found = np.flatnonzero(rows >= 0)

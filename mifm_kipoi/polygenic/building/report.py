@@ -38,15 +38,12 @@ _MANY_TIES = 0.05
 _WEIGHTS = {
     Weighting.MEAN: "mean: effects, divided by the number of picked variants of the signal that there are.",
     Weighting.SHRUNK: "shrunk: the same with effects times W / (V + W), which expects the winner's curse; V "
-    "is the "
-    "squared standard error, W the variance of effects that Bayes factors expect.",
+    "is the squared standard error, W the variance of effects that Bayes factors expect.",
     Weighting.PIP: "pip: effects weighted by the posterior inclusion probabilities of the picked variants, "
-    "which sum "
-    "to 1 in each signal; those of the method, where it is of such.",
+    "which sum to 1 in each signal; those of the method, where it is of such.",
     Weighting.POSTERIOR: "posterior: effects times W / (V + W) and the posterior inclusion probability.",
     Weighting.JOINT: "joint: effects in one model of all picked variants, by their correlations in the LD "
-    "reference; "
-    "effects are marginal in secondary signals, too.",
+    "reference; effects are marginal in secondary signals, too.",
     Weighting.JOINT_SHRUNK: "joint-shrunk: posterior means of joint effects, with the same W.",
 }
 
@@ -99,14 +96,12 @@ class Findings:
         if self.as_in_paper:
             texts.append(
                 "signals are as published: secondary signals of a block are pooled, with marginal effects, "
-                "and "
-                "signals without a significant variant count"
+                "and signals without a significant variant count"
             )
         if not self.build:
             texts.append(
                 "the genome build of the studies is not known, so that the scoring files cannot state it; "
-                "name it "
-                "(--genome-build)"
+                "name it (--genome-build)"
             )
         of_methods = self.picks[~self.picks["method"].isin([LEAD, ALL])].groupby("method", sort=False)
         for name, rows in of_methods:
@@ -114,8 +109,7 @@ class Findings:
             if scored < _LOW_COVERAGE * members:
                 texts.append(
                     f"{name} has scores of {100 * scored / members:.0f} % of the members, and picks among "
-                    f"these "
-                    "alone; --same-variants lets all methods pick among the same"
+                    "these alone; --same-variants lets all methods pick among the same"
                 )
             signals = int(rows["signals"].sum())
             counted = [top for top in self.top if top]
@@ -123,8 +117,7 @@ class Findings:
             if ties > _MANY_TIES * signals:
                 texts.append(
                     f"equal scores of {name} were put in order by chance in {ties:,} of {signals:,} signals "
-                    f"(best "
-                    f"{counted[0]})"
+                    f"(best {counted[0]})"
                 )
         left_out = self.table[self.table["left_out"] > 0]
         if len(left_out):
@@ -135,16 +128,13 @@ class Findings:
         if 0 < self.members.without_pip < len(self.members.signals) and self.uses_pips:
             texts.append(
                 f"{self.members.without_pip:,} of {len(self.members.signals):,} signals have no posterior "
-                f"inclusion "
-                "probabilities of the table for all members; theirs follow from Bayes factors"
+                "inclusion probabilities of the table for all members; theirs follow from Bayes factors"
             )
         if self.linkage is not None and (large := self.linkage.largest) > _FEW_PEOPLE * self.linkage.people:
             texts.append(
                 f"a region has {large:,} variants and the LD reference {self.linkage.people:,} people; joint "
-                f"effects "
-                f"of more than about {int(_FEW_PEOPLE * self.linkage.people):,} variants are mostly noise of "
-                f"their "
-                "correlations: take a larger reference, or fewer variants"
+                f"effects of more than about {int(_FEW_PEOPLE * self.linkage.people):,} variants are mostly "
+                "noise of their correlations: take a larger reference, or fewer variants"
             )
         texts += [note.rstrip(".") for counts in self.members.counts.values() for note in counts.notes]
         return [*texts, *(note.rstrip(".") for note in self.joined.notes)]
@@ -203,10 +193,8 @@ def sections_of(findings: Findings, settings: Mapping[str, Any]) -> tuple[str, l
         "weightings": [_WEIGHTS[Weighting(name)] for name in findings.weightings],
         "linkage": "" if linkage is None else (
             f"The LD reference has {linkage.people:,} people (founders), and variants in "
-            f"{len(linkage.regions):,} "
-            f"regions, {linkage.largest:,} at most; directions of their correlations with an eigenvalue "
-            f"below "
-            f"{linkage.least_eigenvalue:g} are not used"
+            f"{len(linkage.regions):,} regions, {linkage.largest:,} at most; directions of their "
+            f"correlations with an eigenvalue below {linkage.least_eigenvalue:g} are not used"
             + "".join(f"; {number:,} variants left out: {why}" for why, number in linkage.absent.items())
             + "."
         ),

@@ -74,8 +74,7 @@ class PgsBuildResult:
         table, signals = self.table, self.members.signals
         lines = [
             f"{len(table):,} scores of {signals['study'].nunique():,} studies, from {len(signals):,} signals "
-            f"with "
-            f"{len(self.members.table):,} members"
+            f"with {len(self.members.table):,} members"
         ]
         lines += [
             f"{name}: {part['method'].nunique()} methods, {part['variants'].min():,} to "
@@ -333,8 +332,7 @@ def _unique_names(table: pd.DataFrame) -> pd.DataFrame:
     if len(twice):
         raise OptionError(
             f"two scores would have the name {twice.iloc[0]}: names of studies or methods differ in signs "
-            f"alone "
-            "that names of files lack. Rename one"
+            "alone that names of files lack. Rename one"
         )
     return table
 

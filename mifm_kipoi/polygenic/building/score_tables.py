@@ -110,8 +110,7 @@ class ScoreTable:
             return [(f"mifm={own_score}", "higher")]
         raise OptionError(
             f"{self.path} has neither {COMPARISON} of 'mifm compare' beside it, nor a column {MIFM}; name "
-            f"the "
-            f"columns that are scores of its {', '.join(file.columns)}"
+            f"the columns that are scores of its {', '.join(file.columns)}"
         )
 
 
@@ -170,7 +169,7 @@ def join_scores(
         if taken := sorted(set(methods) & set(values)):
             raise OptionError(
                 f"two tables of scores have the method {', '.join(taken)}; give one another name "
-                f"(NAME=COLUMN)"
+                "(NAME=COLUMN)"
             )
         looked_up, contigs = _read(
             table.path, [column for column, _ in methods.values()], unique, on_progress
@@ -182,9 +181,8 @@ def join_scores(
             reasons = ", ".join(f"{number:,} {name}" for name, number in statuses[str(table.path)].items())
             raise InputError(
                 f"{table.path} has a score of none of the {len(variants):,} variants ({reasons}); expected "
-                f"rows "
-                "of the studies' genome build, with 1-based positions. Score the studies' variants ('mifm "
-                "compare'), or lift the studies over (lift_over)"
+                "rows of the studies' genome build, with 1-based positions. Score the studies' variants "
+                "('mifm compare'), or lift the studies over (lift_over)"
             )
         if strange := contigs.unmatched(members["chrom"].unique(), "the studies"):
             notes.append(strange)

@@ -126,8 +126,7 @@ prior_variance, allow_implausible
                 if not study:
                     raise OptionError(
                         f"{self.meta} describes studies, and {self.path} has no column that names them; "
-                        f"leave "
-                        "it out, or name the column (phenotype=COLUMN)"
+                        "leave it out, or name the column (phenotype=COLUMN)"
                     )
                 table = dataclasses.replace(
                     table, study_columns=(study,), studies=StudyTraits(str(self.meta))
@@ -306,8 +305,7 @@ def read_members(
     if twice:
         raise InputError(
             f"several tables have the study {', '.join(twice)}; expected each study in one. Give each table "
-            f"a "
-            "name of its own (NAME=FILE)"
+            "a name of its own (NAME=FILE)"
         )
     table = pd.concat(parts, ignore_index=True)
     if not len(table):
@@ -341,15 +339,13 @@ class _StudyReader:
         if not (self._table.has_effects or self._table.has("z")):
             raise InputError(
                 f"{source.path} has neither effects nor z-scores, from which weights could follow: its "
-                f"columns "
-                f"are {', '.join(self._table.file.columns)}. Name the column (beta=COLUMN)"
+                f"columns are {', '.join(self._table.file.columns)}. Name the column (beta=COLUMN)"
             )
         if not self._own_signals and options.ld_blocks is None and options.clumps is None:
             raise InputError(
                 f"{source.path} has no column of blocks: its columns are "
-                f"{', '.join(self._table.file.columns)}. "
-                "Give LD blocks (--ld-blocks), or genotypes to clump on (--clump), or name the column "
-                "(block=COLUMN)"
+                f"{', '.join(self._table.file.columns)}. Give LD blocks (--ld-blocks), or genotypes to clump "
+                "on (--clump), or name the column (block=COLUMN)"
             )
         self._keys = [
             self._columns[field]
