@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mifm_kipoi.commands.arguments import add_list, not_negative, say
+from mifm_kipoi.commands.arguments import add_list, not_negative, note, say
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.columns import FIELDS
 
@@ -20,15 +20,12 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
     """``mifm pgs build``."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Build polygenic scores: per signal of each study, the variants that a score prefers, weighted by "
-        "their\n"
-        "effects. STUDY is CAUSALdb2 or another table of credible sets, or summary statistics with "
-        "--ld-blocks or\n"
-        "--clump; NAME= before it names study and trait, and options can follow it "
-        "(:trait=quantitative:n=20000,\n"
-        ":format=bolt, :lift_over=CHAIN, or FIELD=COLUMN). DIR gets a scoring file of the PGS Catalog for "
-        "each\n"
-        "study, method, number of variants and weighting, scores.tsv with a row for each, and a report."
+        "Build polygenic scores: of each signal of a study, the variants that a score prefers, weighted by\n"
+        "their effects. STUDY is CAUSALdb2 or another table of credible sets, or summary statistics with\n"
+        "--ld-blocks or --clump. NAME= before it names study and trait, and options can follow it, such as\n"
+        ":trait=quantitative:n=20000, :format=bolt, :lift_over=CHAIN or :FIELD=COLUMN. DIR gets a\n"
+        "scoring file of the PGS Catalog for each study, method, number of variants and weighting,\n"
+        "scores.tsv with a row for each of them, and one page with all that was done, report.html."
     )
     parser.add_argument("studies", nargs="+", metavar="[NAME=]STUDY", help="tables of studies")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
@@ -126,7 +123,7 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
         help="directions of the correlations that vary less are not used (default: 0.1: variants with a "
         "correlation above 0.9 share their effect)",
     )  # fmt: skip
-    group = parser.add_argument_group("scoring files")
+    group = parser.add_argument_group("scoring files and run")
     group.add_argument("--citation", default="", metavar="TEXT", help="for their headers")
     group.add_argument("--license", default="", metavar="TEXT", help="for their headers")
     group.add_argument(
@@ -134,6 +131,9 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--allow-implausible", action="store_true", help="warn where numbers contradict each other"
+    )
+    group.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show progress (default: on a terminal)"
     )
     parser.set_defaults(run=_build)
 
@@ -184,7 +184,7 @@ def _build(options: argparse.Namespace) -> None:
         license=options.license,
         seed=options.seed,
     )
-    result = run.run(say)
+    result = run.run(note(options.progress))
     say(
         *result.summary,
         *(f"caution: {text}" for text in result.cautions),

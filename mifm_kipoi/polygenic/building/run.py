@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,10 @@ class PgsBuildResult:
     def summary(self) -> list[str]:
         """What was built, in lines of text."""
         table, signals = self.table, self.members.signals
+        studies = signals["study"].nunique()
         lines = [
-            f"{len(table):,} scores of {signals['study'].nunique():,} studies, from {len(signals):,} signals "
-            f"with {len(self.members.table):,} members"
+            f"{len(table):,} scores of {studies:,} {'study' if studies == 1 else 'studies'}, from "
+            f"{len(signals):,} signals with {len(self.members.table):,} members"
         ]
         lines += [
             f"{name}: {part['method'].nunique()} methods, {part['variants'].min():,} to "
@@ -161,7 +162,7 @@ class PgsBuildRun:
         self._check()
         members = read_members(self.studies, self.signals)
         signals = members.signals
-        on_progress(f"{len(signals):,} signals of {signals['study'].nunique():,} studies")
+        on_progress(f"{len(signals):,} signals with {len(members.table):,} members")
         joined = join_scores(self.scores, members.table)
         names = tuple(name for name in self.methods if name != RANDOM)
         methods = methods_of(members, joined.values, joined.sources, names, self.priors)
@@ -290,13 +291,17 @@ class PgsBuildRun:
             for field in dataclasses.fields(self)
             if field.name not in ("folder", "studies", "scores", "signals", "linkage")
         }
+        fields["top"] = [str(number) if number else "all" for number in self.top]
         shown: dict[str, Any] = {
             name: _in_words(value) for name, value in fields.items() if value not in ("", ())
         }
-        for name, objects in (("studies", self.studies), ("tables of scores", self.scores)):
-            if objects:
+        lists: dict[str, Sequence[StudySource | ScoreTable]] = {
+            "studies": self.studies, "tables of scores": self.scores,
+        }  # fmt: skip
+        for name, several in lists.items():
+            if several:
                 shown[name] = {
-                    f"{one.path.name} ({number})": _of_object(one) for number, one in enumerate(objects, 1)
+                    f"{one.path.name} ({number})": _of_object(one) for number, one in enumerate(several, 1)
                 }
         for name, one in (("signals", self.signals), ("LD reference", self.linkage)):
             if one is not None and (own := _differing(one)):
@@ -359,8 +364,9 @@ def _in_words(value: Any) -> Any:
         return ", ".join(f"{key}={one}" for key, one in value.items())
     if dataclasses.is_dataclass(value):
         return ", ".join(f"{name} {one}" for name, one in _differing(value).items())
-    if isinstance(value, Path):
-        return value.name
+    if isinstance(value, Path) or (isinstance(value, str) and "/" in value):
+        # Folders are left out, as for all files in reports.
+        return Path(value).name
     return str(value) if isinstance(value, Weighting) else value
 
 
