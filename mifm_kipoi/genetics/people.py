@@ -66,6 +66,9 @@ MOST_LEVELS = 1000
 _FEW_VALUES = 30
 """Different whole numbers of a continuous covariate up to which they may be codes."""
 
+_FEW_CODES = 4
+"""Different negative whole numbers up to which they may be codes for unknown values, such as -1 and -3."""
+
 _WORDS = {
     "control": 0.0, "case": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0,
     "unaffected": 0.0, "affected": 1.0,
@@ -707,9 +710,7 @@ def _trait(name: str, read: _Column, kind: str, missing_codes: Sequence[float], 
         )
     if np.isinf(values).any():
         read.refuse(np.isinf(values), "a finite number")
-    different = np.unique(values[~np.isnan(values)][:1000])
-    if len(different) <= 3:
-        different = np.unique(values[~np.isnan(values)])
+    different = np.unique(values[~np.isnan(values)])
     if not len(different):
         raise InputError(f"{read.table}: the trait {name} ({read.column}) is unknown for everyone")
     coded = set(different.tolist())
@@ -718,7 +719,16 @@ def _trait(name: str, read: _Column, kind: str, missing_codes: Sequence[float], 
             f"{read.table}: {read.column} has the values 0, 1 and 2, which may be unknown, controls and "
             "cases as to PLINK, or counts; say whether the trait is binary or quantitative"
         )
+    negative = sorted(value for value in coded if value < 0)
+    others = coded - set(negative)
+    if not kind and negative and others in ({0.0, 1.0}, {1.0, 2.0}) and all(one % 1 == 0 for one in negative):
+        raise InputError(
+            f"{read.table}: {read.column} has the values {_numbers(negative)} beside "
+            f"{_numbers(sorted(others))}; name those that mean unknown among the missing codes, or say that "
+            "the trait is quantitative"
+        )
     if kind == "quantitative" or (not kind and coded not in ({0.0, 1.0}, {1.0, 2.0})):
+        _note_codes(name, values, notes)
         return Trait(name, read.column, False, values)
     if coded <= {0.0, 1.0}:
         return Trait(name, read.column, True, values, "0/1")
@@ -747,6 +757,7 @@ def _covariate(
         if not words.any():
             values = np.where(unknown, np.nan, read.numeric)
             read.refuse(np.isinf(values), "a finite number")
+            _note_codes(name, values, notes)
             different = np.unique(values[~unknown])
             if 2 < len(different) <= _FEW_VALUES and (different % 1 == 0).all():
                 notes.append(
@@ -768,6 +779,22 @@ def _covariate(
 
 def _first_of(file: TableFile, names: Iterable[str | None]) -> str:
     return next((name for name in names if name and name in file.columns), "")
+
+
+def _note_codes(name: str, values: Values, notes: list[str]) -> None:
+    """Note a few negative whole numbers among numbers that are not negative: they may be codes."""
+    negative = np.unique(values[values < 0])
+    if 0 < len(negative) <= _FEW_CODES and (negative % 1 == 0).all():
+        count = int((values < 0).sum())
+        if count < int((values >= 0).sum()):
+            notes.append(
+                f"{name} is {_numbers(negative.tolist())} for {count:,} people and 0 or more for the others; "
+                "if these are codes for unknown values, name them among the missing codes"
+            )
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:

@@ -99,6 +99,20 @@ def test_a_trait_with_0_1_and_2_must_be_said_to_be_binary_or_not(tmp_path: Path)
         read_people([table(tmp_path, "IID t\na 0\nb 1\nc 7\n")], ["t"], binary=["t"])
 
 
+def test_negative_codes_are_not_taken_for_values_in_silence(tmp_path: Path) -> None:
+    path = table(tmp_path, "IID ill drinks\na 0 2\nb 1 0\nc -3 -1\nd -1 5\n")
+    with pytest.raises(
+        InputError, match="ill has the values -3, -1 beside 0, 1; name those that mean unknown"
+    ):
+        read_people([path], ["ill"])
+    known = read_people([path], ["ill"], ["drinks"], missing_codes=(-1, -3))
+    np.testing.assert_array_equal(known.traits["ill"].values, [0, 1, np.nan, np.nan])
+    assert known.traits["ill"].binary
+    assert not [note for note in known.notes if "missing codes" in note]
+    (note,) = [one for one in read_people([path], covariates=["drinks"]).notes if "missing codes" in one]
+    assert note.startswith("drinks is -1 for 1 people and 0 or more for the others")
+
+
 def test_missing_codes_are_the_callers(tmp_path: Path) -> None:
     path = table(tmp_path, "IID t age\na 1.5 -3\nb -9 40\nc 2 41\n")
     people = read_people([path], ["t"], ["age"], missing_codes=(-3,))
