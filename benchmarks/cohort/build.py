@@ -53,9 +53,8 @@ _CODE = (
     ),
     *(
         f"mifm_kipoi.{name}" for name in (
-            "conventions", "finemapping.groups", "finemapping.prior", "genetics.gwas_ssf",
-            "sequence.encoding",
-            "statistics.bayes_factors",
+            "association.models", "association.scan", "conventions", "finemapping.groups",
+            "finemapping.prior", "genetics.gwas_ssf", "sequence.encoding", "statistics.bayes_factors",
         )
     ),
 )  # fmt: skip

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.cohort.association import Associations
 from benchmarks.cohort.sizes import TRAITS, Trait
 from benchmarks.known_truth.files import CREDIBLE_SET_COLUMNS, NO_PIP, TOOL_BITS
 from benchmarks.known_truth.gwas import GENOME_WIDE
 from benchmarks.known_truth.metrics import credible_set
 from benchmarks.known_truth.studies import META_COLUMNS, QUANTITATIVE_PRIOR_VARIANCE
 from benchmarks.known_truth.susie import SusieFit, susie
+from mifm_kipoi.association import Associations
 from mifm_kipoi.finemapping.prior import uniform_pips
 from mifm_kipoi.statistics.bayes_factors import PRIOR_VARIANCE, log_bayes_factor
 
@@ -116,7 +116,7 @@ def meta_table(sample_size: int, cases: dict[str, int]) -> pd.DataFrame:
 
 
 def _fit(hit: Hit) -> SusieFit | None:
-    return susie(np.nan_to_num(hit.associations.z), hit.ld, hit.sample_size, hit.effects)
+    return susie(np.nan_to_num(hit.associations.statistic), hit.ld, hit.sample_size, hit.effects)
 
 
 def _rows(hit: Hit, fit: SusieFit | None) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def _rows(hit: Hit, fit: SusieFit | None) -> pd.DataFrame:
     prior = (
         QUANTITATIVE_PRIOR_VARIANCE * hit.trait_variance if hit.trait.prevalence is None else PRIOR_VARIANCE
     )
-    log_bf = np.nan_to_num(log_bayes_factor(own.z, own.standard_error**2, prior), nan=-np.inf)
+    log_bf = np.nan_to_num(log_bayes_factor(own.statistic, own.standard_error**2, prior), nan=-np.inf)
     abf = uniform_pips(log_bf, np.zeros(len(log_bf), dtype=np.int64))
     tool = np.zeros(len(variants), dtype=np.int64)
     tool[credible_set(abf)] += TOOL_BITS["abf"]
@@ -142,7 +142,7 @@ def _rows(hit: Hit, fit: SusieFit | None) -> pd.DataFrame:
         "beta": own.beta[rows],
         "se": own.standard_error[rows],
         "p": np.exp(own.log_p[rows]),
-        "zscore": own.z[rows],
+        "zscore": own.statistic[rows],
         "cojo_beta": missing,
         "cojo_se": missing,
         "cojo_p": missing,

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks.cohort.association import Associations, LinearModel, ScoreTest
 from benchmarks.cohort.components import COMPONENTS
 from benchmarks.cohort.phenotypes import design
 from benchmarks.cohort.sizes import TRAITS, population_of
+from mifm_kipoi.association import Associations, Scan, linear_model, logistic_model
 from mifm_kipoi.genetics.gwas_ssf import encode, gwas_ssf, write_metadata
 
 COMPONENT_COLUMNS = [f"PC{number}" for number in range(1, COMPONENTS + 1)]
@@ -43,10 +43,16 @@ class SampleGwas:
             trait.name: int(values[trait.name].sum()) for trait in TRAITS if trait.prevalence is not None
         }
         self.variance = {name: float(each.var()) for name, each in values.items()}
-        quantitative = [trait.name for trait in TRAITS if trait.prevalence is None]
-        self._quantitative = quantitative
-        self._linear = LinearModel(np.column_stack([values[name] for name in quantitative]), covariates)
-        self._binary = {name: ScoreTest(values[name], covariates) for name in self.cases}
+        everyone = np.ones(self.size, dtype=bool)
+        whole = np.column_stack([np.ones(self.size), covariates])
+        self._scan = Scan(
+            [
+                (logistic_model if name in self.cases else linear_model)(
+                    name, everyone, own_values.astype(np.float64), whole
+                )
+                for name, own_values in values.items()
+            ]
+        )
         self._rows: dict[str, list[pa.Table]] = {trait.name: [] for trait in TRAITS}
 
     def add(self, variants: pd.DataFrame, dosages: npt.NDArray[np.uint8]) -> dict[str, Associations]:
@@ -66,8 +72,8 @@ class SampleGwas:
         dict of str to Associations
             Of each trait.
         """
-        found = dict(zip(self._quantitative, self._linear.test(dosages), strict=True))
-        found |= {name: model.test(dosages) for name, model in self._binary.items()}
+        _, associations = self._scan.test(dosages.astype(np.float32))
+        found = dict(zip(self._rows, associations, strict=True))
         frequency = dosages.mean(axis=1) / 2
         tested = variants.rename(columns={"alt": "effect_allele", "ref": "other_allele"})
         for name, each in found.items():

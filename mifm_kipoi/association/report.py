@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mifm_kipoi.association import exact, plots
 from mifm_kipoi.association.cohort import Cohort
+from mifm_kipoi.association.models import NullModel
 from mifm_kipoi.association.results import GENOME_WIDE, LOCUS_BP, Result, Tested, TraitResult
 from mifm_kipoi.reports import prose
 from mifm_kipoi.reports.drawing import png
@@ -59,11 +62,22 @@ def cautions_of(traits: Sequence[TraitResult], tested: Tested, cohort: Cohort) -
                 if one.binary and min(one.cases, one.people - one.cases) < FEW_CASES
             ],
             "few_cases": FEW_CASES,
+            "traits": len(traits),
             "without_covariates": not any(one.covariates for one in traits),
             "on_x": int((tested.chrom == tested.chroms.index("X")).sum()) if "X" in tested.chroms else 0,
             "unknown_sex": int((~cohort.male & ~cohort.female).sum()),
+            "without_sex": [one.name for one in cohort.models if not _holds_sex(one, cohort)],
         },
     )
+
+
+def _holds_sex(model: NullModel, cohort: Cohort) -> bool:
+    """Whether the sex of the genotype files is among the covariates, or a combination of them."""
+    known = (cohort.male | cohort.female)[model.people]
+    male = cohort.male[model.people][known].astype(np.float64)
+    design = model.design[known]
+    left = male - design @ np.linalg.lstsq(design, male, rcond=None)[0]
+    return bool(known.any() and np.linalg.norm(left) <= 1e-6 * np.sqrt(known.sum()))
 
 
 def write_report(result: Result, folder: Path) -> list[Path]:

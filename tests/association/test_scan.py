@@ -124,6 +124,21 @@ def test_the_score_test_is_that_of_statsmodels() -> None:
     np.testing.assert_allclose(found.log_p, np.log(2) + stats.norm.logsf(np.abs(found.statistic)), rtol=1e-9)
 
 
+def test_without_covariates_the_score_test_is_the_trend_test() -> None:
+    """Armitage (1955): chi-squared is n r^2 of dosage and case status."""
+    cohort = Cohort(0.0)
+    everyone = np.ones(PEOPLE, dtype=bool)
+    _, (found,) = Scan([logistic_model("sick", everyone, cohort.sick, np.ones((PEOPLE, 1)))]).test(
+        cohort.dosages
+    )
+    p = cohort.sick.mean()
+    for variant in range(VARIANTS):
+        moments = np.cov(cohort.dosages[variant].astype(np.float64), cohort.sick, ddof=0)
+        square = PEOPLE * moments[0, 1] ** 2 / (moments[0, 0] * moments[1, 1])
+        assert found.statistic[variant] ** 2 == pytest.approx(square, rel=1e-9)
+        assert found.beta[variant] == pytest.approx(moments[0, 1] / (p * (1 - p) * moments[0, 0]), rel=1e-9)
+
+
 def test_score_tests_with_missing_genotypes_are_close_to_those_of_their_people() -> None:
     cohort = Cohort(0.03)
     everyone = np.ones(PEOPLE, dtype=bool)

@@ -16,7 +16,6 @@ from bed_reader import open_bed
 
 from benchmarks import known_truth
 from benchmarks.cohort import build as build_module
-from benchmarks.cohort.association import with_intercept
 from benchmarks.cohort.build import build
 from benchmarks.cohort.effects import base_effect, draw_effects
 from benchmarks.cohort.loci import draw_locus
@@ -167,7 +166,7 @@ def test_heritability_and_covariates_are_recovered(cohort: Path) -> None:
             assert values.loc[traits[trait.name] == 1, trait.name].mean() > values[trait.name].mean()
             continue
         X = np.column_stack([values[trait.name], people["age"], people["sex"] == 1, dummies])[european]
-        X = with_intercept(X.astype(float))
+        X = np.column_stack([np.ones(len(X)), X]).astype(float)
         weights, (residual,), *_ = np.linalg.lstsq(X, traits.loc[european, trait.name].to_numpy())
         assert residual / len(X) == pytest.approx(1 - heritability, rel=0.15)
         slopes.append(weights[1])
@@ -193,7 +192,7 @@ def test_summary_statistics_are_regressions_on_the_files(
     own = (people["sample"] == sample).to_numpy()
     numeric = people.loc[own, ["age", "sex", "PC1", "PC2", "PC3", "PC4"]]
     dummies = pd.get_dummies(people.loc[own, ["centre", "batch"]], drop_first=True, dtype=float)
-    covariates = with_intercept(np.column_stack([numeric, dummies]))
+    covariates = np.column_stack([np.ones(len(numeric)), numeric, dummies])
     found = statistics(cohort, sample, "q2")
     assert found.index.isin(truth["id"]).all()
     assert len(found) > 0.95 * len(truth)
