@@ -92,54 +92,14 @@ def logistic(
     """
     size, width = design.shape
     clusters = 0 if cluster is None else int(np.unique(cluster).size)
-    coefficients = np.zeros(width) if start is None or not np.isfinite(start).all() else start.copy()
-    failed = LogisticFit(np.full(width, np.nan), np.full(width, np.nan), clusters)
-    if size <= width:
-        return failed
-    for _ in range(_STEPS):
-        gradient, hessian, _ = _sums(design, outcome, coefficients)
-        try:
-            step = np.linalg.solve(hessian, gradient)
-        except np.linalg.LinAlgError:
-            return failed
-        # A step that is too long would leave the region where Newton's method converges.
-        step *= min(1.0, 5 / max(float(np.abs(step).max()), 1e-300))
-        coefficients = coefficients + step
-        if np.abs(coefficients).max() > _LARGEST or not np.isfinite(coefficients).all():
-            return failed
-        if np.abs(step).max() < _CONVERGED:
-            break
-    else:
-        return failed
+    fit = logistic_wald(design, outcome, start)
     errors = np.full(width, np.nan)
-    if cluster is not None and clusters > 1:
-        _, hessian, scores = _sums(design, outcome, coefficients, cluster)
-        inverse = np.linalg.inv(hessian)
+    if fit.status == FitStatus.FITTED and cluster is not None and clusters > 1:
+        residuals = _State.at(design, outcome, fit.coefficients).residuals
+        scores = np.stack([np.bincount(cluster, residuals * column) for column in design.T], axis=1)
         factor = clusters / (clusters - 1) * (size - 1) / (size - width)
-        errors = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse) * factor)
-    return LogisticFit(coefficients, errors, clusters)
-
-
-def _sums(
-    design: Values, outcome: npt.NDArray[np.bool_], coefficients: Values, cluster: Rows | None = None
-) -> tuple[Values, Values, Values]:
-    """Gradient (k,), Hessian (k, k) of minus the log-likelihood, and sums of scores of clusters (g, k)."""
-    width = design.shape[1]
-    gradient, hessian = np.zeros(width), np.zeros((width, width))
-    groups = 0 if cluster is None else int(cluster.max()) + 1
-    scores = np.zeros((groups, width))
-    for first in range(0, len(design), _CHUNK):
-        rows = slice(first, first + _CHUNK)
-        part = design[rows]
-        expected = 1 / (1 + np.exp(-np.clip(part @ coefficients, -700, 700)))
-        residual = outcome[rows] - expected
-        gradient += residual @ part
-        hessian += part.T @ (part * (expected * (1 - expected))[:, np.newaxis])
-        if cluster is not None:
-            for column in range(width):
-                weights = residual * part[:, column]
-                scores[:, column] += np.bincount(cluster[rows], weights, groups)
-    return gradient, hessian, scores
+        errors = np.sqrt(np.diag(fit.covariance @ (scores.T @ scores) @ fit.covariance) * factor)
+    return LogisticFit(fit.coefficients, errors, clusters)
 
 
 def slopes_of_bins(x: Values, hits: Values, totals: Values) -> Values:
@@ -271,9 +231,10 @@ def logistic_wald(
                 break
             step /= 2
         coefficients, state = coefficients + step, following
-        slow = slow + 1 if 0.2 * last < gain < 0.6 * last else 0
+        slow = slow + 1 if 0.3 * last < gain < 0.45 * last else 0
         last = gain
-        if slow >= 4 and state.largest > 8:
+        # Few cases are like that at first, when steps go from even odds to theirs.
+        if slow >= 6 and state.largest > 12:
             return _not_fitted(width, state.log_likelihood, FitStatus.SEPARATED)
         if gain < _GAIN and not slow:
             covariance = _inverse(state.hessian(design))
@@ -379,7 +340,10 @@ class _State:
         return cls(weights, residuals, residuals @ design, likelihood, float(size.max()))
 
     def hessian(self, design: Values) -> Values:
-        product: Values = design.T @ (design * self.weights[:, np.newaxis])
+        product = np.zeros((design.shape[1], design.shape[1]))
+        for first in range(0, len(design), _CHUNK):
+            rows = design[first : first + _CHUNK]
+            product += rows.T @ (rows * self.weights[first : first + _CHUNK, np.newaxis])
         return product
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from mifm_kipoi.statistics.linear import Basis, FitStatus
 from mifm_kipoi.statistics.regression import (
@@ -195,3 +195,18 @@ def test_firth_of_a_two_by_two_table_adds_a_half_to_each_cell() -> None:
     assert fit.coefficients == pytest.approx(
         [np.log(10.5 / 30.5), np.log(7.5 / 0.5) - np.log(10.5 / 30.5)], rel=1e-8
     )
+
+
+def test_few_cases_and_a_row_far_out_are_not_separated() -> None:
+    generator = np.random.default_rng(8)
+    x = generator.normal(size=3000)
+    x[0] = 20.0
+    design = np.column_stack([np.ones(3000), x, x**2])
+    cases = np.zeros(3000, dtype=bool)
+    cases[generator.choice(np.flatnonzero(np.abs(x) < 1), 4, replace=False)] = True
+    fit = logistic_wald(design, cases)
+    assert fit.status == FitStatus.FITTED
+    # statsmodels overflows here; at the maximum, the scores are 0.
+    expected = special.expit(design @ fit.coefficients)
+    assert (cases - expected) @ design == pytest.approx(np.zeros(3), abs=1e-8)
+    assert np.abs(design @ fit.coefficients).max() > 15
