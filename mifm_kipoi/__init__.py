@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from mifm_kipoi.network.weights import Weights as Weights
     from mifm_kipoi.network.weights import load_model as load_model
     from mifm_kipoi.network.weights import load_weights as load_weights
+    from mifm_kipoi.polygenic.ancestry.run import PgsAncestryResult as PgsAncestryResult
+    from mifm_kipoi.polygenic.ancestry.run import PgsAncestryRun as PgsAncestryRun
     from mifm_kipoi.polygenic.application.run import PgsScoreResult as PgsScoreResult
     from mifm_kipoi.polygenic.application.run import PgsScoreRun as PgsScoreRun
     from mifm_kipoi.polygenic.building.run import PgsBuildResult as PgsBuildResult
@@ -87,6 +89,8 @@ _EXPORTS = {
     "MotifsRun": "evaluation.motifs.run",
     "MutagenesisResult": "mutagenesis.run",
     "MutagenesisRun": "mutagenesis.run",
+    "PgsAncestryResult": "polygenic.ancestry.run",
+    "PgsAncestryRun": "polygenic.ancestry.run",
     "PgsBuildResult": "polygenic.building.run",
     "PgsBuildRun": "polygenic.building.run",
     "PgsEvaluateResult": "polygenic.evaluation.run",

@@ -92,9 +92,9 @@ def add_pgs_ancestry(parser: argparse.ArgumentParser) -> None:
 
 def _ancestry(options: argparse.Namespace) -> None:
     from mifm_kipoi.genetics.ancestry import AssignmentOptions, AxesOptions, Method
-    from mifm_kipoi.polygenic.ancestry.run import AncestryRun
+    from mifm_kipoi.polygenic.ancestry.run import PgsAncestryRun
 
-    run = AncestryRun(
+    run = PgsAncestryRun(
         genotypes=tuple(map(Path, options.genotypes)),
         reference=tuple(map(Path, options.reference)),
         labels=Path(options.labels),

@@ -26,11 +26,14 @@ from mifm_kipoi.version import __version__
 MANIFEST = "ancestry.json"
 TABLE = "ancestry.tsv"
 
+LABEL = "ancestry"
+"""Its column of labels."""
+
 _OUTPUTS = (TABLE, "reference.tsv", "variants.tsv", "held_out.tsv", "report.md", "report.html", MANIFEST)
 
 
 @dataclasses.dataclass(frozen=True)
-class AncestryResult:
+class PgsAncestryResult:
     """Labels of people, and their files.
 
     Parameters
@@ -71,7 +74,7 @@ class AncestryResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class AncestryRun:
+class PgsAncestryRun:
     """Whom to label, and by which panel.
 
     Parameters
@@ -113,7 +116,7 @@ class AncestryRun:
     seed: int = 1
     threads: int = 1
 
-    def run(self, on_progress: Callable[[str], None] | None = None) -> AncestryResult:
+    def run(self, on_progress: Callable[[str], None] | None = None) -> PgsAncestryResult:
         """Read, place, label and write.
 
         The folder gets ``ancestry.tsv``, ``reference.tsv`` (the panel on the same axes), ``variants.tsv``
@@ -182,7 +185,7 @@ class AncestryRun:
         path = self.folder / MANIFEST
         with written_whole(path) as temporary, writing(path):
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
-        return AncestryResult(table, crossed, accuracy, findings, title, sections, [*files, path])
+        return PgsAncestryResult(table, crossed, accuracy, findings, title, sections, [*files, path])
 
     def _panel_people(self, reference: Genotypes) -> tuple[np.ndarray, list[str], list[str]]:
         """Rows of the panel's people who are used, their labels, and what to say about the others."""
@@ -230,7 +233,7 @@ def _axes(points: np.ndarray) -> dict[str, np.ndarray]:
 
 def _labels(panel: Panel, assigned: Assigned) -> dict[str, Any]:
     return {
-        "ancestry": assigned.label,
+        LABEL: assigned.label,
         "nearest": np.array(panel.groups, dtype=object)[assigned.nearest],
         "probability": assigned.probabilities.max(axis=1),
         "isolation": assigned.isolation,

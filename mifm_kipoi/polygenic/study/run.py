@@ -1,4 +1,4 @@
-"""``mifm pgs run``: build, score, evaluate and report, from one configuration."""
+"""``mifm pgs run``: build, score, label, evaluate and report, from one configuration."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genetics.people import PeopleTable
+from mifm_kipoi.polygenic.ancestry.run import LABEL, TABLE, PgsAncestryRun
 from mifm_kipoi.polygenic.application.run import PgsScoreRun
 from mifm_kipoi.polygenic.building.run import PgsBuildRun
 from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateResult, PgsEvaluateRun
@@ -21,7 +23,7 @@ from mifm_kipoi.support.files import locked, made_folder
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
-BUILD, SCORE, EVALUATE = "build", "score", "evaluate"
+BUILD, SCORE, ANCESTRY, EVALUATE = "build", "score", "ancestry", "evaluate"
 """Steps, their sections of the configuration, and their folders."""
 
 BUILT = "scores.tsv"
@@ -49,6 +51,8 @@ class PgsStudy:
         Genotypes, and how scores are applied to them.
     build : PgsBuildRun, optional
         Studies and scores of variants, and how polygenic scores are built of them.
+    ancestry : PgsAncestryRun, optional
+        A reference panel, which gives the people of the genotypes labels of ancestry.
     evaluate : PgsEvaluateRun, optional
         People, and how scores are evaluated; without it, the study ends with scores of people.
     scoring_files : tuple of Path
@@ -57,6 +61,7 @@ class PgsStudy:
 
     score: PgsScoreRun
     build: PgsBuildRun | None = None
+    ancestry: PgsAncestryRun | None = None
     evaluate: PgsEvaluateRun | None = None
     scoring_files: tuple[Path, ...] = ()
 
@@ -110,9 +115,9 @@ class PgsStudyRun:
     def run(self, on_progress: Callable[[str], None] | None = None) -> PgsStudyResult:
         """Do the steps that are not done, or were made of something else.
 
-        The folder gets ``build/``, ``score/`` and ``evaluate/`` with the outputs of ``mifm pgs build``,
-        ``mifm pgs score`` and ``mifm pgs evaluate``, and one report of all of them as ``report.html`` and
-        ``report.md``.
+        The folder gets ``build/``, ``score/``, ``ancestry/`` and ``evaluate/`` with the outputs of ``mifm pgs
+        build``, ``mifm pgs score``, ``mifm pgs ancestry`` and ``mifm pgs evaluate``, and one report of all of
+        them as ``report.html`` and ``report.md``.
 
         Parameters
         ----------
@@ -143,6 +148,7 @@ class PgsStudyRun:
         fixed: dict[str, dict[str, Any]] = {
             BUILD: {"folder": str(self.folder / BUILD)},
             SCORE: {"folder": str(self.folder / SCORE), "scores": []},
+            ANCESTRY: {"folder": str(self.folder / ANCESTRY), "genotypes": []},
             EVALUATE: {"folder": str(self.folder / EVALUATE), "scores": []},
         }
         study = read_configuration(self.configurations, PgsStudy, self.settings, fixed=fixed)
@@ -153,7 +159,8 @@ class PgsStudyRun:
             )
         if study.build is not None and study.evaluate is not None and study.evaluate.score_table is not None:
             raise OptionError("evaluate.score_table is that of the section build; leave it out")
-        for name in (BUILD, SCORE, EVALUATE):
+        _check_labels(study)
+        for name in (BUILD, SCORE, ANCESTRY, EVALUATE):
             if (section := getattr(study, name)) is not None:
                 check_inputs(section, name)
         check_inputs(study.scoring_files, "scoring_files")
@@ -175,6 +182,9 @@ class PgsStudyRun:
             do(BUILD, build, lambda: build.run(on_progress).files)
         score = dataclasses.replace(study.score, scores=(*self._built(study), *study.scoring_files))
         do(SCORE, score, lambda: score.run(on_progress).files)
+        if study.ancestry is not None:
+            ancestry = dataclasses.replace(study.ancestry, genotypes=study.score.genotypes)
+            do(ANCESTRY, ancestry, lambda: ancestry.run(on_progress).files)
         if study.evaluate is None:
             report = write_report(self.folder, self._steps(study), None)
         else:
@@ -203,7 +213,12 @@ class PgsStudyRun:
             path for path in (self.folder / SCORE / name for name in SAMPLE_SCORES) if path.is_file()
         )
         table = self.folder / BUILD / BUILT if study.build is not None else study.evaluate.score_table
-        return dataclasses.replace(study.evaluate, scores=(scores,), score_table=table)
+        evaluate = dataclasses.replace(study.evaluate, scores=(scores,), score_table=table)
+        if study.ancestry is None:
+            return evaluate
+        # After the others: what they have, such as components, counts.
+        people = (*evaluate.people, self.folder / ANCESTRY / TABLE)
+        return dataclasses.replace(evaluate, people=people, ancestry=LABEL)
 
     def _shown(self, study: PgsStudy) -> list[Path]:
         built = [self.folder / BUILD / BUILT] if study.build is not None else []
@@ -213,6 +228,22 @@ class PgsStudyRun:
         """What the report shows of the steps before the last."""
         tables = [pd.read_csv(path, sep="\t") for path in self._shown(study)]
         pages = {"people": f"{EVALUATE}/report.html"} if study.evaluate is not None else {}
+        if study.ancestry is not None:
+            pages = {"ancestry": f"{ANCESTRY}/report.html", **pages}
         if study.build is not None:
             pages = {"scores": f"{BUILD}/report.html", **pages}
         return Steps(tables[0] if study.build is not None else None, tables[-1], pages)
+
+
+def _check_labels(study: PgsStudy) -> None:
+    """Refuse two sources of labels of ancestry."""
+    if study.ancestry is None or study.evaluate is None:
+        return
+    if study.evaluate.ancestry:
+        raise OptionError("evaluate.ancestry is that of the section ancestry; leave one of them out")
+    for path in study.evaluate.people:
+        if path.is_file() and PeopleTable.of(path, study.evaluate.columns).column(LABEL) is not None:
+            raise OptionError(
+                f"{path} has a column {LABEL}, and so has what the section ancestry gives; leave one of them "
+                "out"
+            )

@@ -11,7 +11,7 @@ from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.ancestry import AssignmentOptions, AxesOptions
 from mifm_kipoi.genetics.people import read_people
-from mifm_kipoi.polygenic.ancestry.run import AncestryRun
+from mifm_kipoi.polygenic.ancestry.run import PgsAncestryRun
 from tests.genetics.filesets import write_bed
 
 PEOPLE, VARIANTS = 80, 400
@@ -41,13 +41,13 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_of(folder: Path, **changes: object) -> AncestryRun:
+def run_of(folder: Path, **changes: object) -> PgsAncestryRun:
     options = {
         "genotypes": (folder / "target.bed",), "reference": (folder / "panel.bed",),
         "labels": folder / "labels.tsv", "folder": folder / "out", "label": "group",
         "axes": AxesOptions(components=3), "assignment": AssignmentOptions(neighbours=10),
     }  # fmt: skip
-    return AncestryRun(**(options | changes))  # type: ignore[arg-type]
+    return PgsAncestryRun(**(options | changes))  # type: ignore[arg-type]
 
 
 def test_labels_tables_and_report(inputs: Path) -> None:

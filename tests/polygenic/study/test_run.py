@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -98,6 +99,33 @@ def test_scores_of_others_alone(inputs: Path, done: Path, tmp_path: Path) -> Non
     pd.testing.assert_frame_equal(mine, theirs[list(mine.columns)])
 
 
+def test_labels_of_ancestry_by_a_panel(inputs: Path, done: Path, tmp_path: Path) -> None:
+    """The people themselves are the panel, and their nearest neighbours they themselves."""
+    people = pd.read_csv(inputs / "people.tsv", sep="\t")
+    people[["eid", "ancestry"]].to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    people.drop(columns="ancestry").to_csv(tmp_path / "people.tsv", sep="\t", index=False)
+    section = {
+        "reference": [str(inputs / "target.bed")], "labels": str(tmp_path / "labels.tsv"),
+        "axes": {"components": 5}, "assignment": {"neighbours": 1},
+    }  # fmt: skip
+    settings = (f"ancestry={json.dumps(section)}", "evaluate.ancestry=''")
+    own = (*settings, f"evaluate.people=[{tmp_path / 'people.tsv'}]")
+    folder = Path(shutil.copytree(done, tmp_path / "out"))
+    result = PgsStudyRun((inputs / "study.yaml",), folder, own).run()
+    assert {name: bool(reason) for name, reason in result.steps.items()} == {
+        "build": SAME, "score": SAME, "ancestry": CHANGED, "evaluate": CHANGED,
+    }  # fmt: skip
+    labels = pd.read_csv(folder / "ancestry" / "ancestry.tsv", sep="\t")
+    assert labels["ancestry"].tolist() == people["ancestry"].tolist()
+    pd.testing.assert_frame_equal(
+        pd.read_csv(folder / "evaluate" / "scenarios.tsv", sep="\t"),
+        pd.read_csv(done / "evaluate" / "scenarios.tsv", sep="\t"),
+    )
+    assert "ancestry/report.html" in (folder / "report.md").read_text()
+    with pytest.raises(MIFMError, match=r"people\.tsv has a column ancestry, and so has"):
+        PgsStudyRun((inputs / "study.yaml",), folder, settings).run()
+
+
 @pytest.mark.parametrize(
     ("setting", "error", "message"),
     [
@@ -107,6 +135,7 @@ def test_scores_of_others_alone(inputs: Path, done: Path, tmp_path: Path) -> Non
         ("evaluate.score_table=x", MIFMError, r"evaluate\.score_table"),
         ("evaluate.people=[nowhere.tsv]", InputError, r"evaluate\.people\[0\]: nowhere\.tsv does not exist"),
         ("scoring_files=[nowhere.txt]", InputError, r"scoring_files\[0\]: nowhere\.txt does not exist"),
+        ("ancestry={reference: [x.bed], labels: x}", MIFMError, r"evaluate\.ancestry is that of the section"),
         ("build=null", MIFMError, "neither build nor scoring_files"),
     ],
 )
