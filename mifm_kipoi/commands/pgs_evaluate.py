@@ -49,7 +49,8 @@ def add_pgs_evaluate(parser: argparse.ArgumentParser) -> None:
     add_list(group, "--binary", "NAME", "traits with cases and controls, where not to be guessed", default=())
     add_list(group, "--quantitative", "NAME", "quantitative traits, where not to be guessed", default=())
     add_list(
-        group, "--missing-codes", "NUMBER", "numbers that mean an unknown value (default: -9)",
+        group, "--missing-codes", "NUMBER",
+        "numbers that mean an unknown value, such as --missing-codes=-9,-1,-3 (default: -9)",
         default=("-9",),
     )  # fmt: skip
     group.add_argument(

@@ -58,11 +58,12 @@ class Cohort:
         found, notes = [], []
         for path in tables:
             ids = pd.concat([who for who, _ in PeopleTable.of(path).batches([])], ignore_index=True)
-            rows = people.rows_of(ids)
-            known = np.bincount(rows[rows >= 0], minlength=len(people))
-            if (known > 1).any():
-                twice = people.ids["sample"].iloc[int((known > 1).argmax())]
+            repeated = ids.duplicated(["family", "sample"]).to_numpy()
+            if repeated.any():
+                twice = ids["sample"].iloc[int(repeated.argmax())]
                 raise InputError(f"{path} has {twice} more than once; expected a row for each person")
+            rows = people.rows_of(ids)
+            known = np.bincount(rows[rows >= 0], minlength=len(people)) > 0
             if not known.any():
                 raise InputError(
                     f"none of the {len(ids):,} people of {path}, such as {ids['sample'].iloc[0]}, is among "
@@ -72,7 +73,7 @@ class Cohort:
                 notes.append(
                     f"{int((rows < 0).sum()):,} of {len(ids):,} people of {path} are in no other table"
                 )
-            everyone &= known == 1
+            everyone &= known
             found.append(rows)
         if not everyone.any():
             raise InputError(f"nobody is in all of {', '.join(map(str, tables))}")

@@ -145,7 +145,8 @@ def measure(
     own = _cluster_of(cluster, group.rows)
     count = len(group.rows) if own is None else len(np.unique(own))
     if count < options.folds:
-        reason = f"{count:,} clusters of people, fewer than {options.folds} folds"
+        what = "people" if own is None else "clusters of people"
+        reason = f"{count:,} {what}, fewer than {options.folds} folds"
         return Measured(_scenario(group, reason, options, len(scores)), [], [], [])
     design = people.design(group.rows)
     outcome = group.trait.values[group.rows]

@@ -43,11 +43,11 @@ _CAUTIONS = Path(__file__).with_name("cautions.md.jinja")
 
 
 class Setting(NamedTuple):
-    """A setting that has figures: a part of file names, the setting, and its title."""
+    """A setting that has figures: a part of file names, the setting, and how captions begin."""
 
     key: str
     setting: str
-    title: str
+    caption: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Result:
         own = self.performance[self.performance["method"] == self.options.method]
         names = _in_order((own if len(own) else self.performance)["setting"])
         return [
-            Setting(re.sub(r"[^A-Za-z0-9]+", "_", name) or "scores", name, _title(name))
+            Setting(re.sub(r"[^A-Za-z0-9]+", "_", name) or "scores", name, _caption(name))
             for name in names[:MOST_SETTINGS]
         ]
 
@@ -238,7 +238,7 @@ def _values(result: Result) -> dict[str, Any]:
         "settings": settings if len(result.evaluated) else [],
         "tile_settings": [one for one in settings if (tested["setting"] == one.setting).any()],
         "draw_settings": [one for one in settings if (result.random["setting"] == one.setting).any()],
-        "first_setting": settings[0].title if settings else "",
+        "first_setting": _title(settings[0].setting) if settings else "",
         "setting_count": performance["setting"].nunique(),
         "more_settings": performance["setting"].nunique() > 1,
         "means": _means(result),
@@ -301,7 +301,8 @@ def _findings(result: Result) -> list[str]:
             most = "".join(
                 f"; {row['method']}, the bound, {_percent(row['mean'])} %" for row in bound.to_dict("records")
             )
-            found.append(f"**{ancestry}**, {one.title}: mean R2 {ranked}{place}{most}")
+            where = ", ".join(filter(None, (f"**{ancestry}**", _title(one.setting))))
+            found.append(f"{where}: mean R2 {ranked}{place}{most}")
     baselines = result.summary[result.summary["by"] == "baseline"]
     better = baselines[(baselines["p_value"] < result.level) & (baselines["mean_difference"] > 0)]
     worse = baselines[(baselines["p_value"] < result.level) & (baselines["mean_difference"] < 0)]
@@ -355,7 +356,11 @@ def _verdicts(result: Result) -> Table:
             cells.append((title,))
         cells += [
             (
-                "all comparisons" if by == "all" else _title(row[by]) if by == "setting" else str(row[by]),
+                "all comparisons"
+                if by == "all"
+                else _title(row[by]) or "no setting"
+                if by == "setting"
+                else str(row[by]),
                 f"{row['comparisons']:,}",
                 f"{row['wins']:,} ({100 * row['win_fraction']:.0f} %)",
                 f"{row['losses']:,} ({100 * row['loss_fraction']:.0f} %)",
@@ -392,7 +397,8 @@ def _random(random: pd.DataFrame) -> Table:
         mean = mean_of_clusters(gains, np.arange(len(gains))).estimate
         cells.append(
             (
-                f"{_title(setting)}, {ancestry}", f"{len(gains):,}", f"{rows['draws'].min():,}",
+                ", ".join(filter(None, (_title(setting), ancestry))), f"{len(gains):,}",
+                f"{rows['draws'].min():,}",
                 _percent(rows["mean"].mean()), _percent(rows["r2"].mean()),
                 _with_interval(mean.value, mean.low, mean.high, signed=True), _p(sign_flip(gains).p_value),
                 f"{100 * rows['above'].median():.0f} %",
@@ -508,7 +514,13 @@ def _title(setting: str) -> str:
     """A setting in words: ``top 5, mean`` of ``top5.mean``."""
     top, _, weighting = setting.partition(".")
     top = re.sub(r"^top(\d+)$", r"top \1", top)
-    return ", ".join(filter(None, (top, weighting))) or "no setting"
+    return ", ".join(filter(None, (top, weighting)))
+
+
+def _caption(setting: str) -> str:
+    """A setting as the beginning of a caption, with its full stop; empty where there is none."""
+    title = _title(setting)
+    return f"{title[:1].upper()}{title[1:]}. " if title else ""
 
 
 def _status(status: str) -> str:

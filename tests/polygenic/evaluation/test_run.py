@@ -171,6 +171,8 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ({"traits": ()}, OptionError, "no trait is named"),
         ({"traits": ("t1", "bmi")}, OptionError, "no table has the column 'bmi'"),
+        ({"method": "best"}, OptionError, "no score is of the method 'best'; they are of"),
+        ({"folds": 500}, InputError, r"t1 in AFR: 4\d\d people, fewer than 500 folds"),
         ({"bound": "best"}, OptionError, "no score is of the method 'best'; they are of"),
         ({"baselines": ("cadd",)}, OptionError, "no score is of the method 'cadd'"),
         ({"ancestries": ("EAS",)}, OptionError, "nobody who has scores has pop 'EAS'; it is one of AFR, EUR"),
@@ -197,7 +199,7 @@ def test_scores_of_others_must_be_of_these_people(
     ):
         run("error", scores=(other,), score_table=None, bound="")
     other.write_text("IID\tx\n1000\t0.5\n1000\t0.1\n")
-    with pytest.raises(InputError, match="the sample 1000 occurs more than once"):
+    with pytest.raises(InputError, match=r"other\.tsv has 1000 more than once"):
         run("error", scores=(other,), score_table=None, bound="")
 
 
