@@ -18,14 +18,13 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.associations import ASSOCIATION_COLUMNS, AssociationRows, AssociationTable
+from mifm_kipoi.genetics.conditional import given_primary
 from mifm_kipoi.genetics.row_counts import EXAMPLES, Example, RowCounts
 from mifm_kipoi.genetics.study_traits import StudyTraits
 from mifm_kipoi.genomics import columns as gwas_columns
 from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 from mifm_kipoi.genomics.identifiers import expression, fields_of
 from mifm_kipoi.genomics.tables import OnProgress
-from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
-from mifm_kipoi.statistics.normal import log_p_of_z
 from training.data.associated import AssociatedPositions
 from training.data.effects import EffectCounts
 
@@ -327,13 +326,9 @@ class _Sets:
         self._refuse(secondary & impossible, "secondary_p_value out of range", self._columns[names[0]])
         impossible = (error <= 0) | np.isinf(error)
         self._refuse(secondary & impossible, "secondary_standard_error out of range", self._columns[names[2]])
-        used = secondary & np.isfinite(values).all(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = beta / error
-            log_p = np.where(p_value == 0, log_p_of_z(z), np.log(p_value))
-            log_bf = log_bayes_factor(z, error**2, self._rows.prior_variance)
-        given = {"p_value": p_value, "log_p": log_p, "z": z, "log_bf": log_bf}
-        return {name: np.where(used, given[name], marginal[name]) for name in marginal}
+        given = given_primary(np.where(secondary, 0.0, 1.0), beta, error, self._rows.prior_variance, p_value)
+        own = {"p_value": p_value, "log_p": given.log_p, "z": given.z, "log_bf": given.log_bf}
+        return {name: np.where(given.used, own[name], marginal[name]) for name in marginal}
 
     def _refuse(self, bad: Flags, reason: str, column: str) -> None:
         newly = np.flatnonzero(bad & self.good)

@@ -18,6 +18,7 @@ from mifm_kipoi.baselines.tables.variant_columns import TableVariants
 from mifm_kipoi.baselines.tables.variant_rows import RowsBuilder, VariantRows, largest, numbered
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable
+from mifm_kipoi.genetics.conditional import given_primary
 from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genomics.columns import ALIASES, FIELDS, P_VALUES, columns_named
 from mifm_kipoi.statistics.bayes_factors import (
@@ -25,7 +26,6 @@ from mifm_kipoi.statistics.bayes_factors import (
     PRIOR_VARIANCE,
     QUANTITATIVE_PRIOR_VARIANCE,
     Trait,
-    log_bayes_factor,
 )
 from mifm_kipoi.support.files import sha256_of
 
@@ -532,14 +532,8 @@ def log_abf(rows: AssociationRows, secondary: tuple[str, ...] = ()) -> Values:
     if not secondary:
         return rows.log_bf.copy()
     primary, beta, error = (rows.batch.parsed(name)[0] for name in secondary)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z, variance = beta / error, error**2
-        given = (primary == 0) & np.isfinite(z) & (error > 0)
-        return np.where(
-            given,
-            log_bayes_factor(z, np.where(given, variance, np.nan), rows.prior_variance),
-            rows.log_bf,
-        )
+    given = given_primary(primary, beta, error, rows.prior_variance)
+    return np.where(given.used, given.log_bf, rows.log_bf)
 
 
 def _blocks(rows: AssociationRows, blocks: tuple[str, ...], known: dict[str, int]) -> Values:

@@ -35,6 +35,9 @@ correlations of that many have relative errors of about the square root of this.
 _MANY_TIES = 0.05
 """As is one of which chance decides in a larger fraction of signals."""
 
+_FOUND = {"ok": "have a score", "not_in_table": "are not in the table", "value_missing": "have an empty one"}
+"""What a table of scores says of variants, in words."""
+
 _WEIGHTS = {
     Weighting.MEAN: "mean: effects, divided by the number of picked variants of the signal that there are.",
     Weighting.SHRUNK: "shrunk: the same with effects times W / (V + W), which expects the winner's curse; V "
@@ -205,7 +208,9 @@ def sections_of(findings: Findings, settings: Mapping[str, Any]) -> tuple[str, l
             numbers=False,
         ),
         "score_tables": [
-            f"{Path(name).name}: {listed(f'{number:,} variants {why}' for why, number in counts.items())}."
+            f"{Path(name).name}: "
+            + listed(f"{number:,} variants {_FOUND.get(why, why)}" for why, number in counts.items())
+            + "."
             for name, counts in findings.joined.statuses.items()
         ],
         "settings": settings_table(settings),
@@ -240,12 +245,12 @@ def _methods_table(findings: Findings) -> Table:
             f"{part[name].sum():,.0f}" if name in part and part[name].notna().any() else "" for name in tops
         ]
         rows.append((
-            str(method), str(part["source"].iloc[0]),
+            f"{method} ({part['source'].iloc[0]})",
             f"{100 * part['scored'].sum() / part['members'].sum():.1f}",
             f"{part['without'].sum():,}", f"{100 * part['same_lead'].sum() / signals:.1f}", *ties,
         ))  # fmt: skip
     header = (
-        "method", "picks by", "members scored (%)", "signals without", "lead first (%)",
+        "method", "members scored (%)", "signals without", "lead first (%)",
         *(f"ties, best {top}" for top in findings.top if top),
     )  # fmt: skip
     return Table(header, tuple(rows))

@@ -185,6 +185,12 @@ class PgsBuildRun:
                 files.append(self.folder / row["file"])
             table = _unique_names(pd.DataFrame(rows, columns=list(SCORE_COLUMNS)))
             on_progress(f"{len(table):,} scoring files")
+            given = build_named(self.genome_build)
+            if given and members.build not in ("", given):
+                joined.notes.append(
+                    f"the studies are said to be of {given}, and CAUSALdb2 is of {members.build}: lift the "
+                    "table over (lift_over), or leave the build out"
+                )
             findings = Findings(
                 members, table, picks, first, joined, linkage, build, self.top, self.signals.as_in_paper,
                 [str(one) for one in self.weightings], draws,

@@ -22,6 +22,7 @@ from mifm_kipoi.finemapping.credible_sets import in_credible_set
 from mifm_kipoi.finemapping.prior import uniform_pips
 from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, order_of
 from mifm_kipoi.genetics.clumping import clump
+from mifm_kipoi.genetics.conditional import given_primary
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.genetics.row_counts import EXAMPLES, Example, RowCounts
 from mifm_kipoi.genetics.row_numbers import read_pips
@@ -29,8 +30,7 @@ from mifm_kipoi.genetics.row_variants import texts_of
 from mifm_kipoi.genetics.study_traits import StudyTraits
 from mifm_kipoi.genomics.columns import column_named
 from mifm_kipoi.genomics.tables import OnProgress, TableFile
-from mifm_kipoi.statistics.bayes_factors import Trait, log_bayes_factor, sampling_variance
-from mifm_kipoi.statistics.normal import log_p_of_z
+from mifm_kipoi.statistics.bayes_factors import Trait, sampling_variance
 
 FINE_MAPPERS = ("abf", "finemap", "paintor", "caviarbf", "susie", "polyfun_finemap", "polyfun_susie")
 """CAUSALdb2's columns of posterior inclusion probabilities, one for each tool."""
@@ -472,15 +472,11 @@ class _StudyReader:
     def _given_primary(self, rows: AssociationRows, own: Mapping[str, Any]) -> dict[str, Values]:
         """Statistics given the primary signal in rows of secondary ones that have them, else their own."""
         primary, beta, error, p_value = (rows.batch.parsed(name)[0] for name in self._secondary)
-        used = (primary == 0) & np.isfinite(beta) & (error > 0) & np.isfinite(error)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = beta / error
-            log_p = np.where(p_value > 0, np.log(p_value), log_p_of_z(np.where(used, z, 0.0)))
-            given = {
-                "effect": beta, "variance": error**2, "z": z, "log_p": log_p,
-                "log_bf": log_bayes_factor(z, np.where(used, error**2, np.nan), rows.prior_variance),
-            }  # fmt: skip
-        return {name: np.where(used, values, own[name]) for name, values in given.items()}
+        given = given_primary(primary, beta, error, rows.prior_variance, p_value)
+        values = {
+            "effect": beta, "variance": error**2, "z": given.z, "log_p": given.log_p, "log_bf": given.log_bf,
+        }  # fmt: skip
+        return {name: np.where(given.used, value, own[name]) for name, value in values.items()}
 
     def _in_ld_blocks(self, table: pd.DataFrame) -> pd.DataFrame:
         assert self._options.ld_blocks is not None
