@@ -17,8 +17,8 @@ def add_pgs_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--config", required=True, action="append", metavar="YAML",
-        help="sections build, score and evaluate, whose keys are the options of 'mifm pgs build', 'score' "
-        "and 'evaluate'; repeated, later files override earlier ones",
+        help="sections build, score, ancestry and evaluate, whose keys are the options of 'mifm pgs build', "
+        "'score', 'ancestry' and 'evaluate'; repeated, later files override earlier ones",
     )  # fmt: skip
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of all outputs")
     parser.add_argument(

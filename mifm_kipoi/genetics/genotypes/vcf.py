@@ -21,6 +21,7 @@ from mifm_kipoi.genetics.genotypes.source import NO_FAMILY, Dosages, GenotypeErr
 from mifm_kipoi.genomics.contigs import build_of_lengths, contig_keys
 from mifm_kipoi.genomics.variants import Record, VariantFile
 from mifm_kipoi.genomics.vcf_text import contig_lengths
+from mifm_kipoi.support.files import require_file
 
 _FIXED = 9
 """Columns before those of samples."""
@@ -60,7 +61,7 @@ class VcfFile:
     Raises
     ------
     GenotypeError
-        When it has no samples.
+        When it has no samples; an InputError when it is a pipe.
     VariantFileError
         When it cannot be read.
     """
@@ -69,6 +70,7 @@ class VcfFile:
     variant_count = None
 
     def __init__(self, path: str) -> None:
+        require_file(path)
         self.path = path
         self.files = (Path(path),)
         with VariantFile(path, lines=True) as file:

@@ -1,6 +1,7 @@
 """Genotypes of VCF and BCF: each form of a field, real genotypes as other programs read them, and damage."""
 
 import gzip
+import os
 import re
 import shutil
 import subprocess
@@ -124,6 +125,9 @@ def test_damaged_files(tmp_path: Path) -> None:
         list(open_genotypes(tmp_path / "cut.vcf.gz").blocks())
     with pytest.raises(MIFMError, match=r"cannot read .*none\.vcf"):
         open_genotypes(tmp_path / "none.vcf")
+    os.mkfifo(tmp_path / "pipe.vcf")
+    with pytest.raises(MIFMError, match="is a pipe and must be read twice"):
+        open_genotypes(tmp_path / "pipe.vcf")
 
 
 @pytest.mark.skipif(shutil.which("bcftools") is None, reason="bcftools is not installed")
