@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.cohort import command as cohort
 from benchmarks.gpu import command as gpu
+from benchmarks.joint import command as joint
 from benchmarks.known_truth import command as known_truth
 from benchmarks.known_truth import evaluation_command
 from benchmarks.null_pairs import command as null_pairs
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known_truth.add(commands)
     evaluation_command.add(commands)
     cohort.add(commands)
+    joint.add(commands)
     null_pairs.add(commands)
     polygenic.add(commands)
     real.add(commands)

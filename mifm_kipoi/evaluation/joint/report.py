@@ -52,6 +52,8 @@ class Result:
         The columns of scores.
     notes : sequence of str
         What became of people, covariates and rows.
+    other_signs : sequence of str
+        Traits whose study does not seem to be that of the people, in words.
     provenance : dict of plain JSON types
         Inputs and options.
     """
@@ -62,6 +64,7 @@ class Result:
     scores: MemberScores
     chosen: Chosen
     notes: Sequence[str]
+    other_signs: Sequence[str]
     provenance: dict[str, Any]
 
     @property
@@ -102,6 +105,7 @@ class Result:
         values = {
             "selection": self.selection,
             "summary": self.selection == "",
+            "other_signs": list(self.other_signs),
             "clumps": len(evaluation.tested),
             "enough": ENOUGH_CLUMPS,
             "saw": self.saw_the_study,

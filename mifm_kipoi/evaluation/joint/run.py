@@ -98,6 +98,8 @@ class JointResult:
     Parameters
     ----------
     evaluation : Evaluation
+    candidates : Candidates
+        Members of all clumps, to which the evaluation refers.
     filters : pandas.DataFrame
         The rows of ``filters.tsv``.
     cautions : list of str
@@ -107,6 +109,7 @@ class JointResult:
     """
 
     evaluation: Evaluation
+    candidates: Candidates
     filters: pd.DataFrame
     cautions: list[str]
     files: list[Path]
@@ -275,12 +278,14 @@ class JointRun:
         }
         provenance = self._provenance(work, evaluation)
         selection = self.selection if self.people.tables else ""
-        result = Result(selection, evaluation, tables, work.scores, work.chosen, work.notes, provenance)
+        result = Result(
+            selection, evaluation, tables, work.scores, work.chosen, work.notes, work.other_signs, provenance
+        )
         made_folder(self.folder)
         files = [self._write_table(name, table) for name, table in tables.items()]
         files += write_report(result, self.folder)
         files.append(self._write_manifest(provenance | {"cautions": result.cautions, "notes": work.notes}))
-        return JointResult(evaluation, filters, result.cautions, files)
+        return JointResult(evaluation, candidates, filters, result.cautions, files)
 
     def _provenance(self, work: _Work, evaluation: Evaluation) -> dict[str, Any]:
         return {
@@ -330,6 +335,7 @@ class _Work:
         self._run, self._genotypes, self._say = run, genotypes, on_progress
         self.chosen = chosen
         self.notes: list[str] = []
+        self.other_signs: list[str] = []
         self.removed: dict[str, int] = {}
         self.people_tested = 0
         self.held_out = held_out_by_all(chosen)
@@ -529,7 +535,7 @@ class _Work:
                 signs.setdefault(one.clump.trait, []).append(bool(np.sign(own) != np.sign(mine)))
         for trait, other in signs.items():
             if np.mean(other) > 0.2:
-                self.notes.append(
+                self.other_signs.append(
                     f"{sum(other)} of {len(other)} lead variants of {trait} have effects of the other sign "
                     "in its "
                     "study than in the people: are alleles swapped, or is the trait another?"

@@ -270,8 +270,7 @@ def test_studies_of_others_select(
         "swapped", selection="others", **(options | {"studies": {"height": folder / "swapped.tsv"}})
     )
     assert len(swapped.evaluation.tested) == len(result.evaluation.tested)
-    notes = json.loads((folder / "swapped" / "evaluation.json").read_text())["notes"]
-    assert any("lead variants of height have effects of the other sign" in note for note in notes)
+    assert "lead variants of height have effects of the other sign" in swapped.cautions[0]
 
 
 def test_summary_statistics_equal_cojo(
