@@ -96,7 +96,7 @@ def read_cohort(selection: Selection, samples: pd.DataFrame) -> Cohort:
     )  # fmt: skip
     aligned = people.aligned(samples)
     notes = [*people.notes, *aligned.notes]
-    aligned = _kept(aligned, selection.keep, samples, notes)
+    aligned = kept_people(aligned, selection.keep, samples, notes)
     complete = aligned.people.complete()
     if not complete.all():
         notes.append(f"{int((~complete).sum()):,} of {len(complete):,} people lack a covariate")
@@ -127,8 +127,25 @@ def read_cohort(selection: Selection, samples: pd.DataFrame) -> Cohort:
     return Cohort(rows, sex == "1", sex == "2", models, covariates, columns, list(dict.fromkeys(notes)))
 
 
-def _kept(aligned: Aligned, keep: Path | None, samples: pd.DataFrame, notes: list[str]) -> Aligned:
-    """Those of a list of people."""
+def kept_people(aligned: Aligned, keep: Path | None, samples: pd.DataFrame, notes: list[str]) -> Aligned:
+    """Those of a list of people.
+
+    Parameters
+    ----------
+    aligned : Aligned
+        People with genotypes.
+    keep : Path, optional
+        Table of those who count; by default all.
+    samples : pandas.DataFrame
+        Samples of the genotypes.
+    notes : list of str
+        Receives how many of the list are not there.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be read, or none of its people is there.
+    """
     if keep is None:
         return aligned
     listed = read_people([keep])

@@ -33,9 +33,9 @@ def add_joint(parser: argparse.ArgumentParser) -> None:
         "PLINK 1 or 2 filesets, VCF or BCF files of the same people; without --people a panel for LD",
         required=True,
     )  # fmt: skip
-    group.add_argument(
-        "--people", action="append", default=[], metavar="TABLE",
-        help="traits and covariates, a row for each person with IID, eid or sample (may be repeated)",
+    add_list(
+        group, "--people", "TABLE",
+        "tables with a row for each person, by IID, eid or sample: traits and covariates", default=(),
     )  # fmt: skip
     add_list(group, "--traits", "NAME", "columns that are tested", default=())
     add_list(group, "--covariates", "NAME", "columns of covariates", default=())
@@ -46,7 +46,7 @@ def add_joint(parser: argparse.ArgumentParser) -> None:
         group, "--people-columns", "NAME=COLUMN",
         "names of columns, such as height=50-0.0; or a table with the columns name and column", default=(),
     )  # fmt: skip
-    group.add_argument("--keep", metavar="COLUMN=VALUE", help="of the people, those with this value")
+    group.add_argument("--keep", metavar="TABLE", help="analyse only the people of this table")
     group = parser.add_argument_group("studies")
     group.add_argument(
         "--gwas", action="append", default=[], metavar="[TRAIT=]TABLE",
@@ -75,11 +75,8 @@ def add_joint(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group = parser.add_argument_group("second sample")
     add_list(group, "--second-genotypes", "PATH", "of other people", default=())
-    group.add_argument(
-        "--second-people", action="append", default=[], metavar="TABLE",
-        help="their tables (default: those of --people)",
-    )  # fmt: skip
-    group.add_argument("--second-keep", metavar="COLUMN=VALUE", help="of these people, those with this value")
+    add_list(group, "--second-people", "TABLE", "their tables (default: those of --people)", default=())
+    group.add_argument("--second-keep", metavar="TABLE", help="only the people of this table")
     group.add_argument(
         "--second-gwas", action="append", default=[], metavar="[TRAIT=]TABLE",
         help="without people: summary statistics of another sample",
@@ -119,10 +116,10 @@ def _add_clumps(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--info", type=fraction, default=0.8, metavar="Q",
-        help="lowest quality of imputation, where tables have it (default: %(default)s)",
+        help="lowest quality of imputation, of dosages and where tables have it (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--missing", type=fraction, default=0.05, metavar="F",
+        "--missing", type=fraction, default=0.1, metavar="F",
         help="highest fraction of genotypes missing (default: %(default)s)",
     )  # fmt: skip
     group = parser.add_argument_group("filters")
@@ -179,6 +176,7 @@ def _add_tests(parser: argparse.ArgumentParser) -> None:
 
 
 def _joint(options: argparse.Namespace) -> None:
+    from mifm_kipoi.association.filters import Filters
     from mifm_kipoi.commands.check_table import columns_of
     from mifm_kipoi.evaluation.joint.clumps import ClumpOptions
     from mifm_kipoi.evaluation.joint.models import FilterOptions
@@ -190,14 +188,16 @@ def _joint(options: argparse.Namespace) -> None:
     for entry in options.people_columns:
         names |= dict([_pair("--people-columns", entry)]) if "=" in entry else read_map(entry)
     people = People(
-        tuple(map(Path, options.genotypes)), tuple(map(Path, options.people)), _kept("--keep", options.keep)
+        tuple(map(Path, options.genotypes)),
+        tuple(map(Path, options.people)),
+        options.keep and Path(options.keep),
     )
     second = None
     if options.second_genotypes:
         second = People(
             tuple(map(Path, options.second_genotypes)),
             tuple(map(Path, options.second_people or options.people)),
-            _kept("--second-keep", options.second_keep),
+            options.second_keep and Path(options.second_keep),
         )
     elif options.second_people or options.second_keep:
         raise OptionError("--second-people and --second-keep need --second-genotypes")
@@ -223,8 +223,8 @@ def _joint(options: argparse.Namespace) -> None:
         lower=tuple(options.lower),
         held_out=None if options.held_out is None else tuple(options.held_out),
         clumping=ClumpOptions(
-            options.p1, options.p2, options.r2, options.kb, options.maf, options.hwe, options.info,
-            options.missing,
+            options.p1, options.p2, options.r2, options.kb,
+            Filters(options.maf, options.hwe, options.info, options.missing),
         ),
         filters=FilterOptions(
             options.p_percentile, options.score_percentile, options.within_clumps,
@@ -251,10 +251,6 @@ def _studies(option: str, entries: Sequence[str], traits: Sequence[str]) -> dict
             raise OptionError(f"{option} has two tables of {name}; expected one")
         studies[name] = Path(path)
     return studies
-
-
-def _kept(option: str, entry: str | None) -> tuple[str, ...]:
-    return _pair(option, entry) if entry else ()
 
 
 def _pair(option: str, entry: str) -> tuple[str, str]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.association.filters import Filters
+from mifm_kipoi.association.scan import Genotyped
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.joint.candidates import Candidates
 from mifm_kipoi.genetics.clumping import clump_genotypes
 from mifm_kipoi.genetics.genotypes import MISSING, Genotypes
-from mifm_kipoi.statistics.hardy_weinberg import exact_p
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Calls = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
+
+STATED_INFO = "imputation quality in the table"
+"""Why a variant is removed, beside the reasons of :class:`mifm_kipoi.association.filters.Filters`."""
 
 HARD_CALL = 0.1
 """A dosage further than this from a whole number is a missing genotype, as to PLINK."""
@@ -37,24 +42,16 @@ class ClumpOptions:
         Members have a higher squared correlation with their lead variant.
     kb : float
         Members are nearer to it, in thousands of base pairs.
-    maf : float
-        Lowest frequency of the rarer allele.
-    hwe : float
-        Lowest p-value of the exact test of Hardy-Weinberg equilibrium; not asked of X.
-    info : float
-        Lowest quality of imputation, where a table says it.
-    missing : float
-        Highest fraction of people without a genotype.
+    quality : Filters
+        What the genotypes of variants must be, as for ``mifm gwas``; ``min_info`` also holds for the quality
+        of imputation that a table states.
     """
 
     p1: float = 5e-8
     p2: float = 1e-4
     r2: float = 0.9
     kb: float = 1000.0
-    maf: float = 0.01
-    hwe: float = 1e-6
-    info: float = 0.8
-    missing: float = 0.05
+    quality: Filters = dataclasses.field(default_factory=Filters)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,19 +117,22 @@ def clumps_of(genotypes: Genotypes, candidates: Candidates, options: ClumpOption
     founders = np.flatnonzero(genotypes.samples["founder"].to_numpy(dtype=bool))
     if not len(founders):
         raise InputError(f"{', '.join(genotypes.paths)} has no founders, of whom clumps are made")
-    male = (genotypes.samples["sex"].to_numpy()[founders] == "1").astype(bool)
+    sex = genotypes.samples["sex"].to_numpy(dtype=object)[founders]
+    people = _Founders(founders, np.asarray(sex == "1"), np.asarray(sex == "2"))
     known = np.array([own["log_p"] for own in candidates.effects.values()])
     info = np.array([own["info"] for own in candidates.effects.values()])
     with np.errstate(invalid="ignore"):
-        poor: npt.NDArray[np.bool_] = np.any(info < options.info, axis=0)
-    removed = {"quality of imputation": int(poor.sum())} if poor.any() else {}
+        poor: npt.NDArray[np.bool_] = np.any(info < options.quality.min_info, axis=0)
+    removed = {STATED_INFO: int(poor.sum())} if poor.any() else {}
     found: dict[str, list[pd.DataFrame]] = {trait: [] for trait in candidates.effects}
-    for rows, calls in _by_chromosome(genotypes, founders, candidates.variants["row"].to_numpy(np.int64)):
+    for rows, calls, reasons in _by_chromosome(
+        genotypes, people, candidates.variants["row"].to_numpy(np.int64), options.quality
+    ):
         chrom = str(candidates.variants["chrom"].iloc[rows[0]])
         good = ~poor[rows]
-        for reason, bad in _poor_genotypes(calls, chrom, options).items():
-            removed[reason] = removed.get(reason, 0) + int((bad & good).sum())
-            good &= ~bad
+        for reason, count in zip(*np.unique(reasons[good], return_counts=True), strict=True):
+            removed[str(reason)] = removed.get(str(reason), 0) + int(count) * bool(reason)
+        good &= reasons == ""
         for number, trait in enumerate(candidates.effects):
             own = np.flatnonzero(good & ~np.isnan(known[number, rows]))
             table = pd.DataFrame(
@@ -144,7 +144,7 @@ def clumps_of(genotypes: Genotypes, candidates: Candidates, options: ClumpOption
                 }
             )
             members = clump_genotypes(
-                table, calls[own], male, p1=options.p1, p2=options.p2, r2=options.r2, kb=options.kb
+                table, calls[own], people.male, p1=options.p1, p2=options.p2, r2=options.r2, kb=options.kb
             )
             lead = rows[own][members["clump"].to_numpy()]
             found[trait].append(members.assign(clump=lead, row=rows[own][members["row"].to_numpy()]))
@@ -183,45 +183,56 @@ def hard_calls(dosages: npt.NDArray[np.float32]) -> Calls:
     return np.where(certain, np.where(certain, nearest, 0), MISSING).astype(np.int8)
 
 
-def _by_chromosome(genotypes: Genotypes, samples: Rows, wanted: Rows) -> Iterator[tuple[Rows, Calls]]:
-    """The candidates of each chromosome, by their rows, with hard calls (variants, samples)."""
+@dataclasses.dataclass(frozen=True)
+class _Founders:
+    """Of whom clumps are made: rows of the samples, and whose sex is known."""
+
+    rows: Rows
+    male: Flags
+    female: Flags
+
+
+def _by_chromosome(
+    genotypes: Genotypes, people: _Founders, wanted: Rows, quality: Filters
+) -> Iterator[tuple[Rows, Calls, npt.NDArray[np.object_]]]:
+    """The candidates of each chromosome: rows, hard calls (variants, founders), and why they are no good."""
     if not len(wanted):
         return
     place = pd.Series(np.arange(len(wanted)), index=wanted)
-    chrom, rows, calls = "", list[Rows](), list[Calls]()
+    chrom, parts = "", list[tuple[Rows, Calls, npt.NDArray[np.object_]]]()
     seen: set[str] = set()
-    for block in genotypes.blocks(lambda chunk: chunk["row"].isin(place.index).to_numpy(), samples):
+    for block in genotypes.blocks(lambda chunk: chunk["row"].isin(place.index).to_numpy(), people.rows):
+        reasons, _ = quality.reasons(
+            block.variants, block.dosages, _genotyped(block.dosages), people.male, people.female
+        )
+        rows = place[block.variants["row"].to_numpy()].to_numpy(np.int64)
         names = block.variants["chrom"].to_numpy()
         for name in dict.fromkeys(names):
             own = np.flatnonzero(names == name)
             if name != chrom:
-                if rows:
-                    yield np.concatenate(rows), np.concatenate(calls)
+                if parts:
+                    yield _joined(parts)
                 if name in seen:
                     raise InputError(
                         f"chromosome {name} is in several places of {', '.join(genotypes.paths)}; expected "
-                        "its "
-                        "variants together, as sorted files have them"
+                        "its variants together, as sorted files have them"
                     )
                 seen.add(name)
-                chrom, rows, calls = name, [], []
-            rows.append(place[block.variants["row"].to_numpy()[own]].to_numpy(np.int64))
-            calls.append(hard_calls(block.dosages[own]))
-    if rows:
-        yield np.concatenate(rows), np.concatenate(calls)
+                chrom, parts = name, []
+            parts.append((rows[own], hard_calls(block.dosages[own]), reasons[own]))
+    if parts:
+        yield _joined(parts)
 
 
-def _poor_genotypes(calls: Calls, chrom: str, options: ClumpOptions) -> dict[str, npt.NDArray[np.bool_]]:
-    """Which variants fail which filter, in the order in which they are applied."""
-    counts = np.stack([(calls == copies).sum(axis=1) for copies in range(3)], axis=1)
-    observed = counts.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        frequency = (counts[:, 1] + 2 * counts[:, 2]) / (2 * observed)
-    rarer = np.minimum(frequency, 1 - frequency)
-    poor = {
-        "missing genotypes": observed < (1 - options.missing) * calls.shape[1],
-        "allele frequency": ~(rarer >= options.maf),
-    }
-    if chrom != "X":
-        poor["Hardy-Weinberg equilibrium"] = exact_p(*counts.T) < options.hwe
-    return poor
+def _joined(
+    parts: Sequence[tuple[Rows, Calls, npt.NDArray[np.object_]]],
+) -> tuple[Rows, Calls, npt.NDArray[np.object_]]:
+    rows, calls, reasons = zip(*parts, strict=True)
+    return np.concatenate(rows), np.concatenate(calls), np.concatenate(reasons)
+
+
+def _genotyped(dosages: npt.NDArray[np.float32]) -> Genotyped:
+    """What the genotypes of a block are."""
+    known = np.where(np.isnan(dosages), 0, dosages).astype(np.float64)
+    observed = (~np.isnan(dosages)).sum(axis=1)
+    return Genotyped(dosages.shape[1], observed, known.sum(axis=1), (known**2).sum(axis=1))

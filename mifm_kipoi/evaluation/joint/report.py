@@ -414,7 +414,8 @@ def _settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
             shown[name] = {
                 "genotypes": own["genotypes"],
                 "tables": [table["name"] for table in own["tables"]],
-                **{key: own[key] for key in ("keep", "tested") if own.get(key)},
+                **({"keep": own["keep"]["name"]} if own["keep"] else {}),
+                **({"tested": own["tested"]} if "tested" in own else {}),
             }
     for name in ("studies", "second_studies"):
         if provenance[name]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.association.cohort import kept_people
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.joint import records, summary
 from mifm_kipoi.evaluation.joint.candidates import Candidates, candidates_of_scan, candidates_of_tables
@@ -62,13 +63,13 @@ class People:
         PLINK 1, PLINK 2, VCF or BCF; several files have the same people.
     tables : tuple of Path
         See :func:`mifm_kipoi.genetics.people.read_people`; empty where only LD is wanted.
-    keep : tuple of str
-        A column of labels and the label of the people who count; empty for all.
+    keep : Path, optional
+        Table of those who count; by default all.
     """
 
     genotypes: tuple[Path, ...]
     tables: tuple[Path, ...] = ()
-    keep: tuple[str, ...] = ()
+    keep: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,12 +257,14 @@ class JointRun:
                 raise OptionError("second studies need no people; give genotypes of a second sample instead")
         elif self.second is not None:
             raise OptionError("without people, the second sample is a second study of each trait")
-        files = [*self.studies.values(), *self.second_studies.values(), *self.people.tables]
-        files += self.second.tables if self.second else ()
+        files = [*self.studies.values(), *self.second_studies.values()]
+        samples = [self.people, *([self.second] if self.second else [])]
+        files += [path for one in samples for path in (*one.tables, one.keep) if path is not None]
         files += [path for path in (self.scores, self.causal) if path is not None]
         for path in files:
             require_file(path)
         check_outputs([self.folder / name for name in _OUTPUTS], files)
+        self.clumping.quality.check()
 
     def _write(self, work: _Work, evaluation: Evaluation) -> JointResult:
         candidates, options = work.candidates, self.tests
@@ -427,21 +430,13 @@ class _Work:
 
     def _aligned(self, people: People, genotypes: Genotypes, who: str) -> Aligned:
         columns = self._run.columns
-        label = people.keep[0] if people.keep else ""
         read = read_people(
-            people.tables, columns.traits, columns.covariates, columns.categorical, (label,) if label else (),
+            people.tables, columns.traits, columns.covariates, columns.categorical,
             binary=columns.binary, quantitative=columns.quantitative, columns=columns.names,
         )  # fmt: skip
-        notes = [*read.notes]
-        if label:
-            own = read.labels[label] == people.keep[1]
-            if not own.any():
-                values = ", ".join(sorted(set(read.labels[label]))[:8])
-                raise InputError(f"nobody has {label} {people.keep[1]!r}; its values are {values}")
-            read = read.take(own)
         aligned = read.aligned(genotypes.samples)
-        # A table of several samples has people of others; that is no news.
-        notes += aligned.notes if len(people.tables) and not label else ()
+        notes = [*read.notes, *aligned.notes]
+        aligned = kept_people(aligned, people.keep, genotypes.samples, notes)
         # Of the same tables the same is noted of both samples.
         known = {note.split(": ", 1)[-1] for note in self.notes}
         self.notes += [f"{who}: {note}" for note in notes if note not in known]
@@ -546,5 +541,5 @@ def _described(people: People) -> dict[str, Any]:
     return {
         "genotypes": [path.name for path in people.genotypes],
         "tables": [described(path) for path in people.tables],
-        "keep": "=".join(people.keep) or None,
+        "keep": people.keep and described(people.keep),
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mifm_kipoi.association.filters import Filters
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, MIFMError, OptionError
 from mifm_kipoi.evaluation.joint.clumps import ClumpOptions
@@ -375,7 +376,7 @@ def test_what_is_refused(
     fails("each of the .* clumps has one variant alone", clumping=ClumpOptions(r2=0.9999))
     fails("no variant with genotypes has a p-value in one half of the people of at most 1e-300",
           clumping=ClumpOptions(p1=1e-300))  # fmt: skip
-    fails("removed .* by allele frequency", clumping=ClumpOptions(maf=0.49))
+    fails("removed .* by minor allele frequency", clumping=ClumpOptions(quality=Filters(min_maf=0.49)))
     fails("no study of height, disease, and selection is others", OptionError, selection="others")
     fails("selection is 'half'", OptionError, selection="half")
     fails("draws is 0", OptionError, draws=0)
