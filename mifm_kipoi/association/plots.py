@@ -26,6 +26,9 @@ _NAMED = 12
 _GAP = 0.008
 """Between two contigs, as a fraction of all of them."""
 
+_LABEL_WIDTH = 0.022
+"""Room that the name of a contig takes, as a fraction of all of them."""
+
 _BAND_POINTS = 400
 
 _BAND = (0.025, 0.975)
@@ -64,7 +67,9 @@ def _draw_manhattan(axes: Axes, tested: Tested, trait: TraitResult) -> None:
     axes.axhline(-math.log10(GENOME_WIDE), color="0.45", linewidth=0.7, linestyle="--")
     _mark_leads(axes, tested, trait, starts)
     middles = [starts[code] + np.mean(_span(tested, code)) for code in order]
-    axes.set_xticks(middles, [tested.chroms[code] for code in order])
+    names = [tested.chroms[code] for code in order]
+    named = _apart(middles, _LABEL_WIDTH * total)
+    axes.set_xticks(middles, [name if show else "" for name, show in zip(names, named, strict=True)])
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.01 * total, 1.01 * total)
     axes.set_ylim(0, max(float(height.max(initial=0)) * 1.12, 8.5))
@@ -150,6 +155,15 @@ def _layout(tested: Tested) -> tuple[npt.NDArray[np.float64], list[int], float]:
 def _span(tested: Tested, code: int) -> tuple[int, int]:
     own = tested.pos[tested.chrom == code]
     return int(own.min()), int(own.max())
+
+
+def _apart(places: Sequence[float], width: float) -> list[bool]:
+    """Which of ascending places have room for a name."""
+    shown, last = [], -math.inf
+    for place in places:
+        shown.append(place - last >= width)
+        last = place if shown[-1] else last
+    return shown
 
 
 def _natural(name: str) -> tuple[int, str]:

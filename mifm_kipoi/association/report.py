@@ -12,6 +12,7 @@ import numpy as np
 
 from mifm_kipoi.association import exact, plots
 from mifm_kipoi.association.cohort import Cohort
+from mifm_kipoi.association.filters import HWE
 from mifm_kipoi.association.models import NullModel
 from mifm_kipoi.association.results import GENOME_WIDE, LOCUS_BP, Result, Tested, TraitResult
 from mifm_kipoi.reports import prose
@@ -20,6 +21,9 @@ from mifm_kipoi.reports.page import Table, settings_table, write_page
 
 LAMBDA_RANGE = (0.9, 1.1)
 """Genomic inflation outside of which there is a caution."""
+
+MANY_OUT_OF_EQUILIBRIUM = 0.05
+"""Fraction of the variants left out for Hardy-Weinberg above which there is a caution."""
 
 FEW_CASES = 100
 """Cases, or controls, below which there is a caution."""
@@ -36,7 +40,9 @@ _REPORT = Path(__file__).with_name("report.md.jinja")
 _CAUTIONS = Path(__file__).with_name("cautions.md.jinja")
 
 
-def cautions_of(traits: Sequence[TraitResult], tested: Tested, cohort: Cohort) -> list[str]:
+def cautions_of(
+    traits: Sequence[TraitResult], tested: Tested, cohort: Cohort, left_out: Mapping[str, int]
+) -> list[str]:
     """What a reader must know before trusting the numbers, the gravest first; without full stops.
 
     Parameters
@@ -47,6 +53,8 @@ def cautions_of(traits: Sequence[TraitResult], tested: Tested, cohort: Cohort) -
         Where variants lie.
     cohort : Cohort
         People and models.
+    left_out : mapping of str to int
+        Variants by the reason for which they were left out.
     """
     low, high = LAMBDA_RANGE
     return prose.paragraphs(
@@ -56,6 +64,7 @@ def cautions_of(traits: Sequence[TraitResult], tested: Tested, cohort: Cohort) -
             "high": high,
             "inflated": [f"{one.name} ({one.lambda_gc:.3f})" for one in traits if one.lambda_gc > high],
             "deflated": [f"{one.name} ({one.lambda_gc:.3f})" for one in traits if one.lambda_gc < low],
+            "unequal": _out_of_equilibrium(tested, left_out),
             "few": [
                 (one.name, min(one.cases, one.people - one.cases))
                 for one in traits
@@ -69,6 +78,13 @@ def cautions_of(traits: Sequence[TraitResult], tested: Tested, cohort: Cohort) -
             "without_sex": [one.name for one in cohort.models if not _holds_sex(one, cohort)],
         },
     )
+
+
+def _out_of_equilibrium(tested: Tested, left_out: Mapping[str, int]) -> str:
+    """In percent, where it is many."""
+    number = left_out.get(HWE, 0)
+    fraction = number / max(number + len(tested), 1)
+    return f"{100 * fraction:.0f} %" if fraction > MANY_OUT_OF_EQUILIBRIUM else ""
 
 
 def _holds_sex(model: NullModel, cohort: Cohort) -> bool:

@@ -217,7 +217,7 @@ class GwasRun:
         }
         return Result(
             traits, found.places(), dict(found.left_out), dict(found.no_estimate), cohort.notes,
-            cautions_of(traits, found.places(), cohort), provenance,
+            cautions_of(traits, found.places(), cohort, found.left_out), provenance,
         )  # fmt: skip
 
     def _write_manifest(self, result: Result) -> Path:
