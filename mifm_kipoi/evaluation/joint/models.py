@@ -204,7 +204,8 @@ def choose(
         own = best[kept]
         pool[name] = secondary & np.isfinite(own)
         if options.within_clumps:
-            order = np.argsort(-np.where(pool[name], own, -np.inf), kind="stable")[:few]
+            # Equal values by position, which says nothing of p.
+            order = np.lexsort((kept, -np.where(pool[name], own, -np.inf)))[:few]
             keep = np.zeros(len(kept), dtype=bool)
             keep[order] = True
             keep &= pool[name]
