@@ -15,7 +15,7 @@ from scipy import stats
 from mifm_kipoi.association.models import NullModel, linear_model, logistic_model
 from mifm_kipoi.evaluation.joint.cohort import Cohort, clump_dosages, exact_fit, products_of
 from mifm_kipoi.evaluation.joint.controls import CONTROLS, OBSERVED, count
-from mifm_kipoi.evaluation.joint.models import Tested
+from mifm_kipoi.evaluation.joint.models import JointTests
 from mifm_kipoi.evaluation.joint.records import Evaluation
 from mifm_kipoi.evaluation.joint.second import located
 from mifm_kipoi.genetics.genotypes import open_genotypes
@@ -111,7 +111,9 @@ def type_one_errors(
     return pd.DataFrame(rows, columns=names)
 
 
-def _read(tested: Sequence[Tested], variants: pd.DataFrame, first: Path, second: Path) -> Iterator[_Clump]:
+def _read(
+    tested: Sequence[JointTests], variants: pd.DataFrame, first: Path, second: Path
+) -> Iterator[_Clump]:
     """The kept variants of clumps in the first people of both samples."""
     one, other = (open_genotypes([str(path)]) for path in (first, second))
     rows, _ = located(other, variants)
@@ -204,7 +206,7 @@ def _binary(clump: _Clump, rng: np.random.Generator) -> dict[str, bool]:
     }
 
 
-def _against_random(tested: Sequence[Tested], draws: int, seed: int) -> dict[str, bool]:
+def _against_random(tested: Sequence[JointTests], draws: int, seed: int) -> dict[str, bool]:
     """Random scores, against random filters: one trial of each control."""
     rng = np.random.default_rng([2, seed])
     scored = []

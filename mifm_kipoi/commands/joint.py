@@ -180,7 +180,7 @@ def _joint(options: argparse.Namespace) -> None:
     from mifm_kipoi.commands.check_table import columns_of
     from mifm_kipoi.evaluation.joint.clumps import ClumpOptions
     from mifm_kipoi.evaluation.joint.models import FilterOptions
-    from mifm_kipoi.evaluation.joint.records import TestOptions
+    from mifm_kipoi.evaluation.joint.records import Significance
     from mifm_kipoi.evaluation.joint.run import Columns, JointRun, People
     from mifm_kipoi.genetics.people import read_map
 
@@ -230,7 +230,7 @@ def _joint(options: argparse.Namespace) -> None:
             options.p_percentile, options.score_percentile, options.within_clumps,
             1.0 if options.as_in_paper else options.prune,
         ),
-        tests=TestOptions(options.alpha, options.equal_within),
+        tests=Significance(options.alpha, options.equal_within),
         draws=options.draws,
         seed=options.seed,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mifm_kipoi.evaluation.joint.models import ALL, Tested
+from mifm_kipoi.evaluation.joint.models import ALL, JointTests
 from mifm_kipoi.evaluation.joint.second import Replicated
 from mifm_kipoi.statistics.joint import log_p_two_sided, subset_fits
 from mifm_kipoi.statistics.matched_draws import matched_subsets, strata
@@ -135,7 +135,7 @@ class _Counting:
 
 
 def count(
-    tested: Sequence[Tested],
+    tested: Sequence[JointTests],
     second: Sequence[Replicated] | None,
     name: str,
     control: str,
@@ -148,7 +148,7 @@ def count(
 
     Parameters
     ----------
-    tested : sequence of Tested
+    tested : sequence of JointTests
         All clumps.
     second : sequence of Replicated, optional
         The same in a second sample.
@@ -187,7 +187,7 @@ def count(
     return {level: counting.counts() for level, counting in levels.items()}
 
 
-def _drawn(one: Tested, name: str, control: str, draws: int, rng: np.random.Generator) -> Rows:
+def _drawn(one: JointTests, name: str, control: str, draws: int, rng: np.random.Generator) -> Rows:
     """Random subsets of the kept variants, the lead variant first: (draws, size)."""
     pool = np.flatnonzero(one.pool[name])
     chosen = one.chosen[name][pool]
@@ -224,7 +224,7 @@ def _replicating(second: Replicated, subsets: Rows, hits: Flags, coefficients: V
 
 
 def count_all(
-    tested: Sequence[Tested],
+    tested: Sequence[JointTests],
     second: Sequence[Replicated] | None,
     filters: Sequence[str],
     thresholds: Mapping[str, float],

@@ -98,7 +98,7 @@ def limits_of(clumps: Sequence[Clump], scores: Mapping[str, Values], options: Fi
 
 
 @dataclasses.dataclass(frozen=True)
-class Tested:
+class JointTests:
     """A clump in the people who are tested. Of its m members k are kept, the lead variant first.
 
     Parameters
@@ -190,7 +190,7 @@ def choose(
     Returns
     -------
     chosen, pool : dict of str to numpy.ndarray of bool, shape (k,)
-        See :class:`Tested`.
+        See :class:`JointTests`.
     """
     secondary = np.arange(len(kept)) > 0
     chosen, pool = {ALL: np.ones(len(kept), dtype=bool)}, {ALL: secondary}
@@ -215,14 +215,14 @@ def choose(
     return chosen, pool
 
 
-def tested_of(
+def regressions_of(
     clump: Clump,
     r: Values,
     products: CrossProducts,
     scores: Mapping[str, Values],
     limits: Limits,
     options: FilterOptions,
-) -> Tested:
+) -> JointTests:
     """The regressions of a clump from its cross products.
 
     Parameters
@@ -242,7 +242,7 @@ def tested_of(
     fits[LEAD] = joint_fit(own, [0])
     added = {name: added_test(own, [0], np.flatnonzero(rows)[1:]) for name, rows in chosen.items()}
     dependent = dependent_sets(own, np.arange(len(kept))) if fits[ALL].rank < len(kept) else []
-    return Tested(
+    return JointTests(
         clump, kept, stands_for, r[0, kept], own, chosen, pool, fits, added, {}, alone_of(own), dependent
     )  # fmt: skip
 
@@ -273,7 +273,7 @@ def regress_clump(
     scores: Mapping[str, Values],
     limits: Limits,
     options: FilterOptions,
-) -> Tested:
+) -> JointTests:
     """The regressions of a clump in people.
 
     Parameters
@@ -286,7 +286,7 @@ def regress_clump(
     scores, limits, options
         See :func:`choose`.
     """
-    tested = tested_of(
+    tested = regressions_of(
         clump, correlations_of(dosages[:, model.people]), products_of(model, dosages), scores, limits, options
     )
     return dataclasses.replace(

@@ -14,7 +14,7 @@ import pandas as pd
 from mifm_kipoi.evaluation.joint.candidates import Candidates
 from mifm_kipoi.evaluation.joint.clumps import Clump
 from mifm_kipoi.evaluation.joint.controls import CONTROLS, CORRECTED, MEASURES, OBSERVED, Counts
-from mifm_kipoi.evaluation.joint.models import ALL, Tested
+from mifm_kipoi.evaluation.joint.models import ALL, JointTests
 from mifm_kipoi.evaluation.joint.second import Replicated
 from mifm_kipoi.statistics.matched_draws import upper_tail_p
 from mifm_kipoi.statistics.replication import difference_p, equality_p, replicates, replication_power
@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclasses.dataclass(frozen=True)
-class TestOptions:
+class Significance:
     """What is called significant, replicated and equal.
 
     Parameters
@@ -34,9 +34,6 @@ class TestOptions:
     factor : float
         Effects in two samples are equal where one is less than this times the other.
     """
-
-    # Not a test of pytest.
-    __test__ = False
 
     alpha: float = 0.05
     factor: float = 2.0
@@ -50,7 +47,7 @@ class Evaluation:
     ----------
     clumps : list of Clump
         Of all traits; those of one variant are not tested.
-    tested : list of Tested
+    tested : list of JointTests
         Clumps of several variants.
     second : list of Replicated, optional
         The same in a second sample.
@@ -68,7 +65,7 @@ class Evaluation:
     """
 
     clumps: list[Clump]
-    tested: list[Tested]
+    tested: list[JointTests]
     second: list[Replicated] | None
     filters: tuple[str, ...]
     thresholds: dict[str, float]
@@ -82,12 +79,12 @@ class Evaluation:
         return (ALL, *self.filters)
 
 
-def tests_of(tested: Sequence[Tested], filters: Sequence[str]) -> int:
+def tests_of(tested: Sequence[JointTests], filters: Sequence[str]) -> int:
     """Effects that are tested: those that the data determine, in the models of all filters."""
     return sum(int(one.fits[name].estimable.sum()) for one in tested for name in (ALL, *filters))
 
 
-def clump_table(tested: Sequence[Tested], candidates: Candidates, filters: Sequence[str]) -> pd.DataFrame:
+def clump_table(tested: Sequence[JointTests], candidates: Candidates, filters: Sequence[str]) -> pd.DataFrame:
     """A row for each clump of several variants."""
     variants = candidates.variants
     rows = []
@@ -192,7 +189,7 @@ def model_table(evaluation: Evaluation) -> pd.DataFrame:
     return table.assign(added_p_corrected=np.minimum(table["added_p"] * max(tests, 1), 1))
 
 
-def effect_table(evaluation: Evaluation, candidates: Candidates, options: TestOptions) -> pd.DataFrame:
+def effect_table(evaluation: Evaluation, candidates: Candidates, options: Significance) -> pd.DataFrame:
     """A row for each variant of each model: its joint effect, and the same in the second sample."""
     variants = candidates.variants
     parts = []
@@ -250,7 +247,7 @@ def _second_columns(second: Replicated, name: str, rows: npt.NDArray[np.int64]) 
     }
 
 
-def _replication(table: pd.DataFrame, levels: Sequence[str], options: TestOptions) -> pd.DataFrame:
+def _replication(table: pd.DataFrame, levels: Sequence[str], options: Significance) -> pd.DataFrame:
     """Replication of the significant variants of each model, and how equal effects are."""
     beta, error, second, second_error, full, full_error = (
         table[name].to_numpy(np.float64)
@@ -297,7 +294,7 @@ def filter_table(
     evaluation: Evaluation,
     scopes: Mapping[tuple[str, str], Flags],
     effects: pd.DataFrame,
-    options: TestOptions,
+    options: Significance,
 ) -> pd.DataFrame:
     """Tables 1 and 2: what each filter finds in each scope, and its random controls."""
     number = {(one.clump.trait, one.clump.number): i for i, one in enumerate(evaluation.tested)}
@@ -328,14 +325,14 @@ def filter_table(
     return pd.DataFrame(rows)
 
 
-def _added_level(evaluation: Evaluation, level: str, options: TestOptions) -> float:
+def _added_level(evaluation: Evaluation, level: str, options: Significance) -> float:
     """Log p below which secondary variants add to a lead variant; corrected for all models, or not."""
     added = (one.added[name].log_p for one in evaluation.tested for name in evaluation.models)
     tests = sum(map(math.isfinite, added)) if level == CORRECTED else 1
     return math.log(options.alpha / max(tests, 1))
 
 
-def _second_counts(sure: pd.DataFrame, level: str, options: TestOptions) -> dict[str, float]:
+def _second_counts(sure: pd.DataFrame, level: str, options: Significance) -> dict[str, float]:
     return {
         "expected_to_replicate": float(sure[f"power_{level}"].sum()),
         "differ": int((sure["difference_p"] < options.alpha).sum()),
@@ -345,7 +342,7 @@ def _second_counts(sure: pd.DataFrame, level: str, options: TestOptions) -> dict
 
 
 def _against_controls(
-    evaluation: Evaluation, name: str, level: str, inside: Flags, options: TestOptions
+    evaluation: Evaluation, name: str, level: str, inside: Flags, options: Significance
 ) -> dict[str, float]:
     row: dict[str, float] = {}
     observed = evaluation.counts[name, OBSERVED, level].totals(inside, options.alpha)
@@ -369,7 +366,7 @@ def _against_controls(
     return row
 
 
-def draw_table(evaluation: Evaluation, options: TestOptions) -> pd.DataFrame:
+def draw_table(evaluation: Evaluation, options: Significance) -> pd.DataFrame:
     """What each random filter finds in all clumps: a row for each level, filter, control and draw."""
     everything = np.ones(len(evaluation.tested), dtype=bool)
     parts = []

@@ -19,8 +19,15 @@ from mifm_kipoi.evaluation.joint.candidates import Candidates, candidates_of_sca
 from mifm_kipoi.evaluation.joint.clumps import Clump, Clumped, ClumpOptions, clumps_of
 from mifm_kipoi.evaluation.joint.cohort import Cohort, clump_dosages, cohort_of, halves
 from mifm_kipoi.evaluation.joint.controls import CORRECTED, NOMINAL, count_all
-from mifm_kipoi.evaluation.joint.models import BY_P, FilterOptions, Limits, Tested, limits_of, regress_clump
-from mifm_kipoi.evaluation.joint.records import Evaluation, TestOptions
+from mifm_kipoi.evaluation.joint.models import (
+    BY_P,
+    FilterOptions,
+    JointTests,
+    Limits,
+    limits_of,
+    regress_clump,
+)
+from mifm_kipoi.evaluation.joint.records import Evaluation, Significance
 from mifm_kipoi.evaluation.joint.report import Result, write_report
 from mifm_kipoi.evaluation.joint.scores import MemberScores, causal_of, read_causal, read_member_scores
 from mifm_kipoi.evaluation.joint.second import Replicated, replicate_people
@@ -166,7 +173,7 @@ class JointRun:
         Chromosomes that are reported apart; by default those that every model with a declaration held out.
     clumping : ClumpOptions
     filters : FilterOptions
-    tests : TestOptions
+    tests : Significance
     draws, seed : int
         Random filters of each kind, and what they and halves depend on.
     causal : Path, optional
@@ -187,7 +194,7 @@ class JointRun:
     held_out: tuple[str, ...] | None = None
     clumping: ClumpOptions = dataclasses.field(default_factory=ClumpOptions)
     filters: FilterOptions = dataclasses.field(default_factory=FilterOptions)
-    tests: TestOptions = dataclasses.field(default_factory=TestOptions)
+    tests: Significance = dataclasses.field(default_factory=Significance)
     draws: int = 1000
     seed: int = 1
     causal: Path | None = None
@@ -348,7 +355,7 @@ class _Work:
         self.clumps: list[Clump] = []
         self.scores = MemberScores({}, {})
 
-    def test_people(self) -> tuple[list[Tested], list[Replicated] | None]:
+    def test_people(self) -> tuple[list[JointTests], list[Replicated] | None]:
         """Select and test in people."""
         run = self._run
         aligned = self._aligned(run.people, self._genotypes, "people")
@@ -381,7 +388,7 @@ class _Work:
         clumps = self._clumped(candidates)
         limits = self._limits(clumps)
         rows = self.candidates.variants["row"].to_numpy(np.int64)
-        found: dict[int, Tested] = {}
+        found: dict[int, JointTests] = {}
         for number, dosages in clump_dosages(cohort, [rows[clump.members] for clump in clumps]):
             clump = clumps[number]
             found[number] = regress_clump(
@@ -400,7 +407,7 @@ class _Work:
             return tested, None
         return tested, replicate_people(second, tested, self.candidates.variants, self._say)
 
-    def test_studies(self) -> tuple[list[Tested], list[Replicated] | None]:
+    def test_studies(self) -> tuple[list[JointTests], list[Replicated] | None]:
         """Select and test by summary statistics."""
         run = self._run
         candidates = candidates_of_tables(self._genotypes, run.studies, run.study_options, run.clumping.p2)
@@ -416,7 +423,7 @@ class _Work:
         )
         return tested, second
 
-    def evaluated(self, tested: list[Tested], second: list[Replicated] | None) -> Evaluation:
+    def evaluated(self, tested: list[JointTests], second: list[Replicated] | None) -> Evaluation:
         """Count what filters and random filters find."""
         run = self._run
         filters = (BY_P, *self.chosen.columns)
@@ -520,7 +527,7 @@ class _Work:
             for trait in traits
         }
 
-    def _compare_with_studies(self, tested: Sequence[Tested]) -> None:
+    def _compare_with_studies(self, tested: Sequence[JointTests]) -> None:
         """Say so where effects of lead variants in people have other signs than in the studies."""
         signs: dict[str, list[bool]] = {}
         for one in tested:

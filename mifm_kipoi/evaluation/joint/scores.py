@@ -12,7 +12,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.joint.candidates import keys_of, variant_keys
-from mifm_kipoi.evaluation.joint.models import Tested
+from mifm_kipoi.evaluation.joint.models import JointTests
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen
 from mifm_kipoi.evaluation.ranking.variant_tables import VariantTable
 
@@ -100,7 +100,7 @@ def read_causal(path: Path, variants: pd.DataFrame, traits: Sequence[str]) -> di
     return {trait: np.nan_to_num(effects[trait].to_numpy(np.float64)) != 0 for trait in traits}
 
 
-def causal_of(tested: Sequence[Tested], causal: Mapping[str, Flags]) -> list[Flags]:
+def causal_of(tested: Sequence[JointTests], causal: Mapping[str, Flags]) -> list[Flags]:
     """Of each clump, which kept variants are causal for its trait or stand for one that is."""
     flags = []
     for one in tested:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mifm_kipoi.evaluation.joint.candidates import genotyped, variant_keys
 from mifm_kipoi.evaluation.joint.cohort import Cohort, Dosages, ExactFit, clump_dosages, products_of
-from mifm_kipoi.evaluation.joint.models import Tested, exact_fits
+from mifm_kipoi.evaluation.joint.models import JointTests, exact_fits
 from mifm_kipoi.genetics.genotypes import Genotypes
 from mifm_kipoi.statistics.joint import CrossProducts, JointFit, joint_fit
 
@@ -31,7 +31,7 @@ class Replicated:
     products : CrossProducts
         Of the kept variants; zeros for those that are absent.
     fits : dict of str to JointFit
-        As :attr:`mifm_kipoi.evaluation.joint.models.Tested.fits`.
+        As :attr:`mifm_kipoi.evaluation.joint.models.JointTests.fits`.
     exact : dict of str to ExactFit
     """
 
@@ -67,7 +67,7 @@ def located(genotypes: Genotypes, variants: pd.DataFrame) -> tuple[Rows, Flags]:
 
 
 def replicate_people(
-    cohort: Cohort, tested: Sequence[Tested], variants: pd.DataFrame, on_progress: Callable[[str], None]
+    cohort: Cohort, tested: Sequence[JointTests], variants: pd.DataFrame, on_progress: Callable[[str], None]
 ) -> list[Replicated]:
     """Fit all models in the people of a second sample.
 
@@ -75,7 +75,7 @@ def replicate_people(
     ----------
     cohort : Cohort
         The second sample.
-    tested : sequence of Tested
+    tested : sequence of JointTests
         Clumps of the first.
     variants : pandas.DataFrame
         The candidates.
@@ -106,7 +106,9 @@ def replicate_people(
     return [found[number] for number in range(len(tested))]
 
 
-def _replicated(cohort: Cohort, one: Tested, present: Flags, swapped: Flags, dosages: Dosages) -> Replicated:
+def _replicated(
+    cohort: Cohort, one: JointTests, present: Flags, swapped: Flags, dosages: Dosages
+) -> Replicated:
     every = np.zeros((len(present), dosages.shape[1]))
     every[present] = np.where(swapped[one.members][present][:, np.newaxis], 2 - dosages, dosages)
     model = cohort.models[one.clump.trait]
@@ -115,6 +117,6 @@ def _replicated(cohort: Cohort, one: Tested, present: Flags, swapped: Flags, dos
     return Replicated(present, products, fits, exact_fits(model, every, one.chosen, fits))
 
 
-def fits_of(one: Tested, products: CrossProducts) -> dict[str, JointFit]:
+def fits_of(one: JointTests, products: CrossProducts) -> dict[str, JointFit]:
     """The models of a clump by other cross products."""
     return {name: joint_fit(products, np.flatnonzero(rows)) for name, rows in one.chosen.items()}

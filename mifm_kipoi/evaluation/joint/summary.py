@@ -14,7 +14,13 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.evaluation.joint.candidates import Candidates, effects_of, read_study, variant_keys
 from mifm_kipoi.evaluation.joint.clumps import Clump
 from mifm_kipoi.evaluation.joint.cohort import Cohort, clump_dosages
-from mifm_kipoi.evaluation.joint.models import FilterOptions, Limits, Tested, correlations_of, tested_of
+from mifm_kipoi.evaluation.joint.models import (
+    FilterOptions,
+    JointTests,
+    Limits,
+    correlations_of,
+    regressions_of,
+)
 from mifm_kipoi.evaluation.joint.second import Replicated, fits_of
 from mifm_kipoi.genetics.genotypes import Genotypes
 from mifm_kipoi.statistics.joint import CrossProducts, summary_products
@@ -57,7 +63,7 @@ def regress_panel(
     scores: Mapping[str, Values],
     limits: Mapping[str, Limits],
     options: FilterOptions,
-) -> tuple[list[Tested], list[Values]]:
+) -> tuple[list[JointTests], list[Values]]:
     """The regressions of all clumps from effects and the correlations of a panel.
 
     Parameters
@@ -72,7 +78,7 @@ def regress_panel(
 
     Returns
     -------
-    tested : list of Tested
+    tested : list of JointTests
         Of each clump.
     correlations : list of numpy.ndarray of float64
         Of the variants of each that are kept.
@@ -80,12 +86,12 @@ def regress_panel(
     founders = np.flatnonzero(genotypes.samples["founder"].to_numpy(dtype=bool))
     rows = candidates.variants["row"].to_numpy(np.int64)
     panel = Cohort(genotypes, founders, {}, [])
-    tested: dict[int, tuple[Tested, Values]] = {}
+    tested: dict[int, tuple[JointTests, Values]] = {}
     for number, dosages in clump_dosages(panel, [rows[clump.members] for clump in clumps]):
         clump, r = clumps[number], correlations_of(dosages)
         own = candidates.effects[clump.trait]
         products = _products(r, {name: own[name][clump.members] for name in NEEDED})
-        one = tested_of(clump, r, products, scores, limits[clump.trait], options)
+        one = regressions_of(clump, r, products, scores, limits[clump.trait], options)
         tested[number] = one, r[np.ix_(one.kept, one.kept)]
     return [tested[number][0] for number in range(len(clumps))], [
         tested[number][1] for number in range(len(clumps))
@@ -95,7 +101,7 @@ def regress_panel(
 def replicate_studies(
     tables: Mapping[str, Path],
     options: Mapping[str, Any],
-    tested: Sequence[Tested],
+    tested: Sequence[JointTests],
     correlations: Sequence[Values],
     variants: pd.DataFrame,
 ) -> list[Replicated]:
@@ -107,7 +113,7 @@ def replicate_studies(
         By trait.
     options : mapping
         See :func:`mifm_kipoi.evaluation.joint.candidates.read_study`.
-    tested : sequence of Tested
+    tested : sequence of JointTests
     correlations : sequence of numpy.ndarray of float64
         See :func:`regress_panel`.
     variants : pandas.DataFrame
