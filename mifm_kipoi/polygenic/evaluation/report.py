@@ -35,6 +35,9 @@ from mifm_kipoi.statistics.sign_flip import sign_flip
 MOST_SETTINGS = 6
 """Settings that have figures; tables have all."""
 
+_MOST_NAMES = 4
+"""Groups of people that a caution names."""
+
 _MOST_ROWS = 60
 """Rows of a table of the report; the TSV files have all."""
 
@@ -153,9 +156,7 @@ class Result:
                 ].to_dict("records")
             ],
             "unseen": int(np.nansum(self.evaluated["unseen"].to_numpy(np.float64))),
-            "dropped": [
-                (f"{row['trait']} in {row['ancestry']}", row["dropped"]) for row in dropped.to_dict("records")
-            ],
+            "dropped": _grouped(dropped, "dropped"),
             "notes": self.notes,
         }
         return prose.paragraphs(_CAUTIONS, values)
@@ -180,6 +181,16 @@ def sections(result: Result) -> tuple[str, list[Section]]:
         When matplotlib is not installed.
     """
     return prose.rendered(_REPORT, _values(result), _figures(result))
+
+
+def _grouped(scenarios: pd.DataFrame, column: str) -> list[tuple[str, str]]:
+    """Groups of people with the same words in a column, by name, and the words."""
+    grouped = []
+    for words, rows in scenarios.groupby(column, sort=False):
+        names = (rows["trait"] + " in " + rows["ancestry"]).tolist()
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        grouped.append((", ".join(names[:_MOST_NAMES]) + more, str(words)))
+    return grouped
 
 
 def _figures(result: Result) -> prose.Figures:
@@ -247,6 +258,9 @@ def _values(result: Result) -> dict[str, Any]:
         "correction": {"bh": "Benjamini and Hochberg", "holm": "Holm"}[result.correction],
         "level": f"{result.level:g}",
         "resolution": _resolution(tested),
+        "single": list(
+            dict.fromkeys(tested.loc[tested["baseline_setting"] != tested["setting"], "baseline"])
+        ),
         "random": _random(result.random) if len(result.random) else None,
         "paper": _paper(result) if options.as_in_paper and len(known) else None,
         "paper_verdicts": _paper_verdicts(result) if options.as_in_paper else None,
@@ -303,16 +317,20 @@ def _findings(result: Result) -> list[str]:
             )
             where = ", ".join(filter(None, (f"**{ancestry}**", _title(one.setting))))
             found.append(f"{where}: mean R2 {ranked}{place}{most}")
-    baselines = result.summary[result.summary["by"] == "baseline"]
-    better = baselines[(baselines["p_value"] < result.level) & (baselines["mean_difference"] > 0)]
-    worse = baselines[(baselines["p_value"] < result.level) & (baselines["mean_difference"] < 0)]
-    if len(baselines):
-        more = listed(better["baseline"]) if len(better) else "none of the others"
-        less = f", and less than {listed(worse['baseline'])}" if len(worse) else ""
-        found.append(
-            f"Over traits, {method} explains more than {more}{less} (p below {result.level:g}, each test "
-            "alone)"
-        )
+        rows = result.summary[result.summary["by"] == "setting and baseline"]
+        rows = rows[(rows["setting"] == one.setting) & (rows["traits"] >= MIN_CLUSTERS)]
+        better = rows[(rows["p_value"] < result.level) & (rows["mean_difference"] > 0)]
+        worse = rows[(rows["p_value"] < result.level) & (rows["mean_difference"] < 0)]
+        if len(rows):
+            parts = [f"more than {listed(better['baseline'])}"] if len(better) else []
+            parts += [f"less than {listed(worse['baseline'])}"] if len(worse) else []
+            told = (
+                f"explains {' and '.join(parts)} (p below {result.level:g}, each test alone)"
+                if parts
+                else f"cannot be told from any of the others (p at least {result.level:g} against each)"
+            )
+            where = ", ".join(filter(None, ("Over traits", _title(one.setting))))
+            found.append(f"{where}: {method} {told}")
     return found
 
 

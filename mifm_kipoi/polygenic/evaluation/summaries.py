@@ -27,6 +27,7 @@ class Verdict(enum.StrEnum):
 
 BY = (
     (), ("baseline",), ("ancestry",), ("setting",), ("kind",), ("trait",), ("baseline", "ancestry"),
+    ("setting", "baseline"),
 )  # fmt: skip
 """Columns of comparisons, over each combination of whose values a row of the summary counts."""
 

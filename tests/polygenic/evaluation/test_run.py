@@ -108,7 +108,7 @@ def test_groups_say_who_is_left_out(result: PgsEvaluateResult) -> None:
     assert case["kind"] == "binary"
     assert case["cases"] + case["controls"] == case["people"]
     assert "1 of 900 people have no scores" in result.cautions
-    assert any("t1 in MID is not evaluated" in caution for caution in result.cautions)
+    assert any("not evaluated: t1 in MID" in caution for caution in result.cautions)
 
 
 def test_draws_of_random_members_are_apart(result: PgsEvaluateResult) -> None:
