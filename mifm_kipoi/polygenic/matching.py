@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import enum
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import pandas as pd
 
 from mifm_kipoi.conventions import COMPLEMENT
 from mifm_kipoi.genetics.genotypes.source import NO_ALLELE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -156,14 +159,18 @@ def candidates(
     pandas.DataFrame
         Some of the rows of the chunks, in their order.
     """
-    codes = {chrom: code for code, chrom in enumerate(variants["chrom"].unique()) if chrom}
-    places = np.unique(_places(variants, codes))
-    names = pd.Index(variants["id"].unique()).difference(["", "."])
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    contigs = pa.array(pd.Index(variants["chrom"].unique()).difference([""]), pa.string())
+    places = np.append(np.unique(_places(variants, contigs)), np.iinfo(np.int64).max)
+    names = pa.array(pd.Index(variants["id"].unique()).difference(["", "."]), pa.string())
     kept, read = [], 0
     for chunk in chunks:
-        wanted = np.isin(_places(chunk, codes), places[places >= 0])
+        place = _places(chunk, contigs)
+        wanted = (place >= 0) & (places[np.searchsorted(places, place)] == place)
         if len(names):
-            wanted |= chunk["id"].isin(names).to_numpy()
+            wanted |= np.asarray(pc.is_in(pa.array(chunk["id"], pa.string()), value_set=names))
         kept.append(chunk[wanted])
         read += len(chunk)
         if on_progress is not None:
@@ -262,11 +269,15 @@ def counts(outcome: npt.NDArray[np.int8]) -> collections.Counter[Outcome]:
     return collections.Counter({one: int(number) for one, number in zip(OUTCOMES, numbers, strict=True)})
 
 
-def _places(variants: pd.DataFrame, codes: dict[str, int]) -> Rows:
-    """One number for each place; -1 on contigs without a code, and without a position."""
-    contig = variants["chrom"].map(codes).fillna(-1).to_numpy(np.int64)
+def _places(variants: pd.DataFrame, contigs: pa.Array) -> Rows:
+    """One number for each place; -1 on other contigs, and without a position."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    contig = pc.index_in(pa.array(variants["chrom"], pa.string()), value_set=contigs)
+    number = contig.fill_null(-1).to_numpy().astype(np.int64)
     pos = variants["pos"].to_numpy(np.int64)
-    return np.where((contig >= 0) & (pos > 0), (contig << 32) + pos, -1)
+    return np.where((number >= 0) & (pos > 0), (number << 32) + pos, -1)
 
 
 def _pairs(wanted: pd.DataFrame, placed: Flags, named: Flags, genotyped: pd.DataFrame) -> pd.DataFrame:
