@@ -111,8 +111,8 @@ class Matches:
         Whether the alleles are A/T or C/G, so that the strand cannot be told from them.
     outcome : numpy.ndarray of int8
         Codes of :data:`OUTCOMES`.
-    id_at_other_place : numpy.ndarray of bool
-        Where the genotypes have the name at other positions only.
+    other_pos : numpy.ndarray of int64
+        Where the genotypes have the name at other positions only: the first of these; else 0.
     id_at_place : numpy.ndarray of bool
         Where the genotypes have the name at the position.
     """
@@ -122,7 +122,7 @@ class Matches:
     other_strand: Flags
     palindromic: Flags
     outcome: npt.NDArray[np.int8]
-    id_at_other_place: Flags
+    other_pos: Rows
     id_at_place: Flags
 
     def __len__(self) -> int:
@@ -220,7 +220,7 @@ def match(variants: pd.DataFrame, genotyped: pd.DataFrame) -> Matches:
     outcome[pairs["wanted"].unique()] = CODE[Outcome.OTHER_ALLELES]
     outcome[row >= 0] = CODE[Outcome.MATCHED]
     here, elsewhere = _names_found(wanted, placed & named, genotyped)
-    outcome[elsewhere & (outcome == CODE[Outcome.NOT_IN_GENOTYPES])] = CODE[Outcome.OTHER_POSITION]
+    outcome[(elsewhere > 0) & (outcome == CODE[Outcome.NOT_IN_GENOTYPES])] = CODE[Outcome.OTHER_POSITION]
     row[several] = -1
     outcome[several] = CODE[Outcome.SEVERAL]
     bases = np.array([bool(one) and not one.strip("ACGT") for one in effect.tolist()], dtype=bool)
@@ -353,12 +353,14 @@ def _complementary(first: npt.NDArray[np.object_], second: npt.NDArray[np.object
     return np.array([_OTHER_STRAND.get(one) == two for one, two in pairs], dtype=bool)
 
 
-def _names_found(wanted: pd.DataFrame, asked: Flags, genotyped: pd.DataFrame) -> tuple[Flags, Flags]:
-    """Where the genotypes have a variant's name at its place, and where at other places only."""
-    here, elsewhere = np.zeros(len(wanted), dtype=bool), np.zeros(len(wanted), dtype=bool)
+def _names_found(wanted: pd.DataFrame, asked: Flags, genotyped: pd.DataFrame) -> tuple[Flags, Rows]:
+    """Where the genotypes have a variant's name at its place, and its position where only at others."""
+    here, elsewhere = np.zeros(len(wanted), dtype=bool), np.zeros(len(wanted), dtype=np.int64)
     left = wanted.loc[asked, ["chrom", "pos", "id"]].assign(wanted=np.flatnonzero(asked))
     both = left.merge(genotyped[["chrom", "pos", "id"]], on="id", suffixes=("", "_genotyped"))
     same = (both["chrom"] == both["chrom_genotyped"]) & (both["pos"] == both["pos_genotyped"])
     here[both.loc[same, "wanted"].to_numpy(np.int64)] = True
-    elsewhere[both.loc[~same, "wanted"].to_numpy(np.int64)] = True
-    return here, elsewhere & ~here
+    first = both[~same].drop_duplicates("wanted")
+    elsewhere[first["wanted"].to_numpy(np.int64)] = first["pos_genotyped"].to_numpy(np.int64)
+    elsewhere[here] = 0
+    return here, elsewhere

@@ -115,7 +115,9 @@ def note_genotypes(scores: Sequence[Score], genotyped: pd.DataFrame, sums: Score
         score.note(genotyped, sums)
 
 
-def decided(rows: ScoreRows, matches: Matches, ambiguous: str, min_overlap: float) -> Score:
+def decided(
+    rows: ScoreRows, matches: Matches, variants: pd.DataFrame, ambiguous: str, min_overlap: float
+) -> Score:
     """What becomes of a score, and of each of its rows.
 
     Parameters
@@ -124,6 +126,8 @@ def decided(rows: ScoreRows, matches: Matches, ambiguous: str, min_overlap: floa
         The rows of its file.
     matches : Matches
         Theirs, in the same order.
+    variants : pandas.DataFrame
+        The different variants of all files.
     ambiguous : str
         ``auto``, ``keep`` or ``drop``: see :func:`mifm_kipoi.polygenic.matching.resolve`.
     min_overlap : float
@@ -138,11 +142,14 @@ def decided(rows: ScoreRows, matches: Matches, ambiguous: str, min_overlap: floa
     keep = {"auto": None, "keep": True, "drop": False}[ambiguous]
     outcome[open_rows], kept = resolve(some, keep)
     matched = int((outcome == CODE[Outcome.MATCHED]).sum())
-    elsewhere, here = int(some.id_at_other_place.sum()), int(some.id_at_place.sum())
+    elsewhere, here = int((some.other_pos > 0).sum()), int(some.id_at_place.sum())
     if elsewhere > max(here, _FEW_NAMES - 1):
+        row = int(np.argmax(some.other_pos > 0))
+        variant = variants.iloc[rows.variant[open_rows[row]]]
         why = (
-            f"the genotypes have {elsewhere:,} of its {elsewhere + here:,} names that they know at other "
-            "positions"
+            f"of its {elsewhere + here:,} names that the genotypes have, these have {elsewhere:,} at other "
+            f"positions, such as {variant['id']}, which it has at {variant['chrom']}:{variant['pos']}, at "
+            f"{some.other_pos[row]}"
         )
         return Score(rows, matches, outcome, OTHER_BUILD, kept, why)
     fraction = matched / len(rows)
@@ -178,8 +185,8 @@ def score_cautions(scores: Sequence[Score]) -> list[str]:
     for score in scores:
         by_status.setdefault(score.status, []).append(score)
     lines = [
-        f"{score.rows.name} is not computed: {score.why}; give a chain file with --lift-over, or a "
-        "harmonised file of the right build"
+        f"{score.rows.name} is not computed: {score.why}; give the right chain file with --lift-over, or a "
+        "file of the genotypes' build"
         for score in by_status.get(OTHER_BUILD, [])[:_SHOWN]
     ]
     more = len(by_status.get(OTHER_BUILD, [])) - _SHOWN
@@ -209,7 +216,7 @@ def score_cautions(scores: Sequence[Score]) -> list[str]:
             f"{_named(swapped)}: most stated frequencies of effect alleles are those of the other allele "
             "here; are the two columns of alleles exchanged?"
         )
-    dropped = sum(counts(score.outcome)[Outcome.AMBIGUOUS] for score in scores)
+    dropped = sum(counts(score.outcome)[Outcome.AMBIGUOUS] for score in scores if score.status != OTHER_BUILD)
     if dropped:
         lines.append(
             f"{dropped:,} A/T and C/G variants are left out, as it is not known on which strand they are "

@@ -178,13 +178,15 @@ class PgsScoreRun:
         build = self._genotype_build(genotypes, chains)
         reader = Reader(build, build_named(self.score_build), chains, self.columns)
         files = [reader.read(name, path) for name, path in paths.items()]
-        on_progress(f"{len(files):,} scoring files: {len(reader.variants):,} different variants")
+        variants = reader.variants.frame
+        on_progress(f"{len(files):,} scoring files: {len(variants):,} different variants")
         read = _Counter()
-        genotyped = candidates(genotypes.variants(), reader.variants.frame, read)
-        matches = match(reader.variants.frame, genotyped)
+        genotyped = candidates(genotypes.variants(), variants, read)
+        matches = match(variants, genotyped)
         on_progress(f"genotypes: {len(genotypes):,} people, {read.number:,} variants")
         scores = [
-            decided(file, matches.take(file.variant), self.ambiguous, self.min_overlap) for file in files
+            decided(file, matches.take(file.variant), variants, self.ambiguous, self.min_overlap)
+            for file in files
         ]
         applied = [score for score in scores if score.status in (OK, LOW_OVERLAP)]
         rows = np.unique(np.concatenate([score.used for score in applied] or [np.empty(0, np.int64)]))
@@ -196,12 +198,12 @@ class PgsScoreRun:
         cautions = [*build_cautions(files, build), *score_cautions(scores)]
         made_folder(self.folder)
         (self.folder / MANIFEST).unlink(missing_ok=True)
-        write_variants(self.folder / VARIANTS, _variant_tables(scores, reader, genotyped, sums), threads)
+        write_variants(self.folder / VARIANTS, _variant_tables(scores, variants, genotyped, sums), threads)
         self._write_table(table)
         if sums is None or not (set(table["status"]) & {OK, LOW_OVERLAP}):
             raise InputError(
-                f"none of the {len(scores):,} scores can be computed: {'; '.join(cautions)}. What became of "
-                f"each variant is in {self.folder / VARIANTS}"
+                f"no score can be computed: {'; '.join(cautions)}. What became of each variant is in "
+                f"{self.folder / VARIANTS}"
             )
         names = {score.rows.name: row for row, score in enumerate(applied) if score.status != NO_MATCHES}
         people = write_scores(self.folder, genotypes.samples, names, sums.finished(), self.parquet, threads)
@@ -369,10 +371,9 @@ def _together(genotypes: Genotypes, rows: npt.NDArray[np.int64]) -> Iterator[npt
 
 
 def _variant_tables(
-    scores: Sequence[Score], reader: Reader, genotyped: pd.DataFrame, sums: ScoreSums | None
+    scores: Sequence[Score], variants: pd.DataFrame, genotyped: pd.DataFrame, sums: ScoreSums | None
 ) -> Iterator[pd.DataFrame]:
     """What became of each row of each scoring file."""
-    variants = reader.variants.frame
     index = pd.Index(genotyped["row"])
     names = np.array([*genotyped["id"], ""], dtype=object)
     for score in scores:

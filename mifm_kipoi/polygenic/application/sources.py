@@ -172,7 +172,7 @@ class Reader:
         if build and self._build and build != self._build:
             chain = self._chain(build)
             if chain is None:
-                refusal = f"it is of {build}, and the genotypes are of {self._build}"
+                refusal = f"it is of {build}, and the genotypes are of {self._build}{self._known_chains()}"
             else:
                 rows, outcome = _lifted(rows, outcome, chain)
                 lifted_from = build
@@ -188,6 +188,14 @@ class Reader:
             lifted_from,
             refusal,
         )
+
+    def _known_chains(self) -> str:
+        """Where the chain files lead, in words."""
+        leads = []
+        for chain in self._chains:
+            source, target = (build or "an unknown build" for build in chain.builds)
+            leads.append(f"{chain.path.name} leads from {source} to {target}")
+        return f" ({', '.join(leads)})" if leads else ""
 
     def _chain(self, build: str) -> LiftOver | None:
         """The chain file that goes from a build to that of the genotypes, or may."""
