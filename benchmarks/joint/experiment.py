@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmarks.cohort.sizes import TRAITS
 from benchmarks.joint.type_one import type_one_errors
+from mifm_kipoi.evaluation.joint.clumps import ClumpOptions
 from mifm_kipoi.evaluation.joint.models import FilterOptions
 from mifm_kipoi.evaluation.joint.run import HALVES, OTHERS, SAME, Columns, JointResult, JointRun, People
 from mifm_kipoi.support.files import made_folder, writing, written_whole
@@ -69,6 +70,8 @@ class Experiment:
         By default all.
     draws, trials : int
         Random filters of each kind, and simulated traits for each type I error.
+    clumping : ClumpOptions
+        Of all forms.
     """
 
     cohort: Path
@@ -78,6 +81,7 @@ class Experiment:
     traits: tuple[str, ...] = ()
     draws: int = 1000
     trials: int = 10_000
+    clumping: ClumpOptions = dataclasses.field(default_factory=ClumpOptions)
 
     def run(self, on_progress: Callable[[str], None]) -> list[str]:
         """Evaluate all forms, then measure type I errors; gives a few lines of text."""
@@ -118,6 +122,7 @@ class Experiment:
             second=None if form.selection == OTHERS else self._people(REPLICATION),
             scores=self.scores,
             columns_of_scores=self.columns,
+            clumping=self.clumping,
             filters=FilterOptions(within_clumps=form.within_clumps, prune=form.prune),
             draws=self.draws,
             causal=causal,
