@@ -96,7 +96,7 @@ class Experiment:
                 "signals": {"study_scores": ["abf", "susie"], "pip": "abf"},
                 "priors": [MIFM],
                 "top": [1, 5, 10, 0],
-                "weightings": ["mean", "posterior", "joint-shrunk"],
+                "weightings": ["mean", "pip", "joint-shrunk"],
                 "linkage": {"genotypes": [str(cohort / "genotypes" / f"{DISCOVERY}.bed")]},
                 "draws": self.draws,
             },

@@ -217,11 +217,14 @@ def listed(texts: Iterable[str]) -> str:
 
 
 def settings_table(settings: Mapping[str, Any]) -> Table:
-    """Nested settings as a table; those of the outermost mappings stand below the mapping's name."""
+    """Nested settings as a table; those of the outermost mappings stand below the mapping's name.
+
+    Empty mappings have no row.
+    """
     outermost = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
     rows: list[tuple[str, ...]] = [*settings_rows(outermost)]
     for name, value in settings.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             rows += [(_words(name),), *settings_rows(value)]
     return Table(("setting", "value"), tuple(rows), numbers=False)
 

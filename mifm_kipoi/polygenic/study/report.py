@@ -17,6 +17,9 @@ from mifm_kipoi.reports.prose import rendered
 
 _TEMPLATE = Path(__file__).with_name("report.md.jinja")
 
+_MOST_OTHERS = 20
+"""Scores of others that have rows of their own, at most."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
@@ -96,8 +99,10 @@ def _built(built: pd.DataFrame) -> Table:
 
 def _matches(matching: pd.DataFrame, built: pd.DataFrame | None) -> Table:
     """A row for each method: how many of its rows fit the genotypes."""
-    method = dict(zip(built["name"], built["method"], strict=True)) if built is not None else {}
-    groups = matching["score"].map(lambda name: method.get(name, name))
+    method = {} if built is None else dict(zip(built["name"], built["method"], strict=True))
+    others = matching.loc[~matching["score"].isin(list(method)), "score"]
+    one = "of others" if len(others) > _MOST_OTHERS else ""
+    groups = matching["score"].map(lambda name: method.get(name, one or name))
     rows = []
     for name, own in matching.groupby(groups, sort=False):
         rows.append(
