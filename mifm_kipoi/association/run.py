@@ -150,9 +150,17 @@ class GwasRun:
         if not traits:
             raise OptionError("no trait is named; give --trait")
         names = [self._path(trait).name for trait in traits]
+        if LEFT_OUT in names:
+            raise OptionError(
+                f"the trait {traits[names.index(LEFT_OUT)]} would have the file {LEFT_OUT}, which is that of "
+                "variants without a row; give it a name of its own: --columns NAME=COLUMN"
+            )
         twice = [trait for trait, name in zip(traits, names, strict=True) if names.count(name) > 1]
         if twice:
-            raise OptionError(f"the traits {' and '.join(twice)} would share a file; give each its own name")
+            raise OptionError(
+                f"the traits {' and '.join(twice)} would share a file; give each a name of its own: "
+                "--columns NAME=COLUMN"
+            )
 
     def _check_outputs(self, genotypes: Genotypes) -> None:
         names = [self._path(trait).name for trait in self.selection.traits]

@@ -350,6 +350,8 @@ def test_bad_input_ends_with_a_reason(cohort: SmallCohort, tmp_path: Path) -> No
         dataclasses.replace(rows, filters=Filters(0.7)).run()
     with pytest.raises(OptionError, match="a/b and a b would share a file"):
         a_run(cohort, tmp_path / "out", traits=("a/b", "a b")).run()
+    with pytest.raises(OptionError, match=r"trait left_out would have the file left_out\.tsv\.gz"):
+        a_run(cohort, tmp_path / "out", traits=("left_out",)).run()
     assert list((tmp_path / "out").iterdir()) == []
 
 
