@@ -28,6 +28,9 @@ from mifm_kipoi.statistics.normal import z_of_log_p
 P_VALUE, LEAD, ALL, RANDOM = "p", "lead", "all", "random"
 """Methods that need no score: by |z|; the lead variant; all members; members drawn at random."""
 
+OF_TABLE = "table."
+"""Before the name of a score of a table that is also that of a method of studies."""
+
 _NAME = re.compile(r"[^A-Za-z0-9_+-]+")
 
 Values = npt.NDArray[np.float64]
@@ -118,7 +121,7 @@ def methods_of(
     Raises
     ------
     OptionError
-        When a wanted method is not there, or two have one name.
+        When a wanted method, or a prior, is not there.
     """
     table = members.table
     z, log_p = (table[name].to_numpy(np.float64) for name in ("z", "log_p"))
@@ -133,12 +136,15 @@ def methods_of(
             continue
         found.append(Method(name, f"{name} of the study", values, name in members.pips))
     log_bf, signal = table["log_bf"].to_numpy(np.float64), table["signal"].to_numpy(np.int64)
-    if ABF not in members.scores and ABF not in joined:
+    if ABF not in [method.name for method in found]:
         pip = np.full(len(table), np.nan)
         known = ~np.isnan(log_bf)
         pip[known] = uniform_pips(log_bf[known], signal[known])
         found.append(Method(ABF, "Bayes factor of the study", pip, pip=True))
-    found += [Method(name, sources[name], values) for name, values in joined.items()]
+    own = {P_VALUE, LEAD, ALL, RANDOM, *(method.name for method in found)}
+    for name, values in joined.items():
+        # Of a model that is called abf or susie, too: it is not of one study.
+        found.append(Method(f"{OF_TABLE}{name}" if name in own else name, sources[name], values))
     for name in priors:
         if name not in joined:
             raise OptionError(
@@ -150,10 +156,6 @@ def methods_of(
     lead = np.where(table["lead"].to_numpy(bool), 1.0, np.nan)
     found += [Method(LEAD, "lead variant", lead), Method(ALL, "all members", np.zeros(len(table)))]
     known = [method.name for method in found]
-    if twice := sorted({name for name in (*known, RANDOM) if [*known, RANDOM].count(name) > 1}):
-        raise OptionError(
-            f"two methods have the name {', '.join(twice)}; give that of the table another (NAME=COLUMN)"
-        )
     if absent := [name for name in names if name not in (*known, RANDOM)]:
         raise OptionError(
             f"there is no method {', '.join(absent)}; those that are there: {', '.join(known)}, {RANDOM}"
@@ -219,6 +221,7 @@ class Assembly:
         weightings: Sequence[Weighting],
         draws: int,
         linkage: Linkage | None = None,
+        eligible: npt.NDArray[np.bool_] | None = None,
     ) -> Iterator[Built]:
         """All scores of all studies, one after the other; those that have no variant are left out.
 
@@ -236,6 +239,8 @@ class Assembly:
             among those of the same draw with a larger ``top``.
         linkage : Linkage, optional
             LD of :attr:`variants`, for joint weights.
+        eligible : numpy.ndarray of bool, shape (members,), optional
+            The members among which the random ones are drawn; by default all.
         """
         places = None if linkage is None else _RegionPlaces(linkage, len(self._first_row))
         for method in methods:
@@ -249,7 +254,8 @@ class Assembly:
         random = np.random.default_rng([self._seed, 1])
         for draw in range(1, draws + 1):
             method = Method(RANDOM, "members at random", random.random(len(self._table)))
-            ranks = ranks_within(method.values, self._signal, method.values)
+            values = method.values if eligible is None else np.where(eligible, method.values, np.nan)
+            ranks = ranks_within(values, self._signal, method.values)
             for top in filter(None, tops):
                 yield from self._of_studies(method, top, Weighting.MEAN, picked(ranks, top), None, draw)
 

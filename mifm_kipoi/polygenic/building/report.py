@@ -79,6 +79,8 @@ class Findings:
         Names of the weights.
     draws : int
         Random ones.
+    shared : int, optional
+        Members that all methods have a score of, where they pick among these alone.
     """
 
     members: Members
@@ -92,6 +94,7 @@ class Findings:
     as_in_paper: bool
     weightings: list[str]
     draws: int
+    shared: int | None = None
 
     def cautions(self) -> list[str]:
         """What a reader must know before trusting the scores, the gravest first, without full stops."""
@@ -106,10 +109,15 @@ class Findings:
                 "the genome build of the studies is not known, so that the scoring files cannot state it; "
                 "name it (--genome-build)"
             )
+        if self.shared is not None:
+            texts.append(
+                f"all methods but lead pick among the {self.shared:,} of {len(self.members.table):,} members "
+                "that all have a score of"
+            )
         of_methods = self.picks[~self.picks["method"].isin([LEAD, ALL])].groupby("method", sort=False)
         for name, rows in of_methods:
             scored, members = int(rows["scored"].sum()), int(rows["members"].sum())
-            if scored < _LOW_COVERAGE * members:
+            if self.shared is None and scored < _LOW_COVERAGE * members:
                 texts.append(
                     f"{name} has scores of {100 * scored / members:.0f} % of the members, and picks among "
                     "these alone; --same-variants lets all methods pick among the same"

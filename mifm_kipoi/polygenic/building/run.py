@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.contigs import build_named
-from mifm_kipoi.polygenic.building.assembly import RANDOM, Assembly, Built, Method, methods_of
+from mifm_kipoi.polygenic.building.assembly import LEAD, RANDOM, Assembly, Built, Method, methods_of
 from mifm_kipoi.polygenic.building.linkage import Linkage, LinkageOptions, read_linkage
 from mifm_kipoi.polygenic.building.report import Findings, sections_of
 from mifm_kipoi.polygenic.building.score_tables import ScoreTable, join_scores
@@ -168,8 +169,9 @@ class PgsBuildRun:
         methods = methods_of(members, joined.values, joined.sources, names, self.priors)
         if self.methods and not names:
             methods = []
-        if self.same_variants:
-            methods = _with_same_variants(methods)
+        shared = _scored_by_all(methods, len(members.table)) if self.same_variants else None
+        if shared is not None:
+            methods = [_among(method, shared) for method in methods]
         assembly = Assembly(members, self.seed)
         linkage = self._read_linkage(assembly, methods, on_progress)
         draws = self.draws if not self.methods or RANDOM in self.methods else 0
@@ -179,7 +181,7 @@ class PgsBuildRun:
             self._forget()
             made_folder(self.folder / FOLDER)
             rows, files = [], []
-            for one in assembly.scores(methods, self.top, self.weightings, draws, linkage):
+            for one in assembly.scores(methods, self.top, self.weightings, draws, linkage, shared):
                 row = self._write_score(one, members, build)
                 rows.append(row)
                 files.append(self.folder / row["file"])
@@ -194,6 +196,7 @@ class PgsBuildRun:
             findings = Findings(
                 members, table, picks, first, joined, linkage, build, self.top, self.signals.as_in_paper,
                 [str(one) for one in self.weightings], draws,
+                None if shared is None else int(shared.sum()),
             )  # fmt: skip
             title, sections = sections_of(findings, self._settings())
             files += [
@@ -239,7 +242,11 @@ class PgsBuildRun:
 
     def _genotypes(self) -> list[Path]:
         clumps = self.signals.clumps
-        prefixes = [] if clumps is None else [Path(f"{prefix}.bed") for prefix in clumps.genotypes]
+        prefixes = (
+            []
+            if clumps is None
+            else [Path(f"{prefix.removesuffix('.bed')}.bed") for prefix in clumps.genotypes]
+        )
         return [*prefixes, *(self.linkage.genotypes if self.linkage else ())]
 
     def _read_linkage(
@@ -326,16 +333,17 @@ class PgsBuildRun:
         return {"mifm_kipoi": __version__, "inputs": [described(path) for path in inputs], "options": options}
 
 
-def _with_same_variants(methods: list[Method]) -> list[Method]:
-    """Methods whose scores are missing wherever one of the others, but for the lead, has none."""
-    ranking = [method for method in methods if method.name != "lead"]
-    known = np.all([~np.isnan(method.values) for method in ranking], axis=0)
-    return [
-        method
-        if method.name == "lead"
-        else dataclasses.replace(method, values=np.where(known, method.values, np.nan))
-        for method in methods
-    ]
+def _scored_by_all(methods: Sequence[Method], members: int) -> npt.NDArray[np.bool_]:
+    """The members that all methods have a score of, but for the lead, which is one of each signal."""
+    known = [~np.isnan(method.values) for method in methods if method.name != LEAD]
+    return np.asarray(np.all(known, axis=0) if known else np.ones(members, dtype=bool))
+
+
+def _among(method: Method, members: npt.NDArray[np.bool_]) -> Method:
+    """A method that picks among some members."""
+    if method.name == LEAD:
+        return method
+    return dataclasses.replace(method, values=np.where(members, method.values, np.nan))
 
 
 def _unique_names(table: pd.DataFrame) -> pd.DataFrame:

@@ -150,7 +150,7 @@ class Clumps:
     Parameters
     ----------
     genotypes : tuple of str
-        Prefixes of PLINK filesets; each chromosome is in one of them.
+        PLINK filesets, with or without ``.bed``; each chromosome is in one of them.
     r2, kb : float
         Members have a higher squared correlation with the lead variant than this, and are nearer than this,
         in thousands of base pairs.
@@ -497,8 +497,8 @@ class _StudyReader:
             rows = of_study.reset_index(drop=True)
             absent: list[int] = []
             members = clump(
-                rows, clumps.genotypes, p1=highest, p2=max(self._options.member_p_value, highest),
-                r2=clumps.r2, kb=clumps.kb, absent=absent,
+                rows, [prefix.removesuffix(".bed") for prefix in clumps.genotypes], p1=highest,
+                p2=max(self._options.member_p_value, highest), r2=clumps.r2, kb=clumps.kb, absent=absent,
             )  # fmt: skip
             without = rows.index.isin(absent)
             self._leave_out(rows, without, "not in the genotypes")

@@ -116,6 +116,12 @@ def test_the_same_variants_for_all_methods(tmp_path: Path) -> None:
     run_of(tmp_path, same_variants=True, methods=("p", "mifm", "abf")).run()
     # Without a MIFM score the third signal has no variant under any method.
     assert weights(tmp_path, "p.T1.top1.mean") == {(1000, "A"): 0.10, (1300, "G"): 0.07}
+    # Random members are drawn among the same ones; of rs5 SuSiE has no PIP in its signal either.
+    result = run_of(tmp_path, same_variants=True, draws=20).run()
+    random = result.table[result.table["method"] == "random"]
+    assert (random["signals"] == 2).all()
+    assert not any((1400, "G") in weights(tmp_path, name) for name in random["name"])
+    assert any("pick among the 4 of 6 members" in text for text in result.cautions)
 
 
 @pytest.mark.parametrize(
@@ -332,3 +338,44 @@ def test_the_command_names_studies_and_passes_their_options(tmp_path: Path) -> N
     assert set(table["kind"]) == {"case_control"}
     file = read_scoring_file(tmp_path / "out" / table["file"][0])
     assert (file.header["weight_type"], file.build) == ("log(OR)", "GRCh38")
+
+
+def test_primary_scores_of_a_comparison_are_methods_under_the_labels_of_its_models(tmp_path: Path) -> None:
+    rows = [
+        {**{name: row[name] for name in ("chrom", "pos", "ref", "alt")}, "id": ".",
+         "abf.log_abf": row["mifm_ref"], "net.change": row["mifm_ref"], "net.status": "ok"}
+        for row in SCORES
+    ]  # fmt: skip
+    folder = tmp_path / "compared"
+    folder.mkdir()
+    table = write_table(folder / "scores.tsv", rows)
+    scores = {"net": ("signed", "change"), "abf": ("log_abf",)}
+    models = [
+        {
+            "label": label, "spec": label, "kind": "table", "seconds": 1.0, "peak_bytes": 0, "device": "cpu",
+            "declaration": {
+                "name": label, "alleles": "", "formula": "", "citation": "",
+                "scores": [
+                    {"name": name, "meaning": "", "ranks": name != "signed", "signed": name == "signed",
+                     "evidence": "annotation"}
+                    for name in names
+                ],
+            },
+        }
+        for label, names in scores.items()
+    ]  # fmt: skip
+    (folder / "comparison.json").write_text(json.dumps({"models": models}))
+    result = run_of(tmp_path, scores=(ScoreTable(table),), top=(1,)).run()
+    sources = result.table.drop_duplicates("method").set_index("method")["source"]
+    assert sources["net"] == "net.change of scores.tsv"
+    # The studies have a method of that name.
+    assert sources["table.abf"] == "abf.log_abf of scores.tsv"
+    assert weights(tmp_path, "table_abf.T1.top1.mean") == weights(tmp_path, "net.T1.top1.mean")
+
+
+def test_a_table_that_says_nothing_of_its_scores_asks_for_their_names(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "x.tsv", [{"chrom": 1, "pos": 1000, "ref": "G", "alt": "A", "cadd": 3.0}])
+    with pytest.raises(OptionError, match=r"neither comparison.json.*nor a column mifm_ref.*cadd"):
+        run_of(tmp_path, scores=(ScoreTable(table),)).run()
+    with pytest.raises(OptionError, match=r"no column 'sei'"):
+        run_of(tmp_path, scores=(ScoreTable(table, ("sei",)),)).run()
