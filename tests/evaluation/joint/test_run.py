@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -348,6 +350,30 @@ def test_known_causal_variants_are_counted(run: Callable[..., JointResult], fold
     own = effects[(effects["model"] == "good") & effects["nominal"]]
     assert row["true"] == own["causal"].sum() > 0
     assert row["false"] == (~own["causal"]).sum()
+
+
+@pytest.mark.parametrize("form", ["pgen", "vcf"])
+def test_other_formats_of_genotypes_give_the_same(
+    run: Callable[..., JointResult], folder: Path, first: cohorts.Sample, result: JointResult, form: str
+) -> None:
+    program = shutil.which("plink2")
+    if program is None:
+        pytest.skip("plink2 is not installed")
+    made = folder / f"made.{form}"
+    option = ["--make-pgen"] if form == "pgen" else ["--export", "vcf", "id-paste=iid"]
+    subprocess.run(
+        [program, "--bfile", first.prefix, *option, "--out", str(made.with_suffix(""))],
+        check=True,
+        capture_output=True,
+    )
+    people = People((made,), (Path(f"{first.prefix}.tsv"),))
+    run(form, people=people, second=None, scores=None, columns_of_scores=())
+    own, expected = read(folder / form, "effects"), read(folder / "halves", "effects")
+    expected = expected[expected["model"].isin(["all", "p"])].reset_index(drop=True)
+    assert (own["id"] == expected["id"]).all()
+    swapped = np.where(own["effect_allele"] == expected["effect_allele"], 1, -1)
+    np.testing.assert_allclose(own["beta"] * swapped, expected["beta"], rtol=1e-7)
+    np.testing.assert_allclose(own["vif"], expected["vif"], rtol=1e-7)
 
 
 def test_what_is_refused(
