@@ -31,9 +31,11 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
     group = parser.add_argument_group("studies and signals")
     add_list(
-        group, "--studies", "ID", "of tables of several studies, those that are used", dest="only", default=()
+        group, "--studies", "ID", "of tables without NAME=, those that are used", dest="only", default=()
     )
-    group.add_argument("--meta", metavar="TABLE", help="CAUSALdb's meta.txt: traits, sample sizes and cases")
+    group.add_argument(
+        "--meta", metavar="TABLE", help="CAUSALdb's meta.txt, of tables without NAME=: traits, sizes, cases"
+    )
     group.add_argument(
         "--genome-build", default="", metavar="BUILD", help="of the studies, for the scoring files"
     )
@@ -218,8 +220,11 @@ def _study(text: str, options: argparse.Namespace) -> Any:
             f"{', '.join(FIELDS)}"
         )
     return StudySource(
-        path=Path(path), name=name, trait=name, columns=own, studies=tuple(options.only),
-        meta=options.meta and Path(options.meta), allow_implausible=options.allow_implausible, **given,
+        path=Path(path), name=name, trait=name, columns=own,
+        # A table with a name is of one study.
+        studies=() if name else tuple(options.only),
+        meta=Path(options.meta) if options.meta and not name else None,
+        allow_implausible=options.allow_implausible, **given,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from mifm_kipoi.conventions import COMPLEMENT
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.ld import correlations
+from mifm_kipoi.genomics.contigs import build_named
 from mifm_kipoi.polygenic.building.weights import LEAST_EIGENVALUE
 
 Values = npt.NDArray[np.float64]
@@ -100,7 +101,10 @@ class Linkage:
 
 
 def read_linkage(
-    options: LinkageOptions, variants: pd.DataFrame, on_progress: Callable[[str], None] = lambda _: None
+    options: LinkageOptions,
+    variants: pd.DataFrame,
+    build: str = "",
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> Linkage:
     """Read the LD between variants of each study, region by region, in one pass over the genotypes.
 
@@ -113,15 +117,22 @@ def read_linkage(
     variants : pandas.DataFrame
         A row for each variant of each study, numbered from 0: study, chrom, pos, effect_allele, other_allele.
         Alleles of SNVs may be those of the other strand, but for A/T and C/G.
+    build : str
+        Their genome build, where it is known.
     on_progress : callable, optional
         Gets a line of text.
 
     Raises
     ------
     InputError
-        When genotypes cannot be read, have too few founders, or none of the variants.
+        When genotypes cannot be read, have too few founders, none of the variants, or another build.
     """
     panel = open_genotypes(list(options.genotypes))
+    if panel.build and build_named(build) not in ("", panel.build):
+        raise InputError(
+            f"{', '.join(map(str, options.genotypes))} is of {panel.build} by its header, and the studies "
+            f"are of {build}; use genotypes of that build, or lift the studies over (lift_over)"
+        )
     founders = np.flatnonzero(panel.samples["founder"].to_numpy(bool))
     if len(founders) < FEW_PEOPLE:
         raise InputError(

@@ -162,7 +162,7 @@ class Findings:
         names = names + ":" + members["other_allele"].astype(str) + ":" + members["effect_allele"].astype(str)
         padded = np.append(names.to_numpy(object), "")
         own = {f"first.{name}": padded[rows] for name, rows in self.first.items() if name not in (LEAD, ALL)}
-        signals = self.members.signals.drop(columns="linear").reset_index(drop=True)
+        signals = self.members.signals.drop(columns="weight_type").reset_index(drop=True)
         return signals.assign(**own)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,9 @@ SCORE_COLUMNS = (
 """Columns of :data:`TABLE`, a row for each score. ``draw`` is 0 but for the method ``random``;
 ``signals_without`` counts signals of the study that the score has no variant of, ``left_out`` picked variants
 without a weight, ``ambiguous`` variants with the alleles A/T or C/G."""
+
+_TEXTS = ("name", "file", "study", "trait", "source", "block", "signal")
+"""Columns of tables that hold what users and studies call things: one line without tabs each."""
 
 _OUTPUTS = (TABLE, "methods.tsv", "signals.tsv", "report.md", "report.html", MANIFEST)
 
@@ -173,9 +177,9 @@ class PgsBuildRun:
         if shared is not None:
             methods = [_among(method, shared) for method in methods]
         assembly = Assembly(members, self.seed)
-        linkage = self._read_linkage(assembly, methods, on_progress)
-        draws = self.draws if not self.methods or RANDOM in self.methods else 0
         build = build_named(self.genome_build) or self.genome_build or members.build
+        linkage = self._read_linkage(assembly, methods, build, on_progress)
+        draws = self.draws if not self.methods or RANDOM in self.methods else 0
         picks, first = assembly.picks(methods, self.top)
         with locked(made_folder(self.folder)):
             self._forget()
@@ -224,8 +228,11 @@ class PgsBuildRun:
         for number in self.top:
             if number < 0:
                 raise OptionError(f"top has {number}; expected numbers of variants, or 0 for all")
-        if not self.top or not self.weightings:
-            raise OptionError("top and weightings must have an entry each")
+        for name in ("top", "weightings"):
+            entries = getattr(self, name)
+            if not entries or len(set(entries)) < len(entries):
+                words = ", ".join(map(str, entries)) or "no entry"
+                raise OptionError(f"{name} has {words}; expected at least one entry, and each once")
         if self.draws < 0:
             raise OptionError(f"draws is {self.draws}; expected 0 or more")
         joint = [str(one) for one in self.weightings if one.is_joint]
@@ -250,22 +257,21 @@ class PgsBuildRun:
         return [*prefixes, *(self.linkage.genotypes if self.linkage else ())]
 
     def _read_linkage(
-        self, assembly: Assembly, methods: list[Method], on_progress: Callable[[str], None]
+        self, assembly: Assembly, methods: list[Method], build: str, on_progress: Callable[[str], None]
     ) -> Linkage | None:
         if self.linkage is None or not any(one.is_joint for one in self.weightings):
             return None
         variants = assembly.variants
         wanted = np.flatnonzero(assembly.needs_linkage(methods, self.top))
-        linkage = read_linkage(self.linkage, variants.iloc[wanted].reset_index(drop=True), on_progress)
+        linkage = read_linkage(self.linkage, variants.iloc[wanted].reset_index(drop=True), build, on_progress)
         regions = [dataclasses.replace(one, variants=wanted[one.variants]) for one in linkage.regions]
         return dataclasses.replace(linkage, regions=regions)
 
     def _write_score(self, one: Built, members: Members, build: str) -> dict[str, Any]:
         """Write a scoring file; gives its row of the table."""
         own = members.signals[members.signals["study"] == one.study].iloc[0]
-        linear = own["kind"] != "case_control" or bool(own["linear"])
         header = {
-            "weight_type": "beta" if linear else "log(OR)",
+            "weight_type": str(own["weight_type"]),
             **({"citation": self.citation} if self.citation else {}),
             **({"license": self.license} if self.license else {}),
             "study": one.study, "method": one.method, "picked_by": one.source, "top": one.top,
@@ -285,7 +291,13 @@ class PgsBuildRun:
     def _write_table(self, name: str, table: pd.DataFrame) -> Path:
         path = self.folder / name
         with written_whole(path) as temporary, writing(path):
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
+            # As all tables here are read: a quote is a letter.
+            texts = {
+                name: table[name].astype(str).str.split().str.join(" ") for name in _TEXTS if name in table
+            }
+            table.assign(**texts).to_csv(
+                temporary, sep="\t", index=False, float_format="%.6g", quoting=csv.QUOTE_NONE
+            )
         return path
 
     def _forget(self) -> None:

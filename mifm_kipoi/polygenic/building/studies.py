@@ -243,8 +243,8 @@ class Members:
         A row for each variant and signal: :data:`MEMBER_COLUMNS`, numbers as float64 with NaN where unknown,
         and a column ``score:NAME`` for each of the studies' own scores.
     signals : pandas.DataFrame
-        A row for each: study, trait, kind, block, signal, chrom, start, end (1-based, both inside), members,
-        lead.
+        A row for each: study, trait, kind, weight_type (``beta``, ``log(OR)`` or ``log(HR)``), block, signal,
+        chrom, start, end (1-based, both inside), members, lead.
     scores : tuple of str
         Names of the studies' own scores.
     pips : frozenset of str
@@ -424,7 +424,7 @@ class _StudyReader:
             "log_p": rows.log_p, "log_bf": rows.log_bf, "pip": rows.pip, "marginal_effect": beta,
             "marginal_variance": variance, "prior_variance": rows.prior_variance,
             "frequency": rows.frequency if "effect_allele_frequency" in self._columns else np.nan,
-            "kind": rows.trait, "linear": rows.trait_variance < 1,
+            "kind": rows.trait, "weight_type": self._weight_types(rows),
         }  # fmt: skip
         if self._secondary:
             columns |= self._given_primary(rows, columns)
@@ -451,6 +451,16 @@ class _StudyReader:
         if study:
             frame = self._leave_out(frame, frame["study"] == "", "study missing")
         return frame
+
+    def _weight_types(self, rows: AssociationRows) -> npt.NDArray[np.object_]:
+        """Whether effects are logarithms of ratios, as far as the table and the kind of trait say."""
+        if "beta" not in self._columns and "odds_ratio" in self._columns:
+            return np.full(len(rows), "log(OR)", dtype=object)
+        if "beta" not in self._columns and "hazard_ratio" in self._columns:
+            return np.full(len(rows), "log(HR)", dtype=object)
+        # A linear model of cases and controls has effects on a trait of variance below 1.
+        logistic = (rows.trait == Trait.CASE_CONTROL) & ~(rows.trait_variance < 1)
+        return np.where(logistic, "log(OR)", "beta").astype(object)
 
     def _of_pips(self, name: str) -> bool:
         return name in FINE_MAPPERS or self._scores[name] == self._columns.get("pip", "")
@@ -577,7 +587,7 @@ def _with_signals(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     groups = table.groupby("signal", sort=True)
     signals = groups.agg(
         study=("study", "first"), trait=("trait", "first"), kind=("kind", "first"),
-        linear=("linear", "first"), block=("block", "first"), signal=("signal_name", "first"),
+        weight_type=("weight_type", "first"), block=("block", "first"), signal=("signal_name", "first"),
         chrom=("chrom", "first"), start=("pos", "min"), end=("pos", "max"), members=("pos", "size"),
     )  # fmt: skip
     kinds = {int(kind): "" if kind is Trait.UNKNOWN else kind.name.lower() for kind in Trait}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def write_table(
 ) -> Path:
     """Rows as a table with tabs."""
     frame = pd.DataFrame(list(rows), columns=None if columns is None else list(columns))
-    frame.to_csv(path, sep="\t", index=False)
+    frame.to_csv(path, sep="\t", index=False, quoting=csv.QUOTE_NONE)
     return path
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.polygenic.building.linkage import LinkageOptions
 from mifm_kipoi.polygenic.building.run import SCORE_COLUMNS, PgsBuildRun
 from mifm_kipoi.polygenic.building.score_tables import ScoreTable, join_scores
@@ -379,3 +380,29 @@ def test_a_table_that_says_nothing_of_its_scores_asks_for_their_names(tmp_path: 
         run_of(tmp_path, scores=(ScoreTable(table),)).run()
     with pytest.raises(OptionError, match=r"no column 'sei'"):
         run_of(tmp_path, scores=(ScoreTable(table, ("sei",)),)).run()
+
+
+def test_a_table_with_a_name_goes_beside_those_that_the_meta_table_describes(tmp_path: Path) -> None:
+    study = causaldb(tmp_path / "t.tsv", TWO_SIGNALS)
+    meta = write_table(
+        tmp_path / "meta.txt",
+        [{"meta_id": "T1", "trait": 'Height "tall"', "sample_size": 5000, "n_case": "", "n_control": ""}],
+    )
+    rows = [
+        {"chrom": 1, "pos": 100, "a1": "A", "a2": "C", "or": 1.3, "se": 0.02, "p": 2.6e-39, "block": "b1"},
+        {"chrom": 1, "pos": 300, "a1": "T", "a2": "C", "or": 1.2, "se": 0.02, "p": 7.8e-20, "block": "b1"},
+    ]
+    other = write_table(tmp_path / "gout.tsv", rows)
+    words = ["pgs", "build", str(study), f"gout={other}", "--meta", str(meta), "--studies", "T1"]
+    assert main([*words, "-o", str(tmp_path / "out"), "--draws", "0"]) == 0
+    (batch,) = TableFile.of(tmp_path / "out" / "scores.tsv").batches()
+    table = batch.frame().drop_duplicates("study")
+    assert table.set_index("study")["trait"].to_dict() == {"T1": 'Height "tall"', "gout": "gout"}
+    headers = [read_scoring_file(tmp_path / "out" / file).header for file in table["file"]]
+    assert [header["weight_type"] for header in headers] == ["beta", "log(OR)"]
+    assert weights(tmp_path, "p.gout.top1.mean") == {(100, "A"): pytest.approx(np.log(1.3))}
+
+
+def test_repeated_entries_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="top has 1, 1"):
+        run_of(tmp_path, top=(1, 1)).run()
