@@ -375,9 +375,8 @@ def _sizes(result: Result) -> dict[str, Any]:
     models = result.tables["models"]
     full = models[models["model"] == ALL]
     return {
-        "members": float(clumps["members"].median()),
+        "members": f"{clumps['members'].median():g}",
         "largest": int(clumps["members"].max()),
-        "kept": float(clumps["kept"].median()),
         "pruned": int((clumps["members"] - clumps["kept"]).sum()),
         "over_ten": int((full["largest_vif"] > 10).sum()),
         "deficient": int((full["rank"] < full["variants"]).sum()),

@@ -539,8 +539,7 @@ class _Work:
             if np.mean(other) > 0.2:
                 self.other_signs.append(
                     f"{sum(other)} of {len(other)} lead variants of {trait} have effects of the other sign "
-                    "in its "
-                    "study than in the people: are alleles swapped, or is the trait another?"
+                    "in its study than in the people, as if alleles were swapped or the trait were another"
                 )
 
 
