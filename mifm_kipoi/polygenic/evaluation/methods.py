@@ -148,23 +148,27 @@ def read_scores(
                 )
             where[name] = number
     known = {} if described is None else _described(described, trait_names)
-    every, notes = [], []
+    every: list[Score] = []
+    others: list[Score] = []
+    notes = []
+    # A name may end with a trait that is not evaluated, and is then no method of every trait.
+    endings = list(dict.fromkeys([*traits, *(score.trait for score in known.values())]))
     for name in [*(name for name in known if name in where), *(name for name in where if name not in known)]:
-        score = known.get(name) or _by_name(name, traits)
-        if score.trait in ("", *traits):
-            every.append(score)
+        score = known.get(name) or _by_name(name, endings)
+        (every if score.trait in ("", *traits) else others).append(score)
     absent = [name for name in known if name not in where]
     if absent:
         notes.append(
             f"{len(absent):,} of {len(known):,} scores of {described} are in no table of scores, such as "
             f"{absent[0]}"
         )
-    others = [name for name in where if name in known and known[name].trait not in traits]
     if others:
-        notes.append(
-            f"{len(others):,} scores are of traits that are not evaluated, such as {others[0]} of "
-            f"{known[others[0]].trait}"
+        count = (
+            "1 score is of a trait that is"
+            if len(others) == 1
+            else f"{len(others):,} scores are of traits that are"
         )
+        notes.append(f"{count} not evaluated, such as {others[0].name} of {others[0].trait}")
     if not every:
         of = sorted({score.trait for score in known.values()})
         raise OptionError(

@@ -68,7 +68,15 @@ def test_scores_are_what_the_table_says_or_methods_of_their_own(tmp_path: Path) 
     assert [score.name for score in found.of_trait("height")] == ["a", "oracle.height", "theirs"]
     assert found.notes == (f"1 of 3 scores of {table} are in no table of scores, such as c",)
     (note,) = read_scores([scores], write(table, HEADER + "a\tbmi\ts\tmifm\t1\tmean\t0\n"), ["x"], {}).notes
-    assert note == "1 scores are of traits that are not evaluated, such as a of bmi"
+    assert note == "1 score is of a trait that is not evaluated, such as a of bmi"
+
+
+def test_a_name_with_another_trait_is_no_method_of_every_trait(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores.tsv", "IID\ta\tb\toracle.height\toracle.bmi\n1\t0\t0\t0\t0\n")
+    table = write(tmp_path / "table.tsv", HEADER + "a\theight\ts\tp\t1\tmean\t0\nb\tbmi\ts\tp\t1\tmean\t0\n")
+    found = read_scores([scores], table, ["height"], {})
+    assert [score.name for score in found.every] == ["a", "oracle.height"]
+    assert found.notes == ("2 scores are of traits that are not evaluated, such as b of bmi",)
 
 
 def test_scores_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
