@@ -17,6 +17,10 @@ LINEAR, SCORE, LOGISTIC, FIRTH = "linear", "score", "logistic", "firth"
 """What gave the numbers of a row: least squares, a score test with one step, maximum likelihood, Firth."""
 
 
+_SURE = 1e-12
+"""A probability this near to 0 or 1 has a logit of 28, which is enough to begin with."""
+
+
 def with_exact_fits(
     model: NullModel, found: Associations, dosages: Dosages, rows: Counts
 ) -> tuple[Associations, npt.NDArray[np.object_]]:
@@ -53,7 +57,7 @@ def with_exact_fits(
     fit = np.full(len(found), SCORE, dtype=object)
     beta, error = found.beta.copy(), found.standard_error.copy()
     # Near the estimates of any variant, since one has a small effect beside the covariates.
-    mu = model.trait - model.residuals
+    mu = np.clip(model.trait - model.residuals, _SURE, 1 - _SURE)
     start, *_ = np.linalg.lstsq(model.design, np.log(mu / (1 - mu)), rcond=None)
     case = model.trait > 0
     for row in rows.tolist():

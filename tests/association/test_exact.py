@@ -60,3 +60,28 @@ def test_carriers_who_are_all_cases_have_firths_estimate() -> None:
         scores = whole.T @ (sick - mu + leverage * (0.5 - mu))
         coefficients += np.linalg.solve(information[:2, :2], scores[:2])
     np.testing.assert_allclose(scores, 0, atol=1e-5)
+
+
+def test_probabilities_that_are_0_or_1_but_for_rounding() -> None:
+    generator = np.random.default_rng(6)
+    people = 500
+    everyone = np.ones(people, dtype=bool)
+    risk = generator.normal(size=people)
+    sick = (generator.logistic(size=people) + 2 * risk > 0).astype(np.float64)
+    # Someone far out, whose probability is 1.
+    risk[0], sick[0] = 60, 1
+    design = np.column_stack([np.ones(people), risk])
+    dosages = generator.binomial(2, 0.4, (3, people)).astype(np.float32)
+    model = logistic_model("sick", everyone, sick, design)
+    _, (found,) = Scan([model]).test(dosages)
+    fitted, fit = exact.with_exact_fits(model, found, dosages, np.arange(3))
+    assert fit.tolist() == ["logistic"] * 3
+    for row in range(3):
+        whole = np.column_stack([design, dosages[row].astype(np.float64)])
+        expected = sm.Logit(sick, whole).fit(disp=0, tol=1e-14)
+        np.testing.assert_allclose(fitted.beta[row], expected.params[-1], rtol=1e-7)
+        np.testing.assert_allclose(fitted.standard_error[row], expected.bse[-1], rtol=1e-7)
+        mu = sm.Logit(sick, design).fit(disp=0, tol=1e-14).predict()
+        information = whole.T @ (whole * (mu * (1 - mu))[:, np.newaxis])
+        statistic = whole[:, 2] @ (sick - mu) * np.sqrt(np.linalg.inv(information)[2, 2])
+        np.testing.assert_allclose(found.statistic[row], statistic, rtol=1e-7)
