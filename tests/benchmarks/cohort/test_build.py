@@ -26,7 +26,7 @@ from mifm_kipoi import Genome, Status, cut_windows, read_variants
 from mifm_kipoi.conventions import VARIANT_INDEX
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.sequence.encoding import BASES
-from tests.benchmarks.cohort.conftest import TINY
+from tests.benchmarks.conftest import TINY
 from training.data.credible_sets import CredibleSetsConfig
 from training.data.negatives import NegativesConfig
 from training.data.prepare import DataConfig, prepare

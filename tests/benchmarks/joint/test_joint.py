@@ -10,9 +10,6 @@ from scipy import stats
 
 from benchmarks.joint.experiment import FORMS, Experiment
 from mifm_kipoi.evaluation.joint.clumps import ClumpOptions
-from tests.benchmarks.cohort.conftest import cohort
-
-__all__ = ["cohort"]
 
 
 @pytest.mark.slow
