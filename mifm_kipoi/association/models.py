@@ -143,7 +143,7 @@ def logistic_model(name: str, people: Flags, trait: Values, design: Values) -> N
     expected = 1 / (1 + np.exp(-(scaled @ fit.coefficients)))
     weights = expected * (1 - expected)
     # By the triangle, not by dividing by weights, which may be 0 but for rounding.
-    triangle = np.linalg.qr(np.sqrt(weights)[:, np.newaxis] * scaled, mode="r")
+    _, triangle = np.linalg.qr(np.sqrt(weights)[:, np.newaxis] * scaled)
     basis = np.linalg.solve(triangle.T, scaled.T).T
     return NullModel(name, True, people, trait, design, weights, basis, trait - expected)
 
