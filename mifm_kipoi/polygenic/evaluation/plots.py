@@ -172,7 +172,7 @@ def tiles(comparisons: pd.DataFrame, ancestries: Sequence[str], baselines: Seque
             axes.tick_params(labelbottom=True)
         if image is not None:
             bar = figure.colorbar(image, ax=list(panels), shrink=0.8, pad=0.01)
-            bar.set_label("difference of R2, in % of the variance")
+            bar.set_label("difference, in %")
             bar.outline.set_visible(False)
     return figure
 

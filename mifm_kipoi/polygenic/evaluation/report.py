@@ -538,7 +538,7 @@ def _title(setting: str) -> str:
 def _caption(setting: str) -> str:
     """A setting as the beginning of a caption, with its full stop; empty where there is none."""
     title = _title(setting)
-    return f"{title[:1].upper()}{title[1:]}. " if title else ""
+    return f"{title[:1].upper()}{title[1:]}." if title else ""
 
 
 def _status(status: str) -> str:
