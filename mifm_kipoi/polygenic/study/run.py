@@ -175,7 +175,6 @@ class PgsStudyRun:
             reasons[name] = step.reason()
             on_progress(f"{name}: {reasons[name] or 'nothing has changed'}")
             if reasons[name]:
-                step.begin()
                 step.end(work())
 
         if (build := study.build) is not None:

@@ -55,30 +55,33 @@ class Step:
             return f"{'; '.join(changed[:3])}{more}"
         return f"{missing[0]} is missing or was changed" if missing else ""
 
-    def begin(self) -> None:
-        """Remove what an earlier run wrote here; other files stay."""
-        try:
-            files = json.loads((self.folder / NOTE).read_text())["files"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return
-        (self.folder / NOTE).unlink()
-        for one in files:
-            (self.folder / one["name"]).unlink(missing_ok=True)
-
     def end(self, files: Iterable[Path]) -> None:
-        """Note that it is done.
+        """Note that it is done, and remove what only an earlier run wrote; other files stay.
+
+        Until then the note of an earlier run stays as well: where a run ends early, its outputs are either as
+        they were or not those of the note.
 
         Parameters
         ----------
         files : iterable of Path
             What it wrote, in its folder or beside it.
         """
+        earlier = self._written()
         written = [
             {"name": os.path.relpath(path, self.folder), "sha256": described(path)["sha256"]}
             for path in files
         ]
         with written_whole(self.folder / NOTE) as temporary:
             temporary.write_text(json.dumps({"made_of": self.made_of, "files": written}, indent=1) + "\n")
+        for name in earlier - {one["name"] for one in written}:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _written(self) -> set[str]:
+        """The files of an earlier run, as its note has them."""
+        try:
+            return {one["name"] for one in json.loads((self.folder / NOTE).read_text())["files"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return set()
 
 
 def made_of(options: Any, **more: Any) -> dict[str, Any]:

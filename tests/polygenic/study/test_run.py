@@ -85,6 +85,13 @@ def test_an_output_that_is_missing_is_made_anew_to_the_same_bytes(again: tuple[P
     assert (folder / "report.html").is_file()
 
 
+def test_a_step_that_fails_leaves_what_was_done(again: tuple[Path, Path]) -> None:
+    configuration, folder = again
+    with pytest.raises(MIFMError, match="nope"):
+        steps_of(configuration, folder, "evaluate.method=nope")
+    assert steps_of(configuration, folder) == {"build": SAME, "score": SAME, "evaluate": SAME}
+
+
 def test_scores_of_others_alone(inputs: Path, done: Path, tmp_path: Path) -> None:
     files = sorted((done / "build" / "scores").glob("good.*"))
     configuration = tmp_path / "others.yaml"

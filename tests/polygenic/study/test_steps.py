@@ -65,13 +65,11 @@ def test_a_step_is_not_done_where_its_files_are_not_those_that_it_wrote(run: Run
     assert "cannot be used" in step.reason()
 
 
-def test_a_step_that_begins_removes_what_it_wrote_and_nothing_else(run: Run) -> None:
-    step = done(run, {"x.tsv": "1"})
+def test_a_step_that_is_done_anew_leaves_nothing_of_the_run_before(run: Run) -> None:
+    done(run, {"x.tsv": "1", "y.tsv": "2"})
     (run.folder / "mine.txt").write_text("of the user")
-    step.begin()
-    assert [path.name for path in run.folder.iterdir()] == ["mine.txt"]
-    step.begin()
-    assert step.reason() == "not done yet"
+    done(run, {"y.tsv": "3"})
+    assert {path.name for path in run.folder.iterdir()} == {"mine.txt", "y.tsv", NOTE}
 
 
 def test_paths_are_their_content(run: Run, tmp_path: Path) -> None:
