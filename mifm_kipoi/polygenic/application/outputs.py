@@ -78,7 +78,8 @@ def write_scores(
     if parquet:
         path, stale = stale, path
         with written_whole(path, check=partial(read_back.parquet, rows=len(people))) as temporary:
-            pq.write_table(table, temporary)
+            # A dictionary of numbers that are all different would only cost time.
+            pq.write_table(table, temporary, use_dictionary=["family", "sample"])
     else:
         _write_text(path, [table], threads)
     stale.unlink(missing_ok=True)
