@@ -142,6 +142,11 @@ def contig_key(chrom: str, numbers: Mapping[str, str] | None = None) -> str:
     return _OTHER_NAMES.get(upper, upper if upper in _CHROMOSOMES else bare)
 
 
+def is_chromosome(key: str) -> bool:
+    """Whether a :func:`contig_key` is one of ``1`` to ``22``, ``X``, ``Y`` and ``M``."""
+    return key in _CHROMOSOMES or key == "M"
+
+
 def contig_keys(names: pd.Series[str], numbers: Mapping[str, str] | None = None) -> pd.Series[str]:
     """:func:`contig_key` of many names; missing names stay missing.
 

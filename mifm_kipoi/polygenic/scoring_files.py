@@ -22,7 +22,7 @@ import pandas as pd
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.row_variants import texts_of
 from mifm_kipoi.genomics.columns import EFFECTS, Layout, columns_named, find_layout
-from mifm_kipoi.genomics.contigs import ContigNames, build_named, build_of
+from mifm_kipoi.genomics.contigs import ContigNames, build_named, build_of, contig_key, is_chromosome
 from mifm_kipoi.genomics.tables import Batch, TableFile
 from mifm_kipoi.support.files import written_whole
 
@@ -303,6 +303,9 @@ def _table_reader(table: TableFile, named: Mapping[str, str]) -> _Reader:
     weights = [] if "beta" in named else columns_named(table.columns, _WEIGHTS)
     if weights:
         named = {**named, "beta": weights[0]}
+    if "id" in named and "variant" not in named:
+        # Who names the column of names has said what it holds.
+        named = {**named, "variant": ""}
     layout = find_layout(table, columns=named, needs=("effect_allele",))
     effect = next((field for field in EFFECTS if field in layout.columns), "")
     if not effect:
@@ -349,8 +352,18 @@ def _parts(batch: Batch, layout: Layout) -> dict[str, npt.NDArray[np.object_]]:
     """What a column of identifiers says of rows, by field."""
     if not layout.variant:
         return {}
-    parts = layout.parse_variant(batch.text(layout.columns["variant"]))
-    return {field: np.array(part.fill_null("").to_pylist(), dtype=object) for field, part in parts.items()}
+    text = batch.text(layout.columns["variant"])
+    parts = {
+        field: np.array(part.fill_null("").to_pylist(), dtype=object)
+        for field, part in layout.parse_variant(text).items()
+    }
+    if "chrom" in parts and layout.columns["variant"] == layout.columns.get("id"):
+        # A name such as v0_331 looks like a place on a contig v0.
+        known = {one: is_chromosome(contig_key(one)) for one in set(parts["chrom"].tolist())}
+        named = ~np.array([known[one] for one in parts["chrom"].tolist()], dtype=bool)
+        for values in parts.values():
+            values[named] = ""
+    return parts
 
 
 def _frame(

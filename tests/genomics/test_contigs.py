@@ -17,6 +17,7 @@ from mifm_kipoi.genomics.contigs import (
     contig_aliases,
     contig_key,
     contig_keys,
+    is_chromosome,
 )
 
 OF_1 = ("NC_000001.9", "NC_000001.10", "NC_000001.11", "CM000663.1", "CM000663.2", "NC_060925.1")
@@ -100,6 +101,11 @@ def test_builds() -> None:
     assert build_of_lengths({"NC_000001.11": 9876492, "NC_000023.11": 2000000}) == "GRCh38"
     assert build_of_lengths({"1": 9876492, "20": 2000000}) == ""
     assert build_of_lengths({"1": 249250621, "20": 64444167}) == ""
+
+
+def test_chromosomes() -> None:
+    keys = ("1", "22", "X", "Y", "M", "23", "0", "v0", "GL000192.1", "")
+    assert [key for key in keys if is_chromosome(key)] == ["1", "22", "X", "Y", "M"]
 
 
 def test_builds_by_their_names() -> None:

@@ -112,6 +112,20 @@ def test_tables_are_read_by_the_usual_names(tmp_path: Path, text: str, expected:
     assert found == expected
 
 
+@pytest.mark.parametrize("name", ["v0_331", "chr6_GL000250v2_alt:5", "s1:7:A:G"])
+def test_names_that_only_look_like_places_are_names(tmp_path: Path, name: str) -> None:
+    row = read_scoring_file(written(tmp_path, f"SNP\tA1\tBETA\n{name}\tA\t1\n")).rows.iloc[0]
+    assert (row["id"], row["chrom"], row["pos"]) == (name, "", 0)
+
+
+def test_a_column_of_names_can_be_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "SNP\tA1\tBETA\n1:7:A:G\tA\t1\n")
+    row = read_scoring_file(path).rows.iloc[0]
+    assert (row["id"], row["chrom"], row["pos"]) == ("1:7:A:G", "1", 7)
+    row = read_scoring_file(path, columns={"id": "SNP"}).rows.iloc[0]
+    assert (row["id"], row["chrom"], row["pos"]) == ("1:7:A:G", "", 0)
+
+
 def test_a_weight_can_be_named(tmp_path: Path) -> None:
     path = written(tmp_path, "rsid effect_allele beta joint\nrs1 A 1 7\n")
     assert read_scoring_file(path, columns={"beta": "joint"}).rows["weight"].tolist() == [7.0]

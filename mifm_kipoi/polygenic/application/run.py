@@ -48,6 +48,8 @@ from mifm_kipoi.version import __version__
 
 MATCHING, VARIANTS, MANIFEST = "matching.tsv", "variants.tsv.gz", "scores.json"
 
+_OUTPUTS = (SCORES, SCORES_PARQUET, MATCHING, VARIANTS, "report.md", "report.html", MANIFEST)
+
 _BUFFER_BYTES = 512 << 20
 """Dosages that are multiplied together: 512 MiB."""
 
@@ -197,7 +199,9 @@ class PgsScoreRun:
         table = pd.DataFrame([score.row(build) for score in scores])
         cautions = [*build_cautions(files, build), *score_cautions(scores)]
         made_folder(self.folder)
-        (self.folder / MANIFEST).unlink(missing_ok=True)
+        # Nothing of an earlier run may stand beside what this one finds.
+        for name in _OUTPUTS:
+            (self.folder / name).unlink(missing_ok=True)
         write_variants(self.folder / VARIANTS, _variant_tables(scores, variants, genotyped, sums), threads)
         self._write_table(table)
         if sums is None or not (set(table["status"]) & {OK, LOW_OVERLAP}):
@@ -223,8 +227,7 @@ class PgsScoreRun:
             raise OptionError(f"--min-overlap is {self.min_overlap:g}; expected a fraction from 0 to 1")
 
     def _check_outputs(self, genotypes: Genotypes, paths: Mapping[str, Path]) -> None:
-        names = (SCORES, SCORES_PARQUET, MATCHING, VARIANTS, MANIFEST)
-        outputs = [self.folder / name for name in names]
+        outputs = [self.folder / name for name in _OUTPUTS]
         inputs = [*paths.values(), *genotypes.files, *self.lift_over, self.frequencies]
         check_outputs(outputs, inputs)
 

@@ -118,6 +118,10 @@ def scoring_paths(given: Iterable[Path]) -> dict[str, Path]:
                 )
         for path in found:
             name = score_name(path)
+            if name != " ".join(name.split()):
+                raise OptionError(
+                    f"the name of {path} has tabs, line ends or several blanks; rename the file"
+                )
             if name in ("family", "sample"):
                 raise OptionError(f"{path} would be the score {name!r}, a column of people; rename the file")
             if name in paths and paths[name].resolve() != path.resolve():

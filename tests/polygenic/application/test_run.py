@@ -11,6 +11,7 @@ import pytest
 
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.polygenic.application import PgsScoreResult, PgsScoreRun
 from tests.genetics.filesets import write_bed
 
@@ -166,7 +167,8 @@ def test_without_matches_or_with_too_few_there_is_no_score(tmp_path: Path, genot
     assert result.matching["status"].tolist() == ["ok", "no_matches", "below_min_overlap"]
     with pytest.raises(InputError, match="no score can be computed: none matches in 0 of its 1"):
         score(tmp_path, genotypes, none)
-    assert not (tmp_path / "out" / "scores.json").exists()
+    # Nothing of the run before is left.
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["matching.tsv", "variants.tsv.gz"]
     assert pd.read_csv(tmp_path / "out" / "matching.tsv", sep="\t")["not_in_genotypes"].tolist() == [1]
 
 
@@ -244,6 +246,22 @@ def test_names_folders_and_options(tmp_path: Path, genotypes: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no scoring file"):
         score(tmp_path, genotypes, tmp_path / "empty")
+
+
+def test_quotes_are_letters(tmp_path: Path) -> None:
+    prefix = write_bed(tmp_path / "g", GENOTYPES, POS, **ALLELES, iid=[f'i"{row}' for row in range(PEOPLE)])
+    path = write(tmp_path / 'a"b.txt', ['x"y\t1\t1000\tA\tG\t0.5', *ROWS[1:]])
+    score(tmp_path, prefix, path)
+    found = {}
+    for name in ("sample_scores.tsv.gz", "variants.tsv.gz"):
+        table = TableFile.of(tmp_path / "out" / name)
+        found[name] = pd.concat(batch.frame() for batch in table.batches())
+    people, variants = found.values()
+    assert people["sample"].tolist() == [f'i"{row}' for row in range(PEOPLE)]
+    weights = {0: 0.5, ~1: -1, 2: 0.25, ~3: 2}
+    np.testing.assert_allclose(people['a"b'].astype(float), expected(weights), atol=1e-12)
+    assert variants["id"].tolist() == ['x"y', "s1", "s2", "s3"]
+    assert variants["weight"].astype(float).tolist() == [0.5, -1, 0.25, 2]
 
 
 def test_parquet_has_the_same_and_the_other_form_goes(tmp_path: Path, genotypes: str) -> None:
