@@ -292,6 +292,8 @@ class JointRun:
             selection, evaluation, tables, work.scores, work.chosen, work.notes, work.other_signs, provenance
         )
         made_folder(self.folder)
+        # What a run that fails from here on leaves has no manifest.
+        (self.folder / _OUTPUTS[-1]).unlink(missing_ok=True)
         files = [self._write_table(name, table) for name, table in tables.items()]
         files += write_report(result, self.folder)
         files.append(self._write_manifest(provenance | {"cautions": result.cautions, "notes": work.notes}))
