@@ -46,11 +46,20 @@ def figures(found: dict[Setting, dict[str, npt.NDArray[np.float64]]]) -> Rows:
 
 def table(rows: Rows) -> str:
     """Markdown: type I errors; in bold those outside the 99 % interval of the binomial distribution."""
-    header = ["outcome", "r", "R2", "test", "pairs", *(f"{level:g}" for level in LEVELS)]
-    lines = [f"| {' | '.join(header)} |", "| --- | ---: | ---: | --- | ---: |" + " ---: |" * len(LEVELS)]
+    header = ["outcome", "people", "r", "R2", "test", "pairs", *(f"{level:g}" for level in LEVELS)]
+    lines = [
+        f"| {' | '.join(header)} |",
+        "| --- | ---: | ---: | ---: | --- | ---: |" + " ---: |" * len(LEVELS),
+    ]
     for first in range(0, len(rows), len(LEVELS)):
         row = rows[first]
-        cells = [row["outcome"], f"{row['correlation']:g}", f"{row['explained']:g}", row["test"]]
+        cells = [
+            row["outcome"],
+            f"{row['people']:,}",
+            f"{row['correlation']:g}",
+            f"{row['explained']:g}",
+            row["test"],
+        ]
         cells.append(f"{row['pairs']:,}")
         for one in rows[first : first + len(LEVELS)]:
             text = f"{one['rejected'] / one['pairs']:.2g}"

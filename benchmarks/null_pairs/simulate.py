@@ -82,6 +82,8 @@ SETTINGS = (
     Setting("skewed", 0.0),
     Setting("binary", 0.8, often=True),
     Setting("binary", 0.0),
+    Setting("normal", 0.8, people=5000),
+    Setting("binary", 0.8, people=5000),
 )
 
 

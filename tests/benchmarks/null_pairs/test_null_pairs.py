@@ -41,12 +41,12 @@ def test_the_table_marks_what_chance_does_not_allow() -> None:
     rows = figures({SETTINGS[0]: {"sign_flip": few, "pairwise": many, "r2redux": nothing}})
     assert [row["inside"] for row in rows] == [True, True, True, False, True, True]
     lines = table(rows).splitlines()
-    assert lines[2] == "| normal | 0.8 | 0.04 | sign_flip | 1,000 | 0.048 | 0 | 0 |"
-    assert lines[3] == "| normal | 0.8 | 0.04 | pairwise | 1,000 | **0.09** | 0 | 0 |"
+    assert lines[2] == "| normal | 1,000 | 0.8 | 0.04 | sign_flip | 1,000 | 0.048 | 0 | 0 |"
+    assert lines[3] == "| normal | 1,000 | 0.8 | 0.04 | pairwise | 1,000 | **0.09** | 0 | 0 |"
 
 
 def test_the_command(run: Run, root: Path, tmp_path: Path) -> None:
     options = ("--pairs", "10", "--pairwise", "1", "--jobs", "1", "--out", tmp_path)
     done = run("benchmarks", "null-pairs", *options, cwd=root)
-    assert "| normal | 0.8 | 0.04 | sign_flip | 10 |" in done.stdout
+    assert "| normal | 1,000 | 0.8 | 0.04 | sign_flip | 10 |" in done.stdout
     assert (tmp_path / "null_pairs.md").read_text() in done.stdout + "\n"
