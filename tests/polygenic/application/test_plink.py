@@ -117,20 +117,23 @@ def test_real_genotypes_of_which_some_are_missing(
 
 @pytest.mark.reference
 @needs_plink
-def test_stated_frequencies(real: tuple[Path, str, list[Path]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "name", "column"), [("plink2", "out.afreq", "ALT_FREQS"), ("plink1.9", "out.frq", "MAF")]
+)
+def test_stated_frequencies(
+    real: tuple[Path, str, list[Path]], tmp_path: Path, program: str, name: str, column: str
+) -> None:
     folder, prefix, paths = real
     rng = np.random.default_rng(3)
-    run("plink2", tmp_path, "--bfile", prefix, "--freq")
-    table = pd.read_csv(tmp_path / "out.afreq", sep="\t")
-    table["ALT_FREQS"] = rng.random(len(table))
-    table.to_csv(tmp_path / "other.afreq", sep="\t", index=False)
-    scores = applied(tmp_path, paths, [prefix], frequencies=tmp_path / "other.afreq")
+    run(program, tmp_path, "--bfile", prefix, "--freq")
+    table = pd.read_csv(tmp_path / name, sep=r"\s+")
+    table[column] = rng.random(len(table)).round(4)
+    table.to_csv(tmp_path / "other", sep="\t", index=False)
+    scores = applied(tmp_path, paths, [prefix], frequencies=tmp_path / "other")
     for number in range(3):
-        genotypes = ["--bfile", prefix, "--read-freq", "other.afreq"]
-        assert_printed(
-            scores[f"score{number}"],
-            plink_scores("plink2", tmp_path, genotypes, folder / f"score{number}.list"),
-        )
+        genotypes = ["--bfile", prefix, "--read-freq", "other"]
+        printed = plink_scores(program, tmp_path, genotypes, folder / f"score{number}.list")
+        assert_printed(scores[f"score{number}"], printed)
 
 
 @pytest.mark.reference
