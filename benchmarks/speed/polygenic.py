@@ -5,7 +5,7 @@
 Genotypes and weights are random: a PLINK 1 fileset, and scoring files each of which has a sixth of the
 variants. What is measured is ``mifm pgs score --parquet`` in a process of its own, from files to files, with
 all people and scores and two numbers of variants. Time grows in proportion to variants beyond a constant
-part, so both give the time of all of them; memory does not depend on them.
+part, so both give the time of all of them; memory grows by some 170 bytes a row of the scoring files.
 """
 
 from __future__ import annotations
