@@ -30,6 +30,9 @@ EVALUATED = "evaluated"
 UNKNOWN_VALUES = "unknown for some people"
 """Status of a score that some people of the group lack."""
 
+_ROUNDING = 1e-9
+"""Part of the largest loss up to which losses are the same."""
+
 SAME = "same predictions"
 """Status of a comparison of scores that predict the same, which is no test."""
 
@@ -187,6 +190,8 @@ class _Fitted:
     model: OutOfFold
     cluster: Rows | None
     losses: Values
+    losses_of_constant: float
+    losses_of_covariates: float
     r2: Measures
     whole: Measures
     observed: Measures | None
@@ -216,7 +221,17 @@ class _Fitted:
         else:
             r2 = reduction(losses.covariates, losses.scores, total, own)
             whole = reduction(total, losses.scores, total, own)
-        return cls(design, model, own, losses.scores, r2, whole, observed)
+        before = float(total.sum()), float(losses.covariates.sum())
+        return cls(design, model, own, losses.scores, *before, r2, whole, observed)
+
+    def more_lost(self, first: int, second: int) -> Values:
+        """What each person loses more by the second score than by the first: 0 where rounding alone differs.
+
+        The same column gets other roundings at another place of a product of matrices.
+        """
+        losses = self.losses[:, [first, second]]
+        difference: Values = losses[:, 1] - losses[:, 0]
+        return np.where(np.abs(difference) > _ROUNDING * np.abs(losses).max(), difference, 0.0)
 
     @property
     def refused(self) -> str:
@@ -224,6 +239,8 @@ class _Fitted:
         for number, fit in enumerate(self.model.fits, 1):
             if fit.covariate_status != FitStatus.FITTED:
                 return f"model of the covariates: {fit.covariate_status} in fold {number}"
+        if self.losses_of_covariates <= _ROUNDING * self.losses_of_constant:
+            return "the trait follows from the covariates"
         return ""
 
     @property
@@ -479,7 +496,7 @@ def _comparisons(
             row["status"] = unfitted[0]
             continue
         # By how much more the baseline loses.
-        test = sign_flip(fitted.losses[:, second] - fitted.losses[:, first], fitted.cluster)
+        test = sign_flip(fitted.more_lost(first, second), fitted.cluster)
         difference = fitted.r2.difference(first, second)
         row |= {
             "status": "tested",
@@ -491,7 +508,7 @@ def _comparisons(
             "test": test.method,
         }
         if not test.units:
-            row |= {"status": SAME, "p_value": np.nan, "test": ""}
+            row |= {"status": SAME, "difference": 0.0, "p_value": np.nan, "test": ""}
         if paper is not None:
             row |= {
                 "paper_difference": float(paper.r2[first] - paper.r2[second]),

@@ -138,7 +138,7 @@ class Result:
             ],
             "unfitted": [
                 (f"{row['score']} in {row['ancestry']}", _status(row["status"]))
-                for row in unfitted.to_dict("records")
+                for row in unfitted.drop_duplicates("score").to_dict("records")
             ],
             "same": int((self.comparisons["status"] == SAME).sum()),
             "not_compared": []

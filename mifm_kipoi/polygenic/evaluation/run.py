@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.people import MISSING_CODES, read_people
+from mifm_kipoi.genetics.people import MISSING_CODES, People, read_people
 from mifm_kipoi.polygenic.evaluation.inputs import Cohort, ancestries_of, groups_of
 from mifm_kipoi.polygenic.evaluation.measure import (
     COMPARISON_COLUMNS,
@@ -187,23 +187,10 @@ class PgsEvaluateRun:
         needed("matplotlib", "polygenic")
         needed("scipy", "polygenic")
         on_progress = on_progress or (lambda _: None)
-        self._check()
+        self._check_files()
+        people = self.read_people()
         scores = read_scores(self.scores, self.score_table, self.traits, self.trait_names)
         self._check_methods(scores)
-        people = read_people(
-            self.people,
-            self.traits,
-            self.covariates,
-            self.categorical,
-            list(filter(None, (self.ancestry, self.cluster))),
-            binary=self.binary,
-            quantitative=self.quantitative,
-            columns=self.columns,
-            missing_codes=self.missing_codes,
-        )
-        wrong = [name for name in self.prevalence if not people.traits[name].binary]
-        if wrong:
-            raise OptionError(f"the trait {wrong[0]} is quantitative, and has no prevalence")
         cohort = Cohort.of(people, self.scores)
         on_progress(f"{len(cohort.people):,} people with scores, {len(scores.every):,} scores")
         ancestries = ancestries_of(cohort.people, self.ancestry, self.ancestries)
@@ -236,11 +223,19 @@ class PgsEvaluateRun:
             files,
         )
 
-    def _check(self) -> None:
-        if not self.scores:
-            raise OptionError("no table of scores is given")
+    def read_people(self) -> People:
+        """Check all options that do not depend on scores, and read the people.
+
+        Raises
+        ------
+        MIFMError
+            When an option is impossible, or a table of people cannot be read or lacks what is named.
+        """
         if not self.traits:
             raise OptionError("no trait is named; expected columns of the tables of people")
+        both = [name for name in self.traits if name in self.covariates]
+        if both:
+            raise OptionError(f"{both[0]} is a trait and among the covariates; expected one or the other")
         if self.folds < 2:
             raise OptionError(f"there are {self.folds} folds; expected at least 2")
         if not 0 < self.level < 1:
@@ -252,6 +247,27 @@ class PgsEvaluateRun:
                 raise OptionError(f"the prevalence of {name} is given, which is not among the traits")
             if not 0 < value < 1:
                 raise OptionError(f"the prevalence of {name} is {value:g}; expected a number between 0 and 1")
+        for path in self.people:
+            require_file(path)
+        people = read_people(
+            self.people,
+            self.traits,
+            self.covariates,
+            self.categorical,
+            list(filter(None, (self.ancestry, self.cluster))),
+            binary=self.binary,
+            quantitative=self.quantitative,
+            columns=self.columns,
+            missing_codes=self.missing_codes,
+        )
+        wrong = [name for name in self.prevalence if not people.traits[name].binary]
+        if wrong:
+            raise OptionError(f"the trait {wrong[0]} is quantitative, and has no prevalence")
+        return people
+
+    def _check_files(self) -> None:
+        if not self.scores:
+            raise OptionError("no table of scores is given")
         inputs = [*self.scores, *self.people, *([self.score_table] if self.score_table else [])]
         for path in inputs:
             require_file(path)

@@ -136,14 +136,14 @@ class PgsStudyRun:
             return self._done(study, on_progress)
 
     def study(self) -> PgsStudy:
-        """The configuration, read and checked: all files that it names are there.
+        """The configuration, read and checked: all files that it names are there, and people can be read.
 
         Raises
         ------
         ConfigurationError
             When it cannot be read, or a key or a value is wrong.
         InputError
-            When a file does not exist.
+            When a file does not exist, or the tables of people lack what is named.
         """
         fixed: dict[str, dict[str, Any]] = {
             BUILD: {"folder": str(self.folder / BUILD)},
@@ -164,6 +164,9 @@ class PgsStudyRun:
             if (section := getattr(study, name)) is not None:
                 check_inputs(section, name)
         check_inputs(study.scoring_files, "scoring_files")
+        if study.evaluate is not None:
+            # Their errors would come hours later, where genotypes are large.
+            study.evaluate.read_people()
         return study
 
     def _done(self, study: PgsStudy, on_progress: Callable[[str], None]) -> PgsStudyResult:

@@ -162,6 +162,36 @@ def test_p_values_are_those_of_random_signs(people: People, values: dict[str, np
     assert row["test"] == "saddlepoint"
 
 
+@pytest.mark.parametrize("trait", ["height", "ill"])
+def test_the_same_score_at_another_place_is_not_tested(
+    people: People, values: dict[str, np.ndarray], trait: str
+) -> None:
+    """Columns of a product of matrices are rounded by their place, which is no difference of scores."""
+    # As wide as the models of many scores, whose products are computed in blocks of columns.
+    many = {f"same{number}": values["good"] * (1 + number) for number in range(9)}
+    scores = [Score("good", "", "mifm"), *(Score(name, "", name) for name in many)]
+    result = measured(people, values | many, trait, scores)
+    assert [row["status"] for row in result.comparisons] == [SAME] * len(many)
+    assert {row["difference"] for row in result.comparisons} == {0.0}
+    assert all(np.isnan(row["p_value"]) for row in result.comparisons)
+
+
+def test_a_trait_that_follows_from_covariates_is_not_evaluated(
+    tmp_path: Path, values: dict[str, np.ndarray]
+) -> None:
+    generator = np.random.default_rng(9)
+    frame = pd.DataFrame({"IID": [f"p{number}" for number in range(400)]})
+    frame["height"] = generator.normal(size=400).round(4)
+    frame["inches"] = frame["height"] * 2.54
+    path = tmp_path / "people.tsv"
+    frame.to_csv(path, sep="\t", index=False)
+    people = read_people([path], ["height"], ["inches"])
+    (group,) = groups_of(people, people.traits["height"], ancestries_of(people, "", ()), 100, 20)
+    result = measure(people, group, SCORES, {name: each[:400] for name, each in values.items()}, Options())
+    assert result.scenario["status"] == "the trait follows from the covariates"
+    assert not result.comparisons
+
+
 def test_clusters_stay_in_one_fold_and_flip_together(people: People, values: dict[str, np.ndarray]) -> None:
     house = np.unique(people.labels["house"][:SIZE].astype(str), return_inverse=True)[1]
     splits = k_folds(SIZE, FOLDS, 3, None, house)

@@ -144,6 +144,8 @@ def test_labels_of_ancestry_by_a_panel(inputs: Path, done: Path, tmp_path: Path)
         ("scoring_files=[nowhere.txt]", InputError, r"scoring_files\[0\]: nowhere\.txt does not exist"),
         ("ancestry={reference: [x.bed], labels: x}", MIFMError, r"evaluate\.ancestry is that of the section"),
         ("build=null", MIFMError, "neither build nor scoring_files"),
+        ("evaluate.folds=1", MIFMError, "1 folds; expected at least 2"),
+        ("evaluate.traits=[q9]", MIFMError, "q9"),
     ],
 )
 def test_what_is_refused_before_anything_is_done(
