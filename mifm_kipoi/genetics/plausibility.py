@@ -36,6 +36,14 @@ MAX_LOG10_DIFFERENCE = 0.3
 MAX_IMPOSSIBLE_FRACTION = 0.01
 """Fraction of ratios below 0, or of frequencies above 1, beyond which the column is something else."""
 
+CLEAR_Z = 1.0
+"""|z| from which its sign is compared with that of the effect. About 0 the two may differ: a meta-analysis
+may weight z-scores by sample size and effects by precision."""
+
+ENOUGH_OPPOSITE_SIGNS = 3
+"""So many rows must have effects and z-scores of opposite signs, and more than
+:data:`MAX_IMPOSSIBLE_FRACTION` of those that are compared, or more than half."""
+
 MAX_P_OUT_OF_RANGE_FRACTION = 0.05
 """Fraction of p-values outside 0 to 1 beyond which the column is something else: of -log10 p, without any
 association, one in ten lies above 1."""
@@ -88,12 +96,17 @@ class Sample:
         fields = [field.name for field in dataclasses.fields(self)]
         return Sample(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in fields))
 
+    @property
+    def effect(self) -> Values:
+        """The effect, or the logarithm of the ratio in rows without it."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(np.isnan(self.beta), np.log(self.ratio), self.beta)
+
     def wald_z(self, error_of_ratio: bool) -> Values:
         """Effects over their standard errors; that of a ratio is the error of its logarithm, or its own."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            effect = np.where(np.isnan(self.beta), np.log(self.ratio), self.beta)
             of_ratio = np.isnan(self.beta) & error_of_ratio
-            z = effect / np.where(of_ratio, self.standard_error / self.ratio, self.standard_error)
+            z = self.effect / np.where(of_ratio, self.standard_error / self.ratio, self.standard_error)
         return np.where(np.isfinite(z) & (self.standard_error > 0), z, np.nan)
 
 
@@ -303,6 +316,7 @@ def contradictions(sample: Sample, names: Mapping[str, str], error_of_ratio: boo
         sample, sample.frequency, sample.frequency > 1 + FREQUENCY_ROUNDING, names["frequency"],
         "is above 1, which a frequency cannot be; is it in percent? Then divide it by 100",
     )  # fmt: skip
+    yield from _opposite_signs(sample, names)
     for z, source in (
         (sample.wald_z(error_of_ratio), f"{names['effect']} and {names['error']}"),
         (sample.z, names["z"]),
@@ -323,6 +337,31 @@ def contradictions(sample: Sample, names: Mapping[str, str], error_of_ratio: boo
                 f"{np.median(difference):.2f} in the median, and more than {MAX_LOG10_DIFFERENCE} cannot be "
                 f"({examples}). One of the columns is not what its name says, or has too few digits"
             )
+
+
+def _opposite_signs(sample: Sample, names: Mapping[str, str]) -> Iterator[str]:
+    """Effects and z-scores of which the one is above 0 and the other below, in more than a few rows."""
+    effect = sample.effect
+    with np.errstate(invalid="ignore"):
+        compared = np.isfinite(effect) & (effect != 0) & (np.abs(sample.z) >= CLEAR_Z)
+        opposite = compared & ((effect > 0) != (sample.z > 0))
+    count, known = int(opposite.sum()), int(compared.sum())
+    several = count >= ENOUGH_OPPOSITE_SIGNS and count > MAX_IMPOSSIBLE_FRACTION * known
+    if count * 2 <= known and not several:
+        return
+    examples = []
+    for row in np.flatnonzero(opposite)[:3]:
+        name, value = names["effect"], sample.beta[row]
+        if np.isnan(value):
+            name, value = names["ratio"], sample.ratio[row]
+        examples.append(f"line {sample.lines[row]}: {name} {value:.3g}, {names['z']} {sample.z[row]:.3g}")
+    why = "One of the columns is of the other allele there"
+    if (sample.z[compared] > 0).all() and (effect[compared] > 0).any():
+        why = f"{names['z']} is never below 0, so it may lack its sign"
+    yield (
+        f"{names['effect']} and {names['z']} contradict each other: {count:,} of {known:,} rows with |z| of "
+        f"{CLEAR_Z:g} or more point in opposite directions ({'; '.join(examples)}). {why}"
+    )
 
 
 def out_of_range_p_values(field: str, above: int, below: int, known: int) -> str:

@@ -68,6 +68,60 @@ def test_numbers_that_contradict_each_other_are_an_error(
     assert counts.read == 600
 
 
+@pytest.mark.parametrize(("columns", "make", "message"), [
+    ("beta z P", lambda z: (-0.1 * z, z),
+     r"beta and z contradict each other: 186 of 186 rows with \|z\| of 1 or more point in opposite "
+     r"directions \(line 2: beta 0\.258, z -2\.58; .* other allele there"),
+    # The standard error does not excuse it.
+    ("beta SE z P", lambda z: (-0.1 * z, 0 * z + 0.1, z), r"beta and z contradict .* 186 of 186 rows"),
+    ("OR z P", lambda z: (np.exp(-0.1 * z), z), r"OR and z contradict .*line 2: OR 1\.29, z -2\.58"),
+    ("HR z P", lambda z: (np.exp(-0.1 * z), z), r"HR and z contradict"),
+    # Every tenth row.
+    ("beta z P", lambda z: (np.where(np.arange(len(z)) % 10, 0.1, -0.1) * z, z), r".* 1\d of 186 rows"),
+    ("beta z P", lambda z: (0.1 * z, np.abs(z)),
+     r".* 93 of 186 .*z is never below 0, so it may lack its sign\."),
+])  # fmt: skip
+@pytest.mark.parametrize("max_p_value", [None, 0.05])
+def test_effects_and_z_scores_of_opposite_signs_are_an_error(
+    tmp_path: Path, columns: str, make: Any, message: str, max_p_value: float | None
+) -> None:
+    path = table(tmp_path, columns, *rows_of(*make(WALD), of_z(WALD)))
+    with pytest.raises(InputError, match=rf"t\.tsv: {message}.*--allow-implausible"):
+        list(AssociationTable(str(path)).batches(max_p_value=max_p_value))
+    counts = RowCounts()
+    list(AssociationTable(str(path), allow_implausible=True).batches(max_p_value=max_p_value, counts=counts))
+    assert len(counts.contradictions) == 1
+    assert "point in opposite directions" in counts.notes[0]
+    # Where p-values alone are used it is a note.
+    read(path, counts := RowCounts(), fields=("p_value",))
+    assert (counts.contradictions, len(counts.notes)) == ([], 1)
+
+
+def test_signs_of_effects_and_z_scores_that_say_nothing(tmp_path: Path) -> None:
+    effect = 0.1 * WALD
+    about_0 = np.where(np.abs(WALD) < 1, -effect, effect)
+    few = effect.copy()
+    few[:2] *= -1
+    none = np.where(WALD < 0, 0, effect)
+    for columns, first in (
+        ("beta z P", effect),
+        ("OR z P", np.exp(effect)),
+        ("beta z P", about_0),
+        ("beta z P", few),
+        ("beta z P", none),
+        ("OR z P", np.exp(none)),
+    ):
+        read(table(tmp_path, columns, *rows_of(first, WALD, of_z(WALD))), counts := RowCounts())
+        assert (counts.kept, counts.notes) == (600, [])
+
+
+def test_few_rows_with_opposite_signs_are_an_error_where_they_are_most(tmp_path: Path) -> None:
+    rows = ["-0.1 5 5.7e-7", "-0.1 6 2e-9", "0.1 5 5.7e-7"]
+    with pytest.raises(InputError, match="2 of 3 rows with"):
+        read(table(tmp_path, "beta z P", *rows))
+    assert len(read(table(tmp_path, "beta z P", *rows[1:]))) == 2
+
+
 def test_few_rows_are_not_compared_with_z(tmp_path: Path) -> None:
     rows = rows_of(WALD[:99] * 0.1, np.ones(99), of_z(WALD[:99]))
     assert len(read(table(tmp_path, "beta SE P", *rows))) == 99

@@ -38,6 +38,7 @@ class Score:
     outcome: npt.NDArray[np.int8]
     status: str
     ambiguous_kept: bool
+    min_overlap: float
     why: str = ""
     missing: float = np.nan
     swapped: tuple[int, int] = (0, 0)
@@ -57,15 +58,27 @@ class Score:
         """Whether each matched row's effect allele is the counted one."""
         return self.matches.counted[self.at]
 
+    def judge(self) -> None:
+        """Decide whether it is computed, by how many of its rows are matched."""
+        fraction = len(self.at) / len(self.rows)
+        if not fraction:
+            self.status = NO_MATCHES
+        elif fraction < self.min_overlap:
+            self.status = BELOW_MIN_OVERLAP
+        else:
+            self.status = OK if fraction >= GOOD_OVERLAP else LOW_OVERLAP
+
     def note(self, genotyped: pd.DataFrame, sums: ScoreSums) -> None:
-        """Note what only the genotypes say: variants without any, how many are missing, and frequencies."""
+        """Note what only the genotypes say: variants without any, how many are missing, and frequencies.
+
+        Whether the score is computed is judged anew: variants without genotypes are not matched.
+        """
         place = np.searchsorted(genotyped["row"].to_numpy(), self.used)
         unusable = sums.unusable[place]
         self.outcome[self.at[unusable]] = CODE[Outcome.ALL_MISSING]
         place = place[~unusable]
         self.missing = float(sums.missing[place].mean() / sums.people) if len(place) else np.nan
-        if not len(place):
-            self.status = NO_MATCHES
+        self.judge()
         seen = np.where(self.counted, sums.frequency[place], 1 - sums.frequency[place])
         stated = self.rows.effect_frequency[self.at]
         with np.errstate(invalid="ignore"):
@@ -137,11 +150,10 @@ def decided(
     outcome = rows.outcome.copy()
     if rows.refusal:
         outcome[open_rows] = CODE[Outcome.NOT_COMPARED]
-        return Score(rows, matches, outcome, OTHER_BUILD, False, rows.refusal)
+        return Score(rows, matches, outcome, OTHER_BUILD, False, min_overlap, rows.refusal)
     some = matches.take(open_rows)
     keep = {"auto": None, "keep": True, "drop": False}[ambiguous]
     outcome[open_rows], kept = resolve(some, keep)
-    matched = int((outcome == CODE[Outcome.MATCHED]).sum())
     elsewhere, here = int((some.other_pos > 0).sum()), int(some.id_at_place.sum())
     if elsewhere > max(here, _FEW_NAMES - 1):
         row = int(np.argmax(some.other_pos > 0))
@@ -151,15 +163,10 @@ def decided(
             f"positions, such as {variant['id']}, which it has at {variant['chrom']}:{variant['pos']}, at "
             f"{some.other_pos[row]}"
         )
-        return Score(rows, matches, outcome, OTHER_BUILD, kept, why)
-    fraction = matched / len(rows)
-    if not matched:
-        status = NO_MATCHES
-    elif fraction < min_overlap:
-        status = BELOW_MIN_OVERLAP
-    else:
-        status = OK if fraction >= GOOD_OVERLAP else LOW_OVERLAP
-    return Score(rows, matches, outcome, status, kept)
+        return Score(rows, matches, outcome, OTHER_BUILD, kept, min_overlap, why)
+    score = Score(rows, matches, outcome, NO_MATCHES, kept, min_overlap)
+    score.judge()
+    return score
 
 
 def build_cautions(files: Sequence[ScoreRows], build: str) -> list[str]:

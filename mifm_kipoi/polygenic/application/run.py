@@ -19,7 +19,6 @@ from mifm_kipoi.genomics.contigs import build_named
 from mifm_kipoi.genomics.liftover import LiftOver
 from mifm_kipoi.polygenic.application.decisions import (
     LOW_OVERLAP,
-    NO_MATCHES,
     OK,
     Score,
     build_cautions,
@@ -209,7 +208,9 @@ class PgsScoreRun:
                 f"no score can be computed: {'; '.join(cautions)}. What became of each variant is in "
                 f"{self.folder / VARIANTS}"
             )
-        names = {score.rows.name: row for row, score in enumerate(applied) if score.status != NO_MATCHES}
+        names = {
+            score.rows.name: row for row, score in enumerate(applied) if score.status in (OK, LOW_OVERLAP)
+        }
         people = write_scores(self.folder, genotypes.samples, names, sums.finished(), self.parquet, threads)
         manifest = self._manifest(genotypes, files, read.number, build, cautions)
         title, sections = report_sections(table, cautions, manifest)

@@ -288,6 +288,25 @@ def test_genotypes_that_nobody_has(tmp_path: Path) -> None:
     assert result.matching["status"].tolist() == ["ok", "no_matches"]
 
 
+def test_rows_that_nobody_has_genotypes_of_do_not_count_as_matches(tmp_path: Path) -> None:
+    genotypes = GENOTYPES.copy()
+    genotypes[:, 1] = np.nan
+    prefix = write_bed(tmp_path / "g", genotypes, POS, **ALLELES)
+    half, most = write(tmp_path / "half.txt", ROWS[:2]), write(tmp_path / "most.txt", ROWS)
+    result, people = score(tmp_path, prefix, half, most)
+    assert result.matching["fraction"].tolist() == [0.5, 0.75]
+    assert result.matching["status"].tolist() == ["low_overlap", "ok"]
+    assert result.cautions == ["half matches in 1 of its 2 variants: computed all the same"]
+    np.testing.assert_allclose(people["half"], expected({0: 0.5}), atol=1e-12)
+    result, people = score(tmp_path, prefix, half, most, min_overlap=0.6)
+    assert result.matching["status"].tolist() == ["below_min_overlap", "ok"]
+    assert people.columns.tolist() == ["family", "sample", "most"]
+    np.testing.assert_allclose(people["most"], expected({0: 0.5, 2: 0.25, ~3: 2}), atol=1e-12)
+    with pytest.raises(InputError, match="no score can be computed: half matches in 1 of its 2 variants"):
+        score(tmp_path, prefix, half, min_overlap=0.6)
+    assert not (tmp_path / "out" / "sample_scores.tsv.gz").exists()
+
+
 def test_frequencies_of_a_file(tmp_path: Path) -> None:
     genotypes = GENOTYPES.copy()
     genotypes[0, :4] = np.nan

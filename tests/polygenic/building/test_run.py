@@ -123,6 +123,21 @@ def test_the_same_variants_for_all_methods(tmp_path: Path) -> None:
     assert (random["signals"] == 2).all()
     assert not any((1400, "G") in weights(tmp_path, name) for name in random["name"])
     assert any("pick among the 4 of 6 members" in text for text in result.cautions)
+    # Who has given the option is not advised to give it.
+    advice = [text for text in run_of(tmp_path).run().cautions if "--same-variants" in text]
+    assert any(text.startswith("mifm has scores of 83 % of the members") for text in advice)
+    assert not any("--same-variants" in text for text in result.cautions)
+
+
+def test_effects_of_the_other_allele_than_z_are_an_error(tmp_path: Path) -> None:
+    rows = [row | {"beta": -float(str(row["beta"]))} for row in TWO_SIGNALS]
+    studies = (StudySource(causaldb(tmp_path / "turned.tsv", rows)),)
+    with pytest.raises(InputError, match=r"turned\.tsv: beta and zscore contradict .* 6 of 6 rows"):
+        run_of(tmp_path, studies=studies).run()
+    insisting = tuple(dataclasses.replace(study, allow_implausible=True) for study in studies)
+    result = run_of(tmp_path, studies=insisting).run()
+    assert any("beta and zscore contradict" in text for text in result.cautions)
+    assert weights(tmp_path, "lead.T1.mean")[1000, "A"] == -0.10
 
 
 @pytest.mark.parametrize(
