@@ -12,7 +12,8 @@ import pandas as pd
 
 from mifm_kipoi.association.models import Flags, NullModel, linear_model, logistic_model
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genetics.people import Aligned, Trait, read_people
+from mifm_kipoi.genetics.people import Aligned, Trait
+from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.statistics.normal import normal_scores
 
 
@@ -23,9 +24,9 @@ class Selection:
     Parameters
     ----------
     tables : tuple of Path
-        Of people (:mod:`mifm_kipoi.genetics.people`).
+        Of people (:mod:`mifm_kipoi.genetics.people_tables`).
     traits, covariates, categorical, binary, quantitative : tuple of str
-        See :func:`mifm_kipoi.genetics.people.read_people`.
+        See :func:`mifm_kipoi.genetics.people_tables.read_people`.
     columns : mapping of str to str
         See there.
     keep : Path, optional

@@ -182,7 +182,7 @@ def _joint(options: argparse.Namespace) -> None:
     from mifm_kipoi.evaluation.joint.models import FilterOptions
     from mifm_kipoi.evaluation.joint.records import Significance
     from mifm_kipoi.evaluation.joint.run import Columns, JointRun, People
-    from mifm_kipoi.genetics.people import read_map
+    from mifm_kipoi.genetics.people_tables import read_map
 
     names: dict[str, str] = {}
     for entry in options.people_columns:

@@ -109,7 +109,7 @@ def add_pgs_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from mifm_kipoi.genetics.people import read_map
+    from mifm_kipoi.genetics.people_tables import read_map
     from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateRun
 
     columns: dict[str, str] = {}

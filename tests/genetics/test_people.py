@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.people import PeopleTable, biobank_field, read_map, read_people
+from mifm_kipoi.genetics.people_tables import PeopleTable, biobank_field, read_map, read_people
 
 
 def table(folder: Path, text: str, name: str = "people.tsv") -> Path:

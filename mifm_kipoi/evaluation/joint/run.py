@@ -34,7 +34,8 @@ from mifm_kipoi.evaluation.joint.second import Replicated, replicate_people
 from mifm_kipoi.evaluation.ranking.run import held_out_by_all
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen, choose_columns
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
-from mifm_kipoi.genetics.people import Aligned, read_people
+from mifm_kipoi.genetics.people import Aligned
+from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
 from mifm_kipoi.support.packages import needed
@@ -69,7 +70,7 @@ class People:
     genotypes : tuple of Path
         PLINK 1, PLINK 2, VCF or BCF; several files have the same people.
     tables : tuple of Path
-        See :func:`mifm_kipoi.genetics.people.read_people`; empty where only LD is wanted.
+        See :func:`mifm_kipoi.genetics.people_tables.read_people`; empty where only LD is wanted.
     keep : Path, optional
         Table of those who count; by default all.
     """
@@ -86,7 +87,7 @@ class Columns:
     Parameters
     ----------
     traits, covariates, categorical, binary, quantitative
-        See :func:`mifm_kipoi.genetics.people.read_people`.
+        See :func:`mifm_kipoi.genetics.people_tables.read_people`.
     names : mapping of str to str
         From names to columns.
     """

@@ -15,7 +15,7 @@ from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics import ancestry
 from mifm_kipoi.genetics.ancestry import Assigned, AssignmentOptions, AxesOptions, Panel, Placed
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
-from mifm_kipoi.genetics.people import read_people
+from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.polygenic.ancestry.report import Findings, sections_of
 from mifm_kipoi.reports.page import Section, write_page
 from mifm_kipoi.support.files import check_outputs, made_folder, writing, written_whole

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.people import People, PeopleTable, Trait
+from mifm_kipoi.genetics.people import People, Trait
+from mifm_kipoi.genetics.people_tables import PeopleTable
 from mifm_kipoi.polygenic.evaluation.methods import Score, Scores
 
 Values = npt.NDArray[np.float64]

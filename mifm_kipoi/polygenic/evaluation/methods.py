@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.people import PeopleTable
+from mifm_kipoi.genetics.people_tables import PeopleTable
 from mifm_kipoi.genomics.tables import TableFile
 
 RANDOM = "random"

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
-from mifm_kipoi.genetics.people import MISSING_CODES, People, read_people
+from mifm_kipoi.genetics.people import People
+from mifm_kipoi.genetics.people_tables import MISSING_CODES, read_people
 from mifm_kipoi.polygenic.evaluation.inputs import Cohort, ancestries_of, groups_of
 from mifm_kipoi.polygenic.evaluation.measure import (
     COMPARISON_COLUMNS,
@@ -96,7 +97,7 @@ class PgsEvaluateRun:
     folder : Path
         Of the outputs; made where it is missing.
     people : tuple of Path
-        Tables of traits, covariates and labels (:mod:`mifm_kipoi.genetics.people`).
+        Tables of traits, covariates and labels (:mod:`mifm_kipoi.genetics.people_tables`).
     traits : tuple of str
         What is predicted.
     score_table : Path, optional

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mifm_kipoi.errors import OptionError
-from mifm_kipoi.genetics.people import PeopleTable
+from mifm_kipoi.genetics.people_tables import PeopleTable
 from mifm_kipoi.polygenic.ancestry.run import LABEL, TABLE, PgsAncestryRun
 from mifm_kipoi.polygenic.application.run import PgsScoreRun
 from mifm_kipoi.polygenic.building.run import PgsBuildRun

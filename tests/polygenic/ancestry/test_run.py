@@ -10,7 +10,7 @@ import pytest
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.ancestry import AssignmentOptions, AxesOptions
-from mifm_kipoi.genetics.people import read_people
+from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.polygenic.ancestry.run import PgsAncestryRun
 from tests.genetics.filesets import write_bed
 

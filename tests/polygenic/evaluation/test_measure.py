@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mifm_kipoi.genetics.people import People, read_people
+from mifm_kipoi.genetics.people import People
+from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.polygenic.evaluation.inputs import ancestries_of, groups_of
 from mifm_kipoi.polygenic.evaluation.measure import (
     EVALUATED,
