@@ -7,7 +7,6 @@ contig with ``chr``, start and end (0-based, half-open), state. A cell line's se
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pyarrow import csv
 from scipy import stats
 
 from benchmarks.known_truth.streams import Stream, seeds
+from mifm_kipoi.support.rows import table_rows
 
 CELL_LINES = tuple(f"E{number:03d}" for number in range(1, 130) if number not in (60, 64))
 """The 127 epigenomes of the Roadmap project."""
@@ -157,12 +156,8 @@ def write_states(
                 "state": names.take(pa.array(states[first])),
             }
         )
-        text = io.BytesIO()
-        csv.write_csv(
-            rows, text, csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-        )
         path = folder / FILE_NAME.format(cell_line=cell_line)
-        path.write_bytes(gzip.compress(text.getvalue(), compresslevel=4, mtime=0))
+        path.write_bytes(gzip.compress(table_rows(rows), compresslevel=4, mtime=0))
     _, of_causal = probabilities()
     manifest = {
         "cell_lines": list(CELL_LINES[:cell_lines]),

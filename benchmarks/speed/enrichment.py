@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import statistics
 import sys
 import tempfile
@@ -20,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 
 from benchmarks.known_truth.states import CELL_LINES, FILE_NAME, FREQUENCIES
 from benchmarks.speed import measuring
+from mifm_kipoi.support.rows import table_rows
 
 LENGTHS = (
     249250621, 243199373, 198022430, 191154276, 180915260, 171115067, 159138663, 146364022, 141213431,
@@ -31,6 +30,9 @@ LENGTHS = (
     59128983, 63025520, 48129895, 51304566,
 )  # fmt: skip
 """Of chromosomes 1 to 22 of GRCh37."""
+
+_ROWS = 1 << 16
+"""Rows that are text in memory."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,7 +80,11 @@ def write_scores(path: Path, variants: int) -> None:
     alt = (ref + generator.integers(1, 4, place.size)) % 4
     rows = {"chrom": contig + 1, "pos": pos, "ref": bases[ref], "alt": bases[alt]}
     rows["mifm_ref"] = generator.random(place.size).round(6)
-    csv.write_csv(pa.table(rows), path, csv.WriteOptions(delimiter="\t", quoting_style="none"))
+    table = pa.table(rows)
+    with path.open("wb") as file:
+        file.write(("\t".join(table.column_names) + "\n").encode())
+        for start in range(0, len(table), _ROWS):
+            file.write(table_rows(table.slice(start, _ROWS)))
 
 
 def write_states(folder: Path, cell_lines: int, segments: int) -> None:
@@ -102,11 +108,8 @@ def write_states(folder: Path, cell_lines: int, segments: int) -> None:
                     }
                 )
             )
-        text = io.BytesIO()
-        plain = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-        csv.write_csv(pa.concat_tables(parts), text, plain)
         path = folder / FILE_NAME.format(cell_line=cell_line)
-        path.write_bytes(gzip.compress(text.getvalue(), compresslevel=4))
+        path.write_bytes(gzip.compress(table_rows(pa.concat_tables(parts)), compresslevel=4))
 
 
 def table(figures: measuring.Figures) -> str:

@@ -2,16 +2,21 @@
 
 That gives some million rows a second, where a loop over rows gives some hundred thousand.
 
-A column is a matrix of letters, one row for each row of the table, in which 0 is no letter; rows are what is
-left of the matrices side by side when these are taken out.
+:func:`table_rows` writes any Arrow table. Where numbers have a fixed number of decimals, :func:`rows_of` is
+faster: a column is a matrix of letters, one row for each row of the table, in which 0 is no letter; rows are
+what is left of the matrices side by side when these are taken out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Letters = npt.NDArray[np.uint8]
 """Letters of a column, shape (rows, width)."""
@@ -25,6 +30,56 @@ _ZERO, _MINUS, _POINT, _TAB, _END = b"0-.\t\n"
 
 _LARGEST = 10**15
 """A number times its decimals, up to which float64 has every whole one."""
+
+_BLANKS = str.maketrans("\t\n\r", "   ")
+
+
+def table_rows(table: pa.Table) -> bytes:
+    """Rows of an Arrow table, with a tab between two fields and a line feed behind the last.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        What is null has an empty field. Quotes stand as they are; tabs and line ends in a text, which no
+        field can have, become blanks.
+
+    Returns
+    -------
+    bytes
+        UTF-8, without names of columns, around which Arrow would put quotes.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    # Where the first chunk of a column is empty, Arrow 26 writes bytes of memory in front of the rows.
+    whole_columns = table.combine_chunks()
+    stream = pa.BufferOutputStream()
+    try:
+        csv.write_csv(  # noqa: TID251 - this is the place that all others use
+            whole_columns,
+            stream,
+            csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none"),
+        )
+        written: bytes = stream.getvalue().to_pybytes()
+    except pa.ArrowInvalid:
+        # A quote, a tab or a line end in a text.
+        written = _plain_rows(whole_columns)
+    return written
+
+
+def _plain_rows(table: pa.Table) -> bytes:
+    """Rows as Arrow writes them, with quotes as they stand, and blanks for tabs and line ends."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = (
+        [
+            "" if value is None else value.translate(_BLANKS)
+            for value in pc.cast(column, pa.string()).to_pylist()
+        ]
+        for column in table.columns
+    )
+    return "".join("\t".join(row) + "\n" for row in zip(*columns, strict=True)).encode()
 
 
 def whole(values: npt.NDArray[np.int64]) -> Letters:

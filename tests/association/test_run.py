@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -252,6 +253,44 @@ def test_variants_that_are_left_out_have_a_reason(tmp_path: Path) -> None:
     assert any("1 variant lies on X" in caution for caution in run.run().result.cautions)
     manifest = json.loads((tmp_path / "out" / "gwas.json").read_text())
     assert manifest["left_out"]["Hardy-Weinberg"] == 2
+
+
+def test_rows_left_out_of_one_trait_alone_are_text(cohort: SmallCohort, tmp_path: Path) -> None:
+    """No variant is filtered, and one is a combination of the covariates."""
+    table = tmp_path / "people.tsv"
+    cohort.people.assign(dose=np.nan_to_num(cohort.genotypes[:, 3])).to_csv(
+        table, sep="\t", index=False, na_rep="NA"
+    )
+    a_run(
+        cohort,
+        tmp_path / "out",
+        tables=(table,),
+        traits=("height", "weight"),
+        binary=(),
+        covariates=("dose",),
+    ).run()
+    content = gzip.decompress((tmp_path / "out" / "left_out.tsv.gz").read_bytes())
+    assert b"\0" not in content
+    rows = [line.split("\t") for line in content.decode().splitlines()[1:]]
+    assert [(row[2], row[5], row[6]) for row in rows] == [
+        ("s3", "height", "no estimate"),
+        ("s3", "weight", "no estimate"),
+    ]
+
+
+def test_names_with_quotes_are_written_as_they_stand(cohort: SmallCohort, tmp_path: Path) -> None:
+    names = [f'"{row}"' for row in range(VARIANTS)]
+    prefix = write_bed(
+        tmp_path / "quoted", cohort.genotypes, np.arange(1, VARIANTS + 1) * 1000, sid=names,
+        fid=cohort.names, iid=cohort.names,
+    )  # fmt: skip
+    a_run(cohort, tmp_path / "plain", traits=("height",), binary=()).run()
+    a_run(cohort, tmp_path / "out", genotypes=(prefix,), traits=("height",), binary=()).run()
+    plain, quoted = (
+        gzip.decompress((tmp_path / folder / "height.tsv.gz").read_bytes()).decode()
+        for folder in ("plain", "out")
+    )
+    assert quoted == re.sub(r"\ts(\d+)\t", r'\t"\1"\t', plain)
 
 
 def vcf_of(path: Path, dosages: np.ndarray, names: list[str]) -> None:

@@ -8,13 +8,14 @@ import io
 
 import hypothesis.strategies as st
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.support.bgzf import BGZF_END, bgzf_blocks, first_block_bytes
-from mifm_kipoi.support.rows import fixed, rows_of, text, whole
+from mifm_kipoi.support.rows import fixed, rows_of, table_rows, text, whole
 
 
 @given(
@@ -53,6 +54,31 @@ def test_columns_side_by_side() -> None:
 def test_numbers_that_are_too_large(value: float) -> None:
     with pytest.raises(ValueError, match=r"(inf|1e\+12|1000000000000.0) .*6 decimals"):
         fixed(np.array([1.0, value]), 6)
+
+
+@pytest.mark.parametrize("empty", [0, 1, 2])
+def test_rows_of_a_table_with_an_empty_chunk(empty: int) -> None:
+    """Arrow 26 alone writes 16 KiB of zeros in front of the rows where the first chunk is empty."""
+    chunks = [pa.table({"id": ["a", "b"], "n": [1, 2]}), pa.table({"id": ["c"], "n": [3]})]
+    chunks.insert(empty, chunks[0].slice(0, 0))
+    assert table_rows(pa.concat_tables(chunks)) == b"a\t1\nb\t2\nc\t3\n"
+    one = pa.chunked_array([pa.array([], pa.string()), pa.array(["a", "b"])])
+    assert table_rows(pa.table({"id": one, "n": [1, 2]})) == b"a\t1\nb\t2\n"
+    assert table_rows(chunks[empty]) == b""
+
+
+def test_a_quote_is_a_letter_and_numbers_beside_it_stay_as_they_are() -> None:
+    table = pa.table(
+        {
+            "x": pa.array([0.1, None, 1e-9], pa.float32()),
+            "n": pa.array([1, 2, None], pa.int8()),
+            "id": ["a", "b", "c"],
+        }
+    )
+    plain = table_rows(table).decode().splitlines()
+    assert plain == ["0.1\t1\ta", "\t2\tb", "1e-9\t\tc"]
+    quoted = table.set_column(2, "id", pa.array(['5"', "tab\tand\nline\r", None]))
+    assert table_rows(quoted).decode() == '0.1\t1\t5"\n\t2\ttab and line \n1e-9\t\t\n'
 
 
 @given(st.binary(max_size=200_000), st.sampled_from([1, 6]))

@@ -12,8 +12,12 @@ import numpy.typing as npt
 from mifm_kipoi.evaluation.enrichment.annotations import Annotated
 from mifm_kipoi.evaluation.enrichment.variants import Variants
 from mifm_kipoi.support.files import made_folder, writing, written_whole
+from mifm_kipoi.support.rows import table_rows
 
 FOLDER = "annot"
+
+_ROWS = 1 << 16
+"""Rows that are text in memory."""
 
 
 def write_annot(
@@ -47,7 +51,6 @@ def write_annot(
         When a file cannot be written.
     """
     import pyarrow as pa
-    from pyarrow import csv
 
     columns: dict[str, npt.NDArray[np.bool_]] = {
         f"{name}_selected": variants.scores[name] > threshold for name, threshold in thresholds.items()
@@ -81,10 +84,8 @@ def write_annot(
             # Without a time and a name the same content has the same bytes.
             gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=4) as file,
         ):
-            # Arrow puts names in quotes, whatever the style.
             file.write(("\t".join(table.column_names) + "\n").encode())
-            csv.write_csv(
-                table, file, csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
-            )
+            for start in range(0, size, _ROWS):
+                file.write(table_rows(table.slice(start, _ROWS)))
         files.append(path)
     return files
