@@ -29,6 +29,9 @@ REASONS = (NO_POSITION, NO_ALLELES, MISSING, MAF, HWE, INFO)
 _HAPLOID = ("X", "Y", "M")
 """Contigs on which some or all people have one haplotype, which counts twice."""
 
+_LOOKED_AT = 1 << 18
+"""Genotypes that are copied together: 1 MiB."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Filters:
@@ -76,6 +79,7 @@ class Filters:
         genotyped: Genotyped,
         male: Flags,
         female: Flags,
+        hard_calls: bool = False,
     ) -> tuple[npt.NDArray[np.object_], Values]:
         """Why variants of a block are not tested.
 
@@ -89,6 +93,8 @@ class Filters:
             What :meth:`mifm_kipoi.association.scan.Scan.test` says of them.
         male, female : numpy.ndarray of bool, shape (people,)
             Whose sex is known to be so.
+        hard_calls : bool
+            Whether all genotypes are called by their format, so that they need not be looked at.
 
         Returns
         -------
@@ -98,7 +104,7 @@ class Filters:
             Quality of imputation; NaN for called genotypes.
         """
         chrom = variants["chrom"].to_numpy(dtype=object)
-        called = _called(genotyped)
+        called = np.ones(len(chrom), dtype=bool) if hard_calls else _called(dosages, genotyped)
         info = _info(chrom, genotyped, called, float(male.mean()) if len(male) else 0.0)
         frequency = genotyped.frequency
         with np.errstate(invalid="ignore"):
@@ -144,9 +150,17 @@ class Filters:
         return fails
 
 
-def _called(genotyped: Genotyped) -> Flags:
-    """Whether genotypes are whole numbers, which their sum and sum of squares show, shape (variants,)."""
-    return np.asarray((genotyped.total % 1 == 0) & (genotyped.squares % 1 == 0))
+def _called(dosages: Dosages, genotyped: Genotyped) -> Flags:
+    """Whether all genotypes of a variant are whole numbers, shape (variants,)."""
+    # Sums that are not whole spare the look at most imputed variants; sums of halves can be whole.
+    called = np.asarray((genotyped.total % 1 == 0) & (genotyped.squares % 1 == 0))
+    rows = np.flatnonzero(called)
+    size = max(1, _LOOKED_AT // max(dosages.shape[1], 1))
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        values = dosages[some]
+        called[some] = ((values == np.rint(values)) | np.isnan(values)).all(axis=1)
+    return called
 
 
 def _info(chrom: npt.NDArray[np.object_], genotyped: Genotyped, called: Flags, male: float) -> Values:

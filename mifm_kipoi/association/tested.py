@@ -125,7 +125,7 @@ class BlockTest:
         variants = _variants(block.variants)
         genotyped, found = self._scan.test(block.dosages)
         reasons, info = self._filters.reasons(
-            block.variants, block.dosages, genotyped, self._cohort.male, self._cohort.female
+            block.variants, block.dosages, genotyped, self._cohort.male, self._cohort.female, block.hard_calls
         )
         tested = reasons == ""
         traits, no_estimate = [], []

@@ -45,6 +45,22 @@ def test_the_quality_is_the_variance_over_that_of_genotypes(chrom: str, men: boo
     assert reasons(shrunk[np.newaxis], chrom, Filters(min_info=0.4), male)[0] == [""]
 
 
+def test_dosages_of_a_half_are_imputed_also_where_their_sums_are_whole() -> None:
+    """Four halves have the sum 2, and the sum of squares 1."""
+    generator = np.random.default_rng(4)
+    called = generator.binomial(2, 0.3, PEOPLE).astype(np.float64)
+    called[:8] = np.nan
+    halves = called.copy()
+    halves[8:12] = 0.5
+    many = np.repeat([0.5, 1.0], PEOPLE // 2)
+    found, info = reasons(np.stack([called, halves, many]), "1", Filters())
+    np.testing.assert_array_equal(np.isnan(info), [True, False, False])
+    known = halves[~np.isnan(halves)]
+    frequency = known.mean() / 2
+    np.testing.assert_allclose(info[1], known.var() / (2 * frequency * (1 - frequency)))
+    assert found == ["", "", "imputation quality"]
+
+
 def test_a_frequency_that_is_the_limit_is_kept() -> None:
     dosages = np.zeros((2, 300))
     dosages[0, :6] = 1

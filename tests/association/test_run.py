@@ -336,6 +336,23 @@ def test_dosages_of_a_vcf_and_the_quality_of_plink2(tmp_path: Path) -> None:
         assert row["effect_allele"] == "G"
 
 
+def test_whole_and_half_dosages_of_a_vcf(tmp_path: Path) -> None:
+    """Sums of halves are often whole; no such variant is called, and all whole ones are."""
+    generator = np.random.default_rng(3)
+    names = [f"p{row}" for row in range(200)]
+    dosages = generator.choice([0.0, 0.5, 1.0], (80, 200), p=[0.3, 0.4, 0.3])
+    dosages[60:] = generator.binomial(2, 0.4, (20, 200))
+    vcf_of(tmp_path / "some.vcf", dosages, names)
+    table = tmp_path / "people.tsv"
+    people = pd.DataFrame({"IID": names, "height": generator.normal(size=200).round(4)})
+    people.to_csv(table, sep="\t", index=False)
+    filters = Filters(min_hwe_p=1e-30, min_info=0.0)
+    GwasRun((str(tmp_path / "some.vcf"),), Selection((table,), ("height",)), tmp_path / "out", filters).run()
+    rows = output(tmp_path / "out", "height")
+    assert len(rows) == 80
+    np.testing.assert_array_equal(rows["info"].isna(), np.arange(80) >= 60)
+
+
 @pytest.mark.skipif(not shutil.which("bolt"), reason="bolt-lmm is not installed")
 def test_the_linear_statistic_of_bolt(tmp_path: Path, reference_data: Path) -> None:
     folder = reference_data / "data/genotypes/eur1000G_subset"

@@ -111,10 +111,13 @@ class Block:
         One row a variant, as :meth:`Genotypes.variants` describes them.
     dosages : numpy.ndarray of float32, shape (variants, samples)
         Copies of ``counted``, from 0 to 2; NaN where the genotype is missing.
+    hard_calls : bool
+        Whether the file's format has called genotypes only, so that dosages are 0, 1 and 2.
     """
 
     variants: pd.DataFrame
     dosages: Dosages
+    hard_calls: bool = False
 
 
 class Genotypes:
@@ -230,7 +233,7 @@ class Genotypes:
                         places = places[np.asarray(choose(variants), dtype=bool)]
                     for start in range(0, len(places), size):
                         some = places[start : start + size]
-                        yield Block(variants.iloc[some], read(some))
+                        yield Block(variants.iloc[some], read(some), file.hard_calls)
 
     def _rows(self, samples: npt.ArrayLike | None) -> Rows:
         if samples is None:
