@@ -9,6 +9,9 @@ from typing import Any
 from benchmarks import arguments, extra
 from mifm_kipoi.commands.arguments import add_list, positive, say
 
+FORMS = ("halves", "halves-one-size", "two-samples", "two-samples-one-size", "as-in-paper")
+"""Those of :data:`benchmarks.joint.experiment.FORMS`, which takes long to import."""
+
 _TEXT = """\
 Joint tests where the causal variants are known: 'mifm evaluate joint' on a cohort, with scores of its
 variants, in five forms: one half of the discovery sample selects and the other is tested, or the GWAS of
@@ -17,7 +20,7 @@ and with filters of one size; and the published form, in which the people who ar
 type I error of every test, with genotypes of the cohort and simulated traits.
 
 --out gets filters.tsv (true and false discoveries of each filter beside random filters, all forms),
-type_one.tsv, and a folder with the report of each form.
+type_one.tsv, and a folder with the report of each form. --form takes some of these.
 """
 
 
@@ -48,6 +51,10 @@ def add(commands: Any) -> None:
         "--trials", type=positive, default=10_000, metavar="N",
         help="simulated traits for each type I error (default: 10000)",
     )  # fmt: skip
+    command.add_argument(
+        "--form", action="append", choices=FORMS, metavar="NAME",
+        help=f"only this one (may be repeated; default: all, {', '.join(FORMS)})",
+    )  # fmt: skip
     arguments.add_out(command)
     command.set_defaults(run=_run)
 
@@ -57,6 +64,6 @@ def _run(options: argparse.Namespace) -> None:
         from benchmarks.joint.experiment import Experiment
     result = Experiment(
         options.cohort, options.scores, tuple(options.columns), options.out, tuple(options.traits),
-        options.draws, options.trials,
+        options.draws, options.trials, forms=tuple(options.form or FORMS),
     ).run(say)  # fmt: skip
     say(*result)

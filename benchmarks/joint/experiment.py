@@ -72,6 +72,8 @@ class Experiment:
         Random filters of each kind, and simulated traits for each type I error.
     clumping : ClumpOptions
         Of all forms.
+    forms : tuple of str
+        Names of :data:`FORMS`; type I errors are measured with the clumps of the first.
     """
 
     cohort: Path
@@ -82,14 +84,16 @@ class Experiment:
     draws: int = 1000
     trials: int = 10_000
     clumping: ClumpOptions = dataclasses.field(default_factory=ClumpOptions)
+    forms: tuple[str, ...] = tuple(form.name for form in FORMS)
 
     def run(self, on_progress: Callable[[str], None]) -> list[str]:
-        """Evaluate all forms, then measure type I errors; gives a few lines of text."""
+        """Evaluate the forms, then measure type I errors; gives a few lines of text."""
         made_folder(self.folder)
         causal = self._causal()
         parts, lines = [], []
         first: JointResult | None = None
-        for form in FORMS:
+        forms = [form for form in FORMS if form.name in self.forms]
+        for form in forms:
             begun = time.perf_counter()
             result = self._form(form, causal).run(on_progress)
             seconds = time.perf_counter() - begun
@@ -98,9 +102,10 @@ class Experiment:
             lines += [f"{form.name}, {seconds:.0f} s: {result.summary[0]}", *result.summary[1:]]
         self._write("filters", pd.concat(parts, ignore_index=True))
         assert first is not None
+        samples = [REPLICATION, DISCOVERY] if forms[0].selection == OTHERS else [DISCOVERY, REPLICATION]
         errors = type_one_errors(
-            first.evaluation, first.candidates.variants, self._genotypes(DISCOVERY),
-            self._genotypes(REPLICATION), self.trials, self.draws, on_progress,
+            first.evaluation, first.candidates.variants, *map(self._genotypes, samples), self.trials,
+            self.draws, on_progress,
         )  # fmt: skip
         self._write("type_one", errors)
         valid = errors[errors["valid"]]

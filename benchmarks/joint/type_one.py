@@ -15,7 +15,7 @@ from scipy import stats
 from mifm_kipoi.association.models import NullModel, linear_model, logistic_model
 from mifm_kipoi.evaluation.joint.cohort import Cohort, clump_dosages, exact_fit, products_of
 from mifm_kipoi.evaluation.joint.controls import CONTROLS, OBSERVED, count
-from mifm_kipoi.evaluation.joint.models import JointTests
+from mifm_kipoi.evaluation.joint.models import FilterOptions, JointTests, choose, limits_of
 from mifm_kipoi.evaluation.joint.records import Evaluation
 from mifm_kipoi.evaluation.joint.second import located
 from mifm_kipoi.genetics.genotypes import open_genotypes
@@ -38,8 +38,14 @@ _SAME_PEOPLE = "variant of the lowest p, tested in the people who selected it"
 _OTHER_PEOPLE = "variant of the lowest p, tested in others"
 """Selection by p: only the second has its level."""
 
-_FRACTION = 0.3
-"""Of secondary variants that random scores keep."""
+_RANDOM = "random"
+"""The name of random scores."""
+
+_FILTERS = {"percentiles": False, "one size": True}
+"""How random scores filter; whether within clumps."""
+
+_FEWEST_SCORES = 30
+"""Random scores from which on their mean excess over random filters is near a normal distribution."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +78,8 @@ def type_one_errors(
     trials : int
         Simulated traits; a fifth of them binary.
     draws : int
-        Random filters of each of the tests against them, which have a fiftieth of the trials.
+        Random filters of each of the tests against them, which have a fiftieth of the trials: scores of all
+        variants are drawn, and filter as others do.
     on_progress : callable
         Gets a line of text for each step.
 
@@ -80,7 +87,8 @@ def type_one_errors(
     -------
     pandas.DataFrame
         ``test``, ``level``, ``rejected``, ``trials``, ``rate``, ``low`` and ``high`` (the middle 99 % of the
-        binomial distribution with the level), ``inside``.
+        binomial distribution with the level), ``inside``; of random scores ``excess``, the mean of what they
+        find more than the mean of random filters, and ``excess_se``, its standard error.
     """
     rng = np.random.default_rng(1)
     several = [one for one in evaluation.tested if len(one.kept) >= 3][:_CLUMPS]
@@ -94,11 +102,13 @@ def type_one_errors(
             own[0] += rejected
             own[1] += 1
     on_progress(f"{trials:,} simulated traits")
+    excess: dict[str, list[float]] = {}
     for number in range(max(1, trials // 50)):
-        for name, rejected in _against_random(evaluation.tested, min(draws, 199), number).items():
+        for name, (p, more) in _against_random(evaluation, len(variants), min(draws, 199), number).items():
             own = counts.setdefault(name, [0, 0])
-            own[0] += rejected
+            own[0] += p <= LEVEL
             own[1] += 1
+            excess.setdefault(name, []).append(more)
     rows = []
     for name, (rejected, number) in counts.items():
         level = LEVEL / 2 if name.startswith("replication") else LEVEL
@@ -106,8 +116,17 @@ def type_one_errors(
         # Counts are few, so that a p-value against random filters is seldom exactly at its level.
         inside = rejected <= high and (rejected >= low or name.startswith("random"))
         ends = (low / number, high / number)
-        rows.append((name, level, rejected, number, rejected / number, *ends, inside, name != _SAME_PEOPLE))
-    names = ["test", "level", "rejected", "trials", "rate", "low", "high", "inside", "valid"]
+        differences = np.array(excess.get(name, []))
+        mean = error = math.nan
+        if len(differences):
+            mean, error = differences.mean(), differences.std() / math.sqrt(len(differences))
+        inside &= len(differences) < _FEWEST_SCORES or bool(abs(mean) <= stats.norm.isf(0.005) * error)
+        known = name != _SAME_PEOPLE
+        rows.append((name, level, rejected, number, rejected / number, *ends, inside, known, mean, error))
+    names = [
+        "test", "level", "rejected", "trials", "rate", "low", "high", "inside", "valid", "excess",
+        "excess_se",
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
 
@@ -206,25 +225,40 @@ def _binary(clump: _Clump, rng: np.random.Generator) -> dict[str, bool]:
     }
 
 
-def _against_random(tested: Sequence[JointTests], draws: int, seed: int) -> dict[str, bool]:
-    """Random scores, against random filters: one trial of each control."""
-    rng = np.random.default_rng([2, seed])
-    scored = []
-    for one in tested:
-        keep = rng.random(len(one.kept)) < _FRACTION
-        keep[0] = True
-        pool = np.arange(len(one.kept)) > 0
-        scored.append(dataclasses.replace(one, chosen={"random": keep}, pool={"random": pool}))
-    levels = {"nominal": LEVEL}
-    everything = np.ones(len(tested), dtype=bool)
+def _against_random(
+    evaluation: Evaluation, variants: int, draws: int, seed: int
+) -> dict[str, tuple[float, float]]:
+    """Random scores of all variants, as filters, against random filters.
 
-    def significant(control: str) -> Values:
-        own = count(scored, None, "random", control, levels, None, draws, 1000 + seed)["nominal"]
-        return own.totals(everything, LEVEL)["significant"].astype(np.float64)
-
-    observed = float(significant(OBSERVED)[0])
-    return {
-        f"random scores against random filters, {control}": upper_tail_p(observed, significant(control))
-        <= LEVEL
-        for control in CONTROLS
-    }
+    Returns
+    -------
+    dict of str to (float, float)
+        By test: the p-value, and what the scores find more than the mean of random filters.
+    """
+    scores = {_RANDOM: np.random.default_rng([2, seed]).random(variants)}
+    levels, everything = {"nominal": LEVEL}, np.ones(len(evaluation.tested), dtype=bool)
+    found: dict[str, tuple[float, float]] = {}
+    for form, within in _FILTERS.items():
+        options = FilterOptions(within_clumps=within)
+        limits = {
+            trait: limits_of([clump for clump in evaluation.clumps if clump.trait == trait], scores, options)
+            for trait in dict.fromkeys(one.clump.trait for one in evaluation.tested)
+        }
+        scored = []
+        for one in evaluation.tested:
+            chosen, pool = choose(one.clump, one.kept, scores, limits[one.clump.trait], options)
+            scored.append(dataclasses.replace(one, chosen=chosen, pool=pool))
+        totals = {
+            control: count(
+                scored, None, _RANDOM, control, levels, evaluation.causal, draws, 1000 + seed
+            )["nominal"].totals(everything, LEVEL)
+            for control in (OBSERVED, *CONTROLS)
+        }  # fmt: skip
+        for measure in ("significant", *(("true",) if evaluation.causal is not None else ())):
+            observed = float(totals[OBSERVED][measure][0])
+            for control in CONTROLS:
+                drawn = totals[control][measure].astype(np.float64)
+                words = "significant" if measure == "significant" else "causal among them"
+                name = f"random scores against random filters, {form}, {control}: {words}"
+                found[name] = upper_tail_p(observed, drawn), observed - float(drawn.mean())
+    return found

@@ -35,9 +35,7 @@ def strata(values: npt.ArrayLike, size: int = NEIGHBOURS) -> Rows:
     return numbers
 
 
-def matched_subsets(
-    chosen: npt.NDArray[np.bool_], stratum: Rows, draws: int, rng: np.random.Generator
-) -> Rows:
+def matched_subsets(chosen: npt.NDArray[np.bool_], stratum: Rows, keys: Values) -> Rows:
     """Random subsets without replacement that have as many rows of each stratum as the chosen one.
 
     Parameters
@@ -46,9 +44,9 @@ def matched_subsets(
         The subset that was chosen.
     stratum : numpy.ndarray of int64, shape (n,)
         Of each row; one number for all draws from all.
-    draws : int
-        How many subsets.
-    rng : numpy.random.Generator
+    keys : numpy.ndarray of float64, shape (draws, n)
+        Independent random numbers of one continuous distribution: of each stratum a subset has the rows of
+        the lowest.
 
     Returns
     -------
@@ -60,11 +58,10 @@ def matched_subsets(
         rows = np.flatnonzero(stratum == number)
         size = int(chosen[rows].sum())
         if size == len(rows):
-            parts.append(np.broadcast_to(rows, (draws, size)))
+            parts.append(np.broadcast_to(rows, (len(keys), size)))
         else:
-            keys = rng.random((draws, len(rows)))
-            parts.append(rows[np.argpartition(keys, size - 1, axis=1)[:, :size]])
-    return np.concatenate(parts, axis=1) if parts else np.empty((draws, 0), dtype=np.int64)
+            parts.append(rows[np.argpartition(keys[:, rows], size - 1, axis=1)[:, :size]])
+    return np.concatenate(parts, axis=1) if parts else np.empty((len(keys), 0), dtype=np.int64)
 
 
 def upper_tail_p(observed: float, drawn: Values) -> float:

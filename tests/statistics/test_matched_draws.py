@@ -18,7 +18,7 @@ def test_strata_hold_neighbours():
 def test_subsets_have_as_many_of_each_stratum_each_equally_likely():
     chosen = np.array([1, 1, 0, 0, 0, 1, 1, 0], dtype=bool)
     stratum = np.array([0, 0, 0, 0, 1, 1, 2, 3])
-    subsets = matched_subsets(chosen, stratum, 6000, np.random.default_rng(1))
+    subsets = matched_subsets(chosen, stratum, np.random.default_rng(1).random((6000, 8)))
     assert subsets.shape == (6000, 4)
     assert (np.sort(stratum[subsets], axis=1) == [0, 0, 1, 2]).all()
     assert all(len(set(row)) == 4 for row in subsets.tolist())
@@ -30,7 +30,7 @@ def test_subsets_have_as_many_of_each_stratum_each_equally_likely():
 
 def test_no_row_is_drawn_where_none_was_chosen():
     none = np.zeros(3, dtype=bool)
-    assert matched_subsets(none, np.zeros(3, np.int64), 5, np.random.default_rng(1)).shape == (5, 0)
+    assert matched_subsets(none, np.zeros(3, np.int64), np.ones((5, 3))).shape == (5, 0)
 
 
 def test_the_p_value_counts_the_observed_value():

@@ -28,6 +28,10 @@ Rows = npt.NDArray[np.int64]
 VARIANT = ["row", "chrom", "pos", "id", "counted", "other", "ref"]
 """Columns of variants, as :meth:`mifm_kipoi.genetics.genotypes.Genotypes.variants` has them."""
 
+LOWEST_LOG_P = math.log(5e-324)
+"""For a p-value of 0 in a table, where no effect with its error says more: that of the smallest number above
+0, as which a program could have written it."""
+
 EFFECTS = ("beta", "standard_error", "z", "log_p", "frequency", "sample_size", "info")
 """Numbers of a variant in a study; effects and frequencies are those of the counted allele."""
 
@@ -121,6 +125,7 @@ def read_study(
         frame = frame.assign(**{name: getattr(rows, name) for name in EFFECTS if name != "info"})
         frame["info"] = rows.batch.numbers(info) if info else np.nan
         frame = frame[rows.reason == ""]
+        frame["log_p"] = frame["log_p"].replace(-np.inf, LOWEST_LOG_P)
         if max_p_value is not None:
             frame = frame[frame["log_p"] < math.log(max_p_value)]
         key = keys_of(*(frame[name] for name in ("chrom", "pos", "effect_allele", "other_allele")))

@@ -100,25 +100,36 @@ class Clumped:
     removed: dict[str, int]
 
 
-def clumps_of(genotypes: Genotypes, candidates: Candidates, options: ClumpOptions) -> Clumped:
-    """Clump the candidates of each trait by the genotypes of all founders, in one pass over these.
+def clumps_of(
+    genotypes: Genotypes, candidates: Candidates, options: ClumpOptions, samples: Rows | None = None
+) -> Clumped:
+    """Clump the candidates of each trait by the genotypes of people, in one pass over these.
+
+    Filters of quality are by all of these people, as those of ``mifm gwas``; LD is by their founders, as
+    PLINK's.
 
     Parameters
     ----------
     genotypes : Genotypes
     candidates : Candidates
     options : ClumpOptions
+    samples : numpy.ndarray of int64, optional
+        People who are analysed, rows of the genotypes' samples; by default all founders.
 
     Raises
     ------
     InputError
         When genotypes cannot be read, a chromosome is in two places, or there are no founders.
     """
-    founders = np.flatnonzero(genotypes.samples["founder"].to_numpy(dtype=bool))
-    if not len(founders):
-        raise InputError(f"{', '.join(genotypes.paths)} has no founders, of whom clumps are made")
-    sex = genotypes.samples["sex"].to_numpy(dtype=object)[founders]
-    people = _Founders(founders, np.asarray(sex == "1"), np.asarray(sex == "2"))
+    founder = genotypes.samples["founder"].to_numpy(dtype=bool)
+    rows_of_people = np.flatnonzero(founder) if samples is None else samples
+    if not founder[rows_of_people].any():
+        raise InputError(
+            f"{', '.join(genotypes.paths)}: none of the people who are analysed is a founder, of whom clumps "
+            "are made"
+        )
+    sex = genotypes.samples["sex"].to_numpy(dtype=object)[rows_of_people]
+    people = _People(rows_of_people, founder[rows_of_people], np.asarray(sex == "1"), np.asarray(sex == "2"))
     known = np.array([own["log_p"] for own in candidates.effects.values()])
     info = np.array([own["info"] for own in candidates.effects.values()])
     with np.errstate(invalid="ignore"):
@@ -144,7 +155,13 @@ def clumps_of(genotypes: Genotypes, candidates: Candidates, options: ClumpOption
                 }
             )
             members = clump_genotypes(
-                table, calls[own], people.male, p1=options.p1, p2=options.p2, r2=options.r2, kb=options.kb
+                table,
+                calls[own],
+                people.male[people.founder],
+                p1=options.p1,
+                p2=options.p2,
+                r2=options.r2,
+                kb=options.kb,
             )
             lead = rows[own][members["clump"].to_numpy()]
             found[trait].append(members.assign(clump=lead, row=rows[own][members["row"].to_numpy()]))
@@ -184,16 +201,17 @@ def hard_calls(dosages: npt.NDArray[np.float32]) -> Calls:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Founders:
-    """Of whom clumps are made: rows of the samples, and whose sex is known."""
+class _People:
+    """Of whom clumps are made: rows of the samples, who are founders, and whose sex is known."""
 
     rows: Rows
+    founder: Flags
     male: Flags
     female: Flags
 
 
 def _by_chromosome(
-    genotypes: Genotypes, people: _Founders, wanted: Rows, quality: Filters
+    genotypes: Genotypes, people: _People, wanted: Rows, quality: Filters
 ) -> Iterator[tuple[Rows, Calls, npt.NDArray[np.object_]]]:
     """The candidates of each chromosome: rows, hard calls (variants, founders), and why they are no good."""
     if not len(wanted):
@@ -219,7 +237,7 @@ def _by_chromosome(
                     )
                 seen.add(name)
                 chrom, parts = name, []
-            parts.append((rows[own], hard_calls(block.dosages[own]), reasons[own]))
+            parts.append((rows[own], hard_calls(block.dosages[np.ix_(own, people.founder)]), reasons[own]))
     if parts:
         yield _joined(parts)
 

@@ -43,6 +43,11 @@ class Cohort:
     models: dict[str, NullModel]
     notes: list[str]
 
+    @property
+    def analysed(self) -> Rows:
+        """Rows of the samples who have all covariates and at least one trait."""
+        return self.samples[np.any([model.people for model in self.models.values()], axis=0)]
+
 
 def cohort_of(
     genotypes: Genotypes, aligned: Aligned, traits: Sequence[str], who: str, part: Flags | None = None

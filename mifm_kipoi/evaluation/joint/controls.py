@@ -24,7 +24,8 @@ MATCHED = "matched"
 variant."""
 
 PERMUTED = "permuted"
-"""As many at random: what the filter keeps when its numbers are permuted within the clump."""
+"""As many at random: what the filter keeps when its numbers are permuted among secondary variants of a
+clump."""
 
 CONTROLS = (MATCHED, PERMUTED)
 
@@ -163,7 +164,8 @@ def count(
     draws : int
         Of the control.
     seed : int
-        The same clump, filter and control have the same draws, whatever else is counted.
+        A random filter keeps the variants of the lowest random numbers. A variant has the same numbers in all
+        clumps, whatever else is counted: traits share loci, and a score is the same for all of them.
 
     Returns
     -------
@@ -179,7 +181,7 @@ def count(
         if control == OBSERVED:
             subsets = np.flatnonzero(one.chosen[name])[np.newaxis]
         else:
-            subsets = _drawn(one, name, control, draws, np.random.default_rng([seed, 1, number]))
+            subsets = _drawn(one, name, control, draws, seed)
         fits = subset_fits(one.products, subsets)
         own = None if causal is None else causal[number]
         for counting in levels.values():
@@ -187,14 +189,17 @@ def count(
     return {level: counting.counts() for level, counting in levels.items()}
 
 
-def _drawn(one: JointTests, name: str, control: str, draws: int, rng: np.random.Generator) -> Rows:
+def _drawn(one: JointTests, name: str, control: str, draws: int, seed: int) -> Rows:
     """Random subsets of the kept variants, the lead variant first: (draws, size)."""
     pool = np.flatnonzero(one.pool[name])
     chosen = one.chosen[name][pool]
     stratum = np.zeros(len(pool), dtype=np.int64)
     if control == MATCHED:
         stratum = strata(one.r[pool] ** 2)
-    secondary = pool[matched_subsets(chosen, stratum, draws, rng)] if len(pool) else np.empty((draws, 0), int)
+    keys = np.empty((draws, len(pool)))
+    for column, variant in enumerate(one.members[pool].tolist()):
+        keys[:, column] = np.random.default_rng([seed, 1, variant]).random(draws)
+    secondary = pool[matched_subsets(chosen, stratum, keys)]
     return np.concatenate([np.zeros((draws, 1), dtype=np.int64), secondary.astype(np.int64)], axis=1)
 
 

@@ -167,19 +167,20 @@ def pruned_members(clump: Clump, r: Values, limit: float) -> tuple[Rows, Rows]:
 def choose(
     clump: Clump,
     kept: Rows,
-    stands_for: Rows,
     scores: Mapping[str, Values],
     limits: Limits,
     options: FilterOptions,
 ) -> tuple[dict[str, Flags], dict[str, Flags]]:
     """Which of the kept variants are in the model of each filter, and which could be.
 
-    A variant that stands for others has the lowest p-value and the highest score of them.
+    A variant that stands for others has its own p-value and its own score. What stands for what does not
+    depend on scores, and no score on how many a variant stands for; so scores that say nothing keep any of
+    the secondary variants with the same chance, as random filters do.
 
     Parameters
     ----------
     clump : Clump
-    kept, stands_for : numpy.ndarray of int64
+    kept : numpy.ndarray of int64, shape (k,)
         See :func:`pruned_members`.
     scores : mapping of str to numpy.ndarray of float64
         Of all candidates.
@@ -199,10 +200,8 @@ def choose(
         (BY_P, -clump.log_p, -limits.log_p),
         *((name, own[clump.members], limits.scores[name]) for name, own in scores.items()),
     ):
-        best = np.full(len(clump), -np.inf)
-        np.maximum.at(best, stands_for, np.where(np.isnan(values), -np.inf, values))
-        own = best[kept]
-        pool[name] = secondary & np.isfinite(own)
+        own = values[kept]
+        pool[name] = secondary & ~np.isnan(own)
         if options.within_clumps:
             # Equal values by position, which says nothing of p.
             order = np.lexsort((kept, -np.where(pool[name], own, -np.inf)))[:few]
@@ -236,7 +235,7 @@ def regressions_of(
         See :func:`choose`.
     """
     kept, stands_for = pruned_members(clump, r, options.prune)
-    chosen, pool = choose(clump, kept, stands_for, scores, limits, options)
+    chosen, pool = choose(clump, kept, scores, limits, options)
     own = taken(products, kept)
     fits = {name: joint_fit(own, np.flatnonzero(rows)) for name, rows in chosen.items()}
     fits[LEAD] = joint_fit(own, [0])

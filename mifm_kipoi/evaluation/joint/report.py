@@ -52,8 +52,8 @@ class Result:
         The columns of scores.
     notes : sequence of str
         What became of people, covariates and rows.
-    other_signs : sequence of str
-        Traits whose study does not seem to be that of the people, in words.
+    doubts : sequence of str
+        What makes the studies doubtful, in words: signs that are not those of the people, p-values of 0.
     provenance : dict of plain JSON types
         Inputs and options.
     """
@@ -64,7 +64,7 @@ class Result:
     scores: MemberScores
     chosen: Chosen
     notes: Sequence[str]
-    other_signs: Sequence[str]
+    doubts: Sequence[str]
     provenance: dict[str, Any]
 
     @property
@@ -105,7 +105,7 @@ class Result:
         values = {
             "selection": self.selection,
             "summary": self.selection == "",
-            "other_signs": list(self.other_signs),
+            "doubts": list(self.doubts),
             "clumps": len(evaluation.tested),
             "enough": ENOUGH_CLUMPS,
             "saw": self.saw_the_study,

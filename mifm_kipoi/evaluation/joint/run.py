@@ -15,7 +15,12 @@ import pandas as pd
 from mifm_kipoi.association.cohort import kept_people
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.evaluation.joint import records, summary
-from mifm_kipoi.evaluation.joint.candidates import Candidates, candidates_of_scan, candidates_of_tables
+from mifm_kipoi.evaluation.joint.candidates import (
+    LOWEST_LOG_P,
+    Candidates,
+    candidates_of_scan,
+    candidates_of_tables,
+)
 from mifm_kipoi.evaluation.joint.clumps import Clump, Clumped, ClumpOptions, clumps_of
 from mifm_kipoi.evaluation.joint.cohort import Cohort, clump_dosages, cohort_of, halves
 from mifm_kipoi.evaluation.joint.controls import CORRECTED, NOMINAL, count_all
@@ -43,6 +48,7 @@ from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
 Values = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 HALVES, OTHERS, SAME = "halves", "others", "same"
 SELECTIONS: Mapping[str, str] = {
@@ -241,6 +247,7 @@ class JointRun:
             raise OptionError(f"selection is {self.selection!r}; expected {', '.join(SELECTIONS)}")
         if self.draws < 1:
             raise OptionError(f"draws is {self.draws}; expected 1 or more, 1000 for p-values of 0.001")
+        self._check_ranges()
         if not self.traits:
             raise OptionError("there is no trait; name those of the tables of people, or give studies")
         if self.people.tables:
@@ -248,6 +255,12 @@ class JointRun:
             if unknown:
                 raise OptionError(
                     f"studies are of {', '.join(unknown)}; the traits are {', '.join(self.traits)}"
+                )
+            if self.studies and self.selection == HALVES:
+                raise OptionError(
+                    f"selection is {HALVES}, in which p-values are those of one half of the people, and "
+                    f"studies are not used; leave out --gwas, or say --selection {OTHERS} where they are of "
+                    f"other people, {SAME} where they are of these"
                 )
             lacking = [trait for trait in self.traits if trait not in self.studies]
             if lacking and self.selection == OTHERS:
@@ -263,6 +276,8 @@ class JointRun:
                 )
             if self.second_studies:
                 raise OptionError("second studies need no people; give genotypes of a second sample instead")
+        elif self.people.keep is not None:
+            raise OptionError("--keep needs --people; of a panel for LD all founders count")
         elif self.second is not None:
             raise OptionError("without people, the second sample is a second study of each trait")
         files = [*self.studies.values(), *self.second_studies.values()]
@@ -273,6 +288,23 @@ class JointRun:
             require_file(path)
         check_outputs([self.folder / name for name in _OUTPUTS], files)
         self.clumping.quality.check()
+
+    def _check_ranges(self) -> None:
+        clumping, filters, tests = self.clumping, self.filters, self.tests
+        probability, percentile = "a number above 0 and at most 1", "a number from 0 to 100"
+        for option, value, possible, expected in (
+            ("p1", clumping.p1, 0 < clumping.p1 <= 1, probability),
+            ("p2", clumping.p2, 0 < clumping.p2 <= 1, probability),
+            ("r2", clumping.r2, 0 <= clumping.r2 <= 1, "a number from 0 to 1"),
+            ("kb", clumping.kb, 0 < clumping.kb < np.inf, "a number above 0"),
+            ("p-percentile", filters.p_percentile, 0 <= filters.p_percentile <= 100, percentile),
+            ("score-percentile", filters.score_percentile, 0 <= filters.score_percentile <= 100, percentile),
+            ("prune", filters.prune, 0 <= filters.prune <= 1, "a number from 0 to 1"),
+            ("alpha", tests.alpha, 0 < tests.alpha < 1, "a number between 0 and 1"),
+            ("equal-within", tests.factor, 1 < tests.factor < np.inf, "a factor above 1"),
+        ):
+            if not possible:
+                raise OptionError(f"--{option} is {value:g}; expected {expected}")
 
     def _write(self, work: _Work, evaluation: Evaluation) -> JointResult:
         candidates, options = work.candidates, self.tests
@@ -290,7 +322,7 @@ class JointRun:
         provenance = self._provenance(work, evaluation)
         selection = self.selection if self.people.tables else ""
         result = Result(
-            selection, evaluation, tables, work.scores, work.chosen, work.notes, work.other_signs, provenance
+            selection, evaluation, tables, work.scores, work.chosen, work.notes, work.doubts, provenance
         )
         made_folder(self.folder)
         # What a run that fails from here on leaves has no manifest.
@@ -348,7 +380,7 @@ class _Work:
         self._run, self._genotypes, self._say = run, genotypes, on_progress
         self.chosen = chosen
         self.notes: list[str] = []
-        self.other_signs: list[str] = []
+        self.doubts: list[str] = []
         self.removed: dict[str, int] = {}
         self.people_tested = 0
         self.held_out = held_out_by_all(chosen)
@@ -368,7 +400,7 @@ class _Work:
         tested_part = None if half is None else ~half
         who = "people" if half is None else "people who are tested, one half,"
         cohort = cohort_of(self._genotypes, aligned, run.traits, who, tested_part)
-        self.people_tested = len(cohort.samples)
+        self.people_tested, analysed = len(cohort.analysed), cohort.analysed
         self.notes += cohort.notes
         if half is None and run.studies:
             candidates = candidates_of_tables(
@@ -381,6 +413,7 @@ class _Work:
                 selecting = cohort_of(
                     self._genotypes, aligned, run.traits, "people who select, one half,", half
                 )
+                analysed = np.union1d(analysed, selecting.analysed)
             candidates = candidates_of_scan(
                 self._genotypes,
                 selecting.samples,
@@ -388,7 +421,7 @@ class _Work:
                 run.clumping.p2,
                 self._say,
             )
-        clumps = self._clumped(candidates)
+        clumps = self._clumped(candidates, analysed)
         limits = self._limits(clumps)
         rows = self.candidates.variants["row"].to_numpy(np.int64)
         found: dict[int, JointTests] = {}
@@ -402,7 +435,7 @@ class _Work:
                 limits[clump.trait],
                 run.filters,
             )
-        self._say(f"regressions of {len(clumps):,} clumps in {len(cohort.samples):,} people")
+        self._say(f"regressions of {len(clumps):,} clumps in {len(cohort.analysed):,} people")
         tested = [found[number] for number in range(len(clumps))]
         if run.selection != HALVES and run.studies:
             self._compare_with_studies(tested)
@@ -477,14 +510,15 @@ class _Work:
         self.notes += cohort.notes
         return cohort
 
-    def _clumped(self, candidates: Candidates) -> list[Clump]:
+    def _clumped(self, candidates: Candidates, people: Rows | None = None) -> list[Clump]:
         """Clumps of several variants, with scores of their members."""
         run = self._run
-        clumped = clumps_of(self._genotypes, candidates, run.clumping)
+        clumped = clumps_of(self._genotypes, candidates, run.clumping, people)
         self.notes += candidates.notes
         self._set(clumped)
         several = [clump for clump in clumped.clumps if len(clump) > 1]
         one = len(clumped.clumps) - len(several)
+        self._doubt_leads(several)
         self._say(
             f"{len(clumped.clumps):,} clumps of {len(self.candidates):,} variants; {one:,} of one variant "
             "alone"
@@ -494,6 +528,19 @@ class _Work:
         if run.scores is not None:
             self.scores = read_member_scores(run.scores, self.chosen, self.candidates.variants)
         return several
+
+    def _doubt_leads(self, clumps: Sequence[Clump]) -> None:
+        """Say so where several variants of a clump have the p-value 0, so that any could be the lead."""
+        count: dict[str, int] = {}
+        for clump in clumps:
+            if (clump.log_p == LOWEST_LOG_P).sum() > 1:
+                count[clump.trait] = count.get(clump.trait, 0) + 1
+        for trait, number in count.items():
+            self.doubts.append(
+                f"in {number:,} clumps of {trait} several variants have p = 0 in its study, without an "
+                "effect and its standard error from which p would follow, so that which of them leads is "
+                "arbitrary"
+            )
 
     def _set(self, clumped: Clumped) -> None:
         self.candidates, self.clumps, self.removed = clumped.candidates, clumped.clumps, clumped.removed
@@ -540,7 +587,7 @@ class _Work:
                 signs.setdefault(one.clump.trait, []).append(bool(np.sign(own) != np.sign(mine)))
         for trait, other in signs.items():
             if np.mean(other) > 0.2:
-                self.other_signs.append(
+                self.doubts.append(
                     f"{sum(other)} of {len(other)} lead variants of {trait} have effects of the other sign "
                     "in its study than in the people, as if alleles were swapped or the trait were another"
                 )

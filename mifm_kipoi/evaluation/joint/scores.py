@@ -67,7 +67,10 @@ def read_member_scores(path: Path, chosen: Chosen, variants: pd.DataFrame) -> Me
         raise InputError(f"{path} has several rows of {twice} with different scores; expected one score")
     own = rows.reindex(key)
     sign = {name: -1.0 if name in chosen.lower else 1.0 for name in chosen.columns}
-    values = {name: sign[name] * own[name].to_numpy(np.float64) for name in chosen.columns}
+    # Percentiles interpolate, which infinite scores do not let them.
+    values = {
+        name: np.clip(sign[name] * own[name].to_numpy(np.float64), -1e300, 1e300) for name in chosen.columns
+    }
     return MemberScores(values, {name: int(np.isnan(each).sum()) for name, each in values.items()})
 
 

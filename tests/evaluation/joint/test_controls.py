@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 from pathlib import Path
@@ -20,6 +21,7 @@ from mifm_kipoi.evaluation.joint.models import (
     Limits,
     choose,
     correlations_of,
+    limits_of,
     pruned_members,
     regressions_of,
 )
@@ -95,15 +97,14 @@ def test_replication_and_truth_are_counted_draw_by_draw() -> None:
         "level"
     ]
     totals = draws.totals(np.array([True, True]), 0.05)
-    # The same, slowly: draws are those of the first clump's generator, and of the second's.
+    # The same, slowly: both clumps have the same variants, so that the same are drawn of both.
+    keys = np.column_stack([np.random.default_rng([5, 1, row]).random(40) for row in range(1, 8)])
     by_hand = []
     for draw in range(40):
         hits, replicated, true = 0, [], 0
-        for number in range(2):
-            rng = np.random.default_rng([5, 1, number])
-            keys = rng.random((40, 7))
+        for _ in range(2):
             chosen = int(one.chosen["score"].sum()) - 1
-            rows = [0, *(1 + np.argpartition(keys, chosen - 1, axis=1)[draw, :chosen])]
+            rows = [0, *(1 + np.argsort(keys[draw])[:chosen])]
             fit, again = joint_fit(one.products, rows), joint_fit(products, rows)
             for place, row in enumerate(rows):
                 if fit.log_p[place] < np.log(0.2):
@@ -126,17 +127,49 @@ def test_what_is_pruned_is_represented_by_the_lead_first_then_by_p() -> None:
     kept, stands_for = pruned_members(clump, r, 0.99)
     assert kept.tolist() == [0, 2]
     assert stands_for.tolist() == [0, 0, 2, 2]
-    # The kept one has the best score of those that it stands for; scores that are missing are never kept.
-    scores = {"score": np.array([0.1, 0.2, 0.3, 0.9]), "none": np.full(4, np.nan)}
-    limits = Limits(np.log(1e-7), {"score": 0.8, "none": np.nan})
-    chosen, pool = choose(clump, kept, stands_for, scores, limits, FilterOptions())
+    # The kept one has its own score, not the best of those that it stands for; a missing score is never kept.
+    scores = {
+        "score": np.array([0.1, 0.2, 0.9, 0.3]),
+        "other": np.array([0.1, 0.2, 0.3, 0.9]),
+        "none": np.full(4, np.nan),
+    }
+    limits = Limits(np.log(1e-7), {"score": 0.8, "other": 0.8, "none": np.nan})
+    chosen, pool = choose(clump, kept, scores, limits, FilterOptions())
     assert chosen["score"].tolist() == chosen["p"].tolist() == [True, True]
-    assert chosen["none"].tolist() == [True, False]
+    assert chosen["other"].tolist() == chosen["none"].tolist() == [True, False]
     assert pool["none"].tolist() == [False, False]
-    chosen, _ = choose(
-        clump, kept, stands_for, scores, dataclasses.replace(limits, log_p=-30), FilterOptions()
-    )
+    chosen, _ = choose(clump, kept, scores, dataclasses.replace(limits, log_p=-30), FilterOptions())
     assert chosen["p"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("within_clumps", [False, True])
+def test_scores_without_information_keep_each_subset_with_the_same_chance(within_clumps: bool) -> None:
+    # Of five secondary variants the first stands for two others, so that three are kept.
+    clump = Clump("y", 1, np.arange(6), np.ones(6), np.log([1e-9, 1e-8, 1e-7, 1e-7, 1e-6, 1e-5]))
+    r = np.full((6, 6), 0.9)
+    r[1:4, 1:4] = 0.999
+    np.fill_diagonal(r, 1)
+    kept, stands_for = pruned_members(clump, r, 0.99)
+    assert kept.tolist() == [0, 1, 4, 5]
+    assert stands_for.tolist() == [0, 1, 1, 1, 4, 5]
+    options = FilterOptions(p_percentile=40, within_clumps=within_clumps)
+    subsets = collections.Counter()
+    for order in itertools.permutations(range(6)):
+        scores = {"score": np.array(order, dtype=float)}
+        chosen, _ = choose(clump, kept, scores, limits_of([clump], scores, options), options)
+        subsets[tuple(np.flatnonzero(chosen["score"][1:]))] += 1
+    assert len(subsets) > 2
+    for size in range(4):
+        of_size = [count for subset, count in subsets.items() if len(subset) == size]
+        assert len(set(of_size)) <= 1
+
+
+def test_what_traits_share_is_drawn_together() -> None:
+    one, _, _, _ = drawn_clump(4, 10)
+    again = dataclasses.replace(one, clump=dataclasses.replace(one.clump, trait="other"))
+    draws = count([one, again], None, "score", PERMUTED, {"level": 0.05}, None, 200, 1)["level"].significant
+    assert (draws[0] == draws[1]).all()
+    assert len(set(draws[0])) > 1
 
 
 def test_clumps_are_read_in_one_pass(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from mifm_kipoi.evaluation.joint.models import FilterOptions
 from mifm_kipoi.evaluation.joint.run import Columns, JointResult, JointRun, People
 from mifm_kipoi.genetics.clumping import clump
 from tests.evaluation.joint import cohorts
+from tests.genetics.filesets import write_bed
 
 sm = pytest.importorskip("statsmodels.api", reason="statsmodels is the oracle")
 
@@ -172,8 +173,8 @@ def test_filters_keep_what_they_say(folder: Path, result: JointResult) -> None:
         for name, values in scores.items():
             limit = np.nanpercentile(values, 70)
             for number, members in own[own["stands_for_it"].notna()].groupby("clump"):
-                best = values[members.index].groupby(members["stands_for_it"]).max()
-                kept = set(best.index[best > limit]) | set(members["id"][members["lead"]])
+                stands = members[members["stands_for_it"] == members["id"]]
+                kept = set(stands["id"][values[stands.index] > limit]) | set(members["id"][members["lead"]])
                 rows = effects[(effects["trait"] == trait) & (effects["clump"] == number)]
                 assert set(rows["id"][rows["model"] == name]) == kept
                 assert set(rows["id"][rows["model"] == "all"]) == set(members["stands_for_it"])
@@ -404,6 +405,10 @@ def test_what_is_refused(
           clumping=ClumpOptions(p1=1e-300))  # fmt: skip
     fails("removed .* by minor allele frequency", clumping=ClumpOptions(quality=Filters(min_maf=0.49)))
     fails("no study of height, disease, and selection is others", OptionError, selection="others")
+    study = folder / "scores.tsv"
+    fails("studies are not used; leave out --gwas", OptionError, studies=dict.fromkeys(cohorts.TRAITS, study))
+    fails("--keep needs --people", OptionError, second=None, columns=Columns(()), studies={"height": study},
+          people=People((Path(f"{first.prefix}.bed"),), keep=study))  # fmt: skip
     fails("selection is 'half'", OptionError, selection="half")
     fails("draws is 0", OptionError, draws=0)
     fails("has no scores 'none'", OptionError, columns_of_scores=("none",))
@@ -441,6 +446,95 @@ def test_the_command(folder: Path, first: cohorts.Sample, capsys: pytest.Capture
     with pytest.raises(SystemExit) as error:
         main([*arguments, "--selection", "third"])
     assert error.value.code == 2
+    assert main([*arguments, "--gwas", f"height={folder / 'scores.tsv'}"]) == 2
+    assert "studies are not used; leave out --gwas" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--p1", "nan", "a number above 0 and at most 1"),
+        ("--p1", "2", "a number above 0 and at most 1"),
+        ("--p2", "0", "a number above 0 and at most 1"),
+        ("--p2", "-1", "a number above 0 and at most 1"),
+        ("--p-percentile", "200", "a number from 0 to 100"),
+        ("--p-percentile", "nan", "a number from 0 to 100"),
+        ("--score-percentile", "-1", "a number from 0 to 100"),
+        ("--alpha", "0", "a number between 0 and 1"),
+        ("--alpha", "1", "a number between 0 and 1"),
+        ("--equal-within", "1", "a factor above 1"),
+        ("--equal-within", "inf", "a factor above 1"),
+        ("--hwe", "-1", "a number from 0 to 1"),
+    ],
+)
+def test_options_out_of_range_are_usage_errors(
+    folder: Path, first: cohorts.Sample, capsys: pytest.CaptureFixture[str], option: str, value: str,
+    expected: str,
+) -> None:  # fmt: skip
+    arguments = [
+        "evaluate", "joint", "-o", str(folder / "range"), "--genotypes", f"{first.prefix}.bed", "--people",
+        f"{first.prefix}.tsv", "--traits", "height", f"{option}={value}",
+    ]  # fmt: skip
+    assert main(arguments) == 2
+    assert f"{option} is {float(value):g}; expected {expected}" in capsys.readouterr().err
+    assert not (folder / "range").exists()
+
+
+def test_people_who_are_left_out_do_not_make_clumps(
+    run: Callable[..., JointResult], folder: Path, first: cohorts.Sample
+) -> None:
+    # In a file with as many people in whom alleles of one variant of each region are others', not in LD.
+    dosages, people_of_file = first.dosages.copy(), first.people.copy()
+    rng = np.random.default_rng(8)
+    others = rng.permuted(dosages, axis=0)
+    ids = [f"other{row}" for row in range(SIZE)]
+    places = cohorts.variants()
+    prefix = write_bed(
+        folder / "both", np.concatenate([dosages, others]), places["pos"], iid=[*people_of_file["IID"], *ids],
+        sid=places["id"].tolist(), chromosome=places["chrom"].tolist(), allele_1=["A"] * len(places),
+        allele_2=["C"] * len(places),
+    )  # fmt: skip
+    table = folder / "both.tsv"
+    pd.concat([people_of_file, people_of_file.assign(IID=ids)]).to_csv(table, sep="\t", index=False)
+    keep = folder / "keep.tsv"
+    people_of_file[["IID", "age"]].to_csv(keep, sep="\t", index=False)
+    bed = (Path(f"{prefix}.bed"),)
+    run("alone", second=None)
+    run("kept", people=People(bed, (table,), keep), second=None)
+    unknown = folder / "unknown.tsv"
+    pd.concat([people_of_file, people_of_file.assign(IID=ids, height=np.nan, disease=np.nan)]).to_csv(
+        unknown, sep="\t", index=False, na_rep="NA"
+    )
+    for name in ("clumps", "variants", "effects", "filters"):
+        pd.testing.assert_frame_equal(read(folder / "kept", name), read(folder / "alone", name))
+    same = {"selection": "same", "second": None}
+    run("alone-same", **same)
+    run("unknown-same", people=People(bed, (unknown,)), **same)
+    for name in ("clumps", "variants", "effects", "filters"):
+        pd.testing.assert_frame_equal(read(folder / "unknown-same", name), read(folder / "alone-same", name))
+
+
+def test_p_values_of_0_select(run: Callable[..., JointResult], folder: Path, second: cohorts.Sample) -> None:
+    study = pd.read_csv(cohorts.write_study(folder / "zero.tsv", second, "height"), sep="\t")
+    columns = Columns(("height",), ("age",), ("centre",))
+    options = {"columns": columns, "second": None, "selection": "others"}
+    whole = study.drop(columns=["beta", "standard_error"])
+    whole.to_csv(folder / "zero.tsv", sep="\t", index=False)
+    known = run("known", studies={"height": folder / "zero.tsv"}, **options)
+    lead = read(folder / "known", "clumps").iloc[0]["lead"]
+    members = read(folder / "known", "variants").query("clump == 1")
+    # The lead and the next have p-values too small for the program that wrote them.
+    two = members.sort_values("selection_p")["id"].iloc[:2]
+    whole.assign(p_value=whole["p_value"].mask(whole["id"].isin(two), 0)).to_csv(
+        folder / "zero.tsv", sep="\t", index=False
+    )
+    result = run("zero", studies={"height": folder / "zero.tsv"}, filters=FilterOptions(prune=1), **options)
+    assert lead in set(two)
+    effects = read(folder / "zero", "effects")
+    kept = set(effects["id"][(effects["model"] == "p") & (effects["clump"] == 1)])
+    assert set(two) <= kept
+    assert "1 clumps of height several variants have p = 0" in " ".join(result.cautions)
+    assert not any("p = 0" in caution for caution in known.cautions)
 
 
 def test_thresholds_are_corrected_over_all_effects(result: JointResult) -> None:
