@@ -28,6 +28,9 @@ MANY_OUT_OF_EQUILIBRIUM = 0.05
 FEW_CASES = 100
 """Cases, or controls, below which there is a caution."""
 
+_MOST_NAMED = 3
+"""Variants that a caution names."""
+
 _MOST_LOCI = 50
 """Loci of a trait that the report lists."""
 
@@ -63,6 +66,7 @@ def cautions_of(
             "low": low,
             "high": high,
             "inflated": [f"{one.name} ({one.lambda_gc:.3f})" for one in traits if one.lambda_gc > high],
+            "wholly": [(one.name, _first(one.wholly)) for one in traits if one.wholly],
             "deflated": [f"{one.name} ({one.lambda_gc:.3f})" for one in traits if one.lambda_gc < low],
             "unequal": _out_of_equilibrium(tested, left_out),
             "few": [
@@ -78,6 +82,12 @@ def cautions_of(
             "without_sex": [one.name for one in cohort.models if not _holds_sex(one, cohort)],
         },
     )
+
+
+def _first(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    shown = ", ".join(names[:_MOST_NAMED])
+    return f"{shown} and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else shown
 
 
 def _out_of_equilibrium(tested: Tested, left_out: Mapping[str, int]) -> str:

@@ -72,6 +72,8 @@ class TraitResult:
         standard_error, log_p``.
     fits : mapping of str to int
         How many rows are of each kind of fit.
+    wholly : tuple of str
+        Variants that leave nothing of the trait, whose standard errors and p-values are upper bounds.
     """
 
     name: str
@@ -83,6 +85,7 @@ class TraitResult:
     neg_log_10_p: Values32
     hits: pd.DataFrame
     fits: Mapping[str, int]
+    wholly: tuple[str, ...] = ()
 
     @property
     def tested(self) -> int:

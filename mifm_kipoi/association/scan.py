@@ -40,6 +40,11 @@ ALIKE = 1e-8
 _CONSTANT = 1e-12
 """A variant whose centred sum of squares is less than this, of its sum of squares, does not vary."""
 
+WHOLLY = 1e-12
+"""The fraction of a trait's variance, given the covariates, that least squares cannot tell from nothing.
+
+A variant that leaves less has the standard error and p-value of one that leaves this: upper bounds."""
+
 _VARIANTS, _PEOPLE = 128, 1024
 """Genotypes that are in the cache of a processor while they are used: 1 MiB."""
 
@@ -109,6 +114,12 @@ class Associations:
 
     def __len__(self) -> int:
         return len(self.beta)
+
+    @property
+    def explains_wholly(self) -> Flags:
+        """Which variants leave nothing of the trait (:data:`WHOLLY`)."""
+        with np.errstate(invalid="ignore"):
+            return (self.freedom > 0) & (self.statistic**2 * WHOLLY >= self.freedom * (1 - 1e-6))
 
     def take(self, rows: Flags) -> Associations:
         """Those of some variants, by a mask."""
@@ -272,12 +283,17 @@ class _Sums:
             trait[variant] += -(residuals[own] @ residuals[own]) - beyond @ inverse @ beyond
             if case is not None:
                 cases[variant] -= int(case[own].sum())
+        # Among those with the genotype it can follow from the covariates, but for rounding.
+        trait[trait <= _CONSTANT * float(residuals @ residuals)] = 0.0
         return score, _Left(variance, trait), cases
 
 
 @dataclasses.dataclass(frozen=True)
 class _Left:
-    """What covariates leave: V of variants, and the sum of squares of the trait, shape (variants,)."""
+    """What covariates leave: V of variants, and the sum of squares of the trait, shape (variants,).
+
+    The latter is 0 where the trait follows from the covariates among those with the genotype.
+    """
 
     variance: Values
     trait: Values
@@ -299,7 +315,8 @@ def _associations(model: NullModel, sums: _Sums, score: Values, left: _Left, cas
             beta = np.where((cases > 0) & (cases < observed), beta, np.nan)
             error = np.where(np.isnan(beta), np.nan, 1 / np.sqrt(variance))
         else:
-            residual = np.maximum(left.trait - score * beta, 0.0)
+            beta = np.where(left.trait > 0, beta, np.nan)
+            residual = np.maximum(left.trait - score * beta, WHOLLY * left.trait)
             error = np.sqrt(residual / freedom / variance)
         statistic = beta / error
     log_p = log_p_of_z(statistic) if model.binary else log_p_of_t(statistic, freedom)

@@ -22,8 +22,8 @@ from mifm_kipoi.genetics.gwas_ssf import encode, gwas_ssf
 from mifm_kipoi.statistics.estimates import Values
 
 NO_ESTIMATE = "no estimate"
-"""Why a variant has no row of one trait: it does not vary given the covariates, or all cases or controls
-lack the genotype."""
+"""Why a variant has no row of one trait: among people with the genotype, it or the trait does not vary given
+the covariates, or all are cases or controls."""
 
 Texts = npt.NDArray[np.object_]
 
@@ -42,12 +42,15 @@ class TraitRows:
         See :class:`~mifm_kipoi.association.results.TraitResult`.
     fits : collections.Counter
         Rows by what gave their numbers.
+    wholly : list of str
+        Variants that leave nothing of the trait.
     """
 
     encoded: bytes
     neg_log_10_p: npt.NDArray[np.float32]
     hits: pd.DataFrame
     fits: collections.Counter[str]
+    wholly: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +149,7 @@ class BlockTest:
                     shown.astype(np.float32),
                     _hits(variants[hit], own.take(hit)),
                     collections.Counter(fits[known].tolist()),
+                    _names(variants[known & own.explains_wholly]),
                 )
             )
             lacking = tested & ~known
@@ -181,6 +185,11 @@ def _variants(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[["chrom", "pos", "id", "counted", "other"]].rename(
         columns={"counted": "effect_allele", "other": "other_allele"}
     )
+
+
+def _names(variants: pd.DataFrame) -> list[str]:
+    """Of variants, or where they lie."""
+    return [f"{row.chrom}:{row.pos}" if row.id in ("", ".") else str(row.id) for row in variants.itertuples()]
 
 
 def _hits(variants: pd.DataFrame, found: Associations) -> pd.DataFrame:
@@ -222,6 +231,7 @@ class Collected:
         self._p: list[list[npt.NDArray[np.float32]]] = [[] for _ in cohort.models]
         self._hits: list[list[pd.DataFrame]] = [[] for _ in cohort.models]
         self._fits: list[collections.Counter[str]] = [collections.Counter() for _ in cohort.models]
+        self._wholly: list[list[str]] = [[] for _ in cohort.models]
         self._last = (-1, -1)
         self.left_out: collections.Counter[str] = collections.Counter()
         self.no_estimate: collections.Counter[str] = collections.Counter()
@@ -238,6 +248,7 @@ class Collected:
         for number, own in enumerate(block.traits):
             self._p[number].append(own.neg_log_10_p)
             self._fits[number].update(own.fits)
+            self._wholly[number] += own.wholly
             if len(own.hits):
                 self._hits[number].append(own.hits)
         self.left_out.update(block.reasons)
@@ -293,6 +304,9 @@ class Collected:
                 np.concatenate([np.zeros(0, np.float32), *p]),
                 pd.concat(hits, ignore_index=True) if hits else nothing,
                 dict(fits),
+                tuple(wholly),
             )
-            for model, p, hits, fits in zip(self._cohort.models, self._p, self._hits, self._fits, strict=True)
+            for model, p, hits, fits, wholly in zip(
+                self._cohort.models, self._p, self._hits, self._fits, self._wholly, strict=True
+            )
         ]

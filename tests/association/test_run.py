@@ -278,6 +278,25 @@ def test_rows_left_out_of_one_trait_alone_are_text(cohort: SmallCohort, tmp_path
     ]
 
 
+def test_a_trait_that_a_variant_explains_wholly(cohort: SmallCohort, tmp_path: Path) -> None:
+    table = tmp_path / "people.tsv"
+    cohort.people.assign(height=2 * cohort.genotypes[:, 9] + 1).to_csv(
+        table, sep="\t", index=False, na_rep="NA"
+    )
+    result = a_run(cohort, tmp_path / "out", tables=(table,), traits=("height", "weight"), binary=()).run()
+    (caution,) = [one for one in result.result.cautions if "determined" in one]
+    assert "height is determined by the genotypes of s9, to rounding" in caution
+    (trait, other) = result.result.traits
+    assert trait.loci["id"].tolist()[0] == "s9"
+    assert (trait.wholly, other.wholly) == (("s9",), ())
+    (rows,) = AssociationTable(str(tmp_path / "out" / "height.tsv.gz")).batches()
+    assert (len(rows.beta), rows.reason[9]) == (VARIANTS, "")
+    assert rows.beta[9] == pytest.approx(2.0)
+    assert rows.log_p.argmin() == 9
+    assert -np.inf < rows.log_p[9] < -10 * 480
+    assert len(pd.read_csv(tmp_path / "out" / "left_out.tsv.gz", sep="\t")) == 0
+
+
 def test_names_with_quotes_are_written_as_they_stand(cohort: SmallCohort, tmp_path: Path) -> None:
     names = [f'"{row}"' for row in range(VARIANTS)]
     prefix = write_bed(

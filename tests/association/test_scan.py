@@ -167,6 +167,40 @@ def test_variants_without_an_estimate() -> None:
     np.testing.assert_array_equal(np.isnan(sick.standard_error), np.isnan(sick.beta))
 
 
+@pytest.mark.parametrize("missing", [0.0, 0.05])
+def test_a_variant_that_explains_a_trait_wholly_has_the_smallest_p(missing: float) -> None:
+    """statsmodels has its effect, and an error and a p-value that are rounding."""
+    cohort = Cohort(missing)
+    genotype = np.nan_to_num(cohort.dosages[25], nan=1.0).astype(np.float64)
+    cohort.height = 1 + 2 * genotype + 0.01 * cohort.design[:, 1]
+    beta, error, _, freedom = least_squares(cohort, 25, cohort.known)
+    assert error < 1e-12
+    _, (found,) = Scan([cohort.linear(cohort.known)]).test(cohort.dosages[20:30])
+    np.testing.assert_allclose(found.beta[5], beta, rtol=1e-8)
+    assert error <= found.standard_error[5] < 1e-4
+    assert found.explains_wholly.tolist() == [number == 5 for number in range(10)]
+    # t^2 = f r^2 / (1 - r^2), of which 1 - r^2 is 1e-12.
+    np.testing.assert_allclose(found.statistic[5] ** 2, freedom * 1e12, rtol=1e-6)
+    assert found.log_p.argmin() == 5
+    assert -np.inf < found.log_p[5] < -10 * freedom
+    # What hardly differs from it is not wholly explained.
+    cohort.height = cohort.height + 1e-4 * np.random.default_rng(1).normal(size=PEOPLE)
+    _, (found,) = Scan([cohort.linear(cohort.known)]).test(cohort.dosages[25:26])
+    assert not found.explains_wholly.any()
+    _, error, statistic, _ = least_squares(cohort, 25, cohort.known)
+    np.testing.assert_allclose([found.standard_error[0], found.statistic[0]], [error, statistic], rtol=1e-6)
+
+
+def test_a_trait_that_is_constant_among_those_with_the_genotype_has_no_estimate() -> None:
+    cohort = Cohort(0.0)
+    cohort.height = np.where(np.arange(PEOPLE) < 30, cohort.height, 1.3) + 0.01 * cohort.design[:, 1]
+    dosages = cohort.dosages[20:22].copy()
+    dosages[0, :30] = np.nan
+    _, (found,) = Scan([cohort.linear()]).test(dosages)
+    np.testing.assert_array_equal(np.isnan(found.beta), [True, False])
+    np.testing.assert_array_equal(np.isnan(found.log_p), [True, False])
+
+
 def test_a_level_that_only_people_without_a_genotype_have() -> None:
     cohort = Cohort(0.0)
     dosages = cohort.dosages[:3].copy()
