@@ -18,7 +18,7 @@ from mifm_kipoi.association.report import cautions_of, write_report
 from mifm_kipoi.association.results import GENOME_WIDE, LOCUS_BP, Result
 from mifm_kipoi.association.tested import BlockTest, Collected, encode_left_out
 from mifm_kipoi.errors import OptionError
-from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
+from mifm_kipoi.genetics.genotypes import Genotypes, RefuseRepeats, open_genotypes
 from mifm_kipoi.genetics.gwas_ssf import METADATA_SUFFIX, write_metadata
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs, made_folder, writing, written_whole
@@ -182,7 +182,8 @@ class GwasRun:
         with contextlib.ExitStack() as stack:
             outputs = [_opened(stack, path) for path in paths]
             _write(paths, outputs, [*test.headers, encode_left_out(None)])
-            for block in ordered_map(test, genotypes.blocks(samples=cohort.samples), threads):
+            blocks = genotypes.blocks(RefuseRepeats(genotypes.paths), cohort.samples)
+            for block in ordered_map(test, blocks, threads):
                 _write(paths, outputs, [*(one.encoded for one in block.traits), block.left_out])
                 found.add(block)
                 on_progress(found.variants, found.variants / total if total else 0.0)

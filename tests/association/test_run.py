@@ -421,6 +421,16 @@ def test_bad_input_ends_with_a_reason(cohort: SmallCohort, tmp_path: Path) -> No
         assert not (tmp_path / "out" / "gwas.json").exists()
     with pytest.raises(InputError, match=r"none of the 60 variants can be tested: .*60 for minor allele"):
         dataclasses.replace(rows, filters=Filters(0.5)).run()
+    twice = write_bed(
+        tmp_path / "twice", cohort.genotypes[:, :3].copy(), [10, 20, 20], fid=cohort.names, iid=cohort.names,
+        allele_1=["A", "A", "C"], allele_2=["C", "C", "A"],
+    )  # fmt: skip
+    with pytest.raises(
+        InputError, match=r"twice\.bed: the variant 1:20 C/A occurs more than once, here as s2"
+    ):
+        dataclasses.replace(rows, genotypes=(twice,)).run()
+    with pytest.raises(InputError, match=r"cohort\.bed is named twice"):
+        dataclasses.replace(rows, genotypes=(cohort.prefix, cohort.prefix)).run()
     with pytest.raises(OptionError, match=r"--maf is 0\.7; expected a number from 0 to 0\.5"):
         dataclasses.replace(rows, filters=Filters(0.7)).run()
     with pytest.raises(OptionError, match="a/b and a b would share a file"):

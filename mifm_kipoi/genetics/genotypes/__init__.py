@@ -2,6 +2,7 @@
 
 from mifm_kipoi.genetics.genotypes.opening import open_genotypes
 from mifm_kipoi.genetics.genotypes.plink1 import MISSING, Fileset, bim_chunks, open_fileset
+from mifm_kipoi.genetics.genotypes.repeats import RefuseRepeats
 from mifm_kipoi.genetics.genotypes.source import Block, GenotypeError, Genotypes
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Fileset",
     "GenotypeError",
     "Genotypes",
+    "RefuseRepeats",
     "bim_chunks",
     "open_fileset",
     "open_genotypes",

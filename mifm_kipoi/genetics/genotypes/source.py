@@ -147,10 +147,11 @@ class Genotypes:
     Raises
     ------
     GenotypeError
-        When a file lacks a person of another, names one twice, or states another build.
+        When a file is named twice, lacks a person of another, names one twice, or states another build.
     """
 
     def __init__(self, files: Sequence[GenotypeFile]) -> None:
+        _refuse_same(files)
         self._files = tuple(files)
         self.paths = tuple(file.path for file in files)
         self.files = tuple(path for file in files for path in file.files)
@@ -251,6 +252,18 @@ class Genotypes:
 def _numbered(chunk: pd.DataFrame, first: int) -> pd.DataFrame:
     rows = np.arange(first, first + len(chunk), dtype=np.int64)
     return chunk.assign(row=rows)[list(VARIANT_COLUMNS)].set_axis(rows)
+
+
+def _refuse_same(files: Sequence[GenotypeFile]) -> None:
+    """Refuse a file that is there twice, also by another name."""
+    seen: dict[tuple[int, int], str] = {}
+    for file in files:
+        status = file.files[0].stat()
+        key = (status.st_dev, status.st_ino)
+        if key in seen:
+            names = file.path if file.path == seen[key] else f"{seen[key]}, also by the name {file.path},"
+            raise GenotypeError(f"{names} is named twice; name each file of genotypes once")
+        seen[key] = file.path
 
 
 def _refuse_repeated(file: GenotypeFile) -> None:

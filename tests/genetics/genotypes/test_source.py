@@ -94,6 +94,16 @@ def test_files_of_different_people_are_refused(tmp_path: Path) -> None:
         open_genotypes([first, families])
 
 
+def test_a_file_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    first, second = two_files(tmp_path)
+    with pytest.raises(GenotypeError, match=r"one\.bed is named twice; name each"):
+        open_genotypes([first, second, f"{first}.bed"])
+    for suffix in (".bed", ".bim", ".fam"):
+        (tmp_path / f"alias{suffix}").symlink_to(f"{first}{suffix}")
+    with pytest.raises(GenotypeError, match=r"one\.bed, also by the name .*alias\.bed, is named twice"):
+        open_genotypes([first, tmp_path / "alias"])
+
+
 def test_what_is_not_a_file_of_genotypes(tmp_path: Path) -> None:
     for paths in ([], tmp_path / "none"):
         with pytest.raises(GenotypeError, match=r"expected PLINK 1 \(\.bed, \.bim, \.fam\)"):
