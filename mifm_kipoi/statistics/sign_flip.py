@@ -20,21 +20,28 @@ import numpy.typing as npt
 
 from mifm_kipoi.statistics.bootstrap import Seed
 from mifm_kipoi.statistics.estimates import Values
-from mifm_kipoi.support.packages import needed
 
 Method = Literal["exact", "saddlepoint", "draws"]
+Transform = npt.NDArray[np.complex128]
 
 EXACT = 40
 """Differences that are not 0 up to which all sums are counted, by two lists of 2^20, in 0.2 s."""
 
-_LARGE = 0.1
-"""Part of the sum of squares that one difference may have; up to it the tail is wrong by 0.2 % at most."""
+_POINTS = 1 << 17
+"""Of the line of integration: sums are told apart that differ by 4e-4 standard deviations, with 4 times
+as many by 1e-4."""
 
-_MOST_LARGE = 10
-"""Larger ones whose signs are gone through: 2^10 saddlepoints at most."""
+_FEWEST = 1 << 9
+"""Points however many sizes there are."""
 
-_LATTICE = 1e-4
-"""Part of the largest difference that all differences must be multiples of, for sums on a lattice."""
+_WORK = 1 << 25
+"""Points times sizes, beyond which there are fewer points: 5 s, where nearly all signs are the same."""
+
+_DIGITS = 18.0
+"""What is smaller than others by exp(-18) is left out."""
+
+_TOGETHER = 1 << 17
+"""Numbers of a table in memory together."""
 
 _STEPS = 100
 """Newton's steps at most; some ten are enough."""
@@ -73,11 +80,14 @@ def sign_flip(
 ) -> SignFlip:
     """Test whether differences are as likely with the other sign.
 
-    Up to ``exact_up_to`` differences all sums are counted. Beyond, the tail is the saddlepoint approximation
-    of Lugannani and Rice (1980, Advances in Applied Probability 12:475) with the cumulant generating function
-    ``K(t) = sum log cosh(t d_i)``. Its relative error stays small at 1e-8 and beyond, which draws do not
-    reach. The signs of differences that are large beside all others, which part the sums into separate heaps,
-    are gone through, each with the saddlepoint of the rest.
+    Up to ``exact_up_to`` differences all sums are counted. Beyond, the tail is the integral of the
+    characteristic function on a line through the saddlepoint (Daniels 1954, Annals of Mathematical Statistics
+    25:631) of the cumulant generating function ``K(t) = sum log cosh(t d_i)``. A few large differences, or
+    many that are nearly equal, which part the sums into separate heaps, do no harm. Against counted sums of
+    36 differences and of 15 large beside 3,000 small ones it is right to 0.6 %, mostly to 0.02 %, at 1e-8
+    too, unless heaps are narrower than some 1e-4 standard deviations of the sum: all of such a heap counts as
+    reached. Where 60 to 2,000 differences are equal but for 1e-4 of their size or less, p is up to 28 % too
+    large.
 
     Parameters
     ----------
@@ -240,55 +250,128 @@ def _exact(sizes: Values, wanted: float) -> float:
 
 
 def _saddlepoint(sizes: Values, wanted: float) -> float:
-    """Logarithm of the two-sided tail; ``sizes`` fall."""
-    squares = sizes**2
-    # What is left after each: a difference is large beside those that are smaller.
-    left = np.cumsum(squares[::-1])[::-1]
-    large = int(np.argmin(np.append(squares[:_MOST_LARGE] > _LARGE * left[:_MOST_LARGE], False)))
-    offsets, counts = np.unique(_all_sums(sizes[:large]), return_counts=True)
-    tails = _log_upper_tails(sizes[large:], wanted - offsets)
-    most = float(tails.max())
-    if most == -math.inf:
-        return -math.inf
-    upper = most + math.log(float((counts * np.exp(tails - most)).sum())) - large * math.log(2)
-    return min(0.0, math.log(2) + upper)
+    """Logarithm of the two-sided tail, by Fourier inversion on a line through the saddlepoint.
+
+    ``P(S >= x)`` is the integral of ``exp(K(z) - z x) / (2 pi i z)`` over ``z = t + i u``, for any t > 0. At
+    the saddlepoint's t nothing cancels, so that small tails are as exact as large ones. Points that are
+    ``2 pi / period`` apart give the tail of sums modulo the period, which is long enough.
+    """
+    most, deviation = float(sizes.sum()), math.sqrt(float((sizes**2).sum()))
+    least = (1 - sizes.size) * math.log(2)
+    value = wanted - _rounding(sizes)
+    if value <= 0:
+        return 0.0
+    if most - value <= 2 * sizes[-1] * (1 - 1e-9):
+        # No sign can flip: one of 2^n sums.
+        return least
+    # The pole at 0 is kept away from; a line beside the saddlepoint is as right.
+    t = max(_saddle(sizes, value, value / deviation**2), 2 / deviation)
+    t = min(t, 1 / _rounding(sizes))
+    products = t * sizes
+    # K(t) - t x, without the difference of large numbers.
+    height = t * (most - value) + float(np.log1p(np.exp(-2 * products)).sum()) - sizes.size * math.log(2)
+    # Sums above by a period, and below: K(t - v) - K(t) + v x bounds these, of any v up to t.
+    whole = _cumulant(sizes, t)
+    below = [(_DIGITS + _cumulant(sizes, t - v) - whole + v * value) / v for v in t / 2.0 ** np.arange(8)]
+    period = max(min(9 * deviation, most - value), min(below))
+    step = 2 * math.pi / period
+    found, count = None, 4 * _POINTS
+    while found is None:
+        count //= 4
+        found = _transform(sizes, t, step, count)
+    if count == _POINTS and not _ends(*found, t, step, count):
+        finer = _transform(sizes, t, step, 4 * count)
+        found, count = (found, count) if finer is None else (finer, 4 * count)
+    numbers, transform = found
+    if not _ends(numbers, transform, t, step, count):
+        width = _width(step, count)
+        # The sums come in heaps that are narrower than can be told from single sums. Noise of this width lets
+        # the integral end, and what is not told apart from the sum counts as reached.
+        transform = transform * np.exp((width * (t + 1j * step * numbers)) ** 2 / 2)
+        height += 4 * width * t
+        value -= 4 * width
+    terms = (transform * np.exp(-1j * step * numbers * value) / (t + 1j * step * numbers)).real
+    integral = (2 * float(terms[1:].sum()) + float(terms[0])) / period
+    if integral <= 0:
+        return least
+    return max(least, min(0.0, math.log(2) + height + math.log(integral)))
 
 
-def _log_upper_tails(sizes: Values, wanted: Values) -> Values:
-    """Logarithms of ``P(sum e_i d_i >= x)``, of each x of shape (x,)."""
-    log_ndtr = needed("scipy.special", "polygenic").log_ndtr
-    result = np.empty(wanted.size)
-    variance, most, span = float((sizes**2).sum()), float(sizes.sum()), _span(sizes)
-    if span:
-        # To the sum that is reached: the next one on the lattice.
-        wanted = most - np.floor((most - wanted) / span + 1e-6) * span
-    start = 0.0
-    for number in np.argsort(np.abs(wanted)):
-        # P(sum >= -x) = 1 - P(sum > x), and the sum after x on a lattice is x + span.
-        below = wanted[number] < 0
-        value = abs(float(wanted[number])) + (span if below else 0.0)
-        if value > most * (1 + 1e-12):
-            upper = -math.inf
-        elif most - value <= 2 * sizes[-1] * (1 - 1e-9):
-            # No sign can flip: one of 2^n sums.
-            upper = -sizes.size * math.log(2)
-        else:
-            start = _saddle(sizes, value, max(start, value / variance))
-            upper = _lugannani_rice(sizes, value, start, span, log_ndtr)
-        result[number] = math.log1p(-math.exp(min(upper, math.log(0.5)))) if below else upper
-    return result
+def _width(step: float, count: int) -> float:
+    """Deviation of noise whose characteristic function ends with so many points."""
+    return 5.5 / (step * count)
 
 
-def _span(sizes: Values) -> float:
-    """Distance between neighbouring sums where all sizes are multiples of one number, or 0."""
-    divisor = float(sizes.min())
-    while divisor > _LATTICE * sizes.max():
-        rest = np.mod(sizes, divisor)
-        rest = rest[(rest > 1e-9) & (rest < divisor - 1e-9)]
-        if not rest.size:
-            return 2 * divisor
-        divisor = float(rest.min())
-    return 0.0
+def _ends(numbers: Values, transform: Transform, t: float, step: float, count: int) -> bool:
+    """Whether the second half of the points adds nothing."""
+    parts = np.abs(transform) / np.hypot(t, step * numbers)
+    return bool(parts[2 * numbers > count].sum() < 1e-5 * parts.sum())
+
+
+def _cumulant(sizes: Values, t: float) -> float:
+    """``sum log cosh(t d)``; log cosh x = x + log((1 + exp(-2 x)) / 2), which does not overflow."""
+    products = t * sizes
+    return float((products + np.log1p(np.exp(-2 * products)) - math.log(2)).sum())
+
+
+def _grouped(sizes: Values, bin_width: float) -> tuple[Values, Values]:
+    """Means and numbers of sizes that are equal but for less than what can be told apart."""
+    _, index, counts = np.unique(np.floor(sizes / bin_width), return_inverse=True, return_counts=True)
+    return np.bincount(index, sizes) / counts, counts.astype(np.float64)
+
+
+def _transform(sizes: Values, t: float, step: float, end: int) -> tuple[Values, Transform] | None:
+    """``exp(K(z) - K(t))`` at points ``z = t + i step number``, where not negligible; first their numbers.
+
+    Sizes that are nearly equal make it large again far from 0, so that all points are looked through: first
+    cells of points, by a bound that holds in all of the cell, of more and more sizes. None when that is too
+    much work.
+    """
+    sizes, counts = _grouped(sizes, _width(step, end) / math.sqrt(sizes.size))
+    most = math.inf if end <= _FEWEST else _WORK
+    # Any order will do in which the first ones are of all sizes.
+    order = np.random.default_rng(0).permutation(sizes.size)
+    sizes, counts = sizes[order], counts[order]
+    blocks = [slice(0, 32)]
+    while blocks[-1].stop < sizes.size:
+        blocks.append(slice(blocks[-1].stop, 2 * blocks[-1].stop))
+    root_mean = math.sqrt(float((counts * sizes**2).sum() / counts.sum()))
+    cell = max(4, round(0.2 / (root_mean * step)))
+    numbers = np.arange(-(-end // cell), dtype=np.float64)
+    height = np.zeros(numbers.size)
+    # |cosh(z d) / cosh(t d)|^2 = 1 - (sin(u d) / cosh(t d))^2
+    for block in blocks:
+        d, n = sizes[block], counts[block]
+        if numbers.size * d.size > most:
+            return None
+        flat = 1 / np.cosh(np.minimum(t * d, 300))
+        for part in _parts(numbers.size, d.size):
+            sine = np.abs(np.sin(np.multiply.outer((numbers[part] + 0.5) * cell * step, d)))
+            sine = np.maximum(sine - 0.5 * cell * step * d, 0)
+            height[part] += 0.5 * np.log(np.maximum(1 - (sine * flat) ** 2, 1e-300)) @ n
+        numbers, height = numbers[height > -_DIGITS], height[height > -_DIGITS]
+    if numbers.size * cell * min(sizes.size, 1 << 12) > most:
+        return None
+    points = (numbers[:, np.newaxis] * cell + np.arange(cell)).ravel()
+    transform = np.ones(points.size, np.complex128)
+    for block in blocks:
+        d, n = sizes[block], counts[block]
+        slope = np.tanh(t * d)
+        several = n > 1
+        for part in _parts(points.size, d.size):
+            angle = np.multiply.outer(points[part] * step, d)
+            factor = np.cos(angle) + 1j * (slope * np.sin(angle))
+            factor[:, several] **= n[several]
+            transform[part] *= factor.prod(axis=1)
+        kept = np.abs(transform) > math.exp(-_DIGITS)
+        points, transform = points[kept], transform[kept]
+    return points, transform
+
+
+def _parts(rows: int, columns: int) -> list[slice]:
+    """Of rows, so that what is in memory together stays small."""
+    size = max(1, _TOGETHER // columns)
+    return [slice(start, start + size) for start in range(0, rows, size)]
 
 
 def _saddle(sizes: Values, value: float, start: float) -> float:
@@ -305,22 +388,3 @@ def _saddle(sizes: Values, value: float, start: float) -> float:
         if abs(step) <= 1e-13 * t:
             break
     return t
-
-
-def _lugannani_rice(sizes: Values, value: float, t: float, span: float, log_ndtr: np.ufunc) -> float:
-    """Logarithm of the upper tail at the saddlepoint; with Daniels' correction on a lattice (1987)."""
-    products = t * sizes
-    # log cosh x = x + log((1 + exp(-2 x)) / 2), which does not overflow.
-    cumulants = float((products + np.log1p(np.exp(-2 * products)) - math.log(2)).sum())
-    root = math.sqrt(max(2 * (t * value - cumulants), 0.0))
-    deviation = math.sqrt(float((sizes**2 / np.cosh(np.minimum(products, 300)) ** 2).sum()))
-    tail = float(log_ndtr(-root))
-    if root < 1e-3:
-        # Both terms go to infinity at the centre. Sums are symmetric: what is left is half of a lattice's
-        # step.
-        difference = span / (2 * deviation)
-    else:
-        slope = deviation * (-math.expm1(-t * span) / span if span else t)
-        difference = 1 / slope - 1 / root
-    correction = math.exp(-0.5 * root**2 - 0.5 * math.log(2 * math.pi) - tail) * difference
-    return min(0.0, tail + math.log1p(correction)) if correction > -1 else tail

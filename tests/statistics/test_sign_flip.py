@@ -67,7 +67,7 @@ def test_the_saddlepoint_is_as_good_as_counting(shape: str, shift: float) -> Non
     differences = draw[shape] + shift * np.abs(draw[shape]).mean()
     counted, approximated = sign_flip(differences), sign_flip(differences, exact_up_to=0)
     assert (counted.method, approximated.method) == ("exact", "saddlepoint")
-    assert approximated.p_value == pytest.approx(counted.p_value, rel=0.02)
+    assert approximated.p_value == pytest.approx(counted.p_value, rel=0.001)
 
 
 def test_the_saddlepoint_on_a_lattice_is_the_binomial_tail() -> None:
@@ -75,16 +75,63 @@ def test_the_saddlepoint_on_a_lattice_is_the_binomial_tail() -> None:
         differences = np.where(np.arange(size) < (size + more) // 2, 2.5, -2.5)
         greater = int((differences > 0).sum())
         assert sign_flip(differences).p_value == pytest.approx(
-            stats.binomtest(greater, size).pvalue, rel=0.01
+            stats.binomtest(greater, size).pvalue, rel=0.001
         )
     mixed = np.array([1.0] * 14 + [-1.0] * 6 + [3.0] * 12 + [-3.0] * 6)
-    assert sign_flip(mixed, exact_up_to=0).p_value == pytest.approx(sign_flip(mixed).p_value, rel=0.02)
+    assert sign_flip(mixed, exact_up_to=0).p_value == pytest.approx(sign_flip(mixed).p_value, rel=0.001)
 
 
 def test_a_difference_that_outweighs_the_others() -> None:
     differences = np.append(np.random.default_rng(4).normal(size=37), [60.0, 25.0])
     counted = sign_flip(differences)
-    assert sign_flip(differences, exact_up_to=0).p_value == pytest.approx(counted.p_value, rel=0.01)
+    assert sign_flip(differences, exact_up_to=0).p_value == pytest.approx(counted.p_value, rel=0.001)
+
+
+def all_sums(sizes: np.ndarray) -> np.ndarray:
+    sums = np.zeros(1)
+    for size in sizes:
+        sums = np.concatenate([sums - size, sums + size])
+    return sums
+
+
+@pytest.mark.parametrize("negative", [1, 2, 3])
+@pytest.mark.parametrize("noise", [0.02, 1e-3, 0.0])
+def test_large_differences_that_are_nearly_equal_beside_thousands_of_small(
+    negative: int, noise: float
+) -> None:
+    # Every sum of the large ones, each with the binomial tail of the small ones.
+    generator = np.random.default_rng(negative)
+    large = 1 + noise * generator.normal(size=15)
+    large[:negative] *= -1
+    small = 0.002 * np.where(generator.permutation(3000) < 1520, 1, -1)
+    wanted = abs(large.sum() + small.sum()) - all_sums(large) - 1e-9
+    positive = np.ceil((wanted / 0.002 + 3000) / 2)
+    expected = 2 * stats.binom.sf(positive - 1, 3000, 0.5).mean()
+    test = sign_flip(np.append(large, small))
+    assert test.method == "saddlepoint"
+    assert 0.9999 < test.p_value / expected < 1.006
+
+
+@pytest.mark.parametrize("noise", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("deviations", [0, 2, 5])
+@pytest.mark.parametrize("size", [200, 2000])
+def test_a_lattice_with_noise(size: int, deviations: int, noise: float) -> None:
+    # Given how many are positive, what noise adds is a sum without replacement: normal in so many.
+    generator = np.random.default_rng(2)
+    positive = generator.permutation(size) < (size + deviations * np.sqrt(size)) / 2 + 1
+    differences = np.where(positive, 1, -1) * (1 + noise * generator.normal(size=size))
+    mean = np.abs(differences).mean()
+    number = np.arange(1, size)
+    variance = np.abs(differences).var() * 4 * number * (size - number) / (size - 1)
+    above = stats.norm.sf((abs(differences.sum()) - (2 * number - size) * mean) / np.sqrt(variance))
+    expected = 2 * (stats.binom.pmf(number, size, 0.5) * above).sum()
+    assert sign_flip(differences).p_value == pytest.approx(expected, rel=0.005)
+
+
+def test_what_cannot_be_told_apart_counts_as_reached() -> None:
+    generator = np.random.default_rng(2)
+    differences = np.where(generator.permutation(200) < 116, 1, -1) * (1 + 1e-7 * generator.normal(size=200))
+    assert sign_flip(differences).p_value == pytest.approx(stats.binomtest(116, 200).pvalue, rel=0.001)
 
 
 @pytest.mark.parametrize("size", [300, 20_000])
