@@ -537,8 +537,8 @@ class _Work:
                 count[clump.trait] = count.get(clump.trait, 0) + 1
         for trait, number in count.items():
             self.doubts.append(
-                f"in {number:,} clumps of {trait} several variants have p = 0 in its study, without an "
-                "effect and its standard error from which p would follow, so that which of them leads is "
+                f"in {number:,} of the clumps of {trait} several variants have p = 0 in its study, without "
+                "an effect and its standard error from which p would follow, so that which of them leads is "
                 "arbitrary"
             )
 

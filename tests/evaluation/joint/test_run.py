@@ -533,7 +533,7 @@ def test_p_values_of_0_select(run: Callable[..., JointResult], folder: Path, sec
     effects = read(folder / "zero", "effects")
     kept = set(effects["id"][(effects["model"] == "p") & (effects["clump"] == 1)])
     assert set(two) <= kept
-    assert "1 clumps of height several variants have p = 0" in " ".join(result.cautions)
+    assert "in 1 of the clumps of height several variants have p = 0" in " ".join(result.cautions)
     assert not any("p = 0" in caution for caution in known.cautions)
 
 
