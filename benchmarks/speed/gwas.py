@@ -82,7 +82,7 @@ def _measured(
     covariates = [f"c{number}" for number in range(COVARIATES)]
     command = [
         sys.executable, "-m", "mifm_kipoi.cli", "gwas", str(prefix), "--people", str(folder / "people.tsv"),
-        "--trait", ",".join(traits), "--covariates", ",".join(covariates), "-o", str(folder / "out"),
+        "--traits", ",".join(traits), "--covariates", ",".join(covariates), "-o", str(folder / "out"),
         "--threads", str(options.threads), "--maf", "0", "--hwe", "0", "--no-progress",
     ]  # fmt: skip
     runs = [measuring.timed_command(command) for _ in range(options.repeats)]

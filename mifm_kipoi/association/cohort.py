@@ -13,7 +13,7 @@ import pandas as pd
 from mifm_kipoi.association.models import Flags, NullModel, linear_model, logistic_model
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.people import Aligned, Trait
-from mifm_kipoi.genetics.people_tables import read_people
+from mifm_kipoi.genetics.people_tables import MISSING_CODES, read_people
 from mifm_kipoi.statistics.normal import normal_scores
 
 
@@ -29,6 +29,8 @@ class Selection:
         See :func:`mifm_kipoi.genetics.people_tables.read_people`.
     columns : mapping of str to str
         See there.
+    missing_codes : tuple of float
+        See there.
     keep : Path, optional
         Table of the people to analyse; by default everyone.
     inverse_normal : bool
@@ -42,6 +44,7 @@ class Selection:
     binary: tuple[str, ...] = ()
     quantitative: tuple[str, ...] = ()
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    missing_codes: tuple[float, ...] = MISSING_CODES
     keep: Path | None = None
     inverse_normal: bool = False
 
@@ -94,6 +97,7 @@ def read_cohort(selection: Selection, samples: pd.DataFrame) -> Cohort:
     people = read_people(
         selection.tables, selection.traits, selection.covariates, selection.categorical,
         binary=selection.binary, quantitative=selection.quantitative, columns=selection.columns,
+        missing_codes=selection.missing_codes,
     )  # fmt: skip
     aligned = people.aligned(samples)
     notes = [*people.notes, *aligned.notes]

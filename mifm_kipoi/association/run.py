@@ -148,7 +148,7 @@ class GwasRun:
             raise OptionError(f"--exact-below is {self.exact_below:g}; expected a p-value, from 0 to 1")
         traits = self.selection.traits
         if not traits:
-            raise OptionError("no trait is named; give --trait")
+            raise OptionError("no trait is named; give --traits")
         names = [self._path(trait).name for trait in traits]
         if LEFT_OUT in names:
             raise OptionError(
@@ -218,6 +218,7 @@ class GwasRun:
             "binary": list(selection.binary),
             "quantitative": list(selection.quantitative),
             "columns": dict(selection.columns),
+            "missing_codes": list(selection.missing_codes),
             "inverse_normal": selection.inverse_normal,
             "filters": dataclasses.asdict(self.filters),
             "exact_below": self.exact_below,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_list, fraction, positive, say
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.commands.people import add_columns_of_people, add_variant_filters, columns_of_people
 from mifm_kipoi.support.progress import Progress
 
 
@@ -27,43 +27,13 @@ def add_gwas(parser: argparse.ArgumentParser) -> None:
     add_list(
         group, "--people", "TABLE", "tables with a row for each person: traits and covariates", required=True
     )
-    add_list(group, "--trait", "COLUMN", "traits to test, each a file of its own", required=True)
-    add_list(
-        group, "--covariates", "COLUMN", "covariates that are held fixed, such as age,sex,PC1", default=()
-    )
-    add_list(
-        group, "--categorical", "COLUMN", "covariates with levels although these are numbers", default=()
-    )
-    add_list(group, "--binary", "TRAIT", "traits with cases and controls, where it is not plain", default=())
-    add_list(group, "--quantitative", "TRAIT", "traits without, where it is not plain", default=())
-    add_list(
-        group, "--columns", "NAME=COLUMN", "names of your own for columns, such as height=50-0.0", default=()
-    )
+    add_columns_of_people(group, "traits to test, each a file of its own")
     group.add_argument("--keep", metavar="TABLE", help="analyse only the people of this table")
     group.add_argument(
         "--inverse-normal", action="store_true",
         help="replace quantitative traits by the normal scores of their ranks",
     )  # fmt: skip
-    group = parser.add_argument_group("variants that are tested, by the people who are analysed")
-    group.add_argument(
-        "--maf",
-        type=fraction,
-        default=0.01,
-        metavar="F",
-        help="smallest minor allele frequency (default: 0.01)",
-    )
-    group.add_argument(
-        "--hwe", type=fraction, default=1e-6, metavar="P",
-        help="smallest p-value of the exact test of Hardy-Weinberg equilibrium (default: 1e-6)",
-    )  # fmt: skip
-    group.add_argument(
-        "--info", type=fraction, default=0.8, metavar="R2",
-        help="smallest quality of imputed dosages, MaCH's r2 (default: 0.8)",
-    )  # fmt: skip
-    group.add_argument(
-        "--missing", type=fraction, default=0.1, metavar="F",
-        help="largest fraction of people without a genotype (default: 0.1)",
-    )  # fmt: skip
+    add_variant_filters(parser, "variants that are tested, by the people who are analysed")
     group = parser.add_argument_group("tests and run")
     group.add_argument(
         "--exact-below", type=fraction, default=1e-3, metavar="P",
@@ -92,12 +62,7 @@ def _gwas(options: argparse.Namespace) -> None:
         genotypes=tuple(options.genotypes),
         selection=Selection(
             tables=tuple(map(Path, options.people)),
-            traits=tuple(options.trait),
-            covariates=tuple(options.covariates),
-            categorical=tuple(options.categorical),
-            binary=tuple(options.binary),
-            quantitative=tuple(options.quantitative),
-            columns=dict(map(_named, options.columns)),
+            **columns_of_people(options),
             keep=options.keep and Path(options.keep),
             inverse_normal=options.inverse_normal,
         ),
@@ -111,10 +76,3 @@ def _gwas(options: argparse.Namespace) -> None:
     with Progress("variants", options.progress) as progress:
         result = run.run(progress.update)
     say(*result.summary, f"written: {', '.join(map(str, result.files))}")
-
-
-def _named(entry: str) -> tuple[str, str]:
-    name, equals, column = entry.partition("=")
-    if not (equals and name and column):
-        raise OptionError(f"--columns has {entry!r}; expected NAME=COLUMN, such as height=50-0.0")
-    return name, column

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from mifm_kipoi.commands.arguments import add_list, not_negative, positive, say
-from mifm_kipoi.errors import OptionError
+from mifm_kipoi.commands.people import add_columns_of_people, columns_of_people, pairs
 
 _Value = TypeVar("_Value")
 
@@ -34,25 +33,11 @@ def add_pgs_evaluate(parser: argparse.ArgumentParser) -> None:
         "--people", action="append", required=True, metavar="TABLE",
         help="traits, covariates and labels, a row for each person with IID, eid or sample (may be repeated)",
     )  # fmt: skip
-    add_list(group, "--traits", "NAME", "columns that are predicted", required=True)
-    add_list(group, "--covariates", "NAME", "columns of covariates", default=())
-    add_list(group, "--categorical", "NAME", "covariates that are categories although numbers", default=())
+    add_columns_of_people(group, "columns that are predicted")
     group.add_argument("--ancestry", default="", metavar="NAME", help="column of ancestries")
     add_list(
         group, "--ancestries", "LABEL", "those to evaluate, in this order (default: all, sorted)", default=()
     )
-    add_list(
-        group, "--columns", "NAME=COLUMN",
-        "names of columns, such as height=50-0.0; or a table with the columns name and column",
-        default=(),
-    )  # fmt: skip
-    add_list(group, "--binary", "NAME", "traits with cases and controls, where not to be guessed", default=())
-    add_list(group, "--quantitative", "NAME", "quantitative traits, where not to be guessed", default=())
-    add_list(
-        group, "--missing-codes", "NUMBER",
-        "numbers that mean an unknown value, such as --missing-codes=-9,-1,-3 (default: -9)",
-        default=("-9",),
-    )  # fmt: skip
     group.add_argument(
         "--cluster", default="", metavar="NAME",
         help="column of families or other clusters of people, who stay in one fold",
@@ -109,27 +94,17 @@ def add_pgs_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from mifm_kipoi.genetics.people_tables import read_map
     from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateRun
 
-    columns: dict[str, str] = {}
-    for entry in options.columns:
-        columns |= _pairs("--columns", [entry], str) if "=" in entry else read_map(entry)
     run = PgsEvaluateRun(
         scores=tuple(map(Path, options.scores)),
         folder=Path(options.output),
         people=tuple(map(Path, options.people)),
-        traits=tuple(options.traits),
         score_table=options.score_table and Path(options.score_table),
-        covariates=tuple(options.covariates),
-        categorical=tuple(options.categorical),
         ancestry=options.ancestry,
         ancestries=tuple(options.ancestries),
-        binary=tuple(options.binary),
-        quantitative=tuple(options.quantitative),
-        columns=columns,
-        missing_codes=tuple(_number("--missing-codes", text) for text in options.missing_codes),
-        trait_names=_pairs("--trait-names", options.trait_names, str),
+        **columns_of_people(options),
+        trait_names=pairs("--trait-names", options.trait_names, str),
         method=options.method,
         baselines=tuple(options.baselines),
         bound=options.bound,
@@ -137,7 +112,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         seed=options.seed,
         min_people=options.min_people,
         min_cases=options.min_cases,
-        prevalence=_pairs("--prevalence", options.prevalence, float),
+        prevalence=pairs("--prevalence", options.prevalence, float),
         cluster=options.cluster,
         correction=options.correction,
         level=options.level,
@@ -145,23 +120,3 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     result = run.run()
     say(*result.texts, *result.cautions, f"written: {', '.join(map(str, result.files))}")
-
-
-def _pairs(option: str, entries: Iterable[str], of: Callable[[str], _Value]) -> dict[str, _Value]:
-    pairs = {}
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        if not (name and equals and value):
-            raise OptionError(f"{option} has {entry!r}; expected NAME=VALUE")
-        try:
-            pairs[name] = of(value)
-        except ValueError:
-            raise OptionError(f"{option} has {entry!r}; expected a number after {name}=") from None
-    return pairs
-
-
-def _number(option: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise OptionError(f"{option} has {text!r}; expected numbers") from None

@@ -452,7 +452,7 @@ def test_collinear_covariates_are_left_out_and_said(cohort: SmallCohort, tmp_pat
 
 def test_the_command(cohort: SmallCohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
-        "gwas", cohort.prefix, "--people", str(cohort.table), "--trait", "size,sick", "--columns",
+        "gwas", cohort.prefix, "--people", str(cohort.table), "--traits", "size,sick", "--columns",
         "size=height", "--covariates", "age,centre", "-o", str(tmp_path / "out"), "--maf", "0.05",
         "--no-progress",
     ]  # fmt: skip
