@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_list, fraction, not_negative, positive, say
+from mifm_kipoi.commands.people import add_columns_of_people, add_variant_filters, columns_of_people
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.gwas_formats import GWAS_FORMATS
 
@@ -37,15 +38,7 @@ def add_joint(parser: argparse.ArgumentParser) -> None:
         group, "--people", "TABLE",
         "tables with a row for each person, by IID, eid or sample: traits and covariates", default=(),
     )  # fmt: skip
-    add_list(group, "--traits", "NAME", "columns that are tested", default=())
-    add_list(group, "--covariates", "NAME", "columns of covariates", default=())
-    add_list(group, "--categorical", "NAME", "covariates that are categories although numbers", default=())
-    add_list(group, "--binary", "NAME", "traits with cases and controls, where not to be guessed", default=())
-    add_list(group, "--quantitative", "NAME", "quantitative traits, where not to be guessed", default=())
-    add_list(
-        group, "--people-columns", "NAME=COLUMN",
-        "names of columns, such as height=50-0.0; or a table with the columns name and column", default=(),
-    )  # fmt: skip
+    add_columns_of_people(group, "columns that are tested", required=False, columns="--people-columns")
     group.add_argument("--keep", metavar="TABLE", help="analyse only the people of this table")
     group = parser.add_argument_group("studies")
     group.add_argument(
@@ -106,22 +99,7 @@ def _add_clumps(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--kb", type=positive, default=1000, metavar="KB", help="and are nearer (default: %(default)s)"
     )
-    group.add_argument(
-        "--maf", type=fraction, default=0.01, metavar="F",
-        help="lowest frequency of the rarer allele (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--hwe", type=float, default=1e-6, metavar="P",
-        help="lowest p of Hardy-Weinberg equilibrium (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--info", type=fraction, default=0.8, metavar="Q",
-        help="lowest quality of imputation, of dosages and where tables have it (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--missing", type=fraction, default=0.1, metavar="F",
-        help="highest fraction of genotypes missing (default: %(default)s)",
-    )  # fmt: skip
+    add_variant_filters(parser, "variants that count, by the people who are tested")
     group = parser.add_argument_group("filters")
     add_list(
         group, "--columns", "COLUMN",
@@ -182,11 +160,8 @@ def _joint(options: argparse.Namespace) -> None:
     from mifm_kipoi.evaluation.joint.models import FilterOptions
     from mifm_kipoi.evaluation.joint.records import Significance
     from mifm_kipoi.evaluation.joint.run import Columns, JointRun, People
-    from mifm_kipoi.genetics.people_tables import read_map
 
-    names: dict[str, str] = {}
-    for entry in options.people_columns:
-        names |= dict([_pair("--people-columns", entry)]) if "=" in entry else read_map(entry)
+    named = columns_of_people(options, "--people-columns")
     people = People(
         tuple(map(Path, options.genotypes)),
         tuple(map(Path, options.people)),
@@ -204,10 +179,7 @@ def _joint(options: argparse.Namespace) -> None:
     run = JointRun(
         folder=Path(options.output),
         people=people,
-        columns=Columns(
-            tuple(options.traits), tuple(options.covariates), tuple(options.categorical),
-            tuple(options.binary), tuple(options.quantitative), names,
-        ),
+        columns=Columns(names=named.pop("columns"), **named),
         studies=_studies("--gwas", options.gwas, options.traits),
         selection="same" if options.as_in_paper else options.selection,
         second=second,
@@ -251,10 +223,3 @@ def _studies(option: str, entries: Sequence[str], traits: Sequence[str]) -> dict
             raise OptionError(f"{option} has two tables of {name}; expected one")
         studies[name] = Path(path)
     return studies
-
-
-def _pair(option: str, entry: str) -> tuple[str, str]:
-    name, equals, value = entry.partition("=")
-    if not equals or not name or not value:
-        raise OptionError(f"{option} has {entry!r}; expected two parts with = between them")
-    return name, value

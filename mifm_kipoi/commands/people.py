@@ -1,6 +1,4 @@
-"""Options about people that several commands have: what the columns of their tables are, and which variants of
-their genotypes are tested.
-"""
+"""Options that commands about people have in common: columns of tables of people, and variants that count."""
 
 from __future__ import annotations
 

@@ -450,6 +450,15 @@ def test_collinear_covariates_are_left_out_and_said(cohort: SmallCohort, tmp_pat
     pd.testing.assert_frame_equal(output(tmp_path / "both", "height"), output(tmp_path / "one", "height"))
 
 
+def test_codes_of_unknown_values_are_no_values(cohort: SmallCohort, tmp_path: Path) -> None:
+    table = tmp_path / "people.tsv"
+    coded = cohort.people["height"].where(np.arange(len(cohort.people)) >= 7, -3)
+    cohort.people.assign(height=coded).to_csv(table, sep="\t", index=False, na_rep="NA")
+    changed = {"tables": (table,), "traits": ("height",), "binary": (), "missing_codes": (-9, -3)}
+    result = a_run(cohort, tmp_path / "out", **changed).run()
+    assert result.result.traits[0].people == cohort.people["height"].iloc[7:].notna().sum()
+
+
 def test_the_command(cohort: SmallCohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "gwas", cohort.prefix, "--people", str(cohort.table), "--traits", "size,sick", "--columns",
@@ -461,8 +470,14 @@ def test_the_command(cohort: SmallCohort, tmp_path: Path, capsys: pytest.Capture
     assert "size: 59 variants in 500 people; no locus with p < 5e-08" in said
     assert "sick: 59 variants in 150 cases and 350 controls; 1 locus with" in said
     assert (tmp_path / "out" / "size.tsv.gz").is_file()
-    assert main([*words, "--columns", "size"]) == 2
-    assert "--columns has 'size'; expected NAME=COLUMN" in capsys.readouterr().err
+    assert main([*words, "--columns", "=height"]) == 2
+    assert "--columns has '=height'; expected NAME=VALUE" in capsys.readouterr().err
+    (tmp_path / "map.tsv").write_text("name\tcolumn\nsize\theight\n")
+    words[words.index("size=height")] = str(tmp_path / "map.tsv")
+    assert main(words) == 0
+    assert "size: 59 variants in 500 people" in capsys.readouterr().out
+    assert main([*words, "--missing-codes", "none"]) == 2
+    assert "--missing-codes has 'none'; expected numbers" in capsys.readouterr().err
     assert main([*words, "--people", str(tmp_path / "none.tsv")]) == 1
     assert "none.tsv" in capsys.readouterr().err
 

@@ -40,7 +40,7 @@ from mifm_kipoi.evaluation.ranking.run import held_out_by_all
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen, choose_columns
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.people import Aligned
-from mifm_kipoi.genetics.people_tables import read_people
+from mifm_kipoi.genetics.people_tables import MISSING_CODES, read_people
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
 from mifm_kipoi.support.packages import needed
@@ -96,6 +96,8 @@ class Columns:
         See :func:`mifm_kipoi.genetics.people_tables.read_people`.
     names : mapping of str to str
         From names to columns.
+    missing_codes : tuple of float
+        Numbers that mean an unknown value.
     """
 
     traits: tuple[str, ...]
@@ -104,6 +106,7 @@ class Columns:
     binary: tuple[str, ...] = ()
     quantitative: tuple[str, ...] = ()
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    missing_codes: tuple[float, ...] = MISSING_CODES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -476,6 +479,7 @@ class _Work:
         read = read_people(
             people.tables, columns.traits, columns.covariates, columns.categorical,
             binary=columns.binary, quantitative=columns.quantitative, columns=columns.names,
+            missing_codes=columns.missing_codes,
         )  # fmt: skip
         aligned = read.aligned(genotypes.samples)
         notes = [*read.notes, *aligned.notes]
