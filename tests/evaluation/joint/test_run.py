@@ -464,7 +464,6 @@ def test_the_command(folder: Path, first: cohorts.Sample, capsys: pytest.Capture
         ("--alpha", "1", "a number between 0 and 1"),
         ("--equal-within", "1", "a factor above 1"),
         ("--equal-within", "inf", "a factor above 1"),
-        ("--hwe", "-1", "-1 is not a fraction from 0 to 1"),
     ],
 )
 def test_options_out_of_range_are_usage_errors(
