@@ -22,7 +22,8 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genetics.alleles import Fit, allele_fit
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.gwas_formats import PLINK_NUMBERS
-from mifm_kipoi.genomics.tables import OnProgress, TableFile, is_gzip
+from mifm_kipoi.genomics.tables import OnProgress, TableFile
+from mifm_kipoi.genomics.text_files import is_gzip
 from mifm_kipoi.genomics.variants import VariantFile
 
 if TYPE_CHECKING:

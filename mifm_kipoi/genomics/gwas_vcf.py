@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.tables import Batch, TableFile, is_gzip
+from mifm_kipoi.genomics.tables import Batch, TableFile
+from mifm_kipoi.genomics.text_files import is_gzip
 from mifm_kipoi.genomics.variants import VariantFile
 from mifm_kipoi.support.files import require_file
 

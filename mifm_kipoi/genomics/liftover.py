@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mifm_kipoi.conventions import COMPLEMENT, LARGEST_POS
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import build_of_lengths, contig_key
-from mifm_kipoi.genomics.tables import is_gzip
+from mifm_kipoi.genomics.text_files import is_gzip
 from mifm_kipoi.support.packages import needed
 
 Texts = npt.NDArray[np.object_]

@@ -39,22 +39,24 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
-import gzip
-import io
 import itertools
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.conventions import LARGEST_POS
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.support.bgzf import BGZF_END
+from mifm_kipoi.genomics.text_files import (
+    check_whole,
+    first_lines,
+    lines_of,
+)
 from mifm_kipoi.support.files import require_file
 
 if TYPE_CHECKING:
@@ -73,13 +75,8 @@ BLOCK_BYTES = 1 << 22
 _PARQUET_ROW_BYTES = 64
 """Bytes that a row of a Parquet file counts."""
 
-_LONGEST_LINE = 1 << 26
-"""Bytes of a line, beyond which a file is not a table."""
 
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 _PARQUET = b"PAR1"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF_16 = "text in UTF-16, as spreadsheets save it; save it as text in UTF-8, with tabs or commas"
 _WORKBOOK = "a workbook of a spreadsheet, or a zip file; save the sheet as text, with tabs or commas"
 _COMPRESSED = "compressed with {}; compress it with gzip or bgzip instead"
@@ -172,7 +169,7 @@ class TableFile:
             for beginning, what in _OTHER_FORMATS.items():
                 if head.startswith(beginning):
                     raise InputError(f"{path} is {what}")
-            _check_whole(path)
+            check_whole(path)
             if head.startswith(_PARQUET):
                 table = cls(path, _parquet_columns(path))
             else:
@@ -198,7 +195,7 @@ class TableFile:
             return cls(path, tuple(names), " ")
         comments: list[tuple[int, str]] = []
         number, line = 1, ""
-        for number, text in _first_lines(path):
+        for number, text in first_lines(path):
             if not text.startswith("#"):
                 line = text
                 break
@@ -569,31 +566,6 @@ class Batch:
         return pd.DataFrame(series).set_axis(range(len(self)) if self.lines is None else self.lines)
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file begins as gzip and bgzip do.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    """
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def is_bgzip(path: Path) -> bool:
-    """Whether a file is compressed with bgzip.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    """
-    with path.open("rb") as file:
-        head = file.read(18)
-    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
-
-
 class _Block(NamedTuple):
     """Some rows as text, a line each, none blank.
 
@@ -612,7 +584,7 @@ def _blocks(table: TableFile, block_bytes: int) -> Iterator[_Block]:
     separator = table.separator.encode()
     blank = b" \t" + separator
     number = 1
-    for read, fraction in _lines(table.path, block_bytes):
+    for read, fraction in lines_of(table.path, block_bytes):
         text = read
         if table.separator == " ":
             text = _single_blanks(read)
@@ -642,41 +614,6 @@ def _blocks(table: TableFile, block_bytes: int) -> Iterator[_Block]:
                 around = characters[np.concatenate([blanks - 1, blanks + 1])]
                 unclean = bool(np.isin(around, list(separator + b"\n")).any())
             yield _Block(text, lines, fraction, unclean)
-
-
-def _lines(path: Path, block_bytes: int) -> Iterator[tuple[bytes, float]]:
-    """Whole lines of a file, decompressed, and the fraction of its bytes; all line ends are those of Unix."""
-    import pyarrow as pa
-
-    size = max(path.stat().st_size, 1)
-    rest, carriage = b"", b""
-    with pa.OSFile(str(path)) as raw:
-        compression = _compression(path)
-        stream = pa.CompressedInputStream(raw, compression) if compression else raw
-        while True:
-            read = stream.read(block_bytes)
-            text = carriage + read
-            # A line end may be cut in two.
-            carriage = b"\r" if read and text.endswith(b"\r") else b""
-            if b"\r" in text:
-                text = text.removesuffix(carriage).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            text = rest + text
-            if _BYTE_ORDER_MARK in text:
-                # Files with it may have been joined; Arrow takes it away where a block begins.
-                text = (b"\n" + text).replace(b"\n" + _BYTE_ORDER_MARK, b"\n")[1:]
-            whole = text.rfind(b"\n") + 1
-            if not read:
-                if text:
-                    yield text if whole == len(text) else text + b"\n", 1.0
-                return
-            rest = text[whole:]
-            if len(rest) > _LONGEST_LINE:
-                raise InputError(
-                    f"{path} has a line of more than {_LONGEST_LINE >> 20} MiB; expected a table, text "
-                    "(plain or gzipped) or Parquet"
-                )
-            if whole:
-                yield text[:whole], raw.tell() / size
 
 
 def _single_blanks(text: bytes) -> bytes:
@@ -724,34 +661,6 @@ def _is_row(separator: str) -> re.Pattern[bytes]:
     """Rows of which every quoted field is closed on its line."""
     field = b"(?:%s|%s)" % _fields(separator)
     return re.compile(b"(?:%s(?:%s%s)*+\n)++" % (field, separator.encode(), field))
-
-
-def _first_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file that are not blank, and their numbers from 1."""
-    with _opened(path) as file:
-        number = 0
-        while raw := file.readline(_LONGEST_LINE):
-            # Of a file with the line ends of old Macs, all is one line to Python.
-            for line in raw.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
-                number += 1
-                if line.removeprefix(_BYTE_ORDER_MARK).strip(b" \t,;"):
-                    yield number, line.removeprefix(_BYTE_ORDER_MARK).decode()
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """A file to be read as bytes, decompressed."""
-    if _compression(path) == "zstd":
-        import pyarrow as pa
-
-        return cast("IO[bytes]", io.BufferedReader(pa.CompressedInputStream(str(path), "zstd")))
-    return cast("IO[bytes]", gzip.open(path)) if is_gzip(path) else path.open("rb")
-
-
-def _compression(path: Path) -> str | None:
-    """How a file is compressed, as Arrow calls it."""
-    with path.open("rb") as file:
-        head = file.read(len(_ZSTD))
-    return "gzip" if head.startswith(_GZIP) else "zstd" if head == _ZSTD else None
 
 
 def _separator(line: str) -> str:
@@ -816,18 +725,6 @@ def _is_missing(text: pa.StringArray) -> pa.BooleanArray:
     import pyarrow.compute as pc
 
     return pc.or_(pc.is_null(text), pc.is_in(text, value_set=_spellings()))
-
-
-def _check_whole(path: Path) -> None:
-    """Notice a bgzip file that is cut at the end of a block, where it reads like a whole one."""
-    if not is_bgzip(path):
-        return
-    with path.open("rb") as file:
-        file.seek(-min(len(BGZF_END), path.stat().st_size), os.SEEK_END)
-        if file.read() != BGZF_END:
-            raise InputError(
-                f"{path} is cut short: bgzip's end-of-file mark is missing; copy or download it again"
-            )
 
 
 def _parquet_columns(path: Path) -> tuple[str, ...]:

@@ -328,7 +328,7 @@ def test_a_header_known_by_its_first_name(tmp_path: Path) -> None:
 
 
 def test_a_long_line_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mifm_kipoi.genomics.tables._LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr("mifm_kipoi.genomics.text_files._LONGEST_LINE", 1 << 20)
     path = write(tmp_path / "t.gz", "a\tb\n" + "1" * (3 << 20))
     with pytest.raises(InputError, match=r"t\.gz has a line of more than 1 MiB"):
         list(TableFile.of(path).batches(block_bytes=1 << 16))

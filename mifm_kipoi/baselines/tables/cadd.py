@@ -10,7 +10,8 @@ from mifm_kipoi.baselines.tables.tabix import IndexedRows, checksums_of_indexed,
 from mifm_kipoi.baselines.tables.variant_columns import find_variant_columns
 from mifm_kipoi.baselines.tables.variant_rows import agreed
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.tables import TableFile, is_bgzip
+from mifm_kipoi.genomics.tables import TableFile
+from mifm_kipoi.genomics.text_files import is_bgzip
 
 _COLUMNS = ("Chr", "Pos", "Ref", "Alt", "RawScore", "PHRED")
 

@@ -16,7 +16,8 @@ from mifm_kipoi.baselines.tables.variant_rows import Combine, Lookup, RowsBuilde
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.htslib import quiet
-from mifm_kipoi.genomics.tables import Batch, TableFile, is_bgzip
+from mifm_kipoi.genomics.tables import Batch, TableFile
+from mifm_kipoi.genomics.text_files import is_bgzip
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.support.files import sha256_of
 

@@ -17,7 +17,7 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import read_intervals
-from mifm_kipoi.genomics.tables import is_gzip
+from mifm_kipoi.genomics.text_files import is_gzip
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
