@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genetics.genotypes import Genotypes, RefuseRepeats, open_genotypes
 from mifm_kipoi.genetics.gwas_ssf import METADATA_SUFFIX, write_metadata
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import check_outputs, made_folder, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, write_json, writing, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.support.threads import ordered_map
@@ -254,8 +253,7 @@ class GwasRun:
             "notes": [*result.notes, *result.cautions],
         }
         path = self.folder / MANIFEST
-        with written_whole(path) as temporary, writing(path):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(path, manifest)
         return path
 
 

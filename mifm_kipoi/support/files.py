@@ -6,11 +6,13 @@ import contextlib
 import enum
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mifm_kipoi.errors import InputError, OptionError, OutputError
 
@@ -308,6 +310,25 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_json(path: str | os.PathLike[str], values: Any) -> None:
+    """Write plain JSON types, whole or not at all; indented, with an end of line.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that is to be.
+    values : mapping or other plain JSON type
+        Its content.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    with written_whole(path) as temporary, writing(path):
+        temporary.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

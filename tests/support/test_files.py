@@ -248,3 +248,15 @@ def test_checksums(tmp_path: Path) -> None:
 def test_the_home_folder(monkeypatch: pytest.MonkeyPatch, text: str, expected: str) -> None:
     monkeypatch.setenv("HOME", "/h")
     assert with_home(text) == expected
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    files.write_json(path, {"a": [1, 2]})
+    assert path.read_text() == '{\n "a": [\n  1,\n  2\n ]\n}\n'
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        files.write_json(path, {"a": object()})
+    assert path.read_text().startswith('{\n "a": [')
+    assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
+    with pytest.raises(OutputError, match="absent"):
+        files.write_json(tmp_path / "absent" / "x.json", {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,14 @@ from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.reports.page import with_interval
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
+from mifm_kipoi.support.files import (
+    check_outputs,
+    made_folder,
+    require_file,
+    write_json,
+    writing,
+    written_whole,
+)
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -330,8 +336,7 @@ class EnrichmentRun:
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"
-        with written_whole(path) as temporary, writing(path):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(path, manifest)
         return path
 
 

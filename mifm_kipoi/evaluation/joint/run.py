@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,14 @@ from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.people import Aligned
 from mifm_kipoi.genetics.people_tables import MISSING_CODES, read_people
 from mifm_kipoi.genomics.contigs import contig_key
-from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
+from mifm_kipoi.support.files import (
+    check_outputs,
+    made_folder,
+    require_file,
+    write_json,
+    writing,
+    written_whole,
+)
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -369,8 +375,7 @@ class JointRun:
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"
-        with written_whole(path) as temporary, writing(path):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(path, manifest)
         return path
 
 

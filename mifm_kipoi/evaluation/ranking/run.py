@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,14 @@ from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, Scores,
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.reports.page import decimal, with_interval
 from mifm_kipoi.statistics.bootstrap import RESAMPLES
-from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
+from mifm_kipoi.support.files import (
+    check_outputs,
+    made_folder,
+    require_file,
+    write_json,
+    writing,
+    written_whole,
+)
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -187,8 +193,7 @@ class RankingRun:
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"
-        with written_whole(path) as temporary, writing(path):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(path, manifest)
         return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.polygenic.ancestry.report import Findings, sections_of
 from mifm_kipoi.reports.page import Section, write_page
-from mifm_kipoi.support.files import check_outputs, made_folder, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, write_json, writing, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -183,8 +182,7 @@ class PgsAncestryRun:
             "files": [str(path.relative_to(self.folder)) for path in files],
         }
         path = self.folder / MANIFEST
-        with written_whole(path) as temporary, writing(path):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(path, manifest)
         return PgsAncestryResult(table, crossed, accuracy, findings, title, sections, [*files, path])
 
     def _panel_people(self, reference: Genotypes) -> tuple[np.ndarray, list[str], list[str]]:

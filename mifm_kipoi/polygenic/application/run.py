@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ from mifm_kipoi.polygenic.application.sums import Entries, ScoreSums
 from mifm_kipoi.polygenic.matching import CODE, OUTCOMES, Outcome, candidates, match
 from mifm_kipoi.reports.page import Section, write_page
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import check_outputs, made_folder, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, write_json, writing, written_whole
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -215,8 +214,7 @@ class PgsScoreRun:
         manifest = self._manifest(genotypes, files, read.number, build, cautions)
         title, sections = report_sections(table, cautions, manifest)
         pages = write_page(self.folder, title, sections)
-        with written_whole(self.folder / MANIFEST) as temporary, writing(self.folder / MANIFEST):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(self.folder / MANIFEST, manifest)
         outputs = [people, self.folder / MATCHING, self.folder / VARIANTS, *pages, self.folder / MANIFEST]
         return PgsScoreResult(table, cautions, sections, title, outputs)
 

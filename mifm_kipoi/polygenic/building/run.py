@@ -24,7 +24,15 @@ from mifm_kipoi.polygenic.building.studies import Members, SignalOptions, StudyS
 from mifm_kipoi.polygenic.building.weights import Weighting
 from mifm_kipoi.polygenic.scoring_files import write_scoring_file
 from mifm_kipoi.reports.page import Section, write_page
-from mifm_kipoi.support.files import check_outputs, locked, made_folder, require_file, writing, written_whole
+from mifm_kipoi.support.files import (
+    check_outputs,
+    locked,
+    made_folder,
+    require_file,
+    write_json,
+    writing,
+    written_whole,
+)
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -217,8 +225,7 @@ class PgsBuildRun:
                 "files": [str(path.relative_to(self.folder)) for path in files],
             }  # fmt: skip
             path = self.folder / MANIFEST
-            with written_whole(path) as temporary, writing(path):
-                temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+            write_json(path, manifest)
         return PgsBuildResult(table, members, findings.cautions(), title, sections, [*files, path])
 
     def _check(self) -> None:

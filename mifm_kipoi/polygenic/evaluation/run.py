@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,14 @@ from mifm_kipoi.polygenic.evaluation.methods import Scores, read_scores
 from mifm_kipoi.polygenic.evaluation.report import Result, sections
 from mifm_kipoi.polygenic.evaluation.summaries import Correction, summarised, with_verdicts
 from mifm_kipoi.reports.page import Section, write_page
-from mifm_kipoi.support.files import check_outputs, made_folder, require_file, writing, written_whole
+from mifm_kipoi.support.files import (
+    check_outputs,
+    made_folder,
+    require_file,
+    write_json,
+    writing,
+    written_whole,
+)
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -384,6 +390,5 @@ class PgsEvaluateRun:
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"
-        with written_whole(path) as temporary, writing(path):
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+        write_json(path, manifest)
         return path
