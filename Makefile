@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := basenji2,benchmark,borzoi,enformer,interpretation,liftover,plot,polygenic,scan,test,training
+EXTRAS := basenji2,benchmark,borzoi,docs,enformer,finemapping,interpretation,liftover,plot,polygenic,scan,test,training
 # Snakemake and Kipoi ask for different versions of the same packages, so each has an environment.
 WORKFLOW_VENV := .venv-workflow
 CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
