@@ -13,7 +13,7 @@ VARIANT_INDEX = 255
 MAX_N_FRACTION = 0.1
 """Largest fraction of N in a window that is scored. With a tenth of a window replaced by N, scores of the
 published model keep a Spearman correlation of 0.98 with those of the full window; with a quarter 0.87,
-with a half 0.28 (docs/conventions.md)."""
+with a half 0.28 (docs/reference/conventions.md)."""
 
 FEW_MISMATCHES = 5
 """REF alleles that may differ from the FASTA in any file, however small."""

@@ -21,7 +21,7 @@ CITATION = "Rakowski A, Lippert C (2026) PLoS Genet 22(6): e1012208"
 
 
 HELD_OUT = ("9", "10")
-"""Chromosomes of the authors' test split, held out by intention (docs/model-card.md)."""
+"""Chromosomes of the authors' test split, held out by intention (docs/results/model-card.md)."""
 
 _KNOWN = (
     "trained on credible sets of CAUSALdb2; chromosomes 9 and 10 were meant to be held out, which the "

@@ -148,7 +148,7 @@ def meaning(background: Background | None) -> list[str]:
         "It is not a probability of causality (0.5 stands for about 1 in 100), knows neither trait nor LD, "
         "and is the same for all alleles of a position. A high percentile says that the score is unusual, "
         "not that the variant is causal: on the data at hand the published model's score showed no "
-        "relation to what was measured (docs/model-card.md).",
+        "relation to what was measured (docs/results/model-card.md).",
     ]
 
 

@@ -39,7 +39,7 @@ class Predictor:
         Windows, or pairs of windows, per batch.
     precision : str
         A key of :data:`mifm_kipoi.conventions.PRECISIONS`: the format of activations. The two short
-        ones are for GPUs; what they cost is in docs/scoring.md.
+        ones are for GPUs; what they cost is in docs/tasks/scoring.md.
     path : path-like, optional
         The file of the weights, which errors name.
     """

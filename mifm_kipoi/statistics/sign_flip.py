@@ -165,9 +165,9 @@ def pairwise_swaps(
     p-value is the fraction of pairs whose R2 differ by at least the observed difference. A swapped model has
     about half of the persons of each predictor, so that two of them differ by less than the two predictors
     do, and swaps that are independent between splits average out, while the two predictors have the same
-    persons in overlapping test sets. The p-value is no p-value: docs/pgs.md states how often it is below 0.05
-    where nothing differs. The models are not fitted again to the swapped predictors: those of exchangeable
-    predictors have the same coefficients.
+    persons in overlapping test sets. The p-value is no p-value: docs/tasks/pgs.md states how often it is
+    below 0.05 where nothing differs. The models are not fitted again to the swapped predictors: those of
+    exchangeable predictors have the same coefficients.
 
     Parameters
     ----------

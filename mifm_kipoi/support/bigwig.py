@@ -1,8 +1,8 @@
 """bigWig files, written in pieces, each compressed by itself and appended, so that a file can grow.
 
 The libraries that write them cannot append to a file; one keeps the levels of zoom in memory (pyBigWig), one
-takes each value as a tuple of Python and makes larger files (pybigtools): docs/genome.md has the figures.
-pyBigWig reads these files, here and in the tests.
+takes each value as a tuple of Python and makes larger files (pybigtools): docs/tasks/genome.md has the
+figures. pyBigWig reads these files, here and in the tests.
 
 The format is that of Kent et al., Bioinformatics 26 (2010), 2204-2207, and its supplement. While a file
 grows, it consists of chunks: compressed sections of values, behind a list of them that readers pass over,

@@ -393,7 +393,7 @@ def test_a_named_column_that_is_not_there(tmp_path):
 
 
 def test_the_documentation_lists_every_preset_and_every_name():
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "gwas-tables.md").read_text()
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "reference" / "gwas-tables.md").read_text()
     rows = {line.split("|")[1].strip(): line for line in page.splitlines()[::-1] if line.startswith("| `")}
     assert all(any(f"`{name}`" in row for row in rows) for name in GWAS_FORMATS)
     for field in FIELDS:

@@ -56,7 +56,7 @@ units effects are expected.
 DIR gets bags.parquet, instances.parquet, studies.parquet, evidence.parquet, manifest.json
 (configuration, versions, checksums, counts) and report.md, which says what became of every row. Read
 it before training: refused rows, REF mismatches and dropped bags reveal a wrong column or another
-genome build. Docs: docs/training-data.md, docs/gwas-tables.md.
+genome build. Docs: docs/reference/training-data.md, docs/reference/gwas-tables.md.
 """
 
 

@@ -57,7 +57,7 @@ class PgsEvaluateResult:
     ----------
     scenarios, performance, comparisons, summary, random : pandas.DataFrame
         Groups of people, scores in them, the method against baselines, counts of verdicts, and random
-        members; docs/pgs.md has the columns.
+        members; docs/tasks/pgs.md has the columns.
     cautions : list of str
         What a reader must know before trusting it, the gravest first.
     title : str
