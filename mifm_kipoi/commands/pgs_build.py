@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from mifm_kipoi.commands.arguments import add_list, not_negative, note, say
+from mifm_kipoi.commands.studies import score_tables_of, study_of
 from mifm_kipoi.errors import OptionError
-from mifm_kipoi.genomics.columns import FIELDS
 
-_TEXTS = ("format", "variant", "phenotype", "population")
-_PATHS = ("positions", "lift_over")
-_NUMBERS = {"n": "sample_size", "case_fraction": "case_fraction", "prior_variance": "prior_variance"}
 _WEIGHTS = ("mean", "shrunk", "pip", "posterior", "joint", "joint-shrunk")
 
 
@@ -156,9 +152,11 @@ def _build(options: argparse.Namespace) -> None:
     if any(columns) and not options.scores:
         raise OptionError("columns of scores are named, and no table of scores is; name it with --scores")
     run = PgsBuildRun(
-        studies=tuple(_study(text, options) for text in options.studies),
+        studies=tuple(
+            study_of(text, options.only, options.meta, options.allow_implausible) for text in options.studies
+        ),
         folder=Path(options.output),
-        scores=_score_tables([Path(path) for path in options.scores], *columns) if options.scores else (),
+        scores=score_tables_of([Path(path) for path in options.scores], *columns) if options.scores else (),
         signals=SignalOptions(
             ld_blocks=options.ld_blocks and Path(options.ld_blocks),
             ld_population=options.population,
@@ -192,76 +190,3 @@ def _build(options: argparse.Namespace) -> None:
         *(f"caution: {text}" for text in result.cautions),
         f"written: {result.files[-1].parent}",
     )
-
-
-def _study(text: str, options: argparse.Namespace) -> Any:
-    """``[NAME=]FILE[:OPTION=VALUE...]``."""
-    from mifm_kipoi.baselines.specs import with_options
-    from mifm_kipoi.polygenic.building.studies import StudySource
-
-    before, equals, rest = text.partition("=")
-    named = bool(equals) and not any(mark in before for mark in "/:.") and not Path(text).is_file()
-    name, argument = (before, rest) if named else ("", text)
-    path, own = with_options(argument)
-    # variant=COLUMN names the column, variant={chrom}_{pos}... the pattern of its text.
-    is_pattern = "{" in own.get("variant", "")
-    texts = [key for key in _TEXTS if key in own and (key != "variant" or is_pattern)]
-    given: dict[str, Any] = {key: own.pop(key) for key in texts}
-    given |= {key: Path(own.pop(key)) for key in _PATHS if key in own}
-    given["kind"] = own.pop("trait", "")
-    for key, field in _NUMBERS.items():
-        if key in own:
-            given[field] = _number(key, own.pop(key), text)
-    unknown = sorted(set(own) - set(FIELDS))
-    if unknown:
-        raise OptionError(
-            f"{', '.join(unknown)} in {text!r} is not an option of a study; expected trait, "
-            f"{', '.join((*_TEXTS, *_PATHS))}, {', '.join(_NUMBERS)}, or a field and its column: "
-            f"{', '.join(FIELDS)}"
-        )
-    return StudySource(
-        path=Path(path), name=name, trait=name, columns=own,
-        # A table with a name is of one study.
-        studies=() if name else tuple(options.only),
-        meta=Path(options.meta) if options.meta and not name else None,
-        allow_implausible=options.allow_implausible, **given,
-    )  # fmt: skip
-
-
-def _number(name: str, text: str, study: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not value > 0:
-        raise OptionError(f"{name} in {study!r} is {text!r}; expected a number above 0")
-    return value
-
-
-def _score_tables(
-    paths: list[Path], columns: tuple[str, ...], lower: tuple[str, ...], magnitude: tuple[str, ...]
-) -> tuple[Any, ...]:
-    """Tables with the columns that are named, each of the first table that has it."""
-    from mifm_kipoi.genomics.columns import column_named
-    from mifm_kipoi.genomics.tables import TableFile
-    from mifm_kipoi.polygenic.building.score_tables import ScoreTable
-
-    lists = (columns, lower, magnitude)
-    if not any(lists):
-        return tuple(ScoreTable(path) for path in paths)
-    headers = [TableFile.of(path).columns for path in paths]
-    of_tables: list[tuple[list[str], ...]] = [([], [], []) for _ in paths]
-    for number, names in enumerate(lists):
-        for text in names:
-            column = text.partition("=")[2] or text
-            table = next((one for one, header in enumerate(headers) if column_named(header, column)), None)
-            if table is None:
-                known = "; ".join(
-                    f"{path}: {', '.join(header)}" for path, header in zip(paths, headers, strict=True)
-                )
-                raise OptionError(f"no table of scores has the column {column!r}; theirs are {known}")
-            of_tables[table][number].append(text)
-    unused = [str(path) for path, parts in zip(paths, of_tables, strict=True) if not any(parts)]
-    if unused:
-        raise OptionError(f"no column of {', '.join(unused)} is named; name one, or leave the table out")
-    return tuple(ScoreTable(path, *map(tuple, parts)) for path, parts in zip(paths, of_tables, strict=True))

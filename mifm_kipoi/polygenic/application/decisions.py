@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.genetics.matching import CODE, OUTCOMES, Matches, Outcome, counts, resolve
 from mifm_kipoi.polygenic.application.sources import UNDECIDED, ScoreRows
 from mifm_kipoi.polygenic.application.sums import ScoreSums
-from mifm_kipoi.polygenic.matching import CODE, OUTCOMES, Matches, Outcome, counts, resolve
 
 GOOD_OVERLAP = 0.75
 """Fraction of a score's rows below which a match is called low, as the PGS Catalog's calculator has it."""
@@ -142,7 +142,7 @@ def decided(
     variants : pandas.DataFrame
         The different variants of all files.
     ambiguous : str
-        ``auto``, ``keep`` or ``drop``: see :func:`mifm_kipoi.polygenic.matching.resolve`.
+        ``auto``, ``keep`` or ``drop``: see :func:`mifm_kipoi.genetics.matching.resolve`.
     min_overlap : float
         Fraction of rows that must match.
     """

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.genetics.matching import match
 from mifm_kipoi.genomics.columns import find_layout
 from mifm_kipoi.genomics.tables import TableFile
-from mifm_kipoi.polygenic.matching import match
 from mifm_kipoi.polygenic.scoring_files import read_scoring_file
 
 _KNOWN = (

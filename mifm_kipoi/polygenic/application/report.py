@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mifm_kipoi.polygenic.matching import OUTCOMES
+from mifm_kipoi.genetics.matching import OUTCOMES
 from mifm_kipoi.reports.page import Fact, Facts, Section, Table, percent
 from mifm_kipoi.reports.prose import rendered
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
+from mifm_kipoi.genetics.matching import CODE, OUTCOMES, Outcome, candidates, match
 from mifm_kipoi.genomics.contigs import build_named
 from mifm_kipoi.genomics.liftover import LiftOver
 from mifm_kipoi.polygenic.application.decisions import (
@@ -36,7 +37,6 @@ from mifm_kipoi.polygenic.application.outputs import (
 from mifm_kipoi.polygenic.application.report import report_sections
 from mifm_kipoi.polygenic.application.sources import Reader, ScoreRows, scoring_paths
 from mifm_kipoi.polygenic.application.sums import Entries, ScoreSums
-from mifm_kipoi.polygenic.matching import CODE, OUTCOMES, Outcome, candidates, match
 from mifm_kipoi.reports.page import Section, write_page
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs, made_folder, write_json, writing, written_whole
@@ -116,7 +116,7 @@ class PgsScoreRun:
     lift_over : tuple of Path
         Chain files, for scoring files of other builds.
     ambiguous : str
-        Whether A/T and C/G variants count: ``auto`` as of :func:`mifm_kipoi.polygenic.matching.resolve`,
+        Whether A/T and C/G variants count: ``auto`` as of :func:`mifm_kipoi.genetics.matching.resolve`,
         ``keep`` or ``drop``.
     missing : str
         What a missing genotype counts: ``mean``, twice the frequency of the effect allele, or ``zero``.

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genetics.matching import CODE, KEYS, Outcome
 from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.polygenic.application.sums import EFFECT_TYPES
-from mifm_kipoi.polygenic.matching import CODE, KEYS, Outcome
 from mifm_kipoi.polygenic.scoring_files import (
     COMPLEX,
     DOSAGE_WEIGHTS,
@@ -90,7 +90,7 @@ class VariantTable:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """All of them, with :data:`mifm_kipoi.polygenic.matching.KEYS`."""
+        """All of them, with :data:`mifm_kipoi.genetics.matching.KEYS`."""
         return pd.DataFrame(list(self._numbers), columns=list(KEYS)).astype(
             {column: "int64" if column == "pos" else "str" for column in KEYS}
         )

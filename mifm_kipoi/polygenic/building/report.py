@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.comparison.score_tables import JoinedScores
 from mifm_kipoi.polygenic.building import figures
 from mifm_kipoi.polygenic.building.assembly import ALL, LEAD
 from mifm_kipoi.polygenic.building.linkage import Linkage
-from mifm_kipoi.polygenic.building.score_tables import JoinedScores
 from mifm_kipoi.polygenic.building.studies import Members
 from mifm_kipoi.polygenic.building.weights import Weighting
 from mifm_kipoi.reports.page import Section, Table, listed, settings_table

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from mifm_kipoi.comparison.score_tables import ScoreTable, join_scores
 from mifm_kipoi.errors import OptionError
+from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.contigs import build_named
 from mifm_kipoi.polygenic.building.assembly import LEAD, RANDOM, Assembly, Built, Method, methods_of
 from mifm_kipoi.polygenic.building.linkage import Linkage, LinkageOptions, read_linkage
 from mifm_kipoi.polygenic.building.report import Findings, sections_of
-from mifm_kipoi.polygenic.building.score_tables import ScoreTable, join_scores
-from mifm_kipoi.polygenic.building.studies import Members, SignalOptions, StudySource, read_members
+from mifm_kipoi.polygenic.building.studies import Members, SignalOptions, read_members
 from mifm_kipoi.polygenic.building.weights import Weighting
 from mifm_kipoi.polygenic.scoring_files import write_scoring_file
 from mifm_kipoi.reports.page import Section, write_page

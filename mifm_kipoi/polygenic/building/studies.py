@@ -20,14 +20,14 @@ import pandas as pd
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.finemapping.credible_sets import in_credible_set
 from mifm_kipoi.finemapping.prior import uniform_pips
-from mifm_kipoi.genetics.associations import AssociationRows, AssociationTable, order_of
+from mifm_kipoi.genetics.associations import AssociationRows, order_of
 from mifm_kipoi.genetics.clumping import clump
 from mifm_kipoi.genetics.conditional import given_primary
 from mifm_kipoi.genetics.ld_blocks import LDBlocks
 from mifm_kipoi.genetics.row_counts import EXAMPLES, Example, RowCounts
 from mifm_kipoi.genetics.row_numbers import read_pips
 from mifm_kipoi.genetics.row_variants import texts_of
-from mifm_kipoi.genetics.study_traits import StudyTraits
+from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.columns import column_named
 from mifm_kipoi.genomics.tables import OnProgress, TableFile
 from mifm_kipoi.statistics.bayes_factors import Trait, sampling_variance
@@ -47,100 +47,6 @@ _SECONDARY = ("secondary_beta", "secondary_standard_error", "secondary_p_value")
 Values = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-
-
-@dataclasses.dataclass(frozen=True)
-class StudySource:
-    """A table of one study or of several.
-
-    Parameters
-    ----------
-    path : Path
-        CAUSALdb2 or any other table of credible sets, or summary statistics (text, Parquet, GWAS-VCF).
-    name : str
-        The study, of a table without a column of studies; by default the name of the file.
-    trait : str
-        What it is a study of; by default as ``meta`` has it, else the name of the study.
-    studies : tuple of str
-        Of a table of several studies, those that are used; empty for all.
-    format, columns, variant, phenotype, population, positions, lift_over, sample_size, kind, case_fraction, \
-prior_variance, allow_implausible
-        How the table is read: see :class:`mifm_kipoi.genetics.associations.AssociationTable`, where ``kind``
-        is ``trait``.
-    meta : Path, optional
-        CAUSALdb's ``meta.txt``: trait, sample size, cases and controls of each study.
-    """
-
-    path: Path
-    name: str = ""
-    trait: str = ""
-    studies: tuple[str, ...] = ()
-    format: str = "auto"
-    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    variant: str = ""
-    phenotype: str = ""
-    population: str = ""
-    positions: Path | None = None
-    lift_over: Path | None = None
-    sample_size: float | None = None
-    kind: str = ""
-    case_fraction: float | None = None
-    prior_variance: float | None = None
-    allow_implausible: bool = False
-    meta: Path | None = None
-
-    def table(self, pip: str = "") -> AssociationTable:
-        """The table and how it is read.
-
-        Parameters
-        ----------
-        pip : str
-            Its column of posterior inclusion probabilities; where it is named and the table lacks it, it has
-            none.
-
-        Raises
-        ------
-        MIFMError
-            When it cannot be read, or an option is impossible.
-        """
-        same = (
-            "format", "variant", "phenotype", "population", "sample_size", "case_fraction", "prior_variance",
-            "allow_implausible",
-        )  # fmt: skip
-        options: dict[str, Any] = {name: getattr(self, name) for name in same}
-        options |= {name: str(getattr(self, name) or "") for name in ("positions", "lift_over")}
-        columns = dict(self.columns)
-        try:
-            table = AssociationTable(str(self.path), columns=columns, trait=self.kind, **options)
-            if pip:
-                columns["pip"] = column_named(table.file.columns, pip)
-                table = dataclasses.replace(table, columns=columns)
-            study = table.layout.columns.get("phenotype", "") if not self.phenotype else ""
-            if self.studies:
-                if not study:
-                    raise OptionError(
-                        f"{self.path} has no column of studies to choose {', '.join(self.studies)} by"
-                    )
-                table = dataclasses.replace(table, where={study: self.studies})
-            if self.meta is not None:
-                if not study:
-                    raise OptionError(
-                        f"{self.meta} describes studies, and {self.path} has no column that names them; "
-                        "leave it out, or name the column (phenotype=COLUMN)"
-                    )
-                table = dataclasses.replace(
-                    table, study_columns=(study,), studies=StudyTraits(str(self.meta))
-                )
-        except ValueError as error:
-            raise OptionError(f"{self.path}: {error}") from error
-        return table
-
-    def files(self) -> list[Path]:
-        """All files that are read for it."""
-        return [
-            self.path,
-            *(path for path in (self.positions, self.lift_over, self.meta) if path is not None),
-        ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from mifm_kipoi.genetics.matching import OUTCOMES, Outcome
 from mifm_kipoi.polygenic.application.decisions import LOW_OVERLAP, OK
 from mifm_kipoi.polygenic.evaluation.run import PgsEvaluateResult
-from mifm_kipoi.polygenic.matching import OUTCOMES, Outcome
 from mifm_kipoi.reports.page import Link, Section, Table, count, write_page
 from mifm_kipoi.reports.prose import rendered
 

@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 
 from mifm_kipoi.cli import main
+from mifm_kipoi.comparison.score_tables import ScoreTable, join_scores
 from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.polygenic.building.linkage import LinkageOptions
 from mifm_kipoi.polygenic.building.run import SCORE_COLUMNS, PgsBuildRun
-from mifm_kipoi.polygenic.building.score_tables import ScoreTable, join_scores
-from mifm_kipoi.polygenic.building.studies import SignalOptions, StudySource, read_members
+from mifm_kipoi.polygenic.building.studies import SignalOptions, read_members
 from mifm_kipoi.polygenic.building.weights import Weighting
 from mifm_kipoi.polygenic.scoring_files import read_scoring_file
 from tests.genetics.filesets import write_bed

@@ -10,7 +10,8 @@ import pytest
 
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.finemapping.prior import uniform_pips
-from mifm_kipoi.polygenic.building.studies import Clumps, SignalOptions, StudySource, read_members
+from mifm_kipoi.genetics.study_sources import StudySource
+from mifm_kipoi.polygenic.building.studies import Clumps, SignalOptions, read_members
 from tests.genetics.filesets import write_bed
 from tests.polygenic.building.tables import TWO_SIGNALS, causaldb, causaldb_row, write_table
 

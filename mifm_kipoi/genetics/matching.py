@@ -1,4 +1,4 @@
-"""Variants of scoring files and of genotypes: which is which, and why a variant has none.
+"""Variants of tables, such as scoring files, and of genotypes: which is which, and why a variant has none.
 
 Variants are compared by place and alleles; one without a place by its name and alleles. Alleles are compared
 as written, in both orders. An SNV may have those of the other strand; for A/T and C/G that looks like the

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mifm_kipoi.polygenic.matching import OUTCOMES, Matches, Outcome, candidates, counts, match, resolve
+from mifm_kipoi.genetics.matching import OUTCOMES, Matches, Outcome, candidates, counts, match, resolve
 
 COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 

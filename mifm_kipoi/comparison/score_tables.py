@@ -1,4 +1,4 @@
-"""Scores of variants from tables, such as that of ``mifm compare``, for the members of signals."""
+"""Scores of variants from tables, such as that of ``mifm compare``, for the variants of studies."""
 
 from __future__ import annotations
 
