@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known_truth.add(commands)
     evaluation_command.add(commands)
     cohort.add(commands)
+    cohort.add_example(commands)
     joint.add(commands)
     null_pairs.add(commands)
     polygenic.add(commands)

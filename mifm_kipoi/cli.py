@@ -11,6 +11,7 @@ from mifm_kipoi.commands import (
     check_table,
     compare,
     evaluate,
+    example,
     explain,
     genome,
     genome_background,
@@ -47,6 +48,7 @@ _COMMANDS = (
     ("weights", weights.add_weights, "list, show, import, fetch and verify weights"),
     ("register", kipoi.add_register, "make the models known to Kipoi as the source 'mifm'"),
     ("unregister", kipoi.add_unregister, "restore the Kipoi configuration"),
+    ("example", example.add_example, "write a small study of known truth: files for all other commands"),
     ("demo", kipoi.add_demo, "score variants with 'kipoi predict', rank and plot them"),
 )
 

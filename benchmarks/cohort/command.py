@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from benchmarks import arguments, extra
@@ -47,3 +48,27 @@ def _run(options: argparse.Namespace) -> None:
         from benchmarks.cohort.build import build
         from benchmarks.cohort.sizes import SIZES
     build(SIZES[options.size], options.out, options.jobs)
+
+
+def add_example(commands: Any) -> None:
+    """``python -m benchmarks example``."""
+    command = commands.add_parser(
+        "example",
+        help="make the study that comes with the package, which 'mifm example' writes",
+        description="Simulate the small study that comes with the package (mifm_kipoi/example/study.tar.xz).",
+    )
+    command.add_argument(
+        "--weights", required=True, type=Path, metavar="FILE",
+        help="network that was trained on the same rule: arms/windows_x4/seed-1/member.safetensors of "
+        "'known-truth --design real --size small --arms windows_x4'",
+    )  # fmt: skip
+    command.add_argument("--out", type=Path, metavar="FILE", help="default: the package's own")
+    command.set_defaults(run=_run_example)
+
+
+def _run_example(options: argparse.Namespace) -> None:
+    with extra.needed():
+        from benchmarks.cohort import example
+    path = options.out or example.STUDY
+    counts = example.make(options.weights, path)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {counts}")

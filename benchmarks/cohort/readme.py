@@ -17,6 +17,7 @@ _USES = {
     "discovery": "a GWAS of its own",
     "replication": "a second GWAS",
     "target": "target of polygenic scores",
+    "panel": "reference panel, of known ancestry",
 }
 
 

@@ -51,6 +51,7 @@ def test_the_wheel_holds_code_and_data_and_nothing_else(wheel: Path) -> None:
     for folder in (group, f"{group}/sequence", f"{group}/published", f"{group}/published/sequence"):
         assert {f"{folder}/{name}" for name in ("model.yaml", "dataloader.yaml", "dataloader.py")} <= names
     assert {
+        "mifm_kipoi/example/study.tar.xz",
         "mifm_kipoi/network/backgrounds/embedded.npz",
         "mifm_kipoi/network/backgrounds/published.npz",
         "mifm_kipoi/network/embedded.LICENCE.txt",
