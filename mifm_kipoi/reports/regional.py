@@ -19,6 +19,7 @@ from mifm_kipoi.network.background import Background
 from mifm_kipoi.reports.drawing import (
     ACCENT,
     COLOURS,
+    GREY,
     MARKERS,
     SLATE,
     WIDTH,
@@ -54,6 +55,14 @@ _PARTS = 6
 _ROOM = 0.06
 """Fraction of an axis that is left free at either end."""
 
+_SPAN_ROW, _MOST_SPAN_ROWS = 0.24, 7
+"""Inches of a row of spans with their names, and the most rows."""
+
+_LETTER_OF_NAME = 0.0095
+"""Of the panel's width, the fraction that a letter of a span's name takes."""
+
+_ARROWS = {"+": " \N{RIGHTWARDS ARROW}", "-": " \N{LEFTWARDS ARROW}"}
+
 _LETTER_WIDTH = 0.018
 """Of the panel's width, the fraction that a letter takes."""
 
@@ -79,6 +88,9 @@ class Panel:
         Where dashed lines go, and what stands at them, if anything.
     high : float
         The axis ends there at least, so that panels and tracks can have the same one.
+    colours : tuple of str
+        Of the series, in their order, where they are classes of one score; by default each is a score of its
+        own, with its colour and marker.
     """
 
     title: str
@@ -86,6 +98,7 @@ class Panel:
     from_zero: bool = False
     lines: tuple[tuple[float, str], ...] = ()
     high: float = -math.inf
+    colours: tuple[str, ...] = ()
 
     def scale(self, rows: pd.DataFrame) -> Scale:
         """The axis for the scores of some variants."""
@@ -130,6 +143,48 @@ class Track:
         found = np.full(len(pos), np.nan)
         found[inside] = self.values[index[inside]]
         return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """What lies between two positions, such as a gene.
+
+    Parameters
+    ----------
+    name : str
+        Stands beneath it.
+    start, end : int
+        0-based half-open.
+    strand : str
+        ``+`` and ``-`` give an arrow behind the name.
+    blocks : tuple of (int, int)
+        Parts that are drawn high, such as exons, 0-based half-open.
+    faded : bool
+        Whether it is drawn in grey.
+    """
+
+    name: str
+    start: int
+    end: int
+    strand: str = "."
+    blocks: tuple[tuple[int, int], ...] = ()
+    faded: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Spans:
+    """What lies in a region, in as many rows as are needed, so that no two overlap.
+
+    Parameters
+    ----------
+    title : str
+        What they are.
+    spans : tuple of Span
+        Those that count most first: those for which no row is left are counted in the title.
+    """
+
+    title: str
+    spans: tuple[Span, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +233,7 @@ def regional_view(
     marks: Sequence[Mark] = (),
     tracks: Sequence[Track] = (),
     panel_inches: float = _PANEL,
+    spans: Spans | None = None,
 ) -> Figure:
     """The figure of a region.
 
@@ -196,11 +252,13 @@ def regional_view(
         Beneath the panels.
     panel_inches : float
         Height of a panel and of a track.
+    spans : Spans, optional
+        Beneath all else.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Axes: the key of the marks, the panels, the tracks.
+        Axes: the key of the marks, the panels, the tracks, the spans.
     """
     from matplotlib.figure import Figure
 
@@ -213,16 +271,22 @@ def regional_view(
     left, right = (start - room) / 1e6, (end + room) / 1e6
     letters = _letter_positions((marked["pos"].to_numpy() / 1e6 - left) / (right - left))
     key, count = _LINE * len(marks), len(panels) + len(tracks)
+    placed = _rows_of(spans, left, right) if spans is not None else []
+    heights = [panel_inches] * count
+    if spans is not None:
+        heights.append(_SPAN_ROW * max(len(placed), 1) + 0.1)
     with styled():
-        figure = Figure(figsize=(WIDTH, panel_inches * count + _HEAD + key), layout="constrained")
-        head, *grid = figure.subplots(count + 1, 1, height_ratios=[max(key, 0.05), *[panel_inches] * count])
+        figure = Figure(figsize=(WIDTH, sum(heights) + _HEAD + key), layout="constrained")
+        head, *grid = figure.subplots(len(heights) + 1, 1, height_ratios=[max(key, 0.05), *heights])
         _draw_key(head, marked, marks)
         for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel, table, marked)
             _draw_letters(axes, letters, _absent(panel, marked))
-        for axes, track in zip(grid[len(panels) :], tracks, strict=True):
+        for axes, track in zip(grid[len(panels) :], tracks, strict=False):
             values = _draw_track(axes, track, marked)
             _draw_letters(axes, letters, np.isnan(values).tolist())
+        if spans is not None:
+            _draw_spans(grid[-1], spans, placed, marked)
         for axes in grid:
             axes.set_xlim(left, right)
             axes.tick_params(axis="x", labelbottom=axes is grid[-1])
@@ -273,15 +337,25 @@ def _draw_panel(axes: Axes, panel: Panel, rows: pd.DataFrame, marked: pd.DataFra
     for pos in marked["pos"]:
         axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
     _draw_lines(axes, panel.lines, scale)
-    series = list(zip(panel.series, itertools.cycle(_SERIES), strict=False))
+    drawn = tuple((colour, MARKERS[0]) for colour in panel.colours) or _SERIES
+    series = list(zip(panel.series, itertools.cycle(drawn), strict=False))
     # In turns, so that the last series does not hide the others.
-    for part, ((label, column), (colour, marker)) in itertools.product(range(_PARTS), series):
+    classes = bool(panel.colours)
+    for part, (number, ((label, column), (colour, marker))) in itertools.product(
+        range(_PARTS), enumerate(series)
+    ):
         present = rows[rows[column].notna()]
-        name = f"{wrapped(plain(label), 16)}\n" if len(series) > 1 else ""
+        name = ""
+        if classes:
+            name = f"{plain(label)}, "
+        elif len(series) > 1:
+            name = f"{wrapped(plain(label), 16)}\n"
         shown = present.iloc[part::_PARTS]
         axes.scatter(
             shown["pos"] / 1e6, scale.limited(shown[column].to_numpy()), s=size, c=colour, marker=marker,
-            linewidths=0, alpha=0.55, zorder=2,
+            linewidths=0, alpha=0.85 if classes else 0.55,
+            # Of classes the first counts most.
+            zorder=2 + 0.5 * (1 - number / len(series)) * classes,
             label=None if part else f"{name}n {short_count(len(present))}",
         )  # fmt: skip
     for (_, column), (colour, marker) in series:
@@ -322,6 +396,66 @@ def _draw_track(axes: Axes, track: Track, marked: pd.DataFrame) -> Numbers:
     _set_scale(axes, scale, track.title)
     _add_legend(axes)
     return at_marks
+
+
+@dataclasses.dataclass(frozen=True)
+class _Placed:
+    """A span, the Mb that it takes up with its name, and where the middle of the name is."""
+
+    span: Span
+    low: float
+    high: float
+    middle: float
+
+
+def _rows_of(spans: Spans, left: float, right: float) -> list[list[_Placed]]:
+    """The spans of each row, from ``left`` to ``right`` in Mb."""
+    rows: list[list[_Placed]] = []
+    room = 0.01 * (right - left)
+    for span in spans.spans:
+        start, end = max(span.start / 1e6, left), min(span.end / 1e6, right)
+        half = _LETTER_OF_NAME * (right - left) * (len(span.name) + 2) / 2
+        # The name stays inside of the panel.
+        middle = min(max((start + end) / 2, left + half), right - half)
+        one = _Placed(span, min(start, middle - half), max(end, middle + half), middle)
+        for row in rows:
+            if all(one.low > other.high + room or one.high < other.low - room for other in row):
+                row.append(one)
+                break
+        else:
+            if len(rows) < _MOST_SPAN_ROWS:
+                rows.append([one])
+    return rows
+
+
+def _draw_spans(axes: Axes, spans: Spans, rows: Sequence[Sequence[_Placed]], marked: pd.DataFrame) -> None:
+    """Lines with their blocks, and names beneath."""
+    for pos in marked["pos"]:
+        axes.axvline(pos / 1e6, color=ACCENT, linewidth=0.5, alpha=0.5, zorder=1)
+    for number, row in enumerate(rows):
+        for one in row:
+            colour = GREY if one.span.faded else COLOURS[0]
+            for (start, end), width in (
+                ((one.span.start, one.span.end), 1.0), *((block, 5.0) for block in one.span.blocks),
+            ):  # fmt: skip
+                axes.plot(
+                    [start / 1e6, end / 1e6], [number, number], color=colour, linewidth=width, zorder=2,
+                    solid_capstyle="butt",
+                )  # fmt: skip
+            axes.text(
+                one.middle, number + 0.2, one.span.name + _ARROWS.get(one.span.strand, ""), ha="center",
+                va="top", fontsize=6.5, color="0.35" if one.span.faded else "0.1", zorder=4,
+            )  # fmt: skip
+    drawn = sum(map(len, rows))
+    more = f"\n({len(spans.spans) - drawn} more)" if drawn < len(spans.spans) else ""
+    axes.set_ylim(max(len(rows), 1) - 0.15, -0.4)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_ylabel(f"{wrapped(spans.title, 14)}{more}")
+    if not rows:
+        axes.text(
+            0.5, 0.5, "none in the region", transform=axes.transAxes, ha="center", va="center", color="0.4"
+        )
 
 
 def _draw_lines(axes: Axes, lines: Iterable[tuple[float, str]], scale: Scale) -> None:

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from mifm_kipoi.network.background import Background
 from mifm_kipoi.reports.drawing import ACCENT
-from mifm_kipoi.reports.regional import Mark, Panel, Track, percentile_lines, regional_view
+from mifm_kipoi.reports.regional import Mark, Panel, Span, Spans, Track, percentile_lines, regional_view
 
 NAN = float("nan")
 
@@ -100,3 +100,31 @@ def test_lines_at_percentiles_are_scores() -> None:
     assert [text for _, text in lines] == ["50 %", "99 %"]
     np.testing.assert_allclose([score for score, _ in lines], 1 / (1 + np.exp([-0.5, -0.99])), rtol=1e-6)
     assert percentile_lines(None, (50, 99)) == ()
+
+
+def test_classes_of_a_panel_have_their_colours_and_the_first_lies_above_the_others() -> None:
+    table = _variants([10, 20, 30], high=[0.9, NAN, NAN], low=[NAN, 0.1, 0.2])
+    panel = Panel("p", (("in a set", "high"), ("other", "low")), colours=("#111111", "#EEEEEE"))
+    _, axes = regional_view(table, ("20", 1, 40), [panel], [Mark(0, ("first",))]).axes
+    named = [part for part in axes.collections if not part.get_label().startswith("_")]
+    assert [part.get_label() for part in named] == ["in a set, n 1", "other, n 2"]
+    assert [tuple(part.get_facecolor()[0][:3]) for part in named] == [(0x11 / 255,) * 3, (0xEE / 255,) * 3]
+    assert named[0].get_zorder() > named[1].get_zorder()
+
+
+def test_spans_lie_in_rows_without_overlap_and_those_left_over_are_counted() -> None:
+    table = _variants([1000, 9000], score=[0.2, 0.4])
+    genes = [Span("LONG", 1000, 9000, "+", ((1000, 1500), (8000, 9000))), Span("SHORT", 4000, 4500, "-")]
+    panel = Panel("MIFM", (("", "score"),))
+    *_, axes = regional_view(table, ("20", 1, 10_000), [panel], [], spans=Spans("genes", tuple(genes))).axes
+    texts = {text.get_text(): text.get_position() for text in axes.texts}
+    assert list(texts) == ["LONG \N{RIGHTWARDS ARROW}", "SHORT \N{LEFTWARDS ARROW}"]
+    rows = [y for _, y in texts.values()]
+    assert rows[1] - rows[0] == pytest.approx(1)
+    lines = [np.asarray(line.get_xdata()) * 1e6 for line in axes.get_lines()]
+    np.testing.assert_allclose(lines, [[1000, 9000], [1000, 1500], [8000, 9000], [4000, 4500]])
+    many = tuple(Span(f"G{number}", 1000, 9000) for number in range(9))
+    *_, axes = regional_view(table, ("20", 1, 10_000), [panel], [], spans=Spans("genes", many)).axes
+    assert axes.get_ylabel() == "genes\n(2 more)"
+    *_, axes = regional_view(table, ("20", 1, 10_000), [panel], [], spans=Spans("genes", ())).axes
+    assert [text.get_text() for text in axes.texts] == ["none in the region"]

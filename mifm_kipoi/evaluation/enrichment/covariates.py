@@ -6,7 +6,6 @@ an LD score, are not those of another. An enrichment that is gone once these are
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,9 +14,9 @@ import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.genomics.genes import read_features
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import read_intervals
-from mifm_kipoi.genomics.text_files import is_gzip
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -114,24 +113,10 @@ def read_starts(path: Path) -> dict[str, Rows]:
 
 
 def _starts_of_gtf(path: Path) -> dict[str, list[int]]:
-    of_feature: dict[str, dict[str, list[int]]] = {"transcript": {}, "gene": {}}
-    number = 0
-    try:
-        with gzip.open(path, "rt") if is_gzip(path) else path.open() as file:
-            for number, line in enumerate(file, start=1):  # noqa: B007 - the errors below name it
-                fields = line.split("\t", 8)
-                if line.startswith("#") or len(fields) < 8 or fields[2] not in of_feature:
-                    continue
-                start = int(fields[4]) - 1 if fields[6] == "-" else int(fields[3]) - 1
-                of_feature[fields[2]].setdefault(contig_key(fields[0]), []).append(start)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read {path} after line {number}: {reason}; expected a GTF") from error
-    except ValueError as error:
-        raise InputError(
-            f"line {number} of {path} is not GTF ({error}); expected whole numbers as start and end"
-        ) from error
-    return of_feature["transcript"] or of_feature["gene"]
+    of_kind: dict[str, dict[str, list[int]]] = {"transcript": {}, "gene": {}}
+    for feature in read_features(path, of_kind):
+        of_kind[feature.kind].setdefault(feature.contig, []).append(feature.first)
+    return of_kind["transcript"] or of_kind["gene"]
 
 
 def _starts_of_bed(path: Path) -> dict[str, list[int]]:

@@ -25,7 +25,13 @@ from mifm_kipoi.explanation.ranking.ranked import (
     loci_table,
     strongest,
 )
-from mifm_kipoi.explanation.wording import (
+from mifm_kipoi.genomics.loci import Locus
+from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED
+from mifm_kipoi.reports import prose
+from mifm_kipoi.reports.drawing import png
+from mifm_kipoi.reports.page import Section, Table, percent, settings_table, with_interval
+from mifm_kipoi.reports.regional import Track
+from mifm_kipoi.reports.wording import (
     described,
     p_text,
     percentile_text,
@@ -34,12 +40,6 @@ from mifm_kipoi.explanation.wording import (
     short_name,
     whole_text,
 )
-from mifm_kipoi.genomics.loci import Locus
-from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED
-from mifm_kipoi.reports import prose
-from mifm_kipoi.reports.drawing import png
-from mifm_kipoi.reports.page import Section, Table, percent, settings_table, with_interval
-from mifm_kipoi.reports.regional import Track
 
 MOST_LOCI = 100
 """Loci in the tables of the page."""

@@ -13,7 +13,10 @@ import pandas as pd
 from mifm_kipoi.explanation.ranking.candidates import SCORE
 from mifm_kipoi.explanation.ranking.figures import panels
 from mifm_kipoi.explanation.ranking.ranked import WITHOUT, Ranked
-from mifm_kipoi.explanation.wording import (
+from mifm_kipoi.genomics.loci import Locus
+from mifm_kipoi.reports.page import Link, Table
+from mifm_kipoi.reports.regional import Mark, Track, regional_view
+from mifm_kipoi.reports.wording import (
     described,
     p_text,
     percentile_text,
@@ -21,9 +24,6 @@ from mifm_kipoi.explanation.wording import (
     score_text,
     whole_text,
 )
-from mifm_kipoi.genomics.loci import Locus
-from mifm_kipoi.reports.page import Link, Table
-from mifm_kipoi.reports.regional import Mark, Track, regional_view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -23,14 +23,6 @@ from mifm_kipoi.explanation.variants.neighbours import (
     region_of,
 )
 from mifm_kipoi.explanation.variants.readings import METHODS, Reading
-from mifm_kipoi.explanation.wording import (
-    described,
-    p_text,
-    percentile_text,
-    pip_text,
-    score_text,
-    signed_text,
-)
 from mifm_kipoi.genomics.loci import Locus
 from mifm_kipoi.network.background import Background
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED
@@ -49,6 +41,14 @@ from mifm_kipoi.reports.page import (
     settings_table,
 )
 from mifm_kipoi.reports.regional import Track
+from mifm_kipoi.reports.wording import (
+    described,
+    p_text,
+    percentile_text,
+    pip_text,
+    score_text,
+    signed_text,
+)
 from mifm_kipoi.scoring.scores import background_columns, variant_scores
 
 PAGES = "variants"
