@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import torch
 
+from mifm_kipoi.commands.arguments import CommandParser
+from mifm_kipoi.commands.tasks import EXIT_CODES, accept_debug
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
@@ -25,7 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description="Train MIFM networks.")
+    parser = CommandParser(
+        prog="python -m training",
+        description="Train MIFM networks.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument(
         "--threads",
@@ -36,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in (data, fit, ensemble, distil, fidelity, export, finetune, run, labels):
         module.add(commands)
+    accept_debug(parser)
     return parser
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mifm_kipoi.errors import InputError, MIFMError, OptionError
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.packages import missing_package
+from mifm_kipoi.support.text import did_you_mean
 
 if TYPE_CHECKING:
     from mifm_kipoi.baselines.protocol import Baseline, ComputeOptions
@@ -406,7 +407,10 @@ def _parse(text: str) -> Spec:
     label, rest = (named[1], named[2]) if named else ("", text)
     kind, _, argument = rest.partition(":")
     if kind not in KINDS:
-        raise OptionError(f"{kind!r} in {text!r} is not a kind of model; expected one of {', '.join(KINDS)}")
+        raise OptionError(
+            f"{kind!r} in {text!r} is not a kind of model; expected one of {', '.join(KINDS)}"
+            f"{did_you_mean(kind, KINDS)}"
+        )
     form = KINDS[kind].argument
     if argument and not form:
         raise OptionError(f"{text!r} has an argument; expected only {kind}")

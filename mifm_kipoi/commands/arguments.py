@@ -1,4 +1,4 @@
-"""Arguments that several commands share, lists and former spellings of them, and what is printed."""
+"""The parser of commands, arguments that several of them share, and what is printed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from mifm_kipoi.conventions import MAX_MISMATCH_FRACTION, MAX_N_FRACTION
+from mifm_kipoi.support.text import did_you_mean, nearest
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose lists (:func:`add_list`) leave the files that follow them alone.
+    """A parser that asks whether a similar command, option or value was meant, and knows lists.
 
-    Lists used to take all words up to the next option. Where every positional argument is there without
-    them, the further words behind a list are still taken for its entries, with a warning.
+    Lists (:func:`add_list`) leave the files that follow them alone. They used to take all words up to the
+    next option. Where every positional argument is there without them, the further words behind a list are
+    still taken for its entries, with a warning.
     """
+
+    _words: Sequence[str] = ()
 
     def parse_known_args(  # type: ignore[override] # its overloads differ in the namespace alone
         self, args: Sequence[str] | None = None, namespace: Any = None
@@ -35,11 +39,14 @@ class CommandParser(argparse.ArgumentParser):
         argparse.Namespace, list of str
             The values, and the words that no argument takes.
         """
-        words = list(sys.argv[1:] if args is None else args)
+        words = self._words = list(sys.argv[1:] if args is None else args)
         options, rest = super().parse_known_args(words, namespace)
         lists = {spelling: option for action in self._actions for spelling, option in _lists(action)}
-        if not rest or not lists:
+        if not rest:
             return options, rest
+        if not lists:
+            # The parser above would say so too, with its own usage in place of that of the command.
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
         further = {
             number: _words_until_option(words[number + 2 :])
             for number, word in enumerate(words)
@@ -53,12 +60,57 @@ class CommandParser(argparse.ArgumentParser):
                     lists[words[number]](self, options, ",".join(entries), words[number])
             return options, []
         names = " or ".join(dict.fromkeys(option.option_strings[0] for option in lists.values()))
-        self.error(
-            f"unrecognized arguments: {' '.join(rest)} (the entries of {names} are separated by commas, or "
-            "the option is repeated)"
+        note = (
+            ""
+            if rest[0].startswith("-")
+            else f" (the entries of {names} are separated by commas, or the option is repeated)"
         )
+        self.error(f"unrecognized arguments: {' '.join(rest)}{note}")
         # What follows is never reached; linters do not know that of the call above.
         return options, rest
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage and a message, and exit code 2.
+
+        Options that do not exist are named with similar ones. They are often the reason why another one is
+        said to be missing, which argparse notices first.
+
+        Parameters
+        ----------
+        message : str
+            What is wrong.
+        """
+        super().error(message + "".join(self._misspelt()))
+
+    def _misspelt(self) -> Iterator[str]:
+        """For each word that looks like an option and is none, what may have been meant."""
+        known = [
+            spelling
+            for action in self._actions
+            if action.help != argparse.SUPPRESS
+            for spelling in action.option_strings
+            if spelling.startswith("--")
+        ]
+        for word in itertools.takewhile(lambda one: one != "--", self._words):
+            option = word.partition("=")[0]
+            if len(option) < 3 or not option.startswith("-") or self._get_option_tuples(option):
+                continue
+            if option not in self._option_string_actions and (similar := nearest(option, known)):
+                yield f"; did you mean {similar} by {option}?"
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is not among the choices, with the most similar one."""
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        question = did_you_mean(str(value), known)
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(
+                f"{value!r} is not a command of '{self.prog}'{question or f'; see {self.prog} --help'}"
+            )
+        raise argparse.ArgumentError(
+            action, f"invalid choice: {value!r} (choose from {', '.join(known)}){question}"
+        )
 
     def _get_option_tuples(self, option_string: str) -> list[Any]:
         """What an abbreviation may stand for; a former spelling only where nothing else does."""

@@ -11,6 +11,7 @@ from mifm_kipoi.commands.joint import add_joint
 from mifm_kipoi.commands.motif_swap import add_motif_swap
 from mifm_kipoi.commands.motifs import add_motifs
 from mifm_kipoi.commands.mpra import add_mpra
+from mifm_kipoi.commands.tasks import Command, add_commands
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -19,36 +20,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "Evaluate scores against labels, measured effects, annotations of the genome or joint tests."
     )
     commands = parser.add_subparsers(title="evaluations", required=True, metavar="COMMAND")
-    _add_ranking(
-        commands.add_parser("ranking", help="how well scores rank variants that are labelled causal or not")
-    )
-    add_mpra(
-        commands.add_parser(
-            "mpra", help="how scores correlate with measured effects of substitutions in regulatory elements"
-        )
-    )
-    add_enrichment(
-        commands.add_parser(
-            "enrichment",
-            help="whether variants with high scores lie in chromatin states and other annotations",
-        )
-    )
-    add_motifs(
-        commands.add_parser(
-            "motifs", help="which motifs a network reads, beside what an untrained network gives"
-        )
-    )
-    add_joint(
-        commands.add_parser(
-            "joint",
-            help="what joint tests find in clumps that p-values or scores filter, beside random filters",
-        )
-    )
-    add_motif_swap(
-        commands.add_parser(
-            "motif-swap", help="how scores change when a pattern is replaced by one of the other sign"
-        )
-    )
+    add_commands(commands, _COMMANDS)
 
 
 def _add_ranking(parser: argparse.ArgumentParser) -> None:
@@ -143,3 +115,43 @@ def _ranking(options: argparse.Namespace) -> None:
     )
     result = run.run()
     say(*result.summary, *result.cautions, f"written: {', '.join(map(str, result.files))}")
+
+
+_COMMANDS = (
+    Command(
+        "ranking",
+        _add_ranking,
+        "how well scores rank variants that are labelled causal or not",
+        "mifm evaluate ranking scores.tsv.gz --labels labels.tsv -o ranking",
+    ),
+    Command(
+        "mpra",
+        add_mpra,
+        "how scores correlate with measured effects of substitutions in regulatory elements",
+        "mifm evaluate mpra kircher.tsv.gz --fasta genome.fa -o mpra",
+    ),
+    Command(
+        "enrichment",
+        add_enrichment,
+        "whether variants with high scores lie in chromatin states and other annotations",
+        "mifm evaluate enrichment scores.tsv.gz --states states/ -o enriched",
+    ),
+    Command(
+        "motifs",
+        add_motifs,
+        "which motifs a network reads, beside what an untrained network gives",
+        "mifm evaluate motifs attributions.h5 --motifs motifs.meme --null untrained.h5 -o motifs",
+    ),
+    Command(
+        "joint",
+        add_joint,
+        "what joint tests find in clumps that p-values or scores filter, beside random filters",
+        "mifm evaluate joint scores.tsv.gz --genotypes genotypes.bed --people people.tsv -o joint",
+    ),
+    Command(
+        "motif-swap",
+        add_motif_swap,
+        "how scores change when a pattern is replaced by one of the other sign",
+        "mifm evaluate motif-swap attributions.h5 motifs -o swapped",
+    ),
+)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from mifm_kipoi.commands.arguments import say
+from mifm_kipoi.commands.tasks import Command, add_commands
 
 if TYPE_CHECKING:
     from mifm_kipoi.network.weights import Weights
@@ -14,22 +15,48 @@ if TYPE_CHECKING:
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
     """``mifm weights``."""
+    parser.description = "Weights of the network: those of the package, of the authors, and your own."
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    command = commands.add_parser("list", help="the weights that can be used now")
+    add_commands(commands, _COMMANDS)
+
+
+def _add_list(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_weights_list)
-    command = commands.add_parser("show", help="what made some weights, and their network")
+
+
+def _add_show(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", nargs="?", default="embedded", help="name or path (default: embedded)")
     command.set_defaults(run=_weights_show)
-    command = commands.add_parser("import", help="install a .safetensors file or the authors' checkpoint")
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument("path", help="the file; a checkpoint is read without executing its pickle")
     command.add_argument("--name", help="name to install under")
     command.set_defaults(run=_weights_import)
-    command = commands.add_parser("fetch", help="download the published weights")
+
+
+def _add_fetch(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", choices=["published"])
     command.set_defaults(run=_weights_fetch)
-    command = commands.add_parser("verify", help="check weights against their checksums")
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument("names", nargs="*", help="names or paths (default: all)")
     command.set_defaults(run=_weights_verify)
+
+
+_COMMANDS = (
+    Command("list", _add_list, "the weights that can be used now", "mifm weights list"),
+    Command("show", _add_show, "what made some weights, and their network", "mifm weights show embedded"),
+    Command(
+        "import",
+        _add_import,
+        "install a .safetensors file or the authors' checkpoint",
+        "mifm weights import a7a0q7ar.ckpt",
+    ),
+    Command("fetch", _add_fetch, "download the published weights", "mifm weights fetch published"),
+    Command("verify", _add_verify, "check weights against their checksums", "mifm weights verify"),
+)
 
 
 def _weights_list(_: argparse.Namespace) -> None:

@@ -35,6 +35,7 @@ from mifm_kipoi.network.model import MIFM, MIFMConfig, tensor_shapes
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import made_folder, written_whole
 from mifm_kipoi.support.provenance import differences
+from mifm_kipoi.support.text import did_you_mean
 from mifm_kipoi.version import __version__
 
 EMBEDDED = "embedded"
@@ -183,7 +184,7 @@ def find_weights(name: str | os.PathLike[str]) -> Path:
         )
     raise WeightsError(
         f"there are no weights named {text!r}; known are {', '.join(list_weights())}, or give the path of a "
-        ".safetensors file"
+        f".safetensors file{did_you_mean(text, list_weights())}"
     )
 
 

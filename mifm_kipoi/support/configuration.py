@@ -18,6 +18,7 @@ import yaml
 
 from mifm_kipoi.errors import InputError
 from mifm_kipoi.support.files import with_home
+from mifm_kipoi.support.text import did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +204,7 @@ def _build(cls: type[T], values: Mapping[Any, Any], source: str, prefix: str, de
         if key not in fields:
             raise ConfigurationError(
                 f"unknown key {f'{prefix}{key}'!r} in {source}; known are {', '.join(sorted(fields))}"
+                f"{did_you_mean(key, fields)}"
             )
     known = {name: _default(field, default) for name, field in fields.items()}
     for name, value in known.items():

@@ -19,6 +19,7 @@ from mifm_kipoi.genomics.contigs import ContigNames
 from mifm_kipoi.genomics.tables import TableFile
 from mifm_kipoi.scoring.formats.tsv import VARIANT_COLUMNS
 from mifm_kipoi.support.files import sha256_of
+from mifm_kipoi.support.text import did_you_mean
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,10 @@ def open_table(argument: str, compute: ComputeOptions) -> LookedUp:
     table = TableFile.of(path)
     spelt = column_named(table.columns, column)
     if not spelt:
-        raise InputError(f"{path} has no column {column!r}; it has {', '.join(table.columns)}")
+        raise InputError(
+            f"{path} has no column {column!r}; it has {', '.join(table.columns)}"
+            f"{did_you_mean(column, table.columns)}"
+        )
     variant_columns = find_variant_columns(table)
     index = find_index(path)
     source: Source

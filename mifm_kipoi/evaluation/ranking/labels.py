@@ -16,6 +16,7 @@ from mifm_kipoi.genomics.columns import column_named, columns_named
 from mifm_kipoi.genomics.contigs import DECIDED, UNDECIDED, contig_keys
 from mifm_kipoi.genomics.liftover import LiftOver, LiftStatus
 from mifm_kipoi.genomics.tables import Batch, Values
+from mifm_kipoi.support.text import did_you_mean
 
 LABELS = ("label", "causal")
 """Columns of labels by default, the first that there is."""
@@ -175,7 +176,9 @@ def _columns(table: VariantTable, options: LabelOptions) -> dict[str, str]:
     asked = {"pip": options.pip, "label": options.label, "group": options.group, "block": options.block}
     for what, name in asked.items():
         if name is not None and not column_named(names, name):
-            raise OptionError(f"{path} has no column {name!r}; it has {', '.join(names)}")
+            raise OptionError(
+                f"{path} has no column {name!r}; it has {', '.join(names)}{did_you_mean(name, names)}"
+            )
         asked[what] = column_named(names, name) if name is not None else None
     usual = {"group": GROUPS, "block": BLOCKS} | ({} if options.pip else {"label": LABELS})
     present = {what: next(iter(columns_named(names, usual[what])), None) for what in usual}
