@@ -1,0 +1,465 @@
+"""Prior weights of the variants of loci from a score and annotations, by empirical Bayes out of chromosome.
+
+Fine-mapping with a flat prior says how well each variant of a locus explains each signal: a Bayes factor.
+Where a score or an annotation tells causal variants from others, these Bayes factors are higher at variants
+for which it is higher, over all loci together, and no truth is needed to see it. A variant j of a locus of p
+variants has the prior weight::
+
+    pi_j = (1 - null) softmax(a f + c x)_j + null / p
+
+for its score f and its annotations x. The slope a is not negative, for a score that points the wrong way is
+not to be trusted the other way round; coefficients c may have any sign. ``null`` is the fraction of signals
+of which score and annotations say nothing, as where the causal variant is in no file or the score errs: there
+all variants of the locus are equally likely. It also bounds what a prior can do: no variant has less than
+``null / p``.
+
+All three maximise the likelihood of the signals, ``sum log sum_j pi_j BF_j``, with a standard normal prior on
+coefficients of features whose standard deviation within loci is 1: with hundreds of signals it does not
+matter, with ten it keeps a slope from running away, as that of a feature that all signals have in common.
+
+Signals that are fitted to and then fine-mapped with the result would count their evidence twice. So the
+weights of a chromosome come from the signals of all others, and those only where they are shown to help: the
+other chromosomes are divided, each part gets the coefficients of the rest, and the weights are flat unless
+these explain the signals better than flat ones. With fewer than two other chromosomes they are flat.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import minimize
+from scipy.special import logit
+
+from mifm_kipoi.statistics.estimates import Values
+
+Rows = npt.NDArray[np.int64]
+
+NULL = "null"
+"""Name of the fraction of signals of which features say nothing, among those of coefficients."""
+
+MOST_NULL = 0.99
+"""Largest fraction of signals of which features say nothing: at 1, coefficients could be anything."""
+
+FOLDS = 3
+"""Parts into which chromosomes are divided to see whether coefficients help where they were not fitted."""
+
+_STARTS = (0.25, 1.5)
+"""Slopes, of features of standard deviation 1, that a fit begins from: the likelihood may have several
+maxima."""
+
+_FIRST_NULL = 0.2
+_TOLERANCE = {"ftol": 1e-8, "maxiter": 100}
+
+_NEGLIGIBLE = 60.0
+"""Variants whose log Bayes factor is this much below the highest of their effect add nothing to its sum."""
+
+
+class Reason(enum.StrEnum):
+    """Where the coefficients of a chromosome come from."""
+
+    FITTED = "fitted"
+    """To the signals of other chromosomes."""
+
+    NO_GAIN = "no gain"
+    """They do not explain signals that they were not fitted to: the weights are flat."""
+
+    TOO_FEW = "too few chromosomes"
+    """Fewer than two other chromosomes have signals: the weights are flat."""
+
+    CONSTANT = "no differences within loci"
+    """Score and annotations are the same at all variants of each locus: the weights are flat."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LocusEvidence:
+    """What fine-mapping with a flat prior says of a locus, and the features of its variants.
+
+    Parameters
+    ----------
+    chromosome : str
+        Its contig, named the same way in all loci.
+    features : numpy.ndarray of float64, shape (p, k)
+        Scores first, higher where more likely causal, such as :func:`to_feature` makes of them; then
+        annotations. NaN where a variant has none, which then counts as the mean of its locus.
+    log_bf : numpy.ndarray of float64, shape (effects, p)
+        Natural logarithms of each variant's Bayes factor for each effect that stands for a signal: of SuSiE,
+        of the effects with a credible set. ``-inf`` is allowed; at least one of each effect is finite.
+
+    Raises
+    ------
+    ValueError
+        When shapes do not fit, or an effect has no finite Bayes factor.
+    """
+
+    chromosome: str
+    features: Values
+    log_bf: Values
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or not self.features.shape[0]:
+            raise ValueError(
+                f"features have the shape {self.features.shape}; expected (variants, features), a variant at "
+                "least"
+            )
+        variants = self.features.shape[0]
+        if self.log_bf.ndim != 2 or self.log_bf.shape[1] != variants:
+            raise ValueError(f"log_bf has the shape {self.log_bf.shape}; expected (effects, {variants})")
+        if np.isnan(self.log_bf).any() or not np.isfinite(self.log_bf.max(axis=1, initial=-np.inf)).all():
+            raise ValueError(
+                f"log_bf of a locus on {self.chromosome} has a NaN, or an effect without a finite number"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Coefficients:
+    """How features become prior weights on one chromosome.
+
+    Parameters
+    ----------
+    slopes : tuple of float
+        a and c, of one unit of each feature; those of scores are 0 or more.
+    null : float
+        Fraction of signals of which the features say nothing, from 0 to 1; 1 where weights are flat.
+    signals : int
+        Effects that the coefficients were fitted to.
+    gain : float
+        Mean log-likelihood of these signals under the weights less that under flat ones, in nats; 0 where
+        the weights are flat, NaN without signals.
+    held_out_gain : float
+        The same under coefficients that were fitted to chromosomes which the signal is not on; NaN where it
+        is not known.
+    reason : Reason
+        Where the coefficients come from.
+    """
+
+    slopes: tuple[float, ...]
+    null: float
+    signals: int
+    gain: float
+    held_out_gain: float
+    reason: Reason
+
+    @property
+    def flat(self) -> bool:
+        """Whether all variants have the same weight."""
+        return self.reason is not Reason.FITTED
+
+    def weights(self, features: Values) -> Values:
+        """Prior weights of the variants of a locus.
+
+        Parameters
+        ----------
+        features : numpy.ndarray of float64, shape (p, k)
+            As in :class:`LocusEvidence`.
+
+        Returns
+        -------
+        numpy.ndarray of float64, shape (p,)
+            They sum to 1; none is 0 where :attr:`null` is above 0.
+        """
+        variants, width = features.shape
+        if width != len(self.slopes):
+            raise ValueError(f"the locus has {width} features; expected {len(self.slopes)}")
+        if self.flat:
+            return np.full(variants, 1 / max(variants, 1))
+        predictor = _centred(features) @ np.array(self.slopes)
+        weights = np.exp(predictor - predictor.max())
+        values: Values = (1 - self.null) * weights / weights.sum() + self.null / variants
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedPrior:
+    """Coefficients of each chromosome, each fitted to the others.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the features.
+    by_chromosome : dict of str to Coefficients
+        Of chromosomes with signals.
+    whole : Coefficients
+        Fitted to all signals: those of a chromosome that has none. Nothing that was fitted to may be
+        fine-mapped with it.
+    """
+
+    names: tuple[str, ...]
+    by_chromosome: dict[str, Coefficients]
+    whole: Coefficients
+
+    def of(self, chromosome: str) -> Coefficients:
+        """The coefficients for the loci of a chromosome."""
+        return self.by_chromosome.get(chromosome, self.whole)
+
+    def weights(self, chromosome: str, features: Values) -> Values:
+        """Prior weights of the variants of a locus, (p, k) -> (p,); see :meth:`Coefficients.weights`."""
+        return self.of(chromosome).weights(features)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each chromosome and coefficient, those of ``all``, fitted to all signals, at the end.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``chrom, feature, coefficient, signals, gain, held_out_gain, reason``, as of
+            :class:`Coefficients`; the last feature of each chromosome is ``null``.
+        """
+        rows = [
+            (chromosome, feature, value, one.signals, one.gain, one.held_out_gain, str(one.reason))
+            for chromosome, one in (*self.by_chromosome.items(), ("all", self.whole))
+            for feature, value in zip((*self.names, NULL), (*one.slopes, one.null), strict=True)
+        ]
+        columns = ["chrom", "feature", "coefficient", "signals", "gain", "held_out_gain", "reason"]
+        return pd.DataFrame(rows, columns=columns)
+
+
+def to_feature(scores: Values) -> Values:
+    """Scores as they enter the prior: as logits where they are probabilities, else as they are.
+
+    A prior multiplies odds by ``exp(a f)``, so that f should not end at 0 and 1. Where all scores lie
+    strictly between 0 and 1 they are turned into logits. The scores of a whole run belong together: those of
+    one locus may all lie between 0 and 1 by chance.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray of float64, shape (n,)
+        NaN where there is none.
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n,)
+    """
+    known = scores[~np.isnan(scores)]
+    if known.size and known.min() > 0 and known.max() < 1:
+        values: Values = logit(scores)
+        return values
+    return scores
+
+
+def fit_prior_weights(loci: Sequence[LocusEvidence], names: Sequence[str], scores: int = 1) -> FittedPrior:
+    """Fit coefficients for each chromosome to the signals of all others.
+
+    Parameters
+    ----------
+    loci : sequence of LocusEvidence
+        Of one study or of many; a locus is there once for each study. Those without effects add features,
+        which decide the scale of these, and no signals.
+    names : sequence of str
+        Of the features.
+    scores : int
+        How many of the first features are scores, whose slopes are not negative; the others are annotations.
+
+    Raises
+    ------
+    ValueError
+        When a locus has another number of features than ``names``.
+    """
+    names = tuple(names)
+    for locus in loci:
+        if locus.features.shape[1] != len(names):
+            raise ValueError(
+                f"a locus on {locus.chromosome} has {locus.features.shape[1]} features; "
+                f"expected {len(names)}: {', '.join(names)}"
+            )
+    signals = _Signals(loci, len(names), scores)
+    chromosomes = list(dict.fromkeys(locus.chromosome for locus in loci if locus.log_bf.shape[0]))
+    if not signals.count:
+        return FittedPrior(names, {}, _flat(signals, 0, float("nan"), Reason.TOO_FEW))
+    if not signals.scale.any():
+        flat = _flat(signals, signals.count, 0.0, Reason.CONSTANT)
+        return FittedPrior(names, dict.fromkeys(chromosomes, flat), flat)
+    every = np.ones(signals.count, dtype=bool)
+    whole, _ = signals.fit(every)
+    by_chromosome = {
+        chromosome: _fitted(signals, signals.chromosome != chromosome, whole) for chromosome in chromosomes
+    }
+    return FittedPrior(names, by_chromosome, _fitted(signals, every, whole))
+
+
+def _fitted(signals: _Signals, rows: npt.NDArray[np.bool_], begin: Values) -> Coefficients:
+    """Coefficients of some signals, or flat ones where they do not help on chromosomes that are left out.
+
+    Nothing but these signals decides: a chromosome has no say in its own weights.
+    """
+    chromosomes = pd.unique(signals.chromosome[rows]).tolist()
+    count = int(rows.sum())
+    if len(chromosomes) < 2:
+        return _flat(signals, count, float("nan"), Reason.TOO_FEW)
+    parameters, gain = signals.fit(rows, begin)
+    held_out = np.zeros(signals.count)
+    for fold in range(min(FOLDS, len(chromosomes))):
+        own = np.isin(signals.chromosome, chromosomes[fold::FOLDS])
+        rest, _ = signals.fit(rows & ~own, parameters)
+        held_out[own] = signals.gains(rest)[own]
+    mean = float(held_out[rows].mean())
+    if not mean > 0:
+        return _flat(signals, count, mean, Reason.NO_GAIN)
+    slopes = parameters[:-1] * signals.per_unit
+    null = float(parameters[-1])
+    return Coefficients(tuple(slopes.tolist()), null, count, gain, mean, Reason.FITTED)
+
+
+def _flat(signals: _Signals, count: int, held_out: float, reason: Reason) -> Coefficients:
+    zeros = (0.0,) * signals.features.shape[1]
+    return Coefficients(zeros, 1.0, count, 0.0 if count else float("nan"), held_out, reason)
+
+
+class _Signals:
+    """All signals of all loci, as arrays.
+
+    Parameters
+    ----------
+    loci : sequence of LocusEvidence
+        As of :func:`fit_prior_weights`.
+    width, scores : int
+        How many features there are, and how many of the first have no negative slope.
+
+    Attributes
+    ----------
+    features : numpy.ndarray of float64, shape (n, width)
+        Of the variants of all loci with signals: centred in each locus, with a standard deviation of 1 or 0.
+    scale : numpy.ndarray of float64, shape (width,)
+        Standard deviation within loci that each feature had.
+    chromosome : numpy.ndarray of object, shape (count,)
+        Of each signal.
+    """
+
+    def __init__(self, loci: Sequence[LocusEvidence], width: int, scores: int) -> None:
+        self._scores = scores
+        kept = [locus for locus in loci if locus.log_bf.shape[0]]
+        features = [_centred(one.features) for one in loci]
+        total = sum(((one**2).sum(axis=0) for one in features), np.zeros(width))
+        freedom = max(sum(len(one) - 1 for one in features), 1)
+        self.scale = np.sqrt(total / freedom)
+        self.per_unit = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        with_signals = [
+            one * self.per_unit for one, locus in zip(features, loci, strict=True) if locus.log_bf.shape[0]
+        ]
+        self.features = np.concatenate(with_signals) if kept else np.zeros((0, width))
+        sizes = np.array([len(one) for one in with_signals], dtype=np.int64)
+        self._starts = np.cumsum(sizes) - sizes
+        self._locus = np.repeat(np.arange(sizes.size), sizes)
+        effects = np.array([one.log_bf.shape[0] for one in kept], dtype=np.int64)
+        self._of_locus = np.repeat(np.arange(effects.size), effects)
+        self.count = int(effects.sum())
+        self.chromosome = np.array([one.chromosome for one in kept], dtype=object)[self._of_locus]
+        self._read([one.log_bf for one in kept], sizes)
+
+    def _read(self, log_bf: Sequence[Values], sizes: Rows) -> None:
+        """The Bayes factors of each effect, relative to their mean, of variants that add to their sum."""
+        rows, values, counts = [], [], []
+        for number, of_locus in enumerate(log_bf):
+            for one in of_locus:
+                top = one.max()
+                near = np.flatnonzero(one > top - _NEGLIGIBLE)
+                mean = top + np.log(np.exp(one - top).sum() / sizes[number])
+                rows.append(self._starts[number] + near)
+                values.append(one[near] - mean)
+                counts.append(near.size)
+        self._variant = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+        self._log_bf = np.concatenate(values) if values else np.zeros(0)
+        lengths = np.array(counts, dtype=np.int64)
+        self._effect = np.repeat(np.arange(lengths.size), lengths)
+        self._effect_starts = np.cumsum(lengths) - lengths
+
+    def gains(self, parameters: Values) -> Values:
+        """Log-likelihood of each signal less that under flat weights: (width + 1,) -> (count,)."""
+        ratio = self._log_ratios(parameters[:-1])[0]
+        return _mixed(ratio, parameters[-1])
+
+    def fit(self, rows: npt.NDArray[np.bool_], begin: Values | None = None) -> tuple[Values, float]:
+        """The parameters under which some signals are most likely, and their mean gain.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of bool, shape (count,)
+            Which signals.
+        begin : numpy.ndarray of float64, shape (width + 1,), optional
+            Parameters to begin from, beside others.
+
+        Returns
+        -------
+        parameters : numpy.ndarray of float64, shape (width + 1,)
+            Coefficients of the features, and the null.
+        gain : float
+            In nats a signal.
+        """
+        weights = rows.astype(np.float64)
+        width = self.features.shape[1]
+        starts = [
+            np.array([*[slope] * self._scores, *[0.0] * (width - self._scores), _FIRST_NULL])
+            for slope in _STARTS
+        ]
+        # What fits nearly the same signals is near enough, unless slopes are where they cannot go on.
+        starts = [begin] if begin is not None and (begin[: self._scores] > 0).all() else starts
+        bounds: list[tuple[float | None, float | None]] = [
+            (0.0 if number < self._scores else None, None) for number in range(width)
+        ]
+        bounds.append((0.0, MOST_NULL))
+        objective = functools.partial(self._loss, weights=weights)
+        found = [
+            minimize(objective, one, jac=True, method="L-BFGS-B", bounds=bounds, options=_TOLERANCE)
+            for one in starts
+        ]
+        best = min(found, key=lambda one: float(one.fun))
+        parameters: Values = np.asarray(best.x, dtype=np.float64)
+        return parameters, float(self.gains(parameters)[rows].mean())
+
+    def _loss(self, parameters: Values, weights: Values) -> tuple[float, Values]:
+        """Less the penalised log-likelihood, and its gradient."""
+        coefficients, null = parameters[:-1], parameters[-1]
+        ratio, posterior, prior = self._log_ratios(coefficients)
+        gains = _mixed(ratio, null)
+        # Probability of each signal that the features have a say in it.
+        known = weights * np.exp(np.log1p(-null) + ratio - gains)
+        of_locus = np.bincount(self._of_locus, known, minlength=self._starts.size)
+        change = np.bincount(self._variant, posterior * known[self._effect], minlength=len(prior))
+        slope = (change - prior * of_locus[self._locus]) @ self.features - coefficients
+        # Of (1 - null) e^ratio + null.
+        of_null = float(weights @ (np.exp(-gains) - np.exp(ratio - gains)))
+        loss = -float(weights @ gains) + 0.5 * float(coefficients @ coefficients)
+        return loss, -np.append(slope, of_null)
+
+    def _log_ratios(self, coefficients: Values) -> tuple[Values, Values, Values]:
+        """``log sum_j p_j BF_j - log mean BF`` of each signal for p = softmax(features @ coefficients).
+
+        Returns
+        -------
+        ratio : numpy.ndarray of float64, shape (count,)
+        posterior : numpy.ndarray of float64, shape (rows,)
+            Of the variants that add to the sum of an effect; they sum to 1 in each.
+        prior : numpy.ndarray of float64, shape (n,)
+            Of all variants; they sum to 1 in each locus.
+        """
+        predictor = self.features @ coefficients
+        top = np.maximum.reduceat(predictor, self._starts)
+        prior = np.exp(predictor - top[self._locus])
+        total = np.add.reduceat(prior, self._starts)
+        log_total = top + np.log(total)
+        joint = predictor[self._variant] + self._log_bf
+        highest = np.maximum.reduceat(joint, self._effect_starts)
+        posterior = np.exp(joint - highest[self._effect])
+        sums = np.add.reduceat(posterior, self._effect_starts)
+        ratio = highest + np.log(sums) - log_total[self._of_locus]
+        return ratio, posterior / sums[self._effect], prior / total[self._locus]
+
+
+def _mixed(ratio: Values, null: float) -> Values:
+    """``log((1 - null) e^ratio + null)``."""
+    with np.errstate(divide="ignore"):
+        values: Values = np.logaddexp(np.log1p(-null) + ratio, np.log(null))
+    return values
+
+
+def _centred(features: Values) -> Values:
+    """Features of a locus less their means; 0 where one is not known: (p, k) -> (p, k)."""
+    known = ~np.isnan(features)
+    counts = np.maximum(known.sum(axis=0), 1)
+    values: Values = np.where(known, features - np.where(known, features, 0).sum(axis=0) / counts, 0.0)
+    return values
