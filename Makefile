@@ -8,7 +8,7 @@ EXTRAS := basenji2,benchmark,borzoi,docs,enformer,finemapping,interpretation,lif
 WORKFLOW_VENV := .venv-workflow
 CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
 
-.PHONY: demo test veff workflow lint lock system clean
+.PHONY: demo test veff workflow docs lint lock system clean
 
 # Score, rank and draw the variants of the packaged locus, or with VCF=... FASTA=... your own; OUT=... names the folder.
 demo: $(VENV)/installed
@@ -23,6 +23,11 @@ veff: $(VENV)/veff-installed
 
 # Snakemake for workflow/, beside the project's environment.
 workflow: $(WORKFLOW_VENV)/installed
+
+# The documentation as a site in build/site, with every warning an error; it opens from the files alone.
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

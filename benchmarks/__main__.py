@@ -20,6 +20,12 @@ from mifm_kipoi.support.guard import guarded
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return guarded("python -m benchmarks", options.debug, lambda: options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Benchmarks of the method. Those of speed and memory are modules, such as "
@@ -36,9 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     polygenic.add(commands)
     real.add(commands)
     gpu.add(commands)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    return guarded("python -m benchmarks", options.debug, lambda: options.run(options))
+    return parser
 
 
 if __name__ == "__main__":
