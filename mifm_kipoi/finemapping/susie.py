@@ -458,7 +458,9 @@ def _fitted(
 
 def _fit_of(found: SingleEffects, correlations: Values, options: SusieOptions) -> Fit:
     present = found.prior_variance > _NO_EFFECT
-    pip = np.asarray(1.0 - np.prod(1.0 - found.alpha[present], axis=0), dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        # Exact for small probabilities; the logarithm of 0 is that of a certain variant.
+        pip = np.asarray(-np.expm1(np.log1p(-found.alpha[present]).sum(axis=0)), dtype=np.float64)
     return Fit(
         pip=pip,
         alpha=found.alpha,
