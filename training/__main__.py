@@ -14,7 +14,18 @@ from mifm_kipoi.commands.tasks import EXIT_CODES, accept_debug
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
-from training.commands import data, distil, ensemble, export, fidelity, finetune, fit, labels, run
+from training.commands import (
+    data,
+    distil,
+    ensemble,
+    export,
+    fidelity,
+    finetune,
+    fit,
+    labels,
+    left_out,
+    run,
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         help="threads of PyTorch (default: the CPUs that this process may use)",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (data, fit, ensemble, distil, fidelity, export, finetune, run, labels):
+    for module in (data, fit, ensemble, left_out, distil, fidelity, export, finetune, run, labels):
         module.add(commands)
     accept_debug(parser)
     return parser

@@ -18,6 +18,7 @@ import yaml
 import mifm_kipoi
 from mifm_kipoi.conventions import VARIANT_INDEX, WINDOW
 from mifm_kipoi.errors import MIFMError, OutputError
+from mifm_kipoi.network.training_sets import KEY, TrainingSet, training_sets
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import workspace, writing
@@ -202,6 +203,7 @@ def _card(weights: Weights, config: ExportConfig) -> str:
         "tensors sha256": f"`{weights.sha256}`",
         "mifm_kipoi": str(weights.provenance.get("mifm_kipoi", mifm_kipoi.__version__)),
     }
+    rows["trained on"] = "; ".join(dict.fromkeys(map(_trained_on, training_sets(weights))))
     if weights.background:
         rows["background"] = f"{weights.background.positions:,} positions: {weights.background.name}"
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
@@ -236,7 +238,7 @@ and is not a probability of causality. {_alleles(weights)}
 
 ## Provenance
 
-{_listed({key: value for key, value in weights.provenance.items() if key != VERDICTS})}
+{_listed({key: value for key, value in weights.provenance.items() if key not in (VERDICTS, KEY)})}
 
 ## Configuration of the network
 
@@ -244,6 +246,15 @@ and is not a probability of causality. {_alleles(weights)}
 {json.dumps(weights.config.to_dict(), indent=1)}
 ```
 """
+
+
+def _trained_on(seen: TrainingSet) -> str:
+    """Chromosomes and studies of a training set; their names are in the provenance of the file."""
+    if seen.train is None:
+        return seen.source or "not known"
+    studies = f", {len(seen.studies):,} studies" if seen.studies else ""
+    validation = f"; {', '.join(seen.validation)} chose the epoch" if seen.validation else ""
+    return f"chromosomes {', '.join(seen.train)}{studies}{validation}"
 
 
 def _alleles(weights: Weights) -> str:

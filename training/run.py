@@ -148,6 +148,11 @@ class Run:
         recipe = self.recipe
         if not recipe.fasta:
             raise ConfigurationError("fasta is missing: name a FASTA file, such as --set fasta=genome.fa.gz")
+        if recipe.ensemble.leave_out:
+            raise ConfigurationError(
+                "ensemble.leave_out is set, and a run distils one student, which would know all chromosomes; "
+                "run 'python -m training ensemble --leave-out' on its data, or set it to 0"
+            )
         if recipe.distil.source != "bags":
             raise ConfigurationError("distil.source is sequence; a run distils on bags")
         steps = _Steps(Path(self.out))

@@ -18,6 +18,8 @@ from mifm_kipoi.genetics.variant_lists import VariantList, open_variants
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.intervals import Regions
 from mifm_kipoi.genomics.variants import STANDARD_INPUT, VariantFile
+from mifm_kipoi.network.training_sets import KEY as TRAINED_ON
+from mifm_kipoi.network.training_sets import training_sets
 from mifm_kipoi.network.weights import Weights, load_weights
 from mifm_kipoi.scoring.formats import OutputFormat, find_format
 from mifm_kipoi.scoring.journal import Journal
@@ -176,9 +178,8 @@ class ScoringRun:
                         file, regions, journal.records, end, self.chunk_size, whole_runs=rule is not None
                     )
                     unknown = self._score(chunks, make_scorer, file, genome, form, journal, end, on_progress)
-                    return ScoringResult(
-                        self.output, self._finish(form, journal, folder, start, file), unknown
-                    )
+                    finished = self._finish(form, journal, folder, start, file, weights)
+                    return ScoringResult(self.output, finished, unknown)
 
     def _opened(self, genome: Genome, *, lines: bool = False) -> VariantFile | VariantList:
         return open_variants(self.variants, genome, lines, self.positions)
@@ -278,6 +279,7 @@ class ScoringRun:
         folder: Path,
         start: int,
         file: VariantFile | VariantList,
+        weights: Sequence[Weights],
     ) -> dict[str, Any]:
         """Give the output, its index and its manifest their names."""
         with writing(self.output):
@@ -289,6 +291,10 @@ class ScoringRun:
             "rows": rows,
             "status": dict(journal.statuses.most_common()),
             "columns": list(form.columns),
+            TRAINED_ON: {
+                label: [each.to_dict() for each in training_sets(one)]
+                for label, one in zip(self.options.labels, weights, strict=True)
+            },
             "max_mismatch_fraction": self.options.max_mismatch_fraction,
             "threads": self._threads,
             "workers": self.workers,

@@ -18,6 +18,8 @@ import pandas as pd
 
 from mifm_kipoi.errors import InputError, OutputError
 from mifm_kipoi.genetics.associations import order_of
+from mifm_kipoi.genomics.contigs import contig_keys
+from mifm_kipoi.network.training_sets import TrainingSet
 from mifm_kipoi.statistics.normal import log_p_of_z
 from mifm_kipoi.support import read_back
 from mifm_kipoi.support.files import sha256_of, written_whole
@@ -251,6 +253,28 @@ class DataSet:
                     "studies_of_bags": int(studies[bags["bag"].to_numpy()].sum()),
                 }
         return counts
+
+    def training_set(self) -> TrainingSet:
+        """What weights that are fitted to it know: chromosomes and studies, and the tables they are of."""
+        contigs = {
+            split: tuple(sorted(set(contig_keys(self.bags["chrom"][self.bags["split"] == split.value]))))
+            for split in (Split.TRAIN, Split.VALIDATION)
+        }
+        learnt = self.bags["bag"][self.bags["split"] != Split.TEST.value]
+        studies = self.studies["study"][self.studies["bag"].isin(learnt)]
+        data = self.manifest.get("configuration", {}).get("data", {})
+        sources = [data.get(name) or {} for name in ("credible_sets", "summary_statistics")]
+        paths = {source["path"] for source in sources if "path" in source}
+        return TrainingSet(
+            contigs[Split.TRAIN],
+            contigs[Split.VALIDATION],
+            studies=tuple(sorted(set(map(str, studies)))),
+            tables=tuple(
+                (Path(entry["path"]).name, str(entry["sha256"]))
+                for entry in self.manifest.get("inputs", ())
+                if entry["path"] in paths
+            ),
+        )
 
     def facts(self) -> dict[str, Any]:
         """The data set's entry in the provenance of weights: checksums, counts, and the shorter manifest.

@@ -38,6 +38,7 @@ import torch
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.training_sets import KEY, training_sets
 from mifm_kipoi.network.weights import Weights, file_sha256, save_weights, tensors_sha256
 from mifm_kipoi.scoring.scores import both_alleles_logit
 from mifm_kipoi.sequence.encoding import codes
@@ -275,6 +276,7 @@ class Distil:
             "alleles": alleles,
             "teachers": [_teacher(teacher) for teacher in self.teachers],
             "start": _start(self.start),
+            KEY: _seen(self.teachers, self.start, dataset),
             "data_set": dataset.facts(),
             "agreement": agreed.to_dict(),
             VERDICTS: [verdict.to_dict() for verdict in judged],
@@ -305,6 +307,7 @@ class Distil:
             "recipe": to_plain(config),
             "teacher": {"name": Path(teacher.name).stem, "tensors_sha256": teacher.sha256, **source},
             "start": _start(self.start),
+            KEY: _seen(self.teachers, self.start),
             "sequence": _file(genome.path),
             "torch": torch.__version__,
         }
@@ -338,6 +341,16 @@ def _teacher(teacher: Weights) -> dict[str, Any]:
     # Members of an ensemble have one name, and folders of their own.
     name = f"{path.parent.name}/{path.stem}" if path.parent.name else path.stem
     return {"name": name, "tensors_sha256": teacher.sha256, **known}
+
+
+def _seen(
+    teachers: Sequence[Weights], start: Weights | None, dataset: DataSet | None = None
+) -> list[dict[str, Any]]:
+    """The associations that a student knows: those of its teachers, of its start, and of its own bags."""
+    sets = [each for one in (*teachers, *([start] if start else [])) for each in training_sets(one)]
+    if dataset is not None:
+        sets.append(dataset.training_set())
+    return [each.to_dict() for each in dict.fromkeys(sets)]
 
 
 def _start(student: Weights | None) -> Mapping[str, object] | None:

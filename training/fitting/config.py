@@ -49,6 +49,9 @@ TENSORBOARD = "tensorboard"
 ENSEMBLE_REPORT = "ensemble.json"
 """Metrics of the members and of their mean, written when all members are complete."""
 
+LEAVE_OUT = "leave_out.json"
+"""Which members have not seen which chromosomes, written when all are complete."""
+
 FINETUNED = "finetuned.safetensors"
 """The fine-tuned weights."""
 
@@ -289,13 +292,18 @@ class EnsembleConfig:
         Number of members.
     first_seed : int
         Seed of the first member; the others follow it. It replaces ``fit.seed``.
+    leave_out : int
+        Folds of chromosomes, 3 or more, each with ``members`` that have not seen it
+        (:mod:`training.fitting.leave_out`); more than there are chromosomes leave out one at a time. 0: one
+        ensemble, with the splits of the data set.
     """
 
     members: int = 5
     first_seed: int = 1
+    leave_out: int = 0
 
     def __post_init__(self) -> None:
-        check_least(self, members=1, first_seed=0)
+        check_least(self, members=1, first_seed=0, leave_out=0)
 
     @property
     def seeds(self) -> range:

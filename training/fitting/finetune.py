@@ -20,6 +20,7 @@ from mifm_kipoi.errors import MIFMError
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM
+from mifm_kipoi.network.training_sets import KEY, training_sets
 from mifm_kipoi.network.weights import Weights, save_weights
 from mifm_kipoi.statistics.correlation import pearson, spearman
 from mifm_kipoi.support.configuration import to_plain
@@ -167,6 +168,7 @@ class Finetune:
             "start": {"name": Path(self.weights.name).stem, "tensors_sha256": self.weights.sha256},
             "finetune": to_plain(config),
             "alleles": config.fit.alleles,
+            KEY: [each.to_dict() for each in (*training_sets(self.weights), dataset.training_set())],
             "data_set": dataset.facts(),
             "change": {key: value for key, value in report.items() if isinstance(value, int | float)},
             "calibration": report["calibration"],

@@ -25,6 +25,7 @@ import torch
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.network.inference import find_device
 from mifm_kipoi.network.model import MIFM, MIFMConfig
+from mifm_kipoi.network.training_sets import KEY
 from mifm_kipoi.network.weights import save_weights, tensors_sha256
 from mifm_kipoi.sequence.encoding import NO_BASE
 from mifm_kipoi.support.configuration import to_plain
@@ -182,6 +183,7 @@ class Fit:
         provenance = {
             "command": "python -m training fit",
             **identity,
+            KEY: [self.dataset.training_set().to_dict()],
             "metrics": known,
             VERDICTS: [verdict.to_dict()],
             "torch": torch.__version__,

@@ -1,0 +1,185 @@
+"""Whether the scores of a prior know the loci that they are a prior of."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.genomics.contigs import contig_key
+from mifm_kipoi.network.training_sets import KEY, Seen, TrainingSet, most_seen, training_sets
+from mifm_kipoi.reports import prose
+
+_CAUTIONS = Path(__file__).with_name("leakage.md.jinja")
+
+_MOST_NAMED = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredBy:
+    """Weights that gave scores.
+
+    Parameters
+    ----------
+    name : str
+        Of the weights.
+    sets : tuple of TrainingSet
+        What they were trained on.
+    chromosomes : tuple of str, optional
+        Keys of the contigs that they scored; None for all.
+    """
+
+    name: str
+    sets: tuple[TrainingSet, ...]
+    chromosomes: tuple[str, ...] | None = None
+
+    def scored(self, chrom: str) -> bool:
+        """Whether they gave the scores of a chromosome."""
+        return self.chromosomes is None or contig_key(chrom) in self.chromosomes
+
+
+@dataclasses.dataclass(frozen=True)
+class Leakage:
+    """What the scores of a prior have seen.
+
+    Parameters
+    ----------
+    scores : str
+        Name of the table of scores; empty without scores.
+    weights : tuple of ScoredBy
+        Those that made them; none where the table does not say, as with scores of others.
+    """
+
+    scores: str = ""
+    weights: tuple[ScoredBy, ...] = ()
+
+    def seen(self, study: str, chrom: str, sha256: str = "") -> str:
+        """What the scores have seen of the loci of a study on a chromosome.
+
+        Parameters
+        ----------
+        study, chrom, sha256
+            As of :meth:`mifm_kipoi.network.training_sets.TrainingSet.seen`.
+
+        Returns
+        -------
+        str
+            A :class:`mifm_kipoi.network.training_sets.Seen`; empty without scores.
+        """
+        if not self.scores:
+            return ""
+        kinds = [
+            each.seen(study, chrom, sha256)
+            for weights in self.weights
+            if weights.scored(chrom)
+            for each in weights.sets
+        ]
+        return str(most_seen(kinds) if kinds else Seen.UNKNOWN)
+
+    def cautions(self, loci: Iterable[tuple[str, str, str]]) -> list[str]:
+        """What a reader must know, a paragraph each.
+
+        Parameters
+        ----------
+        loci : iterable of (str, str, str)
+            Study, chromosome and what :meth:`seen` says, of each locus that is fine-mapped.
+        """
+        counts: collections.Counter[str] = collections.Counter()
+        chromosomes: dict[str, dict[str, None]] = collections.defaultdict(dict)
+        studies: dict[str, None] = {}
+        for study, chrom, seen in loci:
+            counts[seen] += 1
+            chromosomes[seen][chrom] = None
+            if seen == Seen.STUDY:
+                studies[study] = None
+        sources = dict.fromkeys(each.source for one in self.weights for each in one.sets if each.source)
+        return prose.paragraphs(
+            _CAUTIONS,
+            {
+                "counts": {str(kind): counts[kind] for kind in Seen},
+                "chromosomes": {str(kind): _few(chromosomes[kind]) for kind in Seen},
+                "studies": _few(studies),
+                "weights": _few(one.name for one in self.weights),
+                "known": bool(self.weights),
+                "sources": "; ".join(sources),
+                "scores": self.scores,
+                "total": counts.total(),
+            },
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a manifest: which weights, and what they were trained on, but for names of many studies."""
+        return {
+            "scores": self.scores,
+            "weights": [
+                {
+                    "name": one.name,
+                    "chromosomes": None if one.chromosomes is None else list(one.chromosomes),
+                    KEY: [
+                        each.to_dict() | {"studies": None if each.studies is None else len(each.studies)}
+                        for each in one.sets
+                    ],
+                }
+                for one in self.weights
+            ],
+        }
+
+
+def read_leakage(scores: Path | None, weights: Sequence[str] = ()) -> Leakage:
+    """What the scores of a table have seen: by the weights that are named, else by the table's manifest.
+
+    Parameters
+    ----------
+    scores : Path, optional
+        The table; ``mifm score`` and ``python -m training leave-out`` write ``TABLE.json`` beside it.
+    weights : sequence of str
+        Names or files of the weights that made the scores, where that does not say it.
+
+    Raises
+    ------
+    InputError
+        When the manifest cannot be read.
+    WeightsError
+        When weights cannot be loaded.
+    """
+    if scores is None:
+        return Leakage()
+    if weights:
+        from mifm_kipoi.network.weights import load_weights
+
+        loaded = ((name, load_weights(name)) for name in weights)
+        return Leakage(scores.name, tuple(ScoredBy(name, training_sets(one)) for name, one in loaded))
+    manifest = scores.with_name(f"{scores.name}.json")
+    if not manifest.is_file():
+        return Leakage(scores.name)
+    try:
+        noted = json.loads(manifest.read_text())
+        return Leakage(scores.name, _of_manifest(noted))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"cannot read {manifest}: {error}; expected what was written with {scores.name}, or move it away"
+        ) from error
+
+
+def _of_manifest(noted: Mapping[str, Any]) -> tuple[ScoredBy, ...]:
+    """The weights that a manifest names; older ones do not say what they were trained on."""
+    found = []
+    for one in noted.get("weights", ()):
+        sets = tuple(map(TrainingSet.from_dict, noted.get(KEY, {}).get(one["name"], ()))) or (TrainingSet(),)
+        chromosomes = one.get("chromosomes")
+        found.append(
+            ScoredBy(
+                str(one["name"]), sets, None if chromosomes is None else tuple(map(contig_key, chromosomes))
+            )
+        )
+    return tuple(found)
+
+
+def _few(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
