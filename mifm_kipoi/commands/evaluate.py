@@ -11,6 +11,7 @@ from mifm_kipoi.commands.joint import add_joint
 from mifm_kipoi.commands.motif_swap import add_motif_swap
 from mifm_kipoi.commands.motifs import add_motifs
 from mifm_kipoi.commands.mpra import add_mpra
+from mifm_kipoi.commands.paper import add_paper
 from mifm_kipoi.commands.tasks import Command, add_commands
 
 
@@ -153,5 +154,11 @@ _COMMANDS = (
         add_motif_swap,
         "how scores change when a pattern is replaced by one of the other sign",
         "mifm evaluate motif-swap attributions.h5 motifs -o swapped",
+    ),
+    Command(
+        "paper",
+        add_paper,
+        "one page of these evaluations, beside what the paper reports and controls",
+        "mifm evaluate paper --enrichment enriched --motifs motifs -o page",
     ),
 )

@@ -95,7 +95,7 @@ def download(address: str, output: Path, md5: str = "", size: int | None = None)
             f"what came from {address} is not the file that is expected: {'; '.join(wrong)}. It is kept as "
             f"{damaged}: if the publisher has a new version, name it {output.name}"
         )
-    when = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     origin = {"address": address, "downloaded": when, "bytes": part.stat().st_size, **found}
     output.with_name(f"{output.name}.json").write_text(json.dumps(origin, indent=1) + "\n")
     os.replace(part, output)
@@ -112,10 +112,8 @@ def main() -> int:
     try:
         download(options.address, options.output, options.md5, options.bytes)
     except OSError as error:
-        print(
-            f"cannot download {options.output.name}: {error}. Without internet, put the file there by other means",
-            file=sys.stderr,
-        )
+        name = options.output.name
+        sys.stderr.write(f"cannot download {name}: {error}. Without internet, put the file there yourself\n")
         return 1
     return 0
 

@@ -2,8 +2,8 @@
 
 python known_truth.py COHORT OUT
 
-OUT gets ``scores.tsv.gz`` (a score that knows the rule), ``scoring_files/`` (the true effects of each trait as
-polygenic scores, which bound all others) and ``targets.bed`` (the people of the three populations).
+OUT gets ``scores.tsv.gz`` (a score that knows the rule), ``scoring_files/`` (the true effects of each trait
+as polygenic scores, which bound all others) and ``targets.bed`` (the people of the three populations).
 """
 
 from __future__ import annotations

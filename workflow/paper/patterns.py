@@ -1,4 +1,4 @@
-"""Which patterns are swapped: the options of 'mifm evaluate motif-swap' for what 'mifm evaluate motifs' found.
+"""Which patterns are swapped: options of 'mifm evaluate motif-swap' for what 'mifm evaluate motifs' found.
 
 python patterns.py patterns.tsv --output CHOICE.json [--factors A,B] [--patterns NAME,NAME] [--most N]
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from mifm_kipoi.commands.arguments import positive
+from mifm_kipoi.commands.arguments import positive, say
 
 SIGNS = ("positive", "negative")
 
@@ -46,7 +46,9 @@ def choose(
         why = "factors with patterns of both signs"
         return ["--factors", ",".join(both)], {"factors": both, "why": why}
     by_sign = [
-        table[table["sign"] == sign].sort_values("seqlets", ascending=False, kind="stable")["pattern"].head(most)
+        table[table["sign"] == sign]
+        .sort_values("seqlets", ascending=False, kind="stable")["pattern"]
+        .head(most)
         for sign in SIGNS
     ]
     wanted = f"of {', '.join(factors)}" if factors else "of a factor"
@@ -70,7 +72,7 @@ def main() -> int:
     table = pd.read_csv(options.table, sep="\t")
     chosen, meaning = choose(table, options.factors, options.patterns, options.most)
     options.output.write_text(json.dumps(meaning, indent=1) + "\n")
-    print(" ".join(chosen))
+    say(" ".join(chosen))
     return 0
 
 

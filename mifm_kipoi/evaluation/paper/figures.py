@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from mifm_kipoi.evaluation.paper import published
-from mifm_kipoi.reports.drawing import ACCENT, COLOURS, GREY, MARKERS, SLATE, WIDTH, styled, without_middle
+from mifm_kipoi.reports.drawing import (
+    ACCENT,
+    COLOURS,
+    GREY,
+    MARKERS,
+    SLATE,
+    WIDTH,
+    styled,
+    without_middle,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +45,8 @@ def enrichment(rows: pd.DataFrame, score: str, control: str) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    known = set(zip(rows["label"], rows["within"], strict=True))
+    some = rows[(rows["score"] == score) & np.isfinite(rows["odds_ratio"])]
+    known = set(zip(some["label"], some["within"], strict=True))
     shown = [one for one in published.ODDS_RATIOS if (one.label, one.within) in known]
     across = min(_ACROSS, len(shown))
     down = -(-len(shown) // across)
@@ -51,7 +63,12 @@ def enrichment(rows: pd.DataFrame, score: str, control: str) -> Figure:
             reported = [(x, y) for x, y in zip(ends, (one.first, one.last), strict=True) if y is not None]
             axes.plot(*zip(*reported, strict=True), "D:", color=ACCENT, markersize=5) if reported else None
             axes.axhline(1, color="0.45", linewidth=0.7, zorder=0)
-            axes.set_title(f"{one.label} within {one.within}" if one.within else one.label)
+            axes.set_title(wrapped(f"{one.label} within {one.within}" if one.within else one.label, 22))
+            # Intervals of rare labels are cut, odds ratios are not.
+            points = [1.0, *(y for _, y in reported), *own["odds_ratio"], *mine["odds_ratio_all"]]
+            points = [one for one in points if np.isfinite(one)]
+            around = 0.6 * (max(points) - min(points)) + 0.01
+            axes.set_ylim(max(min(points) - around, 0), max(points) + around)
             _grid(axes)
         for axes in panels[len(shown) :]:
             axes.set_axis_off()
@@ -63,7 +80,9 @@ def enrichment(rows: pd.DataFrame, score: str, control: str) -> Figure:
             Line2D([], [], color=COLOURS[0], label="here, against the rest, 95 % interval"),
             Line2D([], [], color=COLOURS[0], linestyle="--", label="here, against all, as published"),
             *([Line2D([], [], color=GREY, label="untrained network, against the rest")] if control else []),
-            Line2D([], [], color=ACCENT, marker="D", linestyle=":", markersize=5, label=f"{PAPER}, against all"),
+            Line2D(
+                [], [], color=ACCENT, marker="D", linestyle=":", markersize=5, label=f"{PAPER}, against all"
+            ),
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -100,7 +119,9 @@ def swaps(here: Mapping[str, Mapping[Hashable, Any]]) -> Figure:
         panels = figure.subplots(1, len(here), squeeze=False, sharey=True)[0]
         for axes, (sign, row) in zip(panels, here.items(), strict=True):
             reported = published.SWAPS[sign]
-            lines = [(f"{PAPER}: the other sign's pattern", reported.before, reported.after, reported.after_sd)]
+            lines = [
+                (f"{PAPER}: the other sign's pattern", reported.before, reported.after, reported.after_sd)
+            ]
             lines += [
                 (f"here: {what}", row["score_original"], row[f"score_{kind}"], row[f"sd_{kind}"])
                 for kind, what in EDITS.items()
@@ -148,7 +169,11 @@ def verdicts(rows: Sequence[tuple[str, float, float, bool]]) -> Figure:
         axes.set_xlabel("lost | won, of all comparisons")
         _grid(axes, "x")
         axes.tick_params(axis="y", length=0)
-        keys = [Patch(color=ACCENT, label=f"won, {PAPER}"), Patch(color=COLOURS[0], label="won, here"), Patch(color=SLATE, label="lost")]
+        keys = [
+            Patch(color=ACCENT, label=f"won, {PAPER}"),
+            Patch(color=COLOURS[0], label="won, here"),
+            Patch(color=SLATE, label="lost"),
+        ]
         axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return figure
 
@@ -171,7 +196,7 @@ def explained(means: pd.DataFrame, methods: Sequence[str], method: str, bound: s
         figure = Figure(figsize=(WIDTH * 0.75, 0.24 * len(methods) + 0.9), layout="constrained")
         axes = figure.subplots()
         for number, (ancestry, own) in enumerate(means.groupby("ancestry", sort=True)):
-            values = own.set_index("method")["r2"].reindex(methods)
+            values = own.set_index("method")["r2"].reindex(list(methods))
             colour = COLOURS[number] if number < len(COLOURS) else GREY
             axes.plot(
                 100 * values, range(len(methods)), MARKERS[number % len(MARKERS)], color=colour, linestyle="",
@@ -189,7 +214,7 @@ def explained(means: pd.DataFrame, methods: Sequence[str], method: str, bound: s
 
 
 def joint(forms: Mapping[str, pd.DataFrame]) -> Figure:
-    """Significant variants of each filter, in units of what models of all variants find, beside random filters.
+    """Significant variants of each filter over those of models of all variants, beside random filters.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """What the paper reports: Rakowski and Lippert (2026), PLoS Genetics 22(6): e1012208.
 
-The numbers are those of its text. The numbers of figures and tables are given by the order of the evaluations in it.
+The numbers are those of its text. Those of its figures and tables follow the order of the evaluations in it.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ _NONE = "\N{EM DASH}"
 _MOST_FACTORS = 20
 _MOST_METHODS = 20
 _SIGNS = ("positive", "negative")
+_AS_IN_PAPER, _SELECTED_IN_OTHERS = "as in the paper", "selected in others"
 
 Row = Mapping[Hashable, Any]
 
@@ -75,8 +76,8 @@ class Page:
             (self.motifs, self._of_motifs),
             (self.motif_swap and self.motif_swap.scores is not None, self._of_swap),
             (self.polygenic, self._of_polygenic),
-            (self.joint_as_in_paper, lambda: self._of_joint(self.joint_as_in_paper, "as in the paper")),
-            (self.joint, lambda: self._of_joint(self.joint, "others select")),
+            (self.joint_as_in_paper, lambda: self._of_joint(self.joint_as_in_paper, _AS_IN_PAPER)),
+            (self.joint, lambda: self._of_joint(self.joint, _SELECTED_IN_OTHERS)),
         )
         return [answer() for done, answer in parts if done]
 
@@ -84,7 +85,8 @@ class Page:
     def summary(self) -> list[str]:
         """The answers as lines of text."""
         return [
-            f"{name}: the paper {paper}; here {here}; {control}" for name, paper, here, control in self.answers
+            f"{name}: the paper {paper}; here {here}; {control}"
+            for name, paper, here, control in self.answers
         ]
 
     @functools.cached_property
@@ -96,8 +98,8 @@ class Page:
             "joint tests": self.joint,
         }  # fmt: skip
         for name, one in manifests.items():
-            for caution in [] if one is None else one.manifest.get("cautions", []):
-                found.append(f"{name}: {str(caution).rstrip('.')}")
+            cautions = [] if one is None else one.manifest.get("cautions", [])
+            found += [f"{name}: {str(caution).rstrip('.')}" for caution in cautions]
         return found
 
     def write(self, folder: Path) -> list[Path]:
@@ -142,7 +144,9 @@ class Page:
             "times": self._times(),
             "inputs": Table(
                 ("evaluation", "manifest", "sha256"),
-                tuple((name.replace("_", " "), one["name"], one["sha256"]) for name, one in self.inputs.items()),
+                tuple(
+                    (name.replace("_", " "), one["name"], one["sha256"]) for name, one in self.inputs.items()
+                ),
                 numbers=False,
             ),
         }  # fmt: skip
@@ -183,18 +187,26 @@ class Page:
         )
         members = tuple(
             (
-                str(member["seed"]), str(member["epoch"]), _number(member["metrics"].get("validation_loss"), 4),
+                str(member["seed"]),
+                str(member["epoch"]),
+                _number(member["metrics"].get("validation_loss"), 4),
                 *_measured(member["verdict"]),
             )
             for member in training.members
         )
-        student = tuple((f"student, {one['split']} bags", "", "", *_measured(one)) for one in training.verdicts)
+        student = tuple(
+            (f"student, {one['split']} bags", "", "", *_measured(one)) for one in training.verdicts
+        )
         return {
-            "counts": Table(
-                ("split", "positive bags", "instances", "negative bags", "instances"), counts
-            ),
+            "counts": Table(("split", "positive bags", "instances", "negative bags", "instances"), counts),
             "networks": Table(
-                ("seed", "epoch kept", "loss", "gain in likelihood, nats", "PIP of the first variant, less the mean"),
+                (
+                    "seed",
+                    "epoch kept",
+                    "loss",
+                    "gain in likelihood, nats",
+                    "PIP of the first variant, less the mean",
+                ),
                 (*members, *student),
             ),
             "pearson": _number(training.pearson, 2),
@@ -229,7 +241,10 @@ class Page:
         score, control = self.scores
         rows = []
         for one in published.ODDS_RATIOS:
-            here, low = self._odds(score, one.label, one.within), self._odds(score, one.label, one.within, last=False)
+            here, low = (
+                self._odds(score, one.label, one.within),
+                self._odds(score, one.label, one.within, last=False),
+            )
             if here is None or low is None:
                 continue
             null = self._odds(control, one.label, one.within) if control else None
@@ -331,7 +346,7 @@ class Page:
         if self.motif_swap is None or self.motif_swap.scores is None:
             return {}
         scores = self.motif_swap.scores
-        found = {}
+        found: dict[str, Row] = {}
         for sign in _SIGNS:
             own = scores[scores["replaced"].str.contains(sign)]
             pooled = own[own["inserted"] == "all"]
@@ -340,8 +355,9 @@ class Page:
                 found[sign] = chosen.iloc[0].to_dict()
         return found
 
-    def _beyond(self, sign: str, row: Row, difference: str) -> Row | None:
-        assert self.motif_swap is not None and self.motif_swap.differences is not None
+    def _beyond(self, row: Row, difference: str) -> Row | None:
+        assert self.motif_swap is not None
+        assert self.motif_swap.differences is not None
         table = self.motif_swap.differences
         own = table[
             (table["motif"] == row["motif"]) & (table["replaced"] == row["replaced"])
@@ -350,13 +366,13 @@ class Page:
         return None if own.empty else own.iloc[0].to_dict()
 
     def _of_swap(self) -> tuple[str, str, str, str]:
-        paper = "; ".join(
-            f"{one.before:.2f} to {one.after:.2f}" for one in published.SWAPS.values()
-        )
+        paper = "; ".join(f"{one.before:.2f} to {one.after:.2f}" for one in published.SWAPS.values())
         here = "; ".join(
             f"{row['score_original']:.2f} to {row['score_swapped']:.2f}" for row in self._pooled.values()
         )
-        control = "; ".join(f"{row['score_original']:.2f} to {row['score_random']:.2f}" for row in self._pooled.values())
+        control = "; ".join(
+            f"{row['score_original']:.2f} to {row['score_random']:.2f}" for row in self._pooled.values()
+        )
         return (
             "Motif swap (Fig 3)", f"positive patterns replaced, then negative: {paper}", here,
             f"as many random bases: {control}",
@@ -368,9 +384,7 @@ class Page:
         rows = []
         for sign, row in self._pooled.items():
             reported = published.SWAPS[sign]
-            random, other = (
-                self._beyond(sign, row, name) for name in ("swapped - random", "swapped - unrelated")
-            )
+            random, other = (self._beyond(row, name) for name in ("swapped - random", "swapped - unrelated"))
             rows += [
                 (
                     f"{sign}, {figures.PAPER}", f"{reported.before:.2f} ({reported.before_sd:.2f})",
@@ -378,7 +392,10 @@ class Page:
                 ),
                 (
                     f"{sign}, here", *(_with_sd(row, kind) for kind in ("original", *figures.EDITS)),
-                    *(_NONE if one is None else f"{_interval(one, 'mean', 2)}, p {_p(one['p_holm'])}" for one in (random, other)),
+                    *(
+                        _NONE if one is None else f"{_interval(one, 'mean')}, p {_p(one['p_holm'])}"
+                        for one in (random, other)
+                    ),
                 ),
             ]  # fmt: skip
         header = (
@@ -401,12 +418,13 @@ class Page:
 
     def _verdicts(self) -> list[tuple[str, float, float, bool]]:
         rows = [
-            (f"{figures.PAPER}, {name}", wins, losses, True) for name, (wins, losses) in published.WINS.items()
+            (f"{figures.PAPER}, {name}", wins, losses, True)
+            for name, (wins, losses) in published.WINS.items()
         ]
-        for by, label in (("all", ""), ("ancestry", "ancestry"), ("baseline", "baseline")):
+        for by, label in (("all", "all"), ("ancestry", "{ancestry}"), ("baseline", "against {baseline}")):
             rows += [
                 (
-                    f"here, {'all' if not label else ('' if label == 'ancestry' else 'against ') + str(row[label])}",
+                    f"here, {label.format_map({str(key): value for key, value in row.items()})}",
                     float(row["win_fraction"]), float(row["loss_fraction"]), False,
                 )
                 for row in self._by(by).to_dict("records")
@@ -414,18 +432,20 @@ class Page:
         return rows
 
     def _means(self) -> tuple[pd.DataFrame, list[str]]:
-        """Mean R2 by method and ancestry, of the first setting or of methods without one; methods from high to low."""
+        """Mean R2 by method and ancestry, and the methods from high to low.
+
+        Of the first setting, and of methods that have a single one.
+        """
         assert self.polygenic is not None
         table = self.polygenic.performance
-        table = table[(table["status"] == "fitted") & (table["kind"] == "quantitative")]
-        if table.empty:
-            table = self.polygenic.performance
-            table = table[table["status"] == "fitted"]
+        table = table[table["status"] == "fitted"]
+        if (table["kind"] == "quantitative").any():
+            table = table[table["kind"] == "quantitative"]
         first = table.loc[table["method"] == self.polygenic.method, "setting"]
         setting = str(first.iloc[0]) if len(first) else ""
         alone = table.groupby("method")["setting"].transform("nunique") == 1
         kept = table[(table["setting"] == setting) | alone]
-        means = kept.groupby(["method", "ancestry"], as_index=False)["r2"].mean()
+        means = kept.groupby(["method", "ancestry"])[["r2"]].mean().reset_index()
         order = means.groupby("method")["r2"].mean().sort_values(ascending=False)
         return means, [str(name) for name in order.index[:_MOST_METHODS]]
 
@@ -442,9 +462,14 @@ class Page:
         control = _NONE
         if len(null):
             row = null.iloc[0].to_dict()
-            control = f"against the untrained network: {100 * row['win_fraction']:.0f} % won, {100 * row['loss_fraction']:.0f} % lost"
+            control = (
+                f"against the untrained network: {100 * row['win_fraction']:.0f} % won, "
+                f"{100 * row['loss_fraction']:.0f} % lost"
+            )
         return (
-            "Polygenic scores (Fig 4)", f"{100 * wins:.0f} % of comparisons won, {100 * losses:.0f} % lost", here,
+            "Polygenic scores (Fig 4)",
+            f"{100 * wins:.0f} % of comparisons won, {100 * losses:.0f} % lost",
+            here,
             control,
         )  # fmt: skip
 
@@ -453,8 +478,9 @@ class Page:
             return None
         baselines = tuple(
             (
-                str(row["baseline"]), f"{row['comparisons']:,.0f}", f"{row['wins']:,.0f}", f"{row['losses']:,.0f}",
-                _interval({name: 100 * float(row[name]) for name in ("mean_difference", "low", "high")}, "mean_difference", 2),
+                str(row["baseline"]), f"{row['comparisons']:,.0f}", f"{row['wins']:,.0f}",
+                f"{row['losses']:,.0f}",
+                _interval(_in_percent(row), "mean_difference"),
                 _p(row["p_value"]),
             )
             for row in self._by("baseline").to_dict("records")
@@ -462,12 +488,13 @@ class Page:
         means, methods = self._means()
         table = means.pivot_table(index="method", columns="ancestry", values="r2").reindex(methods)
         explained = tuple(
-            (str(method), *(_number(None if math.isnan(value) else 100 * value, 2) for value in values))
+            (str(method), *(_number(100 * value, 2) for value in values))
             for method, values in zip(table.index, table.to_numpy(np.float64), strict=True)
         )
         scenarios = tuple(
             (
-                str(row["trait"]), str(row["ancestry"]), f"{row['people']:,.0f}", _number(row.get("cases"), 0),
+                str(row["trait"]), str(row["ancestry"]), f"{row['people']:,.0f}",
+                _number(row.get("cases"), 0),
                 _number(100 * float(row["covariates_r2"]), 1) if "covariates_r2" in row else _NONE,
                 *(self._r2(str(row["trait"]), str(row["ancestry"]), name) for name in self._shown_methods),
             )
@@ -484,7 +511,8 @@ class Page:
             ),
             "explained": Table(("picks by", *(str(name) for name in table.columns)), explained),
             "scenarios": Table(
-                ("trait", "ancestry", "people", "cases", "R2 of covariates, %", *self._shown_methods), scenarios
+                ("trait", "ancestry", "people", "cases", "R2 of covariates, %", *self._shown_methods),
+                scenarios,
             ),
             "random_tests": len(random),
             "random_above": above,
@@ -509,7 +537,7 @@ class Page:
 
     @functools.cached_property
     def _forms(self) -> dict[str, pd.DataFrame]:
-        forms = {"as in the paper": self.joint_as_in_paper, "selected by others": self.joint}
+        forms = {_AS_IN_PAPER: self.joint_as_in_paper, _SELECTED_IN_OTHERS: self.joint}
         return {title: _nominal(one) for title, one in forms.items() if one is not None}
 
     def _of_joint(self, one: Joint | None, form: str) -> tuple[str, str, str, str]:
@@ -517,19 +545,17 @@ class Page:
         rows = _nominal(one)
         names = [str(name) for name in rows["model"] if name not in ("all", "p")]
         main, null = _main_and_control(names)
-        counts = rows.set_index("model")
-        every = counts.loc["all", "significant"]
-        paper = f"{published.SIGNIFICANT['filtered']} significant, {published.SIGNIFICANT['before']} without the filter"
+        every = float(rows.loc[rows["model"] == "all", "significant"].iloc[0])
+        reported = published.SIGNIFICANT
+        paper = f"{reported['filtered']} significant, {reported['before']} without the filter"
         title = f"Joint tests, {form} (Fig 5)"
         if not main:
             return title, paper, f"{every:.0f} without a filter", _NONE
-        row = counts.loc[main]
-        control = (
-            f"random filters of its size: {row['significant_matched']:.0f} ({row['significant_matched_low']:.0f} to "
-            f"{row['significant_matched_high']:.0f}), p {_p(row['significant_matched_p'])}"
-        )
+        records: dict[str, Row] = {str(row["model"]): row for row in rows.to_dict("records")}
+        row = records[main]
+        control = f"random filters of its size: {_random(row)}, p {_p(row['significant_matched_p'])}"
         if null:
-            control += f"; untrained network: {counts.loc[null, 'significant']:.0f}"
+            control += f"; untrained network: {records[null]['significant']:.0f}"
         return title, paper, f"{row['significant']:.0f}, {every:.0f} without the filter", control
 
     def _joint_tables(self) -> dict[str, Any] | None:
@@ -548,14 +574,24 @@ class Page:
                     (
                         "all variants" if row["model"] == "all" else str(row["model"]),
                         f"{row['variants']:,.0f}", f"{row['significant']:,.0f}",
-                        f"{row['significant_matched']:.1f} ({row['significant_matched_low']:.0f} to "
-                        f"{row['significant_matched_high']:.0f})" if control else "",
+                        _random(row) if control else "",
                         _p(row["significant_matched_p"]) if control else "",
                         f"{row['secondary']:,.0f}", _number(row.get("replicated"), 0),
                     )
                 )  # fmt: skip
-        header = ("filter", "variants", "p < 0.05", "random filters of its size", "p", "of them secondary", "replicated")
-        return {"table": Table(header, tuple(rows)), "second": any("replicated" in one for one in self._forms.values())}
+        header = (
+            "filter",
+            "variants",
+            "p < 0.05",
+            "random filters of its size",
+            "p",
+            "of them secondary",
+            "replicated",
+        )
+        return {
+            "table": Table(header, tuple(rows)),
+            "second": any("replicated" in one for one in self._forms.values()),
+        }
 
     # The run
 
@@ -563,7 +599,12 @@ class Page:
         if self.times is None or self.times.empty:
             return None
         rows = [
-            (str(row["step"]), _minutes(row["seconds"]), _minutes(row["cpu_seconds"]), _number(row["megabytes"], 0))
+            (
+                str(row["step"]),
+                _minutes(row["seconds"]),
+                _minutes(row["cpu_seconds"]),
+                _number(row["megabytes"], 0),
+            )
             for row in self.times.to_dict("records")
         ]
         total = self.times[["seconds", "cpu_seconds"]].sum()
@@ -577,9 +618,20 @@ def _main_and_control(names: Sequence[str]) -> tuple[str, str]:
     return main, next((name for name in names if CONTROL in name), "")
 
 
+def _in_percent(row: Row) -> Row:
+    """A mean difference and its interval."""
+    return {name: 100 * float(row[name]) for name in ("mean_difference", "low", "high")}
+
+
 def _nominal(one: Joint) -> pd.DataFrame:
     rows = one.filters
     return rows[(rows["scope"] == "all") & (rows["level"] == "nominal")]
+
+
+def _random(row: Row) -> str:
+    """What random filters of the size of one find: the mean, and the middle 95 %."""
+    ends = (row["significant_matched_low"], row["significant_matched_high"])
+    return with_interval(lambda value: f"{value:.0f}", row["significant_matched"], *ends)
 
 
 def _measured(verdict: Mapping[str, Any] | None) -> tuple[str, str]:

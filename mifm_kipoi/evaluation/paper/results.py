@@ -120,7 +120,9 @@ def read_training(folder: Path) -> Training:
             summary["verdicts"], summary["warnings"],
         )  # fmt: skip
     except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / 'summary.json'} has no {error}; expected that of a training run") from None
+        raise InputError(
+            f"{folder / 'summary.json'} has no {error}; expected that of a training run"
+        ) from None
 
 
 def read_enrichment(folder: Path) -> Enrichment:
@@ -135,7 +137,18 @@ def read_enrichment(folder: Path) -> Enrichment:
 
 def read_motifs(folder: Path) -> Motifs:
     """Read the folder of ``mifm evaluate motifs``; see :func:`read_training`."""
-    texts = ("pattern", "sign", "factor", "network", "names", "matched", "flat", "consensus", "motif", "strand")
+    texts = (
+        "pattern",
+        "sign",
+        "factor",
+        "network",
+        "names",
+        "matched",
+        "flat",
+        "consensus",
+        "motif",
+        "strand",
+    )
     return Motifs(
         table_of(folder / "patterns.tsv", ("pattern", "sign", "seqlets"), texts),
         table_of(folder / "factors.tsv", ("sign", "factor", "patterns", "seqlets", "q_value"), texts),
@@ -243,7 +256,9 @@ def table_of(path: Path, needed: Sequence[str], texts: Sequence[str]) -> pd.Data
     """
     table = TableFile.of(path)
     if missing := [name for name in needed if name not in table.columns]:
-        raise InputError(f"{path} has no column {missing[0]}; expected the table of an evaluation of this version")
+        raise InputError(
+            f"{path} has no column {missing[0]}; expected the table of an evaluation of this version"
+        )
     parts = [batch.frame() for batch in table.batches()]
     frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(table.columns))
     for name in frame.columns:

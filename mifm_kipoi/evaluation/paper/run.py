@@ -93,7 +93,10 @@ class PaperRun:
         }
         if not folders:
             raise OptionError("name the folder of at least one evaluation, such as --enrichment DIR")
-        check_outputs([self.folder / name for name in ("report.md", "report.html", "evaluation.json")])
+        check_outputs(
+            [self.folder / name for name in ("report.md", "report.html", "evaluation.json")],
+            [folder / name for folder in folders.values() for name in ("report.html", "evaluation.json")],
+        )
         readers: dict[str, Callable[[Path], Any]] = {
             "training": results.read_training,
             "enrichment": results.read_enrichment,
