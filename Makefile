@@ -11,7 +11,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < 
 .PHONY: demo test veff workflow docs lint lock system clean
 
 # Score, rank and draw the variants of the packaged locus, or with VCF=... FASTA=... your own; OUT=... names the folder.
-demo: $(VENV)/installed
+demo: $(VENV)/demo-installed
 	@$(BIN)/mifm demo $(VCF) $(FASTA) $(if $(OUT),-o $(OUT))
 
 # All tests.
@@ -35,9 +35,16 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+# What scoring, ranking and figures need, and nothing else.
+$(VENV)/demo-installed: setup.cfg pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
+	@echo "Downloading what the demo needs into $(VENV): 350 MB, more than 2 GB where PyTorch is the build for NVIDIA GPUs"
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[plot]'
+	@touch $@
+
+# The rest: what tests, training, fine-mapping, other models and the documentation need.
+$(VENV)/installed: $(VENV)/demo-installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@# The extra 'tracks', where it needs no compiler; elsewhere its tests are skipped.
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --only-binary :all: pyBigWig 2>/dev/null || \
