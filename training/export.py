@@ -29,6 +29,21 @@ CARD = "README.md"
 
 _GROUP = Path(mifm_kipoi.__file__).parent / "kipoi" / "group" / "MIFM"
 
+_TAGS = (
+    "genomics",
+    "gwas",
+    "fine-mapping",
+    "variant-effect-prediction",
+    "multiple-instance-learning",
+    "kipoi",
+)
+
+_HUB_LICENCES = (
+    "mit", "apache-2.0", "bsd-3-clause", "gpl-3.0", "lgpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
+    "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "openrail",
+)  # fmt: skip
+"""Names of licences in the heads of model cards; others are "other", by their own name."""
+
 _TAKEN = (EMBEDDED, PUBLISHED)
 
 _MODELS = {".": "{name}.h5", "sequence": "{name}-sequence.h5"}
@@ -208,7 +223,8 @@ def _card(weights: Weights, config: ExportConfig) -> str:
         rows["background"] = f"{weights.background.positions:,} positions: {weights.background.name}"
     table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
     name = config.name
-    return f"""# {name}
+    return f"""{_front_matter(weights, config)}
+# {name}
 
 {config.description}
 {_cautions(weights)}
@@ -255,6 +271,45 @@ def _trained_on(seen: TrainingSet) -> str:
     studies = f", {len(seen.studies):,} studies" if seen.studies else ""
     validation = f"; {', '.join(seen.validation)} chose the epoch" if seen.validation else ""
     return f"chromosomes {', '.join(seen.train)}{studies}{validation}"
+
+
+def _front_matter(weights: Weights, config: ExportConfig) -> str:
+    """The head of the card, which model hubs read: YAML between lines of hyphens."""
+    licence = config.licence.lower()
+    head: dict[str, Any] = {"library_name": "mifm-kipoi", "tags": list(_TAGS)}
+    if licence in _HUB_LICENCES:
+        head["license"] = licence
+    elif config.licence == ExportConfig.licence:
+        head["license"] = "unknown"
+    else:
+        head |= {"license": "other", "license_name": config.licence}
+    if results := [_result(verdict) for verdict in _verdicts(weights) if verdict.measures.can_judge]:
+        head["model-index"] = [{"name": config.name, "results": results}]
+    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=110)}---\n"
+
+
+def _result(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as a result in the head of a card."""
+    measures = verdict.measures
+    bags = f"{verdict.network}, {verdict.split} bags"
+    if measures.with_evidence:
+        metrics = [
+            ("likelihood_gain", "gain in likelihood, nats a study (chance: 0)", measures.gain),
+            ("pip_gain", "PIP of the first variant less that of its set (chance: 0)", measures.pip_gain),
+        ]
+    else:
+        metrics = [("lead_gain", "how often the lead variant is first, less chance", measures.lead_gain)]
+    return {
+        "task": {"type": "variant-prioritisation", "name": "ranking the variants of a GWAS signal"},
+        "dataset": {
+            "type": "gwas-signals",
+            "name": f"{bags}: {measures.studies} studies at {measures.loci} loci",
+        },
+        "metrics": [
+            {"type": kind, "name": name, "value": round(estimate.value, 6)}
+            for kind, name, estimate in metrics
+        ],
+    }
 
 
 def _alleles(weights: Weights) -> str:

@@ -111,6 +111,35 @@ def test_the_card_says_what_made_them(exported: tuple[Weights, Path]) -> None:
     assert json.dumps(weights.config.to_dict(), indent=1) in card
 
 
+@pytest.mark.parametrize(
+    ("licence", "head"),
+    [
+        ("none stated", {"license": "unknown"}),
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+        ("for members only", {"license": "other", "license_name": "for members only"}),
+    ],
+)
+def test_hubs_can_read_the_head_of_the_card(
+    licence: str, head: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the library of the hub whose format it is."""
+    hub = pytest.importorskip("huggingface_hub", reason="the reader of model cards is not installed")
+    monkeypatch.setattr("training.export._expect", lambda model, path: path.write_bytes(b""))
+    nothing, knows = Estimate(0.0, -0.25, 0.25), Estimate(0.5, 0.25, 0.75)
+    measures = Measures(9, 8, 8, 8, knows, 0.5, 0.25, nothing, 0.5, 0.25, nothing, 0.5, 0.1)
+    path = tmp_path / "mine.safetensors"
+    verdicts = [Verdict("student", "test", measures).to_dict()]
+    save_weights(path, random_network(MIFMConfig()), {"verdicts": verdicts})
+    config = ExportConfig(name="mine", licence=licence)
+    exported = Export(load_weights(path), tmp_path / "mine", config).run()
+    card = hub.ModelCard.load(exported.folder / "README.md").data.to_dict()
+    assert card["library_name"] == "mifm-kipoi"
+    assert {name: value for name, value in card.items() if name.startswith("license")} == head
+    (result,) = card["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "student, test bags: 9 studies at 8 loci"
+    assert [metric["value"] for metric in result["metrics"]] == [0.5, 0.0]
+
+
 def test_the_card_warns_of_weights_that_have_learnt_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
