@@ -25,7 +25,9 @@ from mifm_kipoi.explanation.ranking.ranked import (
     loci_table,
     strongest,
 )
+from mifm_kipoi.finemapping.leakage import Leakage
 from mifm_kipoi.genomics.loci import Locus
+from mifm_kipoi.network.training_sets import Seen, most_seen
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED
 from mifm_kipoi.reports import prose
 from mifm_kipoi.reports.drawing import png
@@ -43,6 +45,9 @@ from mifm_kipoi.reports.wording import (
 
 MOST_LOCI = 100
 """Loci in the tables of the page."""
+
+FIRST = 10
+"""Variants of the first table, of all loci."""
 
 BY_STUDY = 3
 """Variants of a locus that the table of top variants shows for what the study says, beside those by score."""
@@ -69,6 +74,10 @@ class ReportOptions:
         Where the scores come from, in words.
     weights : str
         Name of the weights; empty where it is not known.
+    leakage : Leakage
+        What the weights have seen; of nothing where they are not known.
+    tables : tuple of (str, str)
+        Names and sha256 of the tables of the study.
     background : str
         Whose positions percentiles are among.
     lines : tuple of (float, str)
@@ -86,6 +95,8 @@ class ReportOptions:
     input: str
     scores_are: str
     weights: str = ""
+    leakage: Leakage = dataclasses.field(default_factory=Leakage)
+    tables: tuple[tuple[str, str], ...] = ()
     background: str = ""
     lines: tuple[tuple[float, str], ...] = ()
     top: int = 5
@@ -207,16 +218,31 @@ def _values(ranked: Ranked, options: ReportOptions) -> dict[str, Any]:
         if not ranked.candidates.scored
         else "the weights have no background",
         "shipped": options.weights if options.weights in (EMBEDDED, PUBLISHED) else "",
+        "weights": options.weights,
+        "seen": _seen(ranked, options),
         "has_pip": ranked.has("pip"),
         "has_p": ranked.has("neg_log10_p"),
         "has_abf": ranked.posteriors is not None,
         "loci_shown": len(shown),
         "loci_table": _loci_table(ranked, shown),
-        "top_words": _top_words(ranked, options.top),
-        "top_table": _top_table(ranked, shown, options.top),
+        "top_words": _top_words(ranked),
+        "top_table": _top_table(ranked),
+        "by_locus_words": _by_locus_words(ranked, options.top),
+        "by_locus_table": _by_locus_table(ranked, shown, options.top),
         "notes": [*options.notes, *ranked.candidates.notes],
         "settings": settings_table(options.settings),
     }
+
+
+def _seen(ranked: Ranked, options: ReportOptions) -> Mapping[str, int]:
+    """Loci by what the weights have seen of them; of those of this package the page has words of its own."""
+    if options.weights in (EMBEDDED, PUBLISHED):
+        return collections.Counter()
+    return collections.Counter(
+        most_seen([Seen(options.leakage.seen(name, chrom, sha256)) for name, sha256 in options.tables])
+        for chrom, _, _ in ranked.loci.places
+        if options.leakage.scores
+    )
 
 
 def _agreement_words(one: Agreement) -> dict[str, Any]:
@@ -291,7 +317,31 @@ def _is_changed(ranked: Ranked) -> bool:
     return ranked.posteriors is not None and any(ranked.posteriors.slopes)
 
 
-def _top_words(ranked: Ranked, top: int) -> str:
+def _top_words(ranked: Ranked) -> str:
+    count = len(_top_rows(ranked))
+    by = "posterior with the score as prior" if _is_changed(ranked) else "MIFM score"
+    words = (
+        "The variant of all loci that has" if count == 1 else f"The {count} variants of all loci that have"
+    )
+    return f"{words} the highest {by}; ranks, in brackets too, are those in the locus of that number."
+
+
+def _top_rows(ranked: Ranked) -> pd.DataFrame:
+    """The rows that come first: by the posterior where the score changes it, else by score."""
+    table = ranked.table[ranked.table["locus"].notna() & ranked.table[SCORE].notna()]
+    by = [WITH, SCORE] if _is_changed(ranked) else [SCORE]
+    return table.sort_values(by, ascending=False, kind="stable").head(FIRST)
+
+
+def _top_table(ranked: Ranked) -> Table:
+    columns = _columns(ranked)
+    rows = []
+    for _, row in _top_rows(ranked).iterrows():
+        rows.append((described(row), f"{row['locus']:.0f}", *(write(row) for _, write in columns)))
+    return Table(("variant", "locus", *(name for name, _ in columns)), tuple(rows))
+
+
+def _by_locus_words(ranked: Ranked, top: int) -> str:
     columns = [_EVIDENCE[name] for name in ("pip", "neg_log10_p", WITHOUT) if ranked.has(name)]
     words = f"The {top} variants of each locus that rank highest by MIFM"
     if columns:
@@ -300,7 +350,8 @@ def _top_words(ranked: Ranked, top: int) -> str:
     return f"{words}. ranked.tsv has all variants."
 
 
-def _top_table(ranked: Ranked, shown: Sequence[int], top: int) -> Table:
+def _columns(ranked: Ranked) -> list[tuple[str, Callable[[pd.Series[Any]], str]]]:
+    """What tables show of a variant, and how it is written."""
     columns: list[tuple[str, Callable[[pd.Series[Any]], str]]] = [
         ("rank", lambda row: whole_text(row["rank"])),
         ("MIFM", lambda row: score_text(row[SCORE])),
@@ -322,6 +373,11 @@ def _top_table(ranked: Ranked, shown: Sequence[int], top: int) -> Table:
         columns.append(("ABF", lambda row: pip_text(row[WITHOUT])))
     if _is_changed(ranked):
         columns.append(("ABF with score", lambda row: pip_text(row[WITH])))
+    return columns
+
+
+def _by_locus_table(ranked: Ranked, shown: Sequence[int], top: int) -> Table:
+    columns = _columns(ranked)
     rows: list[tuple[str, ...]] = []
     by_study = next((name for name in ("pip", "neg_log10_p", WITHOUT) if ranked.has(name)), "")
     for number in shown:

@@ -35,8 +35,10 @@ from mifm_kipoi.explanation.ranking.ranked import (
 )
 from mifm_kipoi.explanation.ranking.report import ReportOptions, report, shown_regions
 from mifm_kipoi.explanation.ranking.tracks import LONGEST, ContigLengths, Tracks
+from mifm_kipoi.finemapping.leakage import Leakage, ScoredBy, read_leakage
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import STANDARD_INPUT
+from mifm_kipoi.network.training_sets import training_sets
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.reports.page import FOLDER, write_page
 from mifm_kipoi.reports.regional import percentile_lines
@@ -286,10 +288,13 @@ class RankRun:
         own = weights is not None and (ranked.candidates.scored or tracks is not None)
         background = weights.background if weights is not None and own else None
         provenance = self._provenance(ranked, source, weights)
+        leakage = self._leakage(ranked.candidates, weights)
         options = ReportOptions(
             input=self.variants.name,
             scores_are=scores,
             weights=name,
+            leakage=leakage,
+            tables=tuple((one["name"], one["sha256"]) for one in provenance["inputs"]),
             background=of or (background.name if background else ""),
             lines=percentile_lines(background, _PERCENTILES),
             top=self.top,
@@ -305,7 +310,11 @@ class RankRun:
             _write_table(loci_table(ranked), LOCUS_COLUMNS, self.folder / LOCI),
             *write_page(self.folder, title, sections),
         ]
-        manifest = {**provenance, "files": [str(path.relative_to(self.folder)) for path in files]}
+        manifest = {
+            **provenance,
+            "leakage": leakage.to_dict(),
+            "files": [str(path.relative_to(self.folder)) for path in files],
+        }
         with written_whole(self.folder / MANIFEST) as temporary:
             temporary.write_text(json.dumps(manifest, indent=1) + "\n")
         return [*files, self.folder / MANIFEST]
@@ -332,6 +341,14 @@ class RankRun:
             return words, "", ""
         background = own.get("background") or {}
         return f"{words}, by the weights {own['name']}", str(own["name"]), str(background.get("name", ""))
+
+    def _leakage(self, candidates: Candidates, weights: Weights | None) -> Leakage:
+        """What the weights of the scores have seen, by themselves or by the manifest of the input."""
+        if candidates.scored and weights is not None:
+            return Leakage(weights.name, (ScoredBy(weights.name, training_sets(weights)),))
+        if _weights_of(self.variants, str(candidates.provenance["scores"])) is None:
+            return Leakage()
+        return read_leakage(self.variants)
 
     def _provenance(self, ranked: Ranked, source: Source, weights: Weights | None) -> dict[str, Any]:
         found = ranked.posteriors

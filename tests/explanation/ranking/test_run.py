@@ -15,7 +15,8 @@ from mifm_kipoi.explanation.ranking.ranked import COLUMNS, LOCUS_COLUMNS
 from mifm_kipoi.explanation.ranking.run import RankRun
 from mifm_kipoi.explanation.ranking.tracks import Tracks
 from mifm_kipoi.genomics.genome import Genome
-from mifm_kipoi.network.weights import load_weights
+from mifm_kipoi.network.training_sets import KEY, TrainingSet
+from mifm_kipoi.network.weights import load_weights, save_weights
 from mifm_kipoi.scoring.scorer import score_variants
 from tests.builders import write_vcf
 from tests.explanation.ranking.builders import genome, other
@@ -70,6 +71,54 @@ def test_a_table_of_fine_mapping(folder: Path, tmp_path: Path, capsys: pytest.Ca
     assert manifest["weights"]["tensors_sha256"] == load_weights().sha256
     figures = {f"figures/locus_000{number}.png" for number in (1, 2)}
     assert set(manifest["files"]) == {"ranked.tsv", "loci.tsv", "report.md", "report.html", *figures}
+
+
+def _first_table(report: Path) -> list[list[str]]:
+    """The rows of the first table of a report in Markdown."""
+    section = report.read_text().split("\n## ")[2]
+    assert section.startswith("Top variants")
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def test_top_variants_of_all_loci_come_first(folder: Path, tmp_path: Path) -> None:
+    rows = pd.read_csv(folder / "fm.tsv", sep="\t").assign(beta=[0.1, 0.2, 0.1, 0.1, 0.1], se=0.02)
+    rows.to_csv(tmp_path / "gwas.tsv", sep="\t", index=False)
+    plain = RankRun(tmp_path / "gwas.tsv", tmp_path / "a", folder / "genome.fa", tracks=False).run()
+    by_score = plain.ranked.table.sort_values("mifm_ref", ascending=False)
+    shown = _first_table(tmp_path / "a" / "report.md")
+    assert [row[3] for row in shown] == [f"{score:.3f}" for score in by_score["mifm_ref"]]
+    assert [row[1] for row in shown] == [f"{locus:.0f}" for locus in by_score["locus"]]
+    # Where the score changes the posterior, that decides.
+    given = RankRun(tmp_path / "gwas.tsv", tmp_path / "b", folder / "genome.fa", slope=3.0, tracks=False)
+    by_posterior = given.run().ranked.table.sort_values("abf_pip_with_score", ascending=False)
+    shown = _first_table(tmp_path / "b" / "report.md")
+    assert [row[3] for row in shown] == [f"{score:.3f}" for score in by_posterior["mifm_ref"]]
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "caution"),
+    [
+        (None, "mine.safetensors were trained on the chromosomes of 2 of 2 loci. If they were"),
+        (TrainingSet(train=("1",), studies=("other",)), "of 2 of 2 loci, by other tables"),
+        (TrainingSet(train=("1",), studies=("fm",)), "trained on this very table, on the chromosomes of 2"),
+        (TrainingSet(train=("2",), validation=("1",)), "chose which epoch"),
+        (TrainingSet(train=("2",), studies=("fm",)), ""),
+    ],
+)
+def test_weights_that_were_trained_on_the_table(
+    folder: Path, tmp_path: Path, trained_on: TrainingSet | None, caution: str
+) -> None:
+    provenance = {} if trained_on is None else {KEY: [trained_on.to_dict()]}
+    save_weights(tmp_path / "mine.safetensors", load_weights().model(), provenance)
+    out = tmp_path / "out"
+    RankRun(
+        folder / "fm.tsv", out, folder / "genome.fa", weights=str(tmp_path / "mine.safetensors"), tracks=False
+    ).run()
+    summary = " ".join((out / "report.md").read_text().split("\n## ")[1].split())
+    assert ("**Caution:**" in summary, caution in summary) == (bool(caution), True)
+    (scored_by,) = json.loads((out / "rank.json").read_text())["leakage"]["weights"]
+    assert scored_by["name"].endswith("mine.safetensors")
 
 
 def test_figures_of_an_earlier_run_go_and_other_files_stay(folder: Path, tmp_path: Path) -> None:
