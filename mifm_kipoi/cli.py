@@ -14,6 +14,7 @@ from mifm_kipoi.commands import (
     evaluate,
     example,
     explain,
+    finemap,
     genome,
     genome_background,
     gwas,
@@ -110,6 +111,13 @@ TASKS = (
                 explain.add_explain,
                 "a page about each variant: sequence, motifs, neighbours",
                 "mifm explain variants.vcf.gz genome.fa --motifs motifs.meme -o explained",
+            ),
+            Command(
+                "finemap",
+                finemap.add_finemap,
+                "fine-map the loci of studies, with a score as the prior",
+                "mifm finemap gwas.tsv.gz --genotypes genotypes.bed --ld-sample in --scores scores.tsv.gz "
+                "-o finemapped",
             ),
         ),
     ),

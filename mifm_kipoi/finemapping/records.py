@@ -148,14 +148,21 @@ PRIOR_TYPES: Mapping[str, str] = {
     "chrom": "str",
     "feature": "str",
     "coefficient": "float64",
-    "loci": "int64",
-    "effects": "int64",
+    "signals": "int64",
     "gain": "float64",
+    "held_out_gain": "float64",
+    "reason": "str",
 }
-"""Columns of ``prior.tsv``: one row a feature and chromosome whose loci get the prior, fitted on all others.
+"""Columns of ``prior.tsv``: one row a feature and chromosome whose loci get the prior, fitted to all others.
 
-``study`` is ``all`` where the studies share a prior. ``gain`` is the mean log-likelihood of an effect of the
-loci it was fitted to less that of the flat prior, in nats."""
+``study`` is :data:`ALL` where studies share a prior, and so is ``chrom`` of the fit to all chromosomes. The
+feature ``null`` is the fraction of signals of which features say nothing. ``signals`` are those it was fitted
+to, ``gain`` is the mean log-likelihood of one of them less that of the flat prior, in nats, ``held_out_gain``
+the same of signals on chromosomes that were left out, and ``reason`` says why a prior is flat
+(:mod:`mifm_kipoi.finemapping.prior_weights`)."""
+
+ALL = "all"
+"""Of studies that share a prior, and of the fit to all chromosomes."""
 
 
 @dataclasses.dataclass(frozen=True)

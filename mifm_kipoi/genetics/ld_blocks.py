@@ -76,6 +76,15 @@ class LDBlocks:
         """The contigs that have blocks, as :func:`mifm_kipoi.genomics.contigs.contig_key` names them."""
         return frozenset(map(str, self._blocks))
 
+    @property
+    def places(self) -> pd.DataFrame:
+        """``number``, ``chrom``, ``start`` (0-based) and ``stop`` of each block, by contig and position."""
+        parts = [
+            pd.DataFrame({"number": number, "chrom": chrom, "start": start, "stop": stop})
+            for chrom, (start, stop, number) in self._blocks.items()
+        ]
+        return pd.concat(parts, ignore_index=True).astype({"start": "int64", "stop": "int64"})
+
     def of(self, chrom: pd.Series, pos: pd.Series) -> npt.NDArray[np.int64]:
         """Find the block of each variant.
 

@@ -12,6 +12,8 @@ from mifm_kipoi.genetics.associations import AssociationTable
 from mifm_kipoi.genetics.study_traits import StudyTraits
 from mifm_kipoi.genomics.columns import column_named
 
+_SUFFIXES = (".gz", ".bgz", ".tsv", ".csv", ".txt", ".parquet", ".vcf")
+
 
 @dataclasses.dataclass(frozen=True)
 class StudySource:
@@ -53,7 +55,17 @@ prior_variance, allow_implausible
     allow_implausible: bool = False
     meta: Path | None = None
 
-    def table(self, pip: str = "") -> AssociationTable:
+    @property
+    def default_name(self) -> str:
+        """The study of rows that name none: name, chosen phenotype, or that of the file."""
+        if self.name or self.phenotype:
+            return self.name or self.phenotype
+        name = self.path.name
+        for suffix in _SUFFIXES:
+            name = name.removesuffix(suffix)
+        return name
+
+    def table(self, pip: str = "", directed: bool = True) -> AssociationTable:
         """The table and how it is read.
 
         Parameters
@@ -61,6 +73,8 @@ prior_variance, allow_implausible
         pip : str
             Its column of posterior inclusion probabilities; where it is named and the table lacks it, it has
             none.
+        directed : bool
+            Whether it must be known which allele has the effect.
 
         Raises
         ------
@@ -75,7 +89,9 @@ prior_variance, allow_implausible
         options |= {name: str(getattr(self, name) or "") for name in ("positions", "lift_over")}
         columns = dict(self.columns)
         try:
-            table = AssociationTable(str(self.path), columns=columns, trait=self.kind, **options)
+            table = AssociationTable(
+                str(self.path), columns=columns, trait=self.kind, directed=directed, **options
+            )
             if pip:
                 columns["pip"] = column_named(table.file.columns, pip)
                 table = dataclasses.replace(table, columns=columns)

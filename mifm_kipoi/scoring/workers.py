@@ -7,9 +7,6 @@ import concurrent.futures
 import concurrent.futures.process
 import contextlib
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -17,6 +14,7 @@ from mifm_kipoi.errors import WorkerError
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.scoring.records import Chunk, ScoredVariants
 from mifm_kipoi.support.guard import clean_up_when_terminated
+from mifm_kipoi.support.processes import end_with_parent
 
 Result = TypeVar("Result")
 
@@ -140,18 +138,6 @@ def _start_worker(make_scorer: Callable[[], ScoreChunk], threads: int) -> None:
     end_with_parent()
     set_threads(threads)
     _worker = make_scorer()
-
-
-def end_with_parent() -> None:
-    """Let this process not outlive the one that it works for, which may be killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 def _work(variants: list[Variant], runs: tuple[int, ...] | None) -> ScoredVariants:

@@ -41,7 +41,7 @@ def write_folder(folder: Path, loci: Sequence[LocusResult]) -> Path:
     prior = pd.DataFrame(
         {
             "study": "all", "chrom": chroms, "feature": "score",
-            "coefficient": 1.5, "loci": len(loci), "effects": len(loci), "gain": 0.25,
+            "coefficient": 1.5, "signals": len(loci), "gain": 0.25, "held_out_gain": 0.2, "reason": "fitted",
         }
     )  # fmt: skip
     tables = {

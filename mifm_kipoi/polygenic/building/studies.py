@@ -340,8 +340,8 @@ class _StudyReader:
         lead = self._columns.get("signal", "")
         columns["named_lead"] = (texts_of(batch, lead) == rows.id) & (rows.id != ".") if lead else False
         study = self._columns.get("phenotype", "") if not self._source.phenotype else ""
-        default = self._source.name or self._source.phenotype or _stem(self._source.path)
-        columns["study"] = texts_of(batch, study) if study else np.full(size, default, dtype=object)
+        default = np.full(size, self._source.default_name, dtype=object)
+        columns["study"] = texts_of(batch, study) if study else default
         if self._own_signals:
             columns["block"] = texts_of(batch, self._keys[0])
             columns["signal_name"] = self._signal_names(rows)
@@ -557,13 +557,6 @@ def _traits_of(meta: Path) -> dict[str, str]:
             if study and name
         }
     return traits
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in (".gz", ".bgz", ".tsv", ".csv", ".txt", ".parquet", ".vcf"):
-        name = name.removesuffix(suffix)
-    return name
 
 
 def _listed(counts: Mapping[str, int]) -> str:

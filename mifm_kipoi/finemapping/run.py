@@ -1,0 +1,784 @@
+"""``mifm finemap`` from files to files.
+
+In four steps. Every locus is fitted with the flat prior; from what that says of all loci the coefficients of
+the prior are fitted, for each chromosome without its own loci; every locus is fitted with its prior; tables
+are written. What is fitted of a locus is stored at once, so that a run that was ended goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from mifm_kipoi.association.cohort import Selection
+from mifm_kipoi.association.filters import Filters
+from mifm_kipoi.comparison.score_tables import JoinedScores, ScoreTable, join_scores
+from mifm_kipoi.errors import InputError, OptionError
+from mifm_kipoi.finemapping import records
+from mifm_kipoi.finemapping.exports import write_exports
+from mifm_kipoi.finemapping.fitting import Job, LocusFit, fit_locus, refused
+from mifm_kipoi.finemapping.linkage import (
+    GenotypeLinkage,
+    Linkage,
+    LocusLD,
+    NoLinkage,
+    PeopleLinkage,
+    founders_of,
+)
+from mifm_kipoi.finemapping.loci import LocusRule, locus_of, own_loci
+from mifm_kipoi.finemapping.matrices import MatrixLinkage, MatrixSource
+from mifm_kipoi.finemapping.people import PeopleStudies
+from mifm_kipoi.finemapping.prior_weights import FittedPrior, LocusEvidence, fit_prior_weights, to_feature
+from mifm_kipoi.finemapping.records import FINE_MAPPED, LocusResult, Method
+from mifm_kipoi.finemapping.studies import StudyReader, once
+from mifm_kipoi.finemapping.susie import SusieOptions
+from mifm_kipoi.finemapping.tables import Fitted, no_rows
+from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
+from mifm_kipoi.genetics.study_sources import StudySource
+from mifm_kipoi.genomics.contigs import build_named
+from mifm_kipoi.support.cpus import usable_cpus
+from mifm_kipoi.support.files import (
+    check_outputs,
+    locked,
+    made_folder,
+    require_file,
+    write_json,
+    writing,
+    written_whole,
+)
+from mifm_kipoi.support.packages import needed
+from mifm_kipoi.support.processes import unordered_map
+from mifm_kipoi.support.provenance import described, differences
+from mifm_kipoi.version import __version__
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+IN_SAMPLE, OUT_OF_SAMPLE = "in", "out"
+LD_SAMPLES: Mapping[str, str] = {
+    IN_SAMPLE: "LD is that of the people of the studies: several effects",
+    OUT_OF_SAMPLE: "LD is that of other people: one effect, of whose set LD gives the purity",
+}
+"""Whose LD genotypes and matrices have."""
+
+TOGETHER, EACH = "together", "each"
+PRIORS: Mapping[str, str] = {
+    TOGETHER: "one prior, fitted to the loci of all studies",
+    EACH: "a prior for each study, fitted to its own loci",
+}
+"""What loci a prior is fitted to."""
+
+MOST_VARIANTS = 10_000
+"""Variants of a locus with LD beyond which it is refused: a matrix of 10,000 has 800 MB."""
+
+WORK = "work"
+"""The folder of what is fitted of each locus, until the tables are complete."""
+
+_OUTPUTS = (records.VARIANTS, records.SETS, records.LOCI, records.PRIOR, records.MANIFEST, WORK)
+
+_EVERY = 0.1
+"""Fraction of the loci after which progress is said again."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FinemapResult:
+    """What was fine-mapped, and its files.
+
+    Parameters
+    ----------
+    folder : Path
+        The outputs; :func:`mifm_kipoi.finemapping.records.loci_of` reads the variants of its loci.
+    tables : Tables
+        Loci, credible sets and prior.
+    cautions : list of str
+        What a reader must know before trusting it, the gravest first.
+    notes : list of str
+        What became of rows, people and variants.
+    files : list of Path
+        All that were written, the manifest last.
+    """
+
+    folder: Path
+    tables: records.Tables
+    cautions: list[str]
+    notes: list[str]
+    files: list[Path]
+
+    @property
+    def summary(self) -> list[str]:
+        """How many loci, sets and variants with high PIPs there are, with and without the prior."""
+        loci, sets = self.tables.loci, self.tables.sets
+        mapped = loci[loci["status"] == FINE_MAPPED]
+        lines = [
+            f"{len(mapped):,} of {len(loci):,} loci of {loci['study'].nunique():,} studies are fine-mapped, "
+            f"with {int(mapped['variants'].sum()):,} variants"
+        ]
+        lines += [
+            f"{number:,} loci: {reason}"
+            for reason, number in loci.loc[loci["status"] != FINE_MAPPED, "reason"].value_counts().items()
+        ]
+        for prior, words in ((records.FLAT, "flat prior"), (records.SCORE, "prior of the score")):
+            own = sets[sets["prior"] == prior]
+            if len(own):
+                lines.append(
+                    f"{words}: {len(own):,} credible sets, of {own['size'].median():g} variants in the "
+                    f"median; {int((own['size'] == 1).sum()):,} of one"
+                )
+        return lines
+
+
+@dataclasses.dataclass(frozen=True)
+class FinemapRun:
+    """What to fine-map.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the outputs; made where it is missing.
+    studies : tuple of StudySource
+        Tables of GWAS, or of credible sets.
+    people : Selection, optional
+        In the place of studies: traits of the people of ``genotypes``.
+    genotypes : tuple of Path
+        PLINK, VCF or BCF, for LD.
+    keep : Path, optional
+        Of genotypes without traits, whose LD counts: a table of people; by default all founders.
+    matrices : tuple of MatrixSource
+        LD as matrices, in the place of genotypes.
+    ld_sample : str
+        A key of :data:`LD_SAMPLES`.
+    loci : LocusRule, optional
+        By default the loci that tables name; else, of matrices, what each has; else what is near associated
+        variants.
+    scores : ScoreTable, optional
+        The score that makes the prior, one column. Without it, and without annotations, the prior is flat.
+    annotations : tuple of ScoreTable
+        Further features of the prior, whose coefficients may have any sign.
+    prior : str
+        A key of :data:`PRIORS`.
+    susie : SusieOptions
+    filters : Filters
+        Of people: which variants count.
+    most_variants : int
+        Loci with LD of more variants are refused.
+    processes : int, optional
+        That fit loci side by side; by default as many as there are CPUs.
+    """
+
+    folder: Path
+    studies: tuple[StudySource, ...] = ()
+    people: Selection | None = None
+    genotypes: tuple[Path, ...] = ()
+    keep: Path | None = None
+    matrices: tuple[MatrixSource, ...] = ()
+    ld_sample: str = OUT_OF_SAMPLE
+    loci: LocusRule | None = None
+    scores: ScoreTable | None = None
+    annotations: tuple[ScoreTable, ...] = ()
+    prior: str = TOGETHER
+    susie: SusieOptions = dataclasses.field(default_factory=SusieOptions)
+    filters: Filters = dataclasses.field(default_factory=Filters)
+    most_variants: int = MOST_VARIANTS
+    processes: int | None = None
+
+    def run(self, on_progress: Callable[[str], None] | None = None) -> FinemapResult:
+        """Read, fit and write.
+
+        The folder gets ``variants.tsv.gz``, ``credible_sets.tsv``, ``loci.tsv``, ``prior.tsv`` and, last,
+        ``finemap.json``.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Gets a line of text for each step that is done.
+
+        Raises
+        ------
+        MIFMError
+            When an option is impossible, an input cannot be read, there is no locus, a package is not
+            installed or an output cannot be written.
+        """
+        needed("scipy", "finemapping")
+        self._check()
+        say = on_progress or (lambda _: None)
+        with locked(made_folder(self.folder)):
+            return _Work(self, say).done()
+
+    @property
+    def has_features(self) -> bool:
+        """Whether there is anything to make a prior of."""
+        return self.scores is not None or bool(self.annotations)
+
+    def inputs(self) -> list[Path]:
+        """All files that are read, but for genotypes and matrices."""
+        files = [path for source in self.studies for path in source.files()]
+        tables = [*([self.scores] if self.scores else []), *self.annotations]
+        files += [path for table in tables for path in table.files()]
+        files += [path for path in (self.keep,) if path is not None]
+        if self.people is not None:
+            files += [*self.people.tables, *([self.people.keep] if self.people.keep else [])]
+        return [*files, *(self.loci.files() if self.loci else [])]
+
+    def _check(self) -> None:
+        if bool(self.studies) == (self.people is not None):
+            raise OptionError(
+                "expected tables of studies, or people with traits (--people), and not both; of people whose "
+                "GWAS you have, either will do"
+            )
+        if self.people is not None and not self.genotypes:
+            raise OptionError("people are named, and no genotypes are; name them (--genotypes)")
+        if self.genotypes and self.matrices:
+            raise OptionError("LD is that of genotypes or of matrices; leave out one of them")
+        if self.matrices and self.people is not None:
+            raise OptionError("of people, LD is that of their genotypes; leave matrices out")
+        if self.keep is not None and (self.people is not None or not self.genotypes):
+            raise OptionError("a list of people whose LD counts needs genotypes, and no people with traits")
+        for name, choice, known in (
+            ("LD sample", self.ld_sample, LD_SAMPLES), ("prior", self.prior, PRIORS),
+        ):  # fmt: skip
+            if choice not in known:
+                raise OptionError(f"the {name} is {choice!r}; expected {' or '.join(known)}")
+        for name, value in (("variants", self.most_variants), ("processes", self.processes)):
+            if value is not None and value < 1:
+                raise OptionError(f"the most {name} are {value}; expected 1 or more")
+        self.filters.check()
+        inputs = [*self.inputs(), *(path for one in self.matrices for path in one.files())]
+        for path in inputs:
+            require_file(path)
+        check_outputs([self.folder / name for name in _OUTPUTS], inputs)
+
+
+class _Work:
+    """The steps of a run."""
+
+    def __init__(self, run: FinemapRun, say: Callable[[str], None]) -> None:
+        self._run, self._say = run, say
+        self._notes: list[str] = []
+        self._genotypes: Genotypes | None = None
+        if run.genotypes:
+            self._genotypes = open_genotypes(list(run.genotypes), usable_cpus())
+        self._store = run.folder / WORK
+        self._processes = run.processes or usable_cpus()
+
+    def done(self) -> FinemapResult:
+        """All steps."""
+        run = self._run
+        (run.folder / records.MANIFEST).unlink(missing_ok=True)
+        provenance = self._provenance()
+        self._resume(provenance)
+        self._read()
+        self._attach_features()
+        linkage = self._linkage()
+        slices = list(self._slices.values())
+        self._say(f"{len(self._loci):,} loci, {len(self._rows):,} rows of variants")
+        self._notes += linkage.attach(self._rows, slices, self._places())
+        self._fit(linkage, "flat", None)
+        priors = self._priors()
+        if priors is not None:
+            self._fit(linkage, "prior", priors)
+        tables, files = self._write(priors)
+        exported = write_exports(run.folder)
+        self._notes += exported.notes
+        files += exported.files
+        manifest = {
+            **provenance, "loci_are": self._loci_are, "notes": self._notes,
+            "cautions": self._cautions(tables),
+            "files": [str(path.relative_to(run.folder)) for path in files],
+        }  # fmt: skip
+        path = run.folder / records.MANIFEST
+        write_json(path, manifest)
+        shutil.rmtree(self._store, ignore_errors=True)
+        return FinemapResult(run.folder, tables, manifest["cautions"], self._notes, [*files, path])
+
+    # Inputs
+
+    def _provenance(self) -> dict[str, Any]:
+        run = self._run
+        genotypes = self._genotypes.files if self._genotypes is not None else ()
+        options = [
+            {
+                field.name: getattr(source, field.name)
+                for field in dataclasses.fields(source)
+                if field.name not in ("path", "positions", "lift_over", "meta")
+            }
+            for source in run.studies
+        ]
+        people = None
+        if run.people is not None:
+            people = {
+                field.name: getattr(run.people, field.name)
+                for field in dataclasses.fields(run.people)
+                if field.name not in ("tables", "keep")
+            }
+        return {
+            "mifm_kipoi": __version__,
+            "studies": [described(source.path) for source in run.studies],
+            "study_options": _plain(options),
+            "people": _plain(people),
+            "inputs": [described(path) for path in run.inputs()],
+            "genotypes": [described(path) for path in genotypes],
+            "matrices": [described(path) for one in run.matrices for path in one.files()],
+            "scores": self._describe_scores(),
+            "annotations": [
+                _plain(dataclasses.asdict(one) | {"path": one.path.name}) for one in run.annotations
+            ],
+            "ld_sample": IN_SAMPLE if run.people is not None else run.ld_sample,
+            "loci": run.loci.in_words() if run.loci else "by default",
+            "prior": run.prior,
+            "susie": dataclasses.asdict(run.susie),
+            "filters": dataclasses.asdict(run.filters) if run.people is not None else None,
+            "most_variants": run.most_variants,
+        }
+
+    def _describe_scores(self) -> dict[str, Any] | None:
+        scores = self._run.scores
+        if scores is None:
+            return None
+        methods = scores.methods()
+        if len(methods) != 1:
+            raise OptionError(
+                f"{scores.path} has the scores {', '.join(methods)}; name the one that makes the prior "
+                "(--score)"
+            )
+        [(column, direction)] = methods.values()
+        return {**described(scores.path), "path": str(scores.path), "column": column, "direction": direction}
+
+    def _resume(self, provenance: dict[str, Any]) -> None:
+        note = self._store / "run.json"
+        if note.is_file():
+            import json
+
+            try:
+                old = json.loads(note.read_text())
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"{note} cannot be read ({error}); delete {self._store} to start again"
+                ) from error
+            changed = differences(old, provenance)
+            if changed:
+                raise InputError(
+                    f"{self._run.folder} has an unfinished run of other inputs or options: "
+                    f"{'; '.join(changed)}. Name another folder, or delete {self._store} to start again"
+                )
+            self._say("goes on with what an earlier run has left")
+            return
+        if self._store.exists() and any(self._store.iterdir()):
+            raise InputError(f"{self._store} is not of 'mifm finemap'; name another folder, or delete it")
+        for name in ("flat", "prior"):
+            made_folder(self._store / name)
+        write_json(note, provenance)
+
+    def _read(self) -> None:
+        """Loci and the rows of studies in them."""
+        if self._run.people is not None:
+            loci, rows = self._read_people(self._run.people)
+        else:
+            loci, rows = self._read_tables()
+        rows, repeated = once(rows, ("number",))
+        if repeated:
+            self._notes.append(
+                f"{repeated:,} rows repeat a variant of their locus; that of the lowest p counts"
+            )
+        self._loci, self._rows = loci, rows
+        number = rows["number"].to_numpy(np.int64)
+        starts = np.searchsorted(number, np.arange(len(loci) + 1))
+        self._slices = {
+            one: np.arange(starts[one], starts[one + 1], dtype=np.int64) for one in range(len(loci))
+        }
+
+    def _read_people(self, selection: Selection) -> tuple[pd.DataFrame, pd.DataFrame]:
+        assert self._genotypes is not None
+        self._people = PeopleStudies(selection, self._genotypes, self._run.filters)
+        self._notes += self._people.notes
+        rule = self._run.loci or LocusRule()
+        self._loci_are = rule.in_words()
+        loci = rule.loci(self._people.studies, self._people.leads)
+        return loci, self._people.rows(_numbered(loci), loci)
+
+    def _read_tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        run = self._run
+        directed = bool(run.genotypes or run.matrices)
+        readers = [StudyReader(source, directed, run.loci is None) for source in run.studies]
+        own = [reader for reader in readers if reader.has_own_loci]
+        rule = run.loci
+        if rule is None and own:
+            if len(own) < len(readers):
+                lacking = next(reader.path for reader in readers if not reader.has_own_loci)
+                raise InputError(
+                    f"{own[0].path} names loci and {lacking} does not; name loci for both (--blocks, "
+                    "--regions)"
+                )
+            rows = pd.concat([reader.rows(lambda rows: rows) for reader in readers], ignore_index=True)
+            self._count(readers)
+            loci = own_loci(rows)
+            key = pd.MultiIndex.from_frame(loci[["study", "block", "chrom"]])
+            number = key.get_indexer(pd.MultiIndex.from_frame(rows[["study", "block", "chrom"]]))
+            self._loci_are = "those that the tables name"
+            return loci.drop(columns="block"), rows.assign(number=number)
+        if rule is None:
+            regions = tuple(one.region() for one in run.matrices)
+            rule = LocusRule(regions=regions)
+        self._loci_are = rule.in_words()
+
+        def leads(max_p_value: float) -> pd.DataFrame:
+            parts = [reader.leads(max_p_value) for reader in readers]
+            return pd.concat(parts, ignore_index=True)
+
+        loci = rule.loci((), leads)
+        parts = [reader.rows(_numbered(loci)) for reader in readers]
+        self._count(readers)
+        return loci, pd.concat(parts, ignore_index=True)
+
+    def _count(self, readers: Iterable[StudyReader]) -> None:
+        seen: dict[str, Path] = {}
+        for reader in readers:
+            self._notes.append(f"{reader.path.name}: {reader.counts.in_words()}")
+            self._notes += reader.counts.notes
+            for study in reader.studies:
+                if study in seen:
+                    raise InputError(
+                        f"{seen[study]} and {reader.path} both have the study {study}; give each a name of "
+                        "its own (NAME=FILE)"
+                    )
+                seen[study] = reader.path
+
+    def _attach_features(self) -> None:
+        """The score and annotations of each row."""
+        run = self._run
+        tables = [*([run.scores] if run.scores else []), *run.annotations]
+        self._names: tuple[str, ...] = ()
+        self._features = self._raw = np.empty((len(self._rows), 0))
+        if not tables:
+            return
+        variants = self._rows.rename(columns={"ref": "other_allele", "alt": "effect_allele"})
+        joined: JoinedScores = join_scores(tables, variants)
+        self._notes += joined.notes
+        self._names = tuple(joined.values)
+        self._raw = np.column_stack(list(joined.values.values()))
+        self._features = self._raw.copy()
+        if run.scores is not None:
+            self._features[:, 0] = to_feature(self._raw[:, 0])
+            without = int(np.isnan(self._raw[:, 0]).sum())
+            self._notes.append(
+                f"{without:,} of {len(self._raw):,} rows have no {self._names[0]}; they count as the mean of "
+                "their locus"
+            )
+
+    def _linkage(self) -> Linkage:
+        run = self._run
+        if run.people is not None:
+            assert self._genotypes is not None
+            return PeopleLinkage(self._genotypes, self._people.samples, self._people.models)
+        if self._genotypes is not None:
+            for source in run.studies:
+                build = StudyReader(source, directed=True).build
+                if self._genotypes.build and build_named(build) not in ("", self._genotypes.build):
+                    raise InputError(
+                        f"{', '.join(map(str, run.genotypes))} is of {self._genotypes.build} by its header, "
+                        f"and {source.path} of {build}; use genotypes of that build, or lift the study over "
+                        "(lift_over)"
+                    )
+            return GenotypeLinkage(self._genotypes, founders_of(self._genotypes, run.keep))
+        if run.matrices:
+            return MatrixLinkage(run.matrices)
+        return NoLinkage()
+
+    def _places(self) -> list[tuple[str, int, int]]:
+        return list(zip(self._loci["chrom"], self._loci["start"], self._loci["end"], strict=True))
+
+    # Fits
+
+    def _method(self) -> Method:
+        run = self._run
+        if run.people is not None:
+            return Method.INDIVIDUAL
+        has_ld = bool(run.genotypes or run.matrices)
+        return Method.SUMMARY if has_ld and run.ld_sample == IN_SAMPLE else Method.ONE_EFFECT
+
+    def _fit(self, linkage: Linkage, stage: str, priors: _Priors | None) -> None:
+        """Fit what is not stored yet, and store it."""
+        folder = self._store / stage
+        every = [number for number in self._slices if len(self._slices[number])]
+        if priors is not None:
+            every = [number for number in every if self._needs_prior(number, priors)]
+        left = frozenset(number for number in every if not _file(folder, number).is_file())
+        total, done = len(every), len(every) - len(left)
+        said = done
+        words = "flat prior" if priors is None else "prior of the score"
+
+        def jobs() -> Iterator[Job]:
+            for ld in linkage.loci(left):
+                job = self._job(ld, stage, priors)
+                if isinstance(job, LocusFit):
+                    job.save(_file(folder, job.number))
+                else:
+                    yield job
+
+        for fit in unordered_map(fit_locus, jobs(), self._processes):
+            fit.save(_file(folder, fit.number))
+            done += 1
+            if done - said >= max(1, _EVERY * total):
+                said = done
+                self._say(f"{words}: {done:,} of {total:,} loci")
+        self._say(f"{words}: {total:,} loci are fitted")
+
+    def _needs_prior(self, number: int, priors: _Priors) -> bool:
+        locus = self._loci.iloc[number]
+        return not priors.of(str(locus["study"])).of(str(locus["chrom"])).flat and (
+            self._stored("flat", number).status == FINE_MAPPED
+        )
+
+    def _job(self, ld: LocusLD, stage: str, priors: _Priors | None) -> Job | LocusFit:
+        rows = self._rows.iloc[self._slices[ld.number]]
+        method = self._method()
+        usable = ld.usable & self._has_numbers(rows, method, ld)
+        if stage == "flat":
+            np.save(self._usable_file(ld.number), usable)
+        if not usable.any():
+            reasons = pd.Series(ld.reason[ld.reason != ""]).value_counts()
+            why = reasons.index[0] if len(reasons) else "z or Bayes factors are missing"
+            return refused(ld.number, f"none of {len(rows):,} variants can be used: {why}")
+        if ld.R is not None and usable.sum() > self._run.most_variants:
+            return refused(
+                ld.number,
+                f"{int(usable.sum()):,} variants are more than {self._run.most_variants:,}, the most of a "
+                "locus with LD; divide it (--blocks, --window), or allow more (--most-variants)",
+            )
+        of_ld = usable[ld.usable]
+        own = rows[usable]
+        weights = None
+        if priors is not None:
+            locus = self._loci.iloc[ld.number]
+            prior = priors.of(str(locus["study"]))
+            weights = prior.weights(str(locus["chrom"]), self._features[self._slices[ld.number]][usable])
+        products = ld.products
+        if products is not None and not of_ld.all():
+            products = dataclasses.replace(
+                products, XtX=products.XtX[np.ix_(of_ld, of_ld)], Xty=products.Xty[of_ld]
+            )
+        log_p = own["log_p"].to_numpy(np.float64)
+        z = own["z"].to_numpy(np.float64)
+        lead = int(np.lexsort((-np.abs(z), np.where(np.isnan(log_p), 0.0, log_p)))[0])
+        return Job(
+            number=ld.number,
+            method=method,
+            z=z,
+            log_bf=own["log_bf"].to_numpy(np.float64),
+            lead=lead,
+            n=_n_of(own),
+            R=None if ld.R is None else ld.R[np.ix_(of_ld, of_ld)],
+            products=products,
+            prior_weights=weights,
+            options=self._run.susie,
+            check=stage == "flat" and method is not Method.INDIVIDUAL,
+            in_sample=method is Method.SUMMARY,
+        )
+
+    @staticmethod
+    def _has_numbers(rows: pd.DataFrame, method: Method, ld: LocusLD) -> Flags:
+        needed_column = "log_bf" if method is Method.ONE_EFFECT and ld.R is None else "z"
+        return np.asarray(np.isfinite(rows[needed_column].to_numpy(np.float64)))
+
+    def _usable_file(self, number: int) -> Path:
+        return self._store / "flat" / f"{number:07d}.usable.npy"
+
+    def _usable(self, number: int) -> Flags:
+        values: Flags = np.load(self._usable_file(number))
+        return values
+
+    def _stored(self, stage: str, number: int) -> LocusFit:
+        return LocusFit.load(_file(self._store / stage, number))
+
+    def _priors(self) -> _Priors | None:
+        """Priors of the studies, fitted to what the flat prior says; none without features."""
+        if not self._run.has_features:
+            return None
+        evidence: dict[str, list[LocusEvidence]] = {}
+        for number, rows in self._slices.items():
+            if not len(rows):
+                continue
+            fit = self._stored("flat", number)
+            if fit.status != FINE_MAPPED:
+                continue
+            locus = self._loci.iloc[number]
+            effects = sorted({one.effect for one in fit.sets})
+            study = records.ALL if self._run.prior == TOGETHER else str(locus["study"])
+            evidence.setdefault(study, []).append(
+                LocusEvidence(
+                    str(locus["chrom"]), self._features[rows][self._usable(number)],
+                    fit.log_bf_variable[effects],
+                )
+            )  # fmt: skip
+        scores = int(self._run.scores is not None)
+        fitted = {study: fit_prior_weights(own, self._names, scores) for study, own in evidence.items()}
+        for study, prior in fitted.items():
+            own = len({one.chromosome for one in evidence[study] if len(one.log_bf)})
+            self._say(f"prior of {study}: fitted to {prior.whole.signals:,} signals on {own:,} chromosomes")
+        return _Priors(fitted, self._run.prior == TOGETHER)
+
+    # Outputs
+
+    def _write(self, priors: _Priors | None) -> tuple[records.Tables, list[Path]]:
+        folder = self._run.folder
+        loci: list[dict[str, object]] = []
+        sets: list[pd.DataFrame] = []
+        path = folder / records.VARIANTS
+        with (
+            written_whole(path) as temporary,
+            writing(path),
+            gzip.open(temporary, "wt", compresslevel=6) as file,
+        ):
+            header = False
+            for result in self._results(priors):
+                loci.append(result.record)
+                sets += [result.sets] if len(result.sets) else []
+                if len(result.variants) or not header:
+                    _append(result.variants, file, header=not header)
+                    header = True
+        prior = records.empty(records.PRIOR_TYPES) if priors is None else priors.table()
+        tables = records.Tables(
+            records.typed(pd.DataFrame(loci), records.LOCUS_TYPES),
+            pd.concat(sets, ignore_index=True) if sets else records.empty(records.SET_TYPES),
+            prior,
+        )
+        files = [path]
+        for name, table in (
+            (records.SETS, tables.sets), (records.LOCI, tables.loci), (records.PRIOR, tables.prior),
+        ):  # fmt: skip
+            with written_whole(folder / name) as temporary, writing(folder / name):
+                table.to_csv(temporary, sep="\t", index=False, float_format="%.10g")
+            files.append(folder / name)
+        return tables, files
+
+    def _results(self, priors: _Priors | None) -> Iterator[LocusResult]:
+        method = str(self._method())
+        for number, slice_ in self._slices.items():
+            locus: dict[str, object] = {str(key): one for key, one in self._loci.iloc[number].items()}
+            if not len(slice_):
+                yield no_rows(locus, "the study has no variant there")
+                continue
+            flat = self._stored("flat", number)
+            usable = self._usable(number)
+            rows = self._rows.iloc[slice_]
+            final = None
+            weights = np.full(int(usable.sum()), 1 / max(int(usable.sum()), 1))
+            if priors is not None and flat.status == FINE_MAPPED:
+                final = flat
+                if _file(self._store / "prior", number).is_file():
+                    final = self._stored("prior", number)
+                    prior = priors.of(str(locus["study"]))
+                    weights = prior.weights(str(locus["chrom"]), self._features[slice_][usable])
+            raw = self._raw[slice_][usable]
+            has_score = self._run.scores is not None
+            score = raw[:, 0] if has_score else np.full(len(raw), np.nan)
+            first = int(has_score)
+            n = _n_of(rows[usable])
+            yield Fitted(
+                locus, rows, usable, method, np.nan if n is None else n, flat, final, weights, score,
+                dict(zip(self._names[first:], raw[:, first:].T, strict=True)),
+            ).result()  # fmt: skip
+
+    def _cautions(self, tables: records.Tables) -> list[str]:
+        run, cautions = self._run, []
+        loci = tables.loci
+        mapped = loci[loci["status"] == FINE_MAPPED]
+        refused_loci = len(loci) - len(mapped)
+        if refused_loci:
+            cautions.append(f"{refused_loci:,} of {len(loci):,} loci are not fine-mapped; loci.tsv says why")
+        doubtful = int((mapped["suspicious"] != "").sum())
+        if doubtful:
+            cautions.append(
+                f"in {doubtful:,} of {len(mapped):,} loci LD speaks against the z of some variants "
+                "(loci.tsv: suspicious)"
+            )
+        if self._method() is Method.ONE_EFFECT:
+            cautions.append(
+                "each locus is taken to have one causal variant; where it has several, PIPs and sets are of "
+                "the strongest signal, and can be wrong"
+            )
+        if (mapped["converged"] == "no").any():
+            cautions.append(f"{int((mapped['converged'] == 'no').sum()):,} fits did not converge")
+        if self._method() is Method.SUMMARY and mapped["n"].isna().any():
+            cautions.append("sample sizes are not known, so that z is not adjusted for what variants explain")
+        if run.has_features and len(tables.prior) and (tables.prior["reason"] != "fitted").all():
+            cautions.append("no prior was found to help, so that all are flat (prior.tsv says why)")
+        return cautions
+
+
+@dataclasses.dataclass(frozen=True)
+class _Priors:
+    """The prior of each study.
+
+    Parameters
+    ----------
+    fitted : dict of str to FittedPrior
+        By study, or one of all.
+    together : bool
+        Whether it is one of all.
+    """
+
+    fitted: dict[str, FittedPrior]
+    together: bool
+
+    def of(self, study: str) -> FittedPrior:
+        """That of a study."""
+        return self.fitted[records.ALL if self.together else study]
+
+    def table(self) -> pd.DataFrame:
+        """As ``prior.tsv``."""
+        parts = [prior.table().assign(study=study) for study, prior in self.fitted.items()]
+        if not parts:
+            return records.empty(records.PRIOR_TYPES)
+        return records.typed(pd.concat(parts, ignore_index=True), records.PRIOR_TYPES)
+
+
+def _numbered(loci: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Chooses the rows of loci, and adds the number of the locus."""
+    of_study = {
+        str(study): (own.index.to_numpy(np.int64), own.reset_index(drop=True))
+        for study, own in loci.groupby("study")
+    }
+
+    def choose(rows: pd.DataFrame) -> pd.DataFrame:
+        number = np.full(len(rows), -1, dtype=np.int64)
+        studies = rows["study"].to_numpy(object)
+        for study in set(studies.tolist()) & set(of_study):
+            own = np.flatnonzero(studies == study)
+            numbers, places = of_study[study]
+            found = locus_of(rows["chrom"].iloc[own], rows["pos"].iloc[own], places)
+            number[own] = np.where(found >= 0, numbers[found], -1)
+        return rows.assign(number=number)[number >= 0]
+
+    return choose
+
+
+def _n_of(rows: pd.DataFrame) -> float | None:
+    """The median sample size; none where it is not known."""
+    sizes = rows["sample_size"].to_numpy(np.float64)
+    sizes = sizes[sizes > 0]
+    return float(np.median(sizes)) if len(sizes) else None
+
+
+def _file(folder: Path, number: int) -> Path:
+    return folder / f"{number:07d}.npz"
+
+
+def _append(table: pd.DataFrame, file: IO[str], header: bool) -> None:
+    table.to_csv(file, sep="\t", index=False, header=header, float_format="%.10g")
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
