@@ -118,6 +118,11 @@ def _add_prior(parser: argparse.ArgumentParser) -> None:
     add_list(
         group, "--annotation-columns", "[NAME=]COLUMN", "their columns that count, with any sign", default=()
     )
+    add_list(
+        group, "--weights", "WEIGHTS",
+        "those that made the scores, where no manifest beside the table names them: to know whether they "
+        "were trained on the loci", default=(),
+    )  # fmt: skip
     group.add_argument(
         "--prior", default="together", choices=["together", "each"],
         help="fitted to the loci of all studies together, or of each study (default: %(default)s)",
@@ -197,6 +202,7 @@ def _finemap(options: argparse.Namespace) -> None:
         loci=_loci(options),
         scores=scores,
         annotations=annotations,
+        weights=tuple(options.weights),
         prior=options.prior,
         susie=susie,
         filters=Filters(options.maf, options.hwe, options.info, options.missing),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.finemapping.diagnostics import Spectrum, dentist_s, inconsistency, kriging
+from mifm_kipoi.finemapping.diagnostics import Diagnosis, diagnose
 from mifm_kipoi.finemapping.linkage import Products
 from mifm_kipoi.finemapping.records import FINE_MAPPED, REFUSED, Method
 from mifm_kipoi.finemapping.susie import (
@@ -30,6 +30,8 @@ Texts = npt.NDArray[np.object_]
 FLIPPED, AGAINST_LEAD = "sign against LD", "against LD with the lead"
 """What LD speaks against a variant's z."""
 
+Flags = npt.NDArray[np.bool_]
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -43,8 +45,8 @@ class Job:
         How.
     z, log_bf : numpy.ndarray of float64, shape (p,)
         Of the study.
-    lead : int
-        The variant of the lowest p-value.
+    log_p : numpy.ndarray of float64, shape (p,)
+        Natural logarithms of p-values; NaN where not known.
     n : float, optional
         People of the study.
     R : numpy.ndarray of float64, shape (p, p), optional
@@ -55,23 +57,42 @@ class Job:
         The same for all variants by default.
     options : SusieOptions
     check : bool
-        Whether z are compared with LD.
-    in_sample : bool
-        Whether LD is that of the people whose z these are, so that it must fit.
+        Whether z are compared with LD. Where LD must fit them, as it is that of the same people, variants
+        whose z is that of the other allele are left out, and what does not fit then is refused.
     """
 
     number: int
     method: Method
     z: Values
     log_bf: Values
-    lead: int
+    log_p: Values
     n: float | None
     R: Values | None
     products: Products | None
     prior_weights: Values | None
     options: SusieOptions
     check: bool
-    in_sample: bool
+
+    @property
+    def lead(self) -> int:
+        """The variant of the lowest p-value, and of such the largest z."""
+        known = np.where(np.isnan(self.log_p), 0.0, self.log_p)
+        return int(np.lexsort((-np.abs(self.z), known))[0])
+
+    def take(self, kept: Flags) -> Job:
+        """Some of its variants."""
+
+        def of_both(matrix: Values) -> Values:
+            return matrix[np.ix_(kept, kept)]
+
+        products = self.products and dataclasses.replace(
+            self.products, XtX=of_both(self.products.XtX), Xty=self.products.Xty[kept]
+        )
+        return dataclasses.replace(
+            self, z=self.z[kept], log_bf=self.log_bf[kept], log_p=self.log_p[kept],
+            R=None if self.R is None else of_both(self.R), products=products,
+            prior_weights=None if self.prior_weights is None else self.prior_weights[kept],
+        )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,15 +105,17 @@ class LocusFit:
         Of the locus.
     status, reason : str
         See :data:`mifm_kipoi.finemapping.records.LOCUS_TYPES`.
-    pip : numpy.ndarray of float64, shape (p,)
+    kept : numpy.ndarray of bool, shape (p,)
+        Variants of the job that were fitted, k of them.
+    pip : numpy.ndarray of float64, shape (k,)
         Empty where the locus is refused, as all arrays.
-    log_bf_variable, alpha : numpy.ndarray of float64, shape (L, p)
+    log_bf_variable, alpha : numpy.ndarray of float64, shape (L, k)
     log_bf : numpy.ndarray of float64, shape (L,)
     sets : tuple of CredibleSet
     converged : bool
-    r2 : numpy.ndarray of float64, shape (p,)
+    r2 : numpy.ndarray of float64, shape (k,)
         Squared correlations with the lead; NaN without LD.
-    outlier : numpy.ndarray of object, shape (p,)
+    outlier : numpy.ndarray of object, shape (k,)
         What LD speaks against a variant's z; empty where nothing does.
     inconsistency : float
         Lambda; NaN where z were not compared.
@@ -104,6 +127,7 @@ class LocusFit:
     number: int
     status: str
     reason: str
+    kept: Flags
     pip: Values
     log_bf_variable: Values
     alpha: Values
@@ -129,7 +153,7 @@ class LocusFit:
         with writing(path):
             with open(temporary, "wb") as file:
                 np.savez(
-                    file, known=np.array(json.dumps(known)), pip=self.pip, alpha=self.alpha,
+                    file, known=np.array(json.dumps(known)), kept=self.kept, pip=self.pip, alpha=self.alpha,
                     log_bf_variable=self.log_bf_variable, log_bf=self.log_bf, r2=self.r2,
                     outlier=self.outlier.astype(str),
                 )  # fmt: skip
@@ -140,7 +164,9 @@ class LocusFit:
         """Read it back."""
         with np.load(path, allow_pickle=False) as stored:
             known: dict[str, Any] = json.loads(str(stored["known"]))
-            arrays = {name: stored[name] for name in ("pip", "log_bf_variable", "alpha", "log_bf", "r2")}
+            arrays = {
+                name: stored[name] for name in ("kept", "pip", "log_bf_variable", "alpha", "log_bf", "r2")
+            }
             outlier = stored["outlier"].astype(object)
         sets = tuple(
             CredibleSet(**{**one, "members": np.array(one["members"], dtype=np.int64)})
@@ -160,20 +186,33 @@ def fit_locus(job: Job) -> LocusFit:
     ----------
     job : Job
     """
-    r2 = np.full(len(job.z), np.nan)
-    outlier = np.full(len(job.z), "", dtype=object)
+    kept = np.ones(len(job.z), dtype=bool)
     checked: dict[str, Any] = {}
+    outliers: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
     try:
-        if job.R is not None:
-            with_lead = job.R[job.lead]
-            r2 = with_lead**2
-            if job.check:
-                checked = _check(job, job.R, outlier)
+        if job.check and job.R is not None:
+            found = diagnose(job.z, job.R, job.n)
+            must_fit = job.method is Method.SUMMARY
+            flipped = found.flipped
+            if must_fit and flipped.size and flipped.size < len(job.z):
+                kept[flipped] = False
+                job = job.take(kept)
+                assert job.R is not None
+                found = diagnose(job.z, job.R, job.n)
+            checked = _in_words(found, len(flipped))
+            outliers = found.lead_test.outliers
+            if must_fit and found.reason:
+                raise InputError(found.reason)
         fit = _fit(job)
     except InputError as error:
         return _refused(job.number, str(error), checked)
+    outlier = np.full(len(job.z), "", dtype=object)
+    outlier[outliers] = AGAINST_LEAD
+    if job.check and job.R is not None and job.method is not Method.SUMMARY:
+        outlier[found.flipped] = FLIPPED
+    r2 = np.full(len(job.z), np.nan) if job.R is None else job.R[job.lead] ** 2
     return LocusFit(
-        job.number, FINE_MAPPED, "", fit.pip, fit.log_bf_variable, fit.alpha, fit.log_bf, fit.sets,
+        job.number, FINE_MAPPED, "", kept, fit.pip, fit.log_bf_variable, fit.alpha, fit.log_bf, fit.sets,
         fit.converged, r2, outlier, **checked,
     )  # fmt: skip
 
@@ -194,8 +233,26 @@ def refused(number: int, reason: str) -> LocusFit:
 def _refused(number: int, reason: str, checked: dict[str, Any]) -> LocusFit:
     none, nothing = np.empty(0), np.empty((0, 0))
     return LocusFit(
-        number, REFUSED, reason, none, nothing, nothing, none, (), False, none, np.empty(0, object), **checked
-    )
+        number, REFUSED, reason, np.empty(0, bool), none, nothing, nothing, none, (), False, none,
+        np.empty(0, object), **checked,
+    )  # fmt: skip
+
+
+def _in_words(found: Diagnosis, flipped: int) -> dict[str, Any]:
+    """What is told of the comparison of z with LD."""
+    lead = found.lead_test
+    suspicious = []
+    if found.reason:
+        suspicious.append(found.reason)
+    if len(lead.outliers):
+        suspicious.append(
+            f"{len(lead.outliers)} of {len(lead.in_ld)} variants in LD with the lead have another z than "
+            "that makes likely (SLALOM)"
+        )
+    return {
+        "inconsistency": found.inconsistency, "flipped": flipped, "outliers": len(lead.outliers),
+        "suspicious": "; ".join(suspicious),
+    }  # fmt: skip
 
 
 def _fit(job: Job) -> Fit:
@@ -211,23 +268,3 @@ def _fit(job: Job) -> Fit:
         options = dataclasses.replace(job.options, effects=1)
         return fit_summary(job.z, job.R, job.n, job.prior_weights, options)
     return fit_single_effect(job.log_bf, job.prior_weights, job.options)
-
-
-def _check(job: Job, r: Values, outlier: Texts) -> dict[str, Any]:
-    """Compare z with LD; ``outlier`` receives what speaks against variants."""
-    spectrum = Spectrum.of(r)
-    lambda_ = inconsistency(job.z, spectrum, job.n)
-    flipped = kriging(job.z, spectrum, job.n, lambda_).flipped()
-    lead = dentist_s(job.z, r[job.lead], job.lead)
-    outlier[lead.outliers] = AGAINST_LEAD
-    outlier[flipped] = FLIPPED
-    suspicious = ""
-    if len(lead.outliers):
-        suspicious = (
-            f"{len(lead.outliers)} of {len(lead.in_ld)} variants in LD with the lead have another z than "
-            "that makes likely (SLALOM)"
-        )
-    return {
-        "inconsistency": lambda_, "flipped": int(np.size(flipped)), "outliers": len(lead.outliers),
-        "suspicious": suspicious,
-    }  # fmt: skip

@@ -124,6 +124,7 @@ LOCUS_TYPES: Mapping[str, str] = {
     "flipped": "int64",
     "outliers": "int64",
     "suspicious": "str",
+    "seen": "str",
     "converged": "str",
     "sets_flat": "int64",
     "sets": "int64",
@@ -139,9 +140,10 @@ LOCUS_TYPES: Mapping[str, str] = {
 fine-mapped, or what was done otherwise than asked for. ``variants_in_study`` are those of the study there,
 ``variants`` those that are fine-mapped. ``lambda`` is the fraction of z that its LD cannot explain,
 ``flipped`` and ``outliers`` count variants whose z contradicts their neighbours', ``suspicious`` says what
-speaks against a locus as a whole. ``causal`` is the sum of PIPs, ``top`` the variant of the highest one.
-``prior_gain`` is the log-likelihood of the locus' strongest effect with the prior less that of the flat one,
-in nats."""
+speaks against a locus as a whole. ``seen`` is what the scores of the prior know of the locus
+(:class:`mifm_kipoi.network.training_sets.Seen`). ``causal`` is the sum of PIPs, ``top`` the variant of the
+highest one. ``prior_gain`` is the log-likelihood of the locus' strongest effect with the prior less that of
+the flat one, in nats."""
 
 PRIOR_TYPES: Mapping[str, str] = {
     "study": "str",

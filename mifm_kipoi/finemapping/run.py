@@ -25,6 +25,7 @@ from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.finemapping import records
 from mifm_kipoi.finemapping.exports import write_exports
 from mifm_kipoi.finemapping.fitting import Job, LocusFit, fit_locus, refused
+from mifm_kipoi.finemapping.leakage import read_leakage
 from mifm_kipoi.finemapping.linkage import (
     GenotypeLinkage,
     Linkage,
@@ -44,6 +45,7 @@ from mifm_kipoi.finemapping.tables import Fitted, no_rows
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.contigs import build_named
+from mifm_kipoi.support.checksums import remembered_sha256
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import (
     check_outputs,
@@ -162,6 +164,9 @@ class FinemapRun:
         The score that makes the prior, one column. Without it, and without annotations, the prior is flat.
     annotations : tuple of ScoreTable
         Further features of the prior, whose coefficients may have any sign.
+    weights : tuple of str
+        Those that made the scores, where the table's manifest does not say: files or names, by which it is
+        known what they were trained on.
     prior : str
         A key of :data:`PRIORS`.
     susie : SusieOptions
@@ -183,6 +188,7 @@ class FinemapRun:
     loci: LocusRule | None = None
     scores: ScoreTable | None = None
     annotations: tuple[ScoreTable, ...] = ()
+    weights: tuple[str, ...] = ()
     prior: str = TOGETHER
     susie: SusieOptions = dataclasses.field(default_factory=SusieOptions)
     filters: Filters = dataclasses.field(default_factory=Filters)
@@ -266,6 +272,8 @@ class _Work:
         if run.genotypes:
             self._genotypes = open_genotypes(list(run.genotypes), usable_cpus())
         self._store = run.folder / WORK
+        self._leakage = read_leakage(run.scores.path if run.scores else None, run.weights)
+        self._checksums: dict[str, str] = {}
         self._processes = run.processes or usable_cpus()
 
     def done(self) -> FinemapResult:
@@ -291,6 +299,7 @@ class _Work:
         manifest = {
             **provenance, "loci_are": self._loci_are, "notes": self._notes,
             "cautions": self._cautions(tables),
+            "leakage": self._leakage.to_dict(),
             "files": [str(path.relative_to(run.folder)) for path in files],
         }  # fmt: skip
         path = run.folder / records.MANIFEST
@@ -332,6 +341,7 @@ class _Work:
             ],
             "ld_sample": IN_SAMPLE if run.people is not None else run.ld_sample,
             "loci": run.loci.in_words() if run.loci else "by default",
+            "weights": list(run.weights),
             "prior": run.prior,
             "susie": dataclasses.asdict(run.susie),
             "filters": dataclasses.asdict(run.filters) if run.people is not None else None,
@@ -449,6 +459,7 @@ class _Work:
                         "its own (NAME=FILE)"
                     )
                 seen[study] = reader.path
+                self._checksums[study] = remembered_sha256(reader.path)
 
     def _attach_features(self) -> None:
         """The score and annotations of each row."""
@@ -516,13 +527,17 @@ class _Work:
 
         def jobs() -> Iterator[Job]:
             for ld in linkage.loci(left):
-                job = self._job(ld, stage, priors)
+                job = self._job(ld, priors)
                 if isinstance(job, LocusFit):
                     job.save(_file(folder, job.number))
                 else:
                     yield job
 
         for fit in unordered_map(fit_locus, jobs(), self._processes):
+            if priors is None and fit.status == FINE_MAPPED and not fit.kept.all():
+                usable = self._usable(fit.number)
+                usable[usable] = fit.kept
+                np.save(self._usable_file(fit.number), usable)
             fit.save(_file(folder, fit.number))
             done += 1
             if done - said >= max(1, _EVERY * total):
@@ -536,12 +551,14 @@ class _Work:
             self._stored("flat", number).status == FINE_MAPPED
         )
 
-    def _job(self, ld: LocusLD, stage: str, priors: _Priors | None) -> Job | LocusFit:
+    def _job(self, ld: LocusLD, priors: _Priors | None) -> Job | LocusFit:
         rows = self._rows.iloc[self._slices[ld.number]]
         method = self._method()
-        usable = ld.usable & self._has_numbers(rows, method, ld)
-        if stage == "flat":
+        if priors is None:
+            usable = ld.usable & self._has_numbers(rows, method, ld)
             np.save(self._usable_file(ld.number), usable)
+        else:
+            usable = self._usable(ld.number)
         if not usable.any():
             reasons = pd.Series(ld.reason[ld.reason != ""]).value_counts()
             why = reasons.index[0] if len(reasons) else "z or Bayes factors are missing"
@@ -552,35 +569,28 @@ class _Work:
                 f"{int(usable.sum()):,} variants are more than {self._run.most_variants:,}, the most of a "
                 "locus with LD; divide it (--blocks, --window), or allow more (--most-variants)",
             )
-        of_ld = usable[ld.usable]
-        own = rows[usable]
+        of_ld = ld.usable
         weights = None
         if priors is not None:
             locus = self._loci.iloc[ld.number]
-            prior = priors.of(str(locus["study"]))
-            weights = prior.weights(str(locus["chrom"]), self._features[self._slices[ld.number]][usable])
-        products = ld.products
-        if products is not None and not of_ld.all():
-            products = dataclasses.replace(
-                products, XtX=products.XtX[np.ix_(of_ld, of_ld)], Xty=products.Xty[of_ld]
-            )
-        log_p = own["log_p"].to_numpy(np.float64)
-        z = own["z"].to_numpy(np.float64)
-        lead = int(np.lexsort((-np.abs(z), np.where(np.isnan(log_p), 0.0, log_p)))[0])
-        return Job(
+            features = self._features[self._slices[ld.number]]
+            weights = np.zeros(len(rows))
+            weights[usable] = priors.of(str(locus["study"])).weights(str(locus["chrom"]), features[usable])
+        own = rows[of_ld]
+        job = Job(
             number=ld.number,
             method=method,
-            z=z,
+            z=own["z"].to_numpy(np.float64),
             log_bf=own["log_bf"].to_numpy(np.float64),
-            lead=lead,
-            n=_n_of(own),
-            R=None if ld.R is None else ld.R[np.ix_(of_ld, of_ld)],
-            products=products,
-            prior_weights=weights,
+            log_p=own["log_p"].to_numpy(np.float64),
+            n=_n_of(rows[usable]),
+            R=ld.R,
+            products=ld.products,
+            prior_weights=None if weights is None else weights[of_ld],
             options=self._run.susie,
-            check=stage == "flat" and method is not Method.INDIVIDUAL,
-            in_sample=method is Method.SUMMARY,
+            check=priors is None and method is not Method.INDIVIDUAL,
         )
+        return job.take(usable[of_ld])
 
     @staticmethod
     def _has_numbers(rows: pd.DataFrame, method: Method, ld: LocusLD) -> Flags:
@@ -683,13 +693,20 @@ class _Work:
             n = _n_of(rows[usable])
             yield Fitted(
                 locus, rows, usable, method, np.nan if n is None else n, flat, final, weights, score,
-                dict(zip(self._names[first:], raw[:, first:].T, strict=True)),
+                dict(zip(self._names[first:], raw[:, first:].T, strict=True)), self._seen(locus),
             ).result()  # fmt: skip
+
+    def _seen(self, locus: Mapping[str, object]) -> str:
+        study = str(locus["study"])
+        return self._leakage.seen(study, str(locus["chrom"]), self._checksums.get(study, ""))
 
     def _cautions(self, tables: records.Tables) -> list[str]:
         run, cautions = self._run, []
         loci = tables.loci
         mapped = loci[loci["status"] == FINE_MAPPED]
+        if run.scores is not None:
+            known = zip(mapped["study"], mapped["chrom"], mapped["seen"], strict=True)
+            cautions += self._leakage.cautions(known)
         refused_loci = len(loci) - len(mapped)
         if refused_loci:
             cautions.append(f"{refused_loci:,} of {len(loci):,} loci are not fine-mapped; loci.tsv says why")

@@ -55,6 +55,8 @@ class Fitted:
     score : numpy.ndarray of float64, shape (k,)
         As in its table.
     annotations : mapping of str to numpy.ndarray of float64, shape (k,)
+    seen : str
+        What the scores know of the locus.
     """
 
     locus: Mapping[str, object]
@@ -67,6 +69,7 @@ class Fitted:
     weights: Values
     score: Values
     annotations: Mapping[str, Values]
+    seen: str
 
     def result(self) -> LocusResult:
         """Its rows of the tables."""
@@ -113,6 +116,7 @@ class Fitted:
             "variants_in_study": len(rows), "variants": 0, "scored": 0, "n": self.n,
             "lead": "", "lead_neg_log10_p": np.nan, "lambda": self.flat.inconsistency,
             "flipped": self.flat.flipped, "outliers": self.flat.outliers, "suspicious": self.flat.suspicious,
+            "seen": self.seen,
             "converged": "", "sets_flat": 0, "sets": 0, "causal_flat": np.nan, "causal": np.nan, "top": "",
             "top_pip": np.nan, "prior_gain": np.nan,
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""``mifm finemap`` on a small study of known truth: its tables, other ways to the same numbers, and resuming."""
+"""``mifm finemap`` on a small study of known truth: its tables, other ways to them, and resuming."""
 
 from __future__ import annotations
 
