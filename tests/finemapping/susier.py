@@ -55,7 +55,7 @@ def simulated() -> dict[str, np.ndarray]:
 
 
 def fits(inputs: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
-    """What susieR gives, with its inputs: its own N3finemapping, where there are none."""
+    """What susieR gives, with its inputs; with None, those of its data set N3finemapping."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if inputs is not None:
@@ -89,6 +89,12 @@ def fits(inputs: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
         elif field == "table":
             found[key] = values.reshape(-1, 5, order="F")
     return found
+
+
+@functools.cache
+def n3_finemapping() -> dict[str, np.ndarray]:
+    """What susieR gives for its own data set, 574 people and 1,001 variants; it takes ten seconds."""
+    return fits(None)
 
 
 def golden() -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from mifm_kipoi.finemapping.susie import (
 )
 from mifm_kipoi.statistics.bayes_factors import log_bayes_factor
 from tests.finemapping import susier
+from tests.finemapping.test_diagnostics import assert_equal_to_susier
 
 CLOSE = 1e-6
 """Of PIPs, as susieR's."""
@@ -113,7 +114,7 @@ def test_susier_gives_the_golden_file():
 
 @pytest.mark.skipif(bool(susier.missing()), reason=susier.missing() or "susieR is installed")
 def test_fits_equal_susier_on_its_own_data():
-    data = susier.fits(None)
+    data = susier.n3_finemapping()
     assert data["X"].shape == (574, 1001)
     for name in CASES:
         fit = case(data, name)
@@ -122,6 +123,12 @@ def test_fits_equal_susier_on_its_own_data():
                 "susieR draws members of sets of over 100 variants; the comparison needs smaller ones"
             )
         assert_equal(fit, data, name)
+
+
+@pytest.mark.skipif(bool(susier.missing()), reason=susier.missing() or "susieR is installed")
+def test_diagnostics_equal_susier_on_its_own_data():
+    for name in ("reference", "flipped", "without_n"):
+        assert_equal_to_susier(susier.n3_finemapping(), name)
 
 
 def test_fits_equal_pysusie(golden):
