@@ -43,8 +43,9 @@ Rows = npt.NDArray[np.int64]
 NULL = "null"
 """Name of the fraction of signals of which features say nothing, among those of coefficients."""
 
-MOST_NULL = 0.99
-"""Largest fraction of signals of which features say nothing: at 1, coefficients could be anything."""
+NULLS = (0.001, 0.99)
+"""Smallest and largest fraction of signals of which features say nothing. At 0 a single signal that
+contradicts the features would decide, and at 1 coefficients could be anything."""
 
 FOLDS = 3
 """Parts into which chromosomes are divided to see whether coefficients help where they were not fitted."""
@@ -161,7 +162,7 @@ class Coefficients:
         Returns
         -------
         numpy.ndarray of float64, shape (p,)
-            They sum to 1; none is 0 where :attr:`null` is above 0.
+            They sum to 1; none is below ``null / p``.
         """
         variants, width = features.shape
         if width != len(self.slopes):
@@ -401,7 +402,7 @@ class _Signals:
         bounds: list[tuple[float | None, float | None]] = [
             (0.0 if number < self._scores else None, None) for number in range(width)
         ]
-        bounds.append((0.0, MOST_NULL))
+        bounds.append(NULLS)
         objective = functools.partial(self._loss, weights=weights)
         found = [
             minimize(objective, one, jac=True, method="L-BFGS-B", bounds=bounds, options=_TOLERANCE)
