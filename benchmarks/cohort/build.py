@@ -54,7 +54,8 @@ _CODE = (
     *(
         f"mifm_kipoi.{name}" for name in (
             "association.models", "association.scan", "conventions", "finemapping.groups",
-            "finemapping.prior", "genetics.gwas_ssf", "sequence.encoding", "statistics.bayes_factors",
+            "finemapping.prior", "finemapping.susie", "genetics.gwas_ssf", "sequence.encoding",
+            "statistics.bayes_factors", "statistics.single_effects",
         )
     ),
 )  # fmt: skip
@@ -123,7 +124,7 @@ def build(cohort: Cohort, out: Path, jobs: int = 1) -> Path:
 
 
 def _identity(cohort: Cohort) -> dict[str, Any]:
-    packages = {name: version(name) for name in ("msprime", "numpy", "pysusie", "scipy")}
+    packages = {name: version(name) for name in ("msprime", "numpy", "scipy")}
     return {
         "cohort": dataclasses.asdict(cohort),
         "packages": packages,

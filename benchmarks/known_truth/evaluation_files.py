@@ -48,7 +48,9 @@ _CODE = (
         f"benchmarks.known_truth.{name}"
         for name in ("evaluation_files", "silencers", "states", "streams", "susie")
     ),
+    "mifm_kipoi.finemapping.susie",
     "mifm_kipoi.genetics.gwas_ssf",
+    "mifm_kipoi.statistics.single_effects",
 )
 
 

@@ -1,12 +1,14 @@
-"""Fine-mapping by SuSiE (Wang et al. 2020; from summary statistics, Zou et al. 2022), through pysusie."""
+"""Fine-mapping by SuSiE where some variants do not vary in the panel, and where fits may fail."""
 
 from __future__ import annotations
 
 import dataclasses
-import warnings
 
 import numpy as np
 import numpy.typing as npt
+
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.finemapping.susie import SusieOptions, fit_summary
 
 EFFECTS = 5
 """L: the most effects of a locus. One of the simulations has at most three."""
@@ -67,33 +69,24 @@ def susie(
     SusieFit or None
         None where the fit fails: z and LD contradict each other so much that the prior variance or the
         objective diverges, or a hundred iterations do not suffice.
-
-    Raises
-    ------
-    ImportError
-        Without pysusie.
     """
-    from pysusie import susie_rss
-
     varying = np.flatnonzero(np.diag(ld) > 0)
     if not varying.size:
         return None
-    weights = np.ones(z.size) if prior is None else prior
-    weights = weights[varying] / weights[varying].sum()
-    with warnings.catch_warnings():
-        # Of the iterations that do not suffice; 'converged' says it too.
-        warnings.simplefilter("ignore")
-        try:
-            fit = susie_rss(
-                z=z[varying], R=ld[np.ix_(varying, varying)], n=sample_size, L=min(effects, varying.size),
-                prior_weights=weights, coverage=COVERAGE, min_abs_corr=PURITY,
-                # Purity over all pairs of a set, not over a random sample of them.
-                n_purity=varying.size,
-            )  # fmt: skip
-        except ValueError:
-            return None
-    if not fit["converged"]:
+    options = SusieOptions(effects=effects, coverage=COVERAGE, min_abs_corr=PURITY)
+    try:
+        fit = fit_summary(
+            z[varying],
+            ld[np.ix_(varying, varying)],
+            sample_size,
+            None if prior is None else prior[varying],
+            options,
+        )
+    except InputError:
+        return None
+    if not fit.converged:
         return None
     pip = np.zeros(z.size)
-    pip[varying] = fit["pip"]
-    return SusieFit(pip, tuple(varying[np.asarray(members)] for members in fit["sets"]["cs"] or ()))
+    pip[varying] = fit.pip
+    # Members in the order of the variants, as of a mask.
+    return SusieFit(pip, tuple(varying[np.sort(each.members)] for each in fit.sets))

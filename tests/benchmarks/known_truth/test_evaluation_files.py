@@ -19,8 +19,6 @@ from benchmarks.known_truth.studies import draw_studies
 from benchmarks.known_truth.susie import susie
 from tests.benchmarks.known_truth.test_study_loci import SIMULATION
 
-pytest.importorskip("pysusie")
-
 STUDIES = draw_studies(SIMULATION)
 
 

@@ -1,11 +1,8 @@
 """SuSiE against what is known in closed form, and where it fails."""
 
 import numpy as np
-import pytest
 
 from benchmarks.known_truth.susie import susie
-
-pytest.importorskip("pysusie")
 
 
 def test_of_one_effect_the_posterior_is_that_of_the_single_effect_model() -> None:
