@@ -5,17 +5,20 @@ Where a score or an annotation tells causal variants from others, these Bayes fa
 for which it is higher, over all loci together, and no truth is needed to see it. A variant j of a locus of p
 variants has the prior weight::
 
-    pi_j = (1 - null) softmax(a f + c x)_j + null / p
+    pi_j = (1 - null) softmax(g(f) + c x)_j + null / p
+    g(f) = a min(f, k) + b max(f - k, 0)
 
-for its score f and its annotations x. The slope a is not negative, for a score that points the wrong way is
-not to be trusted the other way round; coefficients c may have any sign. ``null`` is the fraction of signals
-of which score and annotations say nothing, as where the causal variant is in no file or the score errs: there
-all variants of the locus are equally likely. It also bounds what a prior can do: no variant has less than
-``null / p``.
+for its score f and its annotations x. The slopes a and b are not negative, for a score that points the wrong
+way is not to be trusted the other way round; coefficients c may have any sign. A score has two slopes because
+its highest values seldom say as much more as the others: above k, which 2 % of all variants exceed, a
+network is surer than it should be, and one slope for all would be too steep there, or too flat elsewhere.
+``null`` is the fraction of signals of which score and annotations say nothing, as where the causal variant is
+in no file or the score errs: there all variants of the locus are equally likely. It also bounds what a prior
+can do: no variant has less than ``null / p``.
 
-All three maximise the likelihood of the signals, ``sum log sum_j pi_j BF_j``, with a standard normal prior on
-coefficients of features whose standard deviation within loci is 1: with hundreds of signals it does not
-matter, with ten it keeps a slope from running away, as that of a feature that all signals have in common.
+All of them maximise the likelihood of the signals, ``sum log sum_j pi_j BF_j``, with a standard normal prior
+on coefficients of features whose standard deviation within loci is 1: with hundreds of signals it hardly
+matters, with ten it keeps a slope from running away, as that of a feature that all signals have in common.
 
 Signals that are fitted to and then fine-mapped with the result would count their evidence twice. So the
 weights of a chromosome come from the signals of all others, and those only where they are shown to help: the
@@ -49,6 +52,9 @@ contradicts the features would decide, and at 1 coefficients could be anything."
 
 FOLDS = 3
 """Parts into which chromosomes are divided to see whether coefficients help where they were not fitted."""
+
+KNOT = 0.98
+"""Quantile of a score, among the variants of all loci, from which on it has another slope."""
 
 _STARTS = (0.25, 1.5)
 """Slopes, of features of standard deviation 1, that a fit begins from: the likelihood may have several
@@ -124,7 +130,10 @@ class Coefficients:
     Parameters
     ----------
     slopes : tuple of float
-        a and c, of one unit of each feature; those of scores are 0 or more.
+        Of one unit of each feature: of each score a, then b of each; then c of each annotation. Those of
+        scores are 0 or more.
+    knots : tuple of float
+        k of each score.
     null : float
         Fraction of signals of which the features say nothing, from 0 to 1; 1 where weights are flat.
     signals : int
@@ -140,6 +149,7 @@ class Coefficients:
     """
 
     slopes: tuple[float, ...]
+    knots: tuple[float, ...]
     null: float
     signals: int
     gain: float
@@ -165,11 +175,11 @@ class Coefficients:
             They sum to 1; none is below ``null / p``.
         """
         variants, width = features.shape
-        if width != len(self.slopes):
-            raise ValueError(f"the locus has {width} features; expected {len(self.slopes)}")
+        if width != len(self.slopes) - len(self.knots):
+            raise ValueError(f"the locus has {width} features; expected {len(self.slopes) - len(self.knots)}")
         if self.flat:
             return np.full(variants, 1 / max(variants, 1))
-        predictor = _centred(features) @ np.array(self.slopes)
+        predictor = _centred(_bent(features, self.knots)) @ np.array(self.slopes)
         weights = np.exp(predictor - predictor.max())
         values: Values = (1 - self.null) * weights / weights.sum() + self.null / variants
         return values
@@ -182,7 +192,7 @@ class FittedPrior:
     Parameters
     ----------
     names : tuple of str
-        Of the features.
+        Of the slopes: the features, and each score above its knot.
     by_chromosome : dict of str to Coefficients
         Of chromosomes with signals.
     whole : Coefficients
@@ -268,7 +278,10 @@ def fit_prior_weights(loci: Sequence[LocusEvidence], names: Sequence[str], score
                 f"a locus on {locus.chromosome} has {locus.features.shape[1]} features; "
                 f"expected {len(names)}: {', '.join(names)}"
             )
-    signals = _Signals(loci, len(names), scores)
+    knots = _knots(loci, scores)
+    above = [f"{name} above {knot:.4g}" for name, knot in zip(names, knots, strict=False)]
+    names = (*names[:scores], *above, *names[scores:])
+    signals = _Signals(loci, knots)
     chromosomes = list(dict.fromkeys(locus.chromosome for locus in loci if locus.log_bf.shape[0]))
     if not signals.count:
         return FittedPrior(names, {}, _flat(signals, 0, float("nan"), Reason.TOO_FEW))
@@ -303,12 +316,12 @@ def _fitted(signals: _Signals, rows: npt.NDArray[np.bool_], begin: Values) -> Co
         return _flat(signals, count, mean, Reason.NO_GAIN)
     slopes = parameters[:-1] * signals.per_unit
     null = float(parameters[-1])
-    return Coefficients(tuple(slopes.tolist()), null, count, gain, mean, Reason.FITTED)
+    return Coefficients(tuple(slopes.tolist()), signals.knots, null, count, gain, mean, Reason.FITTED)
 
 
 def _flat(signals: _Signals, count: int, held_out: float, reason: Reason) -> Coefficients:
     zeros = (0.0,) * signals.features.shape[1]
-    return Coefficients(zeros, 1.0, count, 0.0 if count else float("nan"), held_out, reason)
+    return Coefficients(zeros, signals.knots, 1.0, count, 0.0 if count else float("nan"), held_out, reason)
 
 
 class _Signals:
@@ -318,31 +331,32 @@ class _Signals:
     ----------
     loci : sequence of LocusEvidence
         As of :func:`fit_prior_weights`.
-    width, scores : int
-        How many features there are, and how many of the first have no negative slope.
+    knots : tuple of float
+        Of the scores.
 
     Attributes
     ----------
     features : numpy.ndarray of float64, shape (n, width)
-        Of the variants of all loci with signals: centred in each locus, with a standard deviation of 1 or 0.
+        Of the variants of all loci with signals: centred in each locus, in standard deviations.
     scale : numpy.ndarray of float64, shape (width,)
-        Standard deviation within loci that each feature had.
+        Standard deviation within loci that each feature had, of both parts of a score that of the score.
     chromosome : numpy.ndarray of object, shape (count,)
         Of each signal.
     """
 
-    def __init__(self, loci: Sequence[LocusEvidence], width: int, scores: int) -> None:
-        self._scores = scores
+    def __init__(self, loci: Sequence[LocusEvidence], knots: tuple[float, ...]) -> None:
+        self.knots = knots
+        self._sloping = 2 * len(knots)
         kept = [locus for locus in loci if locus.log_bf.shape[0]]
-        features = [_centred(one.features) for one in loci]
-        total = sum(((one**2).sum(axis=0) for one in features), np.zeros(width))
-        freedom = max(sum(len(one) - 1 for one in features), 1)
-        self.scale = np.sqrt(total / freedom)
+        scores = len(knots)
+        squares = [(_centred(one.features) ** 2).sum(axis=0) for one in loci]
+        freedom = max(sum(len(one.features) - 1 for one in loci), 1)
+        deviation = np.sqrt(np.sum(squares, axis=0) / freedom) if loci else np.zeros(scores)
+        # Both slopes of a score are of its own units, so that few high values have no steep one.
+        self.scale = np.concatenate([deviation[:scores], deviation])
         self.per_unit = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
-        with_signals = [
-            one * self.per_unit for one, locus in zip(features, loci, strict=True) if locus.log_bf.shape[0]
-        ]
-        self.features = np.concatenate(with_signals) if kept else np.zeros((0, width))
+        with_signals = [_centred(_bent(one.features, knots)) * self.per_unit for one in kept]
+        self.features = np.concatenate(with_signals) if kept else np.zeros((0, self.scale.size))
         sizes = np.array([len(one) for one in with_signals], dtype=np.int64)
         self._starts = np.cumsum(sizes) - sizes
         self._locus = np.repeat(np.arange(sizes.size), sizes)
@@ -394,13 +408,14 @@ class _Signals:
         weights = rows.astype(np.float64)
         width = self.features.shape[1]
         starts = [
-            np.array([*[slope] * self._scores, *[0.0] * (width - self._scores), _FIRST_NULL])
+            np.array([*[slope] * self._sloping, *[0.0] * (width - self._sloping), _FIRST_NULL])
             for slope in _STARTS
         ]
         # What fits nearly the same signals is near enough, unless slopes are where they cannot go on.
-        starts = [begin] if begin is not None and (begin[: self._scores] > 0).all() else starts
+        near = begin is not None and (not self._sloping or begin[: self._sloping].any())
+        starts = [begin] if begin is not None and near else starts
         bounds: list[tuple[float | None, float | None]] = [
-            (0.0 if number < self._scores else None, None) for number in range(width)
+            (0.0 if number < self._sloping else None, None) for number in range(width)
         ]
         bounds.append(NULLS)
         objective = functools.partial(self._loss, weights=weights)
@@ -455,6 +470,24 @@ def _mixed(ratio: Values, null: float) -> Values:
     """``log((1 - null) e^ratio + null)``."""
     with np.errstate(divide="ignore"):
         values: Values = np.logaddexp(np.log1p(-null) + ratio, np.log(null))
+    return values
+
+
+def _knots(loci: Sequence[LocusEvidence], scores: int) -> tuple[float, ...]:
+    """:data:`KNOT` of each score; 0 where no variant has one."""
+    if not loci:
+        return (0.0,) * scores
+    every = np.concatenate([one.features[:, :scores] for one in loci])
+    known = [column[~np.isnan(column)] for column in every.T]
+    return tuple(float(np.quantile(one, KNOT)) if one.size else 0.0 for one in known)
+
+
+def _bent(features: Values, knots: Sequence[float]) -> Values:
+    """Scores up to their knots, what they are above these, and annotations: (p, k) -> (p, k + scores)."""
+    scores, knot = features[:, : len(knots)], np.array(knots)
+    values: Values = np.column_stack(
+        [np.minimum(scores, knot), np.maximum(scores - knot, 0), features[:, len(knots) :]]
+    )
     return values
 
 

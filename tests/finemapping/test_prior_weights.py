@@ -30,32 +30,34 @@ LD = 0.9 ** np.abs(np.subtract.outer(np.arange(VARIANTS), np.arange(VARIANTS)))
 ROOT = np.linalg.cholesky(LD)
 
 
-def weights_of(features: Values, slopes: Sequence[float], null: float) -> list[float]:
-    """The formula of the module, one variant after the other."""
-    predictors = [sum(a * x for a, x in zip(slopes, row, strict=True)) for row in features.tolist()]
+def weights_of(features: Values, slopes: Sequence[float], null: float, knot: float = 1e9) -> list[float]:
+    """The formula of the module, one variant after the other; slopes a, b and c."""
+    a, b, c = slopes
+    predictors = [a * min(f, knot) + b * max(f - knot, 0) + c * x for f, x in features.tolist()]
     total = sum(math.exp(one) for one in predictors)
     return [(1 - null) * math.exp(one) / total + null / len(predictors) for one in predictors]
 
 
 def draw(
-    loci: int, slopes: tuple[float, float], null: float, seed: int, chromosomes: int = 6
+    loci: int, slopes: tuple[float, float], null: float, seed: int, chromosomes: int = 6, knot: float = 1e9
 ) -> list[LocusEvidence]:
     """Loci with one signal, whose causal variant has the prior of the model, and exact Bayes factors."""
     generator = np.random.default_rng(seed)
     drawn = []
     for number in range(loci):
         features = np.column_stack([generator.normal(size=VARIANTS), generator.random(VARIANTS) < 0.2])
-        weights = np.array(weights_of(features, slopes, null))
+        # Above the knot the score says nothing.
+        weights = np.array(weights_of(features, (slopes[0], 0.0, slopes[1]), null, knot))
         causal = generator.choice(VARIANTS, p=weights / weights.sum())
         z = Z * LD[causal] + ROOT @ generator.normal(size=VARIANTS)
         drawn.append(LocusEvidence(str(number % chromosomes), features, (Z * z - Z**2 / 2)[None]))
     return drawn
 
 
-def likelihood(loci: Sequence[LocusEvidence], slopes: Sequence[float], null: float) -> float:
+def likelihood(loci: Sequence[LocusEvidence], slopes: Sequence[float], null: float, knot: float) -> float:
     total = 0.0
     for locus in loci:
-        weights = weights_of(locus.features, slopes, null)
+        weights = weights_of(locus.features, slopes, null, knot)
         for effect in locus.log_bf.tolist():
             top = max(effect)
             prior = sum(w * math.exp(one - top) for w, one in zip(weights, effect, strict=True))
@@ -74,9 +76,14 @@ def fitted(informative: list[LocusEvidence]) -> FittedPrior:
     return fit_prior_weights(informative, NAMES)
 
 
-def test_the_coefficients_of_drawn_signals_are_found(fitted: FittedPrior) -> None:
+def test_the_coefficients_of_drawn_signals_are_found(
+    fitted: FittedPrior, informative: list[LocusEvidence]
+) -> None:
     whole = fitted.whole
-    assert whole.slopes == pytest.approx((1.5, 1.0), abs=0.3)
+    # Few variants are above the knot.
+    assert (np.abs(np.array(whole.slopes) - [1.5, 1.5, 1.0]) < [0.3, 1.2, 0.35]).all()
+    scores = np.concatenate([one.features[:, 0] for one in informative])
+    assert whole.knots == pytest.approx([np.sort(scores)[round(0.98 * len(scores))]], abs=0.01)
     assert whole.null == pytest.approx(0.3, abs=0.1)
     assert whole.signals == 600
     assert whole.reason is Reason.FITTED
@@ -86,25 +93,27 @@ def test_they_maximise_the_penalised_likelihood() -> None:
     """Against the plain formula and a search without gradients."""
     loci = draw(40, (1.5, 1.0), 0.2, seed=2)
     whole = fit_prior_weights(loci, NAMES).whole
-    assert whole.gain == pytest.approx(likelihood(loci, whole.slopes, whole.null) / 40)
+    [knot] = whole.knots
+    assert whole.gain == pytest.approx(likelihood(loci, whole.slopes, whole.null, knot) / 40)
     squares = sum(((one.features - one.features.mean(axis=0)) ** 2).sum(axis=0) for one in loci)
-    deviation = np.sqrt(squares / (40 * (VARIANTS - 1)))
+    # Both slopes of the score are penalised by its own units.
+    deviation = np.sqrt(squares / (40 * (VARIANTS - 1)))[[0, 0, 1]]
 
     def loss(parameters: Values) -> float:
-        if parameters[0] < 0 or not 0 <= parameters[2] < 0.99:
+        if parameters[:2].min() < 0 or not 0.001 <= parameters[3] < 0.99:
             return math.inf
-        penalty = 0.5 * float(((parameters[:2] * deviation) ** 2).sum())
-        return penalty - likelihood(loci, parameters[:2].tolist(), float(parameters[2]))
+        penalty = 0.5 * float(((parameters[:3] * deviation) ** 2).sum())
+        return penalty - likelihood(loci, parameters[:3].tolist(), float(parameters[3]), knot)
 
-    start = np.array([1.0, 0.5, 0.3])
+    start = np.array([1.0, 1.0, 0.5, 0.3])
     best = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-5}).x
-    assert [*whole.slopes, whole.null] == pytest.approx(best.tolist(), abs=0.01)
+    assert [*whole.slopes, whole.null] == pytest.approx(best.tolist(), abs=0.02)
 
 
 def test_weights_are_the_formula(fitted: FittedPrior, informative: list[LocusEvidence]) -> None:
     locus, one = informative[3], fitted.of("3")
     found = fitted.weights("3", locus.features)
-    assert found == pytest.approx(weights_of(locus.features, one.slopes, one.null))
+    assert found == pytest.approx(weights_of(locus.features, one.slopes, one.null, one.knots[0]))
     assert found.sum() == pytest.approx(1)
     assert found.min() > one.null / VARIANTS
 
@@ -138,22 +147,31 @@ def test_scores_that_say_nothing_or_are_inverted_have_no_slope(slopes: tuple[flo
     for one in loci[:6]:
         # At most a slope by chance: it changes no weight threefold.
         assert (np.abs(np.log(prior.weights(one.chromosome, one.features) / flat)) < math.log(3)).all()
-    assert prior.whole.slopes[0] * (slopes[0] < 0) == 0
+    assert slopes[0] == 0 or not any(prior.whole.slopes)
+
+
+def test_a_score_that_says_nothing_more_above_its_knot_is_flat_there() -> None:
+    loci = draw(1500, (2.0, 0.0), 0.0, seed=8, knot=1.0)
+    below, above, _ = fit_prior_weights(loci, NAMES).whole.slopes
+    # The knot of the fit lies at 2.05, so that the line between is less steep.
+    assert below > 1
+    assert above == pytest.approx(0, abs=0.2)
 
 
 def test_annotations_may_have_a_negative_coefficient() -> None:
     prior = fit_prior_weights(draw(400, (0.0, -3.0), 0.0, seed=4), NAMES)
-    assert prior.whole.slopes[1] < -1.5
+    assert prior.whole.slopes[2] < -1.5
     # As a score it may not.
     both = fit_prior_weights(draw(400, (0.0, -3.0), 0.0, seed=4), NAMES, scores=2)
-    assert both.whole.slopes[1] == 0
+    assert both.names == ("score", "state", both.names[2], "state above 1")
+    assert (both.whole.slopes[1], both.whole.slopes[3]) == (0, 0)
 
 
 def test_units_and_origin_of_features_do_not_matter(
     fitted: FittedPrior, informative: list[LocusEvidence]
 ) -> None:
     moved = [
-        dataclasses.replace(one, features=one.features * [1000, 1] + [number, 0])
+        dataclasses.replace(one, features=one.features * [1000, 1] + [7, number])
         for number, one in enumerate(informative)
     ]
     other = fit_prior_weights(moved, NAMES)
@@ -163,7 +181,7 @@ def test_units_and_origin_of_features_do_not_matter(
 
 
 def test_variants_without_a_score_count_as_the_mean_of_their_locus(fitted: FittedPrior) -> None:
-    features = np.array([[0.0, 0.0], [2.0, 0.0], [np.nan, np.nan], [1.0, 0.0]])
+    features = np.array([[0.0, 0.0], [1.0, 0.0], [np.nan, np.nan], [0.5, 0.0]])
     weights = fitted.weights("0", features)
     assert weights[2] == pytest.approx(weights[3])
     none = fitted.weights("0", np.full((4, 2), np.nan))
@@ -200,17 +218,18 @@ def test_bayes_factors_of_any_size_are_read() -> None:
     loci[0] = dataclasses.replace(loci[0], log_bf=without)
     whole = fit_prior_weights(loci, NAMES).whole
     finite = [dataclasses.replace(loci[0], log_bf=np.maximum(without, -1e4)), *loci[1:]]
-    assert whole.gain == pytest.approx(likelihood(finite, whole.slopes, whole.null) / 60)
+    assert whole.gain == pytest.approx(likelihood(finite, whole.slopes, whole.null, whole.knots[0]) / 60)
 
 
 def test_the_table_has_a_row_for_each_chromosome_and_coefficient(fitted: FittedPrior) -> None:
     table = fitted.table()
     assert list(table) == ["chrom", "feature", "coefficient", "signals", "gain", "held_out_gain", "reason"]
-    assert list(table["feature"]) == ["score", "state", "null"] * 7
+    above = f"score above {fitted.whole.knots[0]:.4g}"
+    assert list(table["feature"]) == ["score", above, "state", "null"] * 7
     assert list(table["chrom"].unique()) == ["0", "1", "2", "3", "4", "5", "all"]
     last = table[table["chrom"] == "all"]
     assert last["coefficient"].tolist() == [*fitted.whole.slopes, fitted.whole.null]
-    assert table["signals"].tolist() == [500] * 18 + [600] * 3
+    assert table["signals"].tolist() == [500] * 24 + [600] * 4
 
 
 def test_scores_become_logits_where_they_are_probabilities() -> None:
@@ -233,6 +252,6 @@ def test_evidence_of_the_wrong_shape_is_refused() -> None:
     one = LocusEvidence("1", np.zeros((2, 1)), np.zeros((1, 2)))
     with pytest.raises(ValueError, match="1 features; expected 2: score, state"):
         fit_prior_weights([one], NAMES)
-    fitted = Coefficients((1.0,), 0.1, 3, 0.2, 0.1, Reason.FITTED)
+    fitted = Coefficients((1.0, 1.0), (0.0,), 0.1, 3, 0.2, 0.1, Reason.FITTED)
     with pytest.raises(ValueError, match="2 features; expected 1"):
         fitted.weights(np.zeros((3, 2)))
