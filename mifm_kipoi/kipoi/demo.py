@@ -26,6 +26,7 @@ from mifm_kipoi.reports.regional import Mark, Panel, Track, percentile_lines, re
 from mifm_kipoi.scoring.scores import PERCENTILES, SCORES, probability
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs, require_file, written_whole
+from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described, differences
 from mifm_kipoi.support.text import as_unicode
 
@@ -89,7 +90,10 @@ def run(vcf: str | None, fasta: str | None, output: Path, top: int) -> list[str]
     ------
     DemoError
         When ``kipoi predict`` fails, or the folder has results of other inputs.
+    MissingPackageError
+        When matplotlib is not installed.
     """
+    needed("matplotlib", "plot")
     own = vcf is not None
     variants = Path(vcf) if vcf else _EXAMPLE / "variants.vcf"
     genome = Path(fasta) if fasta else _EXAMPLE / "genome.fa.gz"
