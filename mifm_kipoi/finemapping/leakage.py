@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class Leakage:
             _CAUTIONS,
             {
                 "counts": {str(kind): counts[kind] for kind in Seen},
-                "chromosomes": {str(kind): _few(chromosomes[kind]) for kind in Seen},
+                "chromosomes": {str(kind): _chromosomes(chromosomes[kind]) for kind in Seen},
                 "studies": _few(studies),
                 "weights": _few(one.name for one in self.weights),
                 "known": bool(self.weights),
@@ -177,6 +177,10 @@ def _of_manifest(noted: Mapping[str, Any]) -> tuple[ScoredBy, ...]:
             )
         )
     return tuple(found)
+
+
+def _chromosomes(names: Collection[str]) -> str:
+    return f"{'chromosome' if len(names) == 1 else 'chromosomes'} {_few(names)}"
 
 
 def _few(names: Iterable[str]) -> str:

@@ -41,7 +41,8 @@ def write_folder(folder: Path, loci: Sequence[LocusResult]) -> Path:
     prior = pd.DataFrame(
         {
             "study": "all", "chrom": chroms, "feature": "score",
-            "coefficient": 1.5, "signals": len(loci), "gain": 0.25, "held_out_gain": 0.2, "reason": "fitted",
+            "coefficient": 1.5, "signals": len(fine_mapped), "gain": 0.25, "held_out_gain": 0.2,
+            "reason": "fitted",
         }
     )  # fmt: skip
     tables = {
@@ -137,8 +138,9 @@ def drawn_locus(
         "variants_in_study": size + 2, "variants": size, "scored": size, "n": float(PEOPLE),
         "lead": keys[lead],
         "lead_neg_log10_p": float(variants["neg_log10_p"].iloc[lead]), "lambda": 0.001, "flipped": 0,
-        "outliers": 0, "suspicious": "", "converged": "yes", "sets_flat": 1, "sets": 1, "causal_flat": 1.0,
-        "causal": 1.0, "top": keys[top], "top_pip": float(variants["pip"].iloc[top]), "prior_gain": 0.3,
+        "outliers": 0, "suspicious": "", "seen": "", "converged": "yes", "sets_flat": 1, "sets": 1,
+        "causal_flat": 1.0, "causal": 1.0, "top": keys[top], "top_pip": float(variants["pip"].iloc[top]),
+        "prior_gain": 0.3,
     }  # fmt: skip
     return LocusResult(record, typed(variants, VARIANT_TYPES), typed(pd.DataFrame(sets), SET_TYPES))
 
@@ -148,7 +150,7 @@ def refused_locus(study: str, chrom: str, start: int) -> LocusResult:
     record = dict.fromkeys(LOCUS_TYPES, 0) | {
         "study": study, "locus": f"{chrom}:{start}", "chrom": chrom, "start": start, "end": start + 1000,
         "status": REFUSED, "reason": "z do not fit R", "method": str(Method.SUMMARY), "lead": "",
-        "lead_neg_log10_p": 9.0, "lambda": 0.7, "suspicious": "", "converged": "", "top": "",
+        "lead_neg_log10_p": 9.0, "lambda": 0.7, "suspicious": "", "seen": "", "converged": "", "top": "",
         "top_pip": float("nan"), "prior_gain": float("nan"),
     }  # fmt: skip
     return LocusResult(record, empty(VARIANT_TYPES), empty(SET_TYPES))

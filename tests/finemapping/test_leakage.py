@@ -42,8 +42,8 @@ def test_cautions_name_weights_studies_chromosomes_and_how_many_loci() -> None:
     )
     assert "mine were trained on the associations of LDL on chromosomes 1, 2" in study
     assert "(2 of 5 loci)" in study
-    assert "trained on chromosomes 2 (1 of 5 loci) with other studies" in other
-    assert "Chromosomes 3 (1 of 5 loci) chose which epoch" in validation
+    assert "trained on chromosome 2 (1 of 5 loci) with other studies" in other
+    assert "was chosen by chromosome 3 (1 of 5 loci)" in validation
     assert _cautions(leakage, ("LDL", "9")) == []
     assert _cautions(Leakage(), ("LDL", "1")) == []
     (unknown,) = _cautions(Leakage("cadd.tsv.gz"), ("LDL", "1"))
@@ -61,8 +61,7 @@ def test_scores_of_mifm_say_what_their_weights_were_trained_on(tmp_path: Path) -
     assert leakage.seen("LDL", "1") == "unknown"
     (caution,) = _cautions(leakage, ("LDL", "1"))
     assert (
-        "the weights embedded were trained on is not known for chromosomes 1 (1 of 1 loci): GWAS of"
-        in caution
+        "the weights embedded were trained on is not known for chromosome 1 (1 of 1 loci): GWAS of" in caution
     )
     assert read_leakage(scores, ["embedded"]).weights == leakage.weights
     # The manifest of an older version, and that of another program.

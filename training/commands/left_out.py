@@ -22,7 +22,7 @@ _EPILOG = """\
 example:
   python -m training ensemble --data bags --set fasta=hg19.fa --leave-out 5 --out folds
   python -m training score-left-out folds variants.vcf.gz hg19.fa --out left-out.tsv.gz
-  mifm finemap gwas.tsv.gz --scores left-out.tsv.gz:mifm_logit ...
+  mifm finemap gwas.tsv.gz --scores left-out.tsv.gz --score mifm_logit ...
 
 The table has chrom, pos, id, ref, alt, mifm_logit, mifm (the same from 0 to 1), status and the fold. Beside
 it lies NAME.tsv.gz.json, which says what the weights of each chromosome were trained on.
