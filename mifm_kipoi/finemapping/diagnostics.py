@@ -28,7 +28,9 @@ MISFIT = 0.1
 """Lambda beyond which several effects must not be fitted. Measured on 40 simulated loci of about 141
 variants, three traits of 20,000 people: 0.072 at most with their own LD and 0.083 with that of 500 others of
 the same population; at signals, a median of 0.23 and 0.35 with that of two other continents, where SuSiE
-gives 4 sets too many beyond this limit and 0.3 within; 0.95 or more with z of the wrong variants."""
+gives 4 sets too many beyond this limit and 0.3 within; 0.95 or more with z of the wrong variants. What is
+left with their own LD is the study's covariates: where principal components explain variants of a locus, LD
+is that of dosages less covariates."""
 
 NEGATIVE_EIGENVALUE = 0.02
 """Eigenvalues of R below minus this, times sqrt(p), are not rounding. The smallest of 1,200 real variants is
@@ -347,7 +349,8 @@ def diagnose(
         reason = (
             f"z do not fit LD: lambda is {s:.3g}, expected {MISFIT:g} at most; "
             + (f"{flipped.size} variants look flipped, check their alleles; or " if flipped.size else "")
-            + "LD is of another population than the study's, z are of the wrong variants or r is squared, or "
-            "sample sizes differ between variants"
+            + "LD is of another population, covariates of the study (such as principal components) explain "
+            "variants of the locus, z are of other variants, r is squared, or sample sizes differ between "
+            "variants"
         )
     return Diagnosis(s, of_r.smallest, kriged, flipped, dentist_s(z, R[lead], lead), reason)
