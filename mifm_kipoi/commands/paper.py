@@ -22,7 +22,7 @@ def add_paper(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the page")
     group = parser.add_argument_group("evaluations")
     for name, what in (
-        ("training", "'python -m training run': bags, networks and what they learnt"),
+        ("training", "'python -m training run': its bags, networks and what they learnt"),
         ("enrichment", "'mifm evaluate enrichment'"),
         ("motifs", "'mifm evaluate motifs'"),
         ("motif-swap", "'mifm evaluate motif-swap'"),

@@ -105,23 +105,44 @@ class Joint:
 
 
 def read_training(folder: Path) -> Training:
-    """Read the folder of ``python -m training run``.
+    """Read the folder of ``python -m training run``, or of its steps in the same form.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``data/``, ``members/ensemble.json`` and ``student/student.safetensors``.
 
     Raises
     ------
     InputError
-        When it is not there, or incomplete.
+        When something is not there, or not of this version.
+    WeightsError
+        When the student's weights cannot be read.
     """
-    summary = manifest_of(folder, "summary.json")
+    from mifm_kipoi.network.weights import load_weights
+
+    bags = table_of(folder / "data" / "bags.parquet", ("split", "label", "size"), texts=("split",))
+    counts = {}
+    for split, own in bags.groupby("split", sort=False):
+        positive = own["label"] == 1
+        counts[str(split)] = {
+            "positive_bags": int(positive.sum()),
+            "positive_instances": int(own.loc[positive, "size"].sum()),
+            "negative_bags": int((~positive).sum()),
+            "negative_instances": int(own.loc[~positive, "size"].sum()),
+        }
+    ensemble = manifest_of(folder / "members", "ensemble.json")
+    student = folder / "student" / "student.safetensors"
+    provenance = load_weights(student).provenance
     try:
-        ensemble = summary["ensemble"]
+        verdicts = list(provenance["verdicts"])
+        warnings = [text for verdict in verdicts for text in verdict["warnings"]]
         return Training(
-            summary["counts"], ensemble["members"], ensemble["pearson"], summary["agreement"],
-            summary["verdicts"], summary["warnings"],
-        )  # fmt: skip
+            counts, ensemble["members"], ensemble["pearson"], provenance["agreement"], verdicts, warnings
+        )
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{folder / 'summary.json'} has no {error}; expected that of a training run"
+            f"{student} or members/ensemble.json has no {error}; expected those of a training run"
         ) from None
 
 

@@ -17,7 +17,10 @@ from mifm_kipoi.version import __version__
 SECTIONS = ("training", "enrichment", "motifs", "motif_swap", "polygenic", "joint", "joint_as_in_paper")
 """What a page may show."""
 
-_MANIFESTS = {"training": ("summary.json",), "motif_swap": ("evaluation.json", "choice.json")}
+_MANIFESTS = {
+    "training": ("student/student.safetensors",),
+    "motif_swap": ("evaluation.json", "choice.json"),
+}
 """Files that identify what a folder holds, where it is not ``evaluation.json``; the first that is there."""
 
 

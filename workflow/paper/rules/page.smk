@@ -3,7 +3,7 @@
 
 def page_inputs():
     """What the page shows, by the option that names its folder."""
-    found = {"training": (f"{OUT}/training", rules.student.output.summary)}
+    found = {"training": (f"{OUT}/training", rules.ensemble.output[0])}
     if "enrichment" in CONFIG:
         found["enrichment"] = (f"{OUT}/enrichment", rules.enrichment.output.manifest)
     if "motifs" in CONFIG:

@@ -1,6 +1,7 @@
 """Known truth in the place of public files and a biobank: studies to train on, and people of other loci."""
 
 SIMULATED = f"{OUT}/simulated"
+SIMULATED_TRAITS = ["q1", "q2", "q3", "q4", "b1", "b2", "b3", "b4"]
 
 if "known_truth" in CONFIG:
 
@@ -51,7 +52,9 @@ if "known_truth" in CONFIG:
                 SIMULATED + "/people/genotypes/{sample}.{kind}",
                 sample=["CEU_discovery", "CEU_replication"], kind=["bed", "bim", "fam"],
             ),
-            studies=directory(f"{SIMULATED}/people/summary_statistics"),
+            studies=expand(
+                SIMULATED + "/people/summary_statistics/CEU_discovery.{trait}.tsv.gz", trait=SIMULATED_TRAITS
+            ),
         params:
             size=CONFIG["known_truth"]["people"],
         log:
@@ -76,7 +79,7 @@ if "known_truth" in CONFIG:
             genotypes=f"{SIMULATED}/truth/targets.bed",
             effects=expand(
                 SIMULATED + "/truth/scoring_files/truth.{trait}.txt.gz",
-                trait=["q1", "q2", "q3", "q4", "b1", "b2", "b3", "b4"],
+                trait=SIMULATED_TRAITS,
             ),
         params:
             people=f"{SIMULATED}/people",

@@ -1,4 +1,4 @@
-"""From tables to a student: data set, members side by side, then what 'python -m training run' adds to them."""
+"""What 'python -m training run' does, with the members side by side: data set, members, student, Kipoi model."""
 
 TRAINING = f"{OUT}/training"
 _TRAINING = CONFIG["training"]
@@ -63,14 +63,37 @@ rule member:
         "--out {params.folder:q} --resume >> {log:q} 2>&1"
 
 
+# The members are there: this measures them, and their mean.
+rule ensemble:
+    input:
+        fasta=FASTA,
+        data=rules.data.output.manifest,
+        members=expand(rules.member.output, seed=SEEDS),
+    output:
+        f"{TRAINING}/members/ensemble.json",
+    params:
+        recipe=recipe(),
+    log:
+        f"{LOGS}/ensemble.log",
+    benchmark:
+        f"{BENCHMARKS}/ensemble.tsv"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        "export OMP_NUM_THREADS={threads}; "
+        "{PYTHON} -m training ensemble {params.recipe} --data {TRAINING:q}/data --out {TRAINING:q}/members "
+        ">> {log:q} 2>&1"
+
+
 rule student:
     input:
         fasta=FASTA,
         data=rules.data.output.manifest,
         members=expand(rules.member.output, seed=SEEDS),
     output:
-        weights=STUDENT,
-        summary=f"{TRAINING}/summary.json",
+        STUDENT,
     params:
         recipe=recipe(),
     log:
@@ -83,7 +106,25 @@ rule student:
         runtime=1440,
     shell:
         "export OMP_NUM_THREADS={threads}; "
-        "{PYTHON} -m training run {params.recipe} --out {TRAINING:q} >> {log:q} 2>&1"
+        "{PYTHON} -m training distil {params.recipe} --teachers {input.members:q} --data {TRAINING:q}/data "
+        "--out {TRAINING:q}/student >> {log:q} 2>&1"
+
+
+rule model:
+    input:
+        STUDENT,
+    output:
+        f"{TRAINING}/model/model.yaml",
+    params:
+        recipe=recipe(),
+    log:
+        f"{LOGS}/model.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "rm -rf {TRAINING:q}/model && "
+        "{PYTHON} -m training export {params.recipe} --weights {input:q} --out {TRAINING:q}/model >> {log:q} 2>&1"
 
 
 # A control: random weights in a network of the student's sizes, with statistics of the same windows.
