@@ -90,17 +90,19 @@ class Page:
         ]
 
     @functools.cached_property
+    def learnt(self) -> list[str]:
+        """What speaks against using the network, without full stops."""
+        warnings = [] if self.training is None else self.training.warnings
+        return list(dict.fromkeys(text.rstrip(".") for text in warnings))
+
+    @property
     def cautions(self) -> list[str]:
         """What a reader must know before trusting the numbers, without full stops."""
-        found = [] if self.training is None else [text.rstrip(".") for text in self.training.warnings]
-        manifests = {
+        parts = {
             "enrichment": self.enrichment, "motifs": self.motifs, "polygenic scores": self.polygenic,
-            "joint tests": self.joint,
+            "joint tests": self.joint, "joint tests as in the paper": self.joint_as_in_paper,
         }  # fmt: skip
-        for name, one in manifests.items():
-            cautions = [] if one is None else one.manifest.get("cautions", [])
-            found += [f"{name}: {str(caution).rstrip('.')}" for caution in cautions]
-        return found
+        return self.learnt + [f"{name}: {text}" for name, one in parts.items() for text in _cautions(one)]
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``report.html``, which holds its figures, ``report.md`` and ``figures/``.
@@ -126,7 +128,7 @@ class Page:
             "answers": Table(("", "the paper", "here", "control"), tuple(self.answers), numbers=False)
             if self.answers
             else None,
-            "cautions": self.cautions,
+            "cautions": self.learnt,
             "training": self._training(),
             "enrichment": self._enrichment(),
             "motifs": self._motifs(),
@@ -271,6 +273,7 @@ class Page:
             "first": f"{ends[0]:g}", "last": f"{ends[-1]:g}",
             "variants": int(variants.max()) if len(variants) else 0,
             "control": control,
+            "cautions": _cautions(self.enrichment),
         }  # fmt: skip
 
     # Motifs
@@ -336,6 +339,7 @@ class Page:
             else None,
             "most": _MOST_FACTORS,
             "controls": len(self._counts()) - 1,
+            "cautions": _cautions(self.motifs),
         }
 
     # Motif swap
@@ -516,6 +520,7 @@ class Page:
             ),
             "random_tests": len(random),
             "random_above": above,
+            "cautions": _cautions(self.polygenic),
             "mean_r2": ", ".join(f"{name} {value:.3f}" for name, value in published.MEAN_R2.items()),
         }  # fmt: skip
 
@@ -590,7 +595,7 @@ class Page:
         )
         return {
             "table": Table(header, tuple(rows)),
-            "second": any("replicated" in one for one in self._forms.values()),
+            "cautions": list(dict.fromkeys([*_cautions(self.joint), *_cautions(self.joint_as_in_paper)])),
         }
 
     # The run
@@ -621,6 +626,11 @@ def _main_and_control(names: Sequence[str]) -> tuple[str, str]:
 def _in_percent(row: Row) -> Row:
     """A mean difference and its interval."""
     return {name: 100 * float(row[name]) for name in ("mean_difference", "low", "high")}
+
+
+def _cautions(one: Enrichment | Motifs | Polygenic | Joint | None) -> list[str]:
+    """Those of the report of an evaluation, without full stops."""
+    return [] if one is None else [str(text).rstrip(".") for text in one.manifest.get("cautions", [])]
 
 
 def _nominal(one: Joint) -> pd.DataFrame:

@@ -12,7 +12,7 @@ if "joint" in CONFIG:
         return words(
             *options(
                 section, "genotypes", "people", "traits", "covariates", "categorical", "binary", "quantitative",
-                "missing_codes", "keep", "selection", "second_genotypes", "second_people", "second_keep", "held_out",
+                "missing_codes", "keep", "columns", "selection", "second_genotypes", "second_people", "second_keep", "held_out",
                 "draws", "as_in_paper",
             ),
             *(word for trait, path in section["gwas"].items() for word in ("--gwas", f"{trait}={path}")),
