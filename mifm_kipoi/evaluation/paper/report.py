@@ -211,7 +211,7 @@ class Page:
                 ),
                 (*members, *student),
             ),
-            "pearson": _number(training.pearson, 2),
+            "pearson": "" if training.pearson is None else _number(training.pearson, 2),
             "student_pearson": _number(training.agreement.get("pearson"), 2),
             "same_top": _number(training.agreement.get("same_top"), 2),
         }
@@ -254,7 +254,7 @@ class Page:
                 (
                     f"{one.label} within {one.within}" if one.within else one.label,
                     _reported(one),
-                    f"{low['odds_ratio_all']:.2f} to {here['odds_ratio_all']:.2f}",
+                    f"{_number(low['odds_ratio_all'], 2)} to {_number(here['odds_ratio_all'], 2)}",
                     _interval(here, "odds_ratio"),
                     _p(here["p_value_family"]),
                     _NONE if null is None else _interval(null, "odds_ratio"),
@@ -397,7 +397,9 @@ class Page:
                 (
                     f"{sign}, here", *(_with_sd(row, kind) for kind in ("original", *figures.EDITS)),
                     *(
-                        _NONE if one is None else f"{_interval(one, 'mean')}, p {_p(one['p_holm'])}"
+                        _NONE
+                        if one is None or not math.isfinite(one["mean"])
+                        else f"{_interval(one, 'mean')}, p {_p(one['p_holm'])}"
                         for one in (random, other)
                     ),
                 ),
@@ -425,10 +427,14 @@ class Page:
             (f"{figures.PAPER}, {name}", wins, losses, True)
             for name, (wins, losses) in published.WINS.items()
         ]
-        for by, label in (("all", "all"), ("ancestry", "{ancestry}"), ("baseline", "against {baseline}")):
+        for by, label in (
+            ("all", "all"),
+            ("ancestry", "{ancestry}"),
+            ("baseline", "against {baseline}"),
+        ):
             rows += [
                 (
-                    f"here, {label.format_map({str(key): value for key, value in row.items()})}",
+                    f"here, {label.format_map({str(key): _method(value) for key, value in row.items()})}",
                     float(row["win_fraction"]), float(row["loss_fraction"]), False,
                 )
                 for row in self._by(by).to_dict("records")
@@ -449,6 +455,11 @@ class Page:
         setting = str(first.iloc[0]) if len(first) else ""
         alone = table.groupby("method")["setting"].transform("nunique") == 1
         kept = table[(table["setting"] == setting) | alone]
+        # Means of different methods are of the same traits and ancestries.
+        each = kept.pivot_table(index=["trait", "ancestry"], columns="method", values="r2").dropna()
+        if len(each):
+            shared = pd.MultiIndex.from_frame(kept[["trait", "ancestry"]]).isin(each.index)
+            kept = kept[shared]
         means = kept.groupby(["method", "ancestry"])[["r2"]].mean().reset_index()
         order = means.groupby("method")["r2"].mean().sort_values(ascending=False)
         return means, [str(name) for name in order.index[:_MOST_METHODS]]
@@ -482,7 +493,7 @@ class Page:
             return None
         baselines = tuple(
             (
-                str(row["baseline"]), f"{row['comparisons']:,.0f}", f"{row['wins']:,.0f}",
+                _method(row["baseline"]), f"{row['comparisons']:,.0f}", f"{row['wins']:,.0f}",
                 f"{row['losses']:,.0f}",
                 _interval(_in_percent(row), "mean_difference"),
                 _p(row["p_value"]),
@@ -492,7 +503,7 @@ class Page:
         means, methods = self._means()
         table = means.pivot_table(index="method", columns="ancestry", values="r2").reindex(methods)
         explained = tuple(
-            (str(method), *(_number(100 * value, 2) for value in values))
+            (_method(method), *(_number(100 * value, 2) for value in values))
             for method, values in zip(table.index, table.to_numpy(np.float64), strict=True)
         )
         scenarios = tuple(
@@ -623,6 +634,11 @@ def _main_and_control(names: Sequence[str]) -> tuple[str, str]:
     return main, next((name for name in names if CONTROL in name), "")
 
 
+def _method(name: object) -> str:
+    """The name of a method, in words where it has others than its own."""
+    return "all members" if name == "all" else str(name)
+
+
 def _in_percent(row: Row) -> Row:
     """A mean difference and its interval."""
     return {name: 100 * float(row[name]) for name in ("mean_difference", "low", "high")}
@@ -674,8 +690,8 @@ def _interval(row: Row, name: str, decimals: int = 2) -> str:
 
 
 def _with_sd(row: Row, kind: str) -> str:
-    value, sd = row[f"score_{kind}"], row[f"sd_{kind}"]
-    return f"{value:.2f} ({sd:.2f})" if math.isfinite(float(sd)) else f"{float(value):.2f}"
+    value, sd = float(row[f"score_{kind}"]), float(row[f"sd_{kind}"])
+    return f"{value:.2f} ({sd:.2f})" if math.isfinite(sd) else _number(value, 2)
 
 
 def _number(value: Any, decimals: int) -> str:
