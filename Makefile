@@ -8,11 +8,14 @@ EXTRAS := basenji2,benchmark,borzoi,docs,enformer,finemapping,interpretation,lif
 WORKFLOW_VENV := .venv-workflow
 CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}; name one with make PYTHON=...")'
 
-.PHONY: demo test veff workflow docs lint lock system clean
+.PHONY: demo install test veff workflow docs lint lock system clean
 
 # Score, rank and draw the variants of the packaged locus, or with VCF=... FASTA=... your own; OUT=... names the folder.
 demo: $(VENV)/demo-installed
 	@$(BIN)/mifm demo $(VCF) $(FASTA) $(if $(OUT),-o $(OUT))
+
+# Everything that any command or page of the documentation uses.
+install: $(VENV)/installed
 
 # All tests.
 test: $(VENV)/installed system veff workflow

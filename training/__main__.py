@@ -14,32 +14,42 @@ from mifm_kipoi.commands.tasks import EXIT_CODES, accept_debug
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import with_home
 from mifm_kipoi.support.guard import guarded
-from training.commands import (
-    data,
-    distil,
-    ensemble,
-    export,
-    fidelity,
-    finetune,
-    fit,
-    labels,
-    left_out,
-    run,
-)  # fmt: skip
+from mifm_kipoi.support.packages import check_installed
+
+_PROGRAM = "python -m training"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 1 on an error of input or run time (2, usage, exits)."""
     words = [with_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    return guarded(_PROGRAM, "--debug" in words, lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> None:
+    check_installed(("bed_reader", "lightning", "scipy", "yaml"), "training")
     options = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(options.threads)
-    return guarded("python -m training", options.debug, lambda: options.run(options))
+    options.run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
+    # Not above: they import what an extra brings.
+    from training.commands import (
+        data,
+        distil,
+        ensemble,
+        export,
+        fidelity,
+        finetune,
+        fit,
+        labels,
+        left_out,
+        run,
+    )
+
     parser = CommandParser(
-        prog="python -m training",
+        prog=_PROGRAM,
         description="Train MIFM networks.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

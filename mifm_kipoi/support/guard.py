@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from mifm_kipoi.errors import MIFMError, OptionError
+from mifm_kipoi.support.packages import explained
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end a process at once unless it handles them."""
@@ -130,6 +131,8 @@ def _show_any_text() -> None:
 
 def _in_a_line(error: Exception) -> str:
     """An error that nobody has explained."""
+    if isinstance(error, ModuleNotFoundError) and (missing := explained(error)):
+        return f"error: {missing}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         where = f" {error.filename}" if error.filename else ""
         return f"error: the file{where} cannot be written: {error.strerror}; free some space and try again"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from collections.abc import Iterable
 from types import ModuleType
 
 from mifm_kipoi.errors import MissingPackageError
@@ -29,6 +31,42 @@ def needed(package: str, extra: str) -> ModuleType:
         if error.name is None or error.name.split(".")[0] != package.split(".", maxsplit=1)[0]:
             raise
         raise missing_package(package, extra) from error
+
+
+def check_installed(packages: Iterable[str], extra: str) -> None:
+    """Make sure of several packages without importing them, which may take seconds.
+
+    Parameters
+    ----------
+    packages : iterable of str
+        What is imported later.
+    extra : str
+        The extra of this package that brings all of them.
+
+    Raises
+    ------
+    MissingPackageError
+        When one is not installed.
+    """
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise missing_package(package, extra)
+
+
+_EXTRAS = {"matplotlib": "plot", "scipy": "evaluation"}
+"""Packages that modules import by themselves, and the extra that brings each."""
+
+
+def explained(error: ModuleNotFoundError) -> MissingPackageError | None:
+    """The error that says how to install the optional package whose import has failed, or None.
+
+    Parameters
+    ----------
+    error : ModuleNotFoundError
+        What an import raised.
+    """
+    package = (error.name or "").split(".")[0]
+    return missing_package(package, _EXTRAS[package]) if package in _EXTRAS else None
 
 
 def missing_package(package: str, extra: str) -> MissingPackageError:

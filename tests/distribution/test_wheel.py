@@ -127,7 +127,9 @@ def _empty_environment(wheel: Path, folder: Path, extra: str) -> Path:
     venv.create(folder, with_pip=False, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
     install = [sys.executable, "-m", "pip", "--python", folder, "install", "--no-deps", "--no-index", wheel]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    # A checkout on the path of Python would count as installed.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(install, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (metadata,) = importlib.metadata.distributions(name="mifm-kipoi", path=[str(site)])
     seen: set[str] = set()
@@ -173,3 +175,7 @@ def test_in_an_empty_environment(wheel: Path, extra: str, tmp_path: Path, packag
         assert scored.returncode == 0, scored.stderr
         assert len((tmp_path / "scores.tsv").read_text().splitlines()) > 400
         assert "embedded\tok" in run("mifm", "weights", "verify").stdout
+        ranked = run("mifm", "rank", *inputs, "-o", "ranked")
+        assert "pip install 'mifm-kipoi[evaluation]'" in ranked.stderr
+        training = run("python", "-m", "training", "run", "--out", "trained")
+        assert "pip install 'mifm-kipoi[training]'" in training.stderr
