@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mifm_kipoi.commands.arguments import add_list, fraction, note, positive, say
+from mifm_kipoi.commands.arguments import add_list, fraction, not_negative, note, positive, say
 from mifm_kipoi.commands.people import add_columns_of_people, add_variant_filters, columns_of_people
 from mifm_kipoi.commands.studies import score_tables_of, study_of
 from mifm_kipoi.errors import OptionError
@@ -40,6 +40,7 @@ def add_finemap(parser: argparse.ArgumentParser) -> None:
     _add_prior(parser)
     _add_people(parser)
     _add_fits(parser)
+    _add_pages(parser)
     parser.set_defaults(run=_finemap)
 
 
@@ -174,6 +175,16 @@ def _add_fits(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_pages(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("pages")
+    group.add_argument(
+        "--pages", type=not_negative, default=100, metavar="N",
+        help="loci that get an HTML page, those of the highest PIPs; 0: no pages, and no index of them "
+        "(default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--genes", metavar="GTF", help="genes that the pages draw and name")
+
+
 def _finemap(options: argparse.Namespace) -> None:
     from mifm_kipoi.association.filters import Filters
     from mifm_kipoi.finemapping.exports import FOLDER as EXPORTS
@@ -208,6 +219,8 @@ def _finemap(options: argparse.Namespace) -> None:
         filters=Filters(options.maf, options.hwe, options.info, options.missing),
         most_variants=options.most_variants,
         processes=options.processes,
+        pages=options.pages,
+        genes=options.genes and Path(options.genes),
     )
     result = run.run(note(options.progress))
     say(

@@ -81,7 +81,7 @@ class Leakage:
         return str(most_seen(kinds) if kinds else Seen.UNKNOWN)
 
     def cautions(self, loci: Iterable[tuple[str, str, str]]) -> list[str]:
-        """What a reader must know, a paragraph each.
+        """What a reader must know, each without its last full stop.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class Leakage:
             if seen == Seen.STUDY:
                 studies[study] = None
         sources = dict.fromkeys(each.source for one in self.weights for each in one.sets if each.source)
-        return prose.paragraphs(
+        found = prose.paragraphs(
             _CAUTIONS,
             {
                 "counts": {str(kind): counts[kind] for kind in Seen},
@@ -110,6 +110,7 @@ class Leakage:
                 "total": counts.total(),
             },
         )
+        return [text.removesuffix(".") for text in found]
 
     def to_dict(self) -> dict[str, Any]:
         """For a manifest: which weights, and what they were trained on, but for names of many studies."""

@@ -98,7 +98,8 @@ class PageOptions:
     settings : mapping of str to plain types
         Inputs and options, as a table.
     cautions, notes : sequence of str
-        On the whole run, and on how it was made; each a sentence without its full stop.
+        On the whole run (those of ``leakage`` as well), and on how it was made; each without its last full
+        stop.
     """
 
     title: str
@@ -319,7 +320,7 @@ def _locus_cautions(locus: LocusResult, leakage: Leakage) -> list[str]:
     return prose.paragraphs(
         _CAUTIONS,
         {
-            "seen": str(record.get("seen", "")) or leakage.seen(locus.study, str(record["chrom"])),
+            "seen": record["seen"],
             "weights": ", ".join(each.name for each in leakage.weights),
             "scores": leakage.scores,
             "study": locus.study,
@@ -474,6 +475,8 @@ class _Summary:
         mapped = mapped.sort_values(["top_pip", "lead_neg_log10_p"], ascending=False, kind="stable")
         sizes = self.tables.sets.groupby(["study", "locus", "prior"])["size"].agg(list).to_dict()
         prior = SCORE if self.with_prior else FLAT
+        # What is true of all loci is a caution above.
+        differs = mapped["seen"].nunique() > 1
         rows = []
         for _, one in mapped.head(_MOST_LOCI).iterrows():
             key = one["study"], one["locus"]
@@ -486,7 +489,7 @@ class _Summary:
                     _joined(sizes.get((*key, prior), [])) or "none",
                     (_joined(flat) or "none") if self.with_prior else "",
                     f"{one['variants']:,}", _neg_log10(one["lead_neg_log10_p"]),
-                    _SEEN.get(str(one.get("seen", "")), ""), "yes" if one["suspicious"] else "",
+                    _SEEN.get(str(one["seen"]), "") if differs else "", "yes" if one["suspicious"] else "",
                 )
             )  # fmt: skip
         header = (
@@ -524,15 +527,10 @@ def _index(summary: _Summary, options: PageOptions) -> tuple[str, list[Section],
         drawn.append(png(summary_figure(pips[:_MOST_POINTS], sizes, with_prior)))
         return drawn[0]
 
-    seen = mapped["seen"] if "seen" in mapped else pd.Series("", index=mapped.index)
-    cautions = [
-        *(f"{one}." for one in options.cautions),
-        *options.leakage.cautions(zip(mapped["study"], mapped["chrom"], seen, strict=True)),
-    ]
     values = {
         "title": options.title,
         "facts": Facts(tuple(_index_facts(summary, mapped, sizes, with_prior))),
-        "cautions": cautions,
+        "cautions": [f"{one}." for one in options.cautions],
         "mapped": len(mapped),
         "loci": len(loci),
         "studies": loci["study"].nunique(),

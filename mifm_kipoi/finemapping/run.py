@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +23,7 @@ from mifm_kipoi.association.filters import Filters
 from mifm_kipoi.comparison.score_tables import JoinedScores, ScoreTable, join_scores
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.finemapping import records
+from mifm_kipoi.finemapping.exports import FOLDER as EXPORTS
 from mifm_kipoi.finemapping.exports import write_exports
 from mifm_kipoi.finemapping.fitting import Job, LocusFit, fit_locus, refused
 from mifm_kipoi.finemapping.leakage import read_leakage
@@ -39,12 +40,14 @@ from mifm_kipoi.finemapping.matrices import MatrixLinkage, MatrixSource
 from mifm_kipoi.finemapping.people import PeopleStudies
 from mifm_kipoi.finemapping.prior_weights import FittedPrior, LocusEvidence, fit_prior_weights, to_feature
 from mifm_kipoi.finemapping.records import FINE_MAPPED, LocusResult, Method
+from mifm_kipoi.finemapping.report import INDEX, MOST_PAGES, PAGES, PageOptions, write_pages
 from mifm_kipoi.finemapping.studies import StudyReader, once
 from mifm_kipoi.finemapping.susie import SusieOptions
 from mifm_kipoi.finemapping.tables import Fitted, no_rows
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.contigs import build_named
+from mifm_kipoi.genomics.genes import check_genes
 from mifm_kipoi.support.checksums import remembered_sha256
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import (
@@ -84,7 +87,10 @@ MOST_VARIANTS = 10_000
 WORK = "work"
 """The folder of what is fitted of each locus, until the tables are complete."""
 
-_OUTPUTS = (records.VARIANTS, records.SETS, records.LOCI, records.PRIOR, records.MANIFEST, WORK)
+_OUTPUTS = (
+    records.VARIANTS, records.SETS, records.LOCI, records.PRIOR, records.MANIFEST, WORK, EXPORTS, INDEX,
+    PAGES,
+)  # fmt: skip
 
 _EVERY = 0.1
 """Fraction of the loci after which progress is said again."""
@@ -176,6 +182,10 @@ class FinemapRun:
         Loci with LD of more variants are refused.
     processes : int, optional
         That fit loci side by side; by default as many as there are CPUs.
+    pages : int
+        Loci that get an HTML page, those of the highest PIPs; with 0 there is no index either.
+    genes : Path, optional
+        GTF of the genes that pages show.
     """
 
     folder: Path
@@ -194,11 +204,14 @@ class FinemapRun:
     filters: Filters = dataclasses.field(default_factory=Filters)
     most_variants: int = MOST_VARIANTS
     processes: int | None = None
+    pages: int = MOST_PAGES
+    genes: Path | None = None
 
     def run(self, on_progress: Callable[[str], None] | None = None) -> FinemapResult:
         """Read, fit and write.
 
-        The folder gets ``variants.tsv.gz``, ``credible_sets.tsv``, ``loci.tsv``, ``prior.tsv`` and, last,
+        The folder gets ``variants.tsv.gz``, ``credible_sets.tsv``, ``loci.tsv``, ``prior.tsv``, ``exports``
+        (:mod:`mifm_kipoi.finemapping.exports`), ``index.html`` with ``loci/*.html`` and, last,
         ``finemap.json``.
 
         Parameters
@@ -213,6 +226,8 @@ class FinemapRun:
             installed or an output cannot be written.
         """
         needed("scipy", "finemapping")
+        if self.pages:
+            needed("matplotlib", "plot")
         self._check()
         say = on_progress or (lambda _: None)
         with locked(made_folder(self.folder)):
@@ -257,6 +272,9 @@ class FinemapRun:
                 raise OptionError(f"the most {name} are {value}; expected 1 or more")
         self.filters.check()
         inputs = [*self.inputs(), *(path for one in self.matrices for path in one.files())]
+        if self.genes is not None:
+            check_genes(self.genes)
+            inputs.append(self.genes)
         for path in inputs:
             require_file(path)
         check_outputs([self.folder / name for name in _OUTPUTS], inputs)
@@ -296,9 +314,14 @@ class _Work:
         exported = write_exports(run.folder)
         self._notes += exported.notes
         files += exported.files
+        cautions = self._cautions(tables)
+        if run.pages:
+            self._say("tables are written; drawing pages")
+            files += write_pages(run.folder, self._page_options(tables, provenance, cautions))
         manifest = {
-            **provenance, "loci_are": self._loci_are, "notes": self._notes,
-            "cautions": self._cautions(tables),
+            **provenance, "loci_are": self._loci_are, "notes": self._notes, "pages": run.pages,
+            "genes": run.genes and described(run.genes),
+            "cautions": cautions,
             "leakage": self._leakage.to_dict(),
             "files": [str(path.relative_to(run.folder)) for path in files],
         }  # fmt: skip
@@ -695,6 +718,30 @@ class _Work:
                 locus, rows, usable, method, np.nan if n is None else n, flat, final, weights, score,
                 dict(zip(self._names[first:], raw[:, first:].T, strict=True)), self._seen(locus),
             ).result()  # fmt: skip
+
+    def _page_options(
+        self, tables: records.Tables, provenance: Mapping[str, Any], cautions: Sequence[str]
+    ) -> PageOptions:
+        studies = list(dict.fromkeys(tables.loci["study"]))
+        title = ", ".join(studies[:3]) if len(studies) <= 3 else f"{len(studies):,} studies"
+        shown = {
+            "mifm kipoi": __version__,
+            **{
+                name: ", ".join(each["name"] for each in provenance[name])
+                for name in ("studies", "genotypes", "matrices", "inputs")
+            },
+            "LD sample": provenance["ld_sample"],
+            "loci": provenance["loci"],
+            "score": provenance["scores"]["column"] if provenance["scores"] else "",
+            "weights": ", ".join(self._run.weights),
+            "prior": PRIORS[self._run.prior] if self._run.has_features else "flat",
+            "genes": self._run.genes.name if self._run.genes else "",
+            "SuSiE": dataclasses.asdict(self._run.susie),
+        }
+        return PageOptions(
+            title, self._leakage, self._run.genes, self._run.pages,
+            {name: value for name, value in shown.items() if value}, cautions, self._notes,
+        )  # fmt: skip
 
     def _seen(self, locus: Mapping[str, object]) -> str:
         study = str(locus["study"])

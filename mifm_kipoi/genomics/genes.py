@@ -212,9 +212,7 @@ def read_genes(path: Path) -> Genes:
         if feature.kind == "exon":
             exons[key].append((feature.start, feature.end))
     if not spans:
-        raise InputError(
-            f"{path} has no gene; expected a GTF whose lines of kind gene, transcript or exon have a gene_id"
-        )
+        raise _no_gene(path)
     by_contig: dict[str, list[Gene]] = collections.defaultdict(list)
     for key, (start, end) in spans.items():
         name, strand, coding = names[key]
@@ -224,6 +222,29 @@ def read_genes(path: Path) -> Genes:
             contig: tuple(sorted(genes, key=lambda gene: (gene.start, gene.end, gene.name)))
             for contig, genes in by_contig.items()
         }
+    )
+
+
+def check_genes(path: Path) -> None:
+    """Refuse what is not a GTF before work that needs it much later; one line of a gene is read.
+
+    Parameters
+    ----------
+    path : Path
+        As of :func:`read_genes`.
+
+    Raises
+    ------
+    InputError
+        As of :func:`read_genes`, but for what is wrong behind the first gene.
+    """
+    if next(read_features(path, _PARTS), None) is None:
+        raise _no_gene(path)
+
+
+def _no_gene(path: Path) -> InputError:
+    return InputError(
+        f"{path} has no gene; expected a GTF whose lines of kind gene, transcript or exon have a gene_id"
     )
 
 

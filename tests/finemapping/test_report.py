@@ -54,9 +54,11 @@ def genes(tmp_path_factory: pytest.TempPathFactory, loci: list[LocusResult]) -> 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, loci: list[LocusResult], genes: Path) -> Path:
     folder = write_folder(tmp_path_factory.mktemp("run"), loci)
-    options = PageOptions(
-        "two studies", LEAKAGE, genes, most=2, cautions=("read me",), notes=("made by hand",)
-    )
+    seen = [
+        (one.study, str(one.record["chrom"]), str(one.record["seen"])) for one in loci if one.is_fine_mapped
+    ]
+    cautions = ["read me", *LEAKAGE.cautions(seen)]
+    options = PageOptions("two studies", LEAKAGE, genes, most=2, cautions=cautions, notes=("made by hand",))
     (folder / "loci").mkdir()
     (folder / "loci" / "009_of_before.html").touch()
     (folder / "loci" / "notes.html").touch()

@@ -37,6 +37,7 @@ def _run(study: Path, folder: Path, **options: object) -> FinemapRun:
         loci=LocusRule(blocks=study / "ld_blocks.txt", population="EUR"),
         scores=ScoreTable(study / "truth.tsv.gz", ("score_reference",)),
         processes=1,
+        pages=0,
     )
     return dataclasses.replace(base, **options)  # type: ignore[arg-type] # options of the test
 
@@ -98,3 +99,21 @@ def records_names(rows: pd.DataFrame) -> np.ndarray:
     """``chrom:pos:ref:alt`` of rows."""
     texts = [rows[name].astype(str) for name in ("chrom", "pos", "ref", "alt")]
     return (texts[0] + ":" + texts[1] + ":" + texts[2] + ":" + texts[3]).to_numpy(object)
+
+
+def test_pages_have_the_genes_and_cautions_of_the_run(
+    study: Path, informed: FinemapResult, tmp_path: Path
+) -> None:
+    assert not (informed.folder / "index.html").exists()
+    made = _run(study, tmp_path / "pages", pages=2, genes=study / "genes.gtf.gz").run()
+    names = {str(path.relative_to(made.folder)) for path in made.files}
+    assert {"index.html", "report.md", "figures/finemapping.png"} < names
+    pages = sorted(name for name in names if name.startswith("loci/"))
+    assert len(pages) == 2
+    index = (made.folder / "index.html").read_text()
+    assert all(f'href="{page}"' in index for page in pages)
+    text = (made.folder / "report.md").read_text()
+    assert all(caution in text for caution in made.cautions)
+    assert len(made.cautions) == len(set(made.cautions)) > 0
+    # The tables do not depend on pages.
+    pd.testing.assert_frame_equal(_variants(made), _variants(informed))

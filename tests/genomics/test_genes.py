@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mifm_kipoi.errors import InputError
-from mifm_kipoi.genomics.genes import Gene, read_features, read_genes
+from mifm_kipoi.genomics.genes import Gene, check_genes, read_features, read_genes
 
 _GENCODE = """\
 ##description: a comment
@@ -67,5 +67,9 @@ def test_what_cannot_be_read_is_an_error_with_the_line(tmp_path: Path) -> None:
         list(read_features(path, ["gene"]))
     with pytest.raises(InputError, match=r"line 2 of .*b\.gtf"):
         read_genes(_file(tmp_path / "b.gtf", _GENCODE.replace("\t101\t200", "\tx\t200", 1)))
-    with pytest.raises(InputError, match=r"c\.gtf has no gene"):
-        read_genes(_file(tmp_path / "c.gtf", 'chr1\tx\tCDS\t1\t2\t.\t+\t.\tgene_id "A"\n'))
+    with pytest.raises(InputError, match=r"d\.gtf"):
+        check_genes(tmp_path / "d.gtf")
+    check_genes(_file(tmp_path / "e.gtf", _GENCODE))
+    for read in (read_genes, check_genes):
+        with pytest.raises(InputError, match=r"c\.gtf has no gene"):
+            read(_file(tmp_path / "c.gtf", 'chr1\tx\tCDS\t1\t2\t.\t+\t.\tgene_id "A"\n'))
