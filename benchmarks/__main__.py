@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.cohort import command as cohort
+from benchmarks.finemapping import command as finemapping
 from benchmarks.gpu import command as gpu
 from benchmarks.joint import command as joint
 from benchmarks.known_truth import command as known_truth
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation_command.add(commands)
     cohort.add(commands)
     cohort.add_example(commands)
+    finemapping.add(commands)
     joint.add(commands)
     null_pairs.add(commands)
     polygenic.add(commands)

@@ -1,0 +1,1 @@
+"""Fine-mapping with scores as its prior where the causal variants are known."""
