@@ -20,7 +20,7 @@ import collections
 import dataclasses
 import gzip
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +64,26 @@ TRAINING_COLUMNS = {
 }  # fmt: skip
 """Fields of ``data.credible_sets.columns``, and the columns of the table."""
 
+_MASTER = ("z", "ld", "snp", "config", "cred", "log")
+"""Files of a locus that FINEMAP's master file names: its input, and its outputs."""
+
 _NO_FREQUENCY = 0.05
 """Stands in for an unknown minor allele frequency in FINEMAP's files, where effects are z-scores: it is not
 used with ``--std-effects``, but the column must have a number."""
+
+_NO_NUMBER = "chromosomes that are not 1 to 22, X or Y are not in PolyFun's files: variants"
+_OVERLAP = (
+    "loci of a study overlap, and PolyFun refuses a variant twice, so that its files have the prior of the "
+    "first of them: variants left out of the others"
+)
+_NO_EFFECT = (
+    "FINEMAP's files have z-scores in place of effects, and 0.05 in place of frequencies, where a locus "
+    "lacks them (run it with --std-effects): loci"
+)
+"""Notes on what is not in files, before a count."""
+
+_ROWS = 50_000
+"""Rows of variants that are written together."""
 
 _DIGITS = "%.7g"
 
@@ -125,8 +142,55 @@ def write_exports(folder: Path, on_progress: Callable[[int, float], None] | None
     return Exports(tuple(final / name for name in names), tuple(writer.notes()))
 
 
+class _Batch:
+    """Loci that are written together, since a table of a few rows takes as long as one of thousands."""
+
+    def __init__(self, loci: Sequence[LocusResult]) -> None:
+        self.loci = loci
+        self.variants = pd.concat([locus.variants for locus in loci], ignore_index=True)
+        self.sets = pd.concat([locus.sets for locus in loci], ignore_index=True)
+        sizes = np.array([len(locus.variants) for locus in loci], dtype=np.int64)
+        self.ends = np.cumsum(sizes)
+        self.starts = self.ends - sizes
+        self.locus = np.repeat(np.arange(len(loci)), sizes)
+        self.sizes = sizes[self.locus]
+        frequency = self.variants["frequency"].to_numpy(np.float64)
+        self.maf = np.minimum(frequency, 1 - frequency)
+        self.ids = self._ids()
+
+    def _ids(self) -> pd.Series[str]:
+        """Names without blanks, at which programs part columns; ``chrom:pos:ref:alt`` where unknown."""
+        variants = self.variants
+        names = variants["id"].str.replace(r"\s+", "_", regex=True)
+        parts = [variants[name].astype(str) for name in ("chrom", "pos", "ref", "alt")]
+        place = parts[0] + ":" + parts[1] + ":" + parts[2] + ":" + parts[3]
+        twice = pd.DataFrame({"locus": self.locus, "name": names}).duplicated(keep=False)
+        return names.where((names != MISSING) & (names != "") & ~twice, place)
+
+    def any_of_locus(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Of each locus, whether it has a variant with a flag: shape (loci,)."""
+        return np.logical_or.reduceat(flags, self.starts)
+
+    def of_sets(self, prior: str, number: str) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
+        """Variants that are in a set of a prior, and their sets, row by row.
+
+        Parameters
+        ----------
+        prior : str
+            Of the sets.
+        number : str
+            Column of the variants with the number of their set.
+        """
+        sets = self.sets[self.sets["prior"] == prior]
+        names = ["study", "locus", "set"]
+        rows = np.flatnonzero(self.variants[number] > 0)
+        wanted = self.variants.iloc[rows][["study", "locus", number]].set_axis(names, axis=1)
+        found = wanted.assign(row=rows).merge(sets, on=names, how="inner")
+        return found["row"].to_numpy(np.int64), found
+
+
 class _Writer:
-    """Files that grow by a locus at a time."""
+    """Files that grow by some loci at a time."""
 
     def __init__(self, folder: Path, tables: Tables) -> None:
         self._folder = folder
@@ -138,142 +202,133 @@ class _Writer:
         self._without: collections.Counter[str] = collections.Counter()
         self._masters: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
         self._scored = bool((tables.sets["prior"] == SCORE).any())
+        self._waiting: list[LocusResult] = []
+        self._rows = 0
 
     def add(self, locus: LocusResult) -> None:
-        """Write what there is of a locus."""
-        variants = locus.variants
-        study = self._names.of("", locus.study)
-        ids = _ids(variants)
-        frequency = variants["frequency"].to_numpy(np.float64)
-        maf = np.minimum(frequency, 1 - frequency)
-        self._polyfun(f"{POLYFUN}/{study}.snpvar.gz", locus, ids, maf)
-        self._append(
-            f"{SUSIER}/{study}.prior_weights.tsv.gz",
-            pd.DataFrame(
-                {
-                    **{name: variants[name] for name in ("locus", "chrom", "pos", "id", "ref", "alt", "z")},
-                    "n": variants["sample_size"],
-                    "prior_weights": variants["prior"],
-                }
-            ),
-        )
-        self._finemap(study, locus, ids, maf)
-        self._sets(locus, ids)
-        self._training(locus, maf)
+        """Write what there is of a locus, together with others."""
+        self._waiting.append(locus)
+        self._rows += len(locus.variants)
+        if self._rows >= _ROWS:
+            self._write()
 
-    def _polyfun(
-        self, name: str, locus: LocusResult, ids: pd.Series[str], maf: npt.NDArray[np.float64]
-    ) -> None:
-        variants = locus.variants
-        number = _chromosome_number(str(locus.record["chrom"]))
-        if not number:
-            self._without[
-                "chromosomes that are not 1 to 22, X or Y are not in PolyFun's files: variants"
-            ] += len(variants)
+    def _write(self) -> None:
+        """Write the loci that wait."""
+        if not self._waiting:
             return
+        batch = _Batch(self._waiting)
+        self._waiting, self._rows = [], 0
+        variants = batch.variants
+        for study, rows in variants.groupby("study", sort=False).indices.items():
+            name = self._names.of("", str(study))
+            own = variants.iloc[rows]
+            weights = own[["locus", "chrom", "pos", "id", "ref", "alt", "z"]].assign(
+                n=own["sample_size"], prior_weights=own["prior"]
+            )
+            self._append(f"{SUSIER}/{name}.prior_weights.tsv.gz", weights)
+        self._polyfun(batch)
+        self._finemap(batch)
+        self._sets(batch)
+        self._training(batch)
+
+    def _polyfun(self, batch: _Batch) -> None:
+        variants = batch.variants
+        numbers = variants["chrom"].map(
+            {each: _chromosome_number(each) for each in variants["chrom"].unique()}
+        )
         table = pd.DataFrame(
             {
-                "CHR": number, "SNP": ids, "BP": variants["pos"], "A1": variants["alt"],
-                "A2": variants["ref"], "SNPVAR": variants["prior"] * len(variants), "MAF": maf,
+                "CHR": numbers, "SNP": batch.ids, "BP": variants["pos"], "A1": variants["alt"],
+                "A2": variants["ref"], "SNPVAR": variants["prior"] * batch.sizes, "MAF": batch.maf,
                 "N": variants["sample_size"], "Z": variants["z"], "P": variants["p_value"],
             }
         )[list(POLYFUN_COLUMNS)]  # fmt: skip
-        new = self._overlaps.new(locus)
-        if not new.all():
-            self._without[
-                "loci of a study overlap, and PolyFun refuses a variant twice, so that its files have the "
-                "prior of the first of them: variants left out of the others"
-            ] += int((~new).sum())
-        self._append(name, table[new])
+        numbered = (numbers != "").to_numpy()
+        new = self._overlaps.new(batch)
+        for words, flags in ((_NO_NUMBER, ~numbered), (_OVERLAP, numbered & ~new)):
+            if flags.any():
+                self._without[words] += int(flags.sum())
+        kept = table[numbered & new]
+        studies = variants["study"][kept.index].to_numpy()
+        for study, rows in kept.groupby(studies, sort=False).indices.items():
+            self._append(f"{POLYFUN}/{self._names.of('', str(study))}.snpvar.gz", kept.iloc[rows])
 
-    def _finemap(
-        self, study: str, locus: LocusResult, ids: pd.Series[str], maf: npt.NDArray[np.float64]
-    ) -> None:
-        variants = locus.variants
-        beta, error = variants["beta"], variants["standard_error"]
-        if not (np.isfinite(maf) & np.isfinite(beta) & (error > 0)).all():
-            self._without[
-                "FINEMAP's files have z-scores in place of effects, and 0.05 in place of frequencies, where "
-                "a locus lacks them (run it with --std-effects): loci"
-            ] += 1
-            beta, error = variants["z"], pd.Series(1.0, index=variants.index)
-            maf = np.full(len(variants), _NO_FREQUENCY)
+    def _finemap(self, batch: _Batch) -> None:
+        variants = batch.variants
+        beta, error = (variants[name].to_numpy(np.float64) for name in ("beta", "standard_error"))
+        known = np.isfinite(batch.maf) & np.isfinite(beta) & (error > 0)
+        lacking = batch.any_of_locus(~known)
+        if lacking.any():
+            self._without[_NO_EFFECT] += int(lacking.sum())
+        of_z = lacking[batch.locus]
         table = pd.DataFrame(
             {
-                "rsid": ids, "chromosome": variants["chrom"], "position": variants["pos"],
-                "allele1": variants["alt"], "allele2": variants["ref"], "maf": maf, "beta": beta, "se": error,
-                "prob": variants["prior"],
+                "rsid": batch.ids, "chromosome": variants["chrom"], "position": variants["pos"],
+                "allele1": variants["alt"], "allele2": variants["ref"],
+                "maf": np.where(of_z, _NO_FREQUENCY, batch.maf), "beta": np.where(of_z, variants["z"], beta),
+                "se": np.where(of_z, 1.0, error), "prob": variants["prior"],
             }
         )[list(FINEMAP_COLUMNS)]  # fmt: skip
-        stem = self._names.of(study, f"{study}.{locus.locus}")
-        table.to_csv(
-            self._folder / FINEMAP / f"{stem}.z", sep=" ", index=False, float_format=_DIGITS,
-            lineterminator="\n",
-        )  # fmt: skip
-        self._begun[f"{FINEMAP}/{stem}.z"] = None
-        size = float(str(locus.record["n"]))
-        if np.isfinite(size):
-            self._masters[study].append((stem, f"{size:.0f}"))
+        header, *lines = _text(table, " ").splitlines(keepends=True)
+        for locus, start, end in zip(batch.loci, batch.starts, batch.ends, strict=True):
+            study = self._names.of("", locus.study)
+            stem = self._names.of(study, f"{study}.{locus.locus}")
+            name = f"{FINEMAP}/{stem}.z"
+            (self._folder / name).write_text(header + "".join(lines[start:end]))
+            self._begun[name] = None
+            size = float(str(locus.record["n"]))
+            if np.isfinite(size):
+                self._masters[study].append((stem, f"{size:.0f}"))
 
-    def _sets(self, locus: LocusResult, ids: pd.Series[str]) -> None:
-        variants, sets = locus.variants, locus.sets
-        prior = SCORE if self._scored else FLAT
-        own = sets[sets["prior"] == prior].set_index("set")
-        rows = variants["set"].isin(own.index)
-        number = variants["set"][rows]
-        chosen = variants[rows]
-        self._append(
-            SETS,
-            pd.DataFrame(
-                {
-                    "study": chosen["study"], "locus": chosen["locus"], "credible_set": number,
-                    "chromosome": chosen["chrom"].replace(dict(CHROMOSOME_NUMBERS)),
-                    "base_pair_location": chosen["pos"], "effect_allele": chosen["alt"],
-                    "other_allele": chosen["ref"], "beta": chosen["beta"],
-                    "standard_error": chosen["standard_error"],
-                    "effect_allele_frequency": chosen["frequency"], "p_value": chosen["p_value"],
-                    "neg_log_10_p_value": chosen["neg_log10_p"], "variant_id": ids[rows],
-                    "n": chosen["sample_size"], "pip": chosen["pip"], "pip_flat_prior": chosen["pip_flat"],
-                    "prior": chosen["prior"], "credible_set_size": number.map(own["size"]),
-                    "credible_set_coverage": number.map(own["coverage"]),
-                    "credible_set_log10_bf": number.map(own["log10_bf"]),
-                    "credible_set_min_abs_corr": number.map(own["min_abs_corr"]),
-                }
-            ).sort_values(["credible_set", "pip"], ascending=[True, False], kind="stable")[list(SET_COLUMNS)],
-        )  # fmt: skip
+    def _sets(self, batch: _Batch) -> None:
+        rows, sets = batch.of_sets(SCORE if self._scored else FLAT, "set")
+        chosen = batch.variants.iloc[rows].reset_index(drop=True)
+        table = pd.DataFrame(
+            {
+                "study": chosen["study"], "locus": chosen["locus"], "credible_set": sets["set"],
+                "chromosome": chosen["chrom"].replace(dict(CHROMOSOME_NUMBERS)),
+                "base_pair_location": chosen["pos"], "effect_allele": chosen["alt"],
+                "other_allele": chosen["ref"], "beta": chosen["beta"],
+                "standard_error": chosen["standard_error"], "effect_allele_frequency": chosen["frequency"],
+                "p_value": chosen["p_value"], "neg_log_10_p_value": chosen["neg_log10_p"],
+                "variant_id": batch.ids.iloc[rows].to_numpy(), "n": chosen["sample_size"],
+                "pip": chosen["pip"], "pip_flat_prior": chosen["pip_flat"], "prior": chosen["prior"],
+                "credible_set_size": sets["size"], "credible_set_coverage": sets["coverage"],
+                "credible_set_log10_bf": sets["log10_bf"], "credible_set_min_abs_corr": sets["min_abs_corr"],
+            }
+        )[list(SET_COLUMNS)]  # fmt: skip
+        order = np.lexsort((-table["pip"], table["credible_set"], batch.locus[rows]))
+        self._append(SETS, table.iloc[order])
 
-    def _training(self, locus: LocusResult, maf: npt.NDArray[np.float64]) -> None:
+    def _training(self, batch: _Batch) -> None:
         """The sets of the flat prior; the signal of most evidence is the primary one of its block."""
-        variants = locus.variants.assign(maf=maf)
-        sets = locus.sets[locus.sets["prior"] == FLAT].sort_values("log10_bf", ascending=False, kind="stable")
-        for rank, number in enumerate(sets["set"]):
-            chosen = variants[variants["set_flat"] == number]
-            self._append(
-                f"{TRAINING}/{TRAINING_TABLE}",
-                pd.DataFrame(
-                    {
-                        "study": chosen["study"],
-                        # A third signal is not the second one: each has a block of its own.
-                        "block": locus.locus if rank < 2 else f"{locus.locus}:signal {rank + 1}",
-                        "primary": int(rank == 0), "chrom": chosen["chrom"], "pos": chosen["pos"],
-                        "id": chosen["id"], "effect_allele": chosen["alt"], "other_allele": chosen["ref"],
-                        "beta": chosen["beta"], "standard_error": chosen["standard_error"],
-                        "z": chosen["z"], "neg_log10_p": chosen["neg_log10_p"], "maf": chosen["maf"],
-                        "n": chosen["sample_size"], "pip": chosen["pip_flat"],
-                    }
-                ),
-            )  # fmt: skip
+        rows, sets = batch.of_sets(FLAT, "set_flat")
+        flat = batch.sets[batch.sets["prior"] == FLAT]
+        ranks = flat.groupby(["study", "locus"])["log10_bf"].rank(method="first", ascending=False)
+        ranked = flat[["study", "locus", "set"]].assign(rank=ranks.fillna(1).astype(int))
+        rank = sets.merge(ranked, on=["study", "locus", "set"], how="left")["rank"].to_numpy(np.int64)
+        chosen = batch.variants.iloc[rows].reset_index(drop=True)
+        block = chosen["locus"]
+        # A third signal is not the second one: each has a block of its own.
+        block = block.where(rank <= 2, block + ":signal " + pd.Series(rank, index=block.index).astype(str))
+        table = pd.DataFrame(
+            {
+                "study": chosen["study"], "block": block, "primary": (rank == 1).astype(int),
+                "chrom": chosen["chrom"], "pos": chosen["pos"], "id": chosen["id"],
+                "effect_allele": chosen["alt"], "other_allele": chosen["ref"], "beta": chosen["beta"],
+                "standard_error": chosen["standard_error"], "z": chosen["z"],
+                "neg_log10_p": chosen["neg_log10_p"], "maf": batch.maf[rows], "n": chosen["sample_size"],
+                "pip": chosen["pip_flat"],
+            }
+        )  # fmt: skip
+        self._append(f"{TRAINING}/{TRAINING_TABLE}", table.iloc[np.lexsort((rank, batch.locus[rows]))])
 
     def finish(self) -> list[str]:
-        """Write what is known at the end; the names of all files."""
+        """Write what waits and what is known at the end; the names of all files."""
+        self._write()
         for study, loci in self._masters.items():
-            lines = ["z;ld;snp;config;cred;log;n_samples"]
-            for stem, size in loci:
-                lines.append(
-                    ";".join(
-                        [*(f"{stem}.{end}" for end in ("z", "ld", "snp", "config", "cred", "log")), size]
-                    )
-                )
+            lines = [";".join([*_MASTER, "n_samples"])]
+            lines += [";".join([*(f"{stem}.{end}" for end in _MASTER), size]) for stem, size in loci]
             name = f"{FINEMAP}/{study}.master"
             (self._folder / name).write_text("\n".join(lines) + "\n")
             self._begun[name] = None
@@ -285,15 +340,16 @@ class _Writer:
 
     def notes(self) -> Iterable[str]:
         """What is not in a file, with how much of it."""
-        return (f"{what}: {count:,}" for what, count in self._without.items())
+        kinds = (_NO_NUMBER, _OVERLAP, _NO_EFFECT)
+        return (f"{what}: {self._without[what]:,}" for what in kinds if self._without[what])
 
     def _append(self, name: str, table: pd.DataFrame) -> None:
         """Rows behind those that a file has; a member of its own, so that no file stays open."""
         if not len(table):
             return
-        text = table.to_csv(
-            sep="\t", index=False, header=name not in self._begun, float_format=_DIGITS, lineterminator="\n"
-        )
+        text = _text(table, "\t")
+        if name in self._begun:
+            text = text.partition("\n")[2]
         with (self._folder / name).open("ab") as file:
             # Without a time, so that equal runs give equal files.
             file.write(gzip.compress(text.encode(), compresslevel=4, mtime=0))
@@ -326,31 +382,30 @@ class _Overlaps:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], list[tuple[int, int, npt.NDArray[np.uint64]]]] = {}
 
-    def new(self, locus: LocusResult) -> npt.NDArray[np.bool_]:
+    def new(self, batch: _Batch) -> npt.NDArray[np.bool_]:
         """Of each variant, whether it was in none: shape (variants,)."""
-        variants = locus.variants
+        ref, alt, pos = (batch.variants[name] for name in ("ref", "alt", "pos"))
         # Alleles in either order are one variant to PolyFun.
-        ref, alt = variants["ref"], variants["alt"]
         alleles = (ref + ":" + alt).where(ref < alt, alt + ":" + ref)
-        texts = (variants["pos"].astype(str) + ":" + alleles).to_numpy(object)
+        texts = (pos.astype(str) + ":" + alleles).to_numpy(object)
         keys = pd.util.hash_array(texts, categorize=False)
-        start, end = int(variants["pos"].min()), int(variants["pos"].max())
-        earlier = self._seen.setdefault((locus.study, str(locus.record["chrom"])), [])
-        new = ~pd.Series(keys).duplicated().to_numpy()
-        for low, high, others in earlier:
-            if low <= end and start <= high:
-                new &= ~np.isin(keys, others)
-        earlier.append((start, end, keys))
+        twice = pd.DataFrame({"locus": batch.locus, "key": keys}).duplicated().to_numpy()
+        new = ~twice
+        positions = pos.to_numpy(np.int64)
+        for locus, first, end in zip(batch.loci, batch.starts, batch.ends, strict=True):
+            own = slice(first, end)
+            low, high = int(positions[own].min()), int(positions[own].max())
+            earlier = self._seen.setdefault((locus.study, str(locus.record["chrom"])), [])
+            for left, right, others in earlier:
+                if left <= high and low <= right:
+                    new[own] &= ~np.isin(keys[own], others)
+            earlier.append((low, high, keys[own]))
         return np.asarray(new)
 
 
-def _ids(variants: pd.DataFrame) -> pd.Series[str]:
-    """Names without blanks, for programs that part columns by them; ``chrom:pos:ref:alt`` where unknown."""
-    names = variants["id"].str.replace(r"\s+", "_", regex=True)
-    parts = [variants[name].astype(str) for name in ("chrom", "pos", "ref", "alt")]
-    place = parts[0] + ":" + parts[1] + ":" + parts[2] + ":" + parts[3]
-    usable = (names != MISSING) & (names != "") & ~names.duplicated(keep=False)
-    return names.where(usable, place)
+def _text(table: pd.DataFrame, separator: str) -> str:
+    text: str = table.to_csv(sep=separator, index=False, float_format=_DIGITS, lineterminator="\n")
+    return text
 
 
 def _chromosome_number(chrom: str) -> str:

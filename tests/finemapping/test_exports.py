@@ -75,6 +75,22 @@ def test_all_files_of_fine_mapped_loci_are_there_and_an_earlier_export_is_replac
     assert not (folder / "exports" / "stale").exists()
 
 
+def test_files_do_not_depend_on_how_many_loci_are_written_together(
+    loci: list[LocusResult], exports: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mifm_kipoi.finemapping.exports._ROWS", 1)
+    apart = write_exports(write_folder(tmp_path, loci))
+    assert apart.notes == exports.notes
+
+    def text(path: Path) -> bytes:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+
+    assert {path.name: text(path) for path in apart.files} == {
+        path.name: text(path) for path in exports.files
+    }
+
+
 def test_polyfun_reads_priors_of_variants_that_occur_once(
     folder: Path, exports: Exports, loci: list[LocusResult]
 ) -> None:
