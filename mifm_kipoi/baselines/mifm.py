@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mifm_kipoi.conventions import CHUNK, MAX_N_FRACTION
 from mifm_kipoi.genomics.genome import Genome
 from mifm_kipoi.genomics.variants import Variant
 from mifm_kipoi.network.background import Background
+from mifm_kipoi.network.training_sets import Seen, most_seen, training_sets
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED, Weights, load_weights
 from mifm_kipoi.scoring.records import ScoredVariants
 from mifm_kipoi.scoring.scorer import Scorer, ScoringOptions
@@ -28,6 +30,48 @@ _KNOWN = (
     "checkpoint cannot confirm; fine-mapped variants of all others may have been in its training bags"
 )
 _UNKNOWN = "the weights are your own: variants of the blocks that they were trained on do not test them"
+
+
+_CHROMOSOMES = (*map(str, range(1, 23)), "X", "Y")
+
+
+def held_out(weights: Weights) -> tuple[str, ...]:
+    """Chromosomes that neither trained the weights nor chose their epoch; none where that is not known.
+
+    Parameters
+    ----------
+    weights : Weights
+        Those of this package by intention, others by their provenance.
+    """
+    if weights.name in (EMBEDDED, PUBLISHED):
+        return HELD_OUT
+    return tuple(chrom for chrom in _CHROMOSOMES if _seen(weights, chrom) is Seen.NO)
+
+
+def leakage(weights: Weights) -> str:
+    """Which labels the weights may have seen, in words.
+
+    Parameters
+    ----------
+    weights : Weights
+        Any; their provenance says it.
+    """
+    if weights.name in (EMBEDDED, PUBLISHED):
+        return _KNOWN
+    seen = {chrom: _seen(weights, chrom) for chrom in _CHROMOSOMES}
+    if Seen.UNKNOWN in seen.values():
+        return _UNKNOWN
+    trained, chose = (
+        ", ".join(chrom for chrom, kind in seen.items() if kind is wanted)
+        for wanted in (Seen.CHROMOSOME, Seen.VALIDATION)
+    )
+    tables = dict.fromkeys(name for one in training_sets(weights) for name, _ in one.tables)
+    words = f"trained on chromosomes {trained or 'none'}" + (f" of {', '.join(tables)}" if tables else "")
+    return words + (f"; {chose} chose the epoch" if chose else "")
+
+
+def _seen(weights: Weights, chrom: str) -> Seen:
+    return most_seen([one.seen("", chrom) for one in training_sets(weights)])
 
 
 class MIFMBaseline:
@@ -83,9 +127,10 @@ class MIFMBaseline:
         window = self._weights.config.window
         fraction = self._options.max_n_fraction
         limit = {} if fraction == MAX_N_FRACTION else {"max_n_fraction": fraction}
-        shipped = self._weights.name in (EMBEDDED, PUBLISHED)
         background = self._weights.background
-        against = {"background": background.identity} if background else {}
+        against: dict[str, Any] = {"background": background.identity} if background else {}
+        if tables := {name: sha256 for one in training_sets(self._weights) for name, sha256 in one.tables}:
+            against["trained_on"] = tables
         return Declaration(
             name=f"MIFM ({self._options.labels[0]})",
             scores=(
@@ -115,8 +160,8 @@ class MIFMBaseline:
             variant_index=variant_index(window),
             tracks=1,
             provenance={**self._weights.identity, **limit, **against},
-            held_out=HELD_OUT if shipped else (),
-            leakage=_KNOWN if shipped else _UNKNOWN,
+            held_out=held_out(self._weights),
+            leakage=leakage(self._weights),
         )
 
     def score(self, variants: Sequence[Variant], genome: Genome) -> ScoredVariants:

@@ -10,6 +10,7 @@ import pytest
 from mifm_kipoi import Genome, read_variants, score_variants
 from mifm_kipoi.baselines.mifm import open_mifm
 from mifm_kipoi.baselines.protocol import ComputeOptions
+from mifm_kipoi.network.training_sets import KEY, TrainingSet
 from mifm_kipoi.network.weights import save_weights
 from tests.builders import TINY, random_network
 
@@ -47,6 +48,20 @@ def test_own_weights_have_no_known_held_out_chromosomes(tmp_path: Path) -> None:
         declaration.provenance["tensors_sha256"]
         != open_mifm("", ComputeOptions()).declaration.provenance["tensors_sha256"]
     )
+
+
+def test_own_weights_declare_what_they_were_trained_on(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    trained_on = TrainingSet(train=("1", "2"), validation=("3",), tables=(("gwas.tsv.gz", "c0ffee"),))
+    save_weights(path, random_network(TINY), {KEY: [trained_on.to_dict()]})
+    declaration = open_mifm(str(path), ComputeOptions()).declaration
+    assert declaration.held_out == (*map(str, range(4, 23)), "X", "Y")
+    assert declaration.leakage == "trained on chromosomes 1, 2 of gwas.tsv.gz; 3 chose the epoch"
+    assert declaration.provenance["trained_on"] == {"gwas.tsv.gz": "c0ffee"}
+    # Of two teachers, what either has seen was seen.
+    teachers = (TrainingSet(train=("1",)), TrainingSet(train=("4",)))
+    save_weights(path, random_network(TINY), {KEY: [each.to_dict() for each in teachers]})
+    assert not {"1", "4"} & set(open_mifm(str(path), ComputeOptions()).declaration.held_out)
 
 
 def test_unknown_weights() -> None:

@@ -112,6 +112,7 @@ class Result:
         values = {
             "circular": self.circular,
             "same_table": self._of_the_same_table(),
+            "trained_on_labels": self._trained_on_labels(),
             "may_have_trained": self._may_have_trained(),
             "common": [one for one in evaluation.counts if one.score is None],
             "few": FEW,
@@ -146,12 +147,21 @@ class Result:
             return ()
         return tuple(name for name in self.chosen.columns if name not in self.associations)
 
+    def _trained_on_labels(self) -> list[Source]:
+        """Models that were trained on the very table of the labels."""
+        return [one for one in self.chosen.sources if self.provenance["labels"]["sha256"] in one.trained_on]
+
     def _may_have_trained(self) -> list[Source]:
         """MIFM with weights of the user's own, whose training bags may hold the labelled variants.
 
         Other networks were trained on no variants; what they declare of it stands in the table of models.
         """
-        return [source for source in self.chosen.sources if source.kind == "mifm" and not source.held_out]
+        known = self._trained_on_labels()
+        return [
+            source
+            for source in self.chosen.sources
+            if source.kind == "mifm" and not source.held_out and source not in known
+        ]
 
 
 def write_report(result: Result, folder: Path) -> list[Path]:

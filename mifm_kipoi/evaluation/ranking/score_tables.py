@@ -52,6 +52,8 @@ class Source:
         Of each of its columns.
     kind : str
         A key of :data:`mifm_kipoi.baselines.specs.KINDS`; empty where that is not known.
+    trained_on : tuple of str
+        sha256 of the tables of associations that it was trained on, where they are known.
     """
 
     label: str
@@ -61,6 +63,7 @@ class Source:
     leakage: str
     evidence: Mapping[str, Evidence]
     kind: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +166,7 @@ def _source(model: dict[str, Any]) -> Source:
             for column in (f"{label}.{score.name}",)
         },
         kind=kind_of(model),
+        trained_on=tuple(map(str, dict(declaration.provenance.get("trained_on", {})).values())),
     )
 
 

@@ -21,6 +21,7 @@ from mifm_kipoi.evaluation.ranking.records import COMMON, OWN, Evaluation, Measu
 from mifm_kipoi.evaluation.ranking.report import Result
 from mifm_kipoi.evaluation.ranking.run import RankingRun
 from mifm_kipoi.evaluation.ranking.score_tables import Chosen, Scores, Source, choose_columns, read_scores
+from mifm_kipoi.network.weights import file_sha256
 from mifm_kipoi.statistics.ranking import (
     GroupedPrecision,
     auroc,
@@ -498,7 +499,16 @@ def test_models_that_may_know_the_labels_are_named(tmp_path: Path, labels: pd.Da
     assert note.startswith("net may have been trained on these labels")
     assert note.endswith(": trained on blood")
     assert f"**Caution:** {note}." in section(tmp_path / "out", "In short")
+    declaration = manifest["models"][0]["declaration"]
+    declaration["made_by"] = {"trained_on": {"l.tsv": file_sha256(Path(truth))}}
+    (path.parent / "comparison.json").write_text(json.dumps(manifest))
+    (note,) = (note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note)
+    assert note == "net was trained on this very table: the labels do not test it"
     manifest["models"][0]["declaration"]["held_out"] = ["9"]
+    (path.parent / "comparison.json").write_text(json.dumps(manifest))
+    (note,) = (note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note)
+    assert note == "net was trained on this very table: only the chromosomes that it held out, 9, test it"
+    del declaration["made_by"]
     (path.parent / "comparison.json").write_text(json.dumps(manifest))
     assert not [note for note in run(path, truth, tmp_path / "out")["notes"] if "trained" in note]
 
