@@ -49,6 +49,11 @@ class SusieOptions:
         estimates start. Where n is not known, :data:`UNKNOWN_N_VARIANCE` takes its place.
     estimate_prior_variance : bool
         Whether the prior variance of each effect is estimated, 0 being among the estimates.
+    null_threshold : float
+        An effect counts as none unless the estimate adds more than this to the log-likelihood of no effect, 0
+        or more. With 0, as in susieR, effects without evidence stay in with prior variances just above 0, and
+        PIPs of small loci add up to several causal variants too many: on 119 simulated loci to 297 for 119,
+        with 0.1 to 150.
     estimate_residual_variance : bool, optional
         Whether the residual variance is. By default as susieR: with people and cross products, not with z and
         LD, for which it is right only where LD is that of the study's own people.
@@ -70,6 +75,7 @@ class SusieOptions:
     min_abs_corr: float = 0.5
     scaled_prior_variance: float = 0.2
     estimate_prior_variance: bool = True
+    null_threshold: float = 0.0
     estimate_residual_variance: bool | None = None
     null_weight: float = 0.0
     max_iterations: int = 100
@@ -81,6 +87,7 @@ class SusieOptions:
         _require(0 <= self.min_abs_corr <= 1, "min_abs_corr", self.min_abs_corr, "a number from 0 to 1")
         variance = self.scaled_prior_variance
         _require(0 < variance <= 1, "scaled_prior_variance", variance, "a number in (0, 1]")
+        _require(self.null_threshold >= 0, "null_threshold", self.null_threshold, "0 or more")
         _require(0 <= self.null_weight < 1, "null_weight", self.null_weight, "a number in [0, 1)")
         _require(self.max_iterations >= 1, "max_iterations", self.max_iterations, "1 or more")
         _require(self.tolerance > 0, "tolerance", self.tolerance, "a number above 0")
@@ -439,6 +446,7 @@ def _fitted(
             prior_weights=weights,
             prior_variance=variance,
             estimate_prior_variance=options.estimate_prior_variance,
+            null_threshold=options.null_threshold,
             residual_variance=residual,
             estimate_residual_variance=estimate_residual,
             max_iterations=options.max_iterations,

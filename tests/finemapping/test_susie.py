@@ -45,6 +45,7 @@ def case(data, name):
         "summary_weights": lambda: fit_summary(z, R, n, weights),
         "summary_without_n": lambda: fit_summary(z, R, prior_weights=weights),
         "summary_null": lambda: fit_summary(z, R, n, options=SusieOptions(null_weight=0.3)),
+        "summary_threshold": lambda: fit_summary(z, R, n, weights, SusieOptions(null_threshold=0.1)),
         "summary_one": lambda: fit_summary(z, R, n, weights, SusieOptions(effects=1)),
         "summary_fixed": lambda: fit_summary(z, R, n, options=fixed),
     }
@@ -60,6 +61,7 @@ CASES = (
     "summary_weights",
     "summary_without_n",
     "summary_null",
+    "summary_threshold",
     "summary_one",
     "summary_fixed",
 )
@@ -246,6 +248,17 @@ def test_no_evidence_gives_no_effect():
     assert fit.sets == ()
 
 
+def test_effects_without_evidence_add_nothing_to_pips():
+    """Beside one signal, noise of a mean square just above 1, which a tiny variance explains better."""
+    z = np.where(np.arange(30) % 2, 1.05, -1.05)
+    z[3] = 9.0
+    loose = fit_summary(z, np.eye(30), 5000)
+    strict = fit_summary(z, np.eye(30), 5000, options=SusieOptions(null_threshold=0.1))
+    assert loose.pip.sum() > 2
+    assert strict.pip.sum() == pytest.approx(1.0, abs=1e-6)
+    assert strict.pip[3] == pytest.approx(loose.pip[3], abs=1e-3)
+
+
 def test_the_order_of_variants_does_not_matter(golden):
     z, R, n, weights = golden["z"], golden["R"], len(golden["y"]), golden["weights"]
     order = np.random.default_rng(5).permutation(z.size)
@@ -352,6 +365,7 @@ def test_options_are_checked():
         ("min_abs_corr", -0.1),
         ("scaled_prior_variance", 0.0),
         ("null_weight", 1.0),
+        ("null_threshold", -0.1),
         ("max_iterations", 0),
         ("tolerance", 0.0),
     ):
