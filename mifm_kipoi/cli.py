@@ -52,7 +52,7 @@ TASKS = (
                 "check-table",
                 check_table.add_check_table,
                 "what a table of a GWAS is understood as, on one page",
-                "mifm check-table gwas.tsv.gz --fasta genome.fa",
+                "mifm check-table gwas/q1.tsv.gz --fasta genome.fa",
             ),
         ),
     ),
@@ -75,7 +75,7 @@ TASKS = (
                 "genome background",
                 genome_background.add_background,
                 "measure how the scores of other weights are spread, for their percentiles",
-                "mifm genome background genome.fa --weights mine.safetensors",
+                "mifm genome background genome.fa --weights trained.safetensors",
             ),
             Command(
                 "merge",
@@ -93,7 +93,7 @@ TASKS = (
                 "attribute",
                 attribute.add_attribute,
                 "what each base of a window contributes to its logit",
-                "mifm attribute genome.fa --vcf variants.vcf.gz -o attributions.h5",
+                "mifm attribute genome.fa --vcf variants.vcf.gz --weights trained.safetensors -o bases.h5",
             ),
         ),
     ),
@@ -104,20 +104,20 @@ TASKS = (
                 "rank",
                 rank.add_rank,
                 "the variants of each locus ranked by score, with what a study says beside it",
-                "mifm rank variants.vcf.gz genome.fa --gwas gwas.tsv.gz -o ranked",
+                "mifm rank variants.vcf.gz genome.fa --gwas gwas/q1.tsv.gz -o ranked",
             ),
             Command(
                 "explain",
                 explain.add_explain,
                 "a page about each variant: sequence, motifs, neighbours",
-                "mifm explain variants.vcf.gz genome.fa --motifs motifs.meme -o explained",
+                "mifm explain variants.vcf.gz genome.fa --motifs motifs.meme --most 3 -o explained",
             ),
             Command(
                 "finemap",
                 finemap.add_finemap,
                 "fine-map the loci of studies, with a score as the prior",
-                "mifm finemap gwas.tsv.gz --genotypes genotypes.bed --ld-sample in --scores scores.tsv.gz "
-                "-o finemapped",
+                "mifm finemap gwas/q1.tsv.gz --genotypes genotypes/discovery.bed --ld-sample in "
+                "--scores scores.tsv.gz -o finemapped",
             ),
         ),
     ),
@@ -128,13 +128,13 @@ TASKS = (
                 "compare",
                 compare.add_compare,
                 "the same variants under several models, side by side",
-                "mifm compare variants.vcf.gz genome.fa --models mifm,pvalue:gwas.tsv.gz -o compared",
+                "mifm compare variants.vcf.gz genome.fa --models mifm,pvalue:gwas/q1.tsv.gz -o compared",
             ),
             Command(
                 "compare background",
                 compare.add_background,
                 "fit the mean and standard deviation of each track of a model, for its normalisation",
-                "mifm compare background common.vcf.gz genome.fa --models enformer:enformer -o moments",
+                "mifm compare background variants.vcf.gz genome.fa --models enformer:FOLDER -o moments",
             ),
             Command(
                 "evaluate",
@@ -151,7 +151,8 @@ TASKS = (
                 "gwas",
                 gwas.add_gwas,
                 "test variants of genotypes for association with traits",
-                "mifm gwas genotypes.bed --people people.tsv --traits height --covariates age,sex -o gwas",
+                "mifm gwas genotypes/discovery.bed --people phenotypes.tsv,covariates.tsv --traits q1 "
+                "--covariates age,sex -o associations",
             ),
             Command(
                 "pgs",
@@ -236,6 +237,7 @@ def build_parser() -> TaskParser:
         prog="mifm",
         description="Scores of non-coding variants from their sequence (MIFM), as a Kipoi plugin.",
         epilog="The options of a command: mifm COMMAND --help\n"
+        "Files for most of the examples: mifm example study\n"
         "The same scores from Kipoi, after 'mifm register': kipoi predict MIFM --source=mifm ...\n"
         "Weights of your own: python -m training --help\n\n"
         f"{EXIT_CODES}",

@@ -69,7 +69,7 @@ def _add_ranking(parser: argparse.ArgumentParser) -> None:
         "--columns",
         "COLUMN",
         "columns in which higher is more likely causal (default: those that rank, as comparison.json beside "
-        "SCORES says)",
+        "SCORES says, else mifm_ref)",
         default=(),
     )
     add_former_spelling(group, "--scores", columns)
@@ -129,31 +129,32 @@ _COMMANDS = (
         "mpra",
         add_mpra,
         "how scores correlate with measured effects of substitutions in regulatory elements",
-        "mifm evaluate mpra kircher.tsv.gz --fasta genome.fa -o mpra",
+        "mifm evaluate mpra mpra.tsv.gz --fasta genome.fa -o mpra",
     ),
     Command(
         "enrichment",
         add_enrichment,
         "whether variants with high scores lie in chromatin states and other annotations",
-        "mifm evaluate enrichment scores.tsv.gz --states states/ -o enriched",
+        "mifm evaluate enrichment scores.tsv.gz --states states -o enriched",
     ),
     Command(
         "motifs",
         add_motifs,
         "which motifs a network reads, beside what an untrained network gives",
-        "mifm evaluate motifs attributions.h5 --motifs motifs.meme --null untrained.h5 -o motifs",
+        "mifm evaluate motifs bases.h5 --motifs motifs.meme -o motifs",
     ),
     Command(
         "joint",
         add_joint,
         "what joint tests find in clumps that p-values or scores filter, beside random filters",
-        "mifm evaluate joint scores.tsv.gz --genotypes genotypes.bed --people people.tsv -o joint",
+        "mifm evaluate joint scores.tsv.gz --genotypes genotypes/discovery.bed "
+        "--people phenotypes.tsv,covariates.tsv --traits q1 --covariates age,sex -o joint",
     ),
     Command(
         "motif-swap",
         add_motif_swap,
         "how scores change when a pattern is replaced by one of the other sign",
-        "mifm evaluate motif-swap attributions.h5 motifs -o swapped",
+        "mifm evaluate motif-swap bases.h5 motifs/patterns.h5 --patterns positive.1,negative.1 -o swapped",
     ),
     Command(
         "paper",

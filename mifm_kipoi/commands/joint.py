@@ -104,7 +104,7 @@ def _add_clumps(parser: argparse.ArgumentParser) -> None:
     add_list(
         group, "--columns", "COLUMN",
         "scores of which high ones are kept (default: those that rank, as comparison.json beside SCORES "
-        "says)",
+        "says, else mifm_ref)",
         default=(),
     )  # fmt: skip
     add_list(group, "--lower", "COLUMN", "scores of which low ones are kept", default=())

@@ -16,26 +16,28 @@ _COMMANDS = (
         "ancestry",
         add_pgs_ancestry,
         "labels of ancestry for people with genotypes, by a reference panel",
-        "mifm pgs ancestry genotypes.bed --reference panel.bed --labels panel.tsv -o ancestry",
+        "mifm pgs ancestry genotypes/target.bed --reference genotypes/panel.bed --labels phenotypes.tsv "
+        "--label population -o ancestry",
     ),
     Command(
         "build",
         add_pgs_build,
         "scoring files from studies and scores of variants, all methods in one call",
-        "mifm pgs build gwas.tsv.gz --ld-blocks blocks.bed --scores scores.tsv.gz -o scoring",
+        "mifm pgs build q1=gwas/q1.tsv.gz:trait=quantitative --ld-blocks ld_blocks.txt "
+        "--scores scores.tsv.gz -o built",
     ),
     Command(
         "score",
         add_pgs_score,
         "people's scores: scoring files times genotypes",
-        "mifm pgs score scoring -g genotypes.bed -o people",
+        "mifm pgs score built/scores -g genotypes/target.bed -o scored",
     ),
     Command(
         "evaluate",
         add_pgs_evaluate,
         "how well scores predict traits, by ancestry, and which are better",
-        "mifm pgs evaluate people/scores.tsv.gz --people people.tsv --traits height --covariates age,sex "
-        "-o evaluated",
+        "mifm pgs evaluate scored/sample_scores.tsv.gz --people phenotypes.tsv --traits q1 "
+        "--ancestry population -o evaluated",
     ),
     Command(
         "run",

@@ -29,7 +29,7 @@ from mifm_kipoi.evaluation.enrichment.annotations import (
 from mifm_kipoi.evaluation.enrichment.measure import Measured, Options, Subset, measure, thresholds_of
 from mifm_kipoi.evaluation.enrichment.report import Result, write_report
 from mifm_kipoi.evaluation.enrichment.variants import BLOCK_BP, Variants, read_variants
-from mifm_kipoi.evaluation.ranking.score_tables import MANIFEST, Chosen, choose_columns
+from mifm_kipoi.evaluation.ranking.score_tables import Chosen, choose_columns
 from mifm_kipoi.evaluation.ranking.variant_tables import VARIANT, VariantTable
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.genomics.genome import Genome
@@ -49,9 +49,6 @@ from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
 _OUTPUTS = ("enrichment.tsv", "trends.tsv", "report.md", "report.html", "evaluation.json")
-
-SCORE = "mifm_ref"
-"""The column that is evaluated where none is named: MIFM's score."""
 
 PUBLISHED_SUBSETS: Mapping[str, tuple[str, ...]] = {
     "repressed": ("enhancer", SILENCER),
@@ -104,8 +101,7 @@ class EnrichmentRun:
     annotations : tuple of Annotation
         At least one, each with a name of its own.
     columns, lower : tuple of str
-        See :func:`mifm_kipoi.evaluation.ranking.score_tables.choose_columns`; by default :data:`SCORE`, where
-        the table has no models' declarations.
+        See :func:`mifm_kipoi.evaluation.ranking.score_tables.choose_columns`.
     options : Options
         Quantiles, shifts, seed.
     ld_blocks : Path, optional
@@ -220,15 +216,7 @@ class EnrichmentRun:
 
     def _chosen(self) -> Chosen:
         table = VariantTable.of(self.scores)
-        own = self.columns
-        if (
-            not own
-            and not self.lower
-            and not (self.scores.parent / MANIFEST).is_file()
-            and SCORE in table.columns
-        ):
-            own = (SCORE,)
-        chosen = choose_columns(self.scores, own, self.lower)
+        chosen = choose_columns(self.scores, self.columns, self.lower)
         for name in self.covariates:
             if name not in table.columns or name in VARIANT:
                 raise OptionError(

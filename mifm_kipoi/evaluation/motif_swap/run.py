@@ -251,6 +251,8 @@ class MotifSwapRun:
         columns = ("pattern", "seqlets", "factor", "matched")
         if missing := [name for name in columns if name not in table.columns]:
             raise InputError(f"{table.path} has no column {missing[0]}; expected the table of patterns")
+        if not discovery.patterns:
+            raise InputError(f"{self.patterns} has no pattern; 'mifm evaluate motifs' found none")
         rows = pd.concat([batch.frame(columns) for batch in table.batches(columns)], ignore_index=True)
         seqlets = {pattern.name: str(len(pattern.seqlets)) for pattern in discovery.patterns}
         if dict(zip(rows["pattern"], rows["seqlets"], strict=True)) != seqlets:

@@ -22,6 +22,9 @@ from mifm_kipoi.genomics.contigs import contig_key
 MANIFEST = "comparison.json"
 """What ``mifm compare`` writes beside the table of scores."""
 
+MIFM = "mifm_ref"
+"""The score of the tables of ``mifm score``, which ranks unless others are named."""
+
 STATUS = "status"
 """Of a model's columns that which says why a variant has no score."""
 
@@ -178,7 +181,8 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
     scores : Path
         The table of scores.
     columns : sequence of str
-        In which higher is more likely causal; when empty, those that the models of a comparison say rank.
+        In which higher is more likely causal; when empty, those that the models of a comparison say rank, or
+        else :data:`MIFM`.
     lower : sequence of str
         In which lower is more likely causal.
 
@@ -198,11 +202,13 @@ def choose_columns(scores: Path, columns: Sequence[str], lower: Sequence[str]) -
         if name not in names or name in VARIANT:
             raise OptionError(f"{scores} has no scores {name!r}; its columns are {', '.join(names)}")
     declared = [name for source in sources for name in source.ranking if name in names]
-    chosen = tuple(dict.fromkeys((*(columns or declared), *lower)))
+    usual = [MIFM] if MIFM in names and not lower else []
+    chosen = tuple(dict.fromkeys((*(columns or declared or usual), *lower)))
     if not chosen:
         raise OptionError(
-            f"{scores} has no {MANIFEST} of 'mifm compare' that says which columns rank variants; "
-            f"name them with --columns, or with --lower where lower is more likely causal: {', '.join(names)}"
+            f"{scores} has no column {MIFM}, and no {MANIFEST} of 'mifm compare' that says which columns "
+            "rank variants; name them with --columns, or with --lower where lower is more likely causal: "
+            f"{', '.join(names)}"
         )
     own = tuple(one for one in sources if any(name.startswith(f"{one.label}.") for name in chosen))
     owned = [name for name in columns if any(name.startswith(f"{one.label}.") for one in own)]

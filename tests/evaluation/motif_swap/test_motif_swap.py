@@ -364,3 +364,8 @@ def test_what_cannot_be_swapped_is_refused(searched: Path) -> None:
     (searched / "patterns.tsv").write_text(table.replace(str(COUNT), "7"))
     with pytest.raises(InputError, match=r"patterns\.tsv is not the table"):
         run_of(searched).run()
+    with h5py.File(searched / "patterns.h5", "r+") as file:
+        del file["pos_patterns"], file["neg_patterns"]
+    (searched / "patterns.tsv").write_text(table.partition("\n")[0] + "\n")
+    with pytest.raises(InputError, match=r"patterns\.h5 has no pattern"):
+        run_of(searched).run()

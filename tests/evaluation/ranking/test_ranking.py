@@ -614,6 +614,10 @@ def test_any_table_with_lower_and_higher(tmp_path: Path, labels: pd.DataFrame) -
     assert metrics.loc[("own", "p", "auprc"), "value"] == pytest.approx(one.value)
     with pytest.raises(OptionError, match=r"comparison\.json .* columns rank variants"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out")
+    columns.rename(columns={"s": "mifm_ref"}).to_csv(tmp_path / "scored.csv.gz", index=False)
+    assert run(tmp_path / "scored.csv.gz", truth, tmp_path / "scored")["evaluated"] == ["mifm_ref"]
+    lower = run(tmp_path / "scored.csv.gz", truth, tmp_path / "lower", lower=("p",))
+    assert lower["evaluated"] == ["p"]
     with pytest.raises(OptionError, match="has no scores 'q'; its columns are chrom"):
         run(tmp_path / "s.csv.gz", truth, tmp_path / "out", columns=("q",))
     with pytest.raises(OptionError, match="p cannot be in --columns and in --lower"):
