@@ -286,7 +286,7 @@ def _facts_of(locus: LocusResult, with_prior: bool) -> list[Fact]:
     own = sets[sets["prior"] == (SCORE if with_prior else FLAT)]
     sizes = own["size"].tolist()
     before = sets[sets["prior"] == FLAT]["size"].tolist()
-    note = f"of {_joined(sizes)} variants" if sizes else "no effect is localised"
+    note = f"of {_joined(sizes)} {_variants_word(sizes)}" if sizes else "no effect is localised"
     if with_prior:
         note += f"; with a flat prior {len(before)}" + (f", of {_joined(before)}" if before else "")
     facts.append(Fact("credible sets", f"{len(sizes)}", note))
@@ -301,6 +301,10 @@ def _facts_of(locus: LocusResult, with_prior: bool) -> list[Fact]:
 def _highest(variants: pd.DataFrame, column: str) -> pd.Series[Any]:
     """The row of the highest number of a column, of equal ones the first."""
     return variants.iloc[int(np.nanargmax(variants[column].to_numpy(np.float64)))]
+
+
+def _variants_word(sizes: Sequence[int]) -> str:
+    return "variant" if set(sizes) == {1} else "variants"
 
 
 def _joined(sizes: Sequence[int]) -> str:
@@ -347,9 +351,10 @@ def _sets_table(locus: LocusResult, with_prior: bool) -> Table:
     rows: list[tuple[str, ...]] = []
     by_key = _by_key(locus.variants)
     for prior, heading in ((SCORE, "prior by scores"), (FLAT, "flat prior")):
-        own = locus.sets[locus.sets["prior"] == prior]
-        if not len(own) and not (with_prior and prior == SCORE):
+        if prior == SCORE and not with_prior:
+            # The same as those of the flat prior, where there are any.
             continue
+        own = locus.sets[locus.sets["prior"] == prior]
         if with_prior:
             rows.append((heading,))
         for _, one in own.iterrows():

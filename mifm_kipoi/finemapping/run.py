@@ -722,7 +722,7 @@ class _Work:
     def _page_options(
         self, tables: records.Tables, provenance: Mapping[str, Any], cautions: Sequence[str]
     ) -> PageOptions:
-        studies = list(dict.fromkeys(tables.loci["study"]))
+        studies = sorted(tables.loci["study"].unique())
         title = ", ".join(studies[:3]) if len(studies) <= 3 else f"{len(studies):,} studies"
         shown = {
             "mifm kipoi": __version__,

@@ -138,6 +138,15 @@ def test_without_scores_there_is_one_prior(loci: list[LocusResult], tmp_path: Pa
     _, sections, _ = locus_page(locus, PageOptions(""), None, "001")
     words = " ".join(str(block) for section in sections for block in section.blocks)
     assert "prior by scores" not in words
+    both = locus.sets.assign(prior=SCORE)
+    again = LocusResult(locus.record, locus.variants, pd.concat([locus.sets, both], ignore_index=True))
+    (sets, _) = (
+        block
+        for section in locus_page(again, PageOptions(""), None, "001")[1]
+        for block in section.blocks
+        if isinstance(block, Table)
+    )
+    assert [row[0] for row in sets.rows] == ["set 1"]
     assert "Caution" not in words
     folder = write_folder(tmp_path, [locus])
     write_pages(folder, PageOptions("one study", most=0))
