@@ -11,11 +11,12 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the benchmarks are not installed
@@ -83,6 +84,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """List the generated pages of a folder on the page of the folder."""
+    if page.file.src_uri == f"{COMMANDS}/index.md":
+        return f"{markdown}\n\n{command_list()}"
+    if page.file.src_uri == f"{API}/index.md":
+        return (
+            markdown + "\n\n" + "\n".join(f"- [{title}]({Path(path).name})" for path, title, _ in api_pages())
+        )
+    return markdown
+
+
 def on_page_content(html: str, **_: object) -> str:
     """Sphinx's roles of docstrings as links to what has a page, and compound names of types in one piece."""
     html = re.sub(
@@ -121,8 +133,37 @@ def command_pages() -> Iterator[tuple[str, str, str]]:
     """A page for each command: path in the documentation, title, Markdown."""
     for parser in (cli.build_parser(), training_command._parser(), benchmarks_command._parser()):
         for command in _commands_of(parser):
-            name = command.prog.removeprefix("python -m ").replace(" ", "-")
-            yield f"{COMMANDS}/{name}.md", command.prog, command_page(command)
+            yield f"{COMMANDS}/{_file(command)}", command.prog, command_page(command)
+
+
+def command_list() -> str:
+    """All commands with a line each, those of ``mifm`` by task."""
+    parser = cli.build_parser()
+    lines = ["## `mifm`"]
+    for task in cli.TASKS:
+        names = {command.name.replace(" ", "-") for command in task.commands}
+        lines += ["", f"### {task.name[0].upper()}{task.name[1:]}", "", *_lines_of(parser, names)]
+    for others in (training_command._parser(), benchmarks_command._parser()):
+        lines += ["", f"## `{others.prog}`", "", *_lines_of(others)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines_of(parser: argparse.ArgumentParser, names: Set[str] | None = None) -> Iterator[str]:
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        for listed in action._choices_actions:
+            if names is not None and listed.dest not in names:
+                continue
+            command = action.choices[listed.dest]
+            if any(isinstance(one, argparse._SubParsersAction) for one in command._actions):
+                yield from _lines_of(command)
+            else:
+                yield f"- [`{command.prog}`]({_file(command)}): {_escaped(listed.help or '')}"
+
+
+def _file(command: argparse.ArgumentParser) -> str:
+    return command.prog.removeprefix("python -m ").replace(" ", "-") + ".md"
 
 
 def _commands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
