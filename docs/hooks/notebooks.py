@@ -121,7 +121,7 @@ def rendered(name: str, notebook: Any) -> tuple[str, dict[str, bytes]]:
     """
     resources = {"unique_key": name, "output_files_dir": f"{name}_files"}
     text, found = MarkdownExporter().from_notebook_node(notebook, resources=resources)
-    note = f"[This notebook, executed]({name}.ipynb)"
+    note = f"[The executed notebook]({name}.ipynb), for Jupyter."
     # Tables of pandas get the style of the site.
     text = re.sub(r"<style scoped>.*?</style>\s*", "", text, flags=re.DOTALL)
     text = text.replace('<table border="1" class="dataframe">', "<table>")
