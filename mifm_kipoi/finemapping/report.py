@@ -171,9 +171,16 @@ def write_pages(
 
 def _order(loci: pd.DataFrame, most: int) -> list[tuple[str, str]]:
     """Study and name of the loci that get a page, those of the highest PIPs first."""
-    mapped = loci[loci["status"] == FINE_MAPPED]
-    mapped = mapped.sort_values(["top_pip", "lead_neg_log10_p"], ascending=False, kind="stable").head(most)
+    mapped = _by_pip(loci).head(most)
     return list(zip(mapped["study"], mapped["locus"], strict=True))
+
+
+def _by_pip(loci: pd.DataFrame) -> pd.DataFrame:
+    """The fine-mapped loci, those of the highest PIPs first; behind them those of one variant alone."""
+    mapped = loci[loci["status"] == FINE_MAPPED]
+    order = ["alone", "top_pip", "lead_neg_log10_p"]
+    mapped = mapped.assign(alone=mapped["variants"] == 1)
+    return mapped.sort_values(order, ascending=[True, False, False], kind="stable")
 
 
 def _write_locus(
@@ -260,7 +267,7 @@ def locus_page(
 _METHODS = {
     str(Method.INDIVIDUAL): "SuSiE on genotypes and trait of the same people",
     str(Method.SUMMARY): "SuSiE on z-scores and the LD of the study's people",
-    str(Method.ONE_EFFECT): "Bayes factors of one causal variant, without LD",
+    str(Method.ONE_EFFECT): "Bayes factors of one causal variant, which need no LD",
 }
 
 
@@ -368,8 +375,8 @@ def _sets_table(locus: LocusResult, with_prior: bool) -> Table:
             )  # fmt: skip
         if not len(own):
             rows.append(("none", *[""] * 6))
-    header = ("", "variants", "coverage", "smallest |r|", "log10 BF", "highest PIP", "")
-    return Table(header, tuple(rows))
+    header = ("", "variants", "coverage", "smallest |r|", "log10 BF", "variant of the highest PIP", "PIP")
+    return _without_empty(header, rows)
 
 
 def _by_key(variants: pd.DataFrame) -> dict[str, pd.Series[Any]]:
@@ -403,9 +410,11 @@ def _variants_table(listed: pd.DataFrame, with_prior: bool, genes: Genes | None)
 
 def _without_empty(header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
     """A table without the columns, but the first, that are empty in all rows."""
-    kept = [place for place in range(len(header)) if not place or any(row[place] for row in rows)]
+    whole = [row for row in rows if len(row) > 1]
+    kept = [place for place in range(len(header)) if not place or any(row[place] for row in whole)]
     return Table(
-        tuple(header[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows)
+        tuple(header[place] for place in kept),
+        tuple(row if len(row) == 1 else tuple(row[place] for place in kept) for row in rows),
     )
 
 
@@ -438,11 +447,14 @@ class _Summary:
         self.pips: list[np.typing.NDArray[np.float64]] = []
         self.above = np.zeros(2, dtype=np.int64)
         self.variants = 0
-        self.with_prior = 0
+        self.with_prior = self.alone = 0
         self.listed: list[tuple[float, float, tuple[str, ...]]] = []
 
     def add(self, locus: LocusResult) -> None:
-        """A fine-mapped locus."""
+        """A fine-mapped locus; one variant alone has a PIP of 1 in any case, which says nothing."""
+        if len(locus.variants) == 1:
+            self.alone += 1
+            return
         pips = locus.variants[["pip_flat", "pip"]].to_numpy(np.float64)
         self.variants += len(pips)
         self.above += (pips > HIGH_PIP).sum(axis=0)
@@ -475,9 +487,7 @@ class _Summary:
 
     def loci_table(self) -> Table:
         """The fine-mapped loci, those of the highest PIPs first."""
-        loci = self.tables.loci
-        mapped = loci[loci["status"] == FINE_MAPPED]
-        mapped = mapped.sort_values(["top_pip", "lead_neg_log10_p"], ascending=False, kind="stable")
+        mapped = _by_pip(self.tables.loci)
         sizes = self.tables.sets.groupby(["study", "locus", "prior"])["size"].agg(list).to_dict()
         prior = SCORE if self.with_prior else FLAT
         # What is true of all loci is a caution above.
@@ -540,6 +550,7 @@ def _index(summary: _Summary, options: PageOptions) -> tuple[str, list[Section],
         "loci": len(loci),
         "studies": loci["study"].nunique(),
         "pages": len(summary.stems),
+        "alone": summary.alone,
         "with_prior": with_prior,
         "scores": options.leakage.scores,
         "listed_pip": _LISTED_PIP,

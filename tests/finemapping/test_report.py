@@ -155,6 +155,23 @@ def test_without_scores_there_is_one_prior(loci: list[LocusResult], tmp_path: Pa
     assert list((folder / "loci").iterdir()) == []
 
 
+def test_a_variant_alone_in_its_locus_is_not_a_finding(loci: list[LocusResult], tmp_path: Path) -> None:
+    alone = (
+        loci[0].variants.head(1).assign(pip=1.0, pip_flat=1.0, prior=1.0, locus="alone", set=1, set_flat=1)
+    )
+    sets = loci[0].sets.assign(locus="alone", size=1)
+    locus = LocusResult(loci[0].record | {"locus": "alone", "variants": 1, "top_pip": 1.0}, alone, sets)
+    _, sections, _ = locus_page(locus, PageOptions(""), None, "001")
+    assert any("one variant alone" in str(block) for block in sections[0].blocks)
+    write_pages(write_folder(tmp_path, [locus, loci[0]]), PageOptions("", most=1))
+    text = (tmp_path / "report.md").read_text()
+    assert "1 has one variant alone" in text
+    above = int((loci[0].variants["pip"] > 0.95).sum())
+    assert f"\N{RIGHTWARDS ARROW} {above}**" in text.partition("PIP above")[2].partition("\n")[0]
+    [page] = (tmp_path / "loci").iterdir()
+    assert "2_1000" in page.name
+
+
 def test_a_locus_that_is_doubtful_says_so(loci: list[LocusResult]) -> None:
     record = loci[0].record | {
         "suspicious": "3 of 9 variants differ", "flipped": 1, "converged": "no", "reason": "LD is of others",
