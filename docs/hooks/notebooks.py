@@ -78,10 +78,13 @@ def executed(path: Path) -> Any:
     programs = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": os.pathsep.join([programs, os.environ["PATH"]])}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    # bed-reader draws its own progress where ipywidgets is installed, and says so where it is not.
+    environment["PYTHONWARNINGS"] = "ignore:IProgress not found"
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
             timeout=TIMEOUT_S,
+            coalesce_streams=True,  # programs write in pieces
             kernel_name="python3",
             resources={"metadata": {"path": folder}},
             extra_arguments=["--log-level=ERROR"],
