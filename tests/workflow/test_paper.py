@@ -59,15 +59,14 @@ def shipped(name: str) -> dict[str, Any]:
 def tiny() -> dict[str, Any]:
     """known-truth.yaml of the smallest sizes, with one member that is trained for an epoch."""
     config = shipped("known-truth.yaml")
-    config["known_truth"] = {"studies": "smoke", "people": "tiny"}
+    config["known_truth"]["people"] = "tiny"
     config["output"] = "out"
     config["training"] |= {
         "members": 1,
         "recipes": [str(PAPER / "known-truth-recipe.yaml")],
         "set": [
-            "fit.epochs=1", "fit.negatives_per_bag=1", "distil.bags.epochs=1",
-            "distil.bags.negatives_per_bag=1", "data.splits.validation=['9','10']",
-            "data.splits.test=['11','12']",
+            *config["training"]["set"], "fit.epochs=1", "fit.negatives_per_bag=1", "distil.bags.epochs=1",
+            "distil.bags.negatives_per_bag=1",
         ],
     }  # fmt: skip
     config["scores"]["shards"] = 1
@@ -134,9 +133,11 @@ def test_public_files_that_are_there_are_not_fetched(tmp_path: Path) -> None:
     assert (wanted["download"], wanted["unpack"], wanted["member"]) == (4, 1, 5)
     for name in ("hg19.fa", "hg19ToHg38.over.chain.gz"):
         (downloads / name).touch()
-    wanted = jobs(snakemake(tmp_path, config, "--dry-run"))
-    assert wanted["download"] == 2
-    assert "unpack" not in wanted
+    slurm = str(PAPER / "profiles" / "slurm")
+    said = snakemake(tmp_path, config, "--dry-run", "--workflow-profile", slurm)
+    assert jobs(said)["download"] == 2
+    assert "unpack" not in jobs(said)
+    assert "runtime=2880" in said
 
 
 @needs_snakemake
