@@ -85,7 +85,7 @@ class Page:
     def summary(self) -> list[str]:
         """The answers as lines of text."""
         return [
-            f"{name}: the paper {paper}; here {here}; {control}"
+            f"{name}: the paper {paper}; here {here}" + ("" if control == _NONE else f"; {control}")
             for name, paper, here, control in self.answers
         ]
 
