@@ -448,7 +448,8 @@ class _Summary:
         self.above = np.zeros(2, dtype=np.int64)
         self.variants = 0
         self.with_prior = self.alone = 0
-        self.listed: list[tuple[float, float, tuple[str, ...]]] = []
+        self.listed: list[pd.Series[Any]] = []
+        self._lowest = 0.0
 
     def add(self, locus: LocusResult) -> None:
         """A fine-mapped locus; one variant alone has a PIP of 1 in any case, which says nothing."""
@@ -460,30 +461,33 @@ class _Summary:
         self.above += (pips > HIGH_PIP).sum(axis=0)
         self.pips.append(pips[pips.max(axis=1) > _DRAWN_PIP])
         self.with_prior += has_prior(locus)
-        key = locus.study, locus.locus
-        shown = locus.variants[locus.variants["pip"] > _LISTED_PIP]
-        for _, one in shown.sort_values("pip", ascending=False).head(_MOST_LISTED).iterrows():
-            name = described(one)
-            cell = Link(name, f"{PAGES}/{self.stems[key]}.html") if key in self.stems else name
-            row = (
-                cell, locus.study, pip_text(one["pip"]), pip_text(one["pip_flat"]), _p(one),
-                _decimals(one["score"], 3), gene_of(self.genes, one["chrom"], one["pos"]),
-            )  # fmt: skip
-            self.listed.append((float(one["pip"]), float(one["neg_log10_p"]), row))
-        # Of many loci, no more than are shown in the end.
+        high = locus.variants["pip"].to_numpy(np.float64)
+        # Of many loci, no more than are listed in the end.
+        for row in np.flatnonzero(high > max(_LISTED_PIP, self._lowest))[:_MOST_LISTED]:
+            self.listed.append(locus.variants.iloc[int(row)])
         if len(self.listed) > 4 * _MOST_LISTED:
             self.listed = self._first()
+            # Equal ones may come first by p.
+            self._lowest = float(self.listed[-1]["pip"]) * (1 - 1e-9)
 
-    def _first(self) -> list[tuple[float, float, tuple[str, ...]]]:
-        return sorted(self.listed, key=lambda each: (-each[0], -np.nan_to_num(each[1])))[:_MOST_LISTED]
+    def _first(self) -> list[pd.Series[Any]]:
+        return sorted(self.listed, key=lambda one: (-one["pip"], -np.nan_to_num(one["neg_log10_p"])))[
+            :_MOST_LISTED
+        ]
 
     def variants_table(self) -> Table:
         """The variants of the highest PIP."""
-        header = ("variant", "study", "PIP", "flat prior", "p", "score", "gene")
-        rows = [row for _, _, row in self._first()]
-        if not self.with_prior:
-            rows = [(*row[:3], "", *row[4:]) for row in rows]
-        return _without_empty(header, rows)
+        rows: list[tuple[str, ...]] = []
+        for one in self._first():
+            name, key = described(one), (str(one["study"]), str(one["locus"]))
+            rows.append(
+                (
+                    Link(name, f"{PAGES}/{self.stems[key]}.html") if key in self.stems else name,
+                    key[0], pip_text(one["pip"]), pip_text(one["pip_flat"]) if self.with_prior else "",
+                    _p(one), _decimals(one["score"], 3), gene_of(self.genes, one["chrom"], one["pos"]),
+                )
+            )  # fmt: skip
+        return _without_empty(("variant", "study", "PIP", "flat prior", "p", "score", "gene"), rows)
 
     def loci_table(self) -> Table:
         """The fine-mapped loci, those of the highest PIPs first."""
