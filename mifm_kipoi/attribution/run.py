@@ -31,7 +31,7 @@ from mifm_kipoi.network.untrained import CALIBRATING, untrained
 from mifm_kipoi.network.weights import EMBEDDED, Weights, find_weights, load_weights
 from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.run import check_output, manifest_path, publish, read_manifest
-from mifm_kipoi.scoring.workers import set_threads
+from mifm_kipoi.scoring.workers import threads_of_torch
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import require_file, writing
 from mifm_kipoi.support.packages import needed
@@ -160,8 +160,7 @@ class AttributionRun:
                 f"expected {WINDOW} bp at most"
             )
         journal = Journal(self.output, {}, 0)
-        with journal.locked() as folder:
-            set_threads(1)
+        with journal.locked() as folder, threads_of_torch(1):
             chosen = self._chosen(genome)
             model = self._model(weights, chosen, genome)
             attribute = self._attribute(model, weights)

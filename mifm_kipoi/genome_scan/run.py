@@ -30,7 +30,7 @@ from mifm_kipoi.network.scan import Scan
 from mifm_kipoi.network.weights import EMBEDDED, Weights, load_weights
 from mifm_kipoi.scoring.journal import Journal
 from mifm_kipoi.scoring.run import check_output, manifest_path, publish, read_manifest
-from mifm_kipoi.scoring.workers import set_threads
+from mifm_kipoi.scoring.workers import threads_of_torch
 from mifm_kipoi.sequence.contig_blocks import ContigBlock
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import check_outputs, require_file, writing
@@ -175,13 +175,13 @@ class GenomeRun:
                 f"the network of {weights.path} reads windows of {weights.config.window} bp; "
                 f"expected {WINDOW} at most"
             )
-        # One for each block that is scanned: several of them in each are slower.
-        set_threads(1)
         scan = Scan(weights.model().to(find_device(self.device)), path=weights.path)
         regions = Regions(self.regions, genome) if self.regions else None
         segments = segments_of(genome, self.contigs, regions, self.segment_blocks)
         first, last = self._range(len(segments))
         with contextlib.ExitStack() as stack:
+            # One for each block that is scanned: several of them in each are slower.
+            stack.enter_context(threads_of_torch(1))
             outputs = []
             for path in self.outputs:
                 output = _Output(path, self._format(path, genome, weights), first)

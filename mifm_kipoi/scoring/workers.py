@@ -130,6 +130,19 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+@contextlib.contextmanager
+def threads_of_torch(threads: int) -> Iterator[None]:
+    """Set the threads of PyTorch in this process, and those of before at the end."""
+    import torch
+
+    before = torch.get_num_threads()
+    set_threads(threads)
+    try:
+        yield
+    finally:
+        set_threads(before)
+
+
 _worker: ScoreChunk | None = None
 
 

@@ -82,7 +82,10 @@ def test_the_file_has_the_contributions_of_the_windows(
 ) -> None:
     if method == "deeplift":
         pytest.importorskip("tangermeme")
+    torch.set_num_threads(3)
     result = run_of(folder, tmp_path / "a.h5", method=method).run()
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(1)
     assert result.status == {"symbolic_alt": 1, "contig_not_in_fasta": 1, "too_many_n": 2}
     codes = np.stack([window_of(pos) for pos in POSITIONS])
     attribute = DeepLift(network, 3) if method == "deeplift" else Mutagenesis(Predictor(network))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 import pysam
 import pytest
+import torch
 
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, MissingPackageError, OptionError
@@ -65,7 +66,9 @@ def scan(fasta: Path, weights: str, folder: Path, name: str = "x", **options: An
 @pytest.fixture(scope="module")
 def scanned(fasta: Path, weights: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scanned")
+    torch.set_num_threads(3)
     scan(fasta, weights, folder, alleles=True).run()
+    assert torch.get_num_threads() == 3
     return folder
 
 
