@@ -13,7 +13,9 @@ import pandas as pd
 
 import mifm_kipoi
 from mifm_kipoi.example import write_example
+from mifm_kipoi.reports import drawing
 
+plt.rcParams.update(drawing.style())
 study = Path("study")
 write_example(study)
 pd.read_csv(study / "gwas/q2.tsv.gz", sep="\t").nsmallest(3, "p_value")
@@ -128,16 +130,16 @@ pd.DataFrame(
 gain = mapped[mapped["is_causal"]].assign(gain=lambda table: table["pip"] - table["pip_flat"])
 best = gain.loc[gain["gain"].idxmax()]
 locus = mapped[(mapped["study"] == best["study"]) & (mapped["locus"] == best["locus"])]
-figure, panels = plt.subplots(4, 1, figsize=(9, 6.4), sharex=True, layout="constrained")
+figure, panels = plt.subplots(4, 1, figsize=(8, 5.4), sharex=True, layout="constrained")
 for panel, column, label in zip(
     panels,
     ("neg_log10_p", "score", "pip_flat", "pip"),
     ("-log10 p", "score", "PIP, flat", "PIP, score"),
     strict=True,
 ):
-    panel.scatter(locus["pos"], locus[column], s=22, color="0.55")
+    panel.scatter(locus["pos"], locus[column], s=22, color=drawing.GREY)
     causal = locus[locus["is_causal"]]
-    panel.scatter(causal["pos"], causal[column], s=46, color="tab:orange")
+    panel.scatter(causal["pos"], causal[column], s=46, color=drawing.ACCENT)
     panel.set_ylabel(label)
 panels[0].set_title(f"{best['study']}, {best['locus']}")
 panels[-1].set_xlabel(f"position on {best['chrom']}")
