@@ -62,7 +62,7 @@ Image("compared/figures/correlations.png")
 # ## Evaluate
 #
 # 27 of 1,263 variants are causal, so the area under the precision-recall curve of a score that knows nothing is
-# 0.021. Intervals are bootstraps over regions, because variants in LD are not independent.
+# 0.027 on average. Intervals are bootstraps over regions, because variants in LD are not independent.
 
 # %% language="bash"
 # mifm evaluate ranking compared/scores.parquet --labels study/labels.tsv -o ranking > ranking.log 2>&1
