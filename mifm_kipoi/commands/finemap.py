@@ -131,7 +131,11 @@ def _add_prior(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_people(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("people, in the place of studies")
+    group = parser.add_argument_group(
+        "people",
+        "With --traits, in the place of studies. Beside studies, with --covariates alone: LD is that of what "
+        "these leave of dosages.",
+    )
     add_list(
         group, "--people", "TABLE",
         "tables with a row for each person of --genotypes, by IID, eid or sample: traits and covariates",
@@ -238,7 +242,7 @@ def _people(options: argparse.Namespace) -> Selection | None:
         if options.traits or options.covariates:
             raise OptionError("traits or covariates are named, and no tables of people; name them (--people)")
         return None
-    if not options.traits:
+    if not options.traits and not options.studies:
         raise OptionError("people are named, and no trait is; name those to fine-map (--traits)")
     return Selection(
         tuple(map(Path, options.people)),

@@ -139,17 +139,21 @@ class GenotypeLinkage:
     ----------
     genotypes : Genotypes
         The source.
-    samples : numpy.ndarray of int64
+    samples : numpy.ndarray of int64, shape (n,)
         Rows of the people who count.
+    covariates : numpy.ndarray of float64, shape (n, c), optional
+        Of a regression, the constant among them: correlations are of what they leave of dosages, as are the z
+        of a study with these covariates.
 
     Raises
     ------
     InputError
-        When they are too few.
+        When people are too few.
     """
 
-    def __init__(self, genotypes: Genotypes, samples: Numbers) -> None:
+    def __init__(self, genotypes: Genotypes, samples: Numbers, covariates: Values | None = None) -> None:
         self._genotypes, self._samples = genotypes, samples
+        self._basis = None if covariates is None else np.linalg.qr(covariates)[0]
         if len(samples) < FEW_PEOPLE:
             raise InputError(
                 f"{', '.join(genotypes.paths)} has {len(samples)} people for LD; expected {FEW_PEOPLE} or "
@@ -195,10 +199,21 @@ class GenotypeLinkage:
     def loci(self, wanted: frozenset[int]) -> Iterator[LocusLD]:
         """See :meth:`Linkage.loci`."""
         for numbers, read, dosages in self._regions(wanted):
-            r = correlations(dosages)
+            r = correlations(self._less_covariates(dosages))
             frequency = np.nanmean(dosages, axis=1) / 2
             for number in numbers:
                 yield self._locus(number, read, r, frequency)
+
+    def _less_covariates(self, dosages: npt.NDArray[np.float32]) -> npt.NDArray[np.floating]:
+        """Dosages, or what covariates leave of them; constant where that is nothing."""
+        if self._basis is None:
+            return dosages
+        filled = np.where(np.isnan(dosages), np.nanmean(dosages, axis=1, keepdims=True), dosages)
+        centred = filled.astype(np.float64) - filled.mean(axis=1, dtype=np.float64, keepdims=True)
+        left: Values = centred - (centred @ self._basis) @ self._basis.T
+        nothing = (left**2).sum(axis=1) <= _NOTHING_LEFT * (centred**2).sum(axis=1)
+        left[nothing] = 0.0
+        return left
 
     def _locus(self, number: int, read: Numbers, r: Values, frequency: Values) -> LocusLD:
         """A locus, of the variants that were read for it and others."""

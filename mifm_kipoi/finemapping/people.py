@@ -23,6 +23,49 @@ from mifm_kipoi.statistics.normal import normal_scores
 Flags = npt.NDArray[np.bool_]
 
 
+def covariates_of(
+    selection: Selection, genotypes: Genotypes
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], list[str]]:
+    """The covariates of people with genotypes, for LD of what these leave of dosages.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which people and covariates; traits do not count.
+    genotypes : Genotypes
+        Of these people.
+
+    Returns
+    -------
+    samples : numpy.ndarray of int64, shape (n,)
+        Rows in the genotypes of the people who have all covariates.
+    design : numpy.ndarray of float64, shape (n, c)
+        Of full rank, the constant among its columns.
+    notes : list of str
+        What became of people and covariates.
+
+    Raises
+    ------
+    MIFMError
+        When a table cannot be read, a column is missing, or nobody is left.
+    """
+    people = read_people(
+        selection.tables, (), selection.covariates, selection.categorical, columns=selection.columns,
+        missing_codes=selection.missing_codes,
+    )  # fmt: skip
+    aligned = people.aligned(genotypes.samples)
+    notes = [*people.notes, *aligned.notes]
+    aligned = kept_people(aligned, selection.keep, genotypes.samples, notes)
+    complete = aligned.people.complete()
+    if not complete.any():
+        raise InputError(f"nobody of the {len(complete):,} people with genotypes has all covariates")
+    if not complete.all():
+        notes.append(f"{int((~complete).sum()):,} of {len(complete):,} people lack a covariate")
+    design = aligned.people.design(complete)
+    notes += [f"the covariate {text} is left out" for text in design.dropped]
+    return aligned.samples[complete], design.matrix, notes
+
+
 class PeopleStudies:
     """Traits of people with genotypes: one study each.
 

@@ -37,7 +37,7 @@ from mifm_kipoi.finemapping.linkage import (
 )
 from mifm_kipoi.finemapping.loci import LocusRule, locus_of, own_loci
 from mifm_kipoi.finemapping.matrices import MatrixLinkage, MatrixSource
-from mifm_kipoi.finemapping.people import PeopleStudies
+from mifm_kipoi.finemapping.people import PeopleStudies, covariates_of
 from mifm_kipoi.finemapping.prior_weights import FittedPrior, LocusEvidence, fit_prior_weights, to_feature
 from mifm_kipoi.finemapping.records import FINE_MAPPED, LocusResult, Method
 from mifm_kipoi.finemapping.report import INDEX, MOST_PAGES, PAGES, PageOptions, write_pages
@@ -154,7 +154,9 @@ class FinemapRun:
     studies : tuple of StudySource
         Tables of GWAS, or of credible sets.
     people : Selection, optional
-        In the place of studies: traits of the people of ``genotypes``.
+        In the place of studies: traits of the people of ``genotypes``. With studies, without traits: LD is
+        that of what the covariates leave of dosages, as it must be where covariates of a study, such as
+        principal components, explain variants.
     genotypes : tuple of Path
         PLINK, VCF or BCF, for LD.
     keep : Path, optional
@@ -234,6 +236,14 @@ class FinemapRun:
             return _Work(self, say).done()
 
     @property
+    def method(self) -> Method:
+        """How loci are fine-mapped."""
+        if self.people is not None and self.people.traits:
+            return Method.INDIVIDUAL
+        has_ld = bool(self.genotypes or self.matrices)
+        return Method.SUMMARY if has_ld and self.ld_sample == IN_SAMPLE else Method.ONE_EFFECT
+
+    @property
     def has_features(self) -> bool:
         """Whether there is anything to make a prior of."""
         return self.scores is not None or bool(self.annotations)
@@ -249,19 +259,26 @@ class FinemapRun:
         return [*files, *(self.loci.files() if self.loci else [])]
 
     def _check(self) -> None:
-        if bool(self.studies) == (self.people is not None):
+        has_traits = self.people is not None and bool(self.people.traits)
+        if bool(self.studies) == has_traits:
             raise OptionError(
-                "expected tables of studies, or people with traits (--people), and not both; of people whose "
-                "GWAS you have, either will do"
+                "expected tables of studies, or people with traits (--people, --traits), and not both; of "
+                "people whose GWAS you have, either will do"
             )
+        if (
+            self.studies
+            and self.people is not None
+            and not (self.people.covariates or self.people.categorical)
+        ):
+            raise OptionError("people are named beside studies, and no covariates; name them (--covariates)")
         if self.people is not None and not self.genotypes:
             raise OptionError("people are named, and no genotypes are; name them (--genotypes)")
         if self.genotypes and self.matrices:
             raise OptionError("LD is that of genotypes or of matrices; leave out one of them")
         if self.matrices and self.people is not None:
             raise OptionError("of people, LD is that of their genotypes; leave matrices out")
-        if self.keep is not None and (self.people is not None or not self.genotypes):
-            raise OptionError("a list of people whose LD counts needs genotypes, and no people with traits")
+        if self.keep is not None and not self.genotypes:
+            raise OptionError("a list of people whose LD counts needs genotypes; name them (--genotypes)")
         for name, choice, known in (
             ("LD sample", self.ld_sample, LD_SAMPLES), ("prior", self.prior, PRIORS),
         ):  # fmt: skip
@@ -362,12 +379,13 @@ class _Work:
             "annotations": [
                 _plain(dataclasses.asdict(one) | {"path": one.path.name}) for one in run.annotations
             ],
-            "ld_sample": IN_SAMPLE if run.people is not None else run.ld_sample,
+            "method": str(run.method),
+            "ld_sample": run.ld_sample,
             "loci": run.loci.in_words() if run.loci else "by default",
             "weights": list(run.weights),
             "prior": run.prior,
             "susie": dataclasses.asdict(run.susie),
-            "filters": dataclasses.asdict(run.filters) if run.people is not None else None,
+            "filters": dataclasses.asdict(run.filters) if run.method is Method.INDIVIDUAL else None,
             "most_variants": run.most_variants,
         }
 
@@ -411,7 +429,7 @@ class _Work:
 
     def _read(self) -> None:
         """Loci and the rows of studies in them."""
-        if self._run.people is not None:
+        if self._run.people is not None and self._run.people.traits:
             loci, rows = self._read_people(self._run.people)
         else:
             loci, rows = self._read_tables()
@@ -508,7 +526,7 @@ class _Work:
 
     def _linkage(self) -> Linkage:
         run = self._run
-        if run.people is not None:
+        if run.method is Method.INDIVIDUAL:
             assert self._genotypes is not None
             return PeopleLinkage(self._genotypes, self._people.samples, self._people.models)
         if self._genotypes is not None:
@@ -520,6 +538,10 @@ class _Work:
                         f"and {source.path} of {build}; use genotypes of that build, or lift the study over "
                         "(lift_over)"
                     )
+            if run.people is not None:
+                samples, design, notes = covariates_of(run.people, self._genotypes)
+                self._notes += notes
+                return GenotypeLinkage(self._genotypes, samples, design)
             return GenotypeLinkage(self._genotypes, founders_of(self._genotypes, run.keep))
         if run.matrices:
             return MatrixLinkage(run.matrices)
@@ -529,13 +551,6 @@ class _Work:
         return list(zip(self._loci["chrom"], self._loci["start"], self._loci["end"], strict=True))
 
     # Fits
-
-    def _method(self) -> Method:
-        run = self._run
-        if run.people is not None:
-            return Method.INDIVIDUAL
-        has_ld = bool(run.genotypes or run.matrices)
-        return Method.SUMMARY if has_ld and run.ld_sample == IN_SAMPLE else Method.ONE_EFFECT
 
     def _fit(self, linkage: Linkage, stage: str, priors: _Priors | None) -> None:
         """Fit what is not stored yet, and store it."""
@@ -576,7 +591,7 @@ class _Work:
 
     def _job(self, ld: LocusLD, priors: _Priors | None) -> Job | LocusFit:
         rows = self._rows.iloc[self._slices[ld.number]]
-        method = self._method()
+        method = self._run.method
         if priors is None:
             usable = ld.usable & self._has_numbers(rows, method, ld)
             np.save(self._usable_file(ld.number), usable)
@@ -692,7 +707,7 @@ class _Work:
         return tables, files
 
     def _results(self, priors: _Priors | None) -> Iterator[LocusResult]:
-        method = str(self._method())
+        method = str(self._run.method)
         for number, slice_ in self._slices.items():
             locus: dict[str, object] = {str(key): one for key, one in self._loci.iloc[number].items()}
             if not len(slice_):
@@ -763,14 +778,14 @@ class _Work:
                 f"in {doubtful:,} of {len(mapped):,} loci LD speaks against the z of some variants "
                 "(loci.tsv: suspicious)"
             )
-        if self._method() is Method.ONE_EFFECT:
+        if self._run.method is Method.ONE_EFFECT:
             cautions.append(
                 "each locus is taken to have one causal variant; where it has several, PIPs and sets are of "
                 "the strongest signal, and can be wrong"
             )
         if (mapped["converged"] == "no").any():
             cautions.append(f"{int((mapped['converged'] == 'no').sum()):,} fits did not converge")
-        if self._method() is Method.SUMMARY and mapped["n"].isna().any():
+        if self._run.method is Method.SUMMARY and mapped["n"].isna().any():
             cautions.append("sample sizes are not known, so that z is not adjusted for what variants explain")
         if run.has_features and len(tables.prior) and (tables.prior["reason"] != "fitted").all():
             cautions.append("no prior was found to help, so that all are flat (prior.tsv says why)")
