@@ -101,8 +101,8 @@ class MatrixSource:
         named = layout.columns
         parts = []
         for batch in file.batches(list(dict.fromkeys(named.values()))):
-            pos, bad = batch.positions(named["pos"], 1)
-            batch.refuse(bad, named["pos"], "a position")
+            pos, known = batch.positions(named["pos"], 1)
+            batch.refuse(~known, named["pos"], "a position")
             chrom = texts_of(batch, named["chrom"])
             parts.append(
                 pd.DataFrame(
