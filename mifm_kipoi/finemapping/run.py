@@ -39,15 +39,16 @@ from mifm_kipoi.finemapping.loci import LocusRule, locus_of, own_loci
 from mifm_kipoi.finemapping.matrices import MatrixLinkage, MatrixSource
 from mifm_kipoi.finemapping.people import PeopleStudies, covariates_of
 from mifm_kipoi.finemapping.prior_weights import FittedPrior, LocusEvidence, fit_prior_weights, to_feature
-from mifm_kipoi.finemapping.records import FINE_MAPPED, LocusResult, Method
+from mifm_kipoi.finemapping.records import FINE_MAPPED, Method
 from mifm_kipoi.finemapping.report import INDEX, MOST_PAGES, PAGES, PageOptions, write_pages
-from mifm_kipoi.finemapping.studies import StudyReader, once
+from mifm_kipoi.finemapping.studies import ROWS, StudyReader, once
 from mifm_kipoi.finemapping.susie import SusieOptions
-from mifm_kipoi.finemapping.tables import Fitted, no_rows
+from mifm_kipoi.finemapping.tables import Columns, Fitted, LocusRows, no_rows, set_table, variant_table
 from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.contigs import build_named
 from mifm_kipoi.genomics.genes import check_genes
+from mifm_kipoi.statistics.estimates import Values
 from mifm_kipoi.support.checksums import remembered_sha256
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import (
@@ -91,6 +92,9 @@ _OUTPUTS = (
     records.VARIANTS, records.SETS, records.LOCI, records.PRIOR, records.MANIFEST, WORK, EXPORTS, INDEX,
     PAGES,
 )  # fmt: skip
+
+_ROWS = 50_000
+"""Rows of variants that are made text together."""
 
 _EVERY = 0.1
 """Fraction of the loci after which progress is said again."""
@@ -322,7 +326,7 @@ class _Work:
         linkage = self._linkage()
         slices = list(self._slices.values())
         self._say(f"{len(self._loci):,} loci, {len(self._rows):,} rows of variants")
-        self._notes += linkage.attach(self._rows, slices, self._places())
+        self._notes += linkage.attach(self._rows, slices, self._places)
         self._fit(linkage, "flat", None)
         priors = self._priors()
         if priors is not None:
@@ -414,6 +418,10 @@ class _Work:
                     f"{note} cannot be read ({error}); delete {self._store} to start again"
                 ) from error
             changed = differences(old, provenance)
+            if changed and not any((self._store / "flat").glob("*.npz")):
+                # Nothing is lost with a run that stored no locus.
+                write_json(note, provenance)
+                return
             if changed:
                 raise InputError(
                     f"{self._run.folder} has an unfinished run of other inputs or options: "
@@ -439,6 +447,10 @@ class _Work:
                 f"{repeated:,} rows repeat a variant of their locus; that of the lowest p counts"
             )
         self._loci, self._rows = loci, rows
+        # Of many thousand loci, rows of a frame would cost more than fits.
+        self._columns = {name: rows[name].to_numpy() for name in ROWS}
+        self._places = list(zip(loci["chrom"], loci["start"], loci["end"], strict=True))
+        self._studies, self._chroms = loci["study"].tolist(), loci["chrom"].tolist()
         number = rows["number"].to_numpy(np.int64)
         starts = np.searchsorted(number, np.arange(len(loci) + 1))
         self._slices = {
@@ -547,9 +559,6 @@ class _Work:
             return MatrixLinkage(run.matrices)
         return NoLinkage()
 
-    def _places(self) -> list[tuple[str, int, int]]:
-        return list(zip(self._loci["chrom"], self._loci["start"], self._loci["end"], strict=True))
-
     # Fits
 
     def _fit(self, linkage: Linkage, stage: str, priors: _Priors | None) -> None:
@@ -584,13 +593,12 @@ class _Work:
         self._say(f"{words}: {total:,} loci are fitted")
 
     def _needs_prior(self, number: int, priors: _Priors) -> bool:
-        locus = self._loci.iloc[number]
-        return not priors.of(str(locus["study"])).of(str(locus["chrom"])).flat and (
-            self._stored("flat", number).status == FINE_MAPPED
-        )
+        prior = priors.of(self._studies[number]).of(self._chroms[number])
+        return not prior.flat and self._stored("flat", number).status == FINE_MAPPED
 
     def _job(self, ld: LocusLD, priors: _Priors | None) -> Job | LocusFit:
-        rows = self._rows.iloc[self._slices[ld.number]]
+        rows = self._rows_of(ld.number)
+        size = len(rows["z"])
         method = self._run.method
         if priors is None:
             usable = ld.usable & self._has_numbers(rows, method, ld)
@@ -600,7 +608,7 @@ class _Work:
         if not usable.any():
             reasons = pd.Series(ld.reason[ld.reason != ""]).value_counts()
             why = reasons.index[0] if len(reasons) else "z or Bayes factors are missing"
-            return refused(ld.number, f"none of {len(rows):,} variants can be used: {why}")
+            return refused(ld.number, f"none of {size:,} variants can be used: {why}")
         if ld.R is not None and usable.sum() > self._run.most_variants:
             return refused(
                 ld.number,
@@ -610,18 +618,17 @@ class _Work:
         of_ld = ld.usable
         weights = None
         if priors is not None:
-            locus = self._loci.iloc[ld.number]
-            features = self._features[self._slices[ld.number]]
-            weights = np.zeros(len(rows))
-            weights[usable] = priors.of(str(locus["study"])).weights(str(locus["chrom"]), features[usable])
-        own = rows[of_ld]
+            features = self._features[self._slices[ld.number]][usable]
+            prior = priors.of(self._studies[ld.number])
+            weights = np.zeros(size)
+            weights[usable] = prior.weights(self._chroms[ld.number], features)
         job = Job(
             number=ld.number,
             method=method,
-            z=own["z"].to_numpy(np.float64),
-            log_bf=own["log_bf"].to_numpy(np.float64),
-            log_p=own["log_p"].to_numpy(np.float64),
-            n=_n_of(rows[usable]),
+            z=rows["z"][of_ld],
+            log_bf=rows["log_bf"][of_ld],
+            log_p=rows["log_p"][of_ld],
+            n=_n_of(rows["sample_size"][usable]),
             R=ld.R,
             products=ld.products,
             prior_weights=None if weights is None else weights[of_ld],
@@ -631,9 +638,14 @@ class _Work:
         return job.take(usable[of_ld])
 
     @staticmethod
-    def _has_numbers(rows: pd.DataFrame, method: Method, ld: LocusLD) -> Flags:
+    def _has_numbers(rows: Columns, method: Method, ld: LocusLD) -> Flags:
         needed_column = "log_bf" if method is Method.ONE_EFFECT and ld.R is None else "z"
-        return np.asarray(np.isfinite(rows[needed_column].to_numpy(np.float64)))
+        return np.isfinite(rows[needed_column])
+
+    def _rows_of(self, number: int) -> Columns:
+        first = self._slices[number]
+        own = slice(first[0], first[-1] + 1) if len(first) else slice(0, 0)
+        return {name: values[own] for name, values in self._columns.items()}
 
     def _usable_file(self, number: int) -> Path:
         return self._store / "flat" / f"{number:07d}.usable.npy"
@@ -656,12 +668,11 @@ class _Work:
             fit = self._stored("flat", number)
             if fit.status != FINE_MAPPED:
                 continue
-            locus = self._loci.iloc[number]
             effects = sorted({one.effect for one in fit.sets})
-            study = records.ALL if self._run.prior == TOGETHER else str(locus["study"])
+            study = records.ALL if self._run.prior == TOGETHER else self._studies[number]
             evidence.setdefault(study, []).append(
                 LocusEvidence(
-                    str(locus["chrom"]), self._features[rows][self._usable(number)],
+                    self._chroms[number], self._features[rows][self._usable(number)],
                     fit.log_bf_variable[effects],
                 )
             )  # fmt: skip
@@ -676,26 +687,27 @@ class _Work:
 
     def _write(self, priors: _Priors | None) -> tuple[records.Tables, list[Path]]:
         folder = self._run.folder
-        loci: list[dict[str, object]] = []
-        sets: list[pd.DataFrame] = []
+        every: list[LocusRows] = []
+        waiting: list[LocusRows] = []
+        annotations = self._names[int(self._run.scores is not None) :]
         path = folder / records.VARIANTS
         with (
             written_whole(path) as temporary,
             writing(path),
             gzip.open(temporary, "wt", compresslevel=6) as file,
         ):
-            header = False
-            for result in self._results(priors):
-                loci.append(result.record)
-                sets += [result.sets] if len(result.sets) else []
-                if len(result.variants) or not header:
-                    _append(result.variants, file, header=not header)
-                    header = True
-        prior = records.empty(records.PRIOR_TYPES) if priors is None else priors.table()
+            _append(variant_table([], annotations), file, header=True)
+            for one in self._results(priors):
+                every.append(dataclasses.replace(one, variants={}))
+                waiting.append(one)
+                if sum(len(each.variants.get("pip", ())) for each in waiting) >= _ROWS:
+                    _append(variant_table(waiting, annotations), file)
+                    waiting = []
+            _append(variant_table(waiting, annotations), file)
         tables = records.Tables(
-            records.typed(pd.DataFrame(loci), records.LOCUS_TYPES),
-            pd.concat(sets, ignore_index=True) if sets else records.empty(records.SET_TYPES),
-            prior,
+            records.typed(pd.DataFrame([one.record for one in every]), records.LOCUS_TYPES),
+            set_table(every),
+            records.empty(records.PRIOR_TYPES) if priors is None else priors.table(),
         )
         files = [path]
         for name, table in (
@@ -706,33 +718,32 @@ class _Work:
             files.append(folder / name)
         return tables, files
 
-    def _results(self, priors: _Priors | None) -> Iterator[LocusResult]:
+    def _results(self, priors: _Priors | None) -> Iterator[LocusRows]:
         method = str(self._run.method)
-        for number, slice_ in self._slices.items():
-            locus: dict[str, object] = {str(key): one for key, one in self._loci.iloc[number].items()}
-            if not len(slice_):
-                yield no_rows(locus, "the study has no variant there")
+        has_score = self._run.scores is not None
+        for number, locus in enumerate(self._loci.to_dict("records")):
+            named = {str(name): value for name, value in locus.items()}
+            own = self._slices[number]
+            if not len(own):
+                yield no_rows(named, "the study has no variant there")
                 continue
-            flat = self._stored("flat", number)
-            usable = self._usable(number)
-            rows = self._rows.iloc[slice_]
-            final = None
-            weights = np.full(int(usable.sum()), 1 / max(int(usable.sum()), 1))
+            flat, usable, rows = self._stored("flat", number), self._usable(number), self._rows_of(number)
+            final, size = None, int(usable.sum())
+            weights = np.full(size, 1 / max(size, 1))
             if priors is not None and flat.status == FINE_MAPPED:
                 final = flat
                 if _file(self._store / "prior", number).is_file():
                     final = self._stored("prior", number)
-                    prior = priors.of(str(locus["study"]))
-                    weights = prior.weights(str(locus["chrom"]), self._features[slice_][usable])
-            raw = self._raw[slice_][usable]
-            has_score = self._run.scores is not None
-            score = raw[:, 0] if has_score else np.full(len(raw), np.nan)
-            first = int(has_score)
-            n = _n_of(rows[usable])
+                    prior = priors.of(self._studies[number])
+                    weights = prior.weights(self._chroms[number], self._features[own][usable])
+            raw = self._raw[own][usable]
+            score = raw[:, 0] if has_score else np.full(size, np.nan)
+            n = _n_of(rows["sample_size"][usable])
+            annotations = zip(self._names[int(has_score) :], raw[:, int(has_score) :].T, strict=True)
             yield Fitted(
-                locus, rows, usable, method, np.nan if n is None else n, flat, final, weights, score,
-                dict(zip(self._names[first:], raw[:, first:].T, strict=True)), self._seen(locus),
-            ).result()  # fmt: skip
+                named, rows, usable, method, np.nan if n is None else n, flat, final, weights, score,
+                dict(annotations), self._seen(named),
+            ).in_tables()  # fmt: skip
 
     def _page_options(
         self, tables: records.Tables, provenance: Mapping[str, Any], cautions: Sequence[str]
@@ -839,18 +850,17 @@ def _numbered(loci: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return choose
 
 
-def _n_of(rows: pd.DataFrame) -> float | None:
+def _n_of(sizes: Values) -> float | None:
     """The median sample size; none where it is not known."""
-    sizes = rows["sample_size"].to_numpy(np.float64)
-    sizes = sizes[sizes > 0]
-    return float(np.median(sizes)) if len(sizes) else None
+    known = sizes[sizes > 0]
+    return float(np.median(known)) if len(known) else None
 
 
 def _file(folder: Path, number: int) -> Path:
     return folder / f"{number:07d}.npz"
 
 
-def _append(table: pd.DataFrame, file: IO[str], header: bool) -> None:
+def _append(table: pd.DataFrame, file: IO[str], header: bool = False) -> None:
     table.to_csv(file, sep="\t", index=False, header=header, float_format="%.10g")
 
 

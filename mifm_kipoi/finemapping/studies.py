@@ -243,11 +243,6 @@ def once(rows: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, int]:
     return kept, int(repeated.sum())
 
 
-def variant_names(rows: pd.DataFrame) -> pd.Series[str]:
-    """``chrom:pos:ref:alt`` of each row."""
-    return rows["chrom"] + ":" + rows["pos"].astype(str) + ":" + rows["ref"] + ":" + rows["alt"]
-
-
 def _by_reference(
     rows: AssociationRows,
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.float64]]:

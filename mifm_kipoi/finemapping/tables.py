@@ -1,9 +1,10 @@
-"""What was fitted as rows of the tables."""
+"""What was fitted as rows of the tables, as arrays: there may be many thousand loci."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +20,34 @@ from mifm_kipoi.finemapping.records import (
     SCORE,
     SET_TYPES,
     VARIANT_TYPES,
-    LocusResult,
     empty,
     typed,
 )
-from mifm_kipoi.finemapping.studies import variant_names
 from mifm_kipoi.finemapping.susie import CredibleSet
 from mifm_kipoi.statistics.estimates import Values
 
 Flags = npt.NDArray[np.bool_]
+Columns = Mapping[str, npt.NDArray[Any]]
+"""A table as arrays of the same length by the names of its columns."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LocusRows:
+    """What the tables have of a locus.
+
+    Parameters
+    ----------
+    record : dict of str to object
+        Its row of ``loci.tsv``.
+    variants : mapping of str to numpy.ndarray
+        Its rows of ``variants.tsv.gz`` but for study and locus; empty where it is not fine-mapped.
+    sets : list of dict of str to object
+        Its rows of ``credible_sets.tsv``.
+    """
+
+    record: dict[str, object]
+    variants: Columns
+    sets: list[dict[str, object]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +58,8 @@ class Fitted:
     ----------
     locus : mapping
         Study, locus, chrom, start, end.
-    rows : pandas.DataFrame
-        Those of the study (:data:`mifm_kipoi.finemapping.studies.ROWS`), p of them, by position.
+    rows : mapping of str to numpy.ndarray, shape (p,)
+        Those of the study (:data:`mifm_kipoi.finemapping.studies.ROWS`), by position.
     usable : numpy.ndarray of bool, shape (p,)
         Which of them are fine-mapped.
     method : str
@@ -49,7 +69,7 @@ class Fitted:
     flat : LocusFit
         With the flat prior.
     final : LocusFit, optional
-        With prior weights; none where they are flat.
+        With prior weights; none where there is no prior.
     weights : numpy.ndarray of float64, shape (k,)
         Prior weights of the k usable rows.
     score : numpy.ndarray of float64, shape (k,)
@@ -60,7 +80,7 @@ class Fitted:
     """
 
     locus: Mapping[str, object]
-    rows: pd.DataFrame
+    rows: Columns
     usable: Flags
     method: str
     n: float
@@ -71,71 +91,89 @@ class Fitted:
     annotations: Mapping[str, Values]
     seen: str
 
-    def result(self) -> LocusResult:
+    def in_tables(self) -> LocusRows:
         """Its rows of the tables."""
         last = self.final or self.flat
-        failed = self.flat if self.flat.status != FINE_MAPPED else last
-        if failed.status != FINE_MAPPED:
-            return LocusResult(self._record(None, failed), empty(VARIANT_TYPES), empty(SET_TYPES))
-        variants = self._variants(last)
-        names = variant_names(variants)
-        sets = [*_sets(variants, names, self.flat, FLAT)]
+        for fit in (self.flat, last):
+            if fit.status != FINE_MAPPED:
+                return LocusRows(self._record(fit), {}, [])
+        sets = self._sets(self.flat, FLAT)
         if self.final is not None:
-            sets += _sets(variants, names, self.final, SCORE)
-        of_sets = pd.DataFrame(sets, columns=list(SET_TYPES)) if sets else empty(SET_TYPES)
-        for name in ("study", "locus", "chrom"):
-            of_sets[name] = str(self.locus[name])
-        return LocusResult(self._record(variants, last), variants, typed(of_sets, SET_TYPES))
+            sets += self._sets(self.final, SCORE)
+        return LocusRows(self._record(last), self._variants(last), sets)
 
-    def _variants(self, last: LocusFit) -> pd.DataFrame:
-        rows = self.rows[self.usable].reset_index(drop=True)
-        neg_log10_p = -rows["log_p"] / np.log(10)
-        table = rows.assign(
-            study=str(self.locus["study"]),
-            locus=str(self.locus["locus"]),
+    def _variants(self, last: LocusFit) -> Columns:
+        rows = {name: values[self.usable] for name, values in self.rows.items()}
+        size = len(last.pip)
+        return {
+            **{name: rows[name] for name in VARIANT_TYPES if name in rows},
             # A p-value that is too small for a number is 0, and its logarithm is not.
-            p_value=np.exp(rows["log_p"]),
-            neg_log10_p=neg_log10_p,
-            r2=self.flat.r2,
-            outlier=self.flat.outlier,
-            score=self.score,
-            prior=self.weights,
-            pip_flat=self.flat.pip,
-            pip=last.pip,
-            set_flat=_numbers(len(rows), self.flat.sets),
-            set=_numbers(len(rows), last.sets),
-        )
-        named = {f"{ANNOTATION}{name}": values for name, values in self.annotations.items()}
-        return typed(table[list(VARIANT_TYPES)], VARIANT_TYPES).assign(**named)
+            "p_value": np.exp(rows["log_p"]),
+            "neg_log10_p": -rows["log_p"] / np.log(10),
+            "r2": self.flat.r2,
+            "outlier": self.flat.outlier,
+            "score": self.score,
+            "prior": self.weights,
+            "pip_flat": self.flat.pip,
+            "pip": last.pip,
+            "set_flat": _numbers(size, self.flat.sets),
+            "set": _numbers(size, last.sets),
+            **{f"{ANNOTATION}{name}": values for name, values in self.annotations.items()},
+        }
 
-    def _record(self, variants: pd.DataFrame | None, fit: LocusFit) -> dict[str, object]:
-        rows = self.rows
+    def _record(self, fit: LocusFit) -> dict[str, object]:
+        log_p = self.rows["log_p"]
         record: dict[str, object] = {
             **{name: self.locus[name] for name in ("study", "locus", "chrom", "start", "end")},
             "status": fit.status, "reason": fit.reason, "method": self.method,
-            "variants_in_study": len(rows), "variants": 0, "scored": 0, "n": self.n,
+            "variants_in_study": len(log_p), "variants": 0, "scored": 0, "n": self.n,
             "lead": "", "lead_neg_log10_p": np.nan, "lambda": self.flat.inconsistency,
-            "flipped": self.flat.flipped, "outliers": self.flat.outliers, "suspicious": self.flat.suspicious,
-            "seen": self.seen,
+            "flipped": self.flat.flipped, "outliers": self.flat.outliers,
+            "suspicious": self.flat.suspicious, "seen": self.seen,
             "converged": "", "sets_flat": 0, "sets": 0, "causal_flat": np.nan, "causal": np.nan, "top": "",
             "top_pip": np.nan, "prior_gain": np.nan,
         }  # fmt: skip
-        if len(rows):
-            lead = int(rows["log_p"].fillna(0).to_numpy().argmin())
-            record["lead"] = variant_names(rows.iloc[[lead]]).iloc[0]
-            record["lead_neg_log10_p"] = -float(rows["log_p"].iloc[lead]) / np.log(10)
-        if variants is not None:
-            top = int(variants["pip"].to_numpy().argmax())
+        if len(log_p):
+            lead = int(np.where(np.isnan(log_p), 0.0, log_p).argmin())
+            record["lead"] = self._name(lead)
+            record["lead_neg_log10_p"] = -float(log_p[lead]) / np.log(10)
+        if fit.status == FINE_MAPPED:
+            top = int(fit.pip.argmax())
             record |= {
-                "variants": len(variants), "scored": int((~np.isnan(self.score)).sum()),
+                "variants": len(fit.pip), "scored": int((~np.isnan(self.score)).sum()),
                 "converged": "yes" if fit.converged and self.flat.converged else "no",
                 "sets_flat": len(self.flat.sets), "sets": len(fit.sets),
                 "causal_flat": float(self.flat.pip.sum()), "causal": float(fit.pip.sum()),
-                "top": variant_names(variants.iloc[[top]]).iloc[0],
-                "top_pip": float(variants["pip"].iloc[top]),
-                "prior_gain": self._gain(),
+                "top": self._names([top])[0], "top_pip": float(fit.pip[top]), "prior_gain": self._gain(),
             }  # fmt: skip
         return {name: record[name] for name in LOCUS_TYPES}
+
+    def _sets(self, fit: LocusFit, prior: str) -> list[dict[str, object]]:
+        sets: list[dict[str, object]] = []
+        pos = self.rows["pos"][self.usable]
+        for number, one in enumerate(fit.sets, start=1):
+            names = self._names(one.members)
+            best = int(fit.pip[one.members].argmax())
+            sets.append(
+                {
+                    **{name: self.locus[name] for name in ("study", "locus", "chrom")},
+                    "prior": prior, "set": number, "start": int(pos[one.members].min()),
+                    "end": int(pos[one.members].max()), "size": len(names), "coverage": one.coverage,
+                    "min_abs_corr": one.min_abs_corr, "mean_abs_corr": one.mean_abs_corr,
+                    "median_abs_corr": one.median_abs_corr,
+                    "log10_bf": float(fit.log_bf[one.effect] / np.log(10)), "lead": names[best],
+                    "lead_pip": float(fit.pip[one.members[best]]), "members": ",".join(names),
+                }
+            )  # fmt: skip
+        return sets
+
+    def _names(self, numbers: Iterable[int]) -> list[str]:
+        """``chrom:pos:ref:alt`` of usable rows."""
+        rows = np.flatnonzero(self.usable)
+        return [self._name(int(rows[number])) for number in numbers]
+
+    def _name(self, row: int) -> str:
+        return ":".join(str(self.rows[name][row]) for name in ("chrom", "pos", "ref", "alt"))
 
     def _gain(self) -> float:
         """Log-likelihood of the strongest effect with the prior less that of the flat one."""
@@ -145,7 +183,7 @@ class Fitted:
         return float(np.log(self.weights @ shifted) - np.log(shifted.mean()))
 
 
-def no_rows(locus: Mapping[str, object], reason: str) -> LocusResult:
+def no_rows(locus: Mapping[str, object], reason: str) -> LocusRows:
     """A locus in which a study has no variant.
 
     Parameters
@@ -160,7 +198,38 @@ def no_rows(locus: Mapping[str, object], reason: str) -> LocusResult:
     }
     record |= {name: locus[name] for name in ("study", "locus", "chrom", "start", "end")}
     record |= {"status": EMPTY, "reason": reason}
-    return LocusResult(record, empty(VARIANT_TYPES), empty(SET_TYPES))
+    return LocusRows(record, {}, [])
+
+
+def variant_table(loci: Sequence[LocusRows], annotations: Sequence[str]) -> pd.DataFrame:
+    """The rows of some loci as of ``variants.tsv.gz``.
+
+    Parameters
+    ----------
+    loci : sequence of LocusRows
+        Those that are not fine-mapped have none.
+    annotations : sequence of str
+        Names, also where there is no row.
+    """
+    own = [one for one in loci if one.variants]
+    further = [f"{ANNOTATION}{name}" for name in annotations]
+    if not own:
+        return empty(VARIANT_TYPES).assign(**{name: pd.Series(dtype="float64") for name in further})
+    columns = {
+        name: np.concatenate([one.variants[name] for one in own])
+        for name in (*VARIANT_TYPES, *further)
+        if name not in ("study", "locus")
+    }
+    sizes = [len(one.variants["pip"]) for one in own]
+    for name in ("study", "locus"):
+        columns[name] = np.repeat(np.array([str(one.record[name]) for one in own], dtype=object), sizes)
+    return typed(pd.DataFrame(columns), VARIANT_TYPES)
+
+
+def set_table(loci: Iterable[LocusRows]) -> pd.DataFrame:
+    """The rows of loci as of ``credible_sets.tsv``."""
+    rows = [row for one in loci for row in one.sets]
+    return typed(pd.DataFrame(rows, columns=list(SET_TYPES)), SET_TYPES) if rows else empty(SET_TYPES)
 
 
 def _numbers(size: int, sets: Sequence[CredibleSet]) -> npt.NDArray[np.int64]:
@@ -169,23 +238,3 @@ def _numbers(size: int, sets: Sequence[CredibleSet]) -> npt.NDArray[np.int64]:
     for number, one in reversed(list(enumerate(sets, start=1))):
         numbers[one.members] = number
     return numbers
-
-
-def _sets(
-    variants: pd.DataFrame, names: pd.Series[str], fit: LocusFit, prior: str
-) -> list[dict[str, object]]:
-    rows = []
-    for number, one in enumerate(fit.sets, start=1):
-        pos = variants["pos"].to_numpy(np.int64)[one.members]
-        best = int(fit.pip[one.members].argmax())
-        rows.append(
-            {
-                "prior": prior, "set": number, "start": int(pos.min()), "end": int(pos.max()),
-                "size": len(one.members), "coverage": one.coverage, "min_abs_corr": one.min_abs_corr,
-                "mean_abs_corr": one.mean_abs_corr, "median_abs_corr": one.median_abs_corr,
-                "log10_bf": float(fit.log_bf[one.effect] / np.log(10)),
-                "lead": names.iloc[one.members[best]], "lead_pip": float(fit.pip[one.members[best]]),
-                "members": ",".join(names.iloc[one.members]),
-            }
-        )  # fmt: skip
-    return rows
