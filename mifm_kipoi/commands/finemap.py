@@ -165,6 +165,11 @@ def _add_fits(parser: argparse.ArgumentParser) -> None:
         help="sets with a pair of variants of less correlation are dropped (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
+        "--min-log-bf", type=float, default=0.1, metavar="NATS",
+        help="evidence of an effect, ln of its Bayes factor, below which it does not count; 0: all, as susieR"
+        " (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--max-iterations", type=positive, default=100, metavar="N", help="of a fit (default: %(default)s)"
     )
     group.add_argument(
@@ -198,7 +203,7 @@ def _finemap(options: argparse.Namespace) -> None:
     try:
         susie = SusieOptions(
             effects=options.effects, coverage=options.coverage, min_abs_corr=options.min_abs_corr,
-            max_iterations=options.max_iterations,
+            max_iterations=options.max_iterations, min_log_bf=options.min_log_bf,
         )  # fmt: skip
     except ValueError as error:
         raise OptionError(str(error)) from error

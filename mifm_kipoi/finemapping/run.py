@@ -85,6 +85,11 @@ PRIORS: Mapping[str, str] = {
 MOST_VARIANTS = 10_000
 """Variants of a locus with LD beyond which it is refused: a matrix of 10,000 has 800 MB."""
 
+MIN_LOG_BF = 0.1
+"""Evidence of an effect, in nats, below which there is none. susieR's default of 0 keeps effects without
+evidence, each of which adds PIPs with a sum of 1 over the locus: where loci are small, unassociated variants
+get high ones."""
+
 WORK = "work"
 """The folder of what is fitted of each locus, until the tables are complete."""
 
@@ -182,6 +187,7 @@ class FinemapRun:
     prior : str
         A key of :data:`PRIORS`.
     susie : SusieOptions
+        By default as susieR but for :data:`MIN_LOG_BF`.
     filters : Filters
         Of people: which variants count.
     most_variants : int
@@ -206,7 +212,7 @@ class FinemapRun:
     annotations: tuple[ScoreTable, ...] = ()
     weights: tuple[str, ...] = ()
     prior: str = TOGETHER
-    susie: SusieOptions = dataclasses.field(default_factory=SusieOptions)
+    susie: SusieOptions = dataclasses.field(default_factory=lambda: SusieOptions(min_log_bf=MIN_LOG_BF))
     filters: Filters = dataclasses.field(default_factory=Filters)
     most_variants: int = MOST_VARIANTS
     processes: int | None = None
@@ -318,15 +324,15 @@ class _Work:
     def done(self) -> FinemapResult:
         """All steps."""
         run = self._run
-        (run.folder / records.MANIFEST).unlink(missing_ok=True)
         provenance = self._provenance()
-        self._resume(provenance)
         self._read()
         self._attach_features()
         linkage = self._linkage()
         slices = list(self._slices.values())
         self._say(f"{len(self._loci):,} loci, {len(self._rows):,} rows of variants")
         self._notes += linkage.attach(self._rows, slices, self._places)
+        (run.folder / records.MANIFEST).unlink(missing_ok=True)
+        self._resume(provenance)
         self._fit(linkage, "flat", None)
         priors = self._priors()
         if priors is not None:
@@ -524,17 +530,17 @@ class _Work:
             return
         variants = self._rows.rename(columns={"ref": "other_allele", "alt": "effect_allele"})
         joined: JoinedScores = join_scores(tables, variants)
-        self._notes += joined.notes
         self._names = tuple(joined.values)
         self._raw = np.column_stack(list(joined.values.values()))
         self._features = self._raw.copy()
         if run.scores is not None:
             self._features[:, 0] = to_feature(self._raw[:, 0])
             without = int(np.isnan(self._raw[:, 0]).sum())
-            self._notes.append(
-                f"{without:,} of {len(self._raw):,} rows have no {self._names[0]}; they count as the mean of "
-                "their locus"
-            )
+            if without:
+                self._notes.append(
+                    f"{without:,} of {len(self._raw):,} rows have no {self._names[0]}; they count as the "
+                    "mean of their locus"
+                )
 
     def _linkage(self) -> Linkage:
         run = self._run

@@ -14,10 +14,12 @@ from mifm_kipoi.example import write_example
 from mifm_kipoi.finemapping import records
 from mifm_kipoi.finemapping.loci import LocusRule
 from mifm_kipoi.finemapping.records import LocusResult
-from mifm_kipoi.finemapping.run import FinemapResult, FinemapRun
-from mifm_kipoi.finemapping.susie import fit_summary
+from mifm_kipoi.finemapping.run import MIN_LOG_BF, FinemapResult, FinemapRun
+from mifm_kipoi.finemapping.susie import SusieOptions, fit_summary
 from mifm_kipoi.genetics.genotypes import open_genotypes
 from mifm_kipoi.genetics.study_sources import StudySource
+
+OPTIONS = SusieOptions(min_log_bf=MIN_LOG_BF)
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +85,9 @@ def test_pips_and_sets_are_those_of_susie_with_the_tables_weights(
         rows = locus.variants
         r = np.corrcoef(_dosages(study, locus))
         n = float(rows["sample_size"].iloc[0])
-        flat = fit_summary(rows["z"].to_numpy(), r, n)
+        flat = fit_summary(rows["z"].to_numpy(), r, n, None, OPTIONS)
         np.testing.assert_allclose(rows["pip_flat"], flat.pip, atol=2e-6)
-        fit = fit_summary(rows["z"].to_numpy(), r, n, rows["prior"].to_numpy())
+        fit = fit_summary(rows["z"].to_numpy(), r, n, rows["prior"].to_numpy(), OPTIONS)
         np.testing.assert_allclose(rows["pip"], fit.pip, atol=2e-6)
         own = locus.sets[locus.sets["prior"] == records.SCORE]
         names = records_names(rows)

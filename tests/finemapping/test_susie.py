@@ -376,3 +376,15 @@ def test_options_are_checked():
 def test_iterations_end(golden):
     fit = fit_summary(golden["z"], golden["R"], 500, options=SusieOptions(max_iterations=1))
     assert (fit.converged, fit.iterations) == (False, 1)
+
+
+def test_effects_without_evidence_do_not_count_once_they_are_fitted():
+    z = np.where(np.arange(30) % 2, 1.05, -1.05)
+    z[3] = 9.0
+    every = fit_summary(z, np.eye(30), 5000)
+    counted = fit_summary(z, np.eye(30), 5000, options=SusieOptions(min_log_bf=0.1))
+    np.testing.assert_array_equal(every.alpha, counted.alpha)
+    there = every.log_bf >= 0.1
+    assert there.sum() == 1 < (every.prior_variance > 0).sum()
+    np.testing.assert_allclose(counted.pip, every.alpha[there][0], atol=1e-12)
+    assert [one.members.tolist() for one in counted.sets] == [[3]]
