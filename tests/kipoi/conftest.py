@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.kipoi.preloaded import Interpreter
+from tests.preloaded import Interpreter
 
 
 @pytest.fixture(scope="session")

@@ -225,6 +225,11 @@ class MotifSwapRun:
         return [Group("", positive, negative)]
 
     def _of_factors(self, discovery: Discovery) -> list[Group]:
+        if not discovery.patterns:
+            raise InputError(
+                f"{self.patterns} has no patterns, so that there are none to swap; attribute more windows, "
+                "and search them again"
+            )
         factors = self._factors(discovery)
         groups = []
         for factor in self.factors or sorted(set(factors.values())):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mifm_kipoi.attribution.files import read_attributions
+from mifm_kipoi.attribution.files import Attributions, read_attributions
 from mifm_kipoi.cli import main
 from mifm_kipoi.errors import InputError, OptionError, WeightsError
 from mifm_kipoi.evaluation.motif_swap.edits import Codes, Edit, Sites, alignment, edit_of
@@ -25,7 +25,7 @@ from mifm_kipoi.evaluation.motif_swap.swaps import (
     swapped,
     unrelated_to,
 )
-from mifm_kipoi.evaluation.motifs.discovery import DiscoveryOptions, read_patterns
+from mifm_kipoi.evaluation.motifs.discovery import Discovery, DiscoveryOptions, read_patterns
 from mifm_kipoi.evaluation.motifs.patterns import Pattern, Seqlets
 from mifm_kipoi.network.inference import Predictor
 from mifm_kipoi.network.model import MIFMConfig
@@ -343,6 +343,15 @@ def test_untrained_networks_are_made_again(searched: Path) -> None:
     swap = result.evaluated.swaps[0]
     expected = Predictor(untrained(CONFIG, 3, codes)).logits(codes[swap.rows])
     assert swap.logits["original"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_a_search_without_patterns_is_refused(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(path: Path, attributions: Attributions) -> Discovery:
+        return dataclasses.replace(read_patterns(path, attributions), patterns=[])
+
+    monkeypatch.setattr("mifm_kipoi.evaluation.motif_swap.run.read_patterns", nothing)
+    with pytest.raises(InputError, match=r"patterns\.h5 has no patterns"):
+        run_of(searched).run()
 
 
 def test_what_cannot_be_swapped_is_refused(searched: Path) -> None:
