@@ -25,14 +25,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 
-REASONS = ("the internet", "hours", "a GPU", "Slurm", "root")
+REASONS = ("the internet", "hours", "a GPU", "Slurm", "root", "a quiet machine")
 """What a block may need that a test does not have."""
 
 LANGUAGES = ("bash", "python", "yaml", "text", "html")
 """Of fences; every block has one."""
 
+MARKS = ("not run", "file", "output")
+"""Kinds of comments before a block."""
+
+_OURS = re.compile(r"(mifm|kipoi|python3? -m (training|benchmarks)\S*)( |$)")
+_QUOTED_OR_COMMENT = re.compile(r"""(?P<quoted>'[^']*'|"(?:\\.|[^"\\])*")|(?<!\S)#[^\n]*""")
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>.*)$")
 _COMMENT = re.compile(r"^ *<!-- (?P<text>.*) -->$")
+_COMMAND = re.compile(r"^(\$ )?(mifm|kipoi|make|pip|python3?) ", re.MULTILINE)
 _NOT_RUN = re.compile(rf"needs ({'|'.join(REASONS)})(: .+)?")
 
 
@@ -71,8 +77,12 @@ class Block:
         """What is wrong with the block as such; empty where nothing is."""
         if self.language not in LANGUAGES:
             return f"the language is {self.language!r}; expected {', '.join(LANGUAGES)}"
+        if self.mark and self.mark not in MARKS:
+            return f"the comment before it is {self.mark!r}; expected {', '.join(MARKS)}"
         if self.mark == "not run" and not _NOT_RUN.fullmatch(self.value):
             return f"not run, as it {self.value!r}; expected 'needs' and one of {', '.join(REASONS)}"
+        if self.language == "text" and self.mark != "output" and _COMMAND.search(self.text):
+            return "commands in a block of 'text'; expected bash, marked where it cannot be run"
         if self.mark == "output" and self.language != "text":
             return f"output in a block of {self.language!r}; expected text"
         return ""
@@ -86,7 +96,7 @@ def blocks_of(path: Path) -> Iterator[Block]:
     ValueError
         When a fence is not closed.
     """
-    page = path.relative_to(ROOT)
+    page = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     lines = path.read_text().splitlines()
     number = 0
     while number < len(lines):
@@ -116,9 +126,8 @@ def commands_of(script: str) -> Iterator[list[str]]:
     """Words of the commands of ours in a script, each from its program's name to the end of the command."""
     import shlex
 
-    lexer = shlex.shlex(
-        re.sub(r"(^|\s)#.*", "", script.replace("\\\n", " ")), posix=True, punctuation_chars=";&|()<>\n"
-    )
+    text = _QUOTED_OR_COMMENT.sub(lambda found: found["quoted"] or "", script.replace("\\\n", " "))
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|()<>\n")
     lexer.commenters, lexer.whitespace, lexer.whitespace_split = "", " \t", True
     words: list[str] = []
     for word in [*lexer, ";"]:
@@ -132,12 +141,8 @@ def commands_of(script: str) -> Iterator[list[str]]:
 def _ours(words: list[str]) -> Iterator[list[str]]:
     while words and (words[0] in {"do", "then", "else"} or re.fullmatch(r"\w+=.*", words[0])):
         words = words[1:]
-    if words and (
-        Path(words[0]).name in {"mifm", "kipoi"} or words[:2] in (["python", "-m"], ["python3", "-m"])
-    ):
-        if ">" in words:
-            words = words[: words.index(">")]
-        yield words
+    if _OURS.match(" ".join(words)):
+        yield words[: words.index(">")] if ">" in words else words
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class Page:
     def _shell(self, block: Block) -> None:
         script = f"{block.text}\nprintf '{_WHERE}%s' \"$PWD\"\n"
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
+            ["bash", "-ec", script],
             cwd=self._where, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
