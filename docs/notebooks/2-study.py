@@ -27,7 +27,7 @@ pd.read_csv(study / "gwas/q2.tsv.gz", sep="\t").nsmallest(3, "p_value")
 # become bags of variants of which one is causal, and variants far from them become negatives.
 
 # %%
-Path("mine.yaml").write_text("""\
+_ = Path("mine.yaml").write_text("""\
 fasta: study/genome.fa
 data:
   summary_statistics:
@@ -142,7 +142,7 @@ for panel, column, label in zip(
     panel.scatter(causal["pos"], causal[column], s=46, color=drawing.ACCENT)
     panel.set_ylabel(label)
 panels[0].set_title(f"{best['study']}, {best['locus']}")
-panels[-1].set_xlabel(f"position on {best['chrom']}")
+_ = panels[-1].set_xlabel(f"position on {best['chrom']}")
 # %% [markdown]
 # The p-values of variants in LD are alike, and the study alone cannot tell them apart; the score can, here.
 #
