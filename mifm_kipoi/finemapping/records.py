@@ -12,6 +12,7 @@ import enum
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
@@ -302,43 +303,45 @@ def loci_of(folder: Path) -> Iterator[LocusResult]:
         When a table is missing, cannot be read, or does not belong to the others.
     """
     tables = read_tables(folder)
-    rows = _Runs(read_table(folder / VARIANTS, VARIANT_TYPES))
-    sets = dict(iter(tables.sets.groupby(["study", "locus"], sort=False)))
+    runs = _runs(read_table(folder / VARIANTS, VARIANT_TYPES))
+    held = next(runs, None)
+    sets = {
+        key: own.reset_index(drop=True) for key, own in tables.sets.groupby(["study", "locus"], sort=False)
+    }
+    no_rows, no_sets = empty(VARIANT_TYPES), empty(SET_TYPES)
     for record in tables.loci.to_dict("records"):
         key = (str(record["study"]), str(record["locus"]))
-        variants = rows.take(key) if record["status"] == FINE_MAPPED else empty(VARIANT_TYPES)
-        if len(variants) != (record["variants"] if record["status"] == FINE_MAPPED else 0):
+        variants, expected = no_rows, 0
+        if record["status"] == FINE_MAPPED:
+            expected = record["variants"]
+            if held is not None and held[0] == key:
+                variants, held = held[1], next(runs, None)
+        if len(variants) != expected:
             raise InputError(
                 f"{folder / VARIANTS} has {len(variants):,} variants of the locus {' '.join(key)}; expected "
-                f"{record['variants']:,}, as {LOCI} says"
+                f"{expected:,}, as {LOCI} says"
             )
         own = {str(name): value for name, value in record.items()}
-        yield LocusResult(own, variants, sets.get(key, empty(SET_TYPES)).reset_index(drop=True))
+        yield LocusResult(own, variants, sets.get(key, no_sets))
 
 
-class _Runs:
-    """Rows of a table by runs of the same study and locus."""
-
-    def __init__(self, parts: Iterator[pd.DataFrame]) -> None:
-        self._parts = parts
-        self._held = empty(VARIANT_TYPES)
-
-    def take(self, key: tuple[str, str]) -> pd.DataFrame:
-        """The run at the front, where it is of this study and locus; else nothing."""
-        parts = []
-        while True:
-            own = ((self._held["study"] == key[0]) & (self._held["locus"] == key[1])).to_numpy(bool)
-            size = len(own) if own.all() else int(own.argmin())
-            if size:
-                parts.append(self._held.iloc[:size])
-                self._held = self._held.iloc[size:]
-            if len(self._held):
-                break
-            part = next(self._parts, None)
-            if part is None:
-                break
-            self._held = part
-        return pd.concat(parts, ignore_index=True) if parts else empty(VARIANT_TYPES)
+def _runs(parts: Iterator[pd.DataFrame]) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Rows that follow each other and are of the same study and locus, with these."""
+    key = ("", "")
+    waiting: list[pd.DataFrame] = []
+    for part in parts:
+        study, locus = part["study"].to_numpy(object), part["locus"].to_numpy(object)
+        new = (study[1:] != study[:-1]) | (locus[1:] != locus[:-1])
+        starts = [0, *(np.flatnonzero(new) + 1).tolist()] if len(part) else []
+        for start, end in zip(starts, [*starts[1:], len(part)], strict=False):
+            own = (str(study[start]), str(locus[start]))
+            if waiting and own != key:
+                yield key, pd.concat(waiting, ignore_index=True)
+                waiting = []
+            key = own
+            waiting.append(part.iloc[start:end])
+    if waiting:
+        yield key, pd.concat(waiting, ignore_index=True)
 
 
 def _whole(path: Path, types: Mapping[str, str]) -> pd.DataFrame:
