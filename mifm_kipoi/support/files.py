@@ -12,9 +12,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mifm_kipoi.errors import InputError, OptionError, OutputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OWNER = ".owner-is-mifm-kipoi"
 """The file in a :func:`workspace` that marks it as ours; its lock is held as long as the owner lives."""
@@ -329,6 +332,34 @@ def write_json(path: str | os.PathLike[str], values: Any) -> None:
     """
     with written_whole(path) as temporary, writing(path):
         temporary.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def write_table(path: str | os.PathLike[str], table: pd.DataFrame, digits: int | None = 6) -> Path:
+    """Write a table as text between tabs, whole or not at all, with a header and without its index.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that is to be.
+    table : pandas.DataFrame
+        Its content; missing values become nothing.
+    digits : int, optional
+        Significant ones of numbers that are not whole; None for all that tell them apart.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    form = None if digits is None else f"%.{digits}g"
+    with written_whole(path) as temporary, writing(path):
+        table.to_csv(temporary, sep="\t", index=False, float_format=form, lineterminator="\n")
+    return Path(path)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

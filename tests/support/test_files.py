@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from mifm_kipoi.errors import InputError, OptionError, OutputError
@@ -17,6 +19,7 @@ from mifm_kipoi.support.files import (
     made_folder,
     sha256_of,
     with_home,
+    write_table,
     writing,
     written_whole,
 )
@@ -260,3 +263,13 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["x.json"]
     with pytest.raises(OutputError, match="absent"):
         files.write_json(tmp_path / "absent" / "x.json", {})
+
+
+def test_tables_as_text(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [1 / 3, np.nan], "b": ["x", None], "n": [123456789, 2]}, index=[5, 6])
+    path = write_table(tmp_path / "t.tsv", table)
+    assert path.read_text() == "a\tb\tn\n0.333333\tx\t123456789\n\t\t2\n"
+    every_digit = write_table(path, table, digits=None).read_text().splitlines()[1]
+    assert every_digit == "0.3333333333333333\tx\t123456789"
+    with pytest.raises(OutputError, match="cannot write"):
+        write_table(tmp_path / "none" / "t.tsv", table)

@@ -41,8 +41,7 @@ from mifm_kipoi.support.files import (
     made_folder,
     require_file,
     write_json,
-    writing,
-    written_whole,
+    write_table,
 )
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
@@ -316,11 +315,8 @@ class EnrichmentRun:
         }
 
     def _write_table(self, name: str, table: pd.DataFrame) -> Path:
-        path = self.folder / f"{name}.tsv"
         shown = table.dropna(axis="columns", how="all") if len(table) else table
-        with written_whole(path) as temporary, writing(path):
-            shown.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-        return path
+        return write_table(self.folder / f"{name}.tsv", shown)
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"

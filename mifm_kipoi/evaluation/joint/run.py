@@ -46,8 +46,7 @@ from mifm_kipoi.support.files import (
     made_folder,
     require_file,
     write_json,
-    writing,
-    written_whole,
+    write_table,
 )
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
@@ -368,10 +367,7 @@ class JointRun:
         }  # fmt: skip
 
     def _write_table(self, name: str, table: pd.DataFrame) -> Path:
-        path = self.folder / f"{name}.tsv"
-        with written_whole(path) as temporary, writing(path):
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.10g")
-        return path
+        return write_table(self.folder / f"{name}.tsv", table, digits=10)
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"

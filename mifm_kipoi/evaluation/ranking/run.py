@@ -30,8 +30,7 @@ from mifm_kipoi.support.files import (
     made_folder,
     require_file,
     write_json,
-    writing,
-    written_whole,
+    write_table,
 )
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
@@ -186,10 +185,7 @@ class RankingRun:
         records: Sequence[Measure] | Sequence[Difference],
         kind: type[Measure | Difference],
     ) -> Path:
-        path = self.folder / f"{name}.tsv"
-        with written_whole(path) as temporary, writing(path):
-            table(records, kind).to_csv(temporary, sep="\t", index=False)
-        return path
+        return write_table(self.folder / f"{name}.tsv", table(records, kind), digits=None)
 
     def _write_manifest(self, manifest: dict[str, Any]) -> Path:
         path = self.folder / "evaluation.json"

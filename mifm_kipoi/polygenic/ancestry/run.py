@@ -17,7 +17,7 @@ from mifm_kipoi.genetics.genotypes import Genotypes, open_genotypes
 from mifm_kipoi.genetics.people_tables import read_people
 from mifm_kipoi.polygenic.ancestry.report import Findings, sections_of
 from mifm_kipoi.reports.page import Section, write_page
-from mifm_kipoi.support.files import check_outputs, made_folder, write_json, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, write_json, write_table
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -165,10 +165,10 @@ class PgsAncestryRun:
         (self.folder / MANIFEST).unlink(missing_ok=True)
         title, sections = sections_of(findings, self._options())
         files = [
-            self._write_table(TABLE, table),
-            self._write_table("reference.tsv", _reference_table(reference, panel, held_out)),
-            self._write_table("variants.tsv", _variants_table(panel)),
-            self._write_table("held_out.tsv", crossed),
+            write_table(self.folder / TABLE, table),
+            write_table(self.folder / "reference.tsv", _reference_table(reference, panel, held_out)),
+            write_table(self.folder / "variants.tsv", _variants_table(panel)),
+            write_table(self.folder / "held_out.tsv", crossed),
             *write_page(self.folder, title, sections),
         ]
         manifest = {
@@ -217,12 +217,6 @@ class PgsAncestryRun:
             "label": self.label, **dataclasses.asdict(self.axes), **dataclasses.asdict(self.assignment),
             "everyone": self.everyone, "folds": self.folds, "seed": self.seed,
         }  # fmt: skip
-
-    def _write_table(self, name: str, table: pd.DataFrame) -> Path:
-        path = self.folder / name
-        with written_whole(path) as temporary, writing(path):
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
-        return path
 
 
 def _axes(points: np.ndarray) -> dict[str, np.ndarray]:

@@ -39,7 +39,7 @@ from mifm_kipoi.polygenic.application.sources import Reader, ScoreRows, scoring_
 from mifm_kipoi.polygenic.application.sums import Entries, ScoreSums
 from mifm_kipoi.reports.page import Section, write_page
 from mifm_kipoi.support.cpus import usable_cpus
-from mifm_kipoi.support.files import check_outputs, made_folder, write_json, writing, written_whole
+from mifm_kipoi.support.files import check_outputs, made_folder, write_json, write_table
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
@@ -201,7 +201,7 @@ class PgsScoreRun:
         for name in _OUTPUTS:
             (self.folder / name).unlink(missing_ok=True)
         write_variants(self.folder / VARIANTS, _variant_tables(scores, variants, genotyped, sums), threads)
-        self._write_table(table)
+        write_table(self.folder / MATCHING, table)
         if sums is None or not (set(table["status"]) & {OK, LOW_OVERLAP}):
             raise InputError(
                 f"no score can be computed: {'; '.join(cautions)}. What became of each variant is in "
@@ -274,11 +274,6 @@ class PgsScoreRun:
                 on_progress(f"{done:,} of {len(rows):,} variants with weights, {len(scores):,} scores")
                 last = time.monotonic()
         return sums
-
-    def _write_table(self, table: pd.DataFrame) -> None:
-        path = self.folder / MATCHING
-        with written_whole(path) as temporary, writing(path):
-            table.to_csv(temporary, sep="\t", index=False, float_format="%.6g")
 
     def _manifest(
         self, genotypes: Genotypes, files: Sequence[ScoreRows], variants: int, build: str, cautions: list[str]
