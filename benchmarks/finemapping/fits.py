@@ -22,6 +22,7 @@ from mifm_kipoi.finemapping.linkage import GenotypeLinkage, founders_of
 from mifm_kipoi.finemapping.loci import GENOME_WIDE
 from mifm_kipoi.finemapping.prior_weights import FittedPrior, LocusEvidence, fit_prior_weights, to_feature
 from mifm_kipoi.finemapping.records import FINE_MAPPED, Method
+from mifm_kipoi.finemapping.run import MIN_LOG_BF
 from mifm_kipoi.finemapping.susie import SusieOptions
 from mifm_kipoi.genetics.genotypes import open_genotypes
 from mifm_kipoi.statistics.normal import log_p_of_z
@@ -29,6 +30,10 @@ from mifm_kipoi.support.processes import unordered_map
 
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+
+
+OPTIONS = SusieOptions(min_log_bf=MIN_LOG_BF)
+"""Those of ``mifm finemap``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +170,7 @@ class StudyLoci:
                     R=ld.R,
                     products=None,
                     prior_weights=None,
-                    options=SusieOptions(),
+                    options=OPTIONS,
                     check=weights is None,
                 )
                 if weights is not None:

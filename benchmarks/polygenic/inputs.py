@@ -63,7 +63,7 @@ def scores_table(
 def _logits(cohort: Path, weights: Path, output: Path, threads: int) -> pd.DataFrame:
     run = ScoringRun(
         str(cohort / "variants.vcf.gz"), cohort / "genome.fa", output, ScoringOptions((str(weights),)),
-        threads=threads,
+        threads=threads, resume=True,
     )  # fmt: skip
     run.run()
     return pd.read_csv(output, sep="\t", dtype={"chrom": str})
