@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 KEY = "trained_on"
 """Entry of a provenance: a list, one mapping a set, as of :meth:`TrainingSet.to_dict`."""
 
+_FILE_ENDINGS = (
+    "gz", "bgz", "bgzip", "zst", "tsv", "txt", "csv", "parquet", "vcf", "bcf", "sumstats", "stats", "assoc",
+    "linear", "logistic", "glm", "hybrid", "firth", "regenie", "bolt", "saige", "fastgwa", "ma", "h", "f",
+    "mlma", "tab",
+)  # fmt: skip
+"""Of tables of GWAS."""
+
 _PUBLISHED_SOURCE = "GWAS of CAUSALdb2, of which no chromosome can be shown to be held out"
 
 
@@ -178,5 +185,8 @@ def _of_manifest(data_set: Mapping[str, Any]) -> TrainingSet:
 
 
 def _stem(name: str) -> str:
-    """A study's name without the endings of a file, in one case."""
-    return name.strip().casefold().split(".")[0]
+    """A study's name without the endings of a file, in one case; other dots are part of it."""
+    stem = name.strip().casefold()
+    while (parts := stem.rpartition("."))[0] and parts[2] in _FILE_ENDINGS:
+        stem = parts[0]
+    return stem

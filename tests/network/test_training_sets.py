@@ -26,6 +26,9 @@ NOTED = TrainingSet(("1", "2", "X"), ("11",), studies=("GCST1", "LDL"), tables=(
         ("ldl.regenie.gz", "01", "", Seen.STUDY),
         ("renamed", "23", "ab" * 32, Seen.STUDY),
         ("HDL", "2", "cd" * 32, Seen.CHROMOSOME),
+        # Dots are part of names.
+        ("ldl.v2", "2", "", Seen.CHROMOSOME),
+        ("LDL.glm.linear", "2", "", Seen.STUDY),
         # The same study, but neither the chromosome nor its variants.
         ("LDL", "9", "ab" * 32, Seen.NO),
         ("LDL", "11", "", Seen.VALIDATION),
