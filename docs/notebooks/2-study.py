@@ -149,7 +149,7 @@ _ = panels[-1].set_xlabel(f"position on {best['chrom']}")
 # ## Take it elsewhere
 #
 # The folder has exports for other programs: prior probabilities for PolyFun, weights for susieR, `.z` files for
-# FINEMAP, and credible sets as the GWAS Catalog has them.
+# FINEMAP, and credible sets as the GWAS Catalog has them ([fine-map with a prior](../tasks/finemapping.md)).
 
 # %%
 sorted({str(path.relative_to("finemapped").parent) for path in Path("finemapped/exports").rglob("*.*")})
