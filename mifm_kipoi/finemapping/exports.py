@@ -156,37 +156,35 @@ class _Batch:
         self.sizes = sizes[self.locus]
         frequency = self.variants["frequency"].to_numpy(np.float64)
         self.maf = np.minimum(frequency, 1 - frequency)
+        parts = [self.variants[name].astype(str) for name in ("chrom", "pos", "ref", "alt")]
+        self.keys = parts[0] + ":" + parts[1] + ":" + parts[2] + ":" + parts[3]
         self.ids = self._ids()
 
     def _ids(self) -> pd.Series[str]:
         """Names without blanks, at which programs part columns; ``chrom:pos:ref:alt`` where unknown."""
         variants = self.variants
         names = variants["id"].str.replace(r"\s+", "_", regex=True)
-        parts = [variants[name].astype(str) for name in ("chrom", "pos", "ref", "alt")]
-        place = parts[0] + ":" + parts[1] + ":" + parts[2] + ":" + parts[3]
         twice = pd.DataFrame({"locus": self.locus, "name": names}).duplicated(keep=False)
-        return names.where((names != MISSING) & (names != "") & ~twice, place)
+        return names.where((names != MISSING) & (names != "") & ~twice, self.keys)
 
     def any_of_locus(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Of each locus, whether it has a variant with a flag: shape (loci,)."""
         return np.logical_or.reduceat(flags, self.starts)
 
-    def of_sets(self, prior: str, number: str) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
-        """Variants that are in a set of a prior, and their sets, row by row.
+    def of_sets(self, prior: str) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
+        """Variants of the sets of a prior, and their sets, row by row; a variant of two sets has two rows.
 
         Parameters
         ----------
         prior : str
             Of the sets.
-        number : str
-            Column of the variants with the number of their set.
         """
         sets = self.sets[self.sets["prior"] == prior]
-        names = ["study", "locus", "set"]
-        rows = np.flatnonzero(self.variants[number] > 0)
-        wanted = self.variants.iloc[rows][["study", "locus", number]].set_axis(names, axis=1)
-        found = wanted.assign(row=rows).merge(sets, on=names, how="inner")
-        return found["row"].to_numpy(np.int64), found
+        members = sets.assign(member=sets["members"].str.split(",")).explode("member")
+        names = ["study", "locus"]
+        rows = self.variants[names].assign(member=self.keys, row=np.arange(len(self.variants)))
+        found = members.merge(rows, on=[*names, "member"], how="inner").sort_values("row", kind="stable")
+        return found["row"].to_numpy(np.int64), found.reset_index(drop=True)
 
 
 class _Writer:
@@ -281,7 +279,7 @@ class _Writer:
                 self._masters[study].append((stem, f"{size:.0f}"))
 
     def _sets(self, batch: _Batch) -> None:
-        rows, sets = batch.of_sets(SCORE if self._scored else FLAT, "set")
+        rows, sets = batch.of_sets(SCORE if self._scored else FLAT)
         chosen = batch.variants.iloc[rows].reset_index(drop=True)
         table = pd.DataFrame(
             {
@@ -302,7 +300,7 @@ class _Writer:
 
     def _training(self, batch: _Batch) -> None:
         """The sets of the flat prior; the signal of most evidence is the primary one of its block."""
-        rows, sets = batch.of_sets(FLAT, "set_flat")
+        rows, sets = batch.of_sets(FLAT)
         flat = batch.sets[batch.sets["prior"] == FLAT]
         ranks = flat.groupby(["study", "locus"])["log10_bf"].rank(method="first", ascending=False)
         ranked = flat[["study", "locus", "set"]].assign(rank=ranks.fillna(1).astype(int))

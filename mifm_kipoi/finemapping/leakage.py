@@ -13,6 +13,7 @@ from mifm_kipoi.errors import InputError
 from mifm_kipoi.genomics.contigs import contig_key
 from mifm_kipoi.network.training_sets import KEY, Seen, TrainingSet, most_seen, training_sets
 from mifm_kipoi.reports import prose
+from mifm_kipoi.support.checksums import remembered_sha256
 
 _CAUTIONS = Path(__file__).with_name("leakage.md.jinja")
 
@@ -52,10 +53,13 @@ class Leakage:
         Name of the table of scores; empty without scores.
     weights : tuple of ScoredBy
         Those that made them; none where the table does not say, as with scores of others.
+    changed : bool
+        Whether the table is another than its manifest was written with, which then says nothing.
     """
 
     scores: str = ""
     weights: tuple[ScoredBy, ...] = ()
+    changed: bool = False
 
     def seen(self, study: str, chrom: str, sha256: str = "") -> str:
         """What the scores have seen of the loci of a study on a chromosome.
@@ -78,6 +82,8 @@ class Leakage:
             if weights.scored(chrom)
             for each in weights.sets
         ]
+        if self.changed:
+            kinds.append(Seen.UNKNOWN)
         return str(most_seen(kinds) if kinds else Seen.UNKNOWN)
 
     def cautions(self, loci: Iterable[tuple[str, str, str]]) -> list[str]:
@@ -105,6 +111,7 @@ class Leakage:
                 "studies": _few(studies),
                 "weights": _few(one.name for one in self.weights),
                 "known": bool(self.weights),
+                "changed": self.changed,
                 "sources": "; ".join(sources),
                 "scores": self.scores,
                 "total": counts.total(),
@@ -130,40 +137,68 @@ class Leakage:
         }
 
 
-def read_leakage(scores: Path | None, weights: Sequence[str] = ()) -> Leakage:
-    """What the scores of a table have seen: by the weights that are named, else by the table's manifest.
+def read_leakage(
+    scores: Path | None,
+    weights: Sequence[str] = (),
+    column: str = "",
+    annotations: Iterable[tuple[Path, str]] = (),
+) -> Leakage:
+    """What the scores of a prior have seen: by the weights that are named, else by manifests beside tables.
 
     Parameters
     ----------
     scores : Path, optional
-        The table; ``mifm score`` and ``python -m training leave-out`` write ``TABLE.json`` beside it.
+        The table; ``mifm score`` and ``python -m training score-left-out`` write ``TABLE.json`` beside it.
     weights : sequence of str
         Names or files of the weights that made the scores, where that does not say it.
+    column : str
+        The score; where the table has those of several weights, its name ends in that of its own.
+    annotations : iterable of (Path, str)
+        Tables and columns of annotations, which may be scores too: those whose manifest names weights count.
 
     Raises
     ------
     InputError
-        When the manifest cannot be read.
+        When a manifest cannot be read.
     WeightsError
         When weights cannot be loaded.
     """
-    if scores is None:
-        return Leakage()
-    if weights:
+    found = Leakage()
+    if scores is not None and weights:
         from mifm_kipoi.network.weights import load_weights
 
         loaded = ((name, load_weights(name)) for name in weights)
-        return Leakage(scores.name, tuple(ScoredBy(name, training_sets(one)) for name, one in loaded))
+        found = Leakage(scores.name, tuple(ScoredBy(name, training_sets(one)) for name, one in loaded))
+    elif scores is not None:
+        found = _of_table(scores, column)
+    for path, name in dict.fromkeys(annotations):
+        own = _of_table(path, name)
+        if own.weights or own.changed:
+            found = Leakage(
+                found.scores or own.scores,
+                tuple(dict.fromkeys((*found.weights, *own.weights))),
+                found.changed or own.changed,
+            )
+    return found
+
+
+def _of_table(scores: Path, column: str) -> Leakage:
+    """What the manifest beside a table says of a column."""
     manifest = scores.with_name(f"{scores.name}.json")
     if not manifest.is_file():
         return Leakage(scores.name)
     try:
         noted = json.loads(manifest.read_text())
-        return Leakage(scores.name, _of_manifest(noted))
+        found = _of_manifest(noted)
+        output = noted.get("output", {}).get("sha256")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"cannot read {manifest}: {error}; expected what was written with {scores.name}, or move it away"
         ) from error
+    if output and output != remembered_sha256(scores):
+        return Leakage(scores.name, changed=True)
+    own = [one for one in found if column.endswith(f"_{one.name}")]
+    return Leakage(scores.name, (max(own, key=lambda one: len(one.name)),) if own else found)
 
 
 def _of_manifest(noted: Mapping[str, Any]) -> tuple[ScoredBy, ...]:

@@ -26,7 +26,7 @@ from mifm_kipoi.finemapping import records
 from mifm_kipoi.finemapping.exports import FOLDER as EXPORTS
 from mifm_kipoi.finemapping.exports import write_exports
 from mifm_kipoi.finemapping.fitting import Job, LocusFit, fit_locus, refused
-from mifm_kipoi.finemapping.leakage import read_leakage
+from mifm_kipoi.finemapping.leakage import Leakage, read_leakage
 from mifm_kipoi.finemapping.linkage import (
     GenotypeLinkage,
     Linkage,
@@ -317,7 +317,7 @@ class _Work:
         if run.genotypes:
             self._genotypes = open_genotypes(list(run.genotypes), usable_cpus())
         self._store = run.folder / WORK
-        self._leakage = read_leakage(run.scores.path if run.scores else None, run.weights)
+        self._leakage = self._read_leakage()
         self._checksums: dict[str, str] = {}
         self._processes = run.processes or usable_cpus()
 
@@ -358,6 +358,15 @@ class _Work:
         return FinemapResult(run.folder, tables, manifest["cautions"], self._notes, [*files, path])
 
     # Inputs
+
+    def _read_leakage(self) -> Leakage:
+        run = self._run
+        named = [(one.path, column) for one in run.annotations for column, _ in one.methods().values()]
+        if run.scores is None:
+            return read_leakage(None, annotations=named)
+        columns = [column for column, _ in run.scores.methods().values()]
+        # Several are an error that is told later, with all of their names.
+        return read_leakage(run.scores.path, run.weights, columns[0] if len(columns) == 1 else "", named)
 
     def _provenance(self) -> dict[str, Any]:
         run = self._run

@@ -158,6 +158,27 @@ def test_the_table_of_credible_sets_is_read_as_a_gwas_table(
     np.testing.assert_allclose(rows.z[: len(own)], expected["z"], rtol=1e-4)
 
 
+def test_a_variant_of_two_sets_has_a_row_of_each(loci: list[LocusResult], tmp_path: Path) -> None:
+    locus = loci[0]
+    key = locus.sets["members"].iloc[0].split(",")[0]
+    second = locus.sets.assign(set=2, log10_bf=locus.sets["log10_bf"] - 1, members=key, size=1)
+    both = LocusResult(locus.record, locus.variants, pd.concat([locus.sets, second], ignore_index=True))
+    exported = write_exports(write_folder(tmp_path, [both]))
+    assert len(exported.files) == 7
+    for name, column in (
+        ("credible_sets.tsv.gz", "credible_set"),
+        ("training/credible_sets.tsv.gz", "primary"),
+    ):
+        table = pd.read_table(tmp_path / "exports" / name)
+        place = "base_pair_location" if "base_pair_location" in table else "pos"
+        counts = table[table[place] == int(key.split(":")[1])][column].tolist()
+        assert sorted(counts) == ([1, 2] if column == "credible_set" else [0, 1])
+    table = pd.read_table(tmp_path / "exports/credible_sets.tsv.gz")
+    assert (
+        table.groupby("credible_set")["credible_set_size"].first() == table["credible_set"].value_counts()
+    ).all()
+
+
 def test_training_reads_the_sets_of_the_flat_prior(
     folder: Path, exports: Exports, loci: list[LocusResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

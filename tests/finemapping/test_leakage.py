@@ -72,6 +72,38 @@ def test_scores_of_mifm_say_what_their_weights_were_trained_on(tmp_path: Path) -
     (tmp_path / "scores.tsv.json").write_text('{"weights": [3]}')
     with pytest.raises(InputError, match=r"cannot read .*scores\.tsv\.json"):
         read_leakage(scores)
+    # A table that was written over does not have the scores of its manifest's weights.
+    (tmp_path / "scores.tsv.json").write_text(json.dumps(noted))
+    with scores.open("a") as file:
+        file.write("\n")
+    changed = read_leakage(scores)
+    assert changed.seen("LDL", "1") == "unknown"
+    (caution,) = _cautions(changed, ("LDL", "1"))
+    assert "scores.tsv is not the table" in caution
     (tmp_path / "scores.tsv.json").unlink()
     assert read_leakage(scores) == Leakage("scores.tsv")
     assert read_leakage(None) == Leakage()
+
+
+def test_the_weights_of_the_score_and_those_of_annotations_count(tmp_path: Path) -> None:
+    sets = {"a": [TrainingSet(("1",)).to_dict()], "b_a": [TrainingSet(("2",)).to_dict()]}
+    for name in ("scores.tsv", "others.tsv"):
+        (tmp_path / name).write_text("chrom\n")
+        noted = {"weights": [{"name": "a"}, {"name": "b_a"}], "trained_on": sets}
+        (tmp_path / f"{name}.json").write_text(json.dumps(noted))
+    scores, others = tmp_path / "scores.tsv", tmp_path / "others.tsv"
+    assert [one.name for one in read_leakage(scores).weights] == ["a", "b_a"]
+    own = read_leakage(scores, column="mifm_ref_b_a")
+    assert [one.name for one in own.weights] == ["b_a"]
+    assert (own.seen("LDL", "1"), own.seen("LDL", "2")) == ("no", "chromosome")
+    both = read_leakage(scores, column="mifm_ref_b_a", annotations=[(others, "mifm_ref_a")])
+    assert [one.name for one in both.weights] == ["b_a", "a"]
+    assert both.seen("LDL", "1") == "chromosome"
+    # An annotation that no weights made, such as conservation, is not asked.
+    (tmp_path / "conservation.tsv").write_text("chrom\n")
+    plain = read_leakage(
+        scores, column="mifm_ref_b_a", annotations=[(tmp_path / "conservation.tsv", "phylop")]
+    )
+    assert plain == own
+    alone = read_leakage(None, annotations=[(others, "mifm_ref_a")])
+    assert (alone.scores, alone.seen("LDL", "1")) == ("others.tsv", "chromosome")
