@@ -120,7 +120,7 @@ class StudyLoci:
         prior : FittedPrior
             Of all studies together.
         """
-        feature = to_feature(scores)[:, np.newaxis]
+        feature = to_feature(scores)[0][:, np.newaxis]
         evidence = [
             LocusEvidence(
                 one.chrom, feature[one.variants],

@@ -63,6 +63,9 @@ maxima."""
 _FIRST_NULL = 0.2
 _TOLERANCE = {"ftol": 1e-8, "maxiter": 100}
 
+_MOST_AT_ENDS = 0.01
+"""Fraction of scores between 0 and 1 that may be 0 or 1 for them to be probabilities."""
+
 _NEGLIGIBLE = 60.0
 """Variants whose log Bayes factor is this much below the highest of their effect add nothing to its sum."""
 
@@ -230,12 +233,23 @@ class FittedPrior:
         return pd.DataFrame(rows, columns=columns)
 
 
-def to_feature(scores: Values) -> Values:
+class Scale(enum.StrEnum):
+    """How a score enters the prior."""
+
+    LOGIT = "as its logit"
+    """Of numbers between 0 and 1."""
+
+    RAW = "as it is"
+
+
+def to_feature(scores: Values) -> tuple[Values, Scale]:
     """Scores as they enter the prior: as logits where they are probabilities, else as they are.
 
-    A prior multiplies odds by ``exp(a f)``, so that f should not end at 0 and 1. Where all scores lie
-    strictly between 0 and 1 they are turned into logits. The scores of a whole run belong together: those of
-    one locus may all lie between 0 and 1 by chance.
+    A prior multiplies odds by ``exp(a f)``, so that f should not end at 0 and 1. Where all scores lie between
+    0 and 1 they are turned into logits; a few that are 0 or 1, by rounding, count as the nearest others. More
+    of them are classes rather than probabilities, which stay as they are. Scores that were turned round, all
+    between -1 and 0, are the logits of the others with the opposite sign. The scores of a whole run belong
+    together: those of one locus may all lie between 0 and 1 by chance.
 
     Parameters
     ----------
@@ -244,13 +258,21 @@ def to_feature(scores: Values) -> Values:
 
     Returns
     -------
-    numpy.ndarray of float64, shape (n,)
+    feature : numpy.ndarray of float64, shape (n,)
+    scale : Scale
+        What was done.
     """
     known = scores[~np.isnan(scores)]
-    if known.size and known.min() > 0 and known.max() < 1:
-        values: Values = logit(scores)
-        return values
-    return scores
+    if not known.size:
+        return scores, Scale.RAW
+    turned = known.max() <= 0
+    chances = 1 + known if turned else known
+    inner = chances[(chances > 0) & (chances < 1)]
+    at_ends = known.size - inner.size
+    if chances.min() < 0 or chances.max() > 1 or not inner.size or at_ends > _MOST_AT_ENDS * known.size:
+        return scores, Scale.RAW
+    values: Values = logit(np.clip(1 + scores if turned else scores, inner.min(), inner.max()))
+    return values, Scale.LOGIT
 
 
 def fit_prior_weights(loci: Sequence[LocusEvidence], names: Sequence[str], scores: int = 1) -> FittedPrior:

@@ -543,7 +543,8 @@ class _Work:
         self._raw = np.column_stack(list(joined.values.values()))
         self._features = self._raw.copy()
         if run.scores is not None:
-            self._features[:, 0] = to_feature(self._raw[:, 0])
+            self._features[:, 0], scale = to_feature(self._raw[:, 0])
+            self._notes.append(f"{self._names[0]} enters the prior {scale}")
             without = int(np.isnan(self._raw[:, 0]).sum())
             if without:
                 self._notes.append(

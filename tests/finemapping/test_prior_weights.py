@@ -15,6 +15,7 @@ from mifm_kipoi.finemapping.prior_weights import (
     FittedPrior,
     LocusEvidence,
     Reason,
+    Scale,
     fit_prior_weights,
     to_feature,
 )
@@ -234,10 +235,32 @@ def test_the_table_has_a_row_for_each_chromosome_and_coefficient(fitted: FittedP
 
 def test_scores_become_logits_where_they_are_probabilities() -> None:
     scores = np.array([0.1, np.nan, 0.9])
-    assert to_feature(scores)[[0, 2]] == pytest.approx(logit([0.1, 0.9]))
-    assert math.isnan(to_feature(scores)[1])
-    for other in (np.array([0.0, 0.5]), np.array([0.2, 1.7]), np.array([-3.0, 0.5]), np.array([np.nan])):
-        assert to_feature(other) is other
+    feature, scale = to_feature(scores)
+    assert feature[[0, 2]] == pytest.approx(logit([0.1, 0.9]))
+    assert math.isnan(feature[1])
+    assert scale is Scale.LOGIT
+    for other in (np.array([0.2, 1.7]), np.array([-3.0, 0.5]), np.array([np.nan]), np.array([0.0, 1.0, 1.0])):
+        feature, scale = to_feature(other)
+        assert feature is other
+        assert scale is Scale.RAW
+
+
+def test_a_few_scores_of_0_or_1_do_not_change_the_scale() -> None:
+    scores = np.linspace(0.01, 0.99, 500)
+    feature, scale = to_feature(np.array([*scores, 0.0, 1.0, 1.0]))
+    assert scale is Scale.LOGIT
+    assert feature[:500] == pytest.approx(logit(scores))
+    assert feature[500:] == pytest.approx(logit([0.01, 0.99, 0.99]))
+    # Classes, such as thirds, are no probabilities.
+    classes = np.array([0.0] * 95 + [1 / 3] * 4 + [1.0])
+    assert to_feature(classes)[1] is Scale.RAW
+
+
+def test_scores_that_were_turned_round_have_the_opposite_logits() -> None:
+    scores = np.linspace(0.01, 0.99, 50)
+    feature, scale = to_feature(-scores)
+    assert scale is Scale.LOGIT
+    assert feature == pytest.approx(-logit(scores))
 
 
 def test_evidence_of_the_wrong_shape_is_refused() -> None:
