@@ -49,15 +49,13 @@ class SusieOptions:
         estimates start. Where n is not known, :data:`UNKNOWN_N_VARIANCE` takes its place.
     estimate_prior_variance : bool
         Whether the prior variance of each effect is estimated, 0 being among the estimates.
-    null_threshold : float
-        While it is fitted, an effect counts as none unless the estimate of its prior variance adds more than
-        this to the log-likelihood of no effect, 0 or more (susieR's ``check_null_threshold``). Above 0, fits
-        can end in a worse optimum: on susieR's own data set, 0.1 loses two of three signals.
     min_log_bf : float
         Once they are fitted, effects of a smaller natural logarithm of the Bayes factor give neither PIPs nor
         sets, 0 or more. With 0, as in susieR, effects without evidence count with prior variances just above
         0, and each adds PIPs with a sum of 1: on 119 simulated loci with 119 causal variants PIPs add up to
-        297, with 0.1 to 147, at the same numbers of causal variants and others above 0.2.
+        297, with 0.1 to 147, at the same numbers of causal variants and others above 0.2. susieR's
+        ``check_null_threshold`` acts during the fit, which can so end in a worse optimum: on susieR's own
+        data set, 0.1 loses two of three signals.
     estimate_residual_variance : bool, optional
         Whether the residual variance is. By default as susieR: with people and cross products, not with z and
         LD, for which it is right only where LD is that of the study's own people.
@@ -79,7 +77,6 @@ class SusieOptions:
     min_abs_corr: float = 0.5
     scaled_prior_variance: float = 0.2
     estimate_prior_variance: bool = True
-    null_threshold: float = 0.0
     min_log_bf: float = 0.0
     estimate_residual_variance: bool | None = None
     null_weight: float = 0.0
@@ -92,7 +89,6 @@ class SusieOptions:
         _require(0 <= self.min_abs_corr <= 1, "min_abs_corr", self.min_abs_corr, "a number from 0 to 1")
         variance = self.scaled_prior_variance
         _require(0 < variance <= 1, "scaled_prior_variance", variance, "a number in (0, 1]")
-        _require(self.null_threshold >= 0, "null_threshold", self.null_threshold, "0 or more")
         _require(self.min_log_bf >= 0, "min_log_bf", self.min_log_bf, "0 or more")
         _require(0 <= self.null_weight < 1, "null_weight", self.null_weight, "a number in [0, 1)")
         _require(self.max_iterations >= 1, "max_iterations", self.max_iterations, "1 or more")
@@ -370,7 +366,7 @@ def fit_single_effect(
     prior_weights : array-like of float, shape (p,), optional
         As of :func:`fit_summary`.
     options : SusieOptions
-        Coverage and null weight.
+        Coverage, null weight and ``min_log_bf``.
     effects : tuple of three array-like of float, shape (p,), optional
         beta, its squared standard error and the prior variance W, for the moments of the fit, which are NaN
         without.
@@ -405,20 +401,23 @@ def fit_single_effect(
         shrinkage = variance / (variance + error)
         mean = shrinkage * beta
         second = mean**2 + shrinkage * error
+    of_effect = np.array([top + np.log(total)])
+    # One number an effect: that of its likeliest variant, since W is one number a study.
+    prior_variance = variance[[int(alpha[0].argmax())]]
+    present = _counts(of_effect, prior_variance, options)
     return Fit(
-        pip=alpha[0],
+        pip=alpha[0] if present[0] else np.zeros(bayes_factors.size),
         alpha=alpha,
         log_bf_variable=bayes_factors[np.newaxis],
-        log_bf=np.array([top + np.log(total)]),
-        # One number an effect: that of its likeliest variant, since W is one number a study.
-        prior_variance=variance[[int(alpha[0].argmax())]],
+        log_bf=of_effect,
+        prior_variance=prior_variance,
         mean=mean[np.newaxis],
         second_moment=second[np.newaxis],
         sigma2=float("nan"),
         objective=float("nan"),
         converged=True,
         iterations=1,
-        sets=_credible_sets(alpha, np.ones(1, dtype=bool), None, options),
+        sets=_credible_sets(alpha, present, None, options),
     )
 
 
@@ -452,7 +451,6 @@ def _fitted(
             prior_weights=weights,
             prior_variance=variance,
             estimate_prior_variance=options.estimate_prior_variance,
-            null_threshold=options.null_threshold,
             residual_variance=residual,
             estimate_residual_variance=estimate_residual,
             max_iterations=options.max_iterations,
@@ -471,12 +469,10 @@ def _fitted(
 
 
 def _fit_of(found: SingleEffects, correlations: Values, options: SusieOptions) -> Fit:
-    present = found.prior_variance > _NO_EFFECT
-    if options.min_log_bf:
-        present &= found.log_bf >= options.min_log_bf
+    present = _counts(found.log_bf, found.prior_variance, options)
     with np.errstate(divide="ignore"):
         # Exact for small probabilities; the logarithm of 0 is that of a certain variant.
-        pip = np.asarray(-np.expm1(np.log1p(-found.alpha[present]).sum(axis=0)), dtype=np.float64)
+        pip = np.asarray(0.0 - np.expm1(np.log1p(-found.alpha[present]).sum(axis=0)), dtype=np.float64)
     return Fit(
         pip=pip,
         alpha=found.alpha,
@@ -491,6 +487,14 @@ def _fit_of(found: SingleEffects, correlations: Values, options: SusieOptions) -
         iterations=found.iterations,
         sets=_credible_sets(found.alpha, present, correlations, options),
     )
+
+
+def _counts(log_bf: Values, prior_variance: Values, options: SusieOptions) -> npt.NDArray[np.bool_]:
+    """Which effects there is evidence for: (L,)."""
+    present = ~(prior_variance <= _NO_EFFECT)  # NaN where it is not known
+    if options.min_log_bf:
+        present &= log_bf >= options.min_log_bf
+    return present
 
 
 def _credible_sets(

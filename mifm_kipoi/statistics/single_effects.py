@@ -79,7 +79,6 @@ def fit_single_effects(
     prior_weights: Values,
     prior_variance: float,
     estimate_prior_variance: bool = True,
-    null_threshold: float = 0.0,
     residual_variance: float,
     estimate_residual_variance: bool = False,
     max_iterations: int = 100,
@@ -108,8 +107,6 @@ def fit_single_effects(
         Of the size of effects, or where its estimates start.
     estimate_prior_variance : bool
         Whether that of each effect is estimated, 0 being among the estimates.
-    null_threshold : float
-        It is 0 unless the estimate adds more than this to the log-likelihood.
     residual_variance : float
         Of the outcome, or where its estimates start; above 0.
     estimate_residual_variance : bool
@@ -149,7 +146,7 @@ def fit_single_effects(
             rest = marginal - (fitted.sum(axis=0) - fitted[effect])
             evidence = _Evidence(rest, error, log_prior, log_none)
             if estimate_prior_variance:
-                variances[effect] = _estimate(evidence, float(variances[effect]), null_threshold, minimize)
+                variances[effect] = _estimate(evidence, float(variances[effect]), minimize)
             variance = float(variances[effect])
             log_bf_variable[effect] = evidence.log_bf(variance)
             alpha[effect], log_bf[effect] = evidence.posterior(variance)
@@ -217,7 +214,7 @@ class _Evidence:
         return self.posterior(variance)[1]
 
 
-def _estimate(evidence: _Evidence, current: float, threshold: float, minimize: object) -> float:
+def _estimate(evidence: _Evidence, current: float, minimize: object) -> float:
     """The prior variance of highest likelihood, 0 among them."""
     likelihood = evidence.log_likelihood
     best = minimize(  # type: ignore[operator]
@@ -229,4 +226,4 @@ def _estimate(evidence: _Evidence, current: float, threshold: float, minimize: o
     variance, value = math.exp(best.x), -float(best.fun)
     if value < (kept := likelihood(current)):
         variance, value = current, kept
-    return 0.0 if likelihood(0.0) + threshold >= value else variance
+    return 0.0 if likelihood(0.0) >= value else variance

@@ -57,7 +57,6 @@ fit("summary", susie_rss(z, R, n = n))
 fit("summary_weights", susie_rss(z, R, n = n, prior_weights = weights))
 fit("summary_without_n", susie_rss(z, R, prior_weights = weights))
 fit("summary_null", susie_rss(z, R, n = n, null_weight = 0.3))
-fit("summary_threshold", susie_rss(z, R, n = n, prior_weights = weights, check_null_threshold = 0.1))
 fit("summary_one", susie_rss(z, R, n = n, L = 1, prior_weights = weights))
 fit("summary_fixed", susie_rss(z, R, n = n, L = 5, estimate_prior_variance = FALSE, scaled_prior_variance = 0.1,
                                estimate_residual_variance = TRUE, coverage = 0.8, min_abs_corr = 0.9))

@@ -45,7 +45,6 @@ def case(data, name):
         "summary_weights": lambda: fit_summary(z, R, n, weights),
         "summary_without_n": lambda: fit_summary(z, R, prior_weights=weights),
         "summary_null": lambda: fit_summary(z, R, n, options=SusieOptions(null_weight=0.3)),
-        "summary_threshold": lambda: fit_summary(z, R, n, weights, SusieOptions(null_threshold=0.1)),
         "summary_one": lambda: fit_summary(z, R, n, weights, SusieOptions(effects=1)),
         "summary_fixed": lambda: fit_summary(z, R, n, options=fixed),
     }
@@ -61,7 +60,6 @@ CASES = (
     "summary_weights",
     "summary_without_n",
     "summary_null",
-    "summary_threshold",
     "summary_one",
     "summary_fixed",
 )
@@ -248,17 +246,6 @@ def test_no_evidence_gives_no_effect():
     assert fit.sets == ()
 
 
-def test_effects_without_evidence_add_nothing_to_pips():
-    """Beside one signal, noise of a mean square just above 1, which a tiny variance explains better."""
-    z = np.where(np.arange(30) % 2, 1.05, -1.05)
-    z[3] = 9.0
-    loose = fit_summary(z, np.eye(30), 5000)
-    strict = fit_summary(z, np.eye(30), 5000, options=SusieOptions(null_threshold=0.1))
-    assert loose.pip.sum() > 2
-    assert strict.pip.sum() == pytest.approx(1.0, abs=1e-6)
-    assert strict.pip[3] == pytest.approx(loose.pip[3], abs=1e-3)
-
-
 def test_the_order_of_variants_does_not_matter(golden):
     z, R, n, weights = golden["z"], golden["R"], len(golden["y"]), golden["weights"]
     order = np.random.default_rng(5).permutation(z.size)
@@ -306,6 +293,21 @@ def test_a_single_effect_without_ld():
     null = fit_single_effect(log_bf, weights, SusieOptions(null_weight=0.25))
     joint *= 0.75 / weights.sum()
     np.testing.assert_allclose(null.pip, joint / (joint.sum() + 0.25), rtol=1e-12)
+
+
+def test_a_single_effect_without_evidence_does_not_count():
+    log_bf = np.array([-1.0, 0.3, -2.0])
+    # The mean Bayes factor is 0.62: less evidence than of no effect.
+    assert fit_single_effect(log_bf).sets
+    none = fit_single_effect(log_bf, options=SusieOptions(min_log_bf=0.1))
+    assert (none.pip.tolist(), none.sets) == ([0.0, 0.0, 0.0], ())
+    np.testing.assert_allclose(none.log_bf, np.log(np.exp(log_bf).mean()))
+    some = fit_single_effect(log_bf + 2, options=SusieOptions(min_log_bf=0.1))
+    np.testing.assert_allclose(some.pip, fit_single_effect(log_bf).pip)
+    assert some.sets
+    # Nor does one with LD, of which no PIP is -0.
+    flat = fit_summary(np.full(5, 0.2), np.eye(5), 5000)
+    assert not np.signbit(flat.pip).any()
 
 
 def test_what_cannot_be_fitted_says_why(golden):
@@ -365,7 +367,7 @@ def test_options_are_checked():
         ("min_abs_corr", -0.1),
         ("scaled_prior_variance", 0.0),
         ("null_weight", 1.0),
-        ("null_threshold", -0.1),
+        ("min_log_bf", -0.1),
         ("max_iterations", 0),
         ("tolerance", 0.0),
     ):
