@@ -176,6 +176,8 @@ def _become(task: dict[str, Any], files: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(task["env"])
     sys.argv = [task["module"], *task["arguments"]]
+    # In the order in which a terminal shows it.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
         runpy.run_module(task["module"], run_name="__main__", alter_sys=True)
         code = 0

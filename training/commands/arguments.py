@@ -66,7 +66,8 @@ def add_recipe(command: argparse.ArgumentParser) -> None:
     """
     command.add_argument(
         "--config", nargs="+", default=[], metavar="FILE",
-        help="YAML recipes, or names of shipped ones (default, paper, smoke); the later override the earlier",
+        help="YAML recipes, or names of shipped ones (default, paper, example, smoke); the later override "
+        "the earlier",
     )  # fmt: skip
     command.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
