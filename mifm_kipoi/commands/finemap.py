@@ -165,7 +165,7 @@ def _add_fits(parser: argparse.ArgumentParser) -> None:
         help="sets with a pair of variants of less correlation are dropped (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--min-log-bf", type=float, default=0.1, metavar="NATS",
+        "--min-log-bf", type=float, default=1.0, metavar="NATS",
         help="evidence of an effect, ln of its Bayes factor, below which it does not count; 0: all, as susieR"
         " (default: %(default)s)",
     )  # fmt: skip

@@ -49,8 +49,10 @@ class Job:
         Natural logarithms of p-values; NaN where not known.
     n : float, optional
         People of the study.
-    R : numpy.ndarray of float64, shape (p, p), optional
-        Correlations, of any method where there is LD.
+    with_ld : numpy.ndarray of bool, shape (p,)
+        Variants that have LD: all, but where one effect is fitted, which needs none.
+    R : numpy.ndarray of float64, shape (k, k), optional
+        Correlations of these k, of any method where there is LD.
     products : Products, optional
         Of the method :attr:`Method.INDIVIDUAL`.
     prior_weights : numpy.ndarray of float64, shape (p,), optional
@@ -67,6 +69,7 @@ class Job:
     log_bf: Values
     log_p: Values
     n: float | None
+    with_ld: Flags
     R: Values | None
     products: Products | None
     prior_weights: Values | None
@@ -81,15 +84,17 @@ class Job:
 
     def take(self, kept: Flags) -> Job:
         """Some of its variants."""
+        of_ld = kept[self.with_ld]
 
         def of_both(matrix: Values) -> Values:
-            return matrix[np.ix_(kept, kept)]
+            return matrix[np.ix_(of_ld, of_ld)]
 
         products = self.products and dataclasses.replace(
             self.products, XtX=of_both(self.products.XtX), Xty=self.products.Xty[kept]
         )
         return dataclasses.replace(
             self, z=self.z[kept], log_bf=self.log_bf[kept], log_p=self.log_p[kept],
+            with_ld=self.with_ld[kept],
             R=None if self.R is None else of_both(self.R), products=products,
             prior_weights=None if self.prior_weights is None else self.prior_weights[kept],
         )  # fmt: skip
@@ -187,34 +192,42 @@ def fit_locus(job: Job) -> LocusFit:
     job : Job
     """
     kept = np.ones(len(job.z), dtype=bool)
+    outlier = np.full(len(job.z), "", dtype=object)
     checked: dict[str, Any] = {}
-    outliers: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
     try:
-        if job.check and job.R is not None:
-            found = diagnose(job.z, job.R, job.n)
+        if job.check and job.R is not None and len(job.R):
+            found = diagnose(job.z[job.with_ld], job.R, job.n)
             must_fit = job.method is Method.SUMMARY
-            flipped = found.flipped
-            if must_fit and flipped.size and flipped.size < len(job.z):
+            flipped = np.flatnonzero(job.with_ld)[found.flipped]
+            number = len(flipped)
+            if must_fit and 0 < number < len(job.z):
                 kept[flipped] = False
                 job = job.take(kept)
                 assert job.R is not None
                 found = diagnose(job.z, job.R, job.n)
-            checked = _in_words(found, len(flipped))
-            outliers = found.lead_test.outliers
+                number += len(found.flipped)
+            elif not must_fit:
+                outlier[flipped] = FLIPPED
+            checked = _in_words(found, number)
+            outlier = outlier[kept]
+            outlier[np.flatnonzero(job.with_ld)[found.lead_test.outliers]] = AGAINST_LEAD
             if must_fit and found.reason:
                 raise InputError(found.reason)
         fit = _fit(job)
     except InputError as error:
         return _refused(job.number, str(error), checked)
-    outlier = np.full(len(job.z), "", dtype=object)
-    outlier[outliers] = AGAINST_LEAD
-    if job.check and job.R is not None and job.method is not Method.SUMMARY:
-        outlier[found.flipped] = FLIPPED
-    r2 = np.full(len(job.z), np.nan) if job.R is None else job.R[job.lead] ** 2
     return LocusFit(
         job.number, FINE_MAPPED, "", kept, fit.pip, fit.log_bf_variable, fit.alpha, fit.log_bf, fit.sets,
-        fit.converged, r2, outlier, **checked,
+        fit.converged, _r2(job), outlier, **checked,
     )  # fmt: skip
+
+
+def _r2(job: Job) -> Values:
+    """Squared correlations with the lead, shape (p,); NaN where it or a variant has no LD."""
+    r2 = np.full(len(job.z), np.nan)
+    if job.R is not None and job.with_ld[job.lead]:
+        r2[job.with_ld] = job.R[int(job.with_ld[: job.lead].sum())] ** 2
+    return r2
 
 
 def refused(number: int, reason: str) -> LocusFit:
@@ -236,6 +249,26 @@ def _refused(number: int, reason: str, checked: dict[str, Any]) -> LocusFit:
         number, REFUSED, reason, np.empty(0, bool), none, nothing, nothing, none, (), False, none,
         np.empty(0, object), **checked,
     )  # fmt: skip
+
+
+def _one_effect(job: Job, r: Values) -> Fit:
+    """One effect, of whose set LD gives the purity, among members that have LD, and nothing else."""
+    every = np.eye(len(job.z))
+    every[np.ix_(job.with_ld, job.with_ld)] = r
+    options = dataclasses.replace(job.options, effects=1, min_abs_corr=0.0)
+    fit = fit_summary(job.z, every, job.n, job.prior_weights, options)
+    sets = []
+    for one in fit.sets:
+        known = one.members[job.with_ld[one.members]]
+        pairs = np.abs(every[np.ix_(known, known)][np.triu_indices(len(known), k=1)])
+        purity = (float("nan"),) * 3
+        if len(one.members) == 1:
+            purity = (1.0, 1.0, 1.0)
+        elif len(pairs):
+            purity = (float(pairs.min()), float(pairs.mean()), float(np.median(pairs)))
+        if not purity[0] < job.options.min_abs_corr:
+            sets.append(CredibleSet(one.effect, one.members, one.coverage, *purity))
+    return dataclasses.replace(fit, sets=tuple(sets))
 
 
 def _in_words(found: Diagnosis, flipped: int) -> dict[str, Any]:
@@ -264,7 +297,5 @@ def _fit(job: Job) -> Fit:
         assert job.R is not None
         return fit_summary(job.z, job.R, job.n, job.prior_weights, job.options)
     if job.R is not None:
-        # LD gives the purity of the set, and nothing else.
-        options = dataclasses.replace(job.options, effects=1)
-        return fit_summary(job.z, job.R, job.n, job.prior_weights, options)
+        return _one_effect(job, job.R)
     return fit_single_effect(job.log_bf, job.prior_weights, job.options)

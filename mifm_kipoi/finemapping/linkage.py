@@ -174,6 +174,8 @@ class GenotypeLinkage:
             When genotypes cannot be read, or have none of the variants.
         """
         self._rows, self._loci, self._places = rows, loci, places
+        if not len(rows):
+            return []
         keys = pd.MultiIndex.from_frame(rows[["chrom", "pos", "ref", "alt"]])
         number_of, unique = pd.factorize(keys)
         first = np.unique(number_of, return_index=True)[1]

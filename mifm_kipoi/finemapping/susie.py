@@ -52,8 +52,8 @@ class SusieOptions:
     min_log_bf : float
         Once they are fitted, effects of a smaller natural logarithm of the Bayes factor give neither PIPs nor
         sets, 0 or more. With 0, as in susieR, effects without evidence count with prior variances just above
-        0, and each adds PIPs with a sum of 1: on 119 simulated loci with 119 causal variants PIPs add up to
-        297, with 0.1 to 147, at the same numbers of causal variants and others above 0.2. susieR's
+        0, and each adds PIPs with a sum of 1, as the prior has them: on 119 simulated loci with 119 causal
+        variants PIPs add up to 297, with 1 to 143, and the same variants have PIPs above 0.95. susieR's
         ``check_null_threshold`` acts during the fit, which can so end in a worse optimum: on susieR's own
         data set, 0.1 loses two of three signals.
     estimate_residual_variance : bool, optional

@@ -31,6 +31,13 @@ Columns = Mapping[str, npt.NDArray[Any]]
 """A table as arrays of the same length by the names of its columns."""
 
 
+LEAD_LEFT_OUT = "is left out"
+"""Of what is suspicious: a variant of the lowest p-values is not fine-mapped."""
+
+_NEARLY = np.log(10)
+"""By how much ln p of a variant that is left out may be above the lowest one."""
+
+
 @dataclasses.dataclass(frozen=True)
 class LocusRows:
     """What the tables have of a locus.
@@ -129,7 +136,8 @@ class Fitted:
             "variants_in_study": len(log_p), "variants": 0, "scored": 0, "n": self.n,
             "lead": "", "lead_neg_log10_p": np.nan, "lambda": self.flat.inconsistency,
             "flipped": self.flat.flipped, "outliers": self.flat.outliers,
-            "suspicious": self.flat.suspicious, "seen": self.seen,
+            "suspicious": "; ".join(filter(None, [self._left_out(), self.flat.suspicious])),
+            "seen": self.seen,
             "converged": "", "sets_flat": 0, "sets": 0, "causal_flat": np.nan, "causal": np.nan, "top": "",
             "top_pip": np.nan, "prior_gain": np.nan,
         }  # fmt: skip
@@ -144,9 +152,21 @@ class Fitted:
                 "converged": "yes" if fit.converged and self.flat.converged else "no",
                 "sets_flat": len(self.flat.sets), "sets": len(fit.sets),
                 "causal_flat": float(self.flat.pip.sum()), "causal": float(fit.pip.sum()),
-                "top": self._names([top])[0], "top_pip": float(fit.pip[top]), "prior_gain": self._gain(),
+                "top": self._names([top])[0] if fit.pip[top] > 0 else "", "top_pip": float(fit.pip[top]),
+                "prior_gain": self._gain(),
             }  # fmt: skip
         return {name: record[name] for name in LOCUS_TYPES}
+
+    def _left_out(self) -> str:
+        """The row of the lowest p-value of those left out, where it is as low as any."""
+        log_p = np.where(np.isnan(self.rows["log_p"]), 0.0, self.rows["log_p"])
+        lost = np.flatnonzero(~self.usable)
+        if not len(lost) or not self.usable.any():
+            return ""
+        lowest = int(lost[log_p[lost].argmin()])
+        if log_p[lowest] > log_p[self.usable].min() + _NEARLY:
+            return ""
+        return f"{self._name(lowest)} (-log10 p {-log_p[lowest] / np.log(10):.3g}) {LEAD_LEFT_OUT}"
 
     def _sets(self, fit: LocusFit, prior: str) -> list[dict[str, object]]:
         sets: list[dict[str, object]] = []
