@@ -158,8 +158,12 @@ class StudyLoci:
         def jobs() -> Iterator[Job]:
             wanted = range(len(self._keys)) if weights is None else weights
             for ld in self._linkage.loci(frozenset(wanted)):
-                rows = self._rows.iloc[self._slices[ld.number]][ld.usable]
-                used[ld.number] = ld.usable
+                own_rows = self._rows.iloc[self._slices[ld.number]]
+                # One effect needs no LD: variants that the sample lacks count, too.
+                one_effect = self._method is Method.ONE_EFFECT
+                counted = np.ones(len(own_rows), dtype=bool) if one_effect else ld.usable
+                rows = own_rows[counted]
+                used[ld.number] = counted
                 job = Job(
                     number=ld.number,
                     method=self._method,
@@ -167,6 +171,7 @@ class StudyLoci:
                     log_bf=np.zeros(len(rows)),
                     log_p=rows["log_p"].to_numpy(np.float64),
                     n=float(rows["sample_size"].median()),
+                    with_ld=ld.usable[counted],
                     R=ld.R,
                     products=None,
                     prior_weights=None,

@@ -234,6 +234,7 @@ def _finemap(options: argparse.Namespace) -> None:
     result = run.run(note(options.progress))
     say(
         *result.summary,
+        *(f"note: {text}" for text in result.notes),
         *(f"caution: {text}" for text in result.cautions),
         f"written: {', '.join(str(path) for path in result.files if path.parent == result.folder)}, and "
         f"{result.folder / EXPORTS}",

@@ -565,12 +565,6 @@ class _Work:
             self._features[:, 0], scale = to_feature(self._raw[:, 0])
             self._notes.append(f"{self._names[0]} enters the prior {scale}")
             without = int(np.isnan(self._raw[:, 0]).sum())
-            scale = (
-                "as it stands"
-                if np.array_equal(self._features[:, 0], self._raw[:, 0], equal_nan=True)
-                else "as its logit"
-            )
-            self._notes.append(f"{self._names[0]} enters the prior {scale}")
             if without:
                 self._notes.append(
                     f"{without:,} of {len(self._raw):,} rows have no {self._names[0]}; they count as the "
