@@ -24,7 +24,7 @@ if "known_truth" in CONFIG:
             f"{LOGS}/simulate_studies.log",
         benchmark:
             f"{BENCHMARKS}/simulate_studies.tsv"
-        threads: 64
+        threads: 8
         resources:
             mem_mb=4000,
             runtime=120,
@@ -61,7 +61,7 @@ if "known_truth" in CONFIG:
             f"{LOGS}/simulate_people.log",
         benchmark:
             f"{BENCHMARKS}/simulate_people.tsv"
-        threads: 64
+        threads: 8
         resources:
             mem_mb=4000,
             runtime=120,
