@@ -526,7 +526,10 @@ class Page:
             ),
             "explained": Table(("picks by", *(str(name) for name in table.columns)), explained),
             "scenarios": Table(
-                ("trait", "ancestry", "people", "cases", "R2 of covariates, %", *self._shown_methods),
+                (
+                    "trait", "ancestry", "people", "cases", "R2 of covariates, %",
+                    *map(_method, self._shown_methods),
+                ),
                 scenarios,
             ),
             "random_tests": len(random),
