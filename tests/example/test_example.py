@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
 import tarfile
 from pathlib import Path
@@ -128,4 +129,10 @@ def test_the_script_makes_the_archive(study: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "study.tar.xz") as made, tarfile.open(STUDY) as packaged:
         assert made.getnames() == packaged.getnames()
         for name in packaged.getnames():
-            assert made.extractfile(name).read() == packaged.extractfile(name).read(), name
+            ours, theirs = made.extractfile(name).read(), packaged.extractfile(name).read()
+            if name.endswith((".tsv", ".tsv.gz", ".txt", ".txt.gz")) and ours != theirs:
+                # Last digits of what is fitted differ between machines.
+                tables = [pd.read_csv(io.BytesIO(each), sep="\t", comment="#") for each in (ours, theirs)]
+                pd.testing.assert_frame_equal(*tables, rtol=1e-5, atol=1e-6)
+            else:
+                assert ours == theirs, name
