@@ -7,8 +7,6 @@ enhancer, say): ``a`` selected inside, ``b`` selected outside, ``c`` other insid
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +16,6 @@ from mifm_kipoi.support.packages import needed
 
 _NORMAL_975 = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
-
-_ROUNDING = 1e-7
-"""Probabilities whose logarithms differ by less are taken for equal, as by R: those of two tables can be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +88,7 @@ def independent_interval(a: Values, b: Values, c: Values, d: Values) -> tuple[Va
 def fisher_p(
     a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike, d: npt.ArrayLike
 ) -> npt.NDArray[np.float64]:
-    """Two-sided p-values of Fisher's exact test: of all tables with the same margins that are no more likely.
+    """Two-sided p-values of Fisher's exact test, as of scipy.
 
     Parameters
     ----------
@@ -110,65 +105,7 @@ def fisher_p(
     MissingPackageError
         When scipy is not installed.
     """
-    log_gamma = needed("scipy.special", "evaluation").gammaln
+    exact = needed("scipy.stats", "evaluation").fisher_exact
     cells = np.broadcast_arrays(*(np.asarray(cell, dtype=np.int64) for cell in (a, b, c, d)))
-    tables = np.stack(cells, axis=-1).reshape(-1, 4).tolist()
-    values = [_SameMargins(log_gamma, *table).p_value() for table in tables]
-    return np.array(values, dtype=np.float64).reshape(cells[0].shape)
-
-
-class _SameMargins:
-    """All tables with the margins of one, by their cell a: the hypergeometric distribution."""
-
-    def __init__(self, log_gamma: Callable[[Values], Values], a: int, b: int, c: int, d: int) -> None:
-        self._a, self._selected, self._inside, self._outside = a, a + b, a + c, b + d
-        self._log_gamma = log_gamma
-        self._low, self._high = max(0, self._selected - self._outside), min(self._selected, self._inside)
-        total = a + b + c + d
-        mode = (self._selected + 1) * (self._inside + 1) // (total + 2)
-        self._mode = min(max(mode, self._low), self._high)
-        parts = self._selected / max(total, 1), self._inside / max(total, 1)
-        deviation = math.sqrt(max(total, 1) * parts[0] * (1 - parts[0]) * parts[1] * (1 - parts[1]))
-        # Farther from any table, on the side that is not the mode's, others add nothing to a float64.
-        self._reach = int(10 * deviation) + 100
-
-    def p_value(self) -> float:
-        observed, top = self._log_weight_of(self._a), self._log_weight_of(self._mode)
-        limit = observed + _ROUNDING
-        if top <= limit:
-            return 1.0
-        below = self._a if self._a < self._mode else self._first(self._low, limit)
-        above = self._a if self._a > self._mode else self._first(self._high, limit)
-        as_likely = sum(
-            self._sum(end, step, observed)
-            for end, step in ((below, -1), (above, 1))
-            if self._log_weight_of(end) <= limit
-        )
-        around = self._sum(self._mode, -1, top) + self._sum(self._mode, 1, top) - 1
-        return min(math.exp(observed - top + math.log(as_likely) - math.log(around)), 1.0)
-
-    def _log_weights(self, k: npt.NDArray[np.int64]) -> Values:
-        """Logarithms of the probabilities of tables, but for a constant."""
-        cells = np.stack([k, self._selected - k, self._inside - k, self._outside - self._selected + k])
-        weights: Values = -self._log_gamma(cells + 1.0).sum(axis=0)
-        return weights
-
-    def _log_weight_of(self, k: int) -> float:
-        cells = (k, self._selected - k, self._inside - k, self._outside - self._selected + k)
-        return -sum(math.lgamma(cell + 1) for cell in cells)
-
-    def _first(self, end: int, limit: float) -> int:
-        """The table nearest to the mode, towards one end, whose logarithm is at most a limit; or the end."""
-        near, far = self._mode, end
-        while abs(far - near) > 1:
-            middle = (near + far) // 2
-            if self._log_weight_of(middle) <= limit:
-                far = middle
-            else:
-                near = middle
-        return far
-
-    def _sum(self, start: int, step: int, unit: float) -> float:
-        """Of the tables from one on, away from the mode, in units of a probability."""
-        end = min(start + self._reach, self._high) if step > 0 else max(start - self._reach, self._low)
-        return float(np.exp(self._log_weights(np.arange(start, end + step, step)) - unit).sum())
+    tables = np.stack(cells, axis=-1).reshape(-1, 2, 2)
+    return np.array([exact(table).pvalue for table in tables], dtype=np.float64).reshape(cells[0].shape)
