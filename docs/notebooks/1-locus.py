@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A locus, from VCF to explanation
 #
-# 440 common variants lie in 60 kb at the end of *SIRPA*. This notebook scores them, ranks them, and looks at
-# what the network reads around one of them. Sequence and variants are real (GRCh37, 1000 Genomes) and come with
+# 426 common variants, with 440 alternative alleles, lie in 60 kb at the end of *SIRPA*. This notebook scores
+# them, ranks them, and looks at what the network reads around one of them. Sequence and variants are real (GRCh37, 1000 Genomes) and come with
 # the package, as do the weights, which were taught the scores of the published network.
 
 # %%
@@ -69,7 +69,7 @@ known = ranked[ranked["id"].isin(first)]
 known.assign(trait=known["id"].map(first))[["trait", "id", "rank", "mifm_ref", "mifm_percentile"]]
 
 # %% [markdown]
-# One of them is among the ten highest of 440, one is in the middle. That is no evidence for or against the
+# One of them is among the ten highest of the 440, one is in the middle. That is no evidence for or against the
 # score: three variants are far too few, and the locus was not drawn at random. On the real data that were looked
 # at, no relation between the score and fine-mapping was seen ([model card](../results/model-card.md)).
 #
