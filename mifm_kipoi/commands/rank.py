@@ -154,5 +154,11 @@ def _rank(options: argparse.Namespace) -> None:
         max_mismatch_fraction=options.max_mismatch_fraction,
     )
     result = run.run(say)
-    say(*result.summary, f"written: {', '.join(map(str, result.files))}")
+    figures = [path for path in result.files if path.parent != run.folder]
+    written = f"written: {', '.join(str(path) for path in result.files if path not in figures)}"
+    if figures:
+        written += (
+            f", and {len(figures)} {'figure' if len(figures) == 1 else 'figures'} in {figures[0].parent}"
+        )
+    say(*result.summary, written)
     result.check_any_scored()

@@ -26,6 +26,7 @@ from mifm_kipoi.explanation.ranking.ranked import (
     strongest,
 )
 from mifm_kipoi.finemapping.leakage import Leakage
+from mifm_kipoi.genomics.contigs import contig_keys
 from mifm_kipoi.genomics.loci import Locus
 from mifm_kipoi.network.training_sets import Seen, most_seen
 from mifm_kipoi.network.weights import EMBEDDED, PUBLISHED
@@ -55,6 +56,9 @@ BY_STUDY = 3
 _TEMPLATE = Path(__file__).with_name("report.md.jinja")
 
 _FEW_REGIONS = 10
+
+_LOCI = "in_loci"
+"""Column of the number of loci that a variant is in."""
 
 _EVIDENCE = {"pip": "highest PIP", WITHOUT: "highest ABF posterior", "neg_log10_p": "lowest p-value"}
 
@@ -318,27 +322,48 @@ def _is_changed(ranked: Ranked) -> bool:
 
 
 def _top_words(ranked: Ranked) -> str:
-    count = len(_top_rows(ranked))
+    top = _top_rows(ranked)
     by = "posterior with the score as prior" if _is_changed(ranked) else "MIFM score"
-    words = (
-        "The variant of all loci that has" if count == 1 else f"The {count} variants of all loci that have"
-    )
-    return f"{words} the highest {by}; ranks, in brackets too, are those in the locus of that number."
+    words = [
+        f"The variant of all loci that has the highest {by}."
+        if len(top) == 1
+        else f"The {len(top)} variants of all loci that have the highest {by}."
+    ]
+    if _in_several(top):
+        best = f"highest {by}" if _is_changed(ranked) else _EVIDENCE.get(ranked.evidence, "")
+        where = f"for the locus in which it has the {best}" if best else "for the first of its loci"
+        words.append(f'Each stands here once, {where}; "loci" says in how many it is.')
+    return " ".join([*words, "Ranks, in brackets too, are those in the locus of that number."])
+
+
+def _in_several(top: pd.DataFrame) -> bool:
+    return bool((top[_LOCI] > 1).any())
 
 
 def _top_rows(ranked: Ranked) -> pd.DataFrame:
-    """The rows that come first: by the posterior where the score changes it, else by score."""
+    """The variants that come first, by the posterior where the score changes it, else by score.
+
+    A variant of several loci, or studies, has one row: that of the highest posterior, else of what the study
+    says. :data:`_LOCI` has the number of its loci.
+    """
     table = ranked.table[ranked.table["locus"].notna() & ranked.table[SCORE].notna()]
-    by = [WITH, SCORE] if _is_changed(ranked) else [SCORE]
-    return table.sort_values(by, ascending=False, kind="stable").head(FIRST)
+    variant = [contig_keys(table["chrom"]), *(table[name] for name in ("pos", "ref", "alt"))]
+    table = table.assign(**{_LOCI: table.groupby(variant)["locus"].transform("size")})
+    by = [WITH, SCORE] if _is_changed(ranked) else [SCORE, *filter(None, [ranked.evidence])]
+    table = table.sort_values(by, ascending=False, kind="stable")
+    repeated = pd.concat(variant, axis=1).loc[table.index].duplicated()
+    return table[~repeated].head(FIRST)
 
 
 def _top_table(ranked: Ranked) -> Table:
-    columns = _columns(ranked)
+    columns, top = _columns(ranked), _top_rows(ranked)
+    several = _in_several(top)
     rows = []
-    for _, row in _top_rows(ranked).iterrows():
-        rows.append((described(row), f"{row['locus']:.0f}", *(write(row) for _, write in columns)))
-    return Table(("variant", "locus", *(name for name, _ in columns)), tuple(rows))
+    for _, row in top.iterrows():
+        loci = (f"{row[_LOCI]}",) if several else ()
+        rows.append((described(row), f"{row['locus']:.0f}", *loci, *(write(row) for _, write in columns)))
+    header = ("variant", "locus", *(("loci",) if several else ()), *(name for name, _ in columns))
+    return Table(header, tuple(rows))
 
 
 def _by_locus_words(ranked: Ranked, top: int) -> str:

@@ -46,7 +46,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_table_of_fine_mapping(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["rank", str(folder / "fm.tsv"), str(folder / "genome.fa"), "-o", str(out)]) == 0
-    assert "5 variants in 2 loci, 5 with a MIFM score" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "5 variants in 2 loci, 5 with a MIFM score" in printed
+    names = ("ranked.tsv", "loci.tsv", "report.md", "report.html", "rank.json")
+    written = ", ".join(str(out / name) for name in names)
+    assert printed.splitlines()[-1] == f"written: {written}, and 2 figures in {out / 'figures'}"
     table = pd.read_csv(out / "ranked.tsv", sep="\t", dtype={"chrom": str})
     assert list(table.columns) == list(COLUMNS)
     assert table["locus"].tolist() == [1, 1, 1, 2, 2]
@@ -94,6 +98,22 @@ def test_top_variants_of_all_loci_come_first(folder: Path, tmp_path: Path) -> No
     by_posterior = given.run().ranked.table.sort_values("abf_pip_with_score", ascending=False)
     shown = _first_table(tmp_path / "b" / "report.md")
     assert [row[3] for row in shown] == [f"{score:.3f}" for score in by_posterior["mifm_ref"]]
+
+
+def test_a_variant_of_several_loci_stands_once_among_the_top_variants(folder: Path, tmp_path: Path) -> None:
+    rows = pd.read_csv(folder / "fm.tsv", sep="\t")
+    again = rows.iloc[:3].assign(trait="U", pip=[0.9, 0.05, 0.05])
+    pd.concat([rows, again]).to_csv(tmp_path / "two.tsv", sep="\t", index=False)
+    ranked = RankRun(tmp_path / "two.tsv", tmp_path / "out", folder / "genome.fa", tracks=False).run().ranked
+    assert len(ranked.table) == 8
+    by_pip = ranked.table.sort_values("pip", ascending=False).drop_duplicates("pos")
+    expected = by_pip.sort_values("mifm_ref", ascending=False)
+    shown = _first_table(tmp_path / "out" / "report.md")
+    assert [row[4] for row in shown] == [f"{score:.3f}" for score in expected["mifm_ref"]]
+    assert [row[1] for row in shown] == [f"{locus:.0f}" for locus in expected["locus"]]
+    assert [row[2] for row in shown] == ["2" if pos < 1000 else "1" for pos in expected["pos"]]
+    text = " ".join((tmp_path / "out" / "report.md").read_text().split())
+    assert "The 5 variants of all loci that have the highest MIFM score. Each stands here once" in text
 
 
 @pytest.mark.parametrize(
