@@ -11,6 +11,9 @@ page. An HTML comment on the line before a block, which readers do not see, says
 ``<!-- output -->``
     The block before it prints this. A line ``...`` stands for any lines, ``...`` within a line for any text.
 
+A ``yaml`` block without a comment is a configuration of ``python -m training`` or ``mifm pgs run``: it is
+read, but not used.
+
 ``python -m tests.documentation.blocks`` lists all blocks that are not run, with their reasons.
 """
 
@@ -28,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 REASONS = ("the internet", "hours", "a GPU", "Slurm", "root", "a quiet machine")
 """What a block may need that a test does not have."""
 
-LANGUAGES = ("bash", "python", "yaml", "text", "html")
+LANGUAGES = ("bash", "python", "r", "yaml", "text", "html")
 """Of fences; every block has one."""
 
 MARKS = ("not run", "file", "output")
@@ -75,17 +78,21 @@ class Block:
     @property
     def fault(self) -> str:
         """What is wrong with the block as such; empty where nothing is."""
-        if self.language not in LANGUAGES:
-            return f"the language is {self.language!r}; expected {', '.join(LANGUAGES)}"
-        if self.mark and self.mark not in MARKS:
-            return f"the comment before it is {self.mark!r}; expected {', '.join(MARKS)}"
-        if self.mark == "not run" and not _NOT_RUN.fullmatch(self.value):
-            return f"not run, as it {self.value!r}; expected 'needs' and one of {', '.join(REASONS)}"
-        if self.language == "text" and self.mark != "output" and _COMMAND.search(self.text):
-            return "commands in a block of 'text'; expected bash, marked where it cannot be run"
-        if self.mark == "output" and self.language != "text":
-            return f"output in a block of {self.language!r}; expected text"
-        return ""
+        is_command = self.language == "text" and self.mark != "output" and bool(_COMMAND.search(self.text))
+        wrong = {
+            f"the language is {self.language!r}; expected {', '.join(LANGUAGES)}":
+                self.language not in LANGUAGES,
+            f"the comment before it is {self.mark!r}; expected {', '.join(MARKS)}":
+                bool(self.mark) and self.mark not in MARKS,
+            f"not run, as it {self.value!r}; expected 'needs' and one of {', '.join(REASONS)}":
+                self.mark == "not run" and not _NOT_RUN.fullmatch(self.value),
+            "commands in a block of 'text'; expected bash, marked where it cannot be run": is_command,
+            "R, which is not run here; expected a mark that says so":
+                self.language == "r" and self.mark != "not run",
+            f"output in a block of {self.language!r}; expected text":
+                self.mark == "output" and self.language != "text",
+        }  # fmt: skip
+        return next((fault for fault, is_so in wrong.items() if is_so), "")
 
 
 def blocks_of(path: Path) -> Iterator[Block]:

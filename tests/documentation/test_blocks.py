@@ -107,6 +107,8 @@ def test_what_a_page_gets_wrong_is_found(
         (Block(Path("p.md"), 1, "bash", "x\n", "output"), "output in a block of 'bash'"),
         (Block(Path("p.md"), 1, "text", "mifm score x\n"), "commands in a block of 'text'"),
         (Block(Path("p.md"), 1, "text", "mifm score x\n", "output"), ""),
+        (Block(Path("p.md"), 1, "r", "x\n"), "not run here"),
+        (Block(Path("p.md"), 1, "r", "x\n", "not run", "needs the internet: susieR"), ""),
         (Block(Path("p.md"), 1, "bash", "x\n", "skipped", "why"), "the comment before it is 'skipped'"),
     ],
 )

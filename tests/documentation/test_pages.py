@@ -5,16 +5,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.documentation.blocks import ROOT, blocks_of, pages
+import training.configuration
+from mifm_kipoi.errors import InputError
+from mifm_kipoi.polygenic.study.run import PgsStudy, PgsStudyRun
+from mifm_kipoi.support.configuration import ConfigurationError
+from tests.documentation.blocks import ROOT, Block, blocks_of, pages
 from tests.documentation.pages import Page
 from tests.preloaded import MODULES, Interpreter
+from training.recipe import Recipe
 
 PAGES = pages()
 
@@ -38,6 +45,28 @@ def _modules() -> Iterator[str]:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_blocks_of_a_page_are_marked_as_agreed(path: Path) -> None:
     assert not [f"{block}: {block.fault}" for block in blocks_of(path) if block.fault]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        block
+        for path in PAGES
+        for block in blocks_of(path)
+        if block.language == "yaml" and not block.mark and not block.text.startswith("--8<--")
+    ],
+    ids=str,
+)
+def test_configurations_of_a_page_can_be_read(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / "configuration.yaml"
+    path.write_text(block.text)
+    if not yaml.safe_load(block.text).keys() & {field.name for field in dataclasses.fields(PgsStudy)}:
+        training.configuration.read_configuration(path, Recipe)
+        return
+    # Its files are the reader's: all else is right where the first that is missed is one of them.
+    with pytest.raises(InputError, match="does not exist") as error:
+        PgsStudyRun((path,), tmp_path / "study").study()
+    assert not isinstance(error.value, ConfigurationError)
 
 
 @pytest.mark.slow
