@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A GWAS, from table to credible sets
 #
-# From the summary statistics of a GWAS to a network of one's own, and from scores to a prior that makes credible
-# sets smaller. The study is the one of `mifm example`: simulated people, with traits that known variants cause,
+# From the summary statistics of a GWAS to a network of one's own, and from scores to credible sets with a prior,
+# beside those without. The study is the one of `mifm example`: simulated people, with traits that known variants cause,
 # so that every step can be held against the truth.
 
 # %%
@@ -123,8 +123,10 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# So few loci say little about how much a prior helps. The locus at which it makes the largest difference, with the
-# causal variant in orange:
+# The sets are hardly smaller, and of the variants that the prior lifts above 0.9 one is **not** causal: a prior can be
+# wrong, so look at the flat PIP beside it. So few loci say little about how much a prior helps ([on a thousand
+# loci](../results/finemapping.md)). The locus at which it makes the largest difference, with the causal variant in
+# orange:
 
 # %%
 gain = mapped[mapped["is_causal"]].assign(gain=lambda table: table["pip"] - table["pip_flat"])
