@@ -77,7 +77,7 @@ known.assign(trait=known["id"].map(first))[["trait", "id", "rank", "mifm_ref", "
 #
 # What does the network read around rs6045561? `ExplainRun` compares the logit with those of all single
 # substitutions around the variant (`method="ism"`; DeepLIFT is the default, with `pip install
-# 'mifm-kipoi[interpretation]'`), for both alleles.
+# '.[interpretation]'`), for both alleles.
 
 # %%
 explained = mifm_kipoi.ExplainRun(

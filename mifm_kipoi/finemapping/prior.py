@@ -24,11 +24,10 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
 
 from mifm_kipoi.finemapping.groups import Groups
 from mifm_kipoi.statistics.estimates import Values
+from mifm_kipoi.support.packages import needed
 
 FRACTION = 0.95
 """Fraction of bags that hold the causal variant: that of 95 % sets of signals whose causal variant was
@@ -78,7 +77,13 @@ class Prior:
         -------
         numpy.ndarray of float64, shape (n,)
             Those of a bag sum to 1 at most: to the posterior probability that it holds the causal variant.
+
+        Raises
+        ------
+        MissingPackageError
+            When scipy is not installed.
         """
+        expit = needed("scipy.special", "evaluation").expit
         bags = Groups(bag)
         joint = self.slope * logits + log_bf
         within = bags.log_sum(joint)
@@ -163,7 +168,13 @@ def fit_slope(
         Bag of each variant.
     weights : numpy.ndarray of float64, shape (bags,), optional
         How much each bag counts, by rising number of bag; 1 by default.
+
+    Raises
+    ------
+    MissingPackageError
+        When scipy is not installed.
     """
+    minimize_scalar = needed("scipy.optimize", "evaluation").minimize_scalar
     bags = Groups(bag)
     weights = _checked(weights, bags)
     total = float(weights.sum())

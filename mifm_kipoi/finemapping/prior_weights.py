@@ -36,10 +36,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import logit
 
 from mifm_kipoi.statistics.estimates import Values
+from mifm_kipoi.support.packages import needed
 
 Rows = npt.NDArray[np.int64]
 
@@ -271,6 +270,7 @@ def to_feature(scores: Values) -> tuple[Values, Scale]:
     at_ends = known.size - inner.size
     if chances.min() < 0 or chances.max() > 1 or not inner.size or at_ends > _MOST_AT_ENDS * known.size:
         return scores, Scale.RAW
+    logit = needed("scipy.special", "finemapping").logit
     values: Values = logit(np.clip(1 + scores if turned else scores, inner.min(), inner.max()))
     return values, Scale.LOGIT
 
@@ -441,6 +441,7 @@ class _Signals:
         ]
         bounds.append(NULLS)
         objective = functools.partial(self._loss, weights=weights)
+        minimize = needed("scipy.optimize", "finemapping").minimize
         found = [
             minimize(objective, one, jac=True, method="L-BFGS-B", bounds=bounds, options=_TOLERANCE)
             for one in starts

@@ -56,6 +56,16 @@ def check_installed(packages: Iterable[str], extra: str) -> None:
 _EXTRAS = {"matplotlib": "plot", "scipy": "evaluation"}
 """Packages that modules import by themselves, and the extra that brings each."""
 
+_DISTRIBUTIONS = {
+    "basenji2_pytorch": "basenji2-pytorch",
+    "bed_reader": "bed-reader",
+    "borzoi_pytorch": "borzoi-pytorch",
+    "enformer_pytorch": "enformer-pytorch",
+    "modiscolite": "modisco-lite",
+    "yaml": "PyYAML",
+}
+"""What is installed, where its name is not that of what is imported."""
+
 
 def explained(error: ModuleNotFoundError) -> MissingPackageError | None:
     """The error that says how to install the optional package whose import has failed, or None.
@@ -70,7 +80,17 @@ def explained(error: ModuleNotFoundError) -> MissingPackageError | None:
 
 
 def missing_package(package: str, extra: str) -> MissingPackageError:
-    """The error that says how a package is installed."""
+    """The error that says how a package is installed.
+
+    Parameters
+    ----------
+    package : str
+        What is imported.
+    extra : str
+        The extra of this package that brings it, and what else the command needs.
+    """
+    name = package.split(".", maxsplit=1)[0]
     return MissingPackageError(
-        f"the package {package} is not installed; install it with: pip install 'mifm-kipoi[{extra}]'"
+        f"the package {name} is not installed; in a checkout: make install, or pip install '.[{extra}]'; the "
+        f"package alone: pip install {_DISTRIBUTIONS.get(name, name)}"
     )

@@ -102,7 +102,7 @@ def test_usage() -> None:
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.package])
 def test_missing_package(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(MissingPackageError, match=rf"pip install 'mifm-kipoi\[{name}\]'"):
+    with pytest.raises(MissingPackageError, match=rf"pip install '\.\[{name}\]'"):
         Spec(name, name, "x").find()
 
 
@@ -160,7 +160,7 @@ def test_all_that_is_missing_is_named_together(tmp_path: Path) -> None:
 
 def test_needed_package() -> None:
     assert needed("json", "none").loads("1") == 1
-    with pytest.raises(MissingPackageError, match=r"pip install 'mifm-kipoi\[plot\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[plot\]'"):
         needed("no_such_package_at_all", "plot")
 
 

@@ -140,7 +140,7 @@ def test_a_missing_package_is_said_before_anything_is_scored(
         lambda name, *rest: None if name == "borzoi_pytorch" else found(name, *rest),
     )
     assert compare(inputs, tmp_path / "out", models=["mifm", "borzoi:x"]) == 1
-    assert "pip install 'mifm-kipoi[borzoi]'" in capsys.readouterr().err
+    assert "pip install '.[borzoi]'" in capsys.readouterr().err
     assert here == []
 
 

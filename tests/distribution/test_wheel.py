@@ -163,19 +163,29 @@ def test_in_an_empty_environment(wheel: Path, extra: str, tmp_path: Path, packag
         )
 
     assert run("mifm", "--version").stdout.startswith("mifm ")
+    inputs = (packaged_example / "variants.vcf", packaged_example / "genome.fa.gz")
     demo = run("mifm", "demo")
     if extra:
         assert demo.returncode == 0, demo.stderr
         assert (tmp_path / "demo" / "ranked.png").stat().st_size > 0
+        ranked = run("mifm", "rank", *inputs, "-o", "ranked")
+        assert ranked.returncode == 0, ranked.stderr
+        explain = ("mifm", "explain", *inputs, "--only", "rs6045561", "--method")
+        explained = run(*explain, "ism", "-o", "explained")
+        assert explained.returncode == 0, explained.stderr
+        assert "pip install '.[interpretation]'" in run(*explain, "deeplift", "-o", "deeplift").stderr
+        effects = tmp_path / "effects.tsv"
+        effects.write_text("chromosome\tposition\tref\talt\tbeta\tse\tmifm_ref\n1\t5\tA\tC\t0.1\t0.02\t0.5\n")
+        assert "pip install '.[evaluation]'" in run("mifm", "rank", effects, "-o", "posteriors").stderr
+        assert "pip install '.[finemapping]'" in run("mifm", "finemap", effects, "-o", "finemapped").stderr
     else:
         assert demo.returncode == 1
-        assert "pip install 'mifm-kipoi[plot]'" in demo.stderr
-        inputs = (packaged_example / "variants.vcf", packaged_example / "genome.fa.gz")
+        assert "pip install '.[plot]'" in demo.stderr
         scored = run("mifm", "score", *inputs, "-o", "scores.tsv")
         assert scored.returncode == 0, scored.stderr
         assert len((tmp_path / "scores.tsv").read_text().splitlines()) > 400
         assert "embedded\tok" in run("mifm", "weights", "verify").stdout
         ranked = run("mifm", "rank", *inputs, "-o", "ranked")
-        assert "pip install 'mifm-kipoi[evaluation]'" in ranked.stderr
+        assert "pip install '.[plot]'" in ranked.stderr
         training = run("python", "-m", "training", "run", "--out", "trained")
-        assert "pip install 'mifm-kipoi[training]'" in training.stderr
+        assert "pip install '.[training]'" in training.stderr

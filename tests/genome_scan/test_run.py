@@ -352,7 +352,7 @@ def test_files_for_browsers(fasta: Path, weights: str, tmp_path: Path) -> None:
 
 def test_a_track_is_looked_up_with_pybigwig(scanned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyBigWig", None)
-    with pytest.raises(MissingPackageError, match=r"pyBigWig .*pip install 'mifm-kipoi\[tracks\]'"):
+    with pytest.raises(MissingPackageError, match=r"pyBigWig .*pip install '\.\[tracks\]'"):
         open_genome_scores(scanned / "x.bw")
 
 

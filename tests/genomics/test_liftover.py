@@ -156,7 +156,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "liftover", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'mifm-kipoi\[liftover\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[liftover\]'"):
         LiftOver(tmp_path / "a.chain")
 
 

@@ -678,7 +678,7 @@ class TestTracks:
 @pytest.mark.parametrize(
     ("module", "option", "name", "message"),
     [
-        ("matplotlib", "plot", "out.png", r"pip install 'mifm-kipoi\[plot\]'"),
+        ("matplotlib", "plot", "out.png", r"pip install '\.\[plot\]'"),
     ],
 )
 def test_a_missing_package_is_named_before_anything_is_computed(
@@ -692,7 +692,7 @@ def test_a_missing_package_is_named_before_anything_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MIFMError, match=f"{module}.* is not installed; install it with.*{message}"):
+    with pytest.raises(MIFMError, match=f"{module}.* is not installed; .*{message}"):
         run_bed(fasta, bed, tmp_path / "out.h5", "variant", **{option: tmp_path / name})
     assert [path.name for path in tmp_path.iterdir()] == ["regions.bed"]
 

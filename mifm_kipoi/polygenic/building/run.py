@@ -172,7 +172,8 @@ class PgsBuildRun:
             written.
         """
         on_progress = on_progress or (lambda _: None)
-        needed("matplotlib", "plot")
+        needed("matplotlib", "polygenic")
+        needed("scipy", "polygenic")
         self._check()
         members = read_members(self.studies, self.signals)
         signals = members.signals

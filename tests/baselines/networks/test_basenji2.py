@@ -248,5 +248,5 @@ def test_folders_that_do_not_fit(folder: Path) -> None:
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setitem(sys.modules, "basenji2_pytorch", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'mifm-kipoi\[basenji2\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[basenji2\]'"):
         basenji2.open_basenji2(str(folder), CPU)

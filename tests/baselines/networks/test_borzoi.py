@@ -145,5 +145,5 @@ def test_missing_and_needless_tensors(saved: Path, tmp_path: Path) -> None:
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
     monkeypatch.setitem(sys.modules, "borzoi_pytorch", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'mifm-kipoi\[borzoi\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[borzoi\]'"):
         borzoi.open_borzoi(f"{saved}:{WINDOW}", CPU)

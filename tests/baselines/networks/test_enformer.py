@@ -329,7 +329,7 @@ def test_names_of_the_hub(monkeypatch: pytest.MonkeyPatch, saved: Path, genome: 
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
     monkeypatch.setitem(sys.modules, "enformer_pytorch", None)
-    with pytest.raises(MissingPackageError, match=r"pip install 'mifm-kipoi\[enformer\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install '\.\[enformer\]'"):
         enformer.open_enformer(f"{saved}:{WINDOW}", CPU)
 
 

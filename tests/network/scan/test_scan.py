@@ -249,7 +249,7 @@ def test_the_engine_is_chosen_without_a_network(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "numba" or None)
     assert engine_of() == "pytorch"
     assert Scan(network_of(TINY)).identity == {"engine": "pytorch", "version": torch.__version__}
-    with pytest.raises(MissingPackageError, match=r"numba is not installed.*mifm-kipoi\[scan\]"):
+    with pytest.raises(MissingPackageError, match=r"numba is not installed.*\.\[scan\]"):
         Scan(network_of(TINY), "numba")
 
 
