@@ -85,7 +85,7 @@ class CommandParser(argparse.ArgumentParser):
     def _misspelt(self) -> Iterator[str]:
         """For each word that looks like an option and is none, what may have been meant."""
         known = [
-            spelling
+            spelling.removeprefix("--")
             for action in self._actions
             if action.help != argparse.SUPPRESS
             for spelling in action.option_strings
@@ -95,8 +95,11 @@ class CommandParser(argparse.ArgumentParser):
             option = word.partition("=")[0]
             if len(option) < 3 or not option.startswith("-") or self._get_option_tuples(option):
                 continue
-            if option not in self._option_string_actions and (similar := nearest(option, known)):
-                yield f"; did you mean {similar} by {option}?"
+            if option in self._option_string_actions:
+                continue
+            # The dashes, which all have, make no option similar to another.
+            if similar := nearest(option.lstrip("-"), known):
+                yield f"; did you mean --{similar} by {option}?"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is not among the choices, with the most similar one."""

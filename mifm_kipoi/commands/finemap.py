@@ -26,9 +26,9 @@ def add_finemap(parser: argparse.ArgumentParser) -> None:
         "flat\nprior (SuSiE); what that says of all loci decides how far the score is believed, for each "
         "chromosome\nwithout its own loci; then every locus is fitted with its prior. STUDY is a table of a "
         "GWAS, or of\ncredible sets, whose blocks and signals are the loci. NAME= before it names the study, "
-        "and options can\nfollow it, such as :n=20000, :format=bolt, :variant=COLUMN or :FIELD=COLUMN. "
-        "Without LD, or with that\nof other people, each locus is taken to have one causal variant. A run "
-        "that was ended goes on."
+        "and options can\nfollow it, such as :n=20000, :format=bolt, :variant=COLUMN, :lift_over=CHAIN or "
+        ":FIELD=COLUMN. Without\nLD, or with that of other people, each locus is taken to have one causal "
+        "variant. A run that was ended\ngoes on."
     )
     parser.add_argument(
         "studies", nargs="*", metavar="[NAME=]STUDY", help="tables of studies; none with --people"

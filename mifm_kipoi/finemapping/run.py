@@ -293,14 +293,7 @@ class FinemapRun:
             and not (self.people.covariates or self.people.categorical)
         ):
             raise OptionError("people are named beside studies, and no covariates; name them (--covariates)")
-        if self.people is not None and not self.genotypes:
-            raise OptionError("people are named, and no genotypes are; name them (--genotypes)")
-        if self.genotypes and self.matrices:
-            raise OptionError("LD is that of genotypes or of matrices; leave out one of them")
-        if self.matrices and self.people is not None:
-            raise OptionError("of people, LD is that of their genotypes; leave matrices out")
-        if self.keep is not None and not self.genotypes:
-            raise OptionError("a list of people whose LD counts needs genotypes; name them (--genotypes)")
+        self._check_linkage()
         for name, choice, known in (
             ("LD sample", self.ld_sample, LD_SAMPLES), ("prior", self.prior, PRIORS),
         ):  # fmt: skip
@@ -317,6 +310,22 @@ class FinemapRun:
         for path in inputs:
             require_file(path)
         check_outputs([self.folder / name for name in _OUTPUTS], inputs)
+
+    def _check_linkage(self) -> None:
+        """Genotypes, matrices, whose they are, and people fit together."""
+        if self.people is not None and not self.genotypes:
+            raise OptionError("people are named, and no genotypes are; name them (--genotypes)")
+        if self.genotypes and self.matrices:
+            raise OptionError("LD is that of genotypes or of matrices; leave out one of them")
+        if self.matrices and self.people is not None:
+            raise OptionError("of people, LD is that of their genotypes; leave matrices out")
+        if self.studies and self.ld_sample == IN_SAMPLE and not (self.genotypes or self.matrices):
+            raise OptionError(
+                "LD is said to be that of the people of the studies (--ld-sample in), and no LD is given; "
+                "name genotypes (--genotypes) or matrices (--ld-matrix), or leave --ld-sample out"
+            )
+        if self.keep is not None and not self.genotypes:
+            raise OptionError("a list of people whose LD counts needs genotypes; name them (--genotypes)")
 
 
 class _Work:

@@ -72,6 +72,7 @@ def test_without_a_command_the_help_is_an_error(capsys: pytest.CaptureFixture[st
             "--ouput?",
         ),
         ("demo --nonsense", "mifm demo: error: unrecognized arguments: --nonsense"),
+        ("finemap t.tsv --lift-over c -o x", "mifm finemap: error: unrecognized arguments: --lift-over c"),
         (
             "mutagenesis g.fa --vcf v.vcf -o x --centre varient",
             "mifm mutagenesis: error: argument --centre: invalid choice: 'varient' (choose from variant, "

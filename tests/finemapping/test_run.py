@@ -232,7 +232,7 @@ def test_two_processes_give_the_same_as_one(study: Path, tmp_path: Path) -> None
 
 
 def test_one_effect_without_ld_and_with_that_of_others(study: Path, tmp_path: Path) -> None:
-    none = _of(study, tmp_path / "none", *Q1, genotypes=()).run()
+    none = _of(study, tmp_path / "none", *Q1, genotypes=(), ld_sample="out").run()
     [source] = _of(study, tmp_path / "x", *Q1).studies
     log_bf = {
         (chrom, pos): value
@@ -333,6 +333,8 @@ def test_what_cannot_be_fine_mapped_ends_with_a_reason(study: Path, tmp_path: Pa
         _of(study, tmp_path / "e").run()
     with pytest.raises(OptionError, match=r"the LD sample is 'mine'; expected in or out"):
         _of(study, tmp_path / "f", *Q1, ld_sample="mine").run()
+    with pytest.raises(OptionError, match=r"\(--ld-sample in\), and no LD is given"):
+        _of(study, tmp_path / "f", *Q1, genotypes=()).run()
     few = _of(study, tmp_path / "g", *Q1, most_variants=10).run()
     assert few.tables.loci["reason"].str.contains("more than 10, the most").all()
     # An error before anything is fitted does not stand in the way of the next run.
@@ -357,7 +359,7 @@ def test_priors_are_of_other_chromosomes_and_shared_or_not(
 
 def test_signals_of_a_table_of_credible_sets_are_loci(study: Path, tmp_path: Path) -> None:
     source = StudySource(study / "credible_sets.txt.gz", studies=("q1",), meta=study / "meta.txt")
-    result = _of(study, tmp_path / "c", studies=(source,), genotypes=(), loci=None).run()
+    result = _of(study, tmp_path / "c", studies=(source,), genotypes=(), ld_sample="out", loci=None).run()
     table = pd.read_csv(study / "credible_sets.txt.gz", sep="\t")
     own = table[table["meta_id"] == "q1"]
     assert len(result.tables.loci) == len(own.groupby(["block_id", "primary", "lead_snp"]))
