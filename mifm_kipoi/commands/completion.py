@@ -60,6 +60,7 @@ def complete(parser: argparse.ArgumentParser, of_two_words: Iterable[tuple[str, 
     os.environ["COMP_LINE"] = line
     hidden = ["-".join(words) for words in of_two_words]
     _name_values(parser)
+    _name_second_words(parser, of_two_words)
     argcomplete.autocomplete(parser, always_complete_options="long", exclude=hidden)
 
 
@@ -73,6 +74,14 @@ def _name_values(parser: argparse.ArgumentParser) -> None:
             # Of 'mifm pgs build', these are the weights of variants.
             if spelling in _VALUES and action.metavar != "KIND[,...]":
                 action.completer = _VALUES[spelling]  # type: ignore[attr-defined] # argcomplete reads it
+
+
+def _name_second_words(parser: argparse.ArgumentParser, of_two_words: Iterable[tuple[str, str]]) -> None:
+    """Offer the second word of a command beside the files that may stand in its place."""
+    (commands,) = (one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    for first, second in of_two_words:
+        place = next(action for action in commands[first]._actions if not action.option_strings)
+        place.completer = lambda prefix, second=second, **_: [second, *_files(prefix)]
 
 
 def _weights(prefix: str, **_: object) -> list[str]:

@@ -42,6 +42,12 @@ def test_commands_options_values_and_files(tmp_path: Path) -> None:
     assert _completions("mifm score --precision b", folder) == ["bf16"]
     assert _completions("mifm score gen", folder) == ["genome.fa"]
     assert _completions("mifm genome background --cont", folder) == ["--contigs"]
+    assert (
+        _completions("mifm genome back", folder)
+        == _completions("mifm compare back", folder)
+        == ["background"]
+    )
+    assert _completions("mifm genome gen", folder) == ["genome.fa"]
     assert "genome-background" not in _completions("mifm genome", folder)
     assert _completions("mifm rank --gwas-format reg", folder) == ["regenie"]
     assert _completions("mifm rank --weights m", folder) == ["mine"]
