@@ -28,6 +28,15 @@ PACKAGED_EXAMPLE = ROOT / "mifm_kipoi" / "kipoi" / "example"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+LONGEST = ("documentation/test_pages.py", "workflow/test_paper.py", "documentation/test_site.py")
+"""Files of minutes, which begin first: one that began last would run alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; all others stay in their order."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Commands that run in this process set the number of threads, which changes the last digits."""

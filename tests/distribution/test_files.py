@@ -1,9 +1,11 @@
 """Files about the release agree with the package: citation, container, conda recipe, Kipoi models."""
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,7 +74,12 @@ def test_the_container_asks_for_extras_and_files_that_exist(
     assert {"constraints.txt", "LICENSE", "README.md", "setup.cfg", "pyproject.toml"} <= set(kept)
 
 
-@pytest.mark.skipif(not shutil.which("hadolint"), reason="hadolint is not installed")
+HADOLINT = shutil.which(
+    "hadolint", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+)
+
+
+@pytest.mark.skipif(not HADOLINT, reason="hadolint is not installed")
 def test_hadolint_finds_nothing(root: Path) -> None:
-    done = subprocess.run(["hadolint", root / "Dockerfile"], capture_output=True, text=True, check=False)
+    done = subprocess.run([HADOLINT, root / "Dockerfile"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
