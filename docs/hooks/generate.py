@@ -44,9 +44,48 @@ API_PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Pages of the names that ``mifm_kipoi`` exports, by the room that each is defined in: title, rooms."""
 
+API_MORE: dict[str, tuple[str, ...]] = {
+    "explanation": (
+        "mifm_kipoi.mutagenesis.mutate.mutate",
+        "mifm_kipoi.mutagenesis.mutate.Effects",
+        "mifm_kipoi.mutagenesis.targets.Centre",
+        "mifm_kipoi.mutagenesis.targets.Target",
+        "mifm_kipoi.mutagenesis.targets.interval_targets",
+        "mifm_kipoi.mutagenesis.targets.variant_targets",
+    ),
+    "evaluation": (
+        "mifm_kipoi.evaluation.enrichment.annotations.Annotation",
+        "mifm_kipoi.evaluation.enrichment.run.EnrichmentResult",
+        "mifm_kipoi.evaluation.enrichment.run.EnrichmentRun",
+        "mifm_kipoi.evaluation.joint.run.Columns",
+        "mifm_kipoi.evaluation.joint.run.JointResult",
+        "mifm_kipoi.evaluation.joint.run.JointRun",
+        "mifm_kipoi.evaluation.joint.run.People",
+    ),
+}
+"""What these pages have besides, for users too, and imported from where it is defined."""
+
 API_MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "studies": (
+        "Studies and tables of scores",
+        ("mifm_kipoi.genetics.study_sources.StudySource", "mifm_kipoi.comparison.score_tables.ScoreTable"),
+    ),
     "association": ("Association", ("mifm_kipoi.association",)),
-    "finemapping": ("Fine-mapping", ("mifm_kipoi.finemapping.*",)),
+    "finemapping": (
+        "Fine-mapping",
+        (
+            "mifm_kipoi.finemapping.run.FinemapRun",
+            "mifm_kipoi.finemapping.run.FinemapResult",
+            "mifm_kipoi.finemapping.loci.LocusRule",
+            "mifm_kipoi.finemapping.matrices.MatrixSource",
+            "mifm_kipoi.finemapping.records",
+            "mifm_kipoi.finemapping.susie",
+            "mifm_kipoi.finemapping.diagnostics",
+            "mifm_kipoi.finemapping.prior_weights",
+            "mifm_kipoi.finemapping.exports",
+            "mifm_kipoi.finemapping.leakage",
+        ),
+    ),
     "genotypes": ("Genotypes", ("mifm_kipoi.genetics.genotypes",)),
     "statistics": ("Statistics", ("mifm_kipoi.statistics.*",)),
     "baselines": ("A baseline of your own", ("mifm_kipoi.baselines.protocol", "mifm_kipoi.baselines.specs")),
@@ -62,8 +101,20 @@ API_MODULES: dict[str, tuple[str, tuple[str, ...]]] = {
             "training.export",
         ),
     ),
+    "package": (
+        "The example, Kipoi's models, the style of figures",
+        (
+            "mifm_kipoi.example.write_example",
+            "mifm_kipoi.example.Example",
+            "mifm_kipoi.kipoi.sources.GROUP",
+            "mifm_kipoi.reports.drawing.style",
+            "mifm_kipoi.reports.drawing.COLOURS",
+            "mifm_kipoi.reports.drawing.ACCENT",
+            "mifm_kipoi.reports.drawing.GREY",
+        ),
+    ),
 }
-"""Pages of whole modules: title, modules (``.*``: each module of a package)."""
+"""Pages of modules, or names of them: title, what they have (``.*``: each module of a package)."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -247,7 +298,9 @@ def api_pages() -> Iterator[tuple[str, str, str]]:
             if module.split(".")[0] in rooms
         ]
         note = "These names are imported from `mifm_kipoi` itself: `from mifm_kipoi import ...`."
-        yield f"{API}/{name}.md", title, _api_page(title, note, objects)
+        more = API_MORE.get(name, ())
+        note += " The last ones are imported from their modules." if more else ""
+        yield f"{API}/{name}.md", title, _api_page(title, note, [*objects, *more])
     for name, (title, modules) in API_MODULES.items():
         objects = [one for module in modules for one in _modules(module)]
         yield f"{API}/{name}.md", title, _api_page(title, "", objects)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import pytest
 
 import mifm_kipoi
 from mifm_kipoi import cli
+from tests.documentation.blocks import blocks_of
+from tests.documentation.blocks import pages as sources
 from training import __main__ as training_command
 
 pytest.importorskip("mkdocs", reason="needs the extra 'docs'")
@@ -129,6 +132,38 @@ def test_every_public_name_has_its_docstring_on_a_page(pages):
     anchors = set().union(*(page.anchors for path, page in pages.items() if path.parent.name == "api"))
     public = {f"mifm_kipoi.{module}.{name}" for name, module in mifm_kipoi._EXPORTS.items()}
     assert public - anchors == set()
+
+
+def _imports() -> Iterator[tuple[str, str]]:
+    """Where a page or notebook uses a name of the package's rooms, and the name with its module."""
+    texts = [
+        (str(block), block.text)
+        for path in sources()
+        for block in blocks_of(path)
+        if block.language == "python"
+    ]
+    texts += [(path.name, path.read_text(encoding="utf-8")) for path in ROOT.glob("docs/notebooks/*.py")]
+    for where, text in texts:
+        nodes = list(ast.walk(ast.parse(text)))
+        for node in nodes:
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("mifm_kipoi"):
+                continue
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                if not (ROOT / f"{name.replace('.', '/')}.py").is_file():
+                    yield where, name
+                    continue
+                for used in nodes:  # of a module, what is used of it
+                    if isinstance(used, ast.Attribute) and ast.unparse(used.value) == alias.name:
+                        yield where, f"{name}.{used.attr}"
+
+
+def test_names_that_pages_import_have_their_docstrings_on_a_page(pages):
+    anchors = set().union(*(page.anchors for path, page in pages.items() if path.parent.name == "api"))
+    anchors |= {f"mifm_kipoi.{name}" for name in mifm_kipoi._EXPORTS}  # the test above
+    imports = list(_imports())
+    assert len(imports) > 20
+    assert [f"{where}: {name}" for where, name in imports if name not in anchors] == []
 
 
 def test_links_of_the_readme_exist():
