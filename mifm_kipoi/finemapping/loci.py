@@ -271,3 +271,34 @@ def _ordered(loci: pd.DataFrame) -> pd.DataFrame:
     order = loci.assign(key=keys).sort_values(["key", "start", "study", "locus"], kind="stable").index
     further = [name for name in loci.columns if name not in LOCI]
     return loci.loc[order, [*LOCI, *further]].astype(dict(LOCI)).reset_index(drop=True)
+
+
+def numbered(loci: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """What chooses the rows of variants that lie in loci, and adds the number of the locus.
+
+    Parameters
+    ----------
+    loci : pandas.DataFrame
+        ``study, chrom, start, end``, of a rising index.
+
+    Returns
+    -------
+    callable
+        Takes rows with ``study, chrom, pos`` and gives those in a locus of their study, with its ``number``.
+    """
+    of_study = {
+        str(study): (own.index.to_numpy(np.int64), own.reset_index(drop=True))
+        for study, own in loci.groupby("study")
+    }
+
+    def choose(rows: pd.DataFrame) -> pd.DataFrame:
+        number = np.full(len(rows), -1, dtype=np.int64)
+        studies = rows["study"].to_numpy(object)
+        for study in set(studies.tolist()) & set(of_study):
+            own = np.flatnonzero(studies == study)
+            numbers, places = of_study[study]
+            found = locus_of(rows["chrom"].iloc[own], rows["pos"].iloc[own], places)
+            number[own] = np.where(found >= 0, numbers[found], -1)
+        return rows.assign(number=number)[number >= 0]
+
+    return choose

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +22,7 @@ from mifm_kipoi.association.filters import Filters
 from mifm_kipoi.comparison.score_tables import JoinedScores, ScoreTable, join_scores
 from mifm_kipoi.errors import InputError, OptionError
 from mifm_kipoi.finemapping import records
+from mifm_kipoi.finemapping.cautions import cautions_of
 from mifm_kipoi.finemapping.exports import FOLDER as EXPORTS
 from mifm_kipoi.finemapping.exports import write_exports
 from mifm_kipoi.finemapping.fitting import Job, LocusFit, fit_locus, refused
@@ -35,16 +35,16 @@ from mifm_kipoi.finemapping.linkage import (
     PeopleLinkage,
     founders_of,
 )
-from mifm_kipoi.finemapping.loci import LocusRule, locus_of, own_loci
+from mifm_kipoi.finemapping.loci import LocusRule, numbered
 from mifm_kipoi.finemapping.matrices import MatrixLinkage, MatrixSource
 from mifm_kipoi.finemapping.people import PeopleStudies, covariates_of
 from mifm_kipoi.finemapping.prior_weights import FittedPrior, LocusEvidence, fit_prior_weights, to_feature
 from mifm_kipoi.finemapping.records import FINE_MAPPED, Method
 from mifm_kipoi.finemapping.report import INDEX, MOST_PAGES, PAGES, PageOptions, write_pages
-from mifm_kipoi.finemapping.studies import ROWS, StudyReader, once
+from mifm_kipoi.finemapping.store import FLAT_FITS, PRIOR_FITS, FitStore
+from mifm_kipoi.finemapping.studies import ROWS, StudyReader, once, read_studies
 from mifm_kipoi.finemapping.susie import SusieOptions
 from mifm_kipoi.finemapping.tables import (
-    LEAD_LEFT_OUT,
     Columns,
     Fitted,
     LocusRows,
@@ -57,7 +57,6 @@ from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.contigs import build_named
 from mifm_kipoi.genomics.genes import check_genes
 from mifm_kipoi.statistics.estimates import Values
-from mifm_kipoi.support.checksums import remembered_sha256
 from mifm_kipoi.support.cpus import usable_cpus
 from mifm_kipoi.support.files import (
     check_outputs,
@@ -70,7 +69,7 @@ from mifm_kipoi.support.files import (
 )
 from mifm_kipoi.support.packages import needed
 from mifm_kipoi.support.processes import unordered_map
-from mifm_kipoi.support.provenance import described, differences
+from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
 Numbers = npt.NDArray[np.int64]
@@ -109,9 +108,6 @@ _OUTPUTS = (
 
 _ROWS = 50_000
 """Rows of variants that are made text together."""
-
-_MUCH = 0.02
-"""Fraction of the variants of loci that may be left out without a caution."""
 
 _EVERY = 0.1
 """Fraction of the loci after which progress is said again."""
@@ -337,7 +333,7 @@ class _Work:
         self._genotypes: Genotypes | None = None
         if run.genotypes:
             self._genotypes = open_genotypes(list(run.genotypes), usable_cpus())
-        self._store = run.folder / WORK
+        self._store = FitStore(run.folder / WORK)
         self._leakage = self._read_leakage()
         self._checksums: dict[str, str] = {}
         self._processes = run.processes or usable_cpus()
@@ -358,16 +354,17 @@ class _Work:
             )
         self._notes += linkage.attach(self._rows, slices, self._places)
         (run.folder / records.MANIFEST).unlink(missing_ok=True)
-        self._resume(provenance)
-        self._fit(linkage, "flat", None)
+        if self._store.begin(provenance):
+            self._say("goes on with what an earlier run has left")
+        self._fit(linkage, FLAT_FITS, None)
         priors = self._priors()
         if priors is not None:
-            self._fit(linkage, "prior", priors)
+            self._fit(linkage, PRIOR_FITS, priors)
         tables, files = self._write(priors)
         exported = write_exports(run.folder)
         self._notes += exported.notes
         files += exported.files
-        cautions = self._cautions(tables)
+        cautions = cautions_of(tables, run.method, self._leakage if run.scores is not None else None)
         if run.pages:
             self._say("tables are written; drawing pages")
             files += write_pages(run.folder, self._page_options(tables, provenance, cautions))
@@ -380,7 +377,7 @@ class _Work:
         }  # fmt: skip
         path = run.folder / records.MANIFEST
         write_json(path, manifest)
-        shutil.rmtree(self._store, ignore_errors=True)
+        self._store.remove()
         return FinemapResult(run.folder, tables, manifest["cautions"], self._notes, [*files, path])
 
     # Inputs
@@ -449,35 +446,6 @@ class _Work:
         [(column, direction)] = methods.values()
         return {**described(scores.path), "path": str(scores.path), "column": column, "direction": direction}
 
-    def _resume(self, provenance: dict[str, Any]) -> None:
-        note = self._store / "run.json"
-        if note.is_file():
-            import json
-
-            try:
-                old = json.loads(note.read_text())
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"{note} cannot be read ({error}); delete {self._store} to start again"
-                ) from error
-            changed = differences(old, provenance)
-            if changed and not any((self._store / "flat").glob("*.npz")):
-                # Nothing is lost with a run that stored no locus.
-                write_json(note, provenance)
-                return
-            if changed:
-                raise InputError(
-                    f"{self._run.folder} has an unfinished run of other inputs or options: "
-                    f"{'; '.join(changed)}. Name another folder, or delete {self._store} to start again"
-                )
-            self._say("goes on with what an earlier run has left")
-            return
-        if self._store.exists() and any(self._store.iterdir()):
-            raise InputError(f"{self._store} is not of 'mifm finemap'; name another folder, or delete it")
-        for name in ("flat", "prior"):
-            made_folder(self._store / name)
-        write_json(note, provenance)
-
     def _read(self) -> None:
         """Loci and the rows of studies in them."""
         if self._run.people is not None and self._run.people.traits:
@@ -507,55 +475,16 @@ class _Work:
         rule = self._run.loci or LocusRule()
         self._loci_are = rule.in_words()
         loci = rule.loci(self._people.studies, self._people.leads)
-        return loci, self._people.rows(_numbered(loci), loci)
+        return loci, self._people.rows(numbered(loci), loci)
 
     def _read_tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         run = self._run
         directed = bool(run.genotypes or run.matrices)
-        readers = [StudyReader(source, directed, run.loci is None) for source in run.studies]
-        own = [reader for reader in readers if reader.has_own_loci]
-        rule = run.loci
-        if rule is None and own:
-            if len(own) < len(readers):
-                lacking = next(reader.path for reader in readers if not reader.has_own_loci)
-                raise InputError(
-                    f"{own[0].path} names loci and {lacking} does not; name loci for both (--blocks, "
-                    "--regions)"
-                )
-            rows = pd.concat([reader.rows(lambda rows: rows) for reader in readers], ignore_index=True)
-            self._count(readers)
-            loci = own_loci(rows)
-            key = pd.MultiIndex.from_frame(loci[["study", "block", "chrom"]])
-            number = key.get_indexer(pd.MultiIndex.from_frame(rows[["study", "block", "chrom"]]))
-            self._loci_are = "those that the tables name"
-            return loci.drop(columns="block"), rows.assign(number=number)
-        if rule is None:
-            regions = tuple(one.region() for one in run.matrices)
-            rule = LocusRule(regions=regions)
-        self._loci_are = rule.in_words()
-
-        def leads(max_p_value: float) -> pd.DataFrame:
-            parts = [reader.leads(max_p_value) for reader in readers]
-            return pd.concat(parts, ignore_index=True)
-
-        loci = rule.loci((), leads)
-        parts = [reader.rows(_numbered(loci)) for reader in readers]
-        self._count(readers)
-        return loci, pd.concat(parts, ignore_index=True)
-
-    def _count(self, readers: Iterable[StudyReader]) -> None:
-        seen: dict[str, Path] = {}
-        for reader in readers:
-            self._notes.append(f"{reader.path.name}: {reader.counts.in_words()}")
-            self._notes += reader.counts.notes
-            for study in reader.studies:
-                if study in seen:
-                    raise InputError(
-                        f"{seen[study]} and {reader.path} both have the study {study}; give each a name of "
-                        "its own (NAME=FILE)"
-                    )
-                seen[study] = reader.path
-                self._checksums[study] = remembered_sha256(reader.path)
+        read = read_studies(run.studies, directed, run.loci, run.matrices)
+        self._loci_are = read.loci_are
+        self._notes += read.notes
+        self._checksums = read.checksums
+        return read.loci, read.rows
 
     def _attach_features(self) -> None:
         """The score and annotations of each row."""
@@ -607,11 +536,11 @@ class _Work:
 
     def _fit(self, linkage: Linkage, stage: str, priors: _Priors | None) -> None:
         """Fit what is not stored yet, and store it."""
-        folder = self._store / stage
+        store = self._store
         every = [number for number in self._slices if len(self._slices[number])]
         if priors is not None:
             every = [number for number in every if self._needs_prior(number, priors)]
-        left = frozenset(number for number in every if not _file(folder, number).is_file())
+        left = frozenset(number for number in every if not store.has(stage, number))
         total, done = len(every), len(every) - len(left)
         said = done
         words = "flat prior" if priors is None else "prior of the score"
@@ -620,16 +549,16 @@ class _Work:
             for ld in linkage.loci(left):
                 job = self._job(ld, priors)
                 if isinstance(job, LocusFit):
-                    job.save(_file(folder, job.number))
+                    store.keep(stage, job)
                 else:
                     yield job
 
         for fit in unordered_map(fit_locus, jobs(), self._processes):
             if priors is None and fit.status == FINE_MAPPED and not fit.kept.all():
-                usable = self._usable(fit.number)
+                usable = store.usable(fit.number)
                 usable[usable] = fit.kept
-                np.save(self._usable_file(fit.number), usable)
-            fit.save(_file(folder, fit.number))
+                store.keep_usable(fit.number, usable)
+            store.keep(stage, fit)
             done += 1
             if done - said >= max(1, _EVERY * total):
                 said = done
@@ -638,7 +567,7 @@ class _Work:
 
     def _needs_prior(self, number: int, priors: _Priors) -> bool:
         prior = priors.of(self._studies[number]).of(self._chroms[number])
-        return not prior.flat and self._stored("flat", number).status == FINE_MAPPED
+        return not prior.flat and self._store.fit(FLAT_FITS, number).status == FINE_MAPPED
 
     def _job(self, ld: LocusLD, priors: _Priors | None) -> Job | LocusFit:
         rows = self._rows_of(ld.number)
@@ -648,9 +577,9 @@ class _Work:
         counted = np.ones(size, dtype=bool) if method is Method.ONE_EFFECT else ld.usable
         if priors is None:
             usable = counted & self._has_numbers(rows, method, ld)
-            np.save(self._usable_file(ld.number), usable)
+            self._store.keep_usable(ld.number, usable)
         else:
-            usable = self._usable(ld.number)
+            usable = self._store.usable(ld.number)
         if not usable.any():
             reasons = pd.Series(ld.reason[ld.reason != ""]).value_counts()
             why = reasons.index[0] if len(reasons) else "z or Bayes factors are missing"
@@ -693,16 +622,6 @@ class _Work:
         own = slice(first[0], first[-1] + 1) if len(first) else slice(0, 0)
         return {name: values[own] for name, values in self._columns.items()}
 
-    def _usable_file(self, number: int) -> Path:
-        return self._store / "flat" / f"{number:07d}.usable.npy"
-
-    def _usable(self, number: int) -> Flags:
-        values: Flags = np.load(self._usable_file(number))
-        return values
-
-    def _stored(self, stage: str, number: int) -> LocusFit:
-        return LocusFit.load(_file(self._store / stage, number))
-
     def _priors(self) -> _Priors | None:
         """Priors of the studies, fitted to what the flat prior says; none without features."""
         if not self._run.has_features:
@@ -711,14 +630,14 @@ class _Work:
         for number, rows in self._slices.items():
             if not len(rows):
                 continue
-            fit = self._stored("flat", number)
+            fit = self._store.fit(FLAT_FITS, number)
             if fit.status != FINE_MAPPED:
                 continue
             effects = sorted({one.effect for one in fit.sets})
             study = records.ALL if self._run.prior == TOGETHER else self._studies[number]
             evidence.setdefault(study, []).append(
                 LocusEvidence(
-                    self._chroms[number], self._features[rows][self._usable(number)],
+                    self._chroms[number], self._features[rows][self._store.usable(number)],
                     fit.log_bf_variable[effects],
                 )
             )  # fmt: skip
@@ -773,13 +692,17 @@ class _Work:
             if not len(own):
                 yield no_rows(named, "the study has no variant there")
                 continue
-            flat, usable, rows = self._stored("flat", number), self._usable(number), self._rows_of(number)
+            flat, usable, rows = (
+                self._store.fit(FLAT_FITS, number),
+                self._store.usable(number),
+                self._rows_of(number),
+            )
             final, size = None, int(usable.sum())
             weights = np.full(size, 1 / max(size, 1))
             if priors is not None and flat.status == FINE_MAPPED:
                 final = flat
-                if _file(self._store / "prior", number).is_file():
-                    final = self._stored("prior", number)
+                if self._store.has(PRIOR_FITS, number):
+                    final = self._store.fit(PRIOR_FITS, number)
                     prior = priors.of(self._studies[number])
                     weights = prior.weights(self._chroms[number], self._features[own][usable])
             raw = self._raw[own][usable]
@@ -819,55 +742,6 @@ class _Work:
         study = str(locus["study"])
         return self._leakage.seen(study, str(locus["chrom"]), self._checksums.get(study, ""))
 
-    def _without_linkage(self, mapped: pd.DataFrame) -> list[str]:
-        """What to know where variants of the studies are left out."""
-        lost = int(mapped["variants_in_study"].sum() - mapped["variants"].sum())
-        every = int(mapped["variants_in_study"].sum())
-        cautions = []
-        leads = int(mapped["suspicious"].str.contains(LEAD_LEFT_OUT, regex=False).sum())
-        if leads:
-            cautions.append(
-                f"in {leads:,} of {len(mapped):,} loci a variant of the lowest p-values is left out, as it "
-                "has no LD or z: a causal variant that is not there makes others look causal (loci.tsv: "
-                "suspicious)"
-            )
-        if lost > _MUCH * every:
-            cautions.append(
-                f"{lost:,} of {every:,} variants of the loci are left out, as they have no LD or z "
-                "(finemap.json: notes)"
-            )
-        return cautions
-
-    def _cautions(self, tables: records.Tables) -> list[str]:
-        run, cautions = self._run, []
-        loci = tables.loci
-        mapped = loci[loci["status"] == FINE_MAPPED]
-        if run.scores is not None:
-            known = zip(mapped["study"], mapped["chrom"], mapped["seen"], strict=True)
-            cautions += self._leakage.cautions(known)
-        refused_loci = len(loci) - len(mapped)
-        if refused_loci:
-            cautions.append(f"{refused_loci:,} of {len(loci):,} loci are not fine-mapped; loci.tsv says why")
-        cautions += self._without_linkage(mapped)
-        doubtful = int((mapped["suspicious"] != "").sum())
-        if doubtful:
-            cautions.append(
-                f"in {doubtful:,} of {len(mapped):,} loci LD speaks against the z of some variants "
-                "(loci.tsv: suspicious)"
-            )
-        if self._run.method is Method.ONE_EFFECT:
-            cautions.append(
-                "each locus is taken to have one causal variant; where it has several, PIPs and sets are of "
-                "the strongest signal, and can be wrong"
-            )
-        if (mapped["converged"] == "no").any():
-            cautions.append(f"{int((mapped['converged'] == 'no').sum()):,} fits did not converge")
-        if self._run.method is Method.SUMMARY and mapped["n"].isna().any():
-            cautions.append("sample sizes are not known, so that z is not adjusted for what variants explain")
-        if run.has_features and len(tables.prior) and (tables.prior["reason"] != "fitted").all():
-            cautions.append("no prior was found to help, so that all are flat (prior.tsv says why)")
-        return cautions
-
 
 @dataclasses.dataclass(frozen=True)
 class _Priors:
@@ -896,34 +770,10 @@ class _Priors:
         return records.typed(pd.concat(parts, ignore_index=True), records.PRIOR_TYPES)
 
 
-def _numbered(loci: pd.DataFrame) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Chooses the rows of loci, and adds the number of the locus."""
-    of_study = {
-        str(study): (own.index.to_numpy(np.int64), own.reset_index(drop=True))
-        for study, own in loci.groupby("study")
-    }
-
-    def choose(rows: pd.DataFrame) -> pd.DataFrame:
-        number = np.full(len(rows), -1, dtype=np.int64)
-        studies = rows["study"].to_numpy(object)
-        for study in set(studies.tolist()) & set(of_study):
-            own = np.flatnonzero(studies == study)
-            numbers, places = of_study[study]
-            found = locus_of(rows["chrom"].iloc[own], rows["pos"].iloc[own], places)
-            number[own] = np.where(found >= 0, numbers[found], -1)
-        return rows.assign(number=number)[number >= 0]
-
-    return choose
-
-
 def _n_of(sizes: Values) -> float | None:
     """The median sample size; none where it is not known."""
     known = sizes[sizes > 0]
     return float(np.median(known)) if len(known) else None
-
-
-def _file(folder: Path, number: int) -> Path:
-    return folder / f"{number:07d}.npz"
 
 
 def _append(table: pd.DataFrame, file: IO[str], header: bool = False) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from mifm_kipoi.errors import InputError
+from mifm_kipoi.finemapping.loci import LocusRule, numbered, own_loci
+from mifm_kipoi.finemapping.matrices import MatrixSource
 from mifm_kipoi.genetics.associations import AssociationRows, order_of
 from mifm_kipoi.genetics.conditional import given_primary
 from mifm_kipoi.genetics.row_counts import RowCounts
 from mifm_kipoi.genetics.row_variants import texts_of
 from mifm_kipoi.genetics.study_sources import StudySource
 from mifm_kipoi.genomics.tables import OnProgress
+from mifm_kipoi.support.checksums import remembered_sha256
 
 LOWEST_LOG_P = math.log(5e-324)
 """For a p-value of 0 of which nothing says more."""
@@ -251,3 +255,97 @@ def _by_reference(
     ref = np.where(swapped, rows.effect_allele, rows.other_allele)
     alt = np.where(swapped, rows.other_allele, rows.effect_allele)
     return ref, alt, np.where(swapped, -1.0, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRows:
+    """The loci of studies, and the rows of variants in them.
+
+    Parameters
+    ----------
+    loci : pandas.DataFrame
+        Columns of :data:`mifm_kipoi.finemapping.loci.LOCI`.
+    rows : pandas.DataFrame
+        Of all loci, with the ``number`` of each, its row among ``loci``.
+    loci_are : str
+        In words, where loci come from.
+    notes : list of str
+        What became of the rows of the tables.
+    checksums : dict of str to str
+        sha256 of the table of each study.
+    """
+
+    loci: pd.DataFrame
+    rows: pd.DataFrame
+    loci_are: str
+    notes: list[str]
+    checksums: dict[str, str]
+
+
+def read_studies(
+    sources: Sequence[StudySource],
+    directed: bool,
+    rule: LocusRule | None,
+    matrices: Sequence[MatrixSource] = (),
+) -> StudyRows:
+    """Read the loci of studies, and their rows.
+
+    Parameters
+    ----------
+    sources : sequence of StudySource
+    directed : bool
+        Whether the direction of effects is needed, as with LD.
+    rule : LocusRule, optional
+        By default the loci that tables name; else, of matrices, what each has; else what is near
+        associated variants.
+    matrices : sequence of MatrixSource
+        LD as matrices.
+
+    Raises
+    ------
+    InputError
+        When a table cannot be read, some tables name loci and others do not, or two have the same study.
+    """
+    readers = [StudyReader(source, directed, rule is None) for source in sources]
+    own = [reader for reader in readers if reader.has_own_loci]
+    if rule is None and own:
+        if len(own) < len(readers):
+            lacking = next(reader.path for reader in readers if not reader.has_own_loci)
+            raise InputError(
+                f"{own[0].path} names loci and {lacking} does not; name loci for both (--blocks, --regions)"
+            )
+        rows = pd.concat([reader.rows(lambda rows: rows) for reader in readers], ignore_index=True)
+        notes, checksums = _counted(readers)
+        loci = own_loci(rows)
+        key = pd.MultiIndex.from_frame(loci[["study", "block", "chrom"]])
+        number = key.get_indexer(pd.MultiIndex.from_frame(rows[["study", "block", "chrom"]]))
+        named = "those that the tables name"
+        return StudyRows(loci.drop(columns="block"), rows.assign(number=number), named, notes, checksums)
+    if rule is None:
+        rule = LocusRule(regions=tuple(one.region() for one in matrices))
+
+    def leads(max_p_value: float) -> pd.DataFrame:
+        parts = [reader.leads(max_p_value) for reader in readers]
+        return pd.concat(parts, ignore_index=True)
+
+    loci = rule.loci((), leads)
+    rows = pd.concat([reader.rows(numbered(loci)) for reader in readers], ignore_index=True)
+    notes, checksums = _counted(readers)
+    return StudyRows(loci, rows, rule.in_words(), notes, checksums)
+
+
+def _counted(readers: Iterable[StudyReader]) -> tuple[list[str], dict[str, str]]:
+    """What became of the rows that were read, and the checksum of each study's table."""
+    notes: list[str] = []
+    seen: dict[str, Path] = {}
+    for reader in readers:
+        notes.append(f"{reader.path.name}: {reader.counts.in_words()}")
+        notes += reader.counts.notes
+        for study in reader.studies:
+            if study in seen:
+                raise InputError(
+                    f"{seen[study]} and {reader.path} both have the study {study}; give each a name of "
+                    "its own (NAME=FILE)"
+                )
+            seen[study] = reader.path
+    return notes, {study: remembered_sha256(path) for study, path in seen.items()}
