@@ -1,7 +1,10 @@
 # The command mifm with figures, fine-mapping, polygenic scores and interpretation, on CPUs:
 #
-#   docker build --tag mifm .
+#   docker build --tag mifm --build-arg TORCH_INDEX=INDEX .
 #   docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/data" mifm score variants.vcf.gz genome.fa -o scores.tsv.gz
+#
+# INDEX is the address of the CPU builds that https://pytorch.org/get-started/locally/ names. Without it, and for GPUs
+# (docker run --gpus all), PyTorch comes with CUDA, some gigabytes.
 #
 # It has not been built where the project is developed, for want of a registry of images; hadolint checks it, and a test
 # installs the same wheel into an empty environment.
@@ -20,8 +23,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=wheel /wheel /wheel
 COPY constraints.txt /wheel/
-# PyTorch without the libraries of CUDA. For GPUs, leave the index out and start the container with --gpus all.
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
+ARG TORCH_INDEX=""
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
         --constraint /wheel/constraints.txt \
         "$(ls /wheel/*.whl)[finemapping,interpretation,liftover,plot,polygenic,scan,training]" \
     && rm -r /wheel
