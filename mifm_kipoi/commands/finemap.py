@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mifm_kipoi.commands.arguments import add_list, fraction, not_negative, note, positive, say
 from mifm_kipoi.commands.people import add_columns_of_people, add_variant_filters, columns_of_people
-from mifm_kipoi.commands.studies import score_tables_of, study_of
+from mifm_kipoi.commands.studies import add_unnamed_studies, score_tables_of, study_of
 from mifm_kipoi.errors import OptionError
 
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ def add_finemap(parser: argparse.ArgumentParser) -> None:
 
 def _add_studies(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("studies")
-    add_list(
-        group, "--studies", "ID", "of tables without NAME=, those that are used", dest="only", default=()
-    )
-    group.add_argument(
-        "--meta", metavar="TABLE", help="CAUSALdb's meta.txt, of tables without NAME=: traits, sizes, cases"
-    )
+    add_unnamed_studies(group)
     group.add_argument(
         "--allow-implausible", action="store_true", help="warn where numbers contradict each other"
     )

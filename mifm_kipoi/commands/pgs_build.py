@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mifm_kipoi.commands.arguments import add_list, not_negative, note, say
-from mifm_kipoi.commands.studies import score_tables_of, study_of
+from mifm_kipoi.commands.studies import add_unnamed_studies, score_tables_of, study_of
 from mifm_kipoi.errors import OptionError
 
 _WEIGHTS = ("mean", "shrunk", "pip", "posterior", "joint", "joint-shrunk")
@@ -26,12 +26,7 @@ def add_pgs_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("studies", nargs="+", metavar="[NAME=]STUDY", help="tables of studies")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder of the outputs")
     group = parser.add_argument_group("studies and signals")
-    add_list(
-        group, "--studies", "ID", "of tables without NAME=, those that are used", dest="only", default=()
-    )
-    group.add_argument(
-        "--meta", metavar="TABLE", help="CAUSALdb's meta.txt, of tables without NAME=: traits, sizes, cases"
-    )
+    add_unnamed_studies(group)
     group.add_argument(
         "--genome-build", default="", metavar="BUILD", help="of the studies, for the scoring files"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mifm_kipoi.commands.arguments import add_list
 from mifm_kipoi.errors import OptionError
 from mifm_kipoi.genomics.columns import FIELDS
 
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
 _TEXTS = ("format", "variant", "phenotype", "population")
 _PATHS = ("positions", "lift_over")
 _NUMBERS = {"n": "sample_size", "case_fraction": "case_fraction", "prior_variance": "prior_variance"}
+
+
+def add_unnamed_studies(group: argparse._ActionsContainer) -> None:
+    """``--studies`` (as ``only``) and ``--meta``: what is known of tables that no ``NAME=`` stands before."""
+    add_list(
+        group, "--studies", "ID", "of tables without NAME=, those that are used", dest="only", default=()
+    )
+    group.add_argument(
+        "--meta", metavar="TABLE", help="CAUSALdb's meta.txt, of tables without NAME=: traits, sizes, cases"
+    )
 
 
 def study_of(

@@ -72,7 +72,6 @@ from mifm_kipoi.support.processes import unordered_map
 from mifm_kipoi.support.provenance import described
 from mifm_kipoi.version import __version__
 
-Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 IN_SAMPLE, OUT_OF_SAMPLE = "in", "out"
